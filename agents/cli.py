@@ -1,0 +1,5 @@
+"""The command `stafet`."""
+
+
+def main() -> None:
+    """Run the command line."""

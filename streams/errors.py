@@ -1,0 +1,46 @@
+"""What can go wrong, as types: the peer's fault, the peer's contradiction, our own fault.
+
+`Rejected` carries facts, never content: a value may be a name or a CPR number, so the only things it may say
+about a value are its place, its length and what should be there instead (spec 04 §5.2, spec 03 §9).
+"""
+
+from typing import Literal
+
+import msgspec
+
+__all__ = ["IllegalSignal", "Issue", "Rejected", "Severity"]
+
+Severity = Literal["error", "warning"]
+
+
+class Issue(msgspec.Struct, frozen=True, kw_only=True):
+    """One finding about a document: where, against which rule, what is wrong, what to send instead."""
+
+    severity: Severity
+    path: str
+    rule: str
+    problem: str
+    remedy: str
+
+
+class Rejected(Exception):
+    """A peer's document cannot be used: where, what is wrong, what the peer has to send.
+
+    `rule` is the rule or reason code it offends (a reason code of specs 01, 04, 05 where there is one).
+    """
+
+    def __init__(self, path: str, problem: str, remedy: str, rule: str = "") -> None:
+        super().__init__(f"{path}: {problem}; {remedy}")
+        self.path, self.problem, self.remedy, self.rule = path, problem, remedy, rule
+
+    def issue(self) -> Issue:
+        """The same facts as a finding of severity error."""
+        return Issue(severity="error", path=self.path, rule=self.rule, problem=self.problem, remedy=self.remedy)
+
+
+class IllegalSignal(Exception):
+    """A signal that the state has no row for. `by_peer`: the peer contradicts itself; else it is our own fault."""
+
+    def __init__(self, state: str, signal: str, *, by_peer: bool) -> None:
+        super().__init__(f"signal {signal} is not spoken for in state {state}")
+        self.state, self.signal, self.by_peer = state, signal, by_peer

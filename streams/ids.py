@@ -1,0 +1,161 @@
+"""Every identifier we mint: what it stands for, how it is computed, how its lane is found again.
+
+Theory of operation (00-rulings §1). Nothing here is random. An id is an HMAC over what it stands for, so the same
+input gives the same message and a replay repeats instead of inventing. The first eight hex digits of every id that
+leaves the building are the *lane*: a keyed hash of the stay's first local episode-of-care id. A receipt quotes only
+an id, and the lane at its front says in which partition the stay lives.
+
+Two stays may share a lane (32 bits): they then share only an order.
+"""
+
+import base64
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+from typing import NewType
+from uuid import UUID, uuid5
+
+__all__ = [
+    "EDS_NAMESPACE",
+    "EnvelopeId",
+    "EpisodeId",
+    "EventId",
+    "Gln",
+    "Ids",
+    "Kommunekode",
+    "Lane",
+    "LetterId",
+    "MessageId",
+    "PersonKey",
+    "Sor",
+    "TransportId",
+    "audit_event_id",
+    "hyphenated",
+    "lane_of_id",
+    "same_episode",
+]
+
+MessageId = NewType("MessageId", str)  # MessageHeader.id; a resend keeps it (brev-id)
+EnvelopeId = NewType("EnvelopeId", str)  # Bundle.id; new on every dispatch (konvolut-id)
+TransportId = NewType("TransportId", str)  # VANS EnvelopeIdentifier or SBDH InstanceIdentifier
+LetterId = NewType("LetterId", str)  # 14 characters, OIOXML and EDIFACT
+EpisodeId = NewType("EpisodeId", str)  # local episode-of-care id: UUID v4, lower case, hyphens (forløbsid)
+EventId = NewType("EventId", str)  # one hospital event: 32 hex digits
+Lane = NewType("Lane", str)  # eight hex digits
+PersonKey = NewType("PersonKey", str)  # sixteen hex digits
+Kommunekode = NewType("Kommunekode", str)  # four digits, the zero kept: "0101"
+Sor = NewType("Sor", str)  # SOR code, 11 to 18 digits
+Gln = NewType("Gln", str)  # location number, 13 digits
+
+EDS_NAMESPACE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")  # RFC 4122 URL namespace: 00 §1.4
+
+_UUID_HEX = re.compile(r"[0-9a-f]{32}")
+_LANE = re.compile(r"[0-9a-f]{8}")
+_BASE36 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def hyphenated(hex32: str) -> str:
+    """Thirty-two hex digits as 8-4-4-4-12."""
+    return f"{hex32[:8]}-{hex32[8:12]}-{hex32[12:16]}-{hex32[16:20]}-{hex32[20:]}"
+
+
+def _as_v4(hex32: str) -> str:
+    """The digits with version and variant of a random UUID (RFC 4122 §4.4) set, hyphenated."""
+    variant = "89ab"[int(hex32[16], 16) & 3]
+    return hyphenated(f"{hex32[:12]}4{hex32[13:16]}{variant}{hex32[17:]}")
+
+
+def _base36(number: int, width: int) -> str:
+    digits = ""
+    for _ in range(width):
+        number, rest = divmod(number, 36)
+        digits = _BASE36[rest] + digits
+    return digits
+
+
+def _bare(text: str) -> str:
+    """An id without `urn:uuid:`, hyphens and case (spec 01, 14.8)."""
+    return text.strip().lower().removeprefix("urn:uuid:").replace("-", "")
+
+
+def uuid4_or_none(text: str) -> EpisodeId | None:
+    """The id in our form when `text` is a UUID of version 4 in any spelling (spec 04 §8.3), else None."""
+    bare = _bare(text)
+    if _UUID_HEX.fullmatch(bare) and bare[12] == "4" and bare[16] in "89ab":
+        return EpisodeId(hyphenated(bare))
+    return None
+
+
+def same_episode(left: str, right: str) -> bool:
+    """Whether two episode-of-care values name the same episode, whatever their spelling (spec 01, 14.8)."""
+    return _bare(left) == _bare(right)
+
+
+def lane_of_id(text: str) -> Lane | None:
+    """The lane at the front of any id we minted, UUID or legacy letter id; None when it cannot be ours."""
+    bare = _bare(text)
+    if len(bare) == 32 and _LANE.match(bare):
+        return Lane(bare[:8])
+    if len(text) == 14 and text[2:9].isalnum() and text.isascii():
+        number = int(text[2:9], 36)
+        return Lane(f"{number:08x}") if number < 1 << 32 else None
+    return None
+
+
+def audit_event_id(*fields: str) -> str:
+    """AuditEvent.id: UUIDv5 over the fields of spec 03 §4.4 joined with `|` (00 §1.4)."""
+    return str(uuid5(EDS_NAMESPACE, "|".join(fields)))
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """Mints every id of one installation. Pure: the same arguments give the same id.
+
+    `secret` is the installation secret (00 §1.5), at least 16 bytes; `key_id` names it in backups.
+    """
+
+    secret: bytes
+    key_id: str = "k1"
+
+    def __repr__(self) -> str:
+        return f"Ids(key_id={self.key_id!r})"
+
+    def _hash(self, *parts: str) -> str:
+        return hmac.digest(self.secret, "\0".join(parts).encode(), "sha256").hex()
+
+    def lane(self, episode: EpisodeId) -> Lane:
+        """The lane of the stay whose first local episode-of-care id is `episode` (00 §1.2)."""
+        return Lane(self._hash("lane", episode)[:8])
+
+    def person(self, *identity: str) -> PersonKey:
+        """Key of `adt.raw` and `persons`: over the official CPR, else feed and first PID-3 id, else MSH-10 (00 §2.1)."""
+        return PersonKey(self._hash("person", *identity)[:16])
+
+    def episode(self, feed: str, visit: str, chain: int = 0) -> EpisodeId:
+        """The local episode-of-care id of a visit number (spec 04 §8.3, 00 §2.3).
+
+        A visit number that is a UUID v4 is itself the id of the first chain; every later chain is an HMAC.
+        """
+        if chain == 0 and (own := uuid4_or_none(visit)) is not None:
+            return own
+        return EpisodeId(_as_v4(self._hash("episode", feed, visit, str(chain))))
+
+    def event(self, feed: str, control_id: str, *more: str) -> EventId:
+        """One hospital event; `more` tells apart the several events of one message."""
+        return EventId(self._hash("event", feed, control_id, *more)[:32])
+
+    def mint(self, lane: Lane, *parts: str) -> str:
+        """A UUID v4 shaped id that begins with `lane` and stands for `parts` (00 §1.3, 1.4)."""
+        return _as_v4(lane + self._hash("id", lane, *parts)[:24])
+
+    def letter(self, lane: Lane, sender: str, *parts: str) -> LetterId:
+        """A legacy letter id: 2 letters of the sender, the lane in 7 base-36 digits, 5 of a hash (00 §1.3)."""
+        letters = "".join(c for c in sender.upper() if c in _BASE36[10:])[:2].ljust(2, "X")
+        tail = int(self._hash("letter", lane, *parts)[:12], 16)
+        return LetterId(letters + _base36(int(lane, 16), 7) + _base36(tail % 36**5, 5))
+
+
+def content_hash(data: bytes) -> str:
+    """SHA-256 of a payload, URL-safe base64 without padding: short enough for rows and headers."""
+    return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()

@@ -1,0 +1,389 @@
+"""The words of the domain, as values: what a hospital told us, what a municipality is to be told, what came back.
+
+Everything here is immutable and has no behaviour. Structs are msgspec's, because the same values travel as JSON on
+`lanes` and lie in table rows; `tests/rules/test_model.py` shows that each survives the trip. Personal data appears
+in `Patient` only, and `Patient` never prints itself.
+
+The way of one event: `HospitalEvent` (one ADT message, read) -> `StayEvent` (with person, lane and residence; a
+record on `lanes`) -> `Notification` (what is to be said) -> letter and envelope -> `Delivery` in the lane's row
+-> `Receipt` / `NetworkReceipt` / `Overdue` / `Decision` (records on `lanes`).
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+from .codes import EncounterClass, EncounterStatus, Notice, Role, Verdict
+from .ids import EnvelopeId, EpisodeId, EventId, Gln, Kommunekode, Lane, MessageId, Sor, TransportId
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of every word: immutable, named fields, defaults left out on the wire."""
+
+
+class Patient(Value, frozen=True, kw_only=True):
+    """Who the stay is about: the three things a notification may say of a person (spec 01 §3.4)."""
+
+    cpr: str  # ten digits, an official number (spec 05 §2.1)
+    family: str
+    given: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return "Patient(******)"
+
+
+class Unit(Value, frozen=True, kw_only=True):
+    """An organisation unit of the location register (spec 04 §8.2) or a municipality's address (spec 05 §6.1)."""
+
+    sor: Sor
+    gln: Gln
+    name: str  # as shown to people: hospital, department, unit; or the municipality's unit name
+    hospital: str = ""  # SOR of the hospital it belongs to; "" for a municipality
+    hospital_name: str = ""
+    department: str = ""
+    unit: str = ""
+    shak: str = ""
+    region_code: str = ""  # "1083"; by the date of the event (spec 05 §1.4)
+
+
+class EpisodeIdentifier(Value, frozen=True, kw_only=True):
+    """One value of Encounter.episodeOfCare (spec 01 §14): a local id, or an LPR3 id with its system."""
+
+    system: str
+    value: str
+
+
+class EventKind(StrEnum):
+    """What an ADT message tells about a stay (spec 04 §4.1). `irrelevant` and `planned` never leave intake."""
+
+    START = "start"
+    CLASS_CHANGE = "class-change"
+    MOVE = "move"
+    MOVE_CANCELLED = "move-cancelled"
+    END = "end"
+    UPDATE = "update"
+    START_CANCELLED = "start-cancelled"
+    END_CANCELLED = "end-cancelled"
+    LEAVE_START = "leave-start"
+    LEAVE_END = "leave-end"
+    LEAVE_START_CANCELLED = "leave-start-cancelled"
+    LEAVE_END_CANCELLED = "leave-end-cancelled"
+    DELETED = "deleted"
+    PERSON_MERGED = "person-merged"
+    STAY_MOVED = "stay-moved"
+    PERSON_CHANGED = "person-changed"
+    PLANNED = "planned"
+    PLANNED_CANCELLED = "planned-cancelled"
+    IRRELEVANT = "irrelevant"
+
+
+#: Where a discharged patient goes (spec 04 §3.2). `ignore`: codes 09 and 30, no end at all.
+Disposition = Literal[
+    "home", "other-primary", "transfer-hospital", "transfer-self", "death", "hospice", "unknown", "ignore"
+]
+
+#: PV1-2 mapped by the feed's table: EMER, IMP, planned or other outpatient, or not given (spec 04 §3.1).
+EventClass = Literal["EMER", "IMP", "OUTPATIENT", ""]
+
+
+class Snapshot(Value, frozen=True, kw_only=True):
+    """The fields that an A08 is compared on (spec 04 §4.3): `None` or "" when the message has no value.
+
+    `deleted` names the fields that the message sets to `""` (HL7 null): a change, where absence is none.
+    """
+
+    start_time: datetime | None = None  # PV1-44
+    end_time: datetime | None = None  # PV1-45
+    class_: EventClass = ""
+    department: Sor | None = None  # PV1-3 by the location register
+    disposition: Disposition | None = None
+    dead: bool | None = None  # PID-30
+    death_time: datetime | None = None  # PID-29, when it has minutes
+    cpr: str | None = None
+    residence: str | None = None
+    deleted: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return "Snapshot(******)"
+
+
+class HospitalEvent(Value, frozen=True, kw_only=True):
+    """One thing that one ADT message says about one stay, before the person's history is known (messages/adt).
+
+    A message may hold several: A40 a pair per PID/MRG, A17 two moves. `part` counts them from 0.
+    """
+
+    kind: EventKind
+    feed: str  # "EPJ-SYD/OUH"
+    control_id: str  # MSH-10
+    trigger: str  # "A01"
+    part: int = 0
+    test: bool = False  # MSH-11 is T or D
+    sent: datetime | None = None  # MSH-7; never a stay time
+    recorded: datetime | None = None  # EVN-2; never a stay time
+    occurred: datetime | None = None  # the time of the event by spec 04 §4.2
+    cprs: tuple[str, ...] = ()  # the different official CPR numbers of the PID
+    replacement: bool = False  # a replacement number stands where the CPR would (spec 05 §2.2)
+    local_ids: tuple[str, ...] = ()  # other PID-3 ids as "authority|id", first repetition first
+    family: str = ""
+    given: tuple[str, ...] = ()
+    residence: Kommunekode | None = None  # spec 04 §8.4
+    residence_problem: str = ""  # "no-municipality" | "abroad" when the message names a place that is none of the 98
+    protected: bool = False
+    visit: str = ""  # PV1-19.1 as sent
+    lpr3: str = ""  # urn:uuid: + UUID v5, when the feed sends one
+    class_: EventClass = ""
+    planned: bool = False  # attendance that is never notified: class O, R, P and not acute (01, 11.10)
+    unit: Unit | None = None  # PV1-3, most exact unit known (service provider)
+    prior_unit: Unit | None = None  # PV1-6
+    disposition: Disposition | None = None  # PV1-36 by the feed's table; None when the field is empty
+    dead: bool | None = None
+    death_time: datetime | None = None
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    deleted: tuple[str, ...] = ()  # snapshot fields sent as ""
+    retired_cprs: tuple[str, ...] = ()  # MRG-1
+    retired_ids: tuple[str, ...] = ()  # MRG-1, other ids as "authority|id"
+    retired_visits: tuple[str, ...] = ()  # MRG-5
+    leave_home: bool = True  # leave to the home, no double admission (01, 11.6); a feed rule may say otherwise
+    a08_class_is_correction: bool = False
+    a08_ward_is_correction: bool = False
+    warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"HospitalEvent({self.kind}, {self.feed}, {self.trigger}, part={self.part})"
+
+
+class Transfer(Value, frozen=True, kw_only=True):
+    """The stay that a start continues (spec 01 §12, 00 §2.2): known from the person's history."""
+
+    visit: EpisodeId  # first local id of the visit at the referring hospital
+    episode: EpisodeId  # the id to reuse within the region when the lane does not know a newer one
+    hospital: str  # SOR of the referring hospital
+    same_region: bool
+
+
+class StayEvent(Value, frozen=True, kw_only=True):
+    """One event of one stay, with all that intake knows: person, residence, lane. The record kind of `lanes`."""
+
+    id: EventId
+    kind: EventKind
+    lane: Lane
+    visit: EpisodeId  # local id of the visit's first chain: names the visit in its lane
+    feed: str
+    control_id: str
+    trigger: str
+    visit_number: str = ""  # PV1-19.1: later chains are minted from it (04 §8.3)
+    occurred: datetime | None = None
+    recorded: datetime | None = None
+    patient: Patient | None = None  # None: no official CPR (yet)
+    residence: Kommunekode | None = None
+    residence_problem: str = ""
+    lpr3: str = ""
+    class_: EventClass = ""
+    planned: bool = False
+    unit: Unit | None = None
+    prior_unit: Unit | None = None
+    disposition: Disposition | None = None
+    snapshot: Snapshot = Snapshot()
+    transfer: Transfer | None = None
+    leave_home: bool = True
+    protected: bool = False
+    a08_class_is_correction: bool = False
+    a08_ward_is_correction: bool = False
+    correction: bool = False  # explicit correction by a feed rule (ZBE UPDATE)
+
+    def __repr__(self) -> str:
+        return f"StayEvent({self.kind}, {self.trigger}, lane={self.lane})"
+
+
+class Link(Value, frozen=True, kw_only=True):
+    """One Provenance of the chain: a message that was sent about the stay (spec 01 §15)."""
+
+    message_id: MessageId  # its MessageHeader: Provenance.target
+    provenance_id: str
+    notice: Notice
+    activity: str
+    occurred: datetime  # when it was sent: Provenance.occurredDateTime = recorded
+    role: Role = ""
+    previous: str = ""  # MessageHeader id: entity.what.reference
+    previous_letter: str = ""  # "<lokationsnummer>#<brevid>": entity.what.identifier (15.9)
+    agent: Unit  # who sent it
+
+
+class Notification(Value, frozen=True, kw_only=True):
+    """What a municipality is to be told, complete but for address and bytes (spec 01 §10).
+
+    `chain` holds every link in order; the last one is this message. `ordinal` counts the messages of the lane.
+    """
+
+    notice: Notice
+    message_id: MessageId
+    lane: Lane
+    visit: EpisodeId
+    ordinal: int
+    event_id: EventId
+    assembled: datetime  # Bundle.timestamp; Provenance times are those of the last link
+    class_: EncounterClass
+    status: EncounterStatus
+    start: datetime
+    end: datetime | None = None
+    leave_start: datetime | None = None
+    leave_end: datetime | None = None
+    deceased: bool | None = None
+    patient: Patient
+    sender: Unit
+    provider: Unit
+    report_of_admission: bool = False
+    report_recipient: Unit | None = None  # present iff report_of_admission (16.2)
+    episode: tuple[EpisodeIdentifier, ...]  # local first (14.4)
+    to: Kommunekode
+    chain: tuple[Link, ...]
+
+    @property
+    def activity(self) -> str:
+        """Activity code of the current Provenance."""
+        return self.chain[-1].activity
+
+
+class Fate(StrEnum):
+    """What became of one event (00 §5). `waiting` is left later for one of the others."""
+
+    REFUSED = "refused"
+    DUPLICATE = "duplicate"
+    NOT_SUBJECT = "not-subject"
+    STOPPED = "stopped"
+    WAITING = "waiting"
+    CONVERTED = "converted"
+
+
+class Outcome(Value, frozen=True, kw_only=True):
+    """Fate of an event and its reason code (specs 01, 04, 05); `problem` and `remedy` are for the error lane."""
+
+    fate: Fate
+    reason: str = ""
+    path: str = ""
+    problem: str = ""
+    remedy: str = ""
+
+
+class Issue(Value, frozen=True, kw_only=True):
+    """One issue of a received acknowledgement (spec 02 §4.3)."""
+
+    severity: str = ""
+    code: str = ""
+    details_code: str = ""
+    details_system: str = ""
+    text: str = ""
+
+
+class Receipt(Value, frozen=True, kw_only=True):
+    """A FHIR acknowledgement or a legacy receipt, read (spec 02 §4): matched by the ids it quotes, nothing else."""
+
+    verdict: Verdict
+    message_id: str  # response.identifier as quoted
+    fallback_ids: tuple[str, ...] = ()  # Provenance.entity.what, when it differs (02 §4.4)
+    ack_message_id: str = ""
+    ack_envelope_id: str = ""  # its Bundle.id
+    transport_id: str = ""  # VANS envelope it came in; "" for a bare document
+    transport_sender: str = ""  # GLN of the envelope's sender; "" for a bare document
+    sender_gln: str = ""
+    sender_sor: str = ""
+    destination_gln: str = ""
+    destination_sor: str = ""
+    issues: tuple[Issue, ...] = ()
+    nonconformant: tuple[str, ...] = ()  # the checks of AV4, AV5, AV7 that it fails
+    statistics: str = ""  # postfix for the trace event: the verdict code
+    origin: str = ""  # topic/partition/offset of its physical arrival (03 §4.4)
+
+
+class NetworkReceipt(Value, frozen=True, kw_only=True):
+    """A receipt of the network for one envelope (spec 02 §§2.4, 3.2)."""
+
+    positive: bool
+    original_transport_id: str
+    transport_id: str = ""
+    transport_sender: str = ""
+    layer: Literal["vans", "sbdh"] = "vans"
+    description: str = ""
+    origin: str = ""
+
+
+# ---- records on `lanes` (design §3): every one carries `at` (00 §1.1) -------------------------------------------
+
+
+class StayEventArrived(Value, frozen=True, kw_only=True, tag="stay-event"):
+    """Intake has read an ADT event of a stay."""
+
+    at: datetime
+    event: StayEvent
+
+
+class ReceiptArrived(Value, frozen=True, kw_only=True, tag="receipt"):
+    """A municipality has answered. `recheck`: how often an unmatched one was taken up again (02 §5.6)."""
+
+    at: datetime
+    receipt: Receipt
+    recheck: int = 0
+
+
+class NetworkReceiptArrived(Value, frozen=True, kw_only=True, tag="network-receipt"):
+    """The network has answered for an envelope."""
+
+    at: datetime
+    receipt: NetworkReceipt
+
+
+class Overdue(Value, frozen=True, kw_only=True, tag="overdue"):
+    """The deadline of attempt `attempt` has passed; ignored when it is not the current deadline (02 §5.3)."""
+
+    at: datetime
+    message_id: MessageId
+    attempt: int
+    deadline: datetime
+
+
+class Wake(Value, frozen=True, kw_only=True, tag="wake"):
+    """Something stored in the lane is due: a held event, a hand-over to try again, rows to forget."""
+
+    at: datetime
+    due: datetime
+
+
+class Decision(Value, frozen=True, kw_only=True, tag="decision"):
+    """An operator's decision about one message (02 §5.8, 00 §3.5)."""
+
+    at: datetime
+    action: Literal["resend", "give-up", "send-anew", "close-case"]
+    message_id: MessageId
+    actor: str
+    reason: str
+
+
+LaneRecord = StayEventArrived | ReceiptArrived | NetworkReceiptArrived | Overdue | Wake | Decision
+
+
+class Address(Value, frozen=True, kw_only=True):
+    """Where and how one notification leaves, decided once and stored with it (spec 05 §4.3)."""
+
+    kommunekode: Kommunekode
+    topic: str
+    receiver: Unit
+    aliases: tuple[Gln, ...] = ()  # other senders whose receipts count (00 §3.2)
+    format: Literal["fhir-json", "fhir-xml", "oioxml", "edifact"] = "fhir-json"
+    version: str = "3.0"
+    envelope: Literal["vans", "sbdh", "none"] = "vans"
+    mode: Literal["auto", "manual"] = "auto"
+    ack_timeout_s: int = 1800
+    max_resends: int = 2
+
+
+class Attempt(Value, frozen=True, kw_only=True):
+    """One dispatch of a message (spec 02 §5.1)."""
+
+    envelope_id: EnvelopeId
+    transport_id: TransportId
+    sent: datetime | None = None  # hand-over confirmed; None while it has not been
+    network: Literal["", "positive", "negative"] = ""

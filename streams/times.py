@@ -1,0 +1,50 @@
+"""Danish time: how an instant is written, and what a local time without offset means.
+
+Encounter times show the offset valid in Denmark at that moment, whole seconds, never `Z` (spec 01, 7.2). A local
+time without offset may be missing (spring) or occur twice (autumn): spec 01, 7.7.
+"""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+__all__ = ["COPENHAGEN", "danish", "danish_text", "local_time", "utc_text"]
+
+COPENHAGEN = ZoneInfo("Europe/Copenhagen")
+
+
+def danish(at: datetime) -> datetime:
+    """The same instant as Danish local time, cut to whole seconds (spec 01, 7.2)."""
+    return at.astimezone(COPENHAGEN).replace(microsecond=0)
+
+
+def danish_text(at: datetime) -> str:
+    """`YYYY-MM-DDThh:mm:ss+01:00` or `+02:00`, as valid in Denmark at that moment (spec 01, 7.2)."""
+    return danish(at).isoformat()
+
+
+def utc_text(at: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds, for headers and ledger rows."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def local_time(
+    naive: datetime,
+    *,
+    not_after: datetime | None = None,
+    not_before: datetime | None = None,
+    zone: ZoneInfo = COPENHAGEN,
+) -> datetime:
+    """The instant of a local time without offset (spec 01, 7.7).
+
+    A time inside the spring gap shifts forward one hour. A time that occurs twice in autumn is the earlier one (+02:00)
+    unless that puts it before its predecessor (`not_before`), then the later one; and the later one also when the
+    earlier would stand after its own recording (`not_after`), which can only be an error of the source.
+    """
+    early = naive.replace(tzinfo=zone, fold=0)
+    late = naive.replace(tzinfo=zone, fold=1)
+    if early.utcoffset() == late.utcoffset():
+        return early
+    if early.utcoffset() < late.utcoffset():  # type: ignore[operator]  # the gap: zone is never None here
+        return (naive + timedelta(hours=1)).replace(tzinfo=zone)
+    predecessor_later = not_before is not None and early < not_before
+    return late if predecessor_later or (not_after is not None and early > not_after) else early
