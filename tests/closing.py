@@ -1,0 +1,24 @@
+"""What the suites have counted, for the closing lines of a run: a count is a fact that a green dot does not show."""
+
+from collections import Counter
+
+__all__ = ["count", "lines", "note"]
+
+_counts: Counter[str] = Counter()
+_notes: list[str] = []
+
+
+def count(what: str, number: int = 1) -> None:
+    """Adds `number` to the counter named by a phrase: "messages judged by the referee (primary set)"."""
+    _counts[what] += number
+
+
+def note(line: str) -> None:
+    """Adds a line once, as it stands."""
+    if line not in _notes:
+        _notes.append(line)
+
+
+def lines() -> list[str]:
+    """Counters in order of their phrase, then the notes in order of arrival."""
+    return [f"{number} {what}" for what, number in sorted(_counts.items())] + _notes
