@@ -1,0 +1,273 @@
+"""ER7, the text form of HL7 version 2: segments, fields, repetitions, components (spec 04 §2).
+
+`read` does the nine steps of spec 04 §2.1 in their order. They and an unknown sender are the only causes of a
+negative acknowledgement; what comes later is ours to sort out. It is lazy: lines are found and named, but a line is
+split when a field of it is asked for, and a value is unescaped when it is used. The bytes are kept unchanged.
+
+Not here: what the fields mean (`streams/messages/adt`), framing (the gateway), the answer (`hl7v2_ack`).
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from functools import cached_property, lru_cache
+from typing import Final, Literal
+
+from ..errors import Issue, Rejected
+from .hl7v2_charset import Undecodable, Unsupported, decode
+from .hl7v2_escapes import Separators, unescape
+
+__all__ = ["Document", "Refused", "Segment", "check_header", "parse", "read", "strip_framing", "trigger"]
+
+AckCode = Literal["AR", "AE"]
+Newline = Literal["cr", "lf", "crlf"]
+
+NULL: Final = '""'  # "delete the value"; for us not present, except in the comparison of an A08 (spec 04 §2.4)
+
+_NAME: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
+_VERSION: Final = re.compile(r"2\.[1-9](\.[0-9])?")
+_BOM: Final = b"\xef\xbb\xbf"
+_LINE: Final = re.compile(rb"[^\r\n]*")
+_CONTROL: Final = (b"\x00", b"\x0b", b"\x1c")
+
+
+class Refused(Rejected):
+    """A message that is answered negatively: `ack` AR or AE (None: no answer can be formed), `code` of table 0357.
+
+    `segment` and `field` fill ERR-2; the text says nothing of the content (spec 04 §5.2).
+    """
+
+    def __init__(
+        self, ack: AckCode | None, code: str, problem: str, remedy: str, *, segment: str = "MSH", field: int = 0
+    ) -> None:
+        super().__init__(f"{segment}-{field}" if field else segment, problem, remedy, rule=f"hl7-{code}")
+        self.ack, self.code, self.segment, self.field = ack, code, segment, field
+
+
+class Segment:
+    """One line. Fields, repetitions, components and subcomponents count from 1; what is not there is ""."""
+
+    __slots__ = ("_fields", "_line", "document", "name")
+
+    def __init__(self, document: "Document", line: str) -> None:
+        self.document, self._line, self.name = document, line, line[:3]
+        self._fields: list[str] | None = None
+
+    def __repr__(self) -> str:
+        return f"Segment({self.name})"
+
+    def raw(self, field: int) -> str:
+        """The whole field as sent, with its separators and escapes."""
+        fields = self._fields
+        if fields is None:
+            separator = self.document.separators.field
+            fields = self._line.split(separator)
+            if self.name == "MSH":
+                fields.insert(1, separator)  # MSH-1 is the separator itself
+            self._fields = fields
+        return fields[field] if field < len(fields) else ""
+
+    def repetitions(self, field: int) -> list[str]:
+        """The repetitions of a field as sent; none when it has no value."""
+        text = self.raw(field)
+        if not text or text == NULL:
+            return []
+        return text.split(self.document.separators.repetition)
+
+    def is_null(self, field: int) -> bool:
+        """Whether the field says `""`: delete the value (spec 04 §2.4)."""
+        return self.raw(field) == NULL
+
+    def text(self, field: int, rep: int = 1, comp: int = 1, sub: int = 1) -> str:
+        """One value, unescaped; "" when absent or null."""
+        text = self.raw(field)
+        if not text:
+            return ""
+        separators = self.document.separators
+        for index, separator in ((rep, separators.repetition), (comp, separators.component)):
+            if separator in text:
+                parts = text.split(separator)
+                text = parts[index - 1] if index <= len(parts) else ""
+            elif index > 1:
+                return ""
+        if separators.subcomponent in text:
+            parts = text.split(separators.subcomponent)
+            text = parts[sub - 1] if sub <= len(parts) else ""
+        elif sub > 1:
+            return ""
+        if text == NULL:
+            return ""
+        return self.document.plain(text, self.name, field) if separators.escape in text else text
+
+
+class Document:
+    """A message that can be read: its segments in order, how it was written, what was odd about it."""
+
+    def __init__(self, data: bytes, separators: Separators, charset: str, newline: Newline, lines: list[str]) -> None:
+        self.data, self.separators, self.charset, self.newline = data, separators, charset, newline
+        self.segments = [Segment(self, line) for line in lines]
+        self.trigger = ""  # MSH-9.2, else EVN-1; set by `check_header`
+        self.warnings: list[Issue] = []
+
+    def __repr__(self) -> str:
+        return f"Document({len(self.data)} bytes, {len(self.segments)} segments)"
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hex digest of the bytes as received."""
+        return hashlib.sha256(self.data).hexdigest()
+
+    @property
+    def header(self) -> Segment:
+        """MSH: always the first segment."""
+        return self.segments[0]
+
+    @property
+    def control_id(self) -> str:
+        """MSH-10."""
+        return self.header.text(10)
+
+    def first(self, name: str) -> Segment | None:
+        """The first segment of that name."""
+        for segment in self.segments:
+            if segment.name == name:
+                return segment
+        return None
+
+    def all(self, name: str) -> Iterator[Segment]:
+        """All segments of that name in order."""
+        return (segment for segment in self.segments if segment.name == name)
+
+    def plain(self, text: str, segment: str, field: int) -> str:
+        """`text` unescaped; warns once per field about a sequence that is left as written."""
+        value, understood = unescape(text, self.separators, self.charset)
+        if not understood:
+            self.warn(f"{segment}-{field}", "escape", "an escape sequence is unknown or not closed", "send it closed")
+        return value
+
+    def warn(self, path: str, rule: str, problem: str, remedy: str) -> None:
+        """Note something odd that does not stop the message."""
+        issue = Issue(severity="warning", path=path, rule=rule, problem=problem, remedy=remedy)
+        if issue not in self.warnings:
+            self.warnings.append(issue)
+
+
+def strip_framing(data: bytes) -> bytes:
+    """Step 1: without MLLP framing, byte order mark, and line ends or blanks before the first segment."""
+    data = data.removeprefix(b"\x0b").removesuffix(b"\x1c\r").removeprefix(_BOM)
+    return data.lstrip(b"\r\n ")
+
+
+def separators_of(body: bytes) -> Separators:
+    """Step 5: the delimiters that MSH-1 and MSH-2 declare. Raises `Refused` AR 102."""
+    end = len(body)
+    for stop in (body[3:4], b"\r", b"\n"):
+        if stop and 0 <= (found := body.find(stop, 4)) < end:
+            end = found
+    return _declared(body[3 : min(end, 16)])
+
+
+@lru_cache(maxsize=64)
+def _declared(declared: bytes) -> Separators:
+    usable = all(0x21 <= byte <= 0x7E and not chr(byte).isalnum() for byte in declared)
+    if not 5 <= len(declared) <= 6 or not usable or len(set(declared)) != len(declared):
+        problem = "MSH-1 and MSH-2 are not 5 or 6 different printable characters"
+        raise Refused("AR", "102", problem, "send MSH|^~\\& and use these delimiters", field=2)
+    return Separators(*declared.decode("ascii"))
+
+
+def _newline(body: bytes) -> Newline:
+    if b"\r\n" in body:
+        return "crlf"
+    return "lf" if b"\n" in body else "cr"
+
+
+def _lines(text: str, newline: Newline) -> list[str]:
+    """Step 4: CR, CRLF and LF all end a segment, also mixed; blank lines are dropped."""
+    if newline != "cr":
+        text = text.replace("\r\n", "\r").replace("\n", "\r")
+    return [line for line in text.split("\r") if line and not line.isspace()]
+
+
+def _text(body: bytes, separators: Separators) -> tuple[str, str, bool]:
+    """Step 7: the text by MSH-18, the character set that read it, and whether MSH-18 was untrue."""
+    header = _LINE.match(body)[0].decode("latin-1").split(separators.field)  # type: ignore[index]  # matches always
+    declared = header[17].split(separators.repetition)[0].strip() if len(header) > 17 else ""
+    try:
+        return decode(body, "" if declared == NULL else declared)
+    except Unsupported:
+        raise Refused("AR", "103", "character set not supported", "send UNICODE UTF-8 or 8859/1", field=18) from None
+    except Undecodable:
+        problem = "the bytes are not text of the declared character set"
+        raise Refused("AE", "102", problem, "declare the set that is used", field=18) from None
+
+
+def _forced_text(body: bytes, charset: str) -> tuple[str, str, bool]:
+    """Step 7 for a feed with a forced character set, which overrides MSH-18 (spec 04 §2.2)."""
+    try:
+        return body.decode(charset), charset, False
+    except UnicodeDecodeError:
+        problem = "the bytes are not text of the character set agreed for this feed"
+        raise Refused("AE", "102", problem, "send the agreed character set", field=18) from None
+
+
+def parse(data: bytes, *, charset: str | None = None) -> Document:
+    """Steps 1-8: the message as segments, whatever it is about. `charset`: a codec name forced by the feed.
+
+    Raises `Refused`.
+    """
+    body = strip_framing(data)
+    if body[:3] != b"MSH":
+        raise Refused(None, "100", "the message does not begin with MSH", "send one message per block, MSH first")
+    if any(byte in body for byte in _CONTROL):
+        raise Refused("AR", "102", "a control byte 00, 0B or 1C inside the message", "send text and end marks only")
+    separators = separators_of(body)
+    if b"\rMSH" in body or b"\nMSH" in body:
+        raise Refused("AR", "100", "more than one MSH in one block", "send one message per block")
+    text, used, untrue = _forced_text(body, charset) if charset else _text(body, separators)
+    newline = _newline(body)
+    lines = _lines(text, newline)
+    for number, line in enumerate(lines, start=1):
+        if not _NAME.fullmatch(line[:3]) or line[3:4] not in (separators.field, ""):
+            problem = f"line {number} does not begin with a segment name"
+            raise Refused("AR", "100", problem, "send three capital letters or digits and the field separator")
+    document = Document(data, separators, used, newline, lines)
+    if untrue:
+        document.warn("MSH-18", "charset-lie", f"not ASCII as declared, read as {used}", "declare the set that is used")
+    return document
+
+
+def check_header(document: Document) -> None:
+    """Step 9: an ADT message with type, trigger and control id. Raises `Refused`; sets `document.trigger`."""
+    header = document.header
+    kind = header.text(9)
+    for field, value in ((9, kind), (10, document.control_id)):
+        if not value:
+            raise Refused("AR", "101", "empty", "send message type and control id", field=field)
+    if kind != "ADT":
+        raise Refused("AR", "200", "message type not supported", "send ADT messages only", field=9)
+    document.trigger = trigger(document)
+    if not document.trigger:
+        raise Refused("AR", "201", "no trigger event", "send it in MSH-9.2", field=9)
+    _warn_about_header(document)
+
+
+def trigger(document: Document) -> str:
+    """MSH-9.2, else EVN-1; MSH-9.3 never decides (it is often wrong)."""
+    event = document.first("EVN")
+    return document.header.text(9, comp=2) or (event.text(1) if event is not None else "")
+
+
+def _warn_about_header(document: Document) -> None:
+    event = document.first("EVN")
+    if event is not None and event.text(1) not in ("", document.trigger):
+        document.warn("EVN-1", "trigger-differs", "not the trigger of MSH-9.2, which counts", "send the same in both")
+    if not _VERSION.fullmatch(document.header.text(12)):
+        document.warn("MSH-12", "version", "no HL7 version from 2.1 to 2.9", "send the version the message follows")
+
+
+def read(data: bytes, *, charset: str | None = None) -> Document:
+    """An ADT message from the bytes of one block or record; raises `Refused` and nothing else."""
+    document = parse(data, charset=charset)
+    check_header(document)
+    return document

@@ -1,0 +1,93 @@
+"""Delimiters of one message, and the escape sequences that stand for them (spec 04 §2.3).
+
+Delimiters are what this message's MSH declares, never `|^~\\&` by assumption. A value is unescaped after splitting,
+and only when it is used; MSH-1 and MSH-2 never are. What cannot be understood stays as written: the reader of the
+value sees it, and the caller is told so that it can warn.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["STANDARD", "Separators", "unescape"]
+
+
+@dataclass(frozen=True, slots=True)
+class Separators:
+    """The five delimiters of MSH-1 and MSH-2, and from 2.7 the truncation character ("" when not declared)."""
+
+    field: str
+    component: str
+    repetition: str
+    escape: str
+    subcomponent: str
+    truncation: str = ""
+
+    @property
+    def text(self) -> str:
+        """As declared, field separator first."""
+        return self.field + self.component + self.repetition + self.escape + self.subcomponent + self.truncation
+
+
+STANDARD: Final = Separators("|", "^", "~", "\\", "&")
+
+#: Letter -> the delimiter it stands for.
+_DELIMITERS: Final[dict[str, Callable[[Separators], str]]] = {
+    "F": lambda s: s.field,
+    "S": lambda s: s.component,
+    "T": lambda s: s.subcomponent,
+    "R": lambda s: s.repetition,
+    "E": lambda s: s.escape,
+    "P": lambda s: s.truncation,
+}
+
+#: Formatting commands (HL7 v2.5 §2.7) -> what a value keeps of them.
+_FORMATS: Final[dict[str, str]] = {
+    "H": "",
+    "N": "",
+    ".nf": "",
+    ".fi": "",
+    ".br": "\n",
+    ".ce": "\n",
+    ".sp": "\n",
+}
+
+_SPACES: Final = re.compile(r"\.sp\+?([0-9]{1,3})")
+_INDENTS: Final = re.compile(r"\.(?:in|ti|sk)[+-]?[0-9]{0,3}")
+_HEX: Final = re.compile(r"X((?:[0-9A-Fa-f]{2})+)")
+
+
+def _meaning(code: str, separators: Separators, charset: str) -> str | None:
+    """What the sequence between two escape characters stands for; None when it is left as written."""
+    if (delimiter := _DELIMITERS.get(code)) is not None:
+        return delimiter(separators) or None
+    if (kept := _FORMATS.get(code)) is not None:
+        return kept
+    if (lines := _SPACES.fullmatch(code)) is not None:
+        return "\n" * int(lines[1])
+    if _INDENTS.fullmatch(code):
+        return " "
+    if (digits := _HEX.fullmatch(code)) is not None:
+        try:
+            return bytes.fromhex(digits[1]).decode(charset)
+        except UnicodeDecodeError:
+            return None
+    return None
+
+
+def unescape(text: str, separators: Separators, charset: str) -> tuple[str, bool]:
+    """The value with its escapes resolved, and whether all of them were understood."""
+    if separators.escape not in text:
+        return text, True
+    first, *pieces = text.split(separators.escape)
+    out, understood = [first], True
+    for code, after in zip(pieces[::2], pieces[1::2], strict=False):
+        meaning = _meaning(code, separators, charset)
+        if meaning is None:
+            meaning, understood = f"{separators.escape}{code}{separators.escape}", False
+        out += (meaning, after)
+    if len(pieces) % 2:  # never closed
+        out.append(separators.escape + pieces[-1])
+        understood = False
+    return "".join(out), understood
