@@ -46,7 +46,7 @@ def read_acknowledgement(data: bytes) -> Acknowledgement:
     for line in text.replace("\n", "\r").split("\r"):
         fields = line.split(separator)
         if fields[0] == "MSA":
-            return Acknowledgement(data, *(fields[1:3] + ["", ""])[:2])
+            return Acknowledgement(data, *[*fields[1:3], "", ""][:2])
     return Acknowledgement(data, "", "")
 
 
