@@ -1,0 +1,148 @@
+"""What an ADT file says, for people: the reading that `stafet inspect` prints (acceptance.md, kind `adt`).
+
+It shows fields as sent, so it works for feeds we know nothing of; no register of senders is consulted. The fields and
+their form are those of the published examples: whole fields keep separators and escapes, values taken as a single
+component (names, identifiers, location) are unescaped. What the fields mean for a stay: `read`.
+"""
+
+from typing import Any, Final
+
+from ...errors import Issue
+from ...formats.hl7v2 import Document, Refused, Segment, check_header, parse
+
+__all__ = ["inspect"]
+
+#: Key of the reading -> segment, field, component (0: the first repetition whole).
+_FIELDS: Final[dict[str, tuple[str, int, int]]] = {
+    "msh7": ("MSH", 7, 0),
+    "msh9_1": ("MSH", 9, 1),
+    "msh9_2": ("MSH", 9, 2),
+    "msh9_3": ("MSH", 9, 3),
+    "msh10": ("MSH", 10, 0),
+    "msh11": ("MSH", 11, 0),
+    "msh12": ("MSH", 12, 1),
+    "evn1": ("EVN", 1, 0),
+    "evn2": ("EVN", 2, 0),
+    "evn6": ("EVN", 6, 0),
+    "pid11_5": ("PID", 11, 5),
+    "pid12": ("PID", 12, 0),
+    "pid30": ("PID", 30, 0),
+    "pv1_2": ("PV1", 2, 0),
+    "pv1_36": ("PV1", 36, 0),
+    "pv1_44": ("PV1", 44, 0),
+    "pv1_45": ("PV1", 45, 0),
+    "pv2_47": ("PV2", 47, 0),
+}
+
+#: Every key in the order shown; a message that cannot be read has them all, with null.
+_KEYS: Final = (
+    "encoding_characters",
+    "newline",
+    "charset_used",
+    "segments",
+    *_FIELDS,
+    "msh18",
+    "pid3",
+    "pid5",
+    "pv1_3",
+    "pv1_19",
+    "mrg1",
+)
+
+
+def _field(segment: Segment | None, field: int, component: int) -> str:
+    """The first repetition as sent, or one component of it."""
+    if segment is None:
+        return ""
+    separators = segment.document.separators
+    text = segment.raw(field).split(separators.repetition, 1)[0]
+    if not component:
+        return text
+    parts = text.split(separators.component)
+    return parts[component - 1] if component <= len(parts) else ""
+
+
+def _components(segment: Segment | None, field: int, rep: int = 1) -> list[str]:
+    """All components of one repetition, each unescaped; none when the field is empty."""
+    if segment is None or not segment.raw(field):
+        return []
+    document = segment.document
+    text = segment.raw(field).split(document.separators.repetition)[rep - 1]
+    return [document.plain(part, segment.name, field) for part in text.split(document.separators.component)]
+
+
+def _identifiers(segment: Segment | None, field: int) -> list[list[str]]:
+    """Per repetition: id, assigning authority (first subcomponent), type."""
+    if segment is None or not segment.raw(field):
+        return []
+    subcomponent = segment.document.separators.subcomponent
+    found = []
+    for rep in range(1, len(segment.raw(field).split(segment.document.separators.repetition)) + 1):
+        raw = segment.raw(field).split(segment.document.separators.repetition)[rep - 1]
+        parts = [*raw.split(segment.document.separators.component), "", "", "", "", ""]
+        wanted = (parts[0], parts[3].split(subcomponent)[0], parts[4])
+        found.append([segment.document.plain(part, segment.name, field) for part in wanted])
+    return found
+
+
+def _name(segment: Segment | None) -> list[str]:
+    """Surname (first subcomponent) and given name of the first repetition."""
+    if segment is None:
+        return ["", ""]
+    surname = _field(segment, 5, 1).split(segment.document.separators.subcomponent)[0]
+    return [segment.document.plain(part, "PID", 5) for part in (surname, _field(segment, 5, 2))]
+
+
+def _reading(document: Document) -> dict[str, Any]:
+    by_name: dict[str, Segment] = {}
+    for segment in document.segments:
+        by_name.setdefault(segment.name, segment)
+    pid, pv1, merge = by_name.get("PID"), by_name.get("PV1"), by_name.get("MRG")
+    reading: dict[str, Any] = {
+        "encoding_characters": document.separators.text,
+        "newline": document.newline,
+        "charset_used": document.charset,
+        "segments": [segment.name for segment in document.segments],
+    }
+    for key, (name, field, component) in _FIELDS.items():
+        reading[key] = _field(by_name.get(name), field, component)
+    return reading | {
+        "msh18": document.header.raw(18),
+        "pid3": _identifiers(pid, 3),
+        "pid5": _name(pid),
+        "pv1_3": _components(pv1, 3),
+        "pv1_19": document.plain(_field(pv1, 19, 1), "PV1", 19),
+        "mrg1": [row[0] for row in _identifiers(merge, 1)],
+    }
+
+
+def inspect(data: bytes) -> dict[str, Any]:
+    """`{"kind", "valid", "issues", "reading"}` of acceptance.md. Never raises on content.
+
+    `reading` has every key always; `ack` is AA, AE, AR or None where no answer can be formed, `error` a code of table
+    0357 as text or None.
+    """
+    reading: dict[str, Any] = dict.fromkeys(_KEYS)
+    ack: str | None = "AA"
+    error, issues, document = None, [], None
+    try:
+        document = parse(data)
+        reading |= _reading(document)
+        check_header(document)
+    except Refused as refused:
+        ack, error = refused.ack, refused.code
+        issues.append(refused.issue())
+    if document is not None:
+        issues += document.warnings
+    reading |= {"ack": ack, "error": error}
+    return {"kind": "adt", "valid": error is None, "issues": [_plain(issue) for issue in issues], "reading": reading}
+
+
+def _plain(issue: Issue) -> dict[str, str]:
+    return {
+        "severity": issue.severity,
+        "path": issue.path,
+        "rule": issue.rule,
+        "problem": issue.problem,
+        "remedy": issue.remedy,
+    }
