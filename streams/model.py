@@ -132,11 +132,13 @@ class HospitalEvent(Value, frozen=True, kw_only=True):
     residence: Kommunekode | None = None  # spec 04 §8.4
     residence_problem: str = ""  # "no-municipality" | "abroad" when the message names a place that is none of the 98
     protected: bool = False
+    unprotected: bool = False  # PD1-12 says N: takes a mark back, where silence does not (spec 05 §5)
     visit: str = ""  # PV1-19.1 as sent
     lpr3: str = ""  # urn:uuid: + UUID v5, when the feed sends one
     class_: EventClass = ""
     planned: bool = False  # attendance that is never notified: class O, R, P and not acute (01, 11.10)
     unit: Unit | None = None  # PV1-3, most exact unit known (service provider)
+    facility: str = ""  # key that found the hospital of `unit`; asks the register for its region on another day
     prior_unit: Unit | None = None  # PV1-6
     disposition: Disposition | None = None  # PV1-36 by the feed's table; None when the field is empty
     dead: bool | None = None
@@ -150,6 +152,8 @@ class HospitalEvent(Value, frozen=True, kw_only=True):
     leave_home: bool = True  # leave to the home, no double admission (01, 11.6); a feed rule may say otherwise
     a08_class_is_correction: bool = False
     a08_ward_is_correction: bool = False
+    allow_person_change: bool = True  # an A08 may carry another CPR number (spec 04 §4.3); else to the error lane
+    correction: bool = False  # explicit correction by a feed rule (ZBE UPDATE)
     warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -194,6 +198,7 @@ class StayEvent(Value, frozen=True, kw_only=True):
     a08_class_is_correction: bool = False
     a08_ward_is_correction: bool = False
     correction: bool = False  # explicit correction by a feed rule (ZBE UPDATE)
+    allow_person_change: bool = True  # an A08 may carry another CPR number (spec 04 §4.3)
 
     def __repr__(self) -> str:
         return f"StayEvent({self.kind}, {self.trigger}, lane={self.lane})"
