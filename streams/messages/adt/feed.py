@@ -1,0 +1,175 @@
+"""A feed: one sending system at one hospital, and its dialect of ADT as data (spec 04 §3, §4; one TOML file).
+
+HL7 v2 leaves codes to the site: what class `AKUT` means, which disposition is home, whether EVN-2 is the event time.
+Each such agreement is a key below, with the default that the specification gives; `registry/feeds/*.toml` holds one
+`FeedProfile` per feed, read with `msgspec.convert(tomllib.loads(text), FeedProfile)`: unknown keys are refused.
+
+    application = "EPJ-SYD"          # MSH-3.1; with facility the key of the feed: "EPJ-SYD/OUH"
+    facility = "OUH"                 # MSH-4.1
+    zone = "Europe/Copenhagen"       # of times without offset
+    charset = "iso8859-1"            # forced, overrides MSH-18; leave out to believe MSH-18
+    test = false                     # a test feed: MSH-11 T and D are taken
+    evn2_is_event_time = false       # registers in real time and leaves EVN-6 empty
+    a08_class_is_correction = false  # an A08 with another class is a registration error, not a change
+    a08_ward_is_correction = false   # an A08 with another ward is a correction, not a silent move
+    allow_person_change = true       # an A08 may carry another CPR number
+    cpr_authorities = ["CPR"]        # PID-3.4.1 of a CPR number
+    cpr_types = ["CPR", "NNDN", "NNDNK"]   # PID-3.5
+    lpr3 = "PV1-50.1"                # where the LPR3 contact id stands; "" when the feed sends none
+    zbe = false                      # IHE PAM: ZBE-4 UPDATE is an explicit correction
+
+    [classes]                        # PV1-2 -> EMER, IMP or OUTPATIENT, beside I and E
+    AKUT = "EMER"
+    [dispositions]                   # PV1-36 -> spec 04 §3.2, beside the defaults
+    "99" = "transfer-self"
+    [discharged_to]                  # PV1-37.1 -> the same; refines PV1-36
+    PLH = "other-primary"
+    [municipalities]                 # PID-11.10 -> kommunekode (spec 04 §8.4)
+    "8510" = "0510"
+    [substitutes]                    # kommunekode that is none -> one that is (spec 05 §1.3), off by default
+    "0411" = "0400"
+    [[acute]]                        # class O becomes acute ambulatory when a rule matches
+    field = "PV1-4.1"
+    values = ["E"]
+    [[leave_elsewhere]]              # leave that is not to the home: no STOR (01, 11.6)
+    field = "EVN-4"
+    values = ["PSYK"]
+"""
+
+import re
+from typing import Final, Literal, NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from ...formats.hl7v2 import Document, Refused, Segment
+from ...model import Disposition, EventClass
+
+__all__ = ["FeedProfile", "FieldRule", "check_sender"]
+
+_PATH: Final = re.compile(r"([A-Z][A-Z0-9]{2})-([1-9][0-9]?)(?:\[([1-9])\])?(?:\.([1-9][0-9]?))?")
+
+#: PV1-2 (table 0004) -> Encounter.class; every other value is an outpatient, who is never notified (spec 04 §3.1).
+CLASSES: Final[dict[str, EventClass]] = {"I": "IMP", "E": "EMER"}
+
+#: PV1-36 (user table 0112) -> where the patient goes (spec 04 §3.2).
+DISPOSITIONS: Final[dict[str, Disposition]] = {
+    "01": "home",
+    "06": "home",
+    "07": "home",
+    "08": "home",
+    "03": "other-primary",
+    "04": "other-primary",
+    "05": "other-primary",
+    "02": "transfer-hospital",
+    "09": "ignore",  # admitted here: no end
+    "30": "ignore",  # still a patient
+    "20": "death",
+    "40": "death",
+    "41": "death",
+    "42": "death",
+    "50": "hospice",
+    "51": "hospice",
+}
+
+
+class Place(NamedTuple):
+    """A place in a message: `PV1-50.1`, `PV1-50[2].1`."""
+
+    segment: str
+    field: int
+    rep: int = 1
+    comp: int = 1
+
+    @classmethod
+    def of(cls, path: str) -> "Place":
+        """Raises ValueError for anything but `SEG-field[rep].component`."""
+        found = _PATH.fullmatch(path)
+        if found is None:
+            raise ValueError(f"{path!r}: no place in a message; write SEG-field[repetition].component")
+        return cls(found[1], int(found[2]), int(found[3] or 1), int(found[4] or 1))
+
+    def value(self, segment: Segment | None) -> str:
+        """The value there; "" when the segment or the value is absent."""
+        return segment.text(self.field, self.rep, self.comp) if segment is not None else ""
+
+
+class FieldRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """True of a message when the value at `field` is one of `values`."""
+
+    field: str
+    values: frozenset[str]
+
+    def __post_init__(self) -> None:
+        Place.of(self.field)
+
+    @property
+    def place(self) -> Place:
+        """`field`, read."""
+        return Place.of(self.field)
+
+
+class FeedProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The dialect of one feed; the keys are explained in the module's docstring."""
+
+    application: str
+    facility: str
+    zone: str = "Europe/Copenhagen"
+    charset: Literal["", "utf-8", "iso8859-1", "iso8859-15", "ascii"] = ""
+    test: bool = False
+    evn2_is_event_time: bool = False
+    a08_class_is_correction: bool = False
+    a08_ward_is_correction: bool = False
+    allow_person_change: bool = True
+    cpr_authorities: frozenset[str] = frozenset({"CPR"})
+    cpr_types: frozenset[str] = frozenset({"CPR", "NNDN", "NNDNK"})
+    lpr3: str = "PV1-50.1"
+    zbe: bool = False
+    classes: dict[str, Literal["IMP", "EMER", "OUTPATIENT"]] = {}
+    dispositions: dict[str, Disposition] = {}
+    discharged_to: dict[str, Disposition] = {}
+    municipalities: dict[str, str] = {}
+    substitutes: dict[str, str] = {}
+    acute: tuple[FieldRule, ...] = ()
+    leave_elsewhere: tuple[FieldRule, ...] = ()
+
+    def __post_init__(self) -> None:
+        ZoneInfo(self.zone)
+        if self.lpr3:
+            Place.of(self.lpr3)
+
+    @property
+    def key(self) -> str:
+        """`application/facility`: how the feed is named in registers, headers and ids."""
+        return f"{self.application}/{self.facility}"
+
+    @property
+    def tz(self) -> ZoneInfo:
+        """The zone of times without offset (ZoneInfo keeps its own cache)."""
+        return ZoneInfo(self.zone)
+
+    def class_of(self, code: str) -> EventClass:
+        """PV1-2 by the feed's table, then the standard's; "" when empty (spec 04 §3.1)."""
+        if not code:
+            return ""
+        return self.classes.get(code) or CLASSES.get(code, "OUTPATIENT")
+
+    def disposition_of(self, code: str, discharged_to: str) -> Disposition | None:
+        """PV1-37 where the feed maps it, else PV1-36; None when the message has neither (spec 04 §3.2)."""
+        if (refined := self.discharged_to.get(discharged_to)) is not None:
+            return refined
+        if not code:
+            return None
+        return self.dispositions.get(code) or DISPOSITIONS.get(code.zfill(2), "unknown")
+
+
+def check_sender(document: Document, feed: FeedProfile | None) -> FeedProfile:
+    """The feed, when the message may come from it: known (207), and no test message in production (202).
+
+    Raises `Refused`; these two and `formats.hl7v2` are all that is answered negatively (spec 04 §2, §3).
+    """
+    if feed is None:
+        raise Refused("AR", "207", "unknown sender", "agree on the feed first; it is known by MSH-3 and MSH-4", field=3)
+    if document.header.text(11) in ("T", "D") and not feed.test:
+        raise Refused("AR", "202", "test message on a production feed", "send P, or use the test feed", field=11)
+    return feed
