@@ -1,0 +1,349 @@
+"""What a municipality makes of what it is told (spec 01 §19): one case per rule, from stories of our own."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.codes import LPR3_SYSTEM, Notice
+from streams.model import EpisodeIdentifier
+from streams.subscriber import Answer, Facts, Subscriber, close, discard, receive, refuse, status, whereabouts
+from tests.rules.stories import BEGIN, EPISODE, HEART, MIDT, Story, told
+
+N = Notice
+
+
+def shown(answer: Answer) -> list[str]:
+    return [str(entry) for entry in answer.history]
+
+
+def rules(answer: Answer) -> list[str]:
+    return [issue.rule for issue in answer.issues]
+
+
+#: Stories of spec 01 §21.3 and §11: the notices sent, where the citizen is after the last, what a user then sees.
+STORIES: dict[str, tuple[list[Notice], str, list[str]]] = {
+    "acute ambulant": ([N.STAA], "acute-ambulant", ["STAA"]),
+    "admitted": ([N.STIN], "admitted", ["STIN"]),
+    "acute, admitted, home": ([N.STAA, N.STIN, N.SLHJ], "at-home", ["STAA", "STIN", "SLHJ"]),
+    "admitted, then acute ambulant again": ([N.STIN, N.STAA], "acute-ambulant", ["STIN", "STAA"]),
+    "leave": ([N.STIN, N.STOR], "on-leave", ["STIN", "STOR"]),
+    "leave and return": ([N.STIN, N.STOR, N.SLOR], "admitted", ["STIN", "STOR", "SLOR"]),
+    "two leaves": (
+        [N.STIN, N.STOR, N.SLOR, N.STOR, N.SLOR],
+        "admitted",
+        ["STIN", "STOR", "SLOR", "STOR", "SLOR"],
+    ),
+    "home from leave": ([N.STIN, N.STOR, N.SLHJ], "at-home", ["STIN", "STOR", "SLHJ"]),
+    "death on arrival": ([N.MORS], "dead", ["MORS"]),
+    "death on leave": ([N.STIN, N.STOR, N.MORS], "dead", ["STIN", "STOR", "MORS"]),
+    "time corrected": ([N.STIN, N.RE_STIN], "admitted", ["STIN(corrected)"]),
+    "leave corrected": ([N.STIN, N.STOR, N.RE_STOR], "on-leave", ["STIN", "STOR(corrected)"]),
+    "return corrected": ([N.STIN, N.STOR, N.SLOR, N.RE_SLOR], "admitted", ["STIN", "STOR", "SLOR(corrected)"]),
+    "discharge corrected": ([N.STIN, N.SLHJ, N.RE_SLHJ], "at-home", ["STIN", "SLHJ(corrected)"]),
+    "acute start cancelled": ([N.STAA, N.AN_STAA], "void", ["STAA(cancelled)"]),
+    "corrected, then cancelled": ([N.STIN, N.RE_STIN, N.AN_STIN], "void", ["STIN(cancelled)"]),
+    "leave cancelled": ([N.STIN, N.STOR, N.AN_STOR], "admitted", ["STIN", "STOR(cancelled)"]),
+    "return cancelled": ([N.STIN, N.STOR, N.SLOR, N.AN_SLOR], "on-leave", ["STIN", "STOR", "SLOR(cancelled)"]),
+    "discharge cancelled": ([N.STIN, N.SLHJ, N.AN_SLHJ], "admitted", ["STIN", "SLHJ(cancelled)"]),
+    "acute discharge cancelled": ([N.STAA, N.SLHJ, N.AN_SLHJ], "acute-ambulant", ["STAA", "SLHJ(cancelled)"]),
+    "discharged a second time": (
+        [N.STIN, N.SLHJ, N.AN_SLHJ, N.SLHJ],
+        "at-home",
+        ["STIN", "SLHJ(cancelled)", "SLHJ"],
+    ),
+    "death cancelled": ([N.STIN, N.MORS, N.AN_MORS], "admitted", ["STIN", "MORS(cancelled)"]),
+    "death corrected": ([N.STIN, N.MORS, N.RE_MORS], "dead", ["STIN", "MORS(corrected)"]),
+    "a second death that names the first": ([N.STIN, N.MORS, N.MORS], "dead", ["STIN", "MORS(corrected)"]),
+    "wrong citizen found on leave": (
+        [N.STIN, N.STOR, N.AN_STOR, N.AN_STIN],
+        "void",
+        ["STIN(cancelled)", "STOR(cancelled)"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_a_stay_is_followed_from_its_notices(name: str) -> None:
+    notices, where, seen = STORIES[name]
+    story = Story()
+    _, answers = told(*(story.tell(notice) for notice in notices))
+    assert all(a.acknowledgement == "ok" and a.shown and not a.issues for a in answers)
+    assert answers[-1].status == where
+    assert shown(answers[-1]) == seen
+
+
+def test_every_notice_says_where_the_citizen_is() -> None:
+    for notice in Notice:
+        subscriber, _ = told(Story().tell(notice))
+        assert status(subscriber.stays[0])
+
+
+def test_a_cancelled_death_on_leave_leaves_the_citizen_on_leave() -> None:
+    story = Story()
+    _, answers = told(
+        story.tell(N.STIN), story.tell(N.STOR), story.tell(N.MORS), story.tell(N.AN_MORS, status="onleave")
+    )
+    assert answers[-1].status == "on-leave"
+
+
+def test_the_notice_rules_when_the_status_of_the_encounter_is_odd() -> None:
+    story = Story()
+    _, discharged = told(story.tell(N.STIN), story.tell(N.STOR), story.tell(N.SLHJ, status="onleave"))
+    _, dead = told(Story().tell(N.MORS, status="in-progress"))
+    assert (discharged[-1].status, dead[-1].status) == ("at-home", "dead")
+
+
+# ---- repeats and ids ---------------------------------------------------------------------------------------------
+
+
+def test_a_repeated_notification_is_answered_again_and_changes_nothing() -> None:
+    message = Story().tell(N.STIN, report_of_admission=True)
+    before, (first,) = told(message)
+    after, second = receive(before, message)
+    assert after == before
+    assert second.acknowledgement == first.acknowledgement == "ok"
+    assert (second.shown, second.report, rules(second)) == (False, None, ["01 19.6"])
+    assert (second.status, shown(second)) == ("admitted", ["STIN"])
+
+
+def test_a_resend_keeps_the_message_id_and_is_a_repeat_although_it_was_sent_later() -> None:
+    first = Story().tell(N.STIN)
+    resent = Story().tell(N.STIN, occurred=first.occurred + timedelta(minutes=30))
+    _, answers = told(first, resent)
+    assert not answers[1].shown
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param({"cpr": "2512489996"}, id="another citizen"),
+        pytest.param({"sender": MIDT, "provider": MIDT}, id="another sender"),
+        pytest.param(
+            {"episode": (EpisodeIdentifier(system="x", value="22222222-2222-4222-8222-222222222222"),)},
+            id="another episode",
+        ),
+    ],
+)
+def test_an_id_that_comes_again_in_another_message_hides_nothing(other: dict[str, object]) -> None:
+    _, answers = told(Story().tell(N.STIN), Story().tell(N.STIN, **other))
+    assert (answers[1].acknowledgement, answers[1].shown, answers[1].status) == ("ok", True, "admitted")
+    assert rules(answers[1]) == ["01 19.17"]
+
+
+def test_an_id_used_by_two_hospitals_says_nothing_about_their_order() -> None:
+    here = Story()
+    start, leave = here.tell(N.STIN), here.tell(N.STOR)
+    there = Story(sender=MIDT, begin=BEGIN + timedelta(days=1))
+    moved = there.tell(N.STIN, message_id=start.message_id, chain=(start.message_id,))
+    subscriber, answers = told(start, leave, moved)
+    assert answers[2].status == "admitted"
+    assert whereabouts(subscriber, start.cpr) == MIDT
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        pytest.param(EPISODE.upper(), id="capitals"),
+        pytest.param(EPISODE.replace("-", ""), id="no hyphens"),
+        pytest.param(f"urn:uuid:{EPISODE}", id="urn"),
+    ],
+)
+def test_an_episode_is_recognised_in_any_spelling(spelling: str) -> None:
+    story = Story()
+    start = story.tell(N.STIN)
+    leave = story.tell(N.STOR, episode=(EpisodeIdentifier(system="x", value=spelling),))
+    _, answers = told(start, leave)
+    assert shown(answers[1]) == ["STIN", "STOR"]
+
+
+# ---- order -------------------------------------------------------------------------------------------------------
+
+
+def test_a_start_that_was_overtaken_by_the_discharge_becomes_history() -> None:
+    story = Story()
+    acute, admitted, home = story.tell(N.STAA), story.tell(N.STIN), story.tell(N.SLHJ)
+    _, answers = told(acute, home, admitted)
+    assert [a.acknowledgement for a in answers] == ["ok", "ok", "ok"]
+    assert rules(answers[1]) == ["01 19.16"]
+    assert answers[2].status == "at-home"
+    assert shown(answers[2]) == ["STAA", "STIN", "SLHJ"]
+
+
+def test_a_correction_that_overtakes_what_it_corrects_is_shown_once() -> None:
+    story = Story()
+    start, corrected = story.tell(N.STIN), story.tell(N.RE_STIN)
+    _, answers = told(corrected, start)
+    assert [shown(a) for a in answers] == [["STIN(corrected)"], ["STIN(corrected)"]]
+
+
+@given(st.permutations(range(6)))
+def test_any_order_of_arrival_gives_the_same_stay_in_the_end(order: list[int]) -> None:
+    story = Story()
+    notices = (N.STAA, N.STIN, N.RE_STIN, N.STOR, N.AN_STOR, N.SLHJ)
+    messages = [story.tell(notice) for notice in notices]
+    _, answers = told(*(messages[i] for i in order))
+    assert answers[-1].status == "at-home"
+    assert shown(answers[-1]) == ["STAA", "STIN(corrected)", "STOR(cancelled)", "SLHJ"]
+
+
+@given(st.lists(st.integers(0, 3), min_size=4, max_size=12))
+def test_repeats_anywhere_change_neither_the_stay_nor_the_answer(picks: list[int]) -> None:
+    story = Story()
+    messages = [story.tell(notice) for notice in (N.STIN, N.STOR, N.SLOR, N.SLHJ)]
+    once, _ = told(*(messages[i] for i in dict.fromkeys(picks)))
+    often, answers = told(*(messages[i] for i in picks))
+    assert often == once
+    assert {a.acknowledgement for a in answers} == {"ok"}
+
+
+def test_an_unknown_predecessor_is_kept_with_a_warning() -> None:
+    cancelled = Story().tell(N.AN_STIN, previous="of-another-story", chain=("of-another-story", "own"))
+    _, (answer,) = told(cancelled)
+    assert (answer.acknowledgement, answer.shown, answer.status) == ("ok", True, "void")
+    assert (shown(answer), rules(answer)) == (["STIN(cancelled)"], ["01 19.16"])
+
+
+def test_a_cancellation_that_names_another_stays_message_cancels_by_citizen_and_episode() -> None:
+    story = Story()
+    start, corrected = story.tell(N.STIN), story.tell(N.RE_STIN)
+    wrong = story.tell(N.AN_STIN, previous="of-another-story", chain=("x", "of-another-story", "own"))
+    _, answers = told(start, corrected, wrong)
+    assert (answers[2].status, shown(answers[2])) == ("void", ["STIN(cancelled)"])
+    assert rules(answers[2]) == ["01 19.16"]
+
+
+# ---- transfers ---------------------------------------------------------------------------------------------------
+
+
+def test_a_start_at_another_hospital_replaces_the_place_although_the_stay_is_open() -> None:
+    start = Story().tell(N.STIN)
+    there = Story(sender=MIDT, begin=BEGIN + timedelta(days=1)).tell(N.STIN)
+    subscriber, answers = told(start, there)
+    assert (answers[1].status, shown(answers[1]), answers[1].issues) == ("admitted", ["STIN", "STIN"], ())
+    assert whereabouts(subscriber, start.cpr) == MIDT
+
+
+def test_a_start_under_a_new_episode_is_a_new_stay_and_the_place_moves_too() -> None:
+    start = Story().tell(N.STIN)
+    there = Story(sender=MIDT, begin=BEGIN + timedelta(days=1), episode="33333333-3333-4333-8333-333333333333")
+    subscriber, answers = told(start, there.tell(N.STIN))
+    assert len(subscriber.stays) == 2
+    assert shown(answers[1]) == ["STIN"]
+    assert whereabouts(subscriber, start.cpr) == MIDT
+
+
+def test_a_late_message_of_the_referring_hospital_does_not_move_the_citizen_back() -> None:
+    here = Story()
+    start, leave = here.tell(N.STIN), here.tell(N.STOR)
+    there = Story(sender=MIDT, begin=BEGIN + timedelta(days=1)).tell(N.STIN)
+    subscriber, answers = told(start, there, leave)
+    assert answers[2].status == "admitted"
+    assert whereabouts(subscriber, start.cpr) == MIDT
+
+
+def test_both_starts_may_carry_the_same_time() -> None:
+    start = Story().tell(N.STIN)
+    there = Story(sender=MIDT).tell(N.STIN)
+    subscriber, _ = told(start, there)
+    assert whereabouts(subscriber, start.cpr) == MIDT
+
+
+def test_nobody_is_anywhere_after_discharge() -> None:
+    story = Story()
+    subscriber, _ = told(story.tell(N.STIN), story.tell(N.SLHJ))
+    assert whereabouts(subscriber, story.cpr) is None
+
+
+# ---- what is shown, asked for, kept ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("notice", "times", "hour"),
+    [
+        pytest.param(N.STIN, {}, 0, id="STIN shows the start"),
+        pytest.param(N.STAA, {}, 0, id="STAA shows the start"),
+        pytest.param(N.STOR, {"leave_start": BEGIN + timedelta(hours=5)}, 5, id="STOR shows the start of leave"),
+        pytest.param(
+            N.SLOR,
+            {"leave_start": BEGIN + timedelta(hours=5), "leave_end": BEGIN + timedelta(hours=7)},
+            7,
+            id="SLOR shows the end of leave",
+        ),
+        pytest.param(N.SLHJ, {"end": BEGIN + timedelta(hours=9)}, 9, id="SLHJ shows the end"),
+        pytest.param(N.MORS, {"end": BEGIN + timedelta(hours=9)}, 9, id="MORS shows the end"),
+        pytest.param(N.RE_SLHJ, {"end": BEGIN + timedelta(hours=8)}, 8, id="a correction shows its own"),
+        pytest.param(N.MORS, {}, 0, id="death on arrival without end shows the start"),
+    ],
+)
+def test_the_time_shown_depends_on_the_notice(notice: Notice, times: dict[str, object], hour: int) -> None:
+    _, (answer,) = told(Story().tell(notice, **times))
+    assert answer.history[0].at == BEGIN + timedelta(hours=hour)
+    assert answer.history[0].place == HEART.name
+
+
+def test_a_cancelled_leave_keeps_the_time_it_was_told_with() -> None:
+    story = Story()
+    leave = BEGIN + timedelta(hours=5)
+    _, answers = told(story.tell(N.STIN), story.tell(N.STOR, leave_start=leave), story.tell(N.AN_STOR))
+    assert answers[2].history[1].at == leave
+
+
+@pytest.mark.parametrize(
+    ("changes", "to"),
+    [
+        pytest.param({"report_of_admission": True}, HEART.gln, id="to the sender"),
+        pytest.param({"report_of_admission": True, "report_recipient_gln": MIDT.gln}, MIDT.gln, id="to the recipient"),
+        pytest.param({}, None, id="not asked for"),
+    ],
+)
+def test_a_report_of_admission_goes_where_it_is_asked_for(changes: dict[str, object], to: str | None) -> None:
+    _, (answer,) = told(Story().tell(N.STIN, **changes))
+    assert (answer.report.to_gln if answer.report else None) == to
+
+
+def test_the_report_returns_the_local_episode_id_without_hyphens() -> None:
+    lpr3 = EpisodeIdentifier(system=LPR3_SYSTEM, value="urn:uuid:6ba7b811-9dad-51d1-80b4-00c04fd430c8")
+    local = EpisodeIdentifier(system="x", value=EPISODE)
+    both: Facts = Story().tell(N.STIN, report_of_admission=True, episode=(lpr3, local))
+    only: Facts = Story().tell(N.STIN, report_of_admission=True, episode=(lpr3,))
+    assert [a.report.episode for m in (both, only) for a in told(m)[1] if a.report] == [
+        EPISODE.replace("-", ""),
+        "6ba7b8119dad51d180b400c04fd430c8",
+    ]
+
+
+def test_without_a_case_the_answer_is_positive_and_nothing_is_shown() -> None:
+    answer = discard()
+    assert (answer.acknowledgement, answer.shown, answer.status, answer.history) == ("ok", False, None, ())
+
+
+def test_a_profile_violation_is_refused_and_not_shown() -> None:
+    answer = refuse([])
+    assert (answer.acknowledgement, answer.shown, answer.status) == ("fatal-error", False, None)
+
+
+def test_a_stay_that_nobody_ends_can_be_closed_by_hand_and_opens_again_with_the_next_notice() -> None:
+    story = Story()
+    subscriber, _ = told(story.tell(N.STIN))
+    closed = close(subscriber, story.cpr, EPISODE.replace("-", ""), BEGIN + timedelta(days=40))
+    assert status(closed.stays[0]) == "at-home"
+    assert whereabouts(closed, story.cpr) is None
+    reopened, answer = receive(closed, story.tell(N.STOR))
+    assert answer.status == "on-leave"
+    assert whereabouts(reopened, story.cpr) == HEART
+
+
+def test_closing_touches_no_other_stay() -> None:
+    subscriber, _ = told(Story().tell(N.STIN))
+    assert close(subscriber, "2512489996", EPISODE, BEGIN) == subscriber
+
+
+def test_no_value_of_the_subscriber_prints_who_it_is_about() -> None:
+    subscriber, (answer,) = told(Story().tell(N.STIN))
+    assert "2509479989" not in repr(subscriber) + repr(answer)
+
+
+def test_a_fresh_subscriber_knows_nobody() -> None:
+    assert whereabouts(Subscriber(), "2509479989") is None
