@@ -105,7 +105,7 @@ class Connection:
                 return
             answer = await self.acceptor.accept(block)
             await self._write(answer)
-            if answer.close:
+            if answer.close or self._draining:
                 return
 
     async def _next_block(self) -> bytes | None:
