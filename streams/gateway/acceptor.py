@@ -16,7 +16,7 @@ from typing import Literal
 from streams.formats.hl7v2 import Document, Refused
 from streams.formats.hl7v2_ack import acknowledgement
 
-from .admission import AdtRecord, KeyOf, Senders, admit, too_long
+from .admission import AdtRecord, FeedOf, KeyOf, admit, too_long
 from .connection import Answer
 from .report import Report
 
@@ -43,7 +43,7 @@ def _new_id() -> str:
 class FrontDesk:
     """Accepts or refuses each block. `application` and `facility` are what we call ourselves in MSH-3 and MSH-4."""
 
-    senders: Senders
+    feed_of: FeedOf
     key_of: KeyOf
     publish: Publish
     report: Report
@@ -56,7 +56,7 @@ class FrontDesk:
     async def accept(self, block: bytes) -> Answer:
         """The answer to one block."""
         try:
-            record = admit(block, self.senders, self.key_of, self.now())
+            record = admit(block, self.feed_of, self.key_of, self.now())
         except Refused as refused:
             return self._refuse(block, refused)
         begun = time.monotonic()

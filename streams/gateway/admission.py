@@ -7,33 +7,23 @@ content only MSH and PID-3 are read.
 Not here: the answer's bytes (`formats/hl7v2_ack.py`), waiting for Kafka (`acceptor.py`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from streams.formats.hl7v2 import Document, Refused, parse, read
+from streams.messages.adt.feed import FeedProfile, check_sender
 from streams.times import utc_text
 
-__all__ = ["AdtRecord", "KeyOf", "Sender", "Senders", "admit", "too_long"]
+__all__ = ["AdtRecord", "FeedOf", "KeyOf", "admit", "too_long"]
 
-#: MSH-11 (HL7 v2 table 0103): training and debugging are tests as well.
-_TEST_PROCESSING = frozenset({"T", "D"})
+_CHARSET_FIELD = 18  # MSH-18
 
-
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """What the gateway must know of a feed: its name, whether it sends tests, the character set forced upon it."""
-
-    feed: str
-    test: bool = False
-    charset: str | None = None
-
-
-#: (MSH-3.1, MSH-4.1) -> the feed (spec 04 §3).
-Senders = Mapping[tuple[str, str], Sender]
+#: The feed of (MSH-3.1, MSH-4.1), None when nobody has agreed on one (spec 04 §3): `Registers.feed`.
+FeedOf = Callable[[str, str], FeedProfile | None]
 
 #: The record key of a message of a feed (00 §2.1): sixteen hex digits that tell nobody who it is about.
-KeyOf = Callable[[Document, str], str]
+KeyOf = Callable[[Document, FeedProfile], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +39,11 @@ class AdtRecord:
         return f"AdtRecord({len(self.value)} bytes)"
 
 
-def admit(block: bytes, senders: Senders, key_of: KeyOf, received: datetime) -> AdtRecord:
+def admit(block: bytes, feed_of: FeedOf, key_of: KeyOf, received: datetime) -> AdtRecord:
     """The record for one block received at `received`. Raises `Refused`, which says what to answer."""
-    document = read(block, charset=_forced_charset(block, senders))
-    sender = _sender(document, senders)
-    if sender is None:
-        raise Refused("AR", "207", "unknown sender", "send from an application and facility agreed with us", field=3)
-    if document.header.text(11) in _TEST_PROCESSING and not sender.test:
-        raise Refused("AR", "202", "a test message on a production feed", "send tests to the test feed", field=11)
-    return AdtRecord(key_of(document, sender.feed), block, _headers(document, sender, received), document)
+    document = _read(block, feed_of)
+    feed = check_sender(document, _feed(document, feed_of))
+    return AdtRecord(key_of(document, feed), block, _headers(document, feed.key, received), document)
 
 
 def too_long(limit: int) -> Refused:
@@ -65,19 +51,28 @@ def too_long(limit: int) -> Refused:
     return Refused("AR", "207", f"the message is longer than {limit} bytes", "send it without embedded documents")
 
 
-def _sender(document: Document, senders: Senders) -> Sender | None:
-    return senders.get((document.header.text(3), document.header.text(4)))
+def _feed(document: Document, feed_of: FeedOf) -> FeedProfile | None:
+    return feed_of(document.header.text(3), document.header.text(4))
 
 
-def _forced_charset(block: bytes, senders: Senders) -> str | None:
-    """A feed may override MSH-18 (spec 04 §2.2): who sends must then be known before the text is decoded."""
-    if all(sender.charset is None for sender in senders.values()):
-        return None
-    sender = _sender(parse(block, charset="latin-1"), senders)
-    return None if sender is None else sender.charset
+def _read(block: bytes, feed_of: FeedOf) -> Document:
+    """Steps 1-9. A feed may override MSH-18 (spec 04 §2.2), and who sends is known only once MSH is read."""
+    try:
+        document = read(block)
+    except Refused as refused:
+        if refused.field != _CHARSET_FIELD:
+            raise
+        feed = _feed(parse(block, charset="latin-1"), feed_of)
+        if feed is None or not feed.charset:
+            raise
+        return read(block, charset=feed.charset)
+    feed = _feed(document, feed_of)
+    if feed is None or feed.charset in ("", document.charset):
+        return document
+    return read(block, charset=feed.charset)
 
 
-def _headers(document: Document, sender: Sender, received: datetime) -> tuple[tuple[str, str], ...]:
+def _headers(document: Document, feed: str, received: datetime) -> tuple[tuple[str, str], ...]:
     """Headers of spec 04 §6 and 00 §4.4. The trace begins here and is that of the bytes: a resend shares it."""
     digest = document.sha256
     return (
@@ -91,6 +86,6 @@ def _headers(document: Document, sender: Sender, received: datetime) -> tuple[tu
         ("hl7-version", document.header.text(12)),
         ("hl7-charset", document.charset),
         ("received-at", utc_text(received)),
-        ("feed", sender.feed),
+        ("feed", feed),
         ("payload-sha256", digest),
     )

@@ -16,19 +16,23 @@ import pytest
 import trustme
 
 from streams.gateway.acceptor import FrontDesk, Publish, Unconfirmed
-from streams.gateway.admission import AdtRecord, Sender
+from streams.gateway.admission import AdtRecord
 from streams.gateway.client import MllpClient, NoAnswer
 from streams.gateway.connection import Limits
 from streams.gateway.framing import framed
 from streams.gateway.report import Event, Fields
 from streams.gateway.server import Server
 from streams.gateway.tls import ClientTls, ServerTls, TlsProblem, server_context
+from streams.messages.adt.feed import FeedProfile
 
 NOW = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
-SENDERS = {
-    ("EPJ-SYD", "OUH"): Sender("EPJ-SYD/OUH"),
-    ("EPJ-TEST", "OUH"): Sender("EPJ-TEST/OUH", test=True),
-    ("EPJ-OLD", "OUH"): Sender("EPJ-OLD/OUH", charset="iso-8859-1"),
+FEEDS = {
+    (feed.application, feed.facility): feed
+    for feed in (
+        FeedProfile(application="EPJ-SYD", facility="OUH"),
+        FeedProfile(application="EPJ-TEST", facility="OUH", test=True),
+        FeedProfile(application="EPJ-OLD", facility="OUH", charset="iso8859-1"),
+    )
 }
 LIMITS = Limits()
 PERSON = "PID|1||2512489996^^^&1.2.208.176.1.2&ISO^NNDNK||Berggren^Nancy Ann Test\r"
@@ -84,7 +88,12 @@ async def gateway(
 ) -> AsyncIterator[Running]:
     running, listening = Running(), asyncio.get_running_loop().create_future()
     desk = FrontDesk(
-        SENDERS, lambda document, feed: f"{feed}#key", publish(running), running.report, limits.confirm, now=lambda: NOW
+        lambda *sender: FEEDS.get(sender),
+        lambda document, feed: f"{feed.key}#key",
+        publish(running),
+        running.report,
+        limits.confirm,
+        now=lambda: NOW,
     )
     server = Server(desk, running.report, limits, server_context("127.0.0.1", tls))
     serving = asyncio.create_task(server.serve("127.0.0.1", 0, running.stop, listening.set_result))
@@ -179,7 +188,12 @@ async def test_a_sender_that_wants_no_positive_answer_gets_none_and_stays_connec
 async def test_a_feed_with_a_forced_character_set_is_read_with_it_whatever_it_declares() -> None:
     async with gateway() as running, client(running) as sender:
         assert (await sender.send(adt(application="EPJ-OLD"))).taken
-    assert dict(running.records[0].headers)["hl7-charset"] == "iso-8859-1"
+    assert dict(running.records[0].headers)["hl7-charset"] == "iso8859-1"
+
+
+async def test_a_forced_character_set_makes_up_for_a_declaration_nobody_knows() -> None:
+    async with gateway() as running, client(running) as sender:
+        assert (await sender.send(adt(application="EPJ-OLD", charset="KLINGON"))).taken
 
 
 async def test_a_test_message_is_taken_on_a_test_feed() -> None:
