@@ -1,0 +1,63 @@
+"""`stafet send`: ADT files to an MLLP gateway, one after the other, each with its acknowledgement.
+
+Nothing is sent twice on its own account: when an acknowledgement is missing the command stops and says which message
+has an unknown fate; sending the same file again is safe (spec 04 §5.5).
+"""
+
+import asyncio
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streams.gateway.client import Acknowledgement, MllpClient, NoAnswer
+from streams.gateway.tls import ClientTls, TlsProblem
+
+__all__ = ["send"]
+
+FAILED, USAGE = 1, 2  # exit codes of spec 06 §4.2
+
+
+def send(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="HL7 v2 messages, one per file; - is stdin.")],
+    host: Annotated[str, typer.Option(help="Where the gateway listens.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Its MLLP port.")] = 2575,
+    tls: Annotated[bool, typer.Option(help="Connect with TLS; implied by the three options below.")] = False,
+    ca: Annotated[Path | None, typer.Option(help="Authority of the gateway's certificate (PEM).")] = None,
+    cert: Annotated[Path | None, typer.Option(help="Your certificate (PEM).")] = None,
+    key: Annotated[Path | None, typer.Option(help="Its key (PEM).")] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for each acknowledgement.")] = 15.0,
+) -> None:
+    """Send HL7 messages over MLLP and print each acknowledgement; exit 1 when one is not accepted.
+
+    Example: stafet send admission.hl7 --host gateway.example --port 2575 --ca ca.pem --cert me.pem --key me.key
+    """
+    options = ClientTls(ca, cert, key) if tls or ca or cert or key else None
+    try:
+        messages = [(str(file), sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()) for file in files]
+        client = MllpClient(host, port, options, timedelta(seconds=timeout))
+    except (OSError, TlsProblem) as problem:
+        typer.echo(str(problem), err=True)
+        raise typer.Exit(USAGE) from None
+    raise typer.Exit(asyncio.run(_send_all(client, messages)))
+
+
+async def _send_all(client: MllpClient, messages: list[tuple[str, bytes]]) -> int:
+    """Exit code 0 when every message was taken; stops at the first without an answer."""
+    refused = 0
+    async with client:
+        for name, message in messages:
+            try:
+                answer = await client.send(message)
+            except (NoAnswer, ConnectionError) as problem:
+                typer.echo(f"{name}: {problem}", err=True)
+                return FAILED
+            _print(answer)
+            refused += not answer.taken
+    return FAILED if refused else 0
+
+
+def _print(answer: Acknowledgement) -> None:
+    typer.echo(answer.data.decode("utf-8", errors="replace").replace("\r", "\n").rstrip("\n"))
