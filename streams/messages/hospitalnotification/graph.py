@@ -1,0 +1,270 @@
+"""What the resources of one notification must say together: entries, references, chain, codes, times.
+
+Decided by spec 01 §4 (published invariants and the meaning of the vacuous ones) and §4.1 (product rules P-1 to P-10;
+P-11 and P-12 are single elements and stand in `rules.py`). Severities are those for incoming messages; for our own
+every one is an error. A rule is a function over the `View`; `RULES` is the list, with its source beside each.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from ...errors import Severity
+from ...formats.fhir.structure import Finding
+from .classify import COMBINATIONS, classify
+from .identifiers import gln_of
+from .rules import PROFILES, REPORT_FLAG_URL, REPORT_RECIPIENT_URL
+from .view import (
+    Object,
+    Placed,
+    View,
+    activity_of,
+    first,
+    is_after_death,
+    listed,
+    member,
+    predecessor_of,
+    reference,
+    same_resource,
+    target_of,
+    text_at,
+)
+
+__all__ = ["RULES"]
+
+Rule = Callable[[View], Iterable[Finding]]
+_NONE: Final[tuple[Finding, ...]] = ()
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
+_KNOWN: Final = frozenset({"MessageHeader", "Encounter", "Patient", "Organization", "Provenance"})
+
+
+def path_of(placed: Placed) -> str:
+    """The path of an entry's resource below Bundle."""
+    return f".entry[{placed[0]}].resource"
+
+
+def _counts(view: View) -> Iterable[Finding]:
+    """How many of each (spec 01 §2): one header and first, one Patient, one Encounter, at least one Provenance."""
+    count = {kind: len(found) for kind, found in view.by_kind.items()}
+    out = []
+    if not view.by_kind.get("MessageHeader") or view.header[0] != 0:
+        out.append(Finding(".entry[0]", "bdl-12", "the first entry is not a MessageHeader", "send MessageHeader first"))
+    if count.get("MessageHeader", 0) > 1:
+        out.append(Finding(".entry", "2", "more than one MessageHeader", "send one message in one Bundle"))
+    if count.get("Patient", 0) != 1:
+        rule = "medcom-hospitalNotification-2"
+        out.append(Finding(".entry", rule, f"{count.get('Patient', 0)} Patients", "send exactly one"))
+    if "Encounter" not in count:
+        out.append(Finding(".entry", "2", "no Encounter", "send the Encounter that the MessageHeader points at"))
+    elif count["Encounter"] > 1:
+        out.append(Finding(".entry", "2", "more than one Encounter", "send one", "warning"))
+    if "Provenance" not in count:
+        out.append(Finding(".entry", "medcom-messaging-2", "no Provenance", "send the chain, one for each message"))
+    return out
+
+
+def _full_urls(view: View) -> Iterable[Finding]:
+    """bdl-7, P-5, 6.6: distinct, absolute, and naming the resource they stand beside."""
+    out, seen = [], {}
+    for index, entry in enumerate(view.entries):
+        url = text_at(entry, "fullUrl") if entry.__class__ is dict else None
+        if url is None:
+            continue
+        path, resource = f".entry[{index}].fullUrl", member(entry, "resource")
+        name = f"{resource.get('resourceType')}/{resource.get('id')}"
+        if url in seen:
+            repeated: Severity = "warning" if name == seen[url] and name.startswith("Provenance/") else "error"
+            rule = "bdl-7" if repeated == "error" else "P-5"
+            out.append(Finding(path, rule, "the same fullUrl as another entry", "send distinct ids", repeated))
+        seen[url] = name
+        if url.startswith("http"):
+            if not url.endswith("/" + name):
+                out.append(Finding(path, "6.6", "another id than the resource has", "end it in /<Type>/<id>"))
+        elif not url.startswith("urn:uuid:") or url[9:] != resource.get("id"):
+            out.append(Finding(path, "6.6", "not an absolute URL", "send <base>/<Type>/<id>", "warning"))
+        if "/_history/" in url:
+            out.append(Finding(path, "bdl-8", "names a version", "send <base>/<Type>/<id>"))
+    return out
+
+
+def _ids(view: View) -> Iterable[Finding]:
+    """P-5: ids are UUIDs and unique."""
+    out, seen = [], set()
+    for path, resource in [("", view.bundle), *((path_of(p), p[1]) for found in view.by_kind.values() for p in found)]:
+        id_ = text_at(resource, "id")
+        if id_ is None:
+            out.append(Finding(f"{path}.id", "P-5", "missing", "send a UUID", "warning"))
+        elif id_ in seen:
+            out.append(Finding(f"{path}.id", "P-5", "the same id as another resource", "send distinct ids", "warning"))
+        elif _UUID.fullmatch(id_) is None:
+            out.append(Finding(f"{path}.id", "P-5", "not a UUID", "send a UUID", "warning"))
+        seen.add(id_)
+    return out
+
+
+def _documented(view: View) -> Iterable[Finding]:
+    """2.3 and 5.1: every entry names its profile and carries a narrative that is neither empty nor additional."""
+    out: list[Finding] = []
+    if not _claims(view.bundle, PROFILES["Bundle"]):
+        out.append(Finding(".meta.profile", "2.3", "the profile is not named", f"send {PROFILES['Bundle']}", "warning"))
+    for kind in _KNOWN & view.by_kind.keys():
+        for placed in view.by_kind[kind]:
+            resource, path = placed[1], path_of(placed)
+            if not _claims(resource, PROFILES[kind]) and not (
+                kind == "Organization" and _claims(resource, PROFILES["MessagingOrganization"])
+            ):
+                out.append(
+                    Finding(f"{path}.meta.profile", "2.3", "the profile is not named", "send its canonical", "warning")
+                )
+            text = member(resource, "text")
+            if not text:
+                out.append(Finding(f"{path}.text", "5.1", "no narrative", "send text with a div", "warning"))
+            elif text.get("status") not in ("generated", "extensions"):
+                problem, remedy = "neither generated nor extensions", "send generated or extensions"
+                out.append(Finding(f"{path}.text.status", "5.2", problem, remedy, "warning"))
+    return out
+
+
+def _claims(resource: Object, canonical: str) -> bool:
+    for profile in listed(member(resource, "meta"), "profile"):
+        if profile == canonical or (profile.__class__ is str and profile.partition("|")[0] == canonical):
+            return True
+    return False
+
+
+def _current(view: View) -> Iterable[Finding]:
+    """P-1: exactly one Provenance speaks of this message."""
+    if len(view.current) == 1:
+        return _NONE
+    problem = f"{len(view.current)} Provenances target this MessageHeader"
+    return [Finding(".entry", "P-1", problem, "send exactly one with target MessageHeader/<id of this message>")]
+
+
+def _bundled(view: View) -> list[tuple[str, str | None, str, Severity]]:
+    """The references that must be entries: path, as written, type wanted, severity when it leads nowhere (P-6)."""
+    header, encounter = view.header[1], view.encounter[1]
+    at, stay = path_of(view.header), path_of(view.encounter)
+    error: Severity = "error"
+    out = [
+        (f"{at}.focus[0]", text_at(first(header, "focus"), "reference"), "Encounter", error),
+        (f"{at}.sender", reference(header, "sender"), "Organization", error),
+        (f"{at}.destination[0].receiver", reference(first(header, "destination"), "receiver"), "Organization", error),
+        (f"{stay}.subject", reference(encounter, "subject"), "Patient", error),
+        (f"{stay}.serviceProvider", reference(encounter, "serviceProvider"), "Organization", error),
+    ]
+    for index, extension in enumerate(listed(header, "extension")):
+        if extension.__class__ is dict and extension.get("url") == REPORT_RECIPIENT_URL:
+            written = reference(extension, "valueReference")
+            out.append((f"{at}.extension[{index}].valueReference", written, "Organization", error))
+    return out
+
+
+def _agents(view: View) -> list[tuple[str, str | None, str, Severity]]:
+    current = {placed[0] for placed in view.current}
+    return [
+        (
+            f"{path_of(placed)}.agent[{index}].who",
+            reference(agent, "who"),
+            "Organization",
+            "error" if placed[0] in current else "warning",
+        )
+        for placed in view.provenances
+        for index, agent in enumerate(listed(placed[1], "agent"))
+        if agent.__class__ is dict
+    ]
+
+
+def _references(view: View) -> Iterable[Finding]:
+    """P-6: references lead to an entry of the right type. Agents of history may dangle (trap 7)."""
+    out = []
+    for path, written, kind, severity in (*_bundled(view), *_agents(view)):
+        found = view.resolve(written)
+        if found is None:
+            if view.header[1] and (written is not None or path.count(".") > 2):
+                problem, remedy = f"leads to no {kind} of the Bundle", f"send {kind}/<id> of an entry"
+                out.append(Finding(f"{path}.reference", "P-6", problem, remedy, severity))
+        elif found[1]["resourceType"] != kind:
+            out.append(Finding(f"{path}.reference", "P-6", f"leads to something else than {kind}", f"send {kind}/<id>"))
+    return out
+
+
+def _messaging_units(view: View) -> Iterable[Finding]:
+    """medcom-messaging-organization: who sends, receives or acts has a GLN besides its SOR code."""
+    lacking = {p[0]: p for p in view.by_kind.get("Organization", ()) if gln_of(p[1]) is None}
+    if not lacking:
+        return _NONE
+    roles = [r for r in (*_bundled(view), *_agents(view)) if not r[0].endswith("serviceProvider")]
+    acting = {found[0] for r in roles if (found := view.resolve(r[1])) is not None}
+    acting |= {i for i, p in lacking.items() if _claims(p[1], PROFILES["MessagingOrganization"])}
+    rule = "Organization.identifier:EAN-ID"
+    return [
+        Finding(f"{path_of(lacking[i])}.identifier", rule, "a messaging organization without GLN", "send its GLN")
+        for i in sorted(acting & lacking.keys())
+    ]
+
+
+def _combination(view: View) -> Iterable[Finding]:
+    """P-2: activity, class, status, deceased and role are a row of spec 01 §10; an end exactly when finished."""
+    if len(view.current) != 1:
+        return _NONE
+    placed, encounter = view.current[0], view.encounter[1]
+    role = text_at(first(placed[1], "entity"), "role") or ""
+    deceased = view.patient[1].get("deceasedBoolean")
+    notice = classify(
+        activity_of(placed[1]),
+        role,
+        deceased if deceased.__class__ is bool else None,
+        after_death=is_after_death(view, placed[1]),
+    )
+    if notice is None:
+        return _NONE  # P-11 speaks of it
+    status = text_at(encounter, "status")
+    out = []
+    if (notice, text_at(member(encounter, "class"), "code"), status, deceased, role) not in COMBINATIONS:
+        problem = f"class, status, deceased and role do not go together in {notice}"
+        out.append(Finding(f"{path_of(view.encounter)}.status", "P-2", problem, "send a row of spec 01 §10", "warning"))
+    if (status == "finished") != ("end" in member(encounter, "period")):
+        problem, remedy = "an end goes with finished and with nothing else", "send the end exactly when finished"
+        out.append(Finding(f"{path_of(view.encounter)}.period.end", "P-2", problem, remedy, "warning"))
+    return out
+
+
+def _history(view: View) -> Iterable[Finding]:
+    """P-3 and P-4: the chain is closed in itself and begins once (a legacy letter before it counts as beginning)."""
+    known = {target_of(p[1]) for p in view.provenances}
+    out, beginnings = [], 0
+    for placed in view.provenances:
+        before = predecessor_of(placed[1])
+        beginnings += before is None
+        if before is not None and before not in known:
+            problem, remedy = "names a message that no Provenance here is about", "send the whole chain"
+            out.append(Finding(f"{path_of(placed)}.entity[0].what", "P-3", problem, remedy, "warning"))
+    if view.provenances and beginnings != 1:
+        problem = f"{beginnings} Provenances without predecessor"
+        out.append(Finding(".entry", "P-4", problem, "send exactly one initial Provenance", "warning"))
+    return out
+
+
+def _report(view: View) -> Iterable[Finding]:
+    """P-10: a recipient of the report of admission exactly when it is asked for."""
+    values = {e.get("url"): e for e in listed(view.header[1], "extension") if e.__class__ is dict}
+    asked = values.get(REPORT_FLAG_URL, {}).get("valueBoolean") is True
+    if asked == (REPORT_RECIPIENT_URL in values):
+        return _NONE
+    problem, remedy = "recipient and request do not go together", "send the recipient exactly when the flag is true"
+    return [Finding(f"{path_of(view.header)}.extension", "P-10", problem, remedy, "warning")]
+
+
+#: Every rule about more than one element, with its source in spec 01.
+RULES: Final[tuple[Rule, ...]] = (
+    _counts,  # §2; bdl-12, medcom-messaging-1, -2, medcom-hospitalNotification-1, -2
+    _full_urls,  # bdl-7, bdl-8, 6.6
+    _ids,  # P-5
+    _documented,  # 2.3, 5.1, 5.2
+    _current,  # P-1
+    _references,  # P-6
+    _messaging_units,  # 3.5
+    _combination,  # P-2
+    _history,  # P-3, P-4
+    _report,  # P-10
+)
