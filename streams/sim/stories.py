@@ -109,6 +109,13 @@ STORIES: tuple[Story, ...] = (
     Story("admission time corrected", 2, (
         _admit(), Step(trigger="A08", at=_h(1), start=timedelta(minutes=-40)), _home(60)),
         ("STIN", "RE_STIN", "SLHJ")),
+    Story("arrival time corrected", 1, (
+        _acute(), Step(trigger="A04", at=_h(0.5), where="acute", class_="E", start=_h(0.5)), _home(4, "acute", "E")),
+        ("STAA", "RE_STAA", "SLHJ")),
+    Story("leave times corrected", 1, (
+        _admit(), _step("A21", 20), _step("A21", 20.5), _step("A22", 40), _step("A22", 41), _home(60)),
+        ("STIN", "STOR", "RE_STOR", "SLOR", "RE_SLOR", "SLHJ")),
+    Story("time of death corrected", 1, (_admit(), _died(30), _died(30.5)), ("STIN", "MORS", "RE_MORS")),
     Story("discharge time corrected", 1, (
         _admit(), _home(40), Step(trigger="A03", at=_h(41), lag=_h(1), end=True, disposition="01")),
         ("STIN", "SLHJ", "RE_SLHJ")),

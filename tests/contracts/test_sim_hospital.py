@@ -1,0 +1,110 @@
+"""The simulated hospitals: what they send can be read, leads to every notice, and is about nobody."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import hl7
+import pytest
+
+from streams.codes import Notice
+from streams.formats.hl7v2 import read
+from streams.ids import Kommunekode
+from streams.sim.er7 import Place
+from streams.sim.hospital import Places, Script, scripts, woven
+from streams.sim.people import PUBLISHED, impossible_cpr, person
+from streams.sim.stories import STORIES, Story
+
+BEGIN = datetime(2026, 3, 1, 6, 0, tzinfo=UTC)
+KOMMUNER = [Kommunekode(f"{code:04d}") for code in range(101, 199)]
+PLACES: Places = {
+    "acute": Place("EPJ-SYD", "OUH", "OUH", "FAM"),
+    "ward": Place("EPJ-SYD", "OUH", "OUH", "C4"),
+    "other-ward": Place("EPJ-SYD", "OUH", "OUH", "C5"),
+    "same-region": Place("EPJ-SYD", "OUH", "SHS", "KIR"),
+    "other-region": Place("EPJ-MIDT", "AUH", "AUH", "NEU"),
+}
+CPR = re.compile(
+    r"((((0[1-9]|1[0-9]|2[0-9]|3[0-1])(01|03|05|07|08|10|12))|((0[1-9]|1[0-9]|2[0-9]|30)(04|06|09|11))"
+    r"|((0[1-9]|1[0-9]|2[0-9])(02)))[0-9]{6})"
+)  # spec 05 §2.1
+
+
+def every_story(seed: int = 1) -> list[Script]:
+    return list(scripts(len(STORIES), [PLACES], KOMMUNER, BEGIN, Random(seed), every_story_first=True))
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
+    assert woven(every_story(1)) == woven(every_story(1))
+    assert woven(every_story(1)) != woven(every_story(2))
+
+
+def test_the_stories_lead_to_every_one_of_the_eighteen_notices() -> None:
+    assert {notice for story in STORIES for notice in story.notices} == {notice.value for notice in Notice}
+
+
+@pytest.mark.parametrize("played", every_story(), ids=lambda played: played.story.name)
+def test_every_message_of_a_story_can_be_read_by_us_and_by_others(played: Script) -> None:
+    for sending in played.sendings:
+        ours = read(sending.data)
+        others = hl7.parse(sending.data.decode(ours.charset))
+        assert str(others["MSH"][0][10]) == ours.control_id
+        assert str(others["PID"][0][5][0][0]) == played.person.family
+        assert ours.first("PID").text(5) == played.person.family  # type: ignore[union-attr]
+        assert ours.warnings == []
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
+def test_a_story_is_sent_in_the_order_of_its_sendings_and_within_its_length(story: Story) -> None:
+    (played,) = scripts(1, [PLACES], KOMMUNER, BEGIN, Random(3), stories=[story], spread=timedelta(0))
+    times = [sending.at for sending in played.sendings]
+    assert times == sorted(times)
+    assert times[0] > BEGIN
+    assert times[-1] == BEGIN + story.length
+
+
+def test_control_ids_are_unique_but_for_the_message_that_is_sent_twice() -> None:
+    sent = [sending.data for sending in woven(scripts(400, [PLACES], KOMMUNER, BEGIN, Random(5)))]
+    assert len({read(data).control_id for data in sent}) == len(set(sent))
+    assert len(set(sent)) < len(sent)
+
+
+def test_an_older_engine_writes_danish_letters_in_one_byte() -> None:
+    played = next(p for p in every_story() if p.story.name.startswith("an older engine"))
+    first, second = played.sendings
+    assert read(first.data).charset == "iso8859-1"
+    assert read(second.data).charset == "utf-8"
+
+
+def test_a_discharge_that_overtakes_the_admission_is_sent_first() -> None:
+    played = next(p for p in every_story() if p.story.name.startswith("discharge overtakes"))
+    assert [read(sending.data).trigger for sending in played.sendings] == ["A03", "A01"]
+    assert played.sendings[1].at - played.sendings[0].at < timedelta(minutes=15)
+
+
+def test_the_published_persons_come_first_and_all_others_cannot_exist() -> None:
+    everybody = [person(number, KOMMUNER) for number in range(3000)]
+    assert [p.cpr for p in everybody[:6]] == [cpr for cpr, _, _ in PUBLISHED]
+    assert len({p.cpr for p in everybody}) == 3000
+    for invented in everybody[6:]:
+        assert CPR.fullmatch(invented.cpr)
+        assert invented.cpr[6] in "5678"
+        assert 2040 <= int(invented.birth_date[:4]) <= 2057
+        assert invented.given.endswith(" Test")
+
+
+def test_numbers_do_not_repeat_within_two_million() -> None:
+    assert len({impossible_cpr(number) for number in range(0, 2_000_000, 7)}) == len(range(0, 2_000_000, 7))
+
+
+def test_every_municipality_has_citizens() -> None:
+    assert {person(number, KOMMUNER).kommunekode for number in range(98)} == set(KOMMUNER)
+
+
+def test_the_names_have_danish_letters() -> None:
+    names = "".join(person(number, KOMMUNER).family for number in range(200)).lower()
+    assert all(letter in names for letter in "æøå")
+
+
+def test_a_person_does_not_print() -> None:
+    assert repr(person(0, KOMMUNER)) == "Person(******)"
