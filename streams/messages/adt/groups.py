@@ -1,0 +1,45 @@
+"""The repeating part of a message: A40 holds a PID and MRG per pair, A17 a PID and PV1 per patient (spec 04 §4.4).
+
+A group sees its own segments and those before the first group (MSH, EVN; for A45 also the PID). HL7's message
+structures differ by version and are not used (spec 04 §4.1): the segment that opens a group is enough.
+"""
+
+from ...formats.hl7v2 import Document, Segment
+
+__all__ = ["Group", "groups"]
+
+
+class Group:
+    """The segments that one event is read from, by name."""
+
+    __slots__ = ("_first", "document")
+
+    def __init__(self, document: Document, segments: list[Segment]) -> None:
+        self.document = document
+        first: dict[str, Segment] = {}
+        for segment in segments:
+            if segment.name not in first:
+                first[segment.name] = segment
+        self._first = first
+
+    def first(self, name: str) -> Segment | None:
+        """The group's segment of that name."""
+        return self._first.get(name)
+
+    def text(self, name: str, field: int, rep: int = 1, comp: int = 1, sub: int = 1) -> str:
+        """One value of a segment that may be missing."""
+        segment = self._first.get(name)
+        return segment.text(field, rep, comp, sub) if segment is not None else ""
+
+
+def groups(document: Document, opens: str) -> list[Group]:
+    """The groups that the segment `opens` begins; the whole message when it begins none or "" is asked."""
+    segments = document.segments
+    starts = [index for index, segment in enumerate(segments) if segment.name == opens] if opens else []
+    if len(starts) < 2:
+        return [Group(document, segments)]
+    # The group's own segments come first, so they hide those of the common part.
+    ends = [*starts[1:], len(segments)]
+    return [
+        Group(document, segments[start:end] + segments[: starts[0]]) for start, end in zip(starts, ends, strict=True)
+    ]

@@ -1,0 +1,88 @@
+"""Who an ADT message is about: official CPR numbers, replacement numbers, other ids (spec 04 §8.1, spec 05 §2).
+
+A number counts as an official CPR number when its repetition is marked as one *and* it has the published pattern; the
+check digit is never looked at, because numbers without it are issued since 2007. A marked number of another form is a
+replacement number: recorded, and never a reason to notify.
+"""
+
+import re
+from typing import Final, NamedTuple
+
+from ...formats.hl7v2 import Segment
+from .feed import FeedProfile
+
+__all__ = ["Identity", "identity", "is_official_cpr", "merged"]
+
+#: dk-core, DkCoreCprIdentifier (spec 05 §2.1).
+CPR: Final = re.compile(
+    r"(((0[1-9]|[12][0-9]|3[01])(01|03|05|07|08|10|12)|(0[1-9]|[12][0-9]|30)(04|06|09|11)|(0[1-9]|[12][0-9])02)[0-9]{6})",
+    re.ASCII,
+)
+CPR_OID: Final = "1.2.208.176.1.2"
+#: Every OID from here down is a replacement number (spec 05 §2.2).
+REPLACEMENT_OID: Final = "1.2.208.176.1.6.1"
+
+
+class Identity(NamedTuple):
+    """The identifiers of a person, each once, in the order found."""
+
+    cprs: tuple[str, ...]
+    replacement: bool
+    local_ids: tuple[str, ...]  # "authority|id"
+
+
+NOBODY: Final = Identity((), False, ())
+
+
+def is_official_cpr(number: str) -> bool:
+    """Ten digits of the published pattern."""
+    return CPR.fullmatch(number) is not None
+
+
+def _compact(text: str) -> str:
+    """Without the one hyphen or blank that may stand after position 6 (spec 05 §2.1)."""
+    return text[:6] + text[7:] if len(text) == 11 and text[6] in "- " else text
+
+
+def _is_replacement_oid(oid: str) -> bool:
+    return oid == REPLACEMENT_OID or oid.startswith(REPLACEMENT_OID + ".")
+
+
+def _marks(segment: Segment, field: int, rep: int, feed: FeedProfile) -> tuple[bool, bool]:
+    """Whether a repetition is marked as a CPR number, and whether as a replacement number (table of spec 04 §8.1)."""
+    authority = segment.text(field, rep, 4)
+    oids = {authority.removeprefix("urn:oid:"), segment.text(field, rep, 4, 2).removeprefix("urn:oid:")}
+    marked = CPR_OID in oids or authority in feed.cpr_authorities or segment.text(field, rep, 5) in feed.cpr_types
+    return marked, any(map(_is_replacement_oid, oids))
+
+
+def _read(segment: Segment | None, field: int, feed: FeedProfile) -> Identity:
+    if segment is None:
+        return NOBODY
+    cprs: dict[str, None] = {}
+    others: dict[str, None] = {}
+    replacement = False
+    for rep in range(1, len(segment.repetitions(field)) + 1):
+        value = segment.text(field, rep).strip()
+        if not value:
+            continue
+        marked, replaced = _marks(segment, field, rep, feed)
+        number = _compact(value)
+        if marked and not replaced and is_official_cpr(number):
+            cprs[number] = None
+            continue
+        replacement = replacement or marked or replaced
+        others[f"{segment.text(field, rep, 4)}|{value}"] = None
+    return Identity(tuple(cprs), replacement, tuple(others))
+
+
+def identity(pid: Segment | None, feed: FeedProfile) -> Identity:
+    """The person of a PID: all repetitions of PID-3, then PID-2, then PID-4, for the CPR; PID-3 for the rest."""
+    own = _read(pid, 3, feed)
+    cprs = own.cprs or _read(pid, 2, feed).cprs or _read(pid, 4, feed).cprs
+    return Identity(cprs, own.replacement and not cprs, own.local_ids)
+
+
+def merged(merge: Segment | None, feed: FeedProfile) -> Identity:
+    """The retired identifiers of an MRG: all repetitions of MRG-1 (spec 04 §4.4)."""
+    return _read(merge, 1, feed)

@@ -1,0 +1,53 @@
+"""Where: PV1-3 and PV1-6 looked up in the location register (spec 04 §8.2).
+
+The facility is PV1-3.4, else EVN-7, else MSH-4. A facility that the register does not know stops the event; a ward
+that it does not know is shown as the facility. The look-up from ward to department to facility is the register's.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import NamedTuple
+
+from ...errors import Rejected
+from ...model import Unit
+from .feed import FeedProfile
+from .groups import Group
+
+__all__ = ["Locate", "Location", "location"]
+
+#: (feed key, facility key, ward key, at) -> the most exact unit known; None when the facility is unknown.
+Locate = Callable[[str, str, str, datetime | None], Unit | None]
+
+
+class Location(NamedTuple):
+    """Present and prior unit, the facility key that was looked up, and what was odd."""
+
+    unit: Unit | None = None
+    prior: Unit | None = None
+    facility: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+def _unknown_ward(group: Group) -> tuple[str, ...]:
+    group.document.warn("PV1-3", "unknown-ward", "ward not in the location register", "add it to the register")
+    return ("unknown-ward",)
+
+
+def location(group: Group, feed: FeedProfile, locate: Locate, at: datetime | None, *, needed: bool) -> Location:
+    """The units of one event. Without PV1-3 the last known one stands, unless the event needs one (`needed`).
+
+    Raises `Rejected` with rule `unknown-facility`.
+    """
+    ward, facility = group.text("PV1", 3), group.text("PV1", 3, comp=4)
+    if not (ward or facility or needed):
+        return Location()
+    facility = facility or group.text("EVN", 7) or group.text("MSH", 4)
+    unit = locate(feed.key, facility, ward, at)
+    if unit is None:
+        problem = "the facility is not in the location register of this feed"
+        raise Rejected("PV1-3.4", problem, "add it to the register, or send another facility", "unknown-facility")
+    prior = None
+    if (prior_ward := group.text("PV1", 6)) or group.text("PV1", 6, comp=4):
+        prior = locate(feed.key, group.text("PV1", 6, comp=4) or facility, prior_ward, at)
+    odd = _unknown_ward(group) if ward and not unit.department else ()
+    return Location(unit, prior, facility, odd)

@@ -1,0 +1,226 @@
+"""From one ADT message to hospital events: what kind, who, when, where, which stay (spec 04 §3, §4, §8).
+
+Only the message is looked at: what is already known of the person or the stay comes later (`streams/person`,
+`streams/stay`). Fields that a feed may use in its own way are read by the feed's profile. A message that cannot be
+used is `Rejected` with a reason code as its rule; it has been acknowledged all the same (spec 04 §2).
+"""
+
+import re
+from collections.abc import Container
+from typing import Any, Final
+
+from ...errors import Rejected
+from ...formats.hl7v2 import Document
+from ...ids import hyphenated
+from ...model import Disposition, EventClass, EventKind, HospitalEvent
+from .clock import Times, times
+from .feed import FeedProfile, FieldRule, Place
+from .groups import Group, groups
+from .identifiers import NOBODY, identity, merged
+from .location import Locate, location
+from .residence import residence
+from .triggers import STAY_MERGES, Row, row_of
+
+__all__ = ["events"]
+
+#: Kinds that never leave intake: nothing is read but the header.
+_UNREAD: Final = frozenset({EventKind.IRRELEVANT, EventKind.PLANNED, EventKind.PLANNED_CANCELLED})
+#: A death may be told by these (spec 04 §4.1; 01, 21.1: A01, A04, A03, A08, A31).
+_DEATHS: Final = frozenset({EventKind.START, EventKind.END, EventKind.UPDATE, EventKind.PERSON_CHANGED})
+#: The time of a death (spec 04 §4.2).
+_DIED_AT: Final = ("PID-29", "PV1-45", "EVN-6")
+#: Fields an A08 is compared on that `""` empties -> their name in `Snapshot` (spec 04 §4.3).
+_EMPTIED: Final = (
+    ("PV1", 44, "start_time"),
+    ("PV1", 45, "end_time"),
+    ("PV1", 36, "disposition"),
+    ("PID", 30, "dead"),
+    ("PID", 29, "death_time"),
+)
+_UUID5: Final = re.compile(r"[0-9a-f]{12}5[0-9a-f]{3}[89ab][0-9a-f]{15}")
+
+
+def events(
+    document: Document, feed: FeedProfile, locate: Locate, kommuner: Container[str]
+) -> tuple[HospitalEvent, ...]:
+    """The events of one message in order; always at least one.
+
+    Raises `Rejected`; its rule is `no-person`, `two-cprs`, `no-visit-id`, `no-event-time` or `unknown-facility`.
+    """
+    row = row_of(document.trigger, zbe=feed.zbe)
+    if row.kind in _UNREAD:
+        return (HospitalEvent(**_header(document, feed, 0) | {"kind": row.kind}),)
+    return tuple(
+        _event(group, part, row, feed, locate, kommuner) for part, group in enumerate(groups(document, row.opens))
+    )
+
+
+def _header(document: Document, feed: FeedProfile, part: int) -> dict[str, Any]:
+    return {
+        "feed": feed.key,
+        "control_id": document.control_id,
+        "trigger": document.trigger,
+        "part": part,
+        "test": document.header.text(11) in ("T", "D"),
+    }
+
+
+def _event(
+    group: Group, part: int, row: Row, feed: FeedProfile, locate: Locate, kommuner: Container[str]
+) -> HospitalEvent:
+    """One event: the header, then person, visit, time and place, each of which may stop it."""
+    read = _header(group.document, feed, part) | _person(group, feed, kommuner)
+    at = times(group, feed)
+    read |= {"sent": at.sent, "recorded": at.recorded}
+    read |= _visit(group, row, feed)
+    kind, planned, warnings = _kind(row, read)
+    read |= {"kind": kind, "planned": planned, "warnings": (*at.warnings, *warnings)}
+    if kind is EventKind.IRRELEVANT:
+        return HospitalEvent(**read)
+    if row.visit and not read["visit"]:
+        raise Rejected("PV1-19", "no visit number", "send the visit number in PV1-19.1", "no-visit-id")
+    if row.kind in STAY_MERGES:
+        read |= _retired(group, feed)
+    read |= _timed(group, row, kind, at, read)
+    if row.visit:
+        placed = location(group, feed, locate, read["occurred"] or at.recorded, needed=kind is EventKind.START)
+        read |= {"unit": placed.unit, "prior_unit": placed.prior, "facility": placed.facility}
+        read["warnings"] += placed.warnings
+    return HospitalEvent(**read | _rules(group, feed))
+
+
+def _person(group: Group, feed: FeedProfile, kommuner: Container[str]) -> dict[str, Any]:
+    """PID and PD1. Raises `Rejected`: no-person, two-cprs."""
+    pid = group.first("PID")
+    if pid is None:
+        raise Rejected("PID", "no PID segment", "send the person", "no-person")
+    who, where = identity(pid, feed), residence(group, feed, kommuner)
+    if len(who.cprs) > 1:
+        problem = f"{len(who.cprs)} different official CPR numbers"
+        raise Rejected("PID-3", problem, "send the one of this person; merge by A40", "two-cprs")
+    legal = next((r for r in range(1, len(pid.repetitions(5)) + 1) if pid.text(5, r, 7) in ("L", "")), 0)
+    given = (pid.text(5, legal, 2), pid.text(5, legal, 3)) if legal else ()
+    return {
+        "cprs": who.cprs,
+        "replacement": who.replacement,
+        "local_ids": who.local_ids,
+        "family": pid.text(5, legal) if legal else "",
+        "given": tuple(name for name in given if name),
+        "residence": where.kommune,
+        "residence_problem": where.problem,
+        "protected": group.text("PD1", 12) == "Y" or bool(pid.text(11, comp=22)),
+        "unprotected": group.text("PD1", 12) == "N",
+    }
+
+
+def _visit(group: Group, row: Row, feed: FeedProfile) -> dict[str, Any]:
+    """PV1 without places and times, and the death indicator."""
+    disposition = feed.disposition_of(group.text("PV1", 36), group.text("PV1", 37))
+    if row.kind is EventKind.END and disposition is None:
+        disposition = "home"  # spec 04 §3.2
+    return {
+        "visit": group.text("PV1", 19),
+        "lpr3": _lpr3(group, feed),
+        "class_": _class(group, feed),
+        "disposition": disposition,
+        "dead": _dead(group, row, disposition),
+        "deleted": tuple(name for segment, field, name in _EMPTIED if _is_null(group, segment, field)),
+    }
+
+
+def _is_null(group: Group, name: str, field: int) -> bool:
+    segment = group.first(name)
+    return segment is not None and segment.is_null(field)
+
+
+def _class(group: Group, feed: FeedProfile) -> EventClass:
+    found = feed.class_of(group.text("PV1", 2))
+    return "EMER" if found == "OUTPATIENT" and _any(feed.acute, group) else found
+
+
+def _any(rules: tuple[FieldRule, ...], group: Group) -> bool:
+    return any(rule.place.value(group.first(rule.place.segment)) in rule.values for rule in rules)
+
+
+def _dead(group: Group, row: Row, disposition: Disposition | None) -> bool | None:
+    """PID-30; a discharge may also say it by its disposition. None: the message does not say."""
+    indicator = group.text("PID", 30)
+    if indicator == "Y" or (row.kind is EventKind.END and disposition == "death"):
+        return True
+    return False if indicator or _is_null(group, "PID", 30) else None
+
+
+def _lpr3(group: Group, feed: FeedProfile) -> str:
+    """The LPR3 contact id as the message carries it, `urn:uuid:` and a UUID v5; "" otherwise (spec 04 §8.3)."""
+    if not feed.lpr3:
+        return ""
+    place = Place.of(feed.lpr3)
+    bare = place.value(group.first(place.segment)).strip().lower().removeprefix("urn:uuid:").replace("-", "")
+    return f"urn:uuid:{hyphenated(bare)}" if _UUID5.fullmatch(bare) else ""
+
+
+def _kind(row: Row, read: dict[str, Any]) -> tuple[EventKind, bool, tuple[str, ...]]:
+    """The kind that class and disposition leave, whether it is a planned attendance, what is odd (01, 11.10)."""
+    if row.outpatient is not None and read["class_"] == "OUTPATIENT":
+        return row.outpatient, True, ()
+    if row.kind is EventKind.END and read["disposition"] == "ignore" and not read["dead"]:
+        return EventKind.IRRELEVANT, False, ("no-end",)  # 09 and 30: still a patient (spec 04 §3.2)
+    return row.kind, False, ()
+
+
+def _timed(group: Group, row: Row, kind: EventKind, at: Times, read: dict[str, Any]) -> dict[str, Any]:
+    """The time of the event (spec 04 §4.2). Raises `Rejected`: no-event-time."""
+    dead = bool(read["dead"]) and kind in _DEATHS
+    occurred = at.first_of((*_order(row, kind, dead=dead), "EVN-2"))
+    if row.times and occurred is None:
+        problem = "no time of the event to the minute"
+        raise Rejected("EVN-6", problem, "send YYYYMMDDHHMMSS+ZZZZ in EVN-6", "no-event-time")
+    fields, warnings = at.fields, read["warnings"]
+    if kind is EventKind.START and {"EVN-6", "PV1-44"} <= fields.keys():
+        apart = abs((fields["EVN-6"] - fields["PV1-44"]).total_seconds())
+        if apart > 60:
+            group.document.warn("EVN-6", "times-differ", "not the time of PV1-44; EVN-6 counts", "send one time")
+            warnings = (*warnings, "times-differ")
+    return {
+        "occurred": occurred,
+        "start_time": fields.get("PV1-44"),
+        "end_time": fields.get("PV1-45"),
+        "death_time": fields.get("PID-29"),
+        "class_": _changed_class(row, group, read["class_"]),
+        "warnings": warnings,
+    }
+
+
+def _order(row: Row, kind: EventKind, *, dead: bool) -> tuple[str, ...]:
+    """Where the time stands. Dead on arrival: the arrival first, since that starts the stay."""
+    if not dead:
+        return row.times or ("EVN-6",)
+    return (*row.times, *_DIED_AT) if kind is EventKind.START else _DIED_AT
+
+
+def _changed_class(row: Row, group: Group, class_: EventClass) -> EventClass:
+    """An A06 is to inpatient whatever PV1-2 says (spec 04 §4.1)."""
+    return "IMP" if row.kind is EventKind.CLASS_CHANGE and group.document.trigger == "A06" else class_
+
+
+def _retired(group: Group, feed: FeedProfile) -> dict[str, Any]:
+    """MRG: identifiers and visit numbers that no longer stand (spec 04 §4.4)."""
+    merge = group.first("MRG")
+    who = merged(merge, feed) if merge is not None else NOBODY
+    visits = [merge.text(5, rep) for rep in range(1, len(merge.repetitions(5)) + 1)] if merge is not None else []
+    return {
+        "retired_cprs": who.cprs,
+        "retired_ids": who.local_ids,
+        "retired_visits": tuple(dict.fromkeys(visit for visit in visits if visit)),
+    }
+
+
+def _rules(group: Group, feed: FeedProfile) -> dict[str, Any]:
+    """What the feed's profile says of the event."""
+    return {
+        "leave_home": not _any(feed.leave_elsewhere, group),
+        "a08_class_is_correction": feed.a08_class_is_correction,
+        "a08_ward_is_correction": feed.a08_ward_is_correction,
+        "allow_person_change": feed.allow_person_change,
+        "correction": feed.zbe and group.text("ZBE", 4) == "UPDATE",
+    }

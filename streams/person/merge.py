@@ -1,0 +1,55 @@
+"""Merges and moves: identifiers that turn out to name the same person, visits that belong to another (spec 04 §4.4).
+
+The retired person usually lives under another key. The message is then published once more under each key that its
+retired identifiers may have had (00 §2.2); the copy finds the visits there. Nothing is told under the surviving key:
+when both identifiers map to one person, only the key table changes.
+"""
+
+import msgspec
+
+from ..ids import PersonKey
+from ..model import HospitalEvent
+from .arrival import NOT_SUBJECT, PASSED_ON, Arrival, PassOn, PersonFold
+from .keys import person_key, retired_keys
+from .row import KnownVisit, PersonRow, new_visit
+
+__all__ = ["merged", "moved"]
+
+
+def _copies(keys: tuple[PersonKey, ...], arrival: Arrival) -> tuple[PassOn, ...]:
+    if arrival.passed_on:
+        return ()
+    return tuple(PassOn(key, ((PASSED_ON, arrival.key),)) for key in keys if key != arrival.key)
+
+
+def merged(row: PersonRow, event: HospitalEvent, arrival: Arrival) -> PersonFold:
+    """A40 and its like: every visit known under a retired key gets the surviving person.
+
+    Where MRG-5 names visits of the row, only those.
+    """
+    retired = retired_keys(event, arrival.ids)
+    visits: tuple[KnownVisit, ...] = ()
+    if arrival.key in retired:
+        visits = tuple(v for v in row.visits if v.state in ("open", "ended"))
+        named = tuple(v for v in visits if set(v.numbers) & set(event.retired_visits))
+        visits = named or visits
+    told = arrival.each(event, visits, row)
+    return PersonFold(row.without(visits), told, () if told else (NOT_SUBJECT,), _copies(retired, arrival))
+
+
+def moved(row: PersonRow, event: HospitalEvent, arrival: Arrival) -> PersonFold:
+    """A44, A45, A50: the visit goes from MRG-5 and MRG-1 to PV1-19 and PID-3."""
+    number = next(iter(event.retired_visits), event.visit)
+    retired = retired_keys(event, arrival.ids)
+    known = row.visit(event.feed, number)
+    if arrival.key in retired:
+        told = arrival.each(event, (known,), row) if known is not None else ()
+        gone = row.without((known,)) if known is not None else row
+        return PersonFold(gone, told, () if told else (NOT_SUBJECT,), _copies(retired, arrival))
+    if arrival.passed_on or person_key(event, arrival.ids) != arrival.key:
+        return PersonFold(row, outcomes=(NOT_SUBJECT,), pass_on=_copies(retired, arrival))
+    # The new number names the old visit from now on, in its old lane.
+    visit = known or new_visit(event, number, arrival.ids, arrival.at)
+    numbers = tuple(dict.fromkeys((*visit.numbers, event.visit)))
+    row = row.with_visit(msgspec.structs.replace(visit, numbers=numbers, last_at=arrival.at))
+    return PersonFold(row, outcomes=(NOT_SUBJECT,), pass_on=_copies(retired, arrival))
