@@ -37,6 +37,7 @@ Each such agreement is a key below, with the default that the specification give
 """
 
 import re
+from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -82,6 +83,7 @@ class Place(NamedTuple):
     comp: int = 1
 
     @classmethod
+    @lru_cache(maxsize=256)
     def of(cls, path: str) -> "Place":
         """Raises ValueError for anything but `SEG-field[rep].component`."""
         found = _PATH.fullmatch(path)
