@@ -67,7 +67,7 @@ class FrontDesk:
             self.report("gateway.unconfirmed", why=type(failed).__name__)
             return Answer(None, close=True)
         waited = (time.monotonic() - begun) * 1000
-        self.report("gateway.accepted", feed=dict(record.headers)["feed"], length=len(block), wait_ms=waited)
+        self.report("gateway.accepted", feed=record.feed, length=len(block), wait_ms=waited)
         return Answer(self._ack(record.document, "AA"))
 
     def too_long(self, head: bytes, limit: int) -> Answer:

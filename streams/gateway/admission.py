@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from streams.formats.hl7v2 import Document, Refused, parse, read
+from streams.kafka import records
 from streams.messages.adt.feed import FeedProfile, check_sender
 from streams.times import utc_text
 
@@ -31,8 +32,9 @@ class AdtRecord:
     """One record for `adt.raw`: the bytes as received, the person's key, headers without patient data."""
 
     key: str
+    feed: str
     value: bytes
-    headers: tuple[tuple[str, str], ...]
+    headers: records.Headers
     document: Document
 
     def __repr__(self) -> str:
@@ -43,7 +45,7 @@ def admit(block: bytes, feed_of: FeedOf, key_of: KeyOf, received: datetime) -> A
     """The record for one block received at `received`. Raises `Refused`, which says what to answer."""
     document = _read(block, feed_of)
     feed = check_sender(document, _feed(document, feed_of))
-    return AdtRecord(key_of(document, feed), block, _headers(document, feed.key, received), document)
+    return AdtRecord(key_of(document, feed), feed.key, block, _headers(document, feed.key, received), document)
 
 
 def too_long(limit: int) -> Refused:
@@ -72,20 +74,21 @@ def _read(block: bytes, feed_of: FeedOf) -> Document:
     return read(block, charset=feed.charset)
 
 
-def _headers(document: Document, feed: str, received: datetime) -> tuple[tuple[str, str], ...]:
+def _headers(document: Document, feed: str, received: datetime) -> records.Headers:
     """Headers of spec 04 §6 and 00 §4.4. The trace begins here and is that of the bytes: a resend shares it."""
-    digest = document.sha256
-    return (
-        ("message-id", digest[:32]),
-        ("event-type", f"adt.{document.trigger}"),
-        ("schema", "hl7-v2-er7"),
-        ("content-type", "application/hl7-v2"),
-        ("traceparent", f"00-{digest[:32]}-{digest[32:48]}-01"),
-        ("hl7-control-id", document.control_id),
-        ("hl7-trigger", document.trigger),
-        ("hl7-version", document.header.text(12)),
-        ("hl7-charset", document.charset),
-        ("received-at", utc_text(received)),
-        ("feed", feed),
-        ("payload-sha256", digest),
+    own = {
+        "hl7-control-id": document.control_id,
+        "hl7-trigger": document.trigger,
+        "hl7-version": document.header.text(12),
+        "hl7-charset": document.charset,
+        "received-at": utc_text(received),
+        "feed": feed,
+        "payload-sha256": document.sha256,
+    }
+    return records.headers(
+        message_id=document.sha256,
+        event_type="adt",
+        schema="hl7-v2-er7",
+        content_type="application/hl7-v2",
+        more=tuple((name, text.encode()) for name, text in own.items()),
     )

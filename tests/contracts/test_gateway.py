@@ -144,7 +144,7 @@ async def test_the_record_is_the_bytes_as_received_under_the_persons_key() -> No
 async def test_headers_say_what_arrived_and_nothing_of_the_patient() -> None:
     async with gateway() as running, client(running) as sender:
         await sender.send(adt(charset="8859/1"))
-    headers = dict(running.records[0].headers)
+    headers = {name: value.decode() for name, value in running.records[0].headers}
     assert (
         headers.items()
         >= {
@@ -188,7 +188,7 @@ async def test_a_sender_that_wants_no_positive_answer_gets_none_and_stays_connec
 async def test_a_feed_with_a_forced_character_set_is_read_with_it_whatever_it_declares() -> None:
     async with gateway() as running, client(running) as sender:
         assert (await sender.send(adt(application="EPJ-OLD"))).taken
-    assert dict(running.records[0].headers)["hl7-charset"] == "iso8859-1"
+    assert dict(running.records[0].headers)["hl7-charset"] == b"iso8859-1"
 
 
 async def test_a_forced_character_set_makes_up_for_a_declaration_nobody_knows() -> None:
