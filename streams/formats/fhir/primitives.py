@@ -10,7 +10,7 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import Final
 
-__all__ = ["FORMS", "ILLEGAL_CHARACTER", "TESTS", "instant_of", "is_text"]
+__all__ = ["FORMS", "ILLEGAL_CHARACTER", "PATTERNS", "TESTS", "instant_of", "is_text"]
 
 _DATE: Final = re.compile(r"[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?")
 _TIME: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\.[0-9]{1,9})?")
@@ -52,12 +52,9 @@ def is_text(value: object) -> bool:
     if value.__class__ is not str or not value:
         return False
     assert isinstance(value, str)
-    return value.isprintable() and not value.isspace() or (bool(value.strip()) and ILLEGAL_CHARACTER.search(value) is None)
-
-
-def _matches(pattern: re.Pattern[str]) -> Callable[[object], bool]:
-    match = pattern.fullmatch
-    return lambda value: value.__class__ is str and match(value) is not None  # type: ignore[arg-type]
+    return (value.isprintable() and not value.isspace()) or (
+        bool(value.strip()) and ILLEGAL_CHARACTER.search(value) is None
+    )
 
 
 def _is_date(value: object) -> bool:
@@ -73,7 +70,7 @@ def _is_date(value: object) -> bool:
 
 
 def _is_instant(value: object) -> bool:
-    return value.__class__ is str and instant_of(value) is not None  # type: ignore[arg-type]
+    return value.__class__ is str and instant_of(value) is not None
 
 
 def _is_date_time(value: object) -> bool:
@@ -81,7 +78,7 @@ def _is_date_time(value: object) -> bool:
 
 
 def _whole(least: int) -> Callable[[object], bool]:
-    return lambda value: value.__class__ is int and least <= value < _INT_LIMIT  # type: ignore[operator]
+    return lambda value: value.__class__ is int and least <= value < _INT_LIMIT
 
 
 def _is_decimal(value: object) -> bool:
@@ -112,24 +109,36 @@ FORMS: Final[dict[str, str]] = {
     "xhtml": 'a non-empty <div xmlns="http://www.w3.org/1999/xhtml">',
 }
 
+#: Primitives that are a string of one pattern.
+PATTERNS: Final[dict[str, re.Pattern[str]]] = {
+    "base64Binary": _BASE64,
+    "canonical": _URI,
+    "code": _CODE,
+    "id": _ID,
+    "oid": _OID,
+    "time": _TIME,
+    "uri": _URI,
+    "url": _URI,
+    "uuid": _UUID,
+}
+
+
+def _matches(pattern: re.Pattern[str]) -> Callable[[object], bool]:
+    match = pattern.fullmatch
+    return lambda value: value.__class__ is str and match(value) is not None
+
+
+#: The test of every primitive but xhtml (`xhtml.py`).
 TESTS: Final[dict[str, Callable[[object], bool]]] = {
-    "base64Binary": _matches(_BASE64),
+    **{name: _matches(pattern) for name, pattern in PATTERNS.items()},
     "boolean": lambda value: value.__class__ is bool,
-    "canonical": _matches(_URI),
-    "code": _matches(_CODE),
     "date": _is_date,
     "dateTime": _is_date_time,
     "decimal": _is_decimal,
-    "id": _matches(_ID),
     "instant": _is_instant,
     "integer": _whole(-_INT_LIMIT),
     "markdown": is_text,
-    "oid": _matches(_OID),
     "positiveInt": _whole(1),
     "string": is_text,
-    "time": _matches(_TIME),
     "unsignedInt": _whole(0),
-    "uri": _matches(_URI),
-    "url": _matches(_URI),
-    "uuid": _matches(_UUID),
 }

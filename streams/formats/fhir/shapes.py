@@ -26,8 +26,8 @@ class Element(NamedTuple):
 
 
 PRIMITIVES: Final = frozenset(
-    "base64Binary boolean canonical code date dateTime decimal id instant integer markdown oid positiveInt string time"
-    " unsignedInt uri url uuid xhtml".split()
+    {"base64Binary", "boolean", "canonical", "code", "date", "dateTime", "decimal", "id", "instant", "integer"}
+    | {"markdown", "oid", "positiveInt", "string", "time", "unsignedInt", "uri", "url", "uuid", "xhtml"}
 )
 DOMAIN_RESOURCES: Final = frozenset(
     {"MessageHeader", "Encounter", "Patient", "Organization", "Provenance", "OperationOutcome", "AuditEvent"}

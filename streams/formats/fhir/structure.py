@@ -7,28 +7,28 @@ together while they return, so a right message pays for no path. What the rows s
 gives them; no rule of any message is here.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from ...errors import Issue, Severity
-from .primitives import FORMS, TESTS
+from .pieces import (
+    Check,
+    Finding,
+    choice_check,
+    code_check,
+    extension_list_check,
+    fixed_check,
+    list_check,
+    never,
+    object_check,
+    one,
+    primitive_check,
+    value_or_extension,
+)
+from .primitives import TESTS
 from .shapes import PRIMITIVES, RESOURCES, Element, elements
 from .xhtml import is_narrative, is_well_formed
 
-__all__ = ["BINDINGS", "Check", "Compiler", "Constraint", "Extension", "Finding", "Profile", "base_check", "issues"]
-
-
-class Finding(NamedTuple):
-    """An issue whose path is still relative to the value looked at: `.period.start`, `[2]`."""
-
-    path: str
-    rule: str
-    problem: str
-    remedy: str
-    severity: Severity = "error"
-
-
-Check = Callable[[Any], list[Finding] | None]
+__all__ = ["BINDINGS", "Compiler", "Constraint", "Extension", "Profile", "base_check"]
 
 
 class Constraint(NamedTuple):
@@ -37,7 +37,7 @@ class Constraint(NamedTuple):
     path: str
     min: int | None = None
     max: int | None = None  # 0 forbids the element; None keeps the shape's
-    fixed: str = ""
+    fixed: tuple[Any, ...] = ()  # the only values allowed, of any JSON type
     codes: frozenset[str] = frozenset()
     rule: str = ""  # the path when empty
     remedy: str = ""
@@ -58,7 +58,9 @@ class Profile(NamedTuple):
 
     constraints: tuple[Constraint, ...] = ()
     extensions: tuple[Extension, ...] = ()
-    wholes: Mapping[str, tuple[Check, ...]] = {}  # path or type -> tests of the whole value, run when its shape is right
+    wholes: Mapping[
+        str, tuple[Check, ...]
+    ] = {}  # path or type -> tests of the whole value, run when its shape is right
     emitted: Mapping[str, frozenset[str]] | None = None
     well_formed_narrative: bool = True  # parse each div; a writer that escapes everything at one place need not
 
@@ -89,21 +91,6 @@ BINDINGS: Final[dict[str, frozenset[str]]] = {
 }
 
 
-def issues(root: str, found: Iterable[Finding]) -> list[Issue]:
-    """Findings as issues, their paths below `root`."""
-    return [
-        Issue(severity=f.severity, path=root + f.path, rule=f.rule, problem=f.problem, remedy=f.remedy) for f in found
-    ]
-
-
-def _under(prefix: str, wrong: list[Finding]) -> list[Finding]:
-    return [f._replace(path=prefix + f.path) for f in wrong]
-
-
-def _one(rule: str, problem: str, remedy: str) -> list[Finding]:
-    return [Finding("", rule, problem, remedy)]
-
-
 class Compiler:
     """Compiles one profile. `check(type_name)` is the test of a resource or datatype, ready to call."""
 
@@ -116,7 +103,9 @@ class Compiler:
 
     def _dotted(self) -> list[list[str]]:
         listed = [extension.path for extension in self._profile.extensions]
-        return [path.split(".") for path in [*self._rows, *listed, *self._profile.wholes, *(self._profile.emitted or ())]]
+        return [
+            path.split(".") for path in [*self._rows, *listed, *self._profile.wholes, *(self._profile.emitted or ())]
+        ]
 
     def check(self, type_name: str) -> Check:
         """The test of a type by itself; of a resource type with every row of the profile below it."""
@@ -130,7 +119,7 @@ class Compiler:
         if key not in self._made:
             table: dict[str, Check] = {}
             required: dict[str, str] = {}
-            self._made[key] = _object_check(table, required, self._wholes(type_name, key))  # before filling: recursion
+            self._made[key] = object_check(table, required, self._wholes(type_name, key))  # before filling: recursion
             self._fill(type_name, key, table, required)
         return self._made[key]
 
@@ -142,7 +131,7 @@ class Compiler:
         for element in known.values():
             path = f"{key}.{element.name}"
             if allowed is not None and element.name not in allowed:
-                table[element.name] = _never("not-emitted", "an element that this product does not send", "leave it out")
+                table[element.name] = never("not-emitted", "an element that this product does not send", "leave it out")
                 continue
             row = self._rows.get(path) or self._rows.get(f"{type_name}.{element.name}") or Constraint(path)
             if row.min or (element.min and row.min is None and not element.choice):
@@ -157,36 +146,35 @@ class Compiler:
 
     def _wholes(self, type_name: str, key: str) -> tuple[Check, ...]:
         groups: dict[str, list[Element]] = {}
+        allowed = self._allowed(type_name, key)
         for element in elements(type_name).values():
-            if element.choice:
+            if element.choice and (allowed is None or element.name in allowed):
                 groups.setdefault(element.choice, []).append(element)
         own = self._profile.wholes.get(key, self._profile.wholes.get(type_name, ()))
         if type_name == "Extension":
-            own = (*own, _value_or_extension)
-        return (*[_choice_check(f"{key}.{name}", group) for name, group in groups.items()], *own)
+            own = (*own, value_or_extension)
+        return (*[choice_check(f"{key}.{name}", group) for name, group in groups.items() if len(group) > 1], *own)
 
-    def _member(
-        self, element: Element, path: str, row: Constraint, bound: frozenset[str] | None = None
-    ) -> Check:
+    def _member(self, element: Element, path: str, row: Constraint, bound: frozenset[str] | None = None) -> Check:
         rule = row.rule or path
         if row.max == 0:
-            return _never(rule, "an element that the profile forbids", row.remedy or "leave it out")
+            return never(rule, "an element that the profile forbids", row.remedy or "leave it out")
+        if row.fixed:
+            return fixed_check(row.rule or path, row.fixed, row.remedy)
         item = self._value(element, path, row, bound)
         if not element.many:
             return item
         if element.type == "Extension":
             return self._extensions(path, item)
-        return _list_check(rule, item, row.max, self._profile.wholes.get(path + "[]", ()))
+        return list_check(rule, item, row.max, self._profile.wholes.get(path + "[]", ()))
 
     def _value(self, element: Element, path: str, row: Constraint, bound: frozenset[str] | None) -> Check:
-        if row.fixed:
-            return _fixed_check(row)
         if codes := row.codes or bound:
-            return _code_check(row.rule or path, codes)
+            return code_check(row.rule or path, codes)
         if element.type == "xhtml":
-            return _primitive_check("xhtml", is_well_formed if self._profile.well_formed_narrative else is_narrative)
+            return primitive_check("xhtml", is_well_formed if self._profile.well_formed_narrative else is_narrative)
         if element.type in PRIMITIVES:
-            return _primitive_check(element.type, TESTS[element.type])
+            return primitive_check(element.type, TESTS[element.type])
         return self._type(element.type, path)
 
     def _extensions(self, path: str, generic: Check) -> Check:
@@ -199,18 +187,18 @@ class Compiler:
             test = self._member(value, below, self._rows.get(below, Constraint(below)))
             table: dict[str, Check] = {"url": lambda _: None, slice_.value: test}
             if self._profile.emitted is None:
-                table["id"] = _primitive_check("string", TESTS["string"])
-            known[slice_.url] = _object_check(table, {slice_.value: below}, ())
+                table["id"] = primitive_check("string", TESTS["string"])
+            known[slice_.url] = object_check(table, {slice_.value: below}, ())
         modifier = path.endswith("modifierExtension")
         least = {s.url: f"{path}:{s.name}" for s in slices if s.min}
-        return _extension_list_check(path, known, least, generic, modifier=modifier)
+        return extension_list_check(path, known, least, generic, modifier=modifier)
 
     def _primitive_element(self, many: bool) -> Check:
         """The test of a `_name`: the id and extensions of a primitive value."""
-        table: dict[str, Check] = {"id": _primitive_check("string", TESTS["string"])}
+        table: dict[str, Check] = {"id": primitive_check("string", TESTS["string"])}
         table["extension"] = self._extensions("Element.extension", self._type("Extension", "Extension"))
-        inner = _object_check(table, {}, ())
-        return _list_check("json", lambda value: None if value is None else inner(value), None) if many else inner
+        inner = object_check(table, {}, ())
+        return list_check("json", lambda value: None if value is None else inner(value), None) if many else inner
 
     def _by_resource_type(self) -> Check:
         found: dict[str, Check] = {}
@@ -218,7 +206,7 @@ class Compiler:
         def check(value: Any) -> list[Finding] | None:
             kind = value.get("resourceType") if value.__class__ is dict else None
             if kind.__class__ is not str:
-                return _one("json", "not a resource", "send a JSON object with resourceType")
+                return one("json", "not a resource", "send a JSON object with resourceType")
             if kind not in RESOURCES:
                 return [Finding("", "2.4", "a resource type that the message does not have", "leave it out", "warning")]
             if kind not in found:
@@ -226,143 +214,6 @@ class Compiler:
             return found[kind](value)
 
         return check
-
-
-_NO_LIST: Final = _one("json", "not a list with content", "send a JSON array, or leave the element out")
-
-
-def _is_list(value: Any) -> bool:
-    return value.__class__ is list and len(value) > 0
-
-
-def _unknown(name: str) -> list[Finding]:
-    shown = name if name.isascii() and name.isalnum() and len(name) <= 40 else "?"
-    return [Finding(f".{shown}", "unknown-element", "an element that FHIR does not have here", "leave it out")]
-
-
-def _never(rule: str, problem: str, remedy: str) -> Check:
-    wrong = _one(rule, problem, remedy)
-    return lambda _: wrong
-
-
-def _only_warnings(found: list[Finding]) -> bool:
-    return all(finding.severity == "warning" for finding in found)
-
-
-def _object_check(table: dict[str, Check], required: dict[str, str], wholes: tuple[Check, ...]) -> Check:
-    find = table.get
-
-    def check(value: Any) -> list[Finding] | None:
-        if value.__class__ is not dict or not value:
-            return _one("json", "not an object with content", "send a JSON object, or leave the element out")
-        found: list[Finding] | None = None
-        for name, child in value.items():
-            test = find(name)
-            wrong = _unknown(name) if test is None else test(child)
-            if wrong is not None:
-                found = (found or []) + (wrong if test is None else _under(f".{name}", wrong))
-        for name in required:
-            if name not in value:
-                found = (found or []) + [Finding(f".{name}", required[name], "missing", "send it: it is mandatory")]
-        if found is None or _only_warnings(found):
-            for whole in wholes:
-                wrong = whole(value)
-                if wrong is not None:
-                    found = (found or []) + wrong
-        return found
-
-    return check
-
-
-def _list_check(rule: str, item: Check, most: int | None, tests: tuple[Check, ...] = ()) -> Check:
-    def check(value: Any) -> list[Finding] | None:
-        if value.__class__ is not list or not value:
-            return _NO_LIST
-        found: list[Finding] | None = None
-        if most is not None and len(value) > most:
-            found = _one(rule, f"given {len(value)} times", f"send it at most {most} time(s)")
-        for index, child in enumerate(value):
-            wrong = item(child)
-            if wrong is not None:
-                found = (found or []) + _under(f"[{index}]", wrong)
-        if found is None or _only_warnings(found):
-            for test in tests:
-                wrong = test(value)
-                if wrong is not None:
-                    found = (found or []) + wrong
-        return found
-
-    return check
-
-
-def _extension_list_check(
-    path: str, known: dict[str, Check], least: dict[str, str], generic: Check, *, modifier: bool
-) -> Check:
-    unknown = Finding(
-        "",
-        "unknown-extension",
-        "an extension that the profile does not have" + (" and that changes the meaning" if modifier else ""),
-        "leave it out",
-        "error" if modifier else "warning",
-    )
-
-    def check(value: Any) -> list[Finding] | None:
-        if not _is_list(value):
-            return _NO_LIST
-        found: list[Finding] = []
-        seen: list[str] = []
-        for index, child in enumerate(value):
-            url = child.get("url") if child.__class__ is dict else None
-            test = known.get(url) if url.__class__ is str else None
-            wrong = (generic(child) or [unknown]) if test is None else test(child)
-            if wrong is not None:
-                found += _under(f"[{index}]", wrong)
-            if test is not None and url in seen:
-                found.append(Finding(f"[{index}]", path, "this extension is given twice", "send it once"))
-            seen.append(url)
-        found += [Finding("", rule, "missing", "send it: it is mandatory") for url, rule in least.items() if url not in seen]
-        return found or None
-
-    return check
-
-
-def _choice_check(rule: str, group: list[Element]) -> Check:
-    names, needed = frozenset(e.name for e in group), group[0].min
-
-    def check(value: Any) -> list[Finding] | None:
-        given = len(names & value.keys())
-        if given > 1:
-            return _one(rule, "given in more than one type", "send one of them")
-        if needed and not given:
-            return _one(rule, "missing", "send it: it is mandatory")
-        return None
-
-    return check
-
-
-def _value_or_extension(value: Any) -> list[Finding] | None:
-    """Invariant ext-1 of base FHIR: a value or nested extensions, not both and not neither."""
-    has_value = any(name.lstrip("_").startswith("value") for name in value)
-    if has_value != ("extension" in value):
-        return None
-    return _one("ext-1", "neither or both of value and nested extensions", "send a value")
-
-
-def _primitive_check(type_name: str, test: Callable[[object], bool]) -> Check:
-    wrong = _one(type_name, f"not {FORMS[type_name]}", f"send {FORMS[type_name]}")
-    return lambda value: None if test(value) else wrong
-
-
-def _fixed_check(row: Constraint) -> Check:
-    wrong = _one(row.rule or row.path, "another value than the profile fixes", row.remedy or f"send {row.fixed}")
-    return lambda value: None if value == row.fixed else wrong
-
-
-def _code_check(rule: str, codes: frozenset[str]) -> Check:
-    shown = ", ".join(sorted(codes)) if len(codes) < 12 else f"one of the {len(codes)} codes of the value set"
-    wrong = _one(rule, "a code outside the value set", f"send {shown}")
-
-    return lambda value: None if value.__class__ is str and value in codes else wrong
 
 
 _BASE: Final = Compiler()

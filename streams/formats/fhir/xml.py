@@ -66,7 +66,8 @@ def _resource(node: Any, path: str) -> dict[str, Any]:
 
 def _members(node: Any, type_name: str, path: str) -> dict[str, Any]:
     """The child elements as members; a repeating element becomes a list, a primitive's extension a `_name`."""
-    known, out = elements(type_name), {}
+    known = elements(type_name)
+    out: dict[str, Any] = {}
     if node.text and node.text.strip():
         _refuse(path, "text between elements", "send values as attributes")
     counts: dict[str, int] = {}
@@ -169,7 +170,8 @@ def _xhtml(div: Any) -> str:
 def _without_prefixes(node: Any) -> Any:
     if not str(node.tag).startswith(_XHTML):
         _refuse("text.div", "an element that is not XHTML", "send XHTML only")
-    copy = etree.Element(node.tag, dict(node.attrib), nsmap={None: _XHTML[1:-1]})
+    namespaces: Any = {None: _XHTML[1:-1]}  # the stubs know no default namespace
+    copy = etree.Element(node.tag, dict(node.attrib), nsmap=namespaces)
     copy.text, copy.tail = node.text, node.tail
     copy.extend([_without_prefixes(child) for child in node])
     return copy

@@ -8,7 +8,8 @@ registered, whether the chain fits what was received before.
 from typing import Any, Final
 
 from ...errors import Issue
-from ...formats.fhir.structure import Compiler, Finding, issues
+from ...formats.fhir.pieces import Finding, issues
+from ...formats.fhir.structure import Compiler
 from . import graph, moments
 from .rules import INCOMING, OUTGOING
 from .view import View
@@ -43,6 +44,6 @@ def _findings(bundle: Any, *, outgoing: bool) -> list[Finding]:
         return [Finding(".resourceType", "2", "not a Bundle", "send a Bundle of type message")]
     found = list((_OUTGOING if outgoing else _INCOMING)(bundle) or ())
     view = View(bundle)
-    for rule in _RULES:
+    for rule in _RULES if outgoing else (graph.DOCUMENTED, *_RULES):
         found += rule(view)
     return found

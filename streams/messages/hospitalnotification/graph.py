@@ -7,10 +7,10 @@ every one is an error. A rule is a function over the `View`; `RULES` is the list
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, cast
 
 from ...errors import Severity
-from ...formats.fhir.structure import Finding
+from ...formats.fhir.pieces import Finding
 from .classify import COMBINATIONS, classify
 from .identifiers import gln_of
 from .rules import PROFILES, REPORT_FLAG_URL, REPORT_RECIPIENT_URL
@@ -25,12 +25,11 @@ from .view import (
     member,
     predecessor_of,
     reference,
-    same_resource,
     target_of,
     text_at,
 )
 
-__all__ = ["RULES"]
+__all__ = ["DOCUMENTED", "RULES"]
 
 Rule = Callable[[View], Iterable[Finding]]
 _NONE: Final[tuple[Finding, ...]] = ()
@@ -39,8 +38,8 @@ _KNOWN: Final = frozenset({"MessageHeader", "Encounter", "Patient", "Organizatio
 
 
 def path_of(placed: Placed) -> str:
-    """The path of an entry's resource below Bundle."""
-    return f".entry[{placed[0]}].resource"
+    """The path of an entry's resource below Bundle; empty for the Bundle itself (index -1)."""
+    return "" if placed[0] < 0 else f".entry[{placed[0]}].resource"
 
 
 def _counts(view: View) -> Iterable[Finding]:
@@ -64,40 +63,48 @@ def _counts(view: View) -> Iterable[Finding]:
 
 
 def _full_urls(view: View) -> Iterable[Finding]:
-    """bdl-7, P-5, 6.6: distinct, absolute, and naming the resource they stand beside."""
-    out, seen = [], {}
+    """bdl-7, bdl-8, P-5, 6.6: distinct, absolute, and naming the resource they stand beside."""
+    out: list[Finding] = []
+    seen: dict[str, str] = {}
     for index, entry in enumerate(view.entries):
         url = text_at(entry, "fullUrl") if entry.__class__ is dict else None
         if url is None:
             continue
-        path, resource = f".entry[{index}].fullUrl", member(entry, "resource")
+        resource = member(entry, "resource")
         name = f"{resource.get('resourceType')}/{resource.get('id')}"
-        if url in seen:
-            repeated: Severity = "warning" if name == seen[url] and name.startswith("Provenance/") else "error"
-            rule = "bdl-7" if repeated == "error" else "P-5"
-            out.append(Finding(path, rule, "the same fullUrl as another entry", "send distinct ids", repeated))
+        if url in seen or not (url.startswith("https://") and url.endswith(name)) or "/_history/" in url:
+            out += _full_url(f".entry[{index}].fullUrl", url, name, seen.get(url))
         seen[url] = name
-        if url.startswith("http"):
-            if not url.endswith("/" + name):
-                out.append(Finding(path, "6.6", "another id than the resource has", "end it in /<Type>/<id>"))
-        elif not url.startswith("urn:uuid:") or url[9:] != resource.get("id"):
-            out.append(Finding(path, "6.6", "not an absolute URL", "send <base>/<Type>/<id>", "warning"))
-        if "/_history/" in url:
-            out.append(Finding(path, "bdl-8", "names a version", "send <base>/<Type>/<id>"))
     return out
+
+
+def _full_url(path: str, url: str, name: str, before: str | None) -> Iterable[Finding]:
+    """What is wrong with one fullUrl beside the resource `name`; `before`: the resource it already stood beside."""
+    if before is not None:
+        repeated = before == name and name.startswith("Provenance/")  # trap 8: a receiver must load it
+        rule, severity = ("P-5", "warning") if repeated else ("bdl-7", "error")
+        yield Finding(path, rule, "the same fullUrl as another entry", "send distinct ids", cast(Severity, severity))
+    if url.startswith("http"):
+        if not url.endswith("/" + name):
+            yield Finding(path, "6.6", "another id than the resource has", "end it in /<Type>/<id>")
+    elif not url.startswith("urn:uuid:") or url[9:] != name.partition("/")[2]:
+        yield Finding(path, "6.6", "not an absolute URL", "send <base>/<Type>/<id>", "warning")
+    if "/_history/" in url:
+        yield Finding(path, "bdl-8", "names a version", "send <base>/<Type>/<id>")
 
 
 def _ids(view: View) -> Iterable[Finding]:
     """P-5: ids are UUIDs and unique."""
+    ids = [text_at(resource, "id") or "" for _, resource in view.resources]
+    if len(set(ids)) == len(ids) and all(map(_UUID.fullmatch, ids)):
+        return _NONE
     out, seen = [], set()
-    for path, resource in [("", view.bundle), *((path_of(p), p[1]) for found in view.by_kind.values() for p in found)]:
-        id_ = text_at(resource, "id")
-        if id_ is None:
-            out.append(Finding(f"{path}.id", "P-5", "missing", "send a UUID", "warning"))
-        elif id_ in seen:
-            out.append(Finding(f"{path}.id", "P-5", "the same id as another resource", "send distinct ids", "warning"))
+    for placed, id_ in zip(view.resources, ids, strict=True):
+        path = f"{path_of(placed)}.id"
+        if id_ in seen:
+            out.append(Finding(path, "P-5", "the same id as another resource", "send distinct ids", "warning"))
         elif _UUID.fullmatch(id_) is None:
-            out.append(Finding(f"{path}.id", "P-5", "not a UUID", "send a UUID", "warning"))
+            out.append(Finding(path, "P-5", "not a UUID", "send a UUID", "warning"))
         seen.add(id_)
     return out
 
@@ -140,51 +147,52 @@ def _current(view: View) -> Iterable[Finding]:
     return [Finding(".entry", "P-1", problem, "send exactly one with target MessageHeader/<id of this message>")]
 
 
-def _bundled(view: View) -> list[tuple[str, str | None, str, Severity]]:
-    """The references that must be entries: path, as written, type wanted, severity when it leads nowhere (P-6)."""
-    header, encounter = view.header[1], view.encounter[1]
-    at, stay = path_of(view.header), path_of(view.encounter)
-    error: Severity = "error"
-    out = [
-        (f"{at}.focus[0]", text_at(first(header, "focus"), "reference"), "Encounter", error),
-        (f"{at}.sender", reference(header, "sender"), "Organization", error),
-        (f"{at}.destination[0].receiver", reference(first(header, "destination"), "receiver"), "Organization", error),
-        (f"{stay}.subject", reference(encounter, "subject"), "Patient", error),
-        (f"{stay}.serviceProvider", reference(encounter, "serviceProvider"), "Organization", error),
+#: A reference that must lead to an entry: whose, under which element, as written, to what, severity when it does not.
+Link = tuple[Placed, str, str | None, str, Severity]
+
+
+def _bundled(view: View) -> list[Link]:
+    """The references of header and stay that must be entries."""
+    at, of = view.header, view.encounter
+    to = text_at(first(at[1], "focus"), "reference")
+    receiver = reference(first(at[1], "destination"), "receiver")
+    out: list[Link] = [
+        (at, "focus[0]", to, "Encounter", "error"),
+        (at, "sender", reference(at[1], "sender"), "Organization", "error"),
+        (at, "destination[0].receiver", receiver, "Organization", "error"),
+        (of, "subject", reference(of[1], "subject"), "Patient", "error"),
+        (of, "serviceProvider", reference(of[1], "serviceProvider"), "Organization", "error"),
     ]
-    for index, extension in enumerate(listed(header, "extension")):
+    for index, extension in enumerate(listed(at[1], "extension")):
         if extension.__class__ is dict and extension.get("url") == REPORT_RECIPIENT_URL:
             written = reference(extension, "valueReference")
-            out.append((f"{at}.extension[{index}].valueReference", written, "Organization", error))
+            out.append((at, f"extension[{index}].valueReference", written, "Organization", "error"))
     return out
 
 
-def _agents(view: View) -> list[tuple[str, str | None, str, Severity]]:
-    current = {placed[0] for placed in view.current}
-    return [
-        (
-            f"{path_of(placed)}.agent[{index}].who",
-            reference(agent, "who"),
-            "Organization",
-            "error" if placed[0] in current else "warning",
-        )
-        for placed in view.provenances
-        for index, agent in enumerate(listed(placed[1], "agent"))
-        if agent.__class__ is dict
-    ]
+def _agents(view: View) -> list[Link]:
+    """The actors of the chain; those of history may dangle (P-6, trap 7)."""
+    out: list[Link] = []
+    for placed in view.provenances:
+        severity: Severity = "error" if placed in view.current else "warning"
+        for index, agent in enumerate(listed(placed[1], "agent")):
+            if agent.__class__ is dict:
+                out.append((placed, f"agent[{index}].who", reference(agent, "who"), "Organization", severity))
+    return out
 
 
 def _references(view: View) -> Iterable[Finding]:
-    """P-6: references lead to an entry of the right type. Agents of history may dangle (trap 7)."""
+    """P-6: references lead to an entry of the right type. One that is missing altogether is the shape's matter."""
     out = []
-    for path, written, kind, severity in (*_bundled(view), *_agents(view)):
+    for placed, element, written, kind, severity in (*_bundled(view), *_agents(view)):
         found = view.resolve(written)
+        if written is None or (found is not None and found[1]["resourceType"] == kind):
+            continue
+        path, remedy = f"{path_of(placed)}.{element}.reference", f"send {kind}/<id> of an entry"
         if found is None:
-            if view.header[1] and (written is not None or path.count(".") > 2):
-                problem, remedy = f"leads to no {kind} of the Bundle", f"send {kind}/<id> of an entry"
-                out.append(Finding(f"{path}.reference", "P-6", problem, remedy, severity))
-        elif found[1]["resourceType"] != kind:
-            out.append(Finding(f"{path}.reference", "P-6", f"leads to something else than {kind}", f"send {kind}/<id>"))
+            out.append(Finding(path, "P-6", f"leads to no {kind} of the Bundle", remedy, severity))
+        else:
+            out.append(Finding(path, "P-6", f"leads to something else than {kind}", remedy))
     return out
 
 
@@ -193,8 +201,8 @@ def _messaging_units(view: View) -> Iterable[Finding]:
     lacking = {p[0]: p for p in view.by_kind.get("Organization", ()) if gln_of(p[1]) is None}
     if not lacking:
         return _NONE
-    roles = [r for r in (*_bundled(view), *_agents(view)) if not r[0].endswith("serviceProvider")]
-    acting = {found[0] for r in roles if (found := view.resolve(r[1])) is not None}
+    links = [link for link in (*_bundled(view), *_agents(view)) if link[1] != "serviceProvider"]
+    acting = {found[0] for link in links if (found := view.resolve(link[2])) is not None}
     acting |= {i for i, p in lacking.items() if _claims(p[1], PROFILES["MessagingOrganization"])}
     rule = "Organization.identifier:EAN-ID"
     return [
@@ -214,7 +222,7 @@ def _combination(view: View) -> Iterable[Finding]:
         activity_of(placed[1]),
         role,
         deceased if deceased.__class__ is bool else None,
-        after_death=is_after_death(view, placed[1]),
+        after_death=deceased is True and is_after_death(view, placed[1]),
     )
     if notice is None:
         return _NONE  # P-11 speaks of it
@@ -260,7 +268,6 @@ RULES: Final[tuple[Rule, ...]] = (
     _counts,  # §2; bdl-12, medcom-messaging-1, -2, medcom-hospitalNotification-1, -2
     _full_urls,  # bdl-7, bdl-8, 6.6
     _ids,  # P-5
-    _documented,  # 2.3, 5.1, 5.2
     _current,  # P-1
     _references,  # P-6
     _messaging_units,  # 3.5
@@ -268,3 +275,6 @@ RULES: Final[tuple[Rule, ...]] = (
     _history,  # P-3, P-4
     _report,  # P-10
 )
+
+#: Profile and narrative of each entry; for our own messages rows of `rules` demand the same.
+DOCUMENTED: Final[Rule] = _documented

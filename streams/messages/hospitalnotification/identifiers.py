@@ -5,10 +5,11 @@ messaging organization, and spec 01 §§3.5, 4, 6. Whether a number exists in a 
 """
 
 import re
+from functools import lru_cache
 from typing import Any, Final
 
 from ...codes import CPR_SYSTEM, GLN_SYSTEM, GLN_SYSTEMS_ACCEPTED, LPR3_SYSTEM, SOR_SYSTEM
-from ...formats.fhir.structure import Finding
+from ...formats.fhir.pieces import Finding
 
 __all__ = [
     "cpr_is_plausible",
@@ -37,6 +38,7 @@ def cpr_is_plausible(value: str) -> bool:
     return _CPR.fullmatch(value) is not None
 
 
+@lru_cache(maxsize=4096)
 def gln_is_valid(value: str) -> bool:
     """Thirteen digits with GS1 check digit (invariants gln-length, gln-modulus-10)."""
     if _GLN.fullmatch(value) is None or not value.isascii():
@@ -103,9 +105,9 @@ def _sor(identifier: dict[str, Any], path: str) -> list[Finding]:
 
 def _gln(identifier: dict[str, Any], path: str) -> list[Finding]:
     value = identifier.get("value", "")
-    if _GLN.fullmatch(value) is None:
-        return [Finding(f"{path}.value", "gln-length", "not a GLN", "send 13 digits")]
     if not gln_is_valid(value):
+        if _GLN.fullmatch(value) is None:
+            return [Finding(f"{path}.value", "gln-length", "not a GLN", "send 13 digits")]
         return [Finding(f"{path}.value", "gln-modulus-10", "wrong check digit", "send the GLN as registered")]
     found = _official(identifier, path)
     if identifier["system"] != GLN_SYSTEM:
@@ -116,19 +118,15 @@ def _gln(identifier: dict[str, Any], path: str) -> list[Finding]:
 def organization_identifiers(listed: list[dict[str, Any]]) -> list[Finding] | None:
     """SOR exactly once, GLN at most once, each plausible (core organization). Others must not drive logic: ignored."""
     found: list[Finding] = []
-    sors, glns, others = 0, 0, 0
-    for index, identifier in enumerate(listed):
-        system = identifier.get("system")
+    systems = [identifier.get("system") for identifier in listed]
+    for index, system in enumerate(systems):
         if system == SOR_SYSTEM:
-            sors += 1
-            found += _sor(identifier, f"[{index}]")
+            found += _sor(listed[index], f"[{index}]")
         elif system in GLN_SYSTEMS_ACCEPTED:
-            glns += system == GLN_SYSTEM
-            others += system != GLN_SYSTEM
-            found += _gln(identifier, f"[{index}]")
-    if sors != 1:
+            found += _gln(listed[index], f"[{index}]")
+    if (sors := systems.count(SOR_SYSTEM)) != 1:
         found.append(Finding("", "Organization.identifier:SOR-ID", f"{sors} SOR codes", "send exactly one"))
-    if glns > 1 or (not glns and others > 1):
+    if systems.count(GLN_SYSTEM) > 1:  # one under another system besides it is an identifier among others
         found.append(Finding("", "Organization.identifier:EAN-ID", "more than one GLN", "send one"))
     return found or None
 

@@ -6,8 +6,8 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
+from ...formats.fhir.pieces import Finding
 from ...formats.fhir.primitives import instant_of
-from ...formats.fhir.structure import Finding
 from ...times import COPENHAGEN
 from .view import Object, View, listed, member, text_at
 
@@ -82,7 +82,10 @@ def _zones(view: View) -> Iterable[Finding]:
     """P-9: times of the stay carry the Danish offset of their moment."""
     at = f".entry[{view.encounter[0]}].resource.period"
     periods = [(at, member(view.encounter[1], "period")), *leave_periods(view)]
-    problem, remedy = "not the Danish offset of that moment, or not whole seconds", "send YYYY-MM-DDThh:mm:ss+01:00 or +02:00"
+    problem, remedy = (
+        "not the Danish offset of that moment, or not whole seconds",
+        "send YYYY-MM-DDThh:mm:ss+01:00 or +02:00",
+    )
     return [
         Finding(f"{path}.{name}", "P-9", problem, remedy, "warning")
         for path, period in periods

@@ -18,7 +18,8 @@ from ...codes import (
     EVENT_SYSTEM,
     HOSPITAL_NOTIFICATION_EVENT,
 )
-from ...formats.fhir.structure import Constraint, Extension, Finding, Profile
+from ...formats.fhir.pieces import Check, Finding
+from ...formats.fhir.structure import Constraint, Extension, Profile
 from .identifiers import episode_identifiers, organization_identifiers, patient_identifiers
 
 __all__ = ["INCOMING", "OUTGOING", "PROFILES"]
@@ -43,14 +44,14 @@ REPORT_RECIPIENT_URL: Final = _HN + "medcom-messaging-reportOfAdmissionRecipient
 LEAVE_PERIOD_URL: Final = _HN + "medcom-hospitalnotifiation-leave-period-extension"  # the spelling is the canonical's
 
 _ENCOUNTER_FORBIDDEN: Final = (
-    "type serviceType priority basedOn participant appointment length reasonCode reasonReference diagnosis account"
-    " hospitalization location partOf"
-).split()
+    *("type", "serviceType", "priority", "basedOn", "participant", "appointment", "length", "reasonCode"),
+    *("reasonReference", "diagnosis", "account", "hospitalization", "location", "partOf"),
+)
 _USE: Final = "MessageHeader.destination.extension:use.valueCoding"
 
 _CONSTRAINTS: Final = (
     Constraint("Bundle.id", min=1),
-    Constraint("Bundle.type", fixed="message"),
+    Constraint("Bundle.type", fixed=("message",)),
     Constraint("Bundle.timestamp", min=1),
     Constraint("Bundle.entry", min=1, rule="bdl-12"),
     Constraint("Bundle.total", max=0, rule="bdl-1"),  # bdl-1 to bdl-5: what a Bundle of type message has
@@ -62,19 +63,23 @@ _CONSTRAINTS: Final = (
     Constraint("MessageHeader.id", min=1),
     Constraint("MessageHeader.eventCoding", min=1, rule="MessageHeader.event[x]"),
     Constraint("MessageHeader.eventUri", max=0, rule="MessageHeader.event[x]", remedy="send eventCoding"),
-    Constraint("MessageHeader.eventCoding.system", min=1, fixed=EVENT_SYSTEM, rule="MessageHeader.event[x]"),
-    Constraint("MessageHeader.eventCoding.code", min=1, fixed=HOSPITAL_NOTIFICATION_EVENT, rule="MessageHeader.event[x]"),
-    Constraint("MessageHeader.destination", min=1, max=1, rule="medcom-hospitalNotification-5"),  # primary 1..1, cc 0..0
+    Constraint("MessageHeader.eventCoding.system", min=1, fixed=(EVENT_SYSTEM,), rule="MessageHeader.event[x]"),
+    Constraint(
+        "MessageHeader.eventCoding.code", min=1, fixed=(HOSPITAL_NOTIFICATION_EVENT,), rule="MessageHeader.event[x]"
+    ),
+    Constraint(
+        "MessageHeader.destination", min=1, max=1, rule="medcom-hospitalNotification-5"
+    ),  # primary 1..1, cc 0..0
     Constraint("MessageHeader.destination.extension", min=1, rule="MessageHeader.destination:primary"),
-    Constraint(f"{_USE}.system", min=1, fixed=DESTINATION_USE_SYSTEM, rule="MessageHeader.destination:primary"),
-    Constraint(f"{_USE}.code", min=1, fixed="primary", rule="medcom-hospitalNotification-5"),
+    Constraint(f"{_USE}.system", min=1, fixed=(DESTINATION_USE_SYSTEM,), rule="MessageHeader.destination:primary"),
+    Constraint(f"{_USE}.code", min=1, fixed=("primary",), rule="medcom-hospitalNotification-5"),
     Constraint("MessageHeader.destination.receiver", min=1, rule="MessageHeader.destination:primary.receiver"),
     Constraint("MessageHeader.sender", min=1),
     Constraint("MessageHeader.focus", min=1, max=1),
     *[Constraint(f"Encounter.{name}", max=0) for name in _ENCOUNTER_FORBIDDEN],
     Constraint("Encounter.extension:leavePeriod.valuePeriod.start", min=1),
     Constraint("Encounter.status", codes=ENCOUNTER_STATUSES),
-    Constraint("Encounter.class.system", min=1, fixed=ACT_SYSTEM, rule="Encounter.class"),
+    Constraint("Encounter.class.system", min=1, fixed=(ACT_SYSTEM,), rule="Encounter.class"),
     Constraint("Encounter.class.code", min=1, codes=ENCOUNTER_CLASSES, rule="Encounter.class"),
     Constraint("Encounter.subject", min=1),
     Constraint("Encounter.episodeOfCare", min=1),
@@ -132,7 +137,7 @@ def _a_hospital_activity(codings: list[dict[str, Any]]) -> list[Finding] | None:
     return [Finding("[0].code", "P-11", "not an activity of a hospital notification", remedy)]
 
 
-_WHOLES: Final = {
+_WHOLES: Final[dict[str, tuple[Check, ...]]] = {
     "Provenance.activity.coding[]": (_a_hospital_activity,),
     "Encounter": (_on_leave_since,),
     "Encounter.episodeOfCare[]": (episode_identifiers,),
@@ -159,7 +164,6 @@ _EMITTED: Final[dict[str, frozenset[str]]] = {
         "Provenance.entity": "role what",
         "Provenance.entity.what": "reference identifier",
         "Provenance.entity.what.identifier": "value",
-        "Meta": "profile",
         "Narrative": "status div",
         "Identifier": "system value",
         "HumanName": "use family given",
@@ -170,18 +174,31 @@ _EMITTED: Final[dict[str, frozenset[str]]] = {
     }.items()
 }
 
+_EVENT: Final = {"system": EVENT_SYSTEM, "code": HOSPITAL_NOTIFICATION_EVENT}
+_PRIMARY: Final = {"url": DESTINATION_USE_URL, "valueCoding": {"system": DESTINATION_USE_SYSTEM, "code": "primary"}}
+
+
+def _meta(*profiles: str) -> tuple[dict[str, list[str]], ...]:
+    return tuple({"profile": [PROFILES[profile]]} for profile in profiles)
+
+
+_ENTRIES: Final = ("MessageHeader", "Encounter", "Patient", "Organization", "Provenance")
+
 #: Rows for what we send only: text, meta.profile, one coding, one agent (decided in spec 01 §§2.3, 3, 5).
 _OWN: Final = (
+    *[Constraint(f"{kind}.id", min=1, rule="P-5") for kind in _ENTRIES],
+    *[Constraint(f"{kind}.text", min=1, rule="5.1") for kind in _ENTRIES],
     *[
-        Constraint(f"{kind}.{name}", min=1, rule=rule)
-        for kind in ("MessageHeader", "Encounter", "Patient", "Organization", "Provenance")
-        for name, rule in (("id", "P-5"), ("meta", "2.3"), ("text", "5.1"))
+        Constraint(f"{kind}.meta", min=1, fixed=_meta(kind), rule="2.3")
+        for kind in ("Bundle", "MessageHeader", "Encounter", "Patient", "Provenance")
     ],
-    Constraint("Bundle.meta", min=1, rule="2.3"),
-    Constraint("Meta.profile", min=1, max=1, rule="2.3"),
+    Constraint("MessageHeader.eventCoding", min=1, fixed=(_EVENT,), rule="MessageHeader.event[x]"),
+    Constraint("MessageHeader.destination.extension", min=1, fixed=([_PRIMARY],), rule="medcom-hospitalNotification-5"),
+    Constraint("Encounter.class", fixed=tuple({"system": ACT_SYSTEM, "code": c} for c in sorted(ENCOUNTER_CLASSES))),
+    Constraint("Organization.meta", min=1, fixed=_meta("MessagingOrganization", "Organization"), rule="2.3"),
     Constraint("Narrative.status", codes=frozenset({"generated", "extensions"}), rule="5.2"),
     Constraint("Organization.name", min=1, rule="3.5"),
-    Constraint("Patient.identifier.system", min=1, fixed=CPR_SYSTEM, rule="medcom-hospitalNotification-4"),
+    Constraint("Patient.identifier.system", min=1, fixed=(CPR_SYSTEM,), rule="medcom-hospitalNotification-4"),
     Constraint("Provenance.activity.coding", min=1, max=1, rule="3.7"),
     Constraint("Provenance.activity.coding.code", min=1, codes=ACTIVITIES, rule="P-11"),
     Constraint("Provenance.agent", max=1, rule="3.7"),

@@ -31,20 +31,20 @@ _TYPE_AND_ID: Final = re.compile(r"([A-Za-z]+/[A-Za-z0-9\-.]{1,64})(?:/_history/
 def member(value: Object, name: str) -> Object:
     """The object under a name; empty when there is none."""
     found = value.get(name)
-    return found if found.__class__ is dict else _NOTHING  # type: ignore[return-value]
+    return found if found.__class__ is dict else _NOTHING
 
 
 def listed(value: Object, name: str) -> list[Any]:
     """The list under a name; empty when there is none."""
     found = value.get(name)
-    return found if found.__class__ is list else []  # type: ignore[return-value]
+    return found if found.__class__ is list else []
 
 
 def first(value: Object, name: str) -> Object:
     """The first object of the list under a name; empty when there is none."""
     found = value.get(name)
     if found.__class__ is list and found and found[0].__class__ is dict:
-        return found[0]  # type: ignore[no-any-return]
+        return found[0]
     return _NOTHING
 
 
@@ -73,13 +73,25 @@ Placed = tuple[int, Object]  # a resource with the index of its entry
 class View:
     """The parts of one Bundle. Every attribute is filled; what is missing is empty or None."""
 
-    __slots__ = ("bundle", "by_kind", "current", "encounter", "entries", "header", "patient", "provenances", "targets")
+    __slots__ = (
+        "bundle",
+        "by_kind",
+        "current",
+        "encounter",
+        "entries",
+        "header",
+        "patient",
+        "provenances",
+        "resources",
+        "targets",
+    )
 
     def __init__(self, bundle: Object) -> None:
         self.bundle = bundle
         self.entries = listed(bundle, "entry")
         self.by_kind: dict[str, list[Placed]] = {}
         self.targets: dict[str, Placed] = {}
+        self.resources: list[Placed] = [(-1, bundle)]  # the Bundle, then every entry that holds a resource
         self._collect()
         self.header = self._first("MessageHeader")
         self.provenances = self.by_kind.get("Provenance", [])
@@ -93,11 +105,12 @@ class View:
     def _collect(self) -> None:
         by_kind, targets = self.by_kind, self.targets
         for index, entry in enumerate(self.entries):
-            resource = entry.get("resource") if entry.__class__ is dict else None
-            kind = resource.get("resourceType") if resource.__class__ is dict else None
-            if kind.__class__ is not str:
+            resource = member(entry, "resource") if entry.__class__ is dict else _NOTHING
+            kind = text_at(resource, "resourceType")
+            if kind is None:
                 continue
-            placed = (index, resource)
+            placed: Placed = (index, resource)
+            self.resources.append(placed)
             by_kind.setdefault(kind, []).append(placed)
             if (full_url := text_at(entry, "fullUrl")) is not None:
                 targets.setdefault(full_url, placed)

@@ -1,0 +1,250 @@
+"""The hospital notification as a FHIR Bundle: one notification in, one dict in FHIR element order out.
+
+Decided by spec 01 §§2-10, 14-16: header first, one Encounter, one Patient, the units, one Provenance for each message
+of the chain; relative references, absolute fullUrls, no display. The ids of Patient, Encounter and Organizations are
+minted from the message id: new with every message, the same on every replay. What is to be said was decided before;
+nothing is judged here (`check`).
+"""
+
+import unicodedata
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from ...codes import (
+    ACT_SYSTEM,
+    ACTIVITY_SYSTEM,
+    CPR_SYSTEM,
+    DESTINATION_USE_SYSTEM,
+    EVENT_SYSTEM,
+    GLN_SYSTEM,
+    HOSPITAL_NOTIFICATION_EVENT,
+    SOR_ENDPOINT,
+    SOR_SYSTEM,
+)
+from ...formats.fhir.primitives import instant_of
+from ...ids import Ids, Sor
+from ...model import Link, Notification, Patient, Unit
+from ...times import danish_text
+from .narratives import encounter_text, header_text, organization_text, patient_text, provenance_text
+from .rules import DESTINATION_USE_URL, LEAVE_PERIOD_URL, PROFILES, REPORT_FLAG_URL, REPORT_RECIPIENT_URL
+
+__all__ = ["FULL_URL_BASE", "redispatch", "write"]
+
+Object = dict[str, Any]
+
+FULL_URL_BASE: Final = "https://medcomfhir.dk/ig/hospitalnotification"  # spec 01, 6.6
+_META: Final = {name: {"profile": [canonical]} for name, canonical in PROFILES.items()}
+_EVENT: Final = {"system": EVENT_SYSTEM, "code": HOSPITAL_NOTIFICATION_EVENT}
+_PRIMARY: Final = {
+    "url": DESTINATION_USE_URL,
+    "valueCoding": {"system": DESTINATION_USE_SYSTEM, "code": "primary"},
+}
+
+
+def write(
+    notification: Notification, receiver: Unit, envelope_id: str, ids: Ids, *, base: str = FULL_URL_BASE
+) -> Object:
+    """The Bundle of a notification to one receiver. `envelope_id` becomes Bundle.id; `base` begins every fullUrl."""
+    n, mint = notification, _minter(notification, ids)
+    units = _units(n, receiver, mint)
+    patient, stay = _patient(n, mint("Patient")), _encounter(n, mint, units)
+    header = _header(n, receiver, f"Encounter/{stay['id']}", units)
+    chain = [_provenance(link, units) for link in n.chain]
+    organizations = [_organization(*unit) for unit in _roles(n, receiver, units)]
+    return _bundle(envelope_id, n.assembled, [header, stay, patient, *organizations, *chain], base)
+
+
+def _bundle(envelope_id: str, assembled: datetime, resources: Iterable[Object], base: str) -> Object:
+    return {
+        "resourceType": "Bundle",
+        "id": envelope_id,
+        "meta": _META["Bundle"],
+        "type": "message",
+        "timestamp": danish_text(assembled),
+        "entry": [{"fullUrl": f"{base}/{r['resourceType']}/{r['id']}", "resource": r} for r in resources],
+    }
+
+
+def _minter(n: Notification, ids: Ids) -> Callable[..., str]:
+    """Ids of what belongs to this message alone (spec 01 §8): kind and what tells several of a kind apart."""
+    return lambda kind, *more: ids.mint(n.lane, kind, n.message_id, *more)
+
+
+def _clean(text: str) -> str:
+    """Text as FHIR wants it: NFC, no outer or double white space (spec 01, 20.4)."""
+    text = " ".join(text.split())
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def _actors(n: Notification, receiver: Unit) -> Iterable[Unit]:
+    """The units that need the messaging profile: who sends, receives, gets the report, and who acted before (15.7)."""
+    yield n.sender
+    yield receiver
+    if n.report_recipient is not None:
+        yield n.report_recipient
+    for link in n.chain:
+        yield link.agent
+
+
+def _units(n: Notification, receiver: Unit, mint: Callable[..., str]) -> dict[Sor, str]:
+    """SOR code -> id of its Organization: one entry for a unit, whatever its roles (2.2)."""
+    sors = dict.fromkeys([n.sender.sor, receiver.sor, n.provider.sor, *(u.sor for u in _actors(n, receiver))])
+    return {sor: mint("Organization", sor) for sor in sors}
+
+
+def _roles(n: Notification, receiver: Unit, units: dict[Sor, str]) -> Iterable[tuple[Unit, str, str]]:
+    """Each unit once, with its id and the strictest profile that its roles ask for."""
+    messaging = {unit.sor: unit for unit in reversed(list(_actors(n, receiver)))}  # the first to be named describes it
+    for sor, id_ in units.items():
+        if sor in messaging:
+            yield messaging[sor], id_, "MessagingOrganization"
+        else:
+            yield n.provider, id_, "Organization"
+
+
+def _organization(unit: Unit, id_: str, profile: str) -> Object:
+    identifiers = [{"system": SOR_SYSTEM, "value": unit.sor}]
+    if unit.gln:
+        identifiers.append({"system": GLN_SYSTEM, "value": unit.gln})
+    organization: Object = {
+        "resourceType": "Organization",
+        "id": id_,
+        "meta": _META[profile],
+        "text": None,
+        "identifier": identifiers,
+        "name": _clean(unit.name),
+    }
+    organization["text"] = organization_text(organization)
+    return organization
+
+
+def _patient(n: Notification, id_: str) -> Object:
+    patient: Object = {
+        "resourceType": "Patient",
+        "id": id_,
+        "meta": _META["Patient"],
+        "text": None,
+        "identifier": [{"system": CPR_SYSTEM, "value": n.patient.cpr}],
+        "name": [_name(n.patient)],
+    }
+    if n.deceased is not None:
+        patient["deceasedBoolean"] = n.deceased
+    patient["text"] = patient_text(patient)
+    return patient
+
+
+def _name(patient: Patient) -> Object:
+    given = [name for name in map(_clean, patient.given) if name]
+    name: Object = {"use": "official", "family": _clean(patient.family)}
+    return {**name, "given": given} if given else name
+
+
+def _encounter(n: Notification, mint: Callable[..., str], units: dict[Sor, str]) -> Object:
+    encounter: Object = {
+        "resourceType": "Encounter",
+        "id": mint("Encounter"),
+        "meta": _META["Encounter"],
+        "text": None,
+    }
+    if n.leave_start is not None:
+        encounter["extension"] = [{"url": LEAVE_PERIOD_URL, "valuePeriod": _period(n.leave_start, n.leave_end)}]
+    encounter |= {
+        "status": n.status,
+        "class": {"system": ACT_SYSTEM, "code": n.class_},
+        "subject": {"reference": f"Patient/{mint('Patient')}"},
+        "episodeOfCare": [{"identifier": {"system": e.system, "value": e.value}} for e in n.episode],
+        "period": _period(n.start, n.end),
+        "serviceProvider": _to(n.provider, units),
+    }
+    encounter["text"] = encounter_text(encounter)
+    return encounter
+
+
+def _period(start: datetime, end: datetime | None) -> Object:
+    period = {"start": danish_text(start)}
+    if end is not None:
+        period["end"] = danish_text(end)
+    return period
+
+
+def _to(unit: Unit, units: dict[Sor, str]) -> Object:
+    return {"reference": f"Organization/{units[unit.sor]}"}
+
+
+def _header(n: Notification, receiver: Unit, focus: str, units: dict[Sor, str]) -> Object:
+    extensions: list[Object] = [{"url": REPORT_FLAG_URL, "valueBoolean": n.report_of_admission}]  # 16.3: always said
+    if n.report_of_admission:
+        recipient = _to(n.report_recipient or n.sender, units)
+        extensions.append({"url": REPORT_RECIPIENT_URL, "valueReference": recipient})
+    destination = {
+        "extension": [_PRIMARY],
+        "endpoint": SOR_ENDPOINT + receiver.sor,
+        "receiver": _to(receiver, units),
+    }
+    header: Object = {
+        "resourceType": "MessageHeader",
+        "id": n.message_id,
+        "meta": _META["MessageHeader"],
+        "text": None,
+        "extension": extensions,
+        "eventCoding": _EVENT,
+        "destination": [destination],
+        "sender": _to(n.sender, units),
+        "source": {"endpoint": SOR_ENDPOINT + n.sender.sor},
+        "focus": [{"reference": focus}],
+    }
+    header["text"] = header_text(header)
+    return header
+
+
+def _provenance(link: Link, units: dict[Sor, str]) -> Object:
+    sent = danish_text(link.occurred)
+    provenance: Object = {
+        "resourceType": "Provenance",
+        "id": link.provenance_id,
+        "meta": _META["Provenance"],
+        "text": None,
+        "target": [{"reference": f"MessageHeader/{link.message_id}"}],
+        "occurredDateTime": sent,
+        "recorded": sent,  # 7.3: the same text
+        "activity": {"coding": [{"system": ACTIVITY_SYSTEM, "code": link.activity}]},
+        "agent": [{"who": _to(link.agent, units)}],
+    }
+    if link.role:
+        provenance["entity"] = [{"role": link.role, "what": _predecessor(link)}]
+    provenance["text"] = provenance_text(provenance)
+    return provenance
+
+
+def _predecessor(link: Link) -> Object:
+    """The message before: a FHIR message by reference, a legacy letter by its number (15.4, 15.9)."""
+    if link.previous:
+        return {"reference": f"MessageHeader/{link.previous}"}
+    return {"identifier": {"value": link.previous_letter}}
+
+
+def redispatch(bundle: Object, envelope_id: str, at: datetime) -> Object:
+    """The same message sent again (spec 01 §8, resend): new Bundle.id and timestamp, new times of its own Provenance.
+
+    All else is as it was, and the argument is left as it is. Times of the chain still increase strictly (7.5).
+    """
+    entries, mine = bundle["entry"], f"MessageHeader/{bundle['entry'][0]['resource']['id']}"
+    provenances = [e["resource"] for e in entries if e["resource"]["resourceType"] == "Provenance"]
+    earlier = [instant_of(p["recorded"]) for p in provenances if p["target"][0]["reference"] != mine]
+    sent = danish_text(max([at, *(moment + timedelta(seconds=1) for moment in earlier if moment is not None)]))
+    return {
+        **bundle,
+        "id": envelope_id,
+        "timestamp": danish_text(at),
+        "entry": [_resent(entry, mine, sent) for entry in entries],
+    }
+
+
+def _resent(entry: Object, mine: str, sent: str) -> Object:
+    resource = entry["resource"]
+    if resource["resourceType"] != "Provenance" or resource["target"][0]["reference"] != mine:
+        return entry
+    again = {**resource, "occurredDateTime": sent, "recorded": sent}
+    again["text"] = provenance_text(again)
+    return {**entry, "resource": again}
