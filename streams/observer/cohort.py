@@ -1,0 +1,110 @@
+"""What is judged together: the records of all topics, sorted, and the part of them that belongs to a period.
+
+Cohort of spec 06 §3.4: events *received* in the period, followed to now, so that the sum can close whatever the clock
+of the source said. Not here: equations (`reconcile.py`), how a record is opened (`evidence.py`).
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from .evidence import Letter, Seen, open_letter, received_at, row_of
+
+__all__ = ["Book", "Cohort", "Row", "Starts"]
+
+Row = Mapping[str, Any]
+
+#: Oldest offset still kept per (topic, partition).
+Starts = Mapping[tuple[str, int], int]
+
+
+class Book:
+    """Everything seen, sorted by what it is; repeated ledger ids are dropped, as every reader does (03 §6.1)."""
+
+    def __init__(self, records: Iterable[Seen]) -> None:
+        self.raw: dict[str, Seen] = {}
+        self.lane_events: dict[str, str] = {}  # stay event id -> place
+        self.letters: dict[str, set[Letter]] = defaultdict(set)  # MessageHeader.id -> dispatches
+        self.inboxes: dict[str, set[str]] = defaultdict(set)  # MessageHeader.id -> topics
+        self.unopened: list[str] = []
+        self.receipts: dict[str, Seen] = {}
+        self.rows: dict[str, dict[str, Row]] = defaultdict(dict)  # kind -> id -> row
+        self.dead: dict[str, str] = {}  # origin -> place
+        for seen in records:
+            self._sort(seen)
+
+    def _sort(self, seen: Seen) -> None:
+        if seen.topic == "adt.raw":
+            self.raw[seen.place] = seen
+        elif seen.topic == "lanes":
+            self._lane(seen)
+        elif seen.topic == "receipts.raw":
+            self.receipts[seen.place] = seen
+        elif seen.topic == "ledger":
+            self._row(seen)
+        elif seen.topic == "dead.letters":
+            origin = (seen.headers.get(f"dlq.original-{part}", "?") for part in ("topic", "partition", "offset"))
+            self.dead["/".join(origin)] = seen.place
+        elif seen.topic.endswith(".inbox"):
+            self._letter(seen)
+
+    def _lane(self, seen: Seen) -> None:
+        record = row_of(seen.value) or {}
+        if record.get("type") == "stay-event":
+            self.lane_events.setdefault(record["event"]["id"], seen.place)
+
+    def _row(self, seen: Seen) -> None:
+        row = row_of(seen.value)
+        if row is not None:
+            self.rows[row["kind"]][row["id"]] = row
+
+    def _letter(self, seen: Seen) -> None:
+        letter = open_letter(seen.value)
+        if letter is None:
+            self.unopened.append(seen.place)
+        elif not letter.legacy:
+            self.letters[letter.message_id].add(letter)
+            self.inboxes[letter.message_id].add(seen.topic)
+
+
+class Cohort:
+    """The part of the book that is judged: events received since a moment, and all that came of them (06 §3.4).
+
+    Topics forget at different ages. A row about a record older than the first one still there is out of the cohort, and
+    so is what followed from it: absence is only evidence where presence could be seen.
+    """
+
+    def __init__(self, book: Book, since: datetime | None, starts: Starts) -> None:
+        self.book = book
+        self._since = since
+        self._first = dict(starts)
+        self.raw = self._arrived(book.raw)
+        self.receipts = self._arrived(book.receipts)
+        self.events = self._rows("event", lambda row: self._belongs(row.get("origin") or row["subject"]))
+        self.stay_events = self._rows("stay-event", lambda row: "origin" not in row or self._belongs(row["origin"]))
+        followed = {row["subject"] for row in self.stay_events}
+        known = {row["subject"] for row in book.rows["stay-event"].values()}
+        self.lane_events = {event for event in book.lane_events if event in followed or event not in known}
+        self.messages = self._rows("message", lambda row: row.get("event", "") in followed or "event" not in row)
+        self.classes = self._rows("receipt", lambda row: self._belongs(row["subject"]))
+
+    def _rows(self, kind: str, wanted: Callable[[Row], bool]) -> list[Row]:
+        return [row for row in self.book.rows[kind].values() if wanted(row)]
+
+    def _arrived(self, there: Mapping[str, Seen]) -> set[str]:
+        """Places in the cohort; notes per partition where it begins, which is after the last record before it."""
+        inside = set()
+        for place, seen in there.items():
+            at = received_at(seen)
+            if self._since is None or at is None or at >= self._since:
+                inside.add(place)
+            else:
+                key = (seen.topic, seen.partition)
+                self._first[key] = max(self._first.get(key, 0), seen.offset + 1)
+        return inside
+
+    def _belongs(self, place: str) -> bool:
+        """Whether a row about `place` is judged: its record is in the cohort, or ought to be there and is not."""
+        topic, partition, offset = place.rsplit("/", 2)
+        return int(offset) >= self._first.get((topic, int(partition)), 0)

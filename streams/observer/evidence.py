@@ -1,0 +1,192 @@
+"""What lies on the topics, read by code of its own: the second witness of the balance (00 §5, spec 06 §3.4).
+
+Nothing here is shared with what the product writes or counts with: rows are decoded as plain JSON, envelopes are opened
+by element names, and only as far as an id. So a fault in a codec, a counter or a table cannot hide itself.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from lxml import etree
+
+__all__ = ["Letter", "Quoted", "Seen", "is_network_receipt", "open_letter", "quoted", "received_at", "row_of"]
+
+_ENVELOPES = frozenset({"VANSEnvelope", "StandardBusinessDocument"})
+_MAX_DEPTH = 4  # envelope, Bundle; more is a construction nobody sends
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One record of a topic as it lies there. `timestamp` is None where the broker keeps none."""
+
+    topic: str
+    partition: int
+    offset: int
+    value: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timestamp: datetime | None = None
+
+    @property
+    def place(self) -> str:
+        """`topic/partition/offset`, as ledger rows name an arrival."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A document in an inbox: the message it is, and the dispatch it came with. Legacy letters have their own ids."""
+
+    message_id: str
+    envelope_id: str
+    legacy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """What an acknowledgement answers, as it quotes it (02 §4.1), and its verdict."""
+
+    message_id: str
+    code: str
+
+
+def received_at(seen: Seen) -> datetime | None:
+    """When a record arrived: the header of spec 04 §6, else the broker's time."""
+    text = seen.headers.get("received-at")
+    try:
+        return datetime.fromisoformat(text) if text else seen.timestamp
+    except ValueError:
+        return seen.timestamp
+
+
+def row_of(value: bytes) -> dict[str, Any] | None:
+    """A JSON object, or None when the value is none."""
+    try:
+        row = json.loads(value)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def open_letter(value: bytes) -> Letter | None:
+    """The message inside an envelope of any kind, or in a bare document; None when there is none to be found."""
+    document = _innermost(value)
+    if document is None:
+        return None
+    if (bundle := row_of(document)) is not None:
+        return _json_letter(bundle)
+    if document.startswith((b"UNA", b"UNB")):  # EDIFACT says nothing we need but that it is there
+        return Letter("", hashlib.sha256(document).hexdigest(), legacy=True)
+    root = _xml(document)
+    if root is None:
+        return None
+    return _xml_letter(root) if _local(root) == "Bundle" else _legacy_letter(root)
+
+
+def is_network_receipt(value: bytes) -> bool:
+    """Whether a record of `receipts.raw` is a receipt of the network, which is about an envelope (02 §2.4, §3.2)."""
+    root = _xml(value)
+    if root is None:
+        return False
+    if _local(root) == "VANSEnvelope":
+        return any(_local(child) == "Receipt" for child in root)
+    kinds = ("ReceiptAcknowledgement", "ReceiptException")
+    return _local(root) == "StandardBusinessDocument" and _first(root, "Type") in kinds
+
+
+def quoted(value: bytes) -> Quoted | None:
+    """What an acknowledgement of any wrapping answers; None when it is none that can be read."""
+    document = _innermost(value)
+    if document is None:
+        return None
+    if (bundle := row_of(document)) is not None:
+        for resource in _resources(bundle):
+            response = resource.get("response") or {}
+            if resource.get("resourceType") == "MessageHeader" and response:
+                return Quoted(str(response.get("identifier", "")), str(response.get("code", "")))
+        return None
+    root = _xml(document)
+    for response in root.iter() if root is not None else ():
+        if _local(response) == "response":
+            return Quoted(_child_value(response, "identifier"), _child_value(response, "code"))
+    return None
+
+
+def _innermost(value: bytes) -> bytes | None:
+    """The document inside all envelopes; None when one of them has no content."""
+    for _ in range(_MAX_DEPTH):
+        root = None if value[:1] == b"{" else _xml(value)
+        if root is None or _local(root) not in _ENVELOPES:
+            return value
+        payload = _payload(root)
+        if payload is None:
+            return None
+        value = payload
+    return None
+
+
+def _xml(value: bytes) -> etree._Element | None:
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True)
+    try:
+        return etree.fromstring(value, parser)
+    except (etree.XMLSyntaxError, ValueError):
+        return None
+
+
+def _local(element: etree._Element) -> str:
+    return etree.QName(element).localname if isinstance(element.tag, str) else ""
+
+
+def _first(root: etree._Element, name: str) -> str:
+    """Text of the first element of that local name, "" when there is none."""
+    for element in root.iter():
+        if _local(element) == name:
+            return (element.text or "").strip()
+    return ""
+
+
+def _payload(root: etree._Element) -> bytes | None:
+    text = _first(root, "Data") or _first(root, "BinaryContent")
+    try:
+        return base64.b64decode("".join(text.split())) or None
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _resources(bundle: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for entry in bundle.get("entry") or ():
+        yield entry.get("resource") or {}
+
+
+def _json_letter(bundle: Mapping[str, Any]) -> Letter | None:
+    for resource in _resources(bundle):
+        if resource.get("resourceType") == "MessageHeader":
+            return Letter(str(resource.get("id", "")), str(bundle.get("id", "")))
+    return None
+
+
+def _xml_letter(root: etree._Element) -> Letter | None:
+    for header in root.iter():
+        if _local(header) == "MessageHeader":
+            return Letter(_child_value(header, "id"), _child_value(root, "id"))
+    return None
+
+
+def _child_value(parent: etree._Element, name: str) -> str:
+    for child in parent:
+        if _local(child) == name:
+            return str(child.get("value", ""))
+    return ""
+
+
+def _legacy_letter(root: etree._Element) -> Letter | None:
+    """OIOXML: Emessage with an Envelope and one letter, each with an Identifier."""
+    if _local(root) != "Emessage":
+        return None
+    identifiers = [(e.text or "").strip() for e in root.iter() if _local(e) == "Identifier"]
+    return Letter(identifiers[0], identifiers[0], legacy=True) if identifiers else None

@@ -1,0 +1,276 @@
+"""The balance, recomputed from the topics (00 §5, spec 03 §6.3, spec 06 §3.4). Pure.
+
+Each line compares two sources: what arrived or was said on one topic, and what became of it on another. The ledger is
+only ever one of the two. `evidence.py` does the reading; nothing is shared with the product's own counters.
+
+A *line* is an equation of 00 §5; a *check* is a fact that must hold of every single record and would not show in sums
+alone (two errors that cancel out). A difference names its ids. On a log that is still moving what is under way shows as
+a difference: reconcile at rest, or look twice (03 §6.5).
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from .cohort import Book, Cohort, Row, Starts
+from .evidence import Seen, is_network_receipt, quoted
+
+__all__ = ["Balance", "Check", "Line", "balance"]
+
+
+#: State of 02 §5.2 -> term of 00 §5. `resent` is SENT or NETWORK_OK of the second or third attempt.
+FINAL_TERMS: Mapping[str, str] = {
+    "ACKED_OK": "delivered",
+    "ACKED_FATAL": "rejected",
+    "UNDELIVERABLE": "undeliverable",
+    "GIVEN_UP": "given-up",
+    "SENT_UNCONFIRMED": "sent-without-receipt",
+}
+OPEN_TERMS: Mapping[str, str] = {
+    "CREATED": "created",
+    "SENT": "sent",
+    "NETWORK_OK": "sent",
+    "TRANSIENT": "transient",
+    "TIMED_OUT": "timed-out",
+}
+OPEN = ("created", "sent", "resent", "transient", "timed-out")
+ACCEPTED = ("not-subject", "stopped", "waiting", "converted")
+RECEIPTS = ("first", "repeated", "conflicting", "stale", "transient", "unmatched", "unreadable", "quarantined")
+#: Response code -> the state it settles a message in (02 §5.4).
+VERDICTS: Mapping[str, str] = {"ok": "ACKED_OK", "fatal-error": "ACKED_FATAL"}
+RECEIPT_TERMS: Mapping[str, str] = {"first": "first verdicts"}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One equation: a total from one source, its terms from another; `ids` are behind a difference."""
+
+    name: str
+    total: int
+    terms: Mapping[str, int]
+    ids: tuple[str, ...] = ()
+
+    @property
+    def difference(self) -> int:
+        """Total minus terms."""
+        return self.total - sum(self.terms.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One fact that must hold of every record; `ids` are those it does not hold of."""
+
+    name: str
+    ids: tuple[str, ...]
+
+    @property
+    def difference(self) -> int:
+        """How many it does not hold of."""
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """All lines and checks. `difference` is 0 exactly when every one of them closes."""
+
+    lines: tuple[Line, ...]
+    checks: tuple[Check, ...]
+
+    @property
+    def difference(self) -> int:
+        """Sum of all differences, none cancelling another."""
+        return sum(abs(line.difference) for line in self.lines) + sum(check.difference for check in self.checks)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`: every term of every line by name (acceptance.md)."""
+        return {
+            "difference": self.difference,
+            "lines": {
+                line.name: {"total": line.total, **line.terms, "difference": line.difference, "ids": list(line.ids)}
+                for line in self.lines
+            },
+            "checks": {check.name: {"difference": check.difference, "ids": list(check.ids)} for check in self.checks},
+        }
+
+
+def _parts(cohort: Cohort) -> Counter[str]:
+    """Stay events each ADT record gave, by its event row."""
+    parts: Counter[str] = Counter()
+    for row in cohort.events:
+        parts[_origin(row)] += int(row.get("parts", 0))
+    return parts
+
+
+def _origin(row: Row) -> str:
+    return str(row.get("origin") or row["subject"])
+
+
+def _net(rows: Iterable[Row]) -> dict[str, Counter[str]]:
+    """Per subject: how often it is in each fate, leavings taken off."""
+    net: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in rows:
+        net[row["subject"]][row["what"]] += int(row.get("delta", 1))
+    return net
+
+
+def _fates(cohort: Cohort) -> Counter[str]:
+    """The fate of every event: of stay events by their own rows, of records that gave none by the record's."""
+    fates: Counter[str] = Counter(row["what"] for row in cohort.events if not int(row.get("parts", 0)))
+    for counter in _net(cohort.stay_events).values():
+        fates.update(counter)
+    return fates
+
+
+def _last_states(cohort: Cohort) -> dict[str, str]:
+    """The term that each message's newest state stands for (00 §5)."""
+    newest: dict[str, Row] = {}
+    for row in cohort.messages:
+        before = newest.get(row["subject"])
+        if before is None or int(row["ordinal"]) > int(before["ordinal"]):
+            newest[row["subject"]] = row
+    return {subject: _term(row) for subject, row in newest.items()}
+
+
+def _term(row: Row) -> str:
+    state, _, number = str(row["what"]).partition(" ")
+    if state in FINAL_TERMS:
+        return FINAL_TERMS[state]
+    attempt = int(number or row.get("attempt", 1))
+    return "resent" if state in ("SENT", "NETWORK_OK") and attempt > 1 else OPEN_TERMS.get(state, f"unknown: {state}")
+
+
+def _accepted(cohort: Cohort, fates: Mapping[str, int]) -> int:
+    """Stay events on `lanes` that were not turned away there, and records that were taken and gave none."""
+    turned_away = sum(
+        counter[fate] for counter in _net(cohort.stay_events).values() for fate in ("refused", "duplicate")
+    )
+    taken = sum(1 for row in cohort.events if not int(row.get("parts", 0)) and row["what"] in ACCEPTED)
+    return len(cohort.lane_events) - turned_away + taken
+
+
+def _event_lines(cohort: Cohort) -> Iterator[Line]:
+    parts, fates = _parts(cohort), _fates(cohort)
+    accepted = _accepted(cohort, fates)
+    told = {_origin(row) for row in cohort.events}
+    received = sum(max(1, parts[place]) for place in cohort.raw)
+    terms = {"refused": fates["refused"], "duplicates": fates["duplicate"], "accepted": accepted}
+    yield Line("events received", received, terms, _sorted(cohort.raw ^ told))
+    decided = {row["subject"] for row in cohort.stay_events}
+    terms = {fate: fates[fate] for fate in ACCEPTED}
+    yield Line("accepted", accepted, terms, _sorted(cohort.lane_events ^ decided))
+
+
+def _notification_lines(cohort: Cohort) -> Iterator[Line]:
+    states = _last_states(cohort)
+    promised: Counter[str] = Counter()
+    for row in cohort.stay_events:
+        promised[row["subject"]] += int(row.get("k", 0))
+    made = Counter({row["subject"]: row.get("event", "") for row in cohort.messages}.values())
+    wrong = _sorted(event for event in promised | made if promised[event] != made[event])
+    yield Line("notifications made", len(states), {"of converted events": promised.total()}, wrong)
+    tally = Counter(states.values())
+    names = (*FINAL_TERMS.values(), *OPEN)
+    unknown = _sorted(message for message, term in states.items() if term not in names)
+    terms = {name: tally[name] for name in FINAL_TERMS.values()} | {"open": sum(tally[name] for name in OPEN)}
+    yield Line("notifications", len(states), terms, unknown)
+    deltas = _deltas(cohort)
+    undecided = {message for message in states if deltas[message].total() == 0}
+    by_state = {message for message, term in states.items() if term in OPEN}
+    yield Line("open", len(undecided), {name: tally[name] for name in OPEN}, _sorted(undecided ^ by_state))
+
+
+def _deltas(cohort: Cohort) -> dict[str, Counter[str]]:
+    """Per message: sum of the deltas of each final state."""
+    deltas: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in cohort.messages:
+        deltas[row["subject"]][row["what"]] += int(row.get("delta", 0))
+    return deltas
+
+
+def _receipt_line(cohort: Cohort) -> Line:
+    arrived = {place for place in cohort.receipts if not is_network_receipt(cohort.book.receipts[place].value)}
+    classes = Counter(str(row["what"]) for row in cohort.classes)
+    terms = {RECEIPT_TERMS.get(name, name): classes[name] for name in RECEIPTS}
+    told = {row["subject"] for row in cohort.classes}
+    return Line("receipts received", len(arrived), terms, _sorted(arrived ^ told))
+
+
+def _sorted(ids: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(ids)))
+
+
+def _repeated(subjects: Iterable[str]) -> tuple[str, ...]:
+    return _sorted(subject for subject, count in Counter(subjects).items() if count > 1)
+
+
+def _checks(cohort: Cohort) -> Iterator[Check]:
+    book, parts = cohort.book, _parts(cohort)
+    yield Check("every ADT record has one event row", _repeated(_origin(row) for row in cohort.events))
+    gave: Counter[str] = Counter()
+    for origin in {row["subject"]: row.get("origin", "") for row in cohort.stay_events}.values():
+        gave[origin] += 1
+    linked = any("origin" in row for row in cohort.stay_events)
+    wrong = _sorted(o for o in parts | gave if parts[o] != gave[o]) if linked else ()
+    yield Check("an ADT record gives as many stay events as its row says", wrong)
+    net = _net(cohort.stay_events)
+    yield Check("every stay event has one fate", _sorted(s for s, c in net.items() if sorted((+c).values()) != [1]))
+    deltas = _deltas(cohort)
+    yield Check(
+        "every message has one final state or none",
+        _sorted(m for m, c in deltas.items() if c.total() not in (0, 1) or min(c.values()) < 0),
+    )
+    yield Check("every change of a message has its number", _gaps(cohort))
+    sent = {row["subject"] for row in cohort.messages if not str(row["what"]).startswith("CREATED")}
+    judged = {row["subject"] for row in cohort.messages}
+    everyone = {row["subject"] for row in book.rows["message"].values()}
+    lying = {message for message in book.letters if message in judged or message not in everyone}
+    yield Check("every message sent lies in an inbox, and no other", _sorted(sent ^ lying))
+    yield Check(
+        "a message lies in the inbox of one municipality", _sorted(m for m in lying if len(book.inboxes[m]) > 1)
+    )
+    yield Check("a message is dispatched three times at most", _sorted(m for m in lying if len(book.letters[m]) > 3))
+    yield Check("every letter in an inbox can be opened", tuple(book.unopened))
+    wanted = {_origin(row) for row in cohort.events if row["what"] == "refused"}
+    wanted |= {row["subject"] for row in cohort.classes if row["what"] == "unreadable"}
+    yield Check("what is refused or unreadable lies in dead.letters", _sorted(wanted - book.dead.keys()))
+    yield Check("a message is settled by the first verdict about it, and by nothing else", _unsettled(cohort))
+    yield Check("every receipt has one class", _repeated(row["subject"] for row in cohort.classes))
+
+
+def _unsettled(cohort: Cohort) -> tuple[str, ...]:
+    """Messages whose final verdict is not that of the receipt counted as the first about them (law L5)."""
+    by_envelope = {letter.envelope_id: letter.message_id for ls in cohort.book.letters.values() for letter in ls}
+    judged = {row["subject"] for row in cohort.messages}
+    told = set()
+    for row in cohort.book.rows["receipt"].values():
+        seen = cohort.book.receipts.get(row["subject"])
+        answer = quoted(seen.value) if seen is not None and row["what"] == "first" else None
+        if answer is not None:
+            message = by_envelope.get(answer.message_id, answer.message_id)
+            told.add((message, VERDICTS.get(answer.code, answer.code)))
+    settled = {(m, state) for m, c in _deltas(cohort).items() for state in VERDICTS.values() if c[state]}
+    return _sorted(message for message, _ in settled ^ told if message in judged)
+
+
+def _gaps(cohort: Cohort) -> tuple[str, ...]:
+    """Messages whose changes are not numbered without holes: a row is missing or stands twice."""
+    ordinals: dict[str, list[int]] = defaultdict(list)
+    for row in cohort.messages:
+        ordinals[row["subject"]].append(int(row["ordinal"]))
+    first = min((min(ns) for ns in ordinals.values()), default=0)
+    return _sorted(m for m, ns in ordinals.items() if sorted(ns) != list(range(first, first + len(ns))))
+
+
+def balance(records: Iterable[Seen], since: datetime | None = None, starts: Starts = MappingProxyType({})) -> Balance:
+    """The balance over `records` of all topics, in any order.
+
+    `since`: judge the events received from then on. `starts`: the oldest offset still kept per (topic, partition); a row
+    about an older record is not judged. Records that are there twice (a repeated produce) are expected of `ledger`,
+    `lanes` and inboxes only.
+    """
+    cohort = Cohort(Book(records), since, starts)
+    lines = (*_event_lines(cohort), *_notification_lines(cohort), _receipt_line(cohort))
+    return Balance(lines, tuple(_checks(cohort)))

@@ -1,0 +1,323 @@
+"""The balance as an oracle: silent on a log where all is right, and loud about any one record that is not.
+
+The log is written here by hand, as JSON and envelopes, not by the product's own writers.
+"""
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from streams.observer.evidence import Letter, Seen, is_network_receipt, open_letter
+from streams.observer.reconcile import Balance, balance
+
+BEGIN = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
+Log = list[Seen]
+
+
+class Writer:
+    """Appends records to topics of one partition each, ledger ids counted up."""
+
+    def __init__(self) -> None:
+        self.log: Log = []
+        self._offsets: dict[str, int] = {}
+
+    def add(self, topic: str, value: bytes | dict[str, object], hours: float = 0, **headers: str) -> str:
+        offset = self._offsets.get(topic, 0)
+        self._offsets[topic] = offset + 1
+        data = value if isinstance(value, bytes) else json.dumps(value).encode()
+        names = {name.replace("_", "-").replace("dlq-", "dlq."): text for name, text in headers.items()}
+        seen = Seen(topic, 0, offset, data, names, BEGIN + timedelta(hours=hours))
+        self.log.append(seen)
+        return seen.place
+
+    def row(self, kind: str, subject: str, what: str, **more: object) -> None:
+        number = len([seen for seen in self.log if seen.topic == "ledger"])
+        self.add("ledger", {"id": f"L{number}", "kind": kind, "subject": subject, "what": what, **more})
+
+    def adt(self, hours: float = 0) -> str:
+        return self.add("adt.raw", b"MSH|", hours)
+
+    def stay_event(self, event: str, origin: str, what: str, **more: object) -> None:
+        self.add("lanes", {"type": "stay-event", "at": BEGIN.isoformat(), "event": {"id": event}})
+        self.row("stay-event", event, what, origin=origin, delta=1, **more)
+
+    def state(self, message: str, event: str, ordinal: int, what: str, delta: int = 0) -> None:
+        self.row("message", message, what, event=event, ordinal=ordinal, delta=delta)
+
+    def send(self, message: str, envelope: str, municipality: str = "0461") -> None:
+        self.add(f"municipality.{municipality}.inbox", vans(bundle(message, envelope)))
+
+
+def bundle(message: str, envelope: str) -> bytes:
+    header = {"resource": {"resourceType": "MessageHeader", "id": message}}
+    return json.dumps({"resourceType": "Bundle", "id": envelope, "entry": [header]}).encode()
+
+
+def receipt(message: str, code: str) -> bytes:
+    header = {
+        "resourceType": "MessageHeader",
+        "id": f"ack-{message}",
+        "response": {"identifier": message, "code": code},
+    }
+    return vans(json.dumps({"resourceType": "Bundle", "id": "ack", "entry": [{"resource": header}]}).encode())
+
+
+def vans(payload: bytes, inside: str = "<v:Message><v:Data>{}</v:Data></v:Message>") -> bytes:
+    body = inside.format(base64.b64encode(payload).decode())
+    return f'<v:VANSEnvelope xmlns:v="urn:oio:medcom:vans-envelope:1.0.4">{body}</v:VANSEnvelope>'.encode()
+
+
+def everything() -> Log:
+    """One of everything that can become of an event, a message and a receipt."""
+    w = Writer()
+    w.row("event", origin := w.adt(), "refused", origin=origin, parts=0)
+    w.add("dead.letters", b"MSH|", dlq_original_topic="adt.raw", dlq_original_partition="0", dlq_original_offset="0")
+    w.row("event", origin := w.adt(), "duplicate", origin=origin, parts=0)
+    w.row("event", origin := w.adt(), "not-subject", origin=origin, parts=0)
+    for event, fate in (("e-stopped", "stopped"), ("e-waiting", "waiting"), ("e-silent", "not-subject")):
+        w.row("event", event, "converted", origin=(origin := w.adt()), parts=1)
+        w.stay_event(event, origin, fate)
+    w.row("event", "e-pair", "converted", origin=(origin := w.adt()), parts=2)
+    w.stay_event("e-late", origin, "waiting")
+    w.row("stay-event", "e-late", "waiting", origin=origin, delta=-1)
+    w.row("stay-event", "e-late", "converted", origin=origin, delta=1, k=1)
+    w.stay_event("e-two", origin, "converted", k=2)
+    delivered(w, "m-ok", "e-late")
+    resent_and_late(w, "m-late", "e-two")
+    refused_by_the_receiver(w, "m-fatal", "e-two")
+    for number, end in enumerate(("CREATED", "SENT", "TRANSIENT", "TIMED_OUT", "UNDELIVERABLE", "SENT_UNCONFIRMED")):
+        event = f"e-{end}"
+        w.row("event", event, "converted", origin=(origin := w.adt()), parts=1)
+        w.stay_event(event, origin, "converted", k=1)
+        states = dict.fromkeys(("CREATED", "SENT", end) if number else ("CREATED",))
+        for ordinal, state in enumerate(states):
+            w.state(f"m-{end}", event, ordinal, state, int(state in ("UNDELIVERABLE", "SENT_UNCONFIRMED")))
+        if number:
+            w.send(f"m-{end}", f"b-{end}")
+    for what in ("unmatched", "quarantined"):
+        w.row("receipt", w.add("receipts.raw", receipt("x", "ok")), what)
+    w.row("receipt", place := w.add("receipts.raw", b"\x00"), "unreadable")
+    offset = place.rpartition("/")[2]
+    w.add(
+        "dead.letters",
+        b"\x00",
+        dlq_original_topic="receipts.raw",
+        dlq_original_partition="0",
+        dlq_original_offset=offset,
+    )
+    w.add("receipts.raw", vans(b"", "<v:Receipt><v:PositiveMessage/></v:Receipt>"))
+    return w.log
+
+
+def delivered(w: Writer, message: str, event: str, hours: float = 0) -> None:
+    w.state(message, event, 0, "CREATED")
+    w.send(message, f"b-{message}")
+    w.state(message, event, 1, "SENT 1")
+    codes = {"first": "ok", "repeated": "ok", "conflicting": "fatal-error", "stale": "transient-error"}
+    for what, code in codes.items():
+        w.row("receipt", w.add("receipts.raw", receipt(message, code), hours), what)
+    w.state(message, event, 2, "ACKED_OK", 1)
+
+
+def resent_and_late(w: Writer, message: str, event: str) -> None:
+    w.state(message, event, 0, "CREATED")
+    for attempt in (1, 2, 3):
+        w.send(message, f"b-{attempt}")
+        w.state(message, event, attempt, f"SENT {attempt}")
+    w.row("receipt", w.add("receipts.raw", receipt(message, "transient-error")), "transient")
+    w.state(message, event, 4, "GIVEN_UP", 1)
+    w.row("receipt", w.add("receipts.raw", receipt("b-3", "ok")), "first")
+    w.state(message, event, 5, "GIVEN_UP", -1)
+    w.state(message, event, 6, "ACKED_OK", 1)
+
+
+def refused_by_the_receiver(w: Writer, message: str, event: str) -> None:
+    w.state(message, event, 0, "CREATED")
+    w.send(message, "b-f", "0751")
+    w.state(message, event, 1, "SENT 1")
+    w.row("receipt", w.add("receipts.raw", receipt(message, "fatal-error")), "first")
+    w.state(message, event, 2, "ACKED_FATAL", 1)
+
+
+LOG = everything()
+
+
+def opened(result: Balance) -> list[str]:
+    """Names of the lines and checks that do not close."""
+    return [part.name for part in (*result.lines, *result.checks) if part.difference]
+
+
+def test_a_log_where_all_is_right_closes() -> None:
+    result = balance(LOG)
+    assert opened(result) == []
+    assert result.difference == 0
+    assert [part.ids for part in (*result.lines, *result.checks) if part.ids] == []
+
+
+def test_every_term_of_the_balance_is_given_by_name() -> None:
+    lines = balance(LOG).as_dict()["lines"]
+    assert {name: {k: v for k, v in line.items() if k not in ("difference", "ids")} for name, line in lines.items()} == {
+        "events received": {"total": 14, "refused": 1, "duplicates": 1, "accepted": 12},
+        "accepted": {"total": 12, "not-subject": 2, "stopped": 1, "waiting": 1, "converted": 8},
+        "notifications made": {"total": 9, "of converted events": 9},
+        "notifications": {
+            "total": 9, "delivered": 2, "rejected": 1, "undeliverable": 1, "given-up": 0, "sent-without-receipt": 1,
+            "open": 4,
+        },
+        "open": {"total": 4, "created": 1, "sent": 1, "resent": 0, "transient": 1, "timed-out": 1},
+        "receipts received": {
+            "total": 10, "first verdicts": 3, "repeated": 1, "conflicting": 1, "stale": 1, "transient": 1,
+            "unmatched": 1, "unreadable": 1, "quarantined": 1,
+        },
+    }  # fmt: skip
+
+
+def test_records_written_twice_by_a_repeated_step_change_nothing() -> None:
+    again = [replace(seen, offset=seen.offset + 1000) for seen in LOG if seen.topic not in ("adt.raw", "receipts.raw")]
+    assert balance([*LOG, *again]).difference == 0
+
+
+def test_the_order_of_reading_does_not_matter() -> None:
+    assert balance(LOG[::-1]).as_dict() == balance(LOG).as_dict()
+
+
+# ---- the oracle is not blind --------------------------------------------------------------------------------------
+
+Mutation = Callable[[Log, int], Log]
+
+
+def drop(log: Log, index: int) -> Log:
+    return log[:index] + log[index + 1 :]
+
+
+#: A newest state that only the ledger knows: when its row is gone, the message is in the state before it.
+KNOWN_TO_THE_LEDGER_ALONE = ("TRANSIENT", "TIMED_OUT", "UNDELIVERABLE", "SENT_UNCONFIRMED")
+
+
+def is_judged(index: int) -> bool:
+    """A second dispatch may be missing from an inbox without trace: the first one carries the same message."""
+    seen = LOG[index]
+    if seen.topic == "ledger" and json.loads(seen.value)["what"] in KNOWN_TO_THE_LEDGER_ALONE:
+        return False
+    letter = open_letter(seen.value) if seen.topic.endswith(".inbox") else None
+    network = seen.topic == "receipts.raw" and is_network_receipt(seen.value)
+    return not network and (letter is None or letter.message_id != "m-late")
+
+
+@pytest.mark.parametrize(
+    "index", [index for index in range(len(LOG)) if is_judged(index)], ids=lambda index: LOG[index].place
+)
+def test_any_one_record_that_is_dropped_is_reported(index: int) -> None:
+    assert balance(drop(LOG, index)).difference != 0
+
+
+@pytest.mark.parametrize(
+    "index", [index for index, seen in enumerate(LOG) if seen.topic in ("adt.raw", "receipts.raw") and is_judged(index)]
+)
+def test_an_input_that_came_twice_and_was_counted_once_is_reported(index: int) -> None:
+    twice = replace(LOG[index], offset=900)
+    result = balance([*LOG, twice])
+    assert result.difference != 0
+    assert twice.place in str(result.as_dict())
+
+
+@pytest.mark.parametrize("index", [index for index, seen in enumerate(LOG) if seen.topic == "ledger"])
+def test_a_ledger_row_that_is_counted_twice_under_another_id_is_reported(index: int) -> None:
+    row = json.loads(LOG[index].value) | {"id": "another"}
+    assert balance([*LOG, replace(LOG[index], offset=900, value=json.dumps(row).encode())]).difference != 0
+
+
+@pytest.mark.parametrize("index", [index for index, seen in enumerate(LOG) if seen.topic.endswith(".inbox")])
+def test_a_letter_that_lies_in_a_second_municipality_is_reported(index: int) -> None:
+    astray = replace(LOG[index], topic="municipality.0101.inbox", offset=900)
+    result = balance([*LOG, astray])
+    assert opened(result) == ["a message lies in the inbox of one municipality"]
+
+
+def test_a_letter_nobody_has_made_is_reported_with_its_id() -> None:
+    stray = Seen("municipality.0461.inbox", 0, 900, vans(bundle("m-nobody", "b")))
+    assert "m-nobody" in str(balance([*LOG, stray]).as_dict())
+
+
+def test_a_fourth_dispatch_is_reported() -> None:
+    fourth = Seen("municipality.0461.inbox", 0, 900, vans(bundle("m-late", "b-4")))
+    assert opened(balance([*LOG, fourth])) == ["a message is dispatched three times at most"]
+
+
+def test_a_letter_that_cannot_be_opened_is_reported() -> None:
+    broken = Seen("municipality.0461.inbox", 0, 900, b"<broken")
+    assert opened(balance([*LOG, broken])) == ["every letter in an inbox can be opened"]
+
+
+def test_two_errors_that_cancel_out_in_the_sums_are_reported_all_the_same() -> None:
+    lost = next(index for index, seen in enumerate(LOG) if b"m-ok" in seen.value and b"ACKED_OK" in seen.value)
+    row = json.loads(LOG[lost].value) | {"subject": "m-SENT", "ordinal": 2}
+    swapped = [*LOG]
+    swapped[lost] = replace(LOG[lost], value=json.dumps(row).encode())
+    assert [line.difference for line in balance(swapped).lines] == [0] * 6
+    assert "m-ok" in str(balance(swapped).as_dict())
+    assert balance(swapped).difference > 0
+
+
+# ---- a period -----------------------------------------------------------------------------------------------------
+
+
+def two_days() -> Log:
+    w = Writer()
+    for day, (event, message) in enumerate((("e-1", "m-1"), ("e-2", "m-2"))):
+        w.row("event", event, "converted", origin=(origin := w.adt(24.0 * day)), parts=1)
+        w.stay_event(event, origin, "converted", k=1)
+        delivered(w, message, event, 24.0 * day)
+    return w.log
+
+
+def test_a_period_follows_the_events_received_in_it_and_nothing_else() -> None:
+    result = balance(two_days(), since=BEGIN + timedelta(hours=12))
+    assert result.difference == 0
+    assert [line.total for line in result.lines] == [1, 1, 1, 1, 0, 4]
+
+
+def test_rows_about_records_the_topic_has_forgotten_are_not_judged() -> None:
+    kept = [seen for seen in LOG if not (seen.topic == "adt.raw" and seen.offset < 2)]
+    assert balance(kept).difference != 0
+    assert balance(kept, starts={("adt.raw", 0): 2}).difference == 0
+
+
+# ---- opening ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "letter"),
+    [
+        pytest.param(bundle("m", "b"), Letter("m", "b"), id="bare JSON"),
+        pytest.param(vans(bundle("m", "b")), Letter("m", "b"), id="VANS"),
+        pytest.param(
+            b'<Bundle xmlns="http://hl7.org/fhir"><id value="b"/><entry><resource><MessageHeader><id value="m"/>'
+            b"</MessageHeader></resource></entry></Bundle>",
+            Letter("m", "b"),
+            id="bare XML",
+        ),
+        pytest.param(
+            b'<S:StandardBusinessDocument xmlns:S="urn:s"><BinaryContent>'
+            + base64.b64encode(bundle("m", "b"))
+            + b"</BinaryContent></S:StandardBusinessDocument>",
+            Letter("m", "b"),
+            id="SBDH",
+        ),
+        pytest.param(
+            b"<Emessage><Envelope><Identifier>AB12345678901C</Identifier></Envelope></Emessage>",
+            Letter("AB12345678901C", "AB12345678901C", legacy=True),
+            id="OIOXML",
+        ),
+        pytest.param(b"<nothing/>", None, id="other XML"),
+        pytest.param(b"{}", None, id="other JSON"),
+        pytest.param(b"\xff", None, id="bytes"),
+        pytest.param(vans(vans(vans(vans(vans(vans(b"{}")))))), None, id="envelopes without end"),
+    ],
+)
+def test_a_document_is_opened_as_far_as_its_id(value: bytes, letter: Letter | None) -> None:
+    assert open_letter(value) == letter
