@@ -6,10 +6,11 @@ of the source said. Not here: equations (`reconcile.py`), how a record is opened
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from .evidence import Letter, Seen, open_letter, received_at, row_of
+from .evidence import Letter, Quoted, Seen, is_network_receipt, open_letter, quoted, received_at, row_of
 
 __all__ = ["Book", "Cohort", "Row", "Starts"]
 
@@ -19,28 +20,38 @@ Row = Mapping[str, Any]
 Starts = Mapping[tuple[str, int], int]
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One record of `receipts.raw`."""
+
+    at: datetime | None
+    network: bool
+    answer: Quoted | None
+
+
 class Book:
     """Everything seen, sorted by what it is; repeated ledger ids are dropped, as every reader does (03 §6.1)."""
 
-    def __init__(self, records: Iterable[Seen]) -> None:
-        self.raw: dict[str, Seen] = {}
+    def __init__(self, records: Iterable[Seen] = ()) -> None:
+        self.raw: dict[str, datetime | None] = {}  # place -> received
         self.lane_events: dict[str, str] = {}  # stay event id -> place
         self.letters: dict[str, set[Letter]] = defaultdict(set)  # MessageHeader.id -> dispatches
         self.inboxes: dict[str, set[str]] = defaultdict(set)  # MessageHeader.id -> topics
         self.unopened: list[str] = []
-        self.receipts: dict[str, Seen] = {}
+        self.receipts: dict[str, Arrival] = {}
         self.rows: dict[str, dict[str, Row]] = defaultdict(dict)  # kind -> id -> row
         self.dead: dict[str, str] = {}  # origin -> place
         for seen in records:
-            self._sort(seen)
+            self.add(seen)
 
-    def _sort(self, seen: Seen) -> None:
+    def add(self, seen: Seen) -> None:
+        """Take one record; of its value no more is kept than an id."""
         if seen.topic == "adt.raw":
-            self.raw[seen.place] = seen
+            self.raw[seen.place] = received_at(seen)
         elif seen.topic == "lanes":
             self._lane(seen)
         elif seen.topic == "receipts.raw":
-            self.receipts[seen.place] = seen
+            self.receipts[seen.place] = Arrival(received_at(seen), is_network_receipt(seen.value), quoted(seen.value))
         elif seen.topic == "ledger":
             self._row(seen)
         elif seen.topic == "dead.letters":
@@ -80,7 +91,7 @@ class Cohort:
         self._since = since
         self._first = dict(starts)
         self.raw = self._arrived(book.raw)
-        self.receipts = self._arrived(book.receipts)
+        self.receipts = self._arrived({place: arrival.at for place, arrival in book.receipts.items()})
         self.events = self._rows("event", lambda row: self._belongs(row.get("origin") or row["subject"]))
         self.stay_events = self._rows("stay-event", lambda row: "origin" not in row or self._belongs(row["origin"]))
         followed = {row["subject"] for row in self.stay_events}
@@ -92,19 +103,23 @@ class Cohort:
     def _rows(self, kind: str, wanted: Callable[[Row], bool]) -> list[Row]:
         return [row for row in self.book.rows[kind].values() if wanted(row)]
 
-    def _arrived(self, there: Mapping[str, Seen]) -> set[str]:
+    def _arrived(self, there: Mapping[str, datetime | None]) -> set[str]:
         """Places in the cohort; notes per partition where it begins, which is after the last record before it."""
         inside = set()
-        for place, seen in there.items():
-            at = received_at(seen)
+        for place, at in there.items():
             if self._since is None or at is None or at >= self._since:
                 inside.add(place)
             else:
-                key = (seen.topic, seen.partition)
-                self._first[key] = max(self._first.get(key, 0), seen.offset + 1)
+                partition, offset = _spot(place)
+                self._first[partition] = max(self._first.get(partition, 0), offset + 1)
         return inside
 
     def _belongs(self, place: str) -> bool:
         """Whether a row about `place` is judged: its record is in the cohort, or ought to be there and is not."""
-        topic, partition, offset = place.rsplit("/", 2)
-        return int(offset) >= self._first.get((topic, int(partition)), 0)
+        partition, offset = _spot(place)
+        return offset >= self._first.get(partition, 0)
+
+
+def _spot(place: str) -> tuple[tuple[str, int], int]:
+    topic, partition, offset = place.rsplit("/", 2)
+    return (topic, int(partition)), int(offset)

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from .cohort import Book, Cohort, Row, Starts
-from .evidence import Seen, is_network_receipt, quoted
+from .evidence import Seen
 
 __all__ = ["Balance", "Check", "Line", "balance"]
 
@@ -191,7 +191,7 @@ def _deltas(cohort: Cohort) -> dict[str, Counter[str]]:
 
 
 def _receipt_line(cohort: Cohort) -> Line:
-    arrived = {place for place in cohort.receipts if not is_network_receipt(cohort.book.receipts[place].value)}
+    arrived = {place for place in cohort.receipts if not cohort.book.receipts[place].network}
     classes = Counter(str(row["what"]) for row in cohort.classes)
     terms = {RECEIPT_TERMS.get(name, name): classes[name] for name in RECEIPTS}
     told = {row["subject"] for row in cohort.classes}
@@ -246,9 +246,9 @@ def _unsettled(cohort: Cohort) -> tuple[str, ...]:
     judged = {row["subject"] for row in cohort.messages}
     told = set()
     for row in cohort.book.rows["receipt"].values():
-        seen = cohort.book.receipts.get(row["subject"])
-        answer = quoted(seen.value) if seen is not None and row["what"] == "first" else None
-        if answer is not None:
+        arrival = cohort.book.receipts.get(row["subject"])
+        answer = arrival.answer if arrival is not None else None
+        if answer is not None and row["what"] == "first":
             message = by_envelope.get(answer.message_id, answer.message_id)
             told.add((message, VERDICTS.get(answer.code, answer.code)))
     settled = {(m, state) for m, c in _deltas(cohort).items() for state in VERDICTS.values() if c[state]}
@@ -264,13 +264,15 @@ def _gaps(cohort: Cohort) -> tuple[str, ...]:
     return _sorted(m for m, ns in ordinals.items() if sorted(ns) != list(range(first, first + len(ns))))
 
 
-def balance(records: Iterable[Seen], since: datetime | None = None, starts: Starts = MappingProxyType({})) -> Balance:
-    """The balance over `records` of all topics, in any order.
+def balance(
+    records: Iterable[Seen] | Book, since: datetime | None = None, starts: Starts = MappingProxyType({})
+) -> Balance:
+    """The balance over `records` of all topics, in any order, or over a `Book` that has taken them.
 
     `since`: judge the events received from then on. `starts`: the oldest offset still kept per (topic, partition); a row
     about an older record is not judged. Records that are there twice (a repeated produce) are expected of `ledger`,
     `lanes` and inboxes only.
     """
-    cohort = Cohort(Book(records), since, starts)
+    cohort = Cohort(records if isinstance(records, Book) else Book(records), since, starts)
     lines = (*_event_lines(cohort), *_notification_lines(cohort), _receipt_line(cohort))
     return Balance(lines, tuple(_checks(cohort)))
