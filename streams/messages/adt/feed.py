@@ -136,7 +136,10 @@ class FeedProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     leave_elsewhere: tuple[FieldRule, ...] = ()
 
     def __post_init__(self) -> None:
-        ZoneInfo(self.zone)
+        try:
+            ZoneInfo(self.zone)
+        except (KeyError, OSError):
+            raise ValueError(f"zone {self.zone!r}: no such time zone; write an IANA name") from None
         if self.lpr3:
             Place.of(self.lpr3)
 
