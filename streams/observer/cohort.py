@@ -12,12 +12,12 @@ from typing import Any
 
 from .evidence import Letter, Quoted, Seen, is_network_receipt, open_letter, quoted, received_at, row_of
 
-__all__ = ["Book", "Cohort", "Row", "Starts"]
+__all__ = ["Book", "Cohort", "Partition", "Row"]
 
 Row = Mapping[str, Any]
 
-#: Oldest offset still kept per (topic, partition).
-Starts = Mapping[tuple[str, int], int]
+#: Topic and partition.
+Partition = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,8 @@ class Book:
         self.receipts: dict[str, Arrival] = {}
         self.rows: dict[str, dict[str, Row]] = defaultdict(dict)  # kind -> id -> row
         self.dead: dict[str, str] = {}  # origin -> place
+        self.starts: dict[Partition, int] = {}  # oldest offset kept
+        self.ends: dict[Partition, int] = {}  # first offset that was not read
         for seen in records:
             self.add(seen)
 
@@ -86,10 +88,10 @@ class Cohort:
     so is what followed from it: absence is only evidence where presence could be seen.
     """
 
-    def __init__(self, book: Book, since: datetime | None, starts: Starts) -> None:
+    def __init__(self, book: Book, since: datetime | None) -> None:
         self.book = book
         self._since = since
-        self._first = dict(starts)
+        self._first = dict(book.starts)
         self.raw = self._arrived(book.raw)
         self.receipts = self._arrived({place: arrival.at for place, arrival in book.receipts.items()})
         self.events = self._rows("event", lambda row: self._belongs(row.get("origin") or row["subject"]))
@@ -117,9 +119,9 @@ class Cohort:
     def _belongs(self, place: str) -> bool:
         """Whether a row about `place` is judged: its record is in the cohort, or ought to be there and is not."""
         partition, offset = _spot(place)
-        return offset >= self._first.get(partition, 0)
+        return self._first.get(partition, 0) <= offset < self.book.ends.get(partition, offset + 1)
 
 
-def _spot(place: str) -> tuple[tuple[str, int], int]:
+def _spot(place: str) -> tuple[Partition, int]:
     topic, partition, offset = place.rsplit("/", 2)
     return (topic, int(partition)), int(offset)

@@ -12,10 +12,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any
 
-from .cohort import Book, Cohort, Row, Starts
+from .cohort import Book, Cohort, Row
 from .evidence import Seen
 
 __all__ = ["Balance", "Check", "Line", "balance"]
@@ -264,15 +263,12 @@ def _gaps(cohort: Cohort) -> tuple[str, ...]:
     return _sorted(m for m, ns in ordinals.items() if sorted(ns) != list(range(first, first + len(ns))))
 
 
-def balance(
-    records: Iterable[Seen] | Book, since: datetime | None = None, starts: Starts = MappingProxyType({})
-) -> Balance:
+def balance(records: Iterable[Seen] | Book, since: datetime | None = None) -> Balance:
     """The balance over `records` of all topics, in any order, or over a `Book` that has taken them.
 
-    `since`: judge the events received from then on. `starts`: the oldest offset still kept per (topic, partition); a row
-    about an older record is not judged. Records that are there twice (a repeated produce) are expected of `ledger`,
-    `lanes` and inboxes only.
+    `since`: judge the events received from then on. Records that are there twice (a repeated produce) are expected of
+    `ledger`, `lanes` and inboxes only.
     """
-    cohort = Cohort(records if isinstance(records, Book) else Book(records), since, starts)
+    cohort = Cohort(records if isinstance(records, Book) else Book(records), since)
     lines = (*_event_lines(cohort), *_notification_lines(cohort), _receipt_line(cohort))
     return Balance(lines, tuple(_checks(cohort)))

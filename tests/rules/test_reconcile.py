@@ -11,7 +11,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from streams.observer.cohort import Book
 from streams.observer.evidence import Letter, Seen, is_network_receipt, open_letter
+from streams.observer.reading import read_recording, recorded
 from streams.observer.reconcile import Balance, balance
 
 BEGIN = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
@@ -284,7 +286,22 @@ def test_a_period_follows_the_events_received_in_it_and_nothing_else() -> None:
 def test_rows_about_records_the_topic_has_forgotten_are_not_judged() -> None:
     kept = [seen for seen in LOG if not (seen.topic == "adt.raw" and seen.offset < 2)]
     assert balance(kept).difference != 0
-    assert balance(kept, starts={("adt.raw", 0): 2}).difference == 0
+    book = Book(kept)
+    book.starts["adt.raw", 0] = 2
+    assert balance(book).difference == 0
+
+
+def test_rows_about_records_that_came_after_the_reading_are_not_judged() -> None:
+    last = max(seen.offset for seen in LOG if seen.topic == "receipts.raw" and not is_network_receipt(seen.value))
+    book = Book(seen for seen in LOG if not (seen.topic == "receipts.raw" and seen.offset >= last))
+    assert balance(book).difference != 0
+    book.ends["receipts.raw", 0] = last
+    assert balance(book).difference == 0
+
+
+def test_a_recording_gives_the_same_balance() -> None:
+    lines = [recorded(seen) for seen in LOG]
+    assert list(read_recording([*lines, ""])) == LOG
 
 
 # ---- opening ------------------------------------------------------------------------------------------------------

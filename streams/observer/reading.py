@@ -1,0 +1,101 @@
+"""Reading all topics once, from the oldest record kept to the newest, for the balance; or a recording of them.
+
+Plain aiokafka: no group, nothing committed, no codec of ours. Upstream topics are closed first: what arrives while the
+others are being read is not in the book, and rows about it are left out (`Cohort`). What is under way at that moment
+shows as a difference; look again, or at rest (03 §6.5).
+"""
+
+import base64
+import json
+from collections.abc import AsyncIterator, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from .cohort import Book
+from .evidence import Seen
+
+__all__ = ["read_book", "read_recording", "recorded"]
+
+#: Topics of the balance; inboxes are found by their names (design §4).
+TOPICS = ("adt.raw", "receipts.raw", "lanes", "ledger", "dead.letters")
+
+_FETCH_BYTES = 16 << 20  # 00 §4.2
+_POLL_MS = 500
+
+
+async def read_book(bootstrap: str, **security: Any) -> Book:
+    """Everything on the topics now. `security`: as for any aiokafka client. Raises aiokafka's KafkaError."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, enable_auto_commit=False, max_partition_fetch_bytes=_FETCH_BYTES, **security
+    )
+    await consumer.start()
+    try:
+        partitions = [
+            TopicPartition(topic, number)
+            for topic in sorted(filter(_is_ours, await consumer.topics()))
+            for number in sorted(consumer.partitions_for_topic(topic) or ())
+        ]
+        book = Book()
+        if partitions:
+            starts = await consumer.beginning_offsets(partitions)
+            ends = await consumer.end_offsets(partitions)
+            book.starts |= {(tp.topic, tp.partition): offset for tp, offset in starts.items()}
+            book.ends |= {(tp.topic, tp.partition): offset for tp, offset in ends.items()}
+            async for seen in _until(consumer, ends):
+                book.add(seen)
+        return book
+    finally:
+        await consumer.stop()
+
+
+def _is_ours(topic: str) -> bool:
+    return topic in TOPICS or (topic.startswith("municipality.") and topic.endswith(".inbox"))
+
+
+async def _until(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> AsyncIterator[Seen]:
+    """Records before `ends`. A partition is put aside when it is done: the rest is then fetched without it."""
+    consumer.assign(list(ends))
+    await consumer.seek_to_beginning(*ends)
+    waiting = set(ends)
+    while waiting:
+        for tp in list(waiting):
+            if await consumer.position(tp) >= ends[tp]:
+                waiting.discard(tp)
+                consumer.pause(tp)
+        for tp, batch in (await consumer.getmany(timeout_ms=_POLL_MS if waiting else 0)).items():
+            for message in batch:
+                if message.offset < ends[tp]:
+                    yield _seen(message)
+
+
+def _seen(message: Any) -> Seen:
+    headers = {name: (value or b"").decode("utf-8", errors="replace") for name, value in message.headers}
+    # The embedded broker stores no usable timestamp (00 §1.1).
+    at = datetime.fromtimestamp(message.timestamp / 1000, UTC) if message.timestamp and message.timestamp > 0 else None
+    return Seen(message.topic, message.partition, message.offset, message.value or b"", headers, at)
+
+
+def recorded(seen: Seen) -> str:
+    """One record as a line of a recording: a JSON object, the value in base64."""
+    line = {
+        "topic": seen.topic,
+        "partition": seen.partition,
+        "offset": seen.offset,
+        "value": base64.b64encode(seen.value).decode(),
+        "headers": dict(seen.headers),
+        "timestamp": None if seen.timestamp is None else seen.timestamp.isoformat(),
+    }
+    return json.dumps(line, ensure_ascii=False)
+
+
+def read_recording(lines: Iterable[str]) -> Iterator[Seen]:
+    """The records of a recording. Raises ValueError or KeyError for a line that is none."""
+    for line in lines:
+        if not line.strip():
+            continue
+        row = json.loads(line)
+        at = None if row["timestamp"] is None else datetime.fromisoformat(row["timestamp"])
+        value = base64.b64decode(row["value"])
+        yield Seen(row["topic"], row["partition"], row["offset"], value, row["headers"], at)
