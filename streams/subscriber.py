@@ -273,14 +273,17 @@ def _older(message: Facts, other: Facts, collides: bool) -> bool:
     """Whether `message` was meant before `other`.
 
     In one chain the chain decides: who is named in it is older, else the shorter, else the one sent first. Without a
-    chain in common (a start at another hospital, 19.9; a predecessor of another stay, 19.16) what arrives later is
-    newer, unless both its sending and its stay began earlier. An id that two messages share says nothing of a chain.
+    chain in common what arrives later is newer: a sender that names a predecessor of another stay (19.16) still
+    speaks of now. Only what another hospital says, or a first message (19.9), is older when both its sending and its
+    stay began earlier. An id that two messages share says nothing of a chain.
     """
     if not collides:
         if message.message_id in other.chain:
             return True
         if set(message.chain) & set(other.chain):
             return (len(message.chain), message.occurred) < (len(other.chain), other.occurred)
+    if message.previous and message.sender.sor == other.sender.sor:
+        return False
     return message.occurred < other.occurred and message.start < other.start
 
 

@@ -214,6 +214,15 @@ def test_a_cancellation_that_names_another_stays_message_cancels_by_citizen_and_
     assert rules(answers[2]) == ["01 19.16"]
 
 
+def test_a_death_that_names_a_message_never_sent_is_believed_whatever_its_times() -> None:
+    start = Story().tell(N.STIN)
+    early = BEGIN - timedelta(days=3)
+    told_of = {"message_id": "own", "chain": ("never-sent", "own"), "previous": "never-sent"}
+    death = Story().tell(N.MORS, **told_of, occurred=early, start=early)
+    _, answers = told(start, death)
+    assert (answers[1].status, rules(answers[1])) == ("dead", ["01 19.16"])
+
+
 # ---- transfers ---------------------------------------------------------------------------------------------------
 
 

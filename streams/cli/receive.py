@@ -1,0 +1,44 @@
+"""`stafet receive`: notifications into one fresh subscriber, and what a municipality then sees (spec 01 §19)."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from streams.receive import play
+
+from .documents import documents
+
+__all__ = ["receive"]
+
+USAGE = 2  # exit code of spec 06 §4.2
+
+
+def receive(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE…", help="Notifications in JSON or XML, in the order received; - or a folder."),
+    ],
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object per document, and nothing else.")] = False,
+    no_basis: Annotated[
+        bool, typer.Option("--no-basis", help="The citizen has no case: nothing is kept, the answer is ok.")
+    ] = False,
+) -> None:
+    """Play notifications into one fresh subscriber: the answer to each, and the stay as a user then sees it.
+
+    Example: stafet receive admission.json leave.json --jsonl
+    """
+    try:
+        read = list(documents(files))
+    except OSError as problem:
+        typer.echo(f"{problem.filename}: {problem.strerror}", err=True)
+        raise typer.Exit(USAGE) from None
+    for line in play(read, basis=not no_basis):
+        typer.echo(json.dumps(line, ensure_ascii=False) if jsonl else _sentence(line))
+
+
+def _sentence(line: dict[str, Any]) -> str:
+    """One document for the eye: what was answered, where the citizen is, the stay, and what was remarked."""
+    seen = f"{line['status']}: {', '.join(line['history'])}" if line["shown"] else "not shown"
+    remarks = "".join(f"\n  {i['severity']} {i['path']} [{i['rule']}] {i['problem']}" for i in line["issues"])
+    return f"{line['file']}: {line['acknowledgement']}; {seen}{remarks}"
