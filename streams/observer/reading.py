@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from .cohort import Book
 from .evidence import Seen
@@ -27,27 +28,35 @@ _POLL_MS = 500
 
 async def read_book(bootstrap: str, **security: Any) -> Book:
     """Everything on the topics now. `security`: as for any aiokafka client. Raises aiokafka's KafkaError."""
+    book, partitions = Book(), await _partitions(bootstrap, security)
+    if not partitions:
+        return book
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap, enable_auto_commit=False, max_partition_fetch_bytes=_FETCH_BYTES, **security
     )
     await consumer.start()
     try:
-        partitions = [
-            TopicPartition(topic, number)
-            for topic in sorted(filter(_is_ours, await consumer.topics()))
-            for number in sorted(consumer.partitions_for_topic(topic) or ())
-        ]
-        book = Book()
-        if partitions:
-            starts = await consumer.beginning_offsets(partitions)
-            ends = await consumer.end_offsets(partitions)
-            book.starts |= {(tp.topic, tp.partition): offset for tp, offset in starts.items()}
-            book.ends |= {(tp.topic, tp.partition): offset for tp, offset in ends.items()}
-            async for seen in _until(consumer, ends):
-                book.add(seen)
-        return book
+        starts = await consumer.beginning_offsets(partitions)
+        ends = await consumer.end_offsets(partitions)
+        book.starts |= {(tp.topic, tp.partition): offset for tp, offset in starts.items()}
+        book.ends |= {(tp.topic, tp.partition): offset for tp, offset in ends.items()}
+        async for seen in _until(consumer, ends):
+            book.add(seen)
     finally:
         await consumer.stop()
+    return book
+
+
+async def _partitions(bootstrap: str, security: dict[str, Any]) -> list[TopicPartition]:
+    """The partitions there are, asked of the broker: a consumer knows those of its own topics only."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **security)
+    await admin.start()
+    try:
+        names = sorted(filter(_is_ours, await admin.list_topics()))
+        topics = await admin.describe_topics(names) if names else []  # no names would mean all topics
+    finally:
+        await admin.close()
+    return [TopicPartition(topic["topic"], p["partition"]) for topic in topics for p in topic["partitions"]]
 
 
 def _is_ours(topic: str) -> bool:
