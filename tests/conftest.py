@@ -1,9 +1,11 @@
 """Fixtures and rules of the whole suite: in CI nothing is skipped."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
 
+from streams.kafka.embedded import EmbeddedBroker
 from tests.published import CONFORMANCE, MISSING
 
 CI = os.environ.get("CI") == "true"
@@ -17,3 +19,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("published"):
             item.add_marker(pytest.mark.skip(reason=MISSING))
+
+
+@pytest.fixture(scope="session")
+def embedded() -> Iterator[EmbeddedBroker]:
+    """One embedded broker for the session; tests use topics of their own."""
+    with EmbeddedBroker() as broker:
+        yield broker

@@ -1,0 +1,116 @@
+"""A batch in the making: rows, letters and positions that several records share before anything is written.
+
+Several records of a batch may have one key: each is folded over what the one before it left. Rows belong to the
+partition of the record that changed them, never to that of their own key (Faust's rule), so each keeps its event.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from agents.tables import ConfirmedTable, Skipped, at, is_own_row, position_key
+from streams.kafka.records import Letter, Record
+
+__all__ = ["Batch", "record_of", "usable_key"]
+
+
+def record_of(message: Any) -> Record:
+    """Faust's message as the record it was."""
+    headers = message.headers or ()
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    return Record(
+        message.topic,
+        message.partition,
+        message.offset,
+        message.key,
+        message.value,
+        tuple((name, value or b"") for name, value in pairs),
+        int((message.timestamp or 0) * 1000),
+    )
+
+
+def usable_key(key: bytes | None) -> bytes | None:
+    """The key under which a row may lie: not missing, not empty, not of the form of the table's own rows."""
+    return key if key and not is_own_row(key) else None
+
+
+class Batch:
+    """Folds rows and letters; `write` puts the rows down in one breath."""
+
+    def __init__(self, table: ConfirmedTable | None, positions: ConfirmedTable | None) -> None:
+        self._table, self._position_table = table, positions
+        self.rows: dict[bytes, tuple[Any, bytes | None]] = {}
+        self.letters: list[Letter] = []
+        self._positions: dict[bytes, tuple[int, Any]] = {}
+        self._behind: dict[int, Any] = {}
+
+    def row(self, event: Any) -> bytes | None:
+        """The row of the record's key as this batch has left it so far."""
+        key = usable_key(event.message.key)
+        if key is None or self._table is None:
+            return None
+        if key in self.rows:
+            return self.rows[key][1]
+        with at(event):
+            row: bytes | None = self._table.get(key)
+        return row
+
+    def advance(self, event: Any) -> None:
+        """Notes the next offset expected; raises `Skipped` when this one lies beyond what was expected."""
+        if self._position_table is None:
+            return
+        message = event.message
+        mark = position_key(message.topic, message.partition)
+        if mark in self._positions:
+            expected = self._positions[mark][0]
+        else:
+            with at(event):
+                expected = int(self._position_table.get(mark) or 0)
+        if expected and message.offset > expected:
+            raise Skipped(message.topic, message.partition, expected, message.offset)
+        self._positions[mark] = max(message.offset + 1, expected), event
+
+    def put(self, event: Any, row: bytes | None, letters: Sequence[Letter]) -> None:
+        """What a record has led to. A row is written again even when unchanged: its changelog record may be lost."""
+        self.letters += self.put_again(event, row, letters)
+
+    def send(self, event: Any, letters: Sequence[Letter]) -> None:
+        """Letters of a record that has nothing to do with the row of its key."""
+        for letter in letters:
+            self._behind[id(letter)] = event, letter  # the letter is kept, so its id stays its own
+        self.letters += letters
+
+    def put_again(self, event: Any, row: bytes | None, letters: Sequence[Letter]) -> Sequence[Letter]:
+        """As `put`, for the answer to a refusal: its letters are a round of their own."""
+        key = usable_key(event.message.key)
+        if key is not None and self._table is not None:
+            self.rows[key] = event, row
+        for letter in letters:
+            self._behind[id(letter)] = event, letter
+        return letters
+
+    def behind(self, letter: Letter) -> tuple[Any, bytes | None]:
+        """The record that a letter came from, and the row of its key by now."""
+        event, _ = self._behind[id(letter)]
+        key = usable_key(event.message.key)
+        return event, self.rows[key][1] if key in self.rows else None
+
+    def write(self) -> list[Any]:
+        """Writes rows, then positions, and returns the promises of their changelog records. Awaits nothing."""
+        for key, (event, row) in self.rows.items():
+            with at(event):
+                self._put_down(key, row)
+        for mark, (offset, event) in self._positions.items():
+            with at(event):
+                self._position_table[mark] = b"%d" % offset  # type: ignore[index]  # there are none without a table
+        tables = {id(table): table for table in (self._table, self._position_table) if table is not None}
+        return [promise for table in tables.values() for promise in table.promises()]
+
+    def _put_down(self, key: bytes, row: bytes | None) -> None:
+        assert self._table is not None
+        if row is not None:
+            self._table[key] = row
+        elif key in self._table:
+            del self._table[key]
+        else:
+            # A repeat of a deletion whose tombstone may never have reached the changelog: say it again.
+            self._table.on_key_del(key)

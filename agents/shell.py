@@ -1,0 +1,247 @@
+"""The one error policy, and the one order: effects first, state second, offset last.
+
+Every stage is a pure step: the row of a key and a record in, the new row and letters out. This shell feeds it
+batches and sees to the rest (design §8, measured in docs/decisions/0002):
+
+1. the step is folded over the batch; a `Rejected` or a fault of ours becomes a dead letter and the next record is
+   taken (Faust would acknowledge what raised, and with it the whole batch);
+2. the letters are sent and confirmed; what the broker refuses is handed back to the stage (`on_refused`);
+3. the rows are written, repeats too, the next expected offsets beside them, and the changelog is confirmed;
+4. only then does the loop come round, which lets Faust commit.
+
+Whatever else goes wrong, a skipped offset and a cancelled body included, ends the process at once: the only way to
+refuse a record. Null or empty keys and values reach the step as they are; a step that wants a row for a record whose
+key cannot carry one is answered with a dead letter. A record that a foreign partitioner has put beside the row of its
+key is sent on to the right partition first.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NoReturn, Protocol
+
+from agents.batch import Batch, record_of, usable_key
+from agents.clock import Clock
+from agents.tables import ConfirmedTable, own_producer
+from streams.errors import Rejected
+from streams.kafka.clients import partition_of
+from streams.kafka.dispatch import Refusal, Unavailable, dispatch, size_of
+from streams.kafka.records import Headers, Letter, Record, dead_letter, header, place_of
+from streams.kafka.topics import SMALL, size_limit
+
+__all__ = ["Leave", "Limits", "OnFault", "OnRefused", "Report", "Stage", "Step", "guarded", "leave_now", "say"]
+
+Fold = tuple[bytes | None, Sequence[Letter]]
+
+#: (row or None, record) -> (new row or None to delete, letters). Pure; raises `Rejected` for a useless record.
+Step = Callable[[bytes | None, Record], Fold]
+#: (row, refusal) -> (row, letters): what the stage does about a letter marked `refusable`.
+OnRefused = Callable[[bytes | None, Refusal], Fold]
+#: (row, record, fault) -> (row, letters): what the stage says beside the dead letter, a ledger row for one.
+OnFault = Callable[[bytes | None, Record, Exception], Fold]
+#: Told when the rows of a batch are safe: (key, row or None, partition).
+OnRow = Callable[[bytes, bytes | None, int], None]
+Leave = Callable[[str], None]
+
+#: Header of a record that was sent on to the partition of its key: where it first lay.
+_MOVED: Final = "moved-from"
+
+_log: Final = logging.getLogger("stafet.shell")
+
+
+class Report(Protocol):
+    """Where the shell says what happened: an event name and facts without personal data."""
+
+    def __call__(self, event: str, /, **facts: str | int) -> None:
+        """`event` in past tense, as `record.set-aside`."""
+
+
+def say(event: str, /, **facts: str | int) -> None:
+    """The default report: one log line."""
+    _log.warning("%s", event, extra={"fields": facts})
+
+
+def leave_now(reason: str) -> None:
+    """Ends the process at once, acknowledging nothing more (engineering measurements: no other way is safe)."""
+    _log.critical("worker.left", extra={"fields": {"why": reason}})
+    logging.shutdown()
+    os._exit(70)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of the shell. Times in seconds."""
+
+    batch: int = 200
+    within: float = 0.02  # how long a lone record waits for company
+    send: float = 45.0  # longest stall of a three-node cluster that loses one was 13 s
+    changelog: float = 45.0
+    faults_in_a_row: int = 10  # a fault of ours in every record is no matter of records
+    refusal_rounds: int = 3
+    row_bytes: int = SMALL - 4096
+
+
+def _no_rows(_key: bytes, _row: bytes | None, _partition: int) -> None:
+    """A stage without an index over its rows."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the story: what it reads, what it knows, what it does."""
+
+    name: str
+    source: str
+    step: Step
+    table: ConfirmedTable | None = None
+    positions: ConfirmedTable | None = None  # where the next offsets are kept; the stage's own table by default
+    on_refused: OnRefused | None = None
+    on_fault: OnFault | None = None
+    on_row: OnRow = _no_rows
+
+
+@dataclass
+class _Shell:
+    app: Any
+    stage: Stage
+    clock: Clock
+    report: Report
+    limits: Limits
+    version: str
+    faults: int = field(default=0, init=False)  # in a row
+    partitions: int | None = field(default=None, init=False)  # of the source topic
+
+    async def take(self, events: Sequence[Any]) -> None:
+        """One batch through all four acts; raises when the process has to leave."""
+        batch = Batch(self.stage.table, self.stage.positions or self.stage.table)
+        for event in events:
+            self._fold(batch, event)
+        letters = batch.letters
+        for _ in range(self.limits.refusal_rounds):
+            if not letters:
+                break
+            refusals = await dispatch(own_producer(self.app), letters, limit=self.limits.send)
+            letters = [letter for refusal in refusals for letter in self._refused(batch, refusal)]
+        else:
+            raise Unavailable("a letter is refused again and again")
+        async with asyncio.timeout(self.limits.changelog):
+            await asyncio.gather(*batch.write())
+        for key, (event, row) in batch.rows.items():
+            self.stage.on_row(key, row, event.message.partition)
+
+    def _fold(self, batch: Batch, event: Any) -> None:
+        record = record_of(event.message)
+        batch.advance(event)
+        if self._misplaced(record):
+            batch.send(event, [Letter(record.topic, record.key, record.value, (*record.headers, _moved(record)))])
+            return
+        old = batch.row(event)
+        try:
+            row, letters = self.stage.step(old, record)
+            self._check_row(record, old, row)
+        except Exception as fault:  # noqa: BLE001  # the error policy: no exception leaves a stage
+            self._set_aside(batch, event, record, old, fault)
+            return
+        self.faults = 0
+        batch.put(event, row, letters)
+
+    def _misplaced(self, record: Record) -> bool:
+        """Whether another partitioner has put the record where its row cannot be: it is sent on, once (00 §4.3)."""
+        key = usable_key(record.key)
+        if self.stage.table is None or key is None or header(record.headers, _MOVED) is not None:
+            return False
+        if self.partitions is None:
+            self.partitions = self.app.consumer.topic_partitions(record.topic)
+        return self.partitions is not None and partition_of(key, self.partitions) != record.partition
+
+    def _check_row(self, record: Record, old: bytes | None, row: bytes | None) -> None:
+        if row is None:
+            return
+        if self.stage.table is None or usable_key(record.key) is None:
+            raise Rejected("key", "missing or of a reserved form", "send the record with its key", "no-key")
+        if len(row) > self.limits.row_bytes and (old is None or len(row) > len(old)):
+            raise OverflowError(f"a row of {len(row)} bytes")
+
+    def _set_aside(self, batch: Batch, event: Any, record: Record, old: bytes | None, fault: Exception) -> None:
+        """The dead letter, and what the stage has to say beside it."""
+        stage = self.stage
+        row, letters = self._beside(old, record, fault)
+        letter = _fitting(dead_letter(record, fault, stage=stage.name, at=self.clock(), version=self.version))
+        batch.put(event, row, [*letters, letter])
+        code = fault.rule or "rejected" if isinstance(fault, Rejected) else "internal-error"
+        self.faults = 0 if isinstance(fault, Rejected) else self.faults + 1
+        self.report("record.set-aside", stage=stage.name, code=code, origin=record.origin, where=place_of(fault))
+        if self.faults > self.limits.faults_in_a_row:
+            raise RuntimeError(f"{self.faults} faults of ours in a row in stage {stage.name}") from fault
+
+    def _beside(self, old: bytes | None, record: Record, fault: Exception) -> Fold:
+        if self.stage.on_fault is None:
+            return old, ()
+        try:
+            return self.stage.on_fault(old, record, fault)
+        except Exception as second:  # noqa: BLE001  # the dead letter alone must still leave
+            self.report("fault.unspoken", stage=self.stage.name, where=place_of(second))
+            return old, ()
+
+    def _refused(self, batch: Batch, refusal: Refusal) -> Sequence[Letter]:
+        """The stage's answer to a refusal; a letter that must not be refused ends the process."""
+        letter, reason = refusal
+        self.report("letter.refused", stage=self.stage.name, topic=letter.topic, why=reason)
+        if self.stage.on_refused is None or not letter.refusable:
+            raise Unavailable(f"{letter.topic}: {reason}")
+        event, row = batch.behind(letter)
+        row, letters = self.stage.on_refused(row, refusal)
+        return batch.put_again(event, row, letters)
+
+
+def _moved(record: Record) -> tuple[str, bytes]:
+    return _MOVED, record.origin.encode()
+
+
+def _fitting(letter: Letter) -> Letter:
+    """A dead letter that its topic can take: an oversize one leaves its value where it lies, in the source topic."""
+    if size_of(letter) <= size_limit(letter.topic):
+        return letter
+    kept: Headers = tuple((name, value) for name, value in letter.headers if name.startswith(("dlq.", "kafka_dlt-")))
+    return letter._replace(
+        value=None, headers=(*kept, ("dlq.value-left-behind", str(len(letter.value or b"")).encode()))
+    )
+
+
+def guarded(
+    app: Any,
+    stage: Stage,
+    *,
+    clock: Clock,
+    leave: Leave = leave_now,
+    report: Report = say,
+    limits: Limits = Limits(),
+    version: str = "",
+) -> Callable[[Any], Awaitable[None]]:
+    """The body of an agent for `stage`: `app.agent(topic, name=stage.name)(guarded(app, stage, clock=clock))`.
+
+    `leave` must not return in production; where a test lets it return, the batch in hand is never let go.
+    """
+    shell = _Shell(app, stage, clock, report, limits, version)
+
+    async def body(stream: Any) -> None:
+        async for events in stream.take_events(limits.batch, within=limits.within):
+            try:
+                await shell.take(events)
+            except BaseException as why:  # noqa: BLE001  # CancelledError too: Faust would commit the batch
+                leave(_reason(why))
+                await _for_ever()
+
+    return body
+
+
+def _reason(why: BaseException) -> str:
+    """Why the worker left: our own exceptions say it without content, others only where they rose."""
+    ours = isinstance(why, Unavailable) or type(why).__module__.startswith("agents.")
+    return str(why) if ours else f"{type(why).__name__} at {place_of(why)}"
+
+
+async def _for_ever() -> NoReturn:
+    while True:
+        await asyncio.Event().wait()

@@ -1,0 +1,159 @@
+"""The Faust app of a worker with every setting written out, and its life: start, readiness, stop.
+
+Each value has its reason in the measurements (docs/decisions/0002). An app belongs to one event loop and one life:
+build it inside the running loop. Topics are never declared by Faust (`stafet topics apply` does that), so an absent
+topic is a time limit that passes and a message, never an endless wait.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import faust
+
+from agents.shell import Leave, leave_now
+from agents.tables import CarefulTables, ConfirmedTable, IdempotentTransport, is_own_row
+from streams.kafka.clients import compression
+from streams.kafka.topics import LARGE, RELAY
+
+__all__ = ["NotReady", "Readiness", "Worker", "build_app", "raw_table", "raw_topic", "readiness", "rows_of", "running"]
+
+
+class NotReady(Exception):
+    """A worker that did not come up in time, and what to look at."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worker:
+    """What tells one worker from another. `worker_id` is stable over restarts and used by one process at a time."""
+
+    bootstrap: str
+    worker_id: str
+    state_dir: Path
+    app_id: str = RELAY
+    partitions: int = 12
+    store: Literal["memory", "rocksdb"] = "memory"
+    credentials: Any = None  # faust.SASLCredentials or faust.SSLCredentials
+    session_timeout: timedelta = timedelta(seconds=10)  # how long a killed worker's partitions rest
+    commit_interval: timedelta = timedelta(milliseconds=500)  # what a crash repeats
+    more: Mapping[str, Any] = field(default_factory=dict)  # Faust settings, for tests
+
+
+def _safety(worker: Worker) -> dict[str, Any]:
+    """Settings without which records are lost."""
+    return {
+        "TableManager": CarefulTables,
+        "Table": ConfirmedTable,
+        "stream_wait_empty": True,  # a body in hand ends before its offset is committed
+        "topic_allow_declare": False,
+        "topic_disable_leader": True,
+        "table_standby_replicas": 0,
+        "store": f"{worker.store}://",
+        "datadir": worker.state_dir / worker.app_id / worker.worker_id,  # a locked directory is tried for 30 s
+        "producer_acks": -1,
+        "producer_request_timeout": 30.0,  # Faust's own is 1,200 s
+    }
+
+
+def _pace(worker: Worker) -> dict[str, Any]:
+    """Settings that decide how soon things happen."""
+    session = worker.session_timeout.total_seconds()
+    return {
+        "consumer_group_instance_id": f"{worker.app_id}-{worker.worker_id}",  # a restart resumes in 2 s, not in 10
+        "broker_session_timeout": session,
+        "broker_heartbeat_interval": session / 5,
+        "broker_commit_interval": worker.commit_interval.total_seconds(),
+        "producer_linger": 0.005,
+        "producer_compression_type": compression(),
+        "producer_max_request_size": LARGE,
+        "consumer_max_fetch_size": LARGE,
+        "topic_partitions": worker.partitions,
+    }
+
+
+def build_app(worker: Worker) -> faust.App:
+    """A Faust app for this worker, not started; call inside the running loop."""
+    settings: dict[str, Any] = {
+        "broker": [f"kafka://{address}" for address in worker.bootstrap.split(",")],
+        "broker_credentials": worker.credentials,
+        "web_enabled": False,
+        "autodiscover": False,
+        **_safety(worker),
+        **_pace(worker),
+        **worker.more,
+    }
+    app = faust.App(worker.app_id, **settings)
+    app.producer_transport = IdempotentTransport(app.conf.broker_producer, app)
+    return app
+
+
+def raw_topic(app: faust.App, name: str) -> Any:
+    """A topic of bytes as they are: an undecodable value on a typed topic costs the good records after it."""
+    return app.topic(name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+
+
+def raw_table(app: faust.App, name: str, partitions: int) -> ConfirmedTable:
+    """A table of bytes with the partitions of its source topic."""
+    table: ConfirmedTable = app.Table(name, key_type=bytes, value_type=bytes, partitions=partitions)
+    return table
+
+
+def rows_of(table: ConfirmedTable) -> list[tuple[bytes, bytes]]:
+    """The stage's rows this process holds, lost partitions included (memory store); for indexes and pages."""
+    return [(key, row) for key, row in table.items() if not is_own_row(key)]
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Whether records can flow: partitions assigned, tables recovered, no crash."""
+
+    assigned: frozenset[tuple[str, int]]
+    recovered: bool
+    crashed: bool
+
+    @property
+    def ready(self) -> bool:
+        """All three."""
+        return bool(self.assigned) and self.recovered and not self.crashed
+
+
+def readiness(app: faust.App) -> Readiness:
+    """The worker's own view of itself; progress is to be judged by positions against high waters."""
+    assigned = frozenset((tp.topic, tp.partition) for tp in app.consumer.assignment())
+    recovered = bool(app.tables.actives_ready) and not app.rebalancing
+    return Readiness(assigned, recovered, bool(app.crashed))
+
+
+@contextlib.asynccontextmanager
+async def running(app: faust.App, limit: float = 60.0, leave: Leave = leave_now) -> AsyncIterator[faust.App]:
+    """The app started, recovered and, at the end, drained; `limit` in seconds for each way.
+
+    Raises `NotReady` when it does not come up. A body that does not end within the limit ends the process by `leave`:
+    nothing more is acknowledged, so nothing is lost.
+    """
+    app.in_worker = True
+    app.conf.datadir.mkdir(parents=True, exist_ok=True)
+    try:
+        await _up(app, limit)
+        yield app
+    finally:
+        try:
+            async with asyncio.timeout(limit):
+                await app.stop()
+        except TimeoutError:
+            leave(f"{app.conf.id} did not stop within {limit:g} s")
+
+
+async def _up(app: faust.App, limit: float) -> None:
+    try:
+        async with asyncio.timeout(limit):
+            await app.start()
+    except TimeoutError:
+        raise NotReady(
+            f"{app.conf.id} was not ready within {limit:g} s: is the broker there, are all topics (`stafet topics "
+            f"apply`), may this user join the consumer group?"
+        ) from None

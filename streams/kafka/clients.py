@@ -1,0 +1,100 @@
+"""Kafka clients outside Faust: the producer with our guarantees, and a reader from beginning to end.
+
+One producer per process: `acks=all`, idempotent, murmur2 partitioner (aiokafka's default, that of the Java client:
+00 §4.3). The reader joins no group and commits nothing: reconciliation and test checkers read past all our state.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.codec import has_lz4, has_zstd
+from aiokafka.partitioner import murmur2
+
+from streams.kafka.records import Record
+from streams.kafka.topics import LARGE
+
+__all__ = ["compression", "new_producer", "partition_of", "read_all"]
+
+
+def compression() -> str | None:
+    """The best codec installed: zstd, then lz4 (both come with `aiokafka[all]`), else none.
+
+    gzip is always there and not used: it costs more time per letter than all else together.
+    """
+    if has_zstd():
+        return "zstd"
+    return "lz4" if has_lz4() else None
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition of a key by the Java client's murmur2 partitioner (00 §4.3)."""
+    return int((murmur2(key) & 0x7FFFFFFF) % partitions)
+
+
+def new_producer(bootstrap: str, *, client_id: str = "stafet", linger_ms: int = 5, **security: Any) -> AIOKafkaProducer:
+    """An idempotent producer, not started. `security`: aiokafka's `security_protocol`, `sasl_…`, `ssl_context`."""
+    return AIOKafkaProducer(
+        bootstrap_servers=bootstrap,
+        client_id=client_id,
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=linger_ms,
+        compression_type=compression(),
+        max_request_size=LARGE,
+        request_timeout_ms=30_000,
+        **security,
+    )
+
+
+async def read_all(bootstrap: str, topics: Iterable[str], **security: Any) -> AsyncIterator[Record]:
+    """Every record that the topics hold at the time of asking, per partition in order; a topic not there has none."""
+    wanted = await _present(bootstrap, topics, security)
+    if not wanted:
+        return
+    consumer = AIOKafkaConsumer(  # without a group it is given every partition of its topics
+        *wanted,
+        bootstrap_servers=bootstrap,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        max_partition_fetch_bytes=LARGE,
+        **security,
+    )
+    await consumer.start()
+    try:
+        async for record in _until_end(consumer):
+            yield record
+    finally:
+        await consumer.stop()
+
+
+async def _present(bootstrap: str, topics: Iterable[str], security: Mapping[str, Any]) -> list[str]:
+    """Those of the topics that exist: a client that asks for an absent one by name may create it or wait for it."""
+    asking = AIOKafkaConsumer(bootstrap_servers=bootstrap, **security)
+    await asking.start()
+    try:
+        there = await asking.topics()
+    finally:
+        await asking.stop()
+    return [topic for topic in topics if topic in there]
+
+
+async def _until_end(consumer: AIOKafkaConsumer) -> AsyncIterator[Record]:
+    ends = await consumer.end_offsets(consumer.assignment())
+    while any([await consumer.position(tp) < end for tp, end in ends.items()]):
+        for tp, batch in (await consumer.getmany(timeout_ms=500)).items():
+            for message in batch:
+                if message.offset < ends[tp]:
+                    yield _record(message)
+
+
+def _record(message: Any) -> Record:
+    return Record(
+        message.topic,
+        message.partition,
+        message.offset,
+        message.key,
+        message.value,
+        tuple((name, value or b"") for name, value in message.headers),
+        message.timestamp,
+    )

@@ -1,0 +1,129 @@
+"""Letters to the broker: all of a batch at once, each confirmed or known to be refused.
+
+Two outcomes need telling apart (design §8). *Refused*: the broker is there and will not take this record (topic
+missing, not permitted, too large); the stage is told and goes on. *Unavailable*: nobody answers after the client's own
+retries; the worker leaves, nothing is acknowledged. An absent topic is found out by asking for the cluster's topics,
+in milliseconds; a send to it would wait for the whole request time limit.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, Literal, NamedTuple
+
+from aiokafka.errors import (
+    InvalidTopicError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    PolicyViolationError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
+
+from streams.kafka.records import Letter
+from streams.kafka.topics import size_limit
+
+__all__ = ["Reason", "Refusal", "Unavailable", "dispatch", "size_of"]
+
+Reason = Literal["topic-missing", "not-permitted", "too-large"]
+
+_REFUSALS: Final[tuple[tuple[type[KafkaError], Reason], ...]] = (
+    (UnknownTopicOrPartitionError, "topic-missing"),
+    (InvalidTopicError, "topic-missing"),
+    (TopicAuthorizationFailedError, "not-permitted"),
+    (PolicyViolationError, "not-permitted"),
+    (MessageSizeTooLargeError, "too-large"),
+)
+
+#: What a record weighs beside its fields: framing of the batch and lengths of the fields, generously.
+_FRAMING: Final = 1024
+
+#: How long the question "which topics are there" may take before the broker counts as gone, in seconds.
+_ASKING: Final = 5.0
+
+
+class Refusal(NamedTuple):
+    """A letter that the broker will not take, and why."""
+
+    letter: Letter
+    reason: Reason
+
+
+class Unavailable(Exception):
+    """Kafka takes nothing: the letters' fate is unknown, so nothing may be acknowledged."""
+
+
+def size_of(letter: Letter) -> int:
+    """Bytes of the record on the wire, never less than the truth."""
+    fields = sum(len(name) + len(value) + 8 for name, value in letter.headers)
+    return len(letter.key or b"") + len(letter.value or b"") + fields + _FRAMING
+
+
+async def dispatch(producer: Any, letters: Sequence[Letter], *, limit: float = 45.0) -> list[Refusal]:
+    """Sends every letter in order and returns when each is confirmed or refused.
+
+    `producer`: a started aiokafka producer; `limit` in seconds covers all letters. Raises `Unavailable`.
+    """
+    try:
+        absent = await _absent(producer, {letter.topic for letter in letters})
+        outcomes = await asyncio.wait_for(_send_all(producer, letters, absent), limit)
+    except (TimeoutError, KafkaError) as why:
+        return await _gone_or_absent(producer, letters, why)
+    return [Refusal(letter, reason) for letter, reason in zip(letters, outcomes, strict=True) if reason is not None]
+
+
+async def _absent(producer: Any, topics: Iterable[str]) -> frozenset[str]:
+    """Those topics that the cluster does not have, or does not show to us."""
+    known = producer.client.cluster
+    unsure = [topic for topic in topics if known.partitions_for_topic(topic) is None]
+    if not unsure:
+        return frozenset()
+    cluster = await asyncio.wait_for(producer.client.fetch_all_metadata(), _ASKING)
+    return frozenset(topic for topic in unsure if cluster.partitions_for_topic(topic) is None)
+
+
+async def _send_all(producer: Any, letters: Sequence[Letter], absent: frozenset[str]) -> list[Reason | None]:
+    sends = [await _send(producer, letter, absent) for letter in letters]
+    return list(await asyncio.gather(*(_outcome(send) for send in sends)))
+
+
+async def _send(producer: Any, letter: Letter, absent: frozenset[str]) -> Any:
+    """The broker's answer as a future, or the reason why there will be none."""
+    if letter.topic in absent:
+        return "topic-missing"
+    if size_of(letter) > size_limit(letter.topic):
+        return "too-large"
+    try:
+        return await producer.send(letter.topic, letter.value, key=letter.key, headers=list(letter.headers))
+    except KafkaError as error:
+        return _reason(error)
+
+
+async def _outcome(send: Any) -> Reason | None:
+    if isinstance(send, str):
+        return send  # type: ignore[return-value]  # one of the reasons, from _send
+    try:
+        await send
+    except KafkaError as error:
+        return _reason(error)
+    return None
+
+
+def _reason(error: KafkaError) -> Reason:
+    """Why the broker refused; an error that is no refusal is raised again."""
+    for kind, reason in _REFUSALS:
+        if isinstance(error, kind):
+            return reason
+    raise error
+
+
+async def _gone_or_absent(producer: Any, letters: Sequence[Letter], why: BaseException) -> list[Refusal]:
+    """A topic deleted under our feet looks like a broker that never answers: ask before leaving."""
+    try:
+        cluster = await asyncio.wait_for(producer.client.fetch_all_metadata(), _ASKING)
+    except (TimeoutError, KafkaError):
+        raise Unavailable(f"no answer from Kafka ({type(why).__name__})") from why
+    lost = [letter for letter in letters if cluster.partitions_for_topic(letter.topic) is None]
+    if not lost:
+        raise Unavailable(f"Kafka answers but takes no record ({type(why).__name__})") from why
+    rest = [letter for letter in letters if letter not in lost]
+    return [Refusal(letter, "topic-missing") for letter in lost] + await dispatch(producer, rest)

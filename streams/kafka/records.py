@@ -1,0 +1,176 @@
+"""What a record looks like on the wire: headers, lane records as JSON, dead letters.
+
+Headers: 00-rulings §4.4. `traceparent` is W3C trace context, computed from the message id: a repeated record
+belongs to the same trace. Dead letters: spec 06 §4.3, original key, value and headers unchanged, one family `dlq.`
+beside them, and `kafka_dlt-original-topic` so that the redrive button of common Kafka pages works. No key and no
+header ever holds personal data; the text of an exception of ours might, so only its class and place are told.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import msgspec
+
+from streams.errors import Rejected
+from streams.kafka.topics import DEAD_LETTERS
+from streams.model import LaneRecord
+from streams.times import utc_text
+
+__all__ = [
+    "Headers",
+    "Letter",
+    "Record",
+    "dead_letter",
+    "decode_lane_record",
+    "encode_lane_record",
+    "header",
+    "headers",
+    "place_of",
+    "traceparent",
+]
+
+Headers = tuple[tuple[str, bytes], ...]
+
+
+class Record(NamedTuple):
+    """A record as it was read. Key and value as they are: either may be missing (None) or empty."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    timestamp_ms: int = 0  # as stored by the broker; the embedded broker stores none that is of use
+
+    @property
+    def origin(self) -> str:
+        """`topic/partition/offset`: the physical arrival (spec 03 §4.4)."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+
+class Letter(NamedTuple):
+    """A record to be written. `refusable`: the stage wants to hear when the broker will not take it (00 §3.3)."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    refusable: bool = False
+
+
+def traceparent(message_id: str, event_type: str) -> str:
+    """W3C `traceparent`: one trace per message id, one span per kind of record about it; always the same."""
+    trace = hashlib.sha256(message_id.encode()).hexdigest()[:32]
+    span = hashlib.sha256(f"{message_id}\0{event_type}".encode()).hexdigest()[:16]
+    return f"00-{trace}-{span}-01"
+
+
+def headers(*, message_id: str, event_type: str, schema: str, content_type: str, more: Headers = ()) -> Headers:
+    """The five headers of every record (00 §4.4), then `more`."""
+    return (
+        ("message-id", message_id.encode()),
+        ("event-type", event_type.encode()),
+        ("schema", schema.encode()),
+        ("content-type", content_type.encode()),
+        ("traceparent", traceparent(message_id, event_type).encode()),
+        *more,
+    )
+
+
+def header(of: Iterable[tuple[str, bytes]], name: str) -> bytes | None:
+    """The first header of that name."""
+    return next((value for key, value in of if key == name), None)
+
+
+_encode: Final = msgspec.json.Encoder(order="deterministic").encode
+_decode: Final[msgspec.json.Decoder[LaneRecord]] = msgspec.json.Decoder(LaneRecord)
+_PLACE: Final = re.compile(r"`(\$[^`]*)`$")
+
+
+def encode_lane_record(record: LaneRecord) -> bytes:
+    """A record on `lanes` as JSON; the same record gives the same bytes."""
+    return _encode(record)
+
+
+def decode_lane_record(value: bytes | None) -> LaneRecord:
+    """The record on `lanes`; raises `Rejected` with the place of the fault and none of its content."""
+    try:
+        return _decode.decode(value or b"")
+    except msgspec.ValidationError as fault:
+        place = _PLACE.search(str(fault))
+        raise Rejected(
+            place[1] if place else "$", "a value of another form", "send a record of `lanes`", "unreadable"
+        ) from None
+    except msgspec.DecodeError:
+        raise Rejected("$", f"{len(value or b'')} bytes that are not JSON", "send JSON", "unreadable") from None
+
+
+def place_of(fault: BaseException) -> str:
+    """Where an exception of ours was raised, as `module.py:line`: its text may hold content and is never told."""
+    trace = fault.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "unknown"
+    return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}"
+
+
+def _facts(fault: Exception) -> Mapping[str, str]:
+    if isinstance(fault, Rejected):
+        return {
+            "error-code": fault.rule or "rejected",
+            "error-class": "Rejected",
+            "error-message": f"{fault.path}: {fault.problem}; {fault.remedy}",
+            "path": fault.path,
+            "problem": fault.problem,
+            "remedy": fault.remedy,
+        }
+    return {
+        "error-code": "internal-error",
+        "error-class": type(fault).__name__,
+        "error-message": f"{type(fault).__name__} at {place_of(fault)}",
+        "path": place_of(fault),
+        "problem": "a fault of the relay, not of the sender",
+        "remedy": "keep the record; send it again with `stafet quarantine redrive` once the fault is mended",
+    }
+
+
+def _kept(of: Sequence[tuple[str, bytes]]) -> Headers:
+    return tuple((name, value) for name, value in of if not name.startswith(("dlq.", "kafka_dlt-")))
+
+
+def dead_letter(record: Record, fault: Exception, *, stage: str, at: datetime, version: str = "") -> Letter:
+    """The record set aside: same key, value and headers, and why (spec 06 §4.3).
+
+    A record that was sent again after an earlier failure keeps its first failure and its count of redrives.
+    """
+    earlier = {name: value for name, value in record.headers if name.startswith("dlq.")}
+    now = utc_text(at)
+    own: dict[str, str] = {
+        "original-topic": record.topic,
+        "original-partition": str(record.partition),
+        "original-offset": str(record.offset),
+        "original-timestamp": str(record.timestamp_ms),
+        "stage": stage,
+        **_facts(fault),
+        "attempts": str(_number(earlier.get("dlq.attempts")) + 1),
+        "first-failed-at": (earlier.get("dlq.first-failed-at") or now.encode()).decode("ascii", "replace"),
+        "last-failed-at": now,
+        "app-version": version,
+        "redrive-count": str(_number(earlier.get("dlq.redrive-count"))),
+    }
+    ours = tuple((f"dlq.{name}", text.encode()) for name, text in own.items())
+    return Letter(
+        DEAD_LETTERS,
+        record.key,
+        record.value,
+        (*_kept(record.headers), *ours, ("kafka_dlt-original-topic", record.topic.encode())),
+    )
+
+
+def _number(text: bytes | None) -> int:
+    return int(text) if text is not None and text.isdigit() else 0

@@ -1,0 +1,60 @@
+"""Brokers for the suite: the embedded one always, the real one where Java is (in CI: everywhere)."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import Any
+
+from streams.kafka.clients import new_producer, read_all
+from streams.kafka.records import Record
+
+NUMBERS = count(1)
+
+
+def fresh(name: str) -> str:
+    """A name no other test has: topics and groups are never shared."""
+    return f"{name}-{os.getpid()}-{next(NUMBERS)}"
+
+
+async def until(condition: Callable[[], Awaitable[Any]], limit: float = 30.0) -> Any:
+    """Waits for a condition and returns what it returned; fails after `limit` seconds."""
+    end = time.monotonic() + limit
+    while True:
+        result = await condition()
+        if result:
+            return result
+        assert time.monotonic() < end, f"not within {limit} s"
+        await asyncio.sleep(0.05)
+
+
+async def records(bootstrap: str, *topics: str) -> list[Record]:
+    return [record async for record in read_all(bootstrap, topics)]
+
+
+async def at_least(bootstrap: str, topic: str, number: int, limit: float = 30.0) -> list[Record]:
+    """The records of a topic once there are `number` of them."""
+
+    async def enough() -> list[Record] | None:
+        found = await records(bootstrap, topic)
+        return found if len(found) >= number else None
+
+    return await until(enough, limit) if number else []
+
+
+@asynccontextmanager
+async def producing(bootstrap: str) -> AsyncIterator[Any]:
+    producer = new_producer(bootstrap)
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        await producer.stop()
+
+
+async def put(bootstrap: str, topic: str, pairs: Iterable[tuple[bytes | None, bytes | None]], **more: Any) -> None:
+    """Sends key-value pairs in order and waits for the broker."""
+    async with producing(bootstrap) as producer:
+        await asyncio.gather(*[await producer.send(topic, value, key=key, **more) for key, value in pairs])
