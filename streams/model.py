@@ -377,6 +377,7 @@ class Address(Value, frozen=True, kw_only=True):
     topic: str
     receiver: Unit
     aliases: tuple[Gln, ...] = ()  # other senders whose receipts count (00 §3.2)
+    receivers: tuple[str, ...] = ()  # systems behind the address that get this notice (05 §4.3, step 5)
     format: Literal["fhir-json", "fhir-xml", "oioxml", "edifact"] = "fhir-json"
     version: str = "3.0"
     envelope: Literal["vans", "sbdh", "none"] = "vans"
