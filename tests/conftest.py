@@ -10,6 +10,8 @@ from tests.published import CONFORMANCE, MISSING
 
 CI = os.environ.get("CI") == "true"
 
+pytest_plugins = ["tests.golden_files"]  # --update-golden
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if CONFORMANCE.is_dir():
