@@ -5,7 +5,6 @@ has an unknown fate; sending the same file again is safe (spec 04 §5.5).
 """
 
 import asyncio
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -15,13 +14,15 @@ import typer
 from streams.gateway.client import Acknowledgement, MllpClient, NoAnswer
 from streams.gateway.tls import ClientTls, TlsProblem
 
+from .documents import documents
+
 __all__ = ["send"]
 
 FAILED, USAGE = 1, 2  # exit codes of spec 06 §4.2
 
 
 def send(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="HL7 v2 messages, one per file; - is stdin.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE…", help="HL7 v2 messages, one per file; - or a folder.")],
     host: Annotated[str, typer.Option(help="Where the gateway listens.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Its MLLP port.")] = 2575,
     tls: Annotated[bool, typer.Option(help="Connect with TLS; implied by the three options below.")] = False,
@@ -36,7 +37,7 @@ def send(
     """
     options = ClientTls(ca, cert, key) if tls or ca or cert or key else None
     try:
-        messages = [(str(file), sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()) for file in files]
+        messages = list(documents(files))
         client = MllpClient(host, port, options, timedelta(seconds=timeout))
     except (OSError, TlsProblem) as problem:
         typer.echo(str(problem), err=True)

@@ -1,0 +1,85 @@
+"""`stafet reconcile`: the balance, recomputed from the topics (00 §5, acceptance.md)."""
+
+import asyncio
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from aiokafka.errors import KafkaError
+
+from streams.observer.cohort import Book
+from streams.observer.reading import read_book, read_recording
+from streams.observer.reconcile import Balance, Check, Line, balance
+
+__all__ = ["period", "reconcile", "sentences"]
+
+FAILED, USAGE, DIFFERENCE, NO_BROKER = 1, 2, 3, 6  # exit codes of spec 06 §4.2
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_SHOWN = 10  # ids per line on a screen; `--json` has them all
+
+
+def reconcile(
+    since: Annotated[str, typer.Option(help="Events received from then on: 24h, 30m, 7d, or an ISO time.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, and nothing else.")] = False,
+    bootstrap: Annotated[
+        str, typer.Option(envvar="STAFET_BOOTSTRAP", help="Kafka addresses host:port[,…].")
+    ] = "localhost:9092",
+    recording: Annotated[
+        Path | None, typer.Option(help="A recording of the topics (JSON lines) instead of a broker.")
+    ] = None,
+) -> None:
+    """Recompute the balance from the topics; exit 3 when a difference is not 0.
+
+    Example: stafet reconcile --since 24h --json
+    """
+    try:
+        begin = period(since, datetime.now(UTC)) if since else None
+        book = _recorded(recording) if recording else asyncio.run(read_book(bootstrap))
+    except (ValueError, KeyError, OSError) as problem:
+        typer.echo(str(problem) if isinstance(problem, OSError | ValueError) else "not a recording", err=True)
+        raise typer.Exit(USAGE) from None
+    except KafkaError as problem:
+        typer.echo(f"cannot read from {bootstrap} ({type(problem).__name__}); check STAFET_BOOTSTRAP", err=True)
+        raise typer.Exit(NO_BROKER) from None
+    result = balance(book, begin)
+    typer.echo(json.dumps(result.as_dict(), ensure_ascii=False) if as_json else sentences(result))
+    raise typer.Exit(DIFFERENCE if result.difference else 0)
+
+
+def period(text: str, now: datetime) -> datetime:
+    """`24h`, `30m`, `7d` before `now`, or an ISO time with offset. Raises ValueError."""
+    if found := re.fullmatch(r"([0-9]+)([smhd])", text):
+        return now - timedelta(**{_UNITS[found[2]]: int(found[1])})
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no period; write 24h, 30m, 7d or 2026-03-01T08:00:00+01:00") from None
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+
+
+def sentences(result: Balance) -> str:
+    """The balance for the eye: a line per equation, and what does not hold with the ids behind it."""
+    lines = [text for line in result.lines for text in _line(line)]
+    lines += [text for check in result.checks if check.ids for text in _ids(check)]
+    return "\n".join([*lines, f"difference {result.difference}"])
+
+
+def _line(line: Line) -> list[str]:
+    terms = " + ".join(f"{count} {name}" for name, count in line.terms.items())
+    text = f"{line.name} {line.total} = {terms}   difference {line.difference}"
+    return [text, *(_ids(line) if line.ids else [])]
+
+
+def _ids(part: Line | Check) -> list[str]:
+    more = len(part.ids) - _SHOWN
+    shown = [f"    {name}" for name in part.ids[:_SHOWN]] + ([f"    and {more} more"] if more > 0 else [])
+    return [f"  not so: {part.name} ({len(part.ids)})", *shown]
+
+
+def _recorded(file: Path) -> Book:
+    with file.open(encoding="utf-8") as lines:
+        return Book(read_recording(lines))
