@@ -37,7 +37,7 @@ from .model import EventKind, Fate, Outcome, StayEvent
 from .stay_cause import cause_of, death_time, event_time
 from .stay_correct import REPEAT
 from .stay_hold import HELD, hold, next_wake, not_before, takes_back_held, wait
-from .stay_notify import Draft, Refused, unit_index
+from .stay_notify import NO_CPR, Draft, Refused, unit_index
 from .stay_rules import AGAIN, DECISIONS, TELLS_TIME, Action, Cause
 from .stay_state import (
     SEEN_LENGTH,
@@ -76,8 +76,8 @@ _TOO_LATE: Final = Outcome(
 #: Nothing stands and nothing waits to be told: the person of the event is the person of the stay.
 _NOTHING_STANDS: Final = frozenset({Situation.NONE, Situation.PLANNED, Situation.UNTOLD, Situation.VOID})
 _ENDED: Final = frozenset({Situation.GONE, Situation.CLOSED, Situation.DEAD, Situation.VOID})
-#: These may carry another CPR: they are how it changes (21.1). In any other event it is a contradiction.
-_MAY_CHANGE_PERSON: Final = frozenset({Cause.UPDATE, Cause.PERSON, Cause.MERGE})
+#: These may carry another CPR beside a merge (21.1, 04 §4.3).
+_MAY_CHANGE_PERSON: Final = frozenset({Cause.UPDATE, Cause.PERSON})
 #: Moves place the patient themselves.
 _PLACES: Final = frozenset({EventKind.MOVE, EventKind.MOVE_CANCELLED})
 
@@ -176,7 +176,13 @@ def _take(draft: Draft) -> Outcome:
     if outcome is HELD:
         return HELD
     draft.visit = _remember(draft.visit, event)
-    return _CONVERTED if len(draft.notes) > told else outcome or _NOT_TOLD
+    return _CONVERTED if len(draft.notes) > told else outcome or _why_nothing(draft)
+
+
+def _why_nothing(draft: Draft) -> Outcome:
+    """State only; of a stay that waits for a CPR number, that is the reason."""
+    waits = situation(draft.stay) is Situation.UNTOLD and draft.visit.patient is None
+    return NO_CPR if waits else _NOT_TOLD
 
 
 def _decide(draft: Draft) -> Outcome | None:
@@ -217,8 +223,11 @@ def _learn_person(visit: Visit, event: StayEvent) -> Visit:
 
 
 def _check_person(draft: Draft) -> None:
-    old, new = draft.visit.patient, draft.event.patient
-    if old and new and old.cpr != new.cpr and draft.cause not in _MAY_CHANGE_PERSON:
+    """Another CPR comes by a merge, or by an A08 where the feed allows it (04 §4.3); else it is a contradiction."""
+    event, old, new = draft.event, draft.visit.patient, draft.event.patient
+    if not (old and new and old.cpr != new.cpr) or draft.cause is Cause.MERGE:
+        return
+    if draft.cause not in _MAY_CHANGE_PERSON or not event.allow_person_change:
         raise Refused("not-allowed", "the event is about another person than the stay", "send a merge first", "PID-3")
 
 

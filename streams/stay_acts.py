@@ -21,7 +21,6 @@ from .stay_state import MOVES_LIMIT, Sent, State, Stay, Untold, hospital_of, sta
 
 __all__ = [
     "ANEW",
-    "NOT_TOLD",
     "arrival",
     "back",
     "died",
@@ -43,7 +42,6 @@ __all__ = [
 ]
 
 ANEW: Final = Outcome(fate=Fate.WAITING, reason="decide-anew")  # a mark between action and table, never an outcome
-NOT_TOLD: Final = Outcome(fate=Fate.NOT_SUBJECT)
 _TRANSFER: Final = Outcome(fate=Fate.NOT_SUBJECT, reason="transfer")
 
 
@@ -98,8 +96,8 @@ def arrival(draft: Draft) -> Outcome | None:
     time = needed(death_time(draft.event), "PID-29 with minutes")
     class_ = _contact(class_of(draft.visit, draft.event))
     _begin(draft, class_, time)
-    visit, begun = draft.visit, draft.stay.untold
-    if visit.patient is None or visit.residence is None:
+    begun = draft.stay.untold
+    if _lacks(draft):
         outcome = tell_start(draft)  # says why not
         assert begun is not None  # just begun
         draft.set_stay(replace(draft.stay, untold=replace(begun, over=True)))
@@ -144,8 +142,8 @@ def facts(draft: Draft) -> Outcome | None:
     moved = old.start_time and new.start_time and abs(new.start_time - old.start_time) >= draft.policy.same_time
     time = needed(new.start_time) if moved else untold.start
     draft.set_stay(replace(stay, untold=replace(untold, class_=class_, start=time)))
-    if untold.over or _is_plain(draft):
-        return NOT_TOLD
+    if untold.over or (draft.visit.patient is not None and _lacks(draft)):
+        return None  # without a municipality the START was reported as unroutable, its updates are not
     missing = tell_start(draft)
     if missing is None:
         return ANEW if is_death(event) else None
@@ -154,9 +152,9 @@ def facts(draft: Draft) -> Outcome | None:
     return missing
 
 
-def _is_plain(draft: Draft) -> bool:
-    """Still no municipality: the START was reported as unroutable, its updates are not reported again."""
-    return draft.visit.patient is not None and draft.visit.residence is None
+def _lacks(draft: Draft) -> bool:
+    """CPR or municipality of a START is still missing."""
+    return draft.visit.patient is None or draft.visit.residence is None
 
 
 def _planned_update(draft: Draft) -> Outcome | None:
@@ -175,8 +173,7 @@ def over(draft: Draft) -> Outcome | None:
     untold = draft.stay.untold
     assert untold is not None  # the situation says so
     draft.set_stay(replace(draft.stay, untold=replace(untold, over=True)))
-    missing = draft.visit.patient is None
-    return Outcome(fate=Fate.NOT_SUBJECT, reason="no-official-cpr") if missing else NOT_TOLD
+    return None
 
 
 # ---- changes of contact type, leave, end ---------------------------------------------------------------------------
@@ -276,7 +273,8 @@ def move(draft: Draft) -> Outcome | None:
     if unit != stay.unit:
         moves = (*stay.moves, stay.unit)[-MOVES_LIMIT:] if stay.unit >= 0 else ()
         draft.set_stay(replace(stay, hospital=hospital_of(event.unit), unit=unit, moves=moves))
-    return None
+    untold = draft.stay.untold
+    return tell_start(draft) if untold and not (untold.planned or untold.over or _lacks(draft)) else None
 
 
 def restore(draft: Draft) -> Outcome | None:

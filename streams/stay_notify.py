@@ -18,7 +18,9 @@ from .model import EpisodeIdentifier, Fate, Notification, Outcome, StayEvent, Un
 from .stay_rules import CONTENT, TRANSITIONS, Cause
 from .stay_state import Sent, State, Stay, StayPolicy, Step, Untold, Visit, links, stamp, start_of, state, state_of
 
-__all__ = ["Draft", "Refused", "in_order", "needed", "tell", "tell_start", "unit_index"]
+__all__ = ["NO_CPR", "Draft", "Refused", "in_order", "needed", "tell", "tell_start", "unit_index"]
+
+NO_CPR = Outcome(fate=Fate.NOT_SUBJECT, reason="no-official-cpr")
 
 _SECOND = timedelta(seconds=1)
 
@@ -307,7 +309,7 @@ def tell_start(draft: Draft) -> Outcome | None:
     untold, visit = draft.stay.untold, draft.visit
     assert untold is not None  # only called for a stay not told
     if visit.patient is None:
-        return Outcome(fate=Fate.NOT_SUBJECT, reason="no-official-cpr")
+        return NO_CPR
     if visit.residence is None:
         return _unroutable(visit).outcome
     notice = Notice.STAA if untold.class_ == "EMER" else Notice.STIN
