@@ -1,0 +1,136 @@
+"""Everything we send passes HL7's own validation code: no error, no warning, in both sets, in JSON and in XML.
+
+`primary` is what we validate against (spec 01, 1.2), `forward` what the same bytes have to pass next (1.7).
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from streams.codes import LPR3_SYSTEM, SOR_ENDPOINT, Notice
+from streams.formats.fhir.build import to_json, to_xml
+from streams.ids import Gln, Sor
+from streams.messages.hospitalnotification import redispatch
+from streams.model import EpisodeIdentifier, Link, Notification, Patient, Unit
+from tests.conformance.referee import HOSPITAL_NOTIFICATION, Referees
+from tests.meanings.notifications import CASES, EPISODE, HEART, SURGERY, bundle, notification, story
+
+pytestmark = [pytest.mark.published, pytest.mark.timeout(300)]
+
+N = Notice
+OTHER = Unit(sor=Sor("953741000016009"), gln=Gln("5790001348120"), name="Akutafdelingen i Køge")
+
+
+def passes(referee: Referees, message: dict[str, Any], profile: str = HOSPITAL_NOTIFICATION) -> None:
+    for one in referee.both:
+        for media, data in (("json", to_json(message)), ("xml", to_xml(message))):
+            verdict = one.judge(data, media, profile)
+            assert verdict.clean, f"{one.name} set, {media}:\n{verdict}"
+
+
+# ---- notices -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_notice_of_every_contact_type(referee: Referees, name: str) -> None:
+    notice, class_ = CASES[name]
+    passes(referee, bundle(notification(notice, class_)))
+
+
+@pytest.mark.parametrize(
+    "notices",
+    [
+        pytest.param((N.STAA, N.STIN, N.SLHJ), id="acute, admitted, home"),
+        pytest.param((N.STIN, N.STAA, N.SLHJ), id="admitted, acute again, home"),
+        pytest.param((N.STIN, N.STOR, N.MORS), id="death on leave"),
+        pytest.param((N.STIN, N.STOR, N.MORS, N.AN_MORS), id="death on leave retracted"),
+        pytest.param((N.STIN, N.STOR, N.AN_STOR, N.AN_STIN), id="wrong citizen found on leave"),
+        pytest.param((N.STIN, N.RE_STIN, N.AN_STIN), id="corrected, then cancelled"),
+        pytest.param((N.MORS,), id="death on arrival"),
+        pytest.param((N.MORS, N.AN_MORS), id="death on arrival retracted"),
+    ],
+)
+def test_every_message_of_a_story(referee: Referees, notices: tuple[Notice, ...]) -> None:
+    for told in story(*notices):
+        passes(referee, bundle(told))
+
+
+@pytest.mark.parametrize("length", [2, 20, 60])
+def test_chains_of_any_length(referee: Referees, length: int) -> None:
+    leaves = (N.STOR, N.SLOR) * (length // 2)
+    *_, last = story(N.STIN, *leaves[: length - 1])
+    assert len(last.chain) == length
+    passes(referee, bundle(last))
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        pytest.param(datetime(2026, 3, 28, 23, 30, tzinfo=UTC), id="into summer time"),
+        pytest.param(datetime(2026, 10, 24, 22, 30, tzinfo=UTC), id="out of summer time"),
+        pytest.param(datetime(2024, 2, 29, 10, 0, tzinfo=UTC), id="29 February"),
+        pytest.param(datetime(2026, 12, 31, 21, 59, 59, 999_999, tzinfo=UTC), id="over New Year"),
+    ],
+)
+def test_stays_across_a_change_of_the_clock(referee: Referees, begin: datetime) -> None:
+    for told in story(N.STIN, N.STOR, N.SLOR, N.SLHJ, begin=begin):
+        passes(referee, bundle(told))
+
+
+NAMES = {
+    "Danish letters": Patient(cpr="2512489996", family="Ærøskøbing-Ågård", given=("Åse", "Øyvind")),
+    "no given name": Patient(cpr="0201609995", family="Test"),
+    "markup": Patient(cpr="0201919990", family="O'Hara & <b>Søn</b>", given=('"Bo"', "]]>", "--")),
+    "letters of other scripts": Patient(cpr="1509819996", family="Ελληνίδου", given=("Łucja", "Ђорђе", "李")),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_of_any_spelling(referee: Referees, name: str) -> None:
+    passes(referee, bundle(notification(N.STIN, patient=NAMES[name])))
+
+
+def _moved(told: Notification) -> Notification:
+    """The same message when the actors of its history were another unit each."""
+    units = (OTHER, HEART, msgspec.structs.replace(SURGERY, gln=Gln("5790000209354")))
+    chain = tuple(msgspec.structs.replace(link, agent=units[i % 3]) for i, link in enumerate(told.chain[:-1]))
+    return msgspec.structs.replace(told, chain=(*chain, told.chain[-1]))
+
+
+def _continuing_a_letter(told: Notification) -> Notification:
+    """The same message when its stay began with an OIOXML letter (15.9): one Provenance."""
+    link: Link = msgspec.structs.replace(told.chain[-1], previous="", previous_letter="5790001348120#BREV1234567890")
+    return msgspec.structs.replace(told, chain=(link,))
+
+
+VARIANTS: dict[str, Callable[[], Notification]] = {
+    "the provider is a department without GLN": lambda: notification(N.STIN, provider=SURGERY),
+    "the report goes to another unit": lambda: notification(N.STIN, report_recipient=OTHER),
+    "a transfer that asks for no report": lambda: notification(
+        N.STIN, report_of_admission=False, report_recipient=None
+    ),
+    "an LPR3 id beside the local one": lambda: notification(
+        N.STOR,
+        episode=(
+            EpisodeIdentifier(system=SOR_ENDPOINT + HEART.sor, value=EPISODE),
+            EpisodeIdentifier(system=LPR3_SYSTEM, value="urn:uuid:6ba7b811-9dad-51d1-80b4-00c04fd430c8"),
+        ),
+    ),
+    "other units in the history": lambda: _moved(notification(N.SLOR)),
+    "a stay that began as a letter": lambda: _continuing_a_letter(notification(N.SLHJ)),
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_variants_of_units_and_ids(referee: Referees, name: str) -> None:
+    passes(referee, bundle(VARIANTS[name]()))
+
+
+@pytest.mark.parametrize("name", ["STIN-IMP", "SLOR-IMP", "AN_MORS-EMER"])
+def test_a_message_sent_again(referee: Referees, name: str) -> None:
+    told = notification(*CASES[name])
+    again = redispatch(bundle(told), "0b0cb2d8-5b7a-4c55-9bd3-94da7ff5a0c6", told.assembled + timedelta(minutes=30))
+    passes(referee, again)
