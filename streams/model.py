@@ -138,7 +138,6 @@ class HospitalEvent(Value, frozen=True, kw_only=True):
     class_: EventClass = ""
     planned: bool = False  # attendance that is never notified: class O, R, P and not acute (01, 11.10)
     unit: Unit | None = None  # PV1-3, most exact unit known (service provider)
-    facility: str = ""  # key that found the hospital of `unit`; asks the register for its region on another day
     prior_unit: Unit | None = None  # PV1-6
     disposition: Disposition | None = None  # PV1-36 by the feed's table; None when the field is empty
     dead: bool | None = None

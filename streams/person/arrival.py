@@ -38,11 +38,12 @@ class PersonFold:
     stay_events: tuple[StayEvent, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
     pass_on: tuple[PassOn, ...] = ()
+    repeated: bool = False  # this very record has been folded before: its effects are out, nothing is counted again
 
     @property
     def outcome(self) -> Outcome | None:
-        """The fate of a record that gives no stay event: a stop before anything else; None when it gives one."""
-        if self.stay_events:
+        """The fate of a record that gives no stay event: a stop before anything else; None when it gives one or is repeated."""
+        if self.stay_events or self.repeated:
             return None
         stopped = (outcome for outcome in self.outcomes if outcome.fate is not Fate.NOT_SUBJECT)
         return next(stopped, NOT_SUBJECT)

@@ -42,6 +42,7 @@ def fold(
     *,
     key: PersonKey,
     payload_hash: str,
+    origin: str = "",
     at: datetime,
     ids: Ids,
     region_at: RegionAt | None = None,
@@ -49,15 +50,15 @@ def fold(
 ) -> PersonFold:
     """The row under `key` after one message, and what follows from it.
 
-    `events` are those of `messages.adt.read`, at least one; `payload_hash` any digest of the bytes; `at` when the
-    record is taken up. `region_at` asks the location register for a hospital's region at the time of an arrival;
+    `events` are those of `messages.adt.read`, at least one; `payload_hash` any digest of the bytes; `origin` is
+    the record's place in the log, `at` when it is taken up. `region_at` asks the location register for a hospital's region at the time of an arrival;
     without it the region last seen counts.
     """
     row = retained(row or PersonRow(), at)
     control = f"{events[0].feed}\0{events[0].control_id}"
     if (seen := row.controls.get(control)) is not None:
-        return PersonFold(row, outcomes=(_DUPLICATE if seen.payload_hash == payload_hash else _REUSED,))
-    controls = row.controls | {control: Seen(payload_hash=payload_hash, at=at)}
+        return _seen_before(row, seen, payload_hash, origin)
+    controls = row.controls | {control: Seen(payload_hash=payload_hash, at=at, origin=origin)}
     result = PersonFold(msgspec.structs.replace(row, controls=controls))
     arrival = Arrival(key, payload_hash, at, ids, region_at, passed_on)
     for event in events:
@@ -69,6 +70,13 @@ def fold(
             tuple(dict.fromkeys(result.pass_on + step.pass_on)),
         )
     return result
+
+
+def _seen_before(row: PersonRow, seen: Seen, payload_hash: str, origin: str) -> PersonFold:
+    """A control id that is known: our own step again after a crash, the sender's duplicate, or another message."""
+    if origin and seen.origin == origin:
+        return PersonFold(row, repeated=True)
+    return PersonFold(row, outcomes=(_DUPLICATE if seen.payload_hash == payload_hash else _REUSED,))
 
 
 def _one(row: PersonRow, event: HospitalEvent, arrival: Arrival) -> PersonFold:

@@ -20,8 +20,8 @@ ARRIVES_WITHIN: Final = timedelta(hours=24)
 #: Discharges after which another hospital announces the arrival (spec 01 §12: hospital, hospice).
 _MOVED: Final[frozenset[Disposition | None]] = frozenset({"transfer-hospital", "hospice"})
 
-#: (feed, facility, at) -> region code of the hospital at that time (spec 05 §1.4); "" when it belongs to none.
-RegionAt = Callable[[str, str, datetime | None], str]
+#: (SOR of a hospital, at) -> its region code on that day (spec 05 §1.4); None when it belongs to none.
+RegionAt = Callable[[str, datetime], str | None]
 
 
 def hospital_of(event: HospitalEvent) -> str:
@@ -48,11 +48,13 @@ def origin_of(row: PersonRow, event: HospitalEvent) -> KnownVisit | None:
 
 def transfer_from(origin: KnownVisit, event: HospitalEvent, region_at: RegionAt | None) -> Transfer:
     """The transfer, with both hospitals' regions as of the arrival (spec 05 §1.4)."""
-    theirs = region_at(origin.feed, origin.facility, event.occurred) if region_at is not None else ""
+    theirs = origin.region_code
+    if region_at is not None and event.occurred is not None:
+        theirs = region_at(origin.hospital, event.occurred) or theirs
     ours = event.unit.region_code if event.unit is not None else ""
     return Transfer(
         visit=origin.local,
         episode=origin.episode,
         hospital=origin.hospital,
-        same_region=bool(ours) and ours == (theirs or origin.region_code),  # a hospital outside the regions: never
+        same_region=bool(ours) and ours == theirs,  # a hospital outside the regions: never
     )

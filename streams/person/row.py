@@ -33,7 +33,6 @@ class KnownVisit(Value, frozen=True, kw_only=True):
     feed: str
     numbers: tuple[str, ...]  # PV1-19.1, newest last: A50 gives a visit another number
     hospital: str = ""  # SOR of the hospital where the person last was
-    facility: str = ""
     region_code: str = ""
     class_: EventClass = ""
     state: VisitState = "open"
@@ -48,6 +47,7 @@ class Seen(Value, frozen=True, kw_only=True):
 
     payload_hash: str
     at: datetime
+    origin: str = ""  # topic/partition/offset of the record: the same one again is a repeat of ours, not the sender's
 
 
 class PersonRow(Value, frozen=True, kw_only=True):

@@ -70,7 +70,6 @@ def after(visit: KnownVisit, event: HospitalEvent, at: datetime) -> KnownVisit:
     if event.unit is not None:
         changed |= {
             "hospital": hospital_of(event),
-            "facility": event.facility,
             "region_code": event.unit.region_code,
         }
     return msgspec.structs.replace(visit, **changed)

@@ -42,12 +42,6 @@ def locate(_feed: str, facility: str, ward: str, _at: datetime | None) -> Unit |
     )
 
 
-def region_at(feed: str, facility: str, at: datetime | None) -> str:
-    """As the register would say."""
-    unit = locate(feed, facility, "", at)
-    return unit.region_code if unit is not None else ""
-
-
 def segment(name: str, fields: Mapping[int, str]) -> str:
     """One line with these fields."""
     return "|".join((name, *(fields.get(n, "") for n in range(1, max(fields, default=0) + 1))))

@@ -40,7 +40,6 @@ def event(kind: EventKind, **fields: Any) -> HospitalEvent:
         "visit": V1,
         "class_": "IMP",
         "unit": OUH,
-        "facility": "OUH",
         "occurred": AT,
     }
     return HospitalEvent(kind=kind, **defaults | fields)
@@ -267,6 +266,15 @@ def test_a_control_id_is_unique_per_feed_and_for_seven_days_only() -> None:
     assert first.id != again.id
 
 
+def test_the_very_record_again_after_a_crash_is_neither_a_duplicate_nor_counted() -> None:
+    key = IDS.person(CPR)
+    first = fold(None, (event(K.START),), key=key, payload_hash="h", origin="adt.raw/0/7", at=AT, ids=IDS)
+    again = fold(first.row, (event(K.START),), key=key, payload_hash="h", origin="adt.raw/0/7", at=AT, ids=IDS)
+    assert (again.repeated, again.stay_events, again.outcome, again.row) == (True, (), None, first.row)
+    later = fold(first.row, (event(K.START),), key=key, payload_hash="h", origin="adt.raw/0/8", at=AT, ids=IDS)
+    assert (later.repeated, reasons(later)) == (False, [(Fate.DUPLICATE, "duplicate")])
+
+
 def test_an_irrelevant_message_is_remembered_as_well() -> None:
     intake = Intake()
     intake.take(event(K.IRRELEVANT), payload="same")
@@ -281,7 +289,7 @@ def test_the_step_repeated_gives_the_same_ids() -> None:
 
 
 def arrive(intake: Intake, at_hospital: Unit, *, after: timedelta = HOUR, **fields: Any) -> StayEvent:
-    fields = {"visit": V2, "unit": at_hospital, "facility": at_hospital.hospital, "occurred": AT + after} | fields
+    fields = {"visit": V2, "unit": at_hospital, "occurred": AT + after} | fields
     return intake.told(K.START, **fields)
 
 
@@ -392,9 +400,9 @@ def test_the_regions_of_the_day_of_arrival_count() -> None:
     """1 January 2027: two regions become one (spec 05 §1.4)."""
     merged = unit("RIG", "1086")
     intake = Intake()
-    intake.say(K.START, unit=unit("ROS", "1085"), facility="ROS")
+    intake.say(K.START, unit=unit("ROS", "1085"))
     told = intake.say(
-        K.START, visit=V2, unit=merged, occurred=AT + HOUR, region_at=lambda _feed, _facility, _at: "1086"
+        K.START, visit=V2, unit=merged, occurred=AT + HOUR, region_at=lambda _hospital, _at: "1086"
     ).stay_events[0]
     assert told.transfer is not None
     assert told.transfer.same_region is True

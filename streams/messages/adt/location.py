@@ -20,11 +20,10 @@ Locate = Callable[[str, str, str, datetime | None], Unit | None]
 
 
 class Location(NamedTuple):
-    """Present and prior unit, the facility key that was looked up, and what was odd."""
+    """Present and prior unit, and what was odd."""
 
     unit: Unit | None = None
     prior: Unit | None = None
-    facility: str = ""
     warnings: tuple[str, ...] = ()
 
 
@@ -50,4 +49,4 @@ def location(group: Group, feed: FeedProfile, locate: Locate, at: datetime | Non
     if (prior_ward := group.text("PV1", 6)) or group.text("PV1", 6, comp=4):
         prior = locate(feed.key, group.text("PV1", 6, comp=4) or facility, prior_ward, at)
     odd = _unknown_ward(group) if ward and not unit.department else ()
-    return Location(unit, prior, facility, odd)
+    return Location(unit, prior, odd)

@@ -84,7 +84,7 @@ def _event(
     read |= _timed(group, row, kind, at, read)
     if row.visit:
         placed = location(group, feed, locate, read["occurred"] or at.recorded, needed=kind is EventKind.START)
-        read |= {"unit": placed.unit, "prior_unit": placed.prior, "facility": placed.facility}
+        read |= {"unit": placed.unit, "prior_unit": placed.prior}
         read["warnings"] += placed.warnings
     return HospitalEvent(**read | _rules(group, feed))
 
