@@ -62,26 +62,30 @@ def _field(segment: Segment | None, field: int, component: int) -> str:
     return parts[component - 1] if component <= len(parts) else ""
 
 
-def _components(segment: Segment | None, field: int, rep: int = 1) -> list[str]:
-    """All components of one repetition, each unescaped; none when the field is empty."""
+def _repetitions(segment: Segment | None, field: int) -> list[list[str]]:
+    """Per repetition its components as sent; none when the field is empty."""
     if segment is None or not segment.raw(field):
         return []
-    document = segment.document
-    text = segment.raw(field).split(document.separators.repetition)[rep - 1]
-    return [document.plain(part, segment.name, field) for part in text.split(document.separators.component)]
+    separators = segment.document.separators
+    return [text.split(separators.component) for text in segment.raw(field).split(separators.repetition)]
+
+
+def _location(segment: Segment | None) -> list[str]:
+    """All components of the first PV1-3, each unescaped."""
+    if segment is None:
+        return []
+    return [segment.document.plain(part, "PV1", 3) for row in _repetitions(segment, 3)[:1] for part in row]
 
 
 def _identifiers(segment: Segment | None, field: int) -> list[list[str]]:
     """Per repetition: id, assigning authority (first subcomponent), type."""
-    if segment is None or not segment.raw(field):
+    if segment is None:
         return []
-    subcomponent = segment.document.separators.subcomponent
-    found = []
-    for rep in range(1, len(segment.raw(field).split(segment.document.separators.repetition)) + 1):
-        raw = segment.raw(field).split(segment.document.separators.repetition)[rep - 1]
-        parts = [*raw.split(segment.document.separators.component), "", "", "", "", ""]
-        wanted = (parts[0], parts[3].split(subcomponent)[0], parts[4])
-        found.append([segment.document.plain(part, segment.name, field) for part in wanted])
+    document, found = segment.document, []
+    for components in _repetitions(segment, field):
+        number, _, _, authority, kind, *_ = (*components, "", "", "", "", "")
+        wanted = (number, authority.split(document.separators.subcomponent)[0], kind)
+        found.append([document.plain(part, segment.name, field) for part in wanted])
     return found
 
 
@@ -110,7 +114,7 @@ def _reading(document: Document) -> dict[str, Any]:
         "msh18": document.header.raw(18),
         "pid3": _identifiers(pid, 3),
         "pid5": _name(pid),
-        "pv1_3": _components(pv1, 3),
+        "pv1_3": _location(pv1),
         "pv1_19": document.plain(_field(pv1, 19, 1), "PV1", 19),
         "mrg1": [row[0] for row in _identifiers(merge, 1)],
     }
