@@ -4,6 +4,7 @@ Each factory takes what a table row says and returns a function from a JSON valu
 value is right; paths are put together while they return. Which rows there are is in `structure.py`.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
@@ -25,6 +26,7 @@ __all__ = [
     "never",
     "object_check",
     "one",
+    "pattern_check",
     "primitive_check",
     "value_or_extension",
 ]
@@ -131,16 +133,11 @@ def list_check(rule: str, item: Check, most: int | None, tests: tuple[Check, ...
 
 
 def extension_list_check(
-    path: str, known: dict[str, Check], least: dict[str, str], generic: Check, *, modifier: bool
+    path: str, known: dict[str, Check], least: dict[str, str], generic: Check, origins: tuple[str, ...]
 ) -> Check:
-    """The test of a list of extensions: known ones by their URL, others by their shape and with a warning."""
-    unknown = Finding(
-        "",
-        "unknown-extension",
-        "an extension that the profile does not have" + (" and that changes the meaning" if modifier else ""),
-        "leave it out",
-        "error" if modifier else "warning",
-    )
+    """The test of a list of extensions: known ones by their URL, others by shape and then by where they come from."""
+    problem = "an extension that the profile does not have"
+    refused = Finding("", "unknown-extension", problem, "leave it out")
 
     def check(value: Any) -> list[Finding] | None:
         if not _is_list(value):
@@ -150,7 +147,9 @@ def extension_list_check(
         for index, child in enumerate(value):
             url = child.get("url") if child.__class__ is dict else None
             test = known.get(url) if url.__class__ is str else None
-            wrong = (generic(child) or [unknown]) if test is None else test(child)
+            tolerated = test is None and url.__class__ is str and url.startswith(origins)
+            stranger = refused._replace(severity="warning") if tolerated else refused
+            wrong = (generic(child) or [stranger]) if test is None else test(child)
             if wrong is not None:
                 found += under(f"[{index}]", wrong)
             if test is not None and url in seen:
@@ -201,6 +200,13 @@ def fixed_check(rule: str, fixed: tuple[Any, ...], remedy: str) -> Check:
     shown = " or ".join(value if isinstance(value, str) else orjson.dumps(value).decode() for value in fixed)
     wrong = one(rule, "another value than the profile fixes", remedy or f"send {shown}")
     return lambda value: None if value in fixed else wrong
+
+
+def pattern_check(rule: str, pattern: str, remedy: str) -> Check:
+    """A text of one form."""
+    match = re.compile(pattern).fullmatch
+    wrong = one(rule, "a text of another form", remedy)
+    return lambda value: None if value.__class__ is str and match(value) is not None else wrong
 
 
 def code_check(rule: str, codes: frozenset[str]) -> Check:

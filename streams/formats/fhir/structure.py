@@ -21,6 +21,7 @@ from .pieces import (
     never,
     object_check,
     one,
+    pattern_check,
     primitive_check,
     value_or_extension,
 )
@@ -39,6 +40,7 @@ class Constraint(NamedTuple):
     max: int | None = None  # 0 forbids the element; None keeps the shape's
     fixed: tuple[Any, ...] = ()  # the only values allowed, of any JSON type
     codes: frozenset[str] = frozenset()
+    pattern: str = ""  # regular expression that the text must match as a whole
     rule: str = ""  # the path when empty
     remedy: str = ""
 
@@ -62,6 +64,7 @@ class Profile(NamedTuple):
         str, tuple[Check, ...]
     ] = {}  # path or type -> tests of the whole value, run when its shape is right
     emitted: Mapping[str, frozenset[str]] | None = None
+    extension_origins: tuple[str, ...] = ("",)  # unknown extensions whose URL begins so are warnings, others errors
     well_formed_narrative: bool = True  # parse each div; a writer that escapes everything at one place need not
 
 
@@ -169,6 +172,8 @@ class Compiler:
         return list_check(rule, item, row.max, self._profile.wholes.get(path + "[]", ()))
 
     def _value(self, element: Element, path: str, row: Constraint, bound: frozenset[str] | None) -> Check:
+        if row.pattern:
+            return pattern_check(row.rule or path, row.pattern, row.remedy)
         if codes := row.codes or bound:
             return code_check(row.rule or path, codes)
         if element.type == "xhtml":
@@ -189,9 +194,10 @@ class Compiler:
             if self._profile.emitted is None:
                 table["id"] = primitive_check("string", TESTS["string"])
             known[slice_.url] = object_check(table, {slice_.value: below}, ())
-        modifier = path.endswith("modifierExtension")
+        modifier = path.endswith("modifierExtension")  # changes the meaning: never to be passed over
         least = {s.url: f"{path}:{s.name}" for s in slices if s.min}
-        return extension_list_check(path, known, least, generic, modifier=modifier)
+        origins = () if modifier else self._profile.extension_origins
+        return extension_list_check(path, known, least, generic, origins)
 
     def _primitive_element(self, many: bool) -> Check:
         """The test of a `_name`: the id and extensions of a primitive value."""

@@ -19,6 +19,7 @@ from .view import (
     Placed,
     View,
     activity_of,
+    extensions_of,
     first,
     is_after_death,
     listed,
@@ -217,11 +218,12 @@ def _combination(view: View) -> Iterable[Finding]:
         return _NONE
     placed, encounter = view.current[0], view.encounter[1]
     role = text_at(first(placed[1], "entity"), "role") or ""
-    deceased = view.patient[1].get("deceasedBoolean")
+    flag = view.patient[1].get("deceasedBoolean")
+    deceased = flag if flag.__class__ is bool else None
     notice = classify(
         activity_of(placed[1]),
         role,
-        deceased if deceased.__class__ is bool else None,
+        deceased,
         after_death=deceased is True and is_after_death(view, placed[1]),
     )
     if notice is None:
@@ -255,7 +257,7 @@ def _history(view: View) -> Iterable[Finding]:
 
 def _report(view: View) -> Iterable[Finding]:
     """P-10: a recipient of the report of admission exactly when it is asked for."""
-    values = {e.get("url"): e for e in listed(view.header[1], "extension") if e.__class__ is dict}
+    values = extensions_of(view.header[1])
     asked = values.get(REPORT_FLAG_URL, {}).get("valueBoolean") is True
     if asked == (REPORT_RECIPIENT_URL in values):
         return _NONE

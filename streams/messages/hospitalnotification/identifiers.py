@@ -60,9 +60,11 @@ def gln_of(organization: dict[str, Any]) -> str | None:
 def _value(organization: dict[str, Any], systems: frozenset[str]) -> str | None:
     listed = organization.get("identifier")
     for identifier in listed if listed.__class__ is list else ():
-        if identifier.__class__ is dict and identifier.get("system") in systems:
-            value = identifier.get("value")
-            return value if value.__class__ is str else None
+        if identifier.__class__ is not dict:
+            continue
+        system, value = identifier.get("system"), identifier.get("value")
+        if isinstance(system, str) and system in systems:
+            return value if isinstance(value, str) else None
     return None
 
 

@@ -15,7 +15,7 @@ from .identifiers import gln_of, sor_of
 from .moments import leave_periods
 from .read import notice_of
 from .rules import REPORT_FLAG_URL
-from .view import Object, View, activity_of, first, listed, member, reference, text_at
+from .view import Object, View, activity_of, extensions_of, first, listed, member, reference, text_at
 
 __all__ = ["inspect", "reading"]
 
@@ -96,11 +96,8 @@ def _previous(provenance: Object) -> str | None:
 
 
 def _report(header: Object) -> bool | None:
-    for extension in listed(header, "extension"):
-        if extension.__class__ is dict and extension.get("url") == REPORT_FLAG_URL:
-            value = extension.get("valueBoolean")
-            return value if isinstance(value, bool) else None
-    return None
+    value = extensions_of(header).get(REPORT_FLAG_URL, {}).get("valueBoolean")
+    return value if isinstance(value, bool) else None
 
 
 def _unit(view: View, written: str | None, of: Any) -> str | None:

@@ -21,6 +21,7 @@ from .view import (
     Object,
     View,
     activity_of,
+    extensions_of,
     first,
     is_after_death,
     listed,
@@ -169,7 +170,7 @@ def _chain(view: View) -> tuple[str, ...]:
 
 def _header(view: View) -> Object:
     header = view.header[1]
-    values = {e.get("url"): e for e in listed(header, "extension") if e.__class__ is dict and text_at(e, "url")}
+    values = extensions_of(header)
     flag = values.get(REPORT_FLAG_URL, {}).get("valueBoolean")
     recipient = reference(values.get(REPORT_RECIPIENT_URL, {}), "valueReference")
     return {

@@ -97,6 +97,12 @@ _CONSTRAINTS: Final = (
     Constraint("Provenance.activity", min=1),
     Constraint("Provenance.activity.coding", min=1),
     Constraint("Provenance.activity.coding.code", min=1),
+    Constraint(
+        "Reference.reference",
+        pattern=r"(?:[a-z][a-z0-9+.\-]*:|#)\S+|[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?",
+        rule="Reference.reference",
+        remedy="send <Type>/<id>",
+    ),
 )
 
 _EXTENSIONS: Final = (
@@ -211,7 +217,10 @@ def _merged(rows: tuple[Constraint, ...], more: tuple[Constraint, ...]) -> tuple
     return tuple({row.path: row for row in (*rows, *more)}.values())
 
 
+#: Extensions of HL7, HL7 Denmark and MedCom are tolerated where the profiles are open; others the validator refuses.
+_ORIGINS: Final = ("http://hl7.org/fhir/StructureDefinition/", "http://hl7.dk/fhir/", "http://medcomfhir.dk/")
+
 #: What a receiver refuses.
-INCOMING: Final = Profile(_CONSTRAINTS, _EXTENSIONS, _WHOLES)
+INCOMING: Final = Profile(_CONSTRAINTS, _EXTENSIONS, _WHOLES, extension_origins=_ORIGINS)
 #: What we hold ourselves to.
 OUTGOING: Final = Profile(_merged(_CONSTRAINTS, _OWN), _EXTENSIONS, _WHOLES, _EMITTED, well_formed_narrative=False)

@@ -12,6 +12,7 @@ __all__ = [
     "Placed",
     "View",
     "activity_of",
+    "extensions_of",
     "first",
     "is_after_death",
     "listed",
@@ -57,6 +58,16 @@ def text_at(value: Object, name: str) -> str | None:
 def reference(value: Object, name: str) -> str | None:
     """`reference` of the Reference under a name, as written."""
     return text_at(member(value, name), "reference")
+
+
+def extensions_of(value: Object) -> dict[str, Object]:
+    """The extensions of an element by URL, the first of each."""
+    found: dict[str, Object] = {}
+    for extension in listed(value, "extension"):
+        url = text_at(extension, "url") if extension.__class__ is dict else None
+        if url is not None:
+            found.setdefault(url, extension)
+    return found
 
 
 def same_resource(written: str) -> str:
