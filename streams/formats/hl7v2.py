@@ -44,6 +44,11 @@ class Refused(Rejected):
         self.ack, self.code, self.segment, self.field = ack, code, segment, field
 
 
+def _part(text: str, separator: str, index: int) -> str:
+    parts = text.split(separator)
+    return parts[index - 1] if index <= len(parts) else ""
+
+
 class Segment:
     """One line. Fields, repetitions, components and subcomponents count from 1; what is not there is ""."""
 
@@ -56,15 +61,17 @@ class Segment:
     def __repr__(self) -> str:
         return f"Segment({self.name})"
 
+    def _split(self) -> list[str]:
+        separator = self.document.separators.field
+        fields = self._line.split(separator)
+        if self.name == "MSH":
+            fields.insert(1, separator)  # MSH-1 is the separator itself
+        self._fields = fields
+        return fields
+
     def raw(self, field: int) -> str:
         """The whole field as sent, with its separators and escapes."""
-        fields = self._fields
-        if fields is None:
-            separator = self.document.separators.field
-            fields = self._line.split(separator)
-            if self.name == "MSH":
-                fields.insert(1, separator)  # MSH-1 is the separator itself
-            self._fields = fields
+        fields = self._fields or self._split()
         return fields[field] if field < len(fields) else ""
 
     def repetitions(self, field: int) -> list[str]:
@@ -80,21 +87,17 @@ class Segment:
 
     def text(self, field: int, rep: int = 1, comp: int = 1, sub: int = 1) -> str:
         """One value, unescaped; "" when absent or null."""
-        text = self.raw(field)
-        if not text:
+        fields = self._fields or self._split()
+        if field >= len(fields) or not (text := fields[field]):
             return ""
         separators = self.document.separators
-        for index, separator in ((rep, separators.repetition), (comp, separators.component)):
-            if separator in text:
-                parts = text.split(separator)
-                text = parts[index - 1] if index <= len(parts) else ""
-            elif index > 1:
-                return ""
-        if separators.subcomponent in text:
-            parts = text.split(separators.subcomponent)
-            text = parts[sub - 1] if sub <= len(parts) else ""
-        elif sub > 1:
-            return ""
+        # Written out for each level: this is called fifty times a message.
+        if separators.repetition in text or rep > 1:
+            text = _part(text, separators.repetition, rep)
+        if separators.component in text or comp > 1:
+            text = _part(text, separators.component, comp)
+        if separators.subcomponent in text or sub > 1:
+            text = _part(text, separators.subcomponent, sub)
         if text == NULL:
             return ""
         return self.document.plain(text, self.name, field) if separators.escape in text else text

@@ -7,6 +7,7 @@ and is never padded.
 
 import re
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from ...times import local_time
@@ -60,6 +61,7 @@ def moment(
     return local_time(naive, not_after=not_after, not_before=not_before, zone=feed.tz)
 
 
+@lru_cache(maxsize=64)
 def _offset(text: str) -> timezone:
     hours, minutes = int(text[1:3]), int(text[3:5])
     if hours > 23 or minutes > 59:
