@@ -300,6 +300,14 @@ def test_an_unknown_facility_stops_the_event(trigger: str) -> None:
     assert (caught.value.rule, caught.value.path) == ("unknown-facility", "PV1-3.4")
 
 
+def test_an_outpatient_event_is_not_stopped_for_an_unknown_clinic_or_a_missing_time() -> None:
+    event = one("A03", pv1={2: "O", 3: "C4^^^XYZ"}, evn={6: ""})
+    assert (event.kind, event.class_, event.unit, event.occurred) == (K.END, "OUTPATIENT", None, None)
+    with pytest.raises(Rejected) as caught:
+        one("A07", pv1={2: "O", 3: "C4^^^XYZ"})
+    assert caught.value.rule == "unknown-facility"
+
+
 def test_without_a_location_the_last_known_one_stands() -> None:
     assert one("A03", pv1={3: ""}).unit is None
 

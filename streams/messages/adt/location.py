@@ -32,16 +32,20 @@ def _unknown_ward(group: Group) -> tuple[str, ...]:
     return ("unknown-ward",)
 
 
-def location(group: Group, feed: FeedProfile, locate: Locate, at: datetime | None, *, needed: bool) -> Location:
+def location(
+    group: Group, feed: FeedProfile, locate: Locate, at: datetime | None, *, needed: bool, strict: bool = True
+) -> Location:
     """The units of one event. Without PV1-3 the last known one stands, unless the event needs one (`needed`).
 
-    Raises `Rejected` with rule `unknown-facility`.
+    Raises `Rejected` with rule `unknown-facility`; not when `strict` is off: then an unknown place is no place.
     """
     ward, facility = group.text("PV1", 3), group.text("PV1", 3, comp=4)
     if not (ward or facility or needed):
         return Location()
     facility = facility or group.text("EVN", 7) or group.text("MSH", 4)
     unit = locate(feed.key, facility, ward, at)
+    if unit is None and not strict:
+        return Location()
     if unit is None:
         problem = "the facility is not in the location register of this feed"
         raise Rejected("PV1-3.4", problem, "add it to the register, or send another facility", "unknown-facility")

@@ -83,7 +83,8 @@ def _event(
         read |= _retired(group, feed)
     read |= _timed(group, row, kind, at, read)
     if row.visit:
-        placed = location(group, feed, locate, read["occurred"] or at.recorded, needed=kind is EventKind.START)
+        when, strict = read["occurred"] or at.recorded, not _is_outpatient(row, read)
+        placed = location(group, feed, locate, when, needed=kind is EventKind.START, strict=strict)
         read |= {"unit": placed.unit, "prior_unit": placed.prior}
         read["warnings"] += placed.warnings
     return HospitalEvent(**read | _rules(group, feed))
@@ -168,11 +169,19 @@ def _kind(row: Row, read: dict[str, Any]) -> tuple[EventKind, bool, tuple[str, .
     return row.kind, False, ()
 
 
+def _is_outpatient(row: Row, read: dict[str, Any]) -> bool:
+    """An event of an outpatient, almost surely of an attendance that is never notified (01, 11.10).
+
+    Most ADT of a hospital is of this kind; an odd time or clinic in it is nobody's work to repair.
+    """
+    return read["class_"] == "OUTPATIENT" and row.kind is not EventKind.CLASS_CHANGE
+
+
 def _timed(group: Group, row: Row, kind: EventKind, at: Times, read: dict[str, Any]) -> dict[str, Any]:
     """The time of the event (spec 04 §4.2). Raises `Rejected`: no-event-time."""
     dead = bool(read["dead"]) and kind in _DEATHS
     occurred = at.first_of((*_order(row, kind, dead=dead), "EVN-2"))
-    if row.times and occurred is None:
+    if row.times and occurred is None and not _is_outpatient(row, read):
         problem = "no time of the event to the minute"
         raise Rejected("EVN-6", problem, "send YYYYMMDDHHMMSS+ZZZZ in EVN-6", "no-event-time")
     fields, warnings = at.fields, read["warnings"]
