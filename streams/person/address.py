@@ -4,11 +4,34 @@ Patient, residence and protection are the message's, else those last seen. A sta
 message carries an official CPR number: nothing else may ever be notified (spec 05 §2.2).
 """
 
+from typing import Final
+
 from ..ids import Ids
 from ..model import HospitalEvent, Patient, Snapshot, StayEvent, Transfer
 from .row import KnownVisit, PersonRow
 
 __all__ = ["stay_event"]
+
+#: What a stay event says just as the message does.
+_AS_TOLD: Final = (
+    "kind",
+    "feed",
+    "control_id",
+    "trigger",
+    "occurred",
+    "recorded",
+    "residence_problem",
+    "lpr3",
+    "planned",
+    "unit",
+    "prior_unit",
+    "disposition",
+    "leave_home",
+    "a08_class_is_correction",
+    "a08_ward_is_correction",
+    "correction",
+    "allow_person_change",
+)
 
 
 def _patient(event: HospitalEvent, row: PersonRow) -> Patient | None:
@@ -47,32 +70,17 @@ def stay_event(
 
     Its id stands for feed, control id, part, payload and visit: a repeat of the step gives the same id.
     """
+    as_told = {name: getattr(event, name) for name in _AS_TOLD}
     return StayEvent(
         id=ids.event(event.feed, event.control_id, str(event.part), payload_hash, visit.local),
-        kind=event.kind,
         lane=visit.lane,
         visit=visit.local,
-        feed=event.feed,
-        control_id=event.control_id,
-        trigger=event.trigger,
         visit_number=visit.numbers[0],
-        occurred=event.occurred,
-        recorded=event.recorded,
         patient=_patient(event, row),
         residence=event.residence or (None if event.residence_problem else row.residence),
-        residence_problem=event.residence_problem,
-        lpr3=event.lpr3,
         class_=event.class_ or (visit.class_ if visit.class_ != "OUTPATIENT" else ""),
-        planned=event.planned,
-        unit=event.unit,
-        prior_unit=event.prior_unit,
-        disposition=event.disposition,
         snapshot=_snapshot(event),
         transfer=transfer,
-        leave_home=event.leave_home,
         protected=event.protected or (row.protected and not event.unprotected),
-        a08_class_is_correction=event.a08_class_is_correction,
-        a08_ward_is_correction=event.a08_ward_is_correction,
-        correction=event.correction,
-        allow_person_change=event.allow_person_change,
+        **as_told,
     )

@@ -107,6 +107,35 @@ def test_an_event_gets_patient_residence_and_lane() -> None:
     assert (told.snapshot.cpr, told.snapshot.residence) == (CPR, "0751")
 
 
+def test_every_field_that_both_kinds_of_event_have_is_carried_over() -> None:
+    """A field added to both must not be forgotten in between."""
+    shared = set(HospitalEvent.__struct_fields__) & set(StayEvent.__struct_fields__)
+    sent = event(
+        K.LEAVE_START,
+        recorded=AT + HOUR,
+        residence_problem="",
+        lpr3="urn:uuid:x",
+        planned=True,
+        prior_unit=SHS,
+        disposition="home",
+        protected=True,
+        leave_home=False,
+        a08_class_is_correction=True,
+        a08_ward_is_correction=True,
+        correction=True,
+        allow_person_change=False,
+    )
+    (told,) = Intake().take(sent).stay_events
+    differing = {name for name in shared if getattr(sent, name) != getattr(told, name)}
+    assert differing == set()
+    defaults = {
+        name
+        for name in shared
+        if getattr(told, name) == getattr(HospitalEvent(kind=K.START, feed="", control_id="", trigger=""), name)
+    }
+    assert defaults == {"residence_problem"}
+
+
 def test_a_visit_number_that_is_no_uuid_has_an_id_of_its_feed() -> None:
     here, there = (Intake().told(K.START, visit="4711", feed=feed) for feed in ("EPJ-SYD/OUH", "EPJ-MIDT/AUH"))
     assert here.visit != there.visit
