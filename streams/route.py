@@ -120,7 +120,7 @@ class RouteRegisters(Protocol):
     def receivers(self, kommunekode: str, message_type: str, at: datetime, family: str) -> Sequence[Receiver]:
         """The systems behind the address that get notices of this type."""
 
-    def policy(self, kommunekode: str, format: str) -> Terms:  # noqa: A002  # the word of 05 §6.3
+    def policy(self, kommunekode: str, format: str) -> Terms:
         """The rules about receipts."""
 
 
@@ -133,9 +133,7 @@ def route(
     notification: Notification, at: datetime, registers: RouteRegisters, *, concerns: str = ""
 ) -> Address | Outcome:
     """Where and how a notification leaves, or why it does not. See `route_notice`."""
-    return route_notice(
-        notification.to, notification.notice, notification.class_, at, registers, concerns=concerns
-    )
+    return route_notice(notification.to, notification.notice, notification.class_, at, registers, concerns=concerns)
 
 
 def route_notice(

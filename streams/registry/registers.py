@@ -1,0 +1,209 @@
+"""The registers as the product asks them: loaded once, checked, frozen.
+
+Every question takes the time it is asked for, because rows have a validity. Nothing here reads a file or a clock.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import TypeVar
+
+from ..ids import Kommunekode
+from ..messages.adt.feed import FeedProfile
+from ..model import Unit
+from ..stay_state import StayPolicy
+from .files import Finding
+from .policy import Policy
+from .rows import (
+    AcceptanceRow,
+    AddressRow,
+    Environment,
+    LocationRow,
+    MunicipalityRow,
+    ProfileRow,
+    ReceiptPolicy,
+    ReceiverRow,
+    Row,
+)
+from .tables import Placed, Tables
+
+__all__ = ["Registers", "freeze"]
+
+V = TypeVar("V", bound=Row)
+Index = Mapping[tuple[str, ...], tuple[V, ...]]
+
+
+def _valid(rows: Iterable[V], at: datetime | None) -> V | None:
+    """The row valid at `at`; without a time the one that began last."""
+    for row in rows:
+        if row.valid(at):
+            return row
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Registers:
+    """Everything the product knows of hospitals and municipalities. Built by `load`."""
+
+    environment: Environment
+    kommuner: frozenset[Kommunekode]
+    municipalities: tuple[MunicipalityRow, ...]
+    locations: tuple[LocationRow, ...]
+    feeds: Mapping[str, FeedProfile]  # by "application/facility"
+    stay: StayPolicy
+    warnings: tuple[Finding, ...]  # what the checks found that does not refuse the start
+    not_connected: Mapping[str, str]  # kommunekode -> why
+    _municipalities: Index[MunicipalityRow]
+    _locations: Index[LocationRow]
+    _addresses: Index[AddressRow]
+    _acceptances: Index[AcceptanceRow]
+    _receivers: Index[ReceiverRow]
+    _policy: Policy
+
+    def feed(self, application: str, facility: str) -> FeedProfile | None:
+        """The feed agreed with (MSH-3.1, MSH-4.1)."""
+        return self.feeds.get(f"{application}/{facility}")
+
+    def locate(self, feed: str, facility: str, ward: str, at: datetime | None) -> Unit | None:
+        """The most exact unit known: ward, then department, then hospital (spec 04 §8.2). None: facility unknown."""
+        ladder = (ward, *_department_keys(ward), "") if ward else ("",)
+        for key in ladder:
+            if (row := _valid(self._locations.get((feed, facility, key), ()), at)) is not None:
+                return self._unit(row, at)
+        return None
+
+    def _unit(self, row: LocationRow, at: datetime | None) -> Unit:
+        hospital = _valid(self._locations.get((row.feed, row.facility, ""), ()), at) or row
+        return Unit(
+            sor=row.sor,
+            gln=row.gln,
+            name=", ".join(part for part in (row.hospital, row.department, row.unit) if part),
+            hospital=hospital.sor,
+            hospital_name=row.hospital,
+            department=row.department,
+            unit=row.unit,
+            shak=row.shak,
+            region_code=row.region_code,
+        )
+
+    def region_at(self, feed: str, facility: str, at: datetime | None) -> str:
+        """The region of a hospital on that day (spec 05 §1.4); "" when it is unknown or outside the regions."""
+        row = _valid(self._locations.get((feed, facility, ""), ()), at)
+        return row.region_code if row is not None else ""
+
+    def region(self, kommunekode: str, at: datetime | None) -> str:
+        """The region of a municipality on that day; "" when there is no such municipality."""
+        row = self.municipality(kommunekode, at)
+        return row.region_code if row is not None else ""
+
+    def municipality(self, kommunekode: str, at: datetime | None = None) -> MunicipalityRow | None:
+        """Name and region."""
+        return _valid(self._municipalities.get((kommunekode,), ()), at)
+
+    def address(self, kommunekode: str, message_type: str, at: datetime | None) -> AddressRow | None:
+        """Where a municipality receives this type of message at `at` (spec 05 §6.1)."""
+        return _valid(self._addresses.get((kommunekode, message_type), ()), at)
+
+    def acceptances(self, kommunekode: str, message_type: str, at: datetime) -> Sequence[AcceptanceRow]:
+        """What it can receive at `at` in the environment of this set, of forms the product writes, best first."""
+        return [row for row in self._acceptances.get((kommunekode, message_type), ()) if row.valid(at)]
+
+    def receivers(self, kommunekode: str, message_type: str, at: datetime, family: str = "") -> Sequence[ReceiverRow]:
+        """The systems behind the address, A first; with `family` only those that get notices of that type."""
+        rows = self._receivers.get((kommunekode, message_type), ())
+        return [row for row in rows if row.valid(at) and (not family or row.wants(family))]
+
+    def policy(self, kommunekode: str = "", format: str = "fhir") -> ReceiptPolicy:
+        """Waits, resends and memory (spec 05 §6.5)."""
+        return self._policy.receipt_policy(kommunekode, format)
+
+    def senders(self, kommunekode: str, at: datetime) -> frozenset[str]:
+        """GLN and SOR numbers whose receipts count for a municipality at `at` (05 §4.2, 00 §3.2)."""
+        row = self.address(kommunekode, "hospital-notification", at)
+        return frozenset((row.gln, row.sor, *row.aliases)) if row is not None else frozenset()
+
+    def systems(self, at: datetime | None = None) -> Mapping[str, tuple[str, ...]]:
+        """Receiving systems by kommunekode, for the topics of the distributor; without a time all that ever were."""
+        rows = [row for group in self._receivers.values() for row in group if row.valid(at)]
+        return {
+            code: tuple(dict.fromkeys(row.system for row in rows if row.kommunekode == code))
+            for code in sorted({row.kommunekode for row in rows})
+        }
+
+    def with_ack_timeout(self, timeout: timedelta) -> "Registers":
+        """The same with another general wait for receipts; rows of formats and municipalities keep theirs."""
+        receipts = {**self._policy.receipts, "ack_timeout": timeout}
+        return replace(self, _policy=replace(self._policy, receipts=receipts))
+
+
+def _department_keys(ward: str) -> tuple[str, ...]:
+    """Keys under which the department of a ward may stand: a SHAK ward of seven characters begins with it."""
+    return (ward[:6],) if len(ward) == 7 and ward[:4].isdigit() else ()
+
+
+def _index(rows: Iterable[V], *keys: str) -> Index[V]:
+    found: dict[tuple[str, ...], list[V]] = {}
+    for row in sorted(rows, key=lambda row: row.valid_from.timestamp() if row.valid_from else 0.0, reverse=True):
+        found.setdefault(tuple(getattr(row, key) for key in keys), []).append(row)
+    return MappingProxyType({key: tuple(group) for key, group in found.items()})
+
+
+def _places(rows: Iterable[LocationRow]) -> Index[LocationRow]:
+    """By ward key, and by SHAK code and department name beside it, which some feeds send instead."""
+    rows = list(rows)
+    index = dict(_index(rows, "feed", "facility", "ward"))
+    departments = [row for row in rows if row.department and not row.unit]
+    for other in (_index(departments, "feed", "facility", "department"), _index(rows, "feed", "facility", "shak")):
+        for key, group in other.items():
+            index.setdefault(key, group)
+    return MappingProxyType(index)
+
+
+def _rank(profiles: Iterable[ProfileRow], row: AcceptanceRow) -> int:
+    versions = [p.version for p in profiles if (p.message_type, p.format) == (row.message_type, row.format)]
+    return versions.index(row.version) if row.version in versions else len(versions)
+
+
+def _plain(placed: tuple[Placed[V], ...]) -> list[V]:
+    return [each.row for each in placed]
+
+
+def freeze(tables: Tables, warnings: tuple[Finding, ...]) -> Registers:
+    """The tables, checked by the caller, as registers."""
+    profiles = [each.row for each in tables.profiles]
+    written = {(p.message_type, p.format, p.version) for p in profiles}
+    accepted = [
+        row
+        for row in _plain(tables.acceptances)
+        if row.environment == tables.environment and (row.message_type, row.format, row.version) in written
+    ]
+    addresses = [
+        row for row in _plain(tables.addresses) if (row.environment or tables.environment) == tables.environment
+    ]
+    # A stable sort: rows of the same rank keep the order in which their validity began, latest first.
+    acceptances = {
+        key: tuple(sorted(rows, key=lambda row: _rank(profiles, row)))
+        for key, rows in _index(accepted, "kommunekode", "message_type").items()
+    }
+    receivers = {
+        key: tuple(sorted(rows, key=lambda row: row.type))
+        for key, rows in _index(_plain(tables.receivers), "kommunekode", "message_type").items()
+    }
+    municipalities = _plain(tables.municipalities)
+    return Registers(
+        environment=tables.environment,
+        kommuner=frozenset(row.kommunekode for row in municipalities),
+        municipalities=tuple(municipalities),
+        locations=tuple(_plain(tables.locations)),
+        feeds=MappingProxyType({each.row.key: each.row for each in tables.feeds}),
+        stay=tables.policy.stay,
+        warnings=warnings,
+        not_connected=MappingProxyType(dict(tables.not_connected)),
+        _municipalities=_index(municipalities, "kommunekode"),
+        _locations=_places(_plain(tables.locations)),
+        _addresses=_index(addresses, "kommunekode", "message_type"),
+        _acceptances=MappingProxyType(acceptances),
+        _receivers=MappingProxyType(receivers),
+        _policy=tables.policy,
+    )
