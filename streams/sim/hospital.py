@@ -1,10 +1,10 @@
 """Simulated hospitals: stays from the stories, for as many patients as asked, as one stream of ADT messages in time.
 
-Pure but for its last section: chance is a seeded `random.Random`, the beginning is an argument, so the same arguments
-give the same bytes. `Places` says which wards a story is played in; `journeys` finds all of them in the registers.
+Pure: chance is a seeded `random.Random`, the beginning is an argument, so the same arguments give the same bytes. Not
+here: where the stories are played (`places.py`), sending (`run_hospital.py`).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
@@ -14,11 +14,10 @@ from streams.ids import Kommunekode
 
 from .er7 import AdtMessage, Place, er7
 from .people import Person, person
-from .stories import STORIES, Step, Story, Where
+from .places import Places
+from .stories import STORIES, Step, Story
 
-__all__ = ["Places", "Script", "Sending", "script", "scripts", "woven"]
-
-Places = Mapping[Where, Place]
+__all__ = ["Script", "Sending", "script", "scripts", "woven"]
 
 #: How many visits carry a number of the hospital's own instead of a UUID (both are met: spec 04 §8.3).
 _OWN_NUMBER_SHARE = 0.3

@@ -9,10 +9,12 @@ import pytest
 
 from streams.codes import Notice
 from streams.formats.hl7v2 import read
-from streams.ids import Kommunekode
+from streams.ids import Gln, Kommunekode, Sor
+from streams.registry.rows import LocationRow
 from streams.sim.er7 import Place
-from streams.sim.hospital import Places, Script, scripts, woven
+from streams.sim.hospital import Script, scripts, woven
 from streams.sim.people import PUBLISHED, impossible_cpr, person
+from streams.sim.places import Places, journeys
 from streams.sim.stories import STORIES, Story
 
 BEGIN = datetime(2026, 3, 1, 6, 0, tzinfo=UTC)
@@ -80,6 +82,34 @@ def test_a_discharge_that_overtakes_the_admission_is_sent_first() -> None:
     played = next(p for p in every_story() if p.story.name.startswith("discharge overtakes"))
     assert [read(sending.data).trigger for sending in played.sendings] == ["A03", "A01"]
     assert played.sendings[1].at - played.sendings[0].at < timedelta(minutes=15)
+
+
+def location(feed: str, facility: str, region: str, *wards: str) -> list[LocationRow]:
+    rows = [{"ward": ward, "feed": feed, "facility": facility, "region_code": region} for ward in ("", *wards)]
+    return [LocationRow(**row, sor=Sor("1"), gln=Gln("1"), hospital=facility) for row in rows]
+
+
+LOCATIONS = [
+    *location("EPJ-SYD/OUH", "OUH", "1083", "FAM", "C4", "C5"),
+    *location("EPJ-SYD/OUH", "SHS", "1083", "KIR"),
+    *location("EPJ-SYD/OUH", "AUH", "1082", "MED7"),
+    *location("EPJ-MIDT/AUH", "AUH", "1082", "NEU", "MED7", "AKUT"),
+    *location("EPJ-MIDT/HEG", "HEG", "1082", "AKUT", "MED3", "KIR5"),
+]
+
+
+def test_a_journey_is_found_for_every_hospital_with_an_acute_ward_and_two_others() -> None:
+    homes = [(p["acute"].facility, p["same-region"].facility, p["other-region"]) for p in journeys(LOCATIONS, BEGIN)]
+    assert homes == [
+        ("OUH", "SHS", Place("EPJ-MIDT", "AUH", "AUH", "NEU")),
+        ("AUH", "HEG", Place("EPJ-SYD", "OUH", "OUH", "C4")),
+        ("HEG", "AUH", Place("EPJ-SYD", "OUH", "OUH", "C4")),
+    ]
+
+
+def test_registers_without_such_a_hospital_are_refused() -> None:
+    with pytest.raises(ValueError, match="acute ward"):
+        journeys(LOCATIONS[:4], BEGIN)
 
 
 def test_the_published_persons_come_first_and_all_others_cannot_exist() -> None:
