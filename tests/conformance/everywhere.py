@@ -10,13 +10,13 @@ the Provenances the last one, which is the message's own.
 
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from tests.conformance.mutations import Damage, Resource, drop, each, put, resource_of, twice
 
-__all__ = ["everywhere", "forbidden_by"]
+__all__ = ["ROOTS", "everywhere", "forbidden_by"]
 
 _NEVER = "meta", "text", "resourceType"
 
@@ -49,10 +49,13 @@ _WRONG_VALUES: dict[str, dict[str, Any]] = {
 }
 
 
-def everywhere(bundle: Resource) -> dict[str, Damage]:
-    """Every damage to the Bundle, by a sentence that names the place and what is wrong there."""
+ROOTS = "Bundle", "MessageHeader", "Encounter", "Patient", "Organization", "Provenance"
+
+
+def everywhere(bundle: Resource, roots: Iterable[str] = ROOTS) -> dict[str, Damage]:
+    """Every damage to these resources of the Bundle, by a sentence that names the place and what is wrong there."""
     found: dict[str, Damage] = {}
-    for root in ("Bundle", "MessageHeader", "Encounter", "Patient", "Organization", "Provenance"):
+    for root in roots:
         kind = [e["resource"] for e in bundle["entry"] if e["resource"]["resourceType"] == root]
         number = len(kind) - 1 if root == "Provenance" else 0
         top = f"{root}[{number}]" if number else root
