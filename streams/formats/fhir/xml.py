@@ -26,6 +26,8 @@ def from_xml(data: bytes) -> dict[str, Any]:
     """The one resource of an XML document as the dict of its JSON form. Raises `Rejected` with the path."""
     if len(data) > _LIMIT:
         raise Rejected("/", "longer than 100 MB", "send one message of at most 100 MB", "20.1")
+    if b"\0" in data:  # UTF-16 and UTF-32, declared or not
+        raise Rejected("/", "not UTF-8", "send UTF-8", "20.4")
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
         raise Rejected("/", "has a document type", "send XML without document type and entities", "xml")
     parser = etree.XMLParser(

@@ -1,0 +1,162 @@
+"""FHIR documents are read strictly: one dict for both forms, and nothing but a rejection with its place."""
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.codes import Notice
+from streams.errors import Rejected
+from streams.formats.fhir.build import arranged, to_json, to_xml
+from streams.formats.fhir.convert import json_to_xml, xml_to_json
+from streams.formats.fhir.read import from_bytes, from_json, from_xml
+from tests.meanings.damage import any_damage, changed
+from tests.meanings.notifications import CASES, bundle, notification
+
+STIN = bundle(notification(Notice.STIN))
+XML = to_xml(STIN)
+every_case = pytest.mark.parametrize(("notice", "class_"), CASES.values(), ids=CASES)
+
+
+def wrapped(inner: str) -> bytes:
+    return f'<Patient xmlns="http://hl7.org/fhir">{inner}</Patient>'.encode()
+
+
+@every_case
+def test_both_forms_are_read_as_one_dict(notice: Notice, class_: Any) -> None:
+    written = bundle(notification(notice, class_))
+    assert from_json(to_json(written)) == written == from_xml(to_xml(written)) == from_bytes(to_xml(written))
+    assert json_to_xml(to_json(written)) == to_xml(written)
+    assert xml_to_json(to_xml(written)) == to_json(written)
+
+
+def test_members_of_any_order_become_xml_in_fhir_order() -> None:
+    shuffled = changed(
+        STIN,
+        lambda b: [
+            b["entry"].__setitem__(i, {**e, "resource": dict(reversed(e["resource"].items()))})
+            for i, e in enumerate(b["entry"])
+        ],
+    )
+    assert shuffled == STIN
+    assert to_json(shuffled) != to_json(STIN)
+    assert json_to_xml(to_json(shuffled)) == XML
+    assert to_json(arranged(shuffled)) == to_json(STIN)
+
+
+JSON: dict[str, tuple[bytes, str, str]] = {
+    "a member twice": (b'{"resourceType":"Bundle","type":"message","type":"message"}', "Bundle.type", "given twice"),
+    "a member twice, deep": (b'{"resourceType":"Bundle","entry":[{},{"resource":{"id":"1","id":"2"}}]}', "Bundle.entry[1].resource.id", "given twice"),
+    "a list": (b"[]", "$", "not a JSON object"),
+    "a text": (b'"Bundle"', "$", "not a JSON object"),
+    "nothing": (b"", "$", "not JSON at line 1, column 1"),
+    "a byte order mark": (b"\xef\xbb\xbf{}", "$", "a byte order mark stands before the document"),
+    "UTF-16": ('{"a":1}'.encode("utf-16"), "$", "not UTF-8 from byte 0"),
+    "NaN": (b'{"a":NaN}', "$", "NaN is not a JSON value"),
+    "Infinity": (b'{"a":-Infinity}', "$", "-Infinity is not a JSON value"),
+    "a number without end": (b'{"a":' + b"9" * 5000 + b"}", "$", "a number of 5000 digits"),
+    "a number too large": (b'{"a":1e999}', "$", "a number too large to hold"),
+    "half a surrogate pair": (b'{"resourceType":"Bundle","id":"\\ud800"}', "Bundle.id", "holds a character that XML cannot carry"),
+    "a control character": (b'{"resourceType":"Bundle","id":"\\u0001"}', "Bundle.id", "holds a character that XML cannot carry"),
+    "a control character in a name": (b'{"resourceType":"Bundle","\\u0001":1}', "Bundle", "a member name holds a control character"),
+    "nesting without end": (b'{"a":' * 100_000, "$", "nested too deep"),
+    "nesting of 200 levels": (b'{"a":' * 200 + b"1" + b"}" * 200, "$", "nested too deep"),
+    "two documents": (b"{}{}", "$", "not JSON at line 1, column 3"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("data", "path", "problem"), JSON.values(), ids=JSON)
+def test_json_is_refused_with(data: bytes, path: str, problem: str) -> None:
+    with pytest.raises(Rejected) as rejected:
+        from_json(data)
+    assert (rejected.value.path, rejected.value.problem) == (path, problem)
+
+
+XMLS: dict[str, tuple[bytes, str]] = {
+    "a document type": (b'<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>', "has a document type"),
+    "an unknown entity": (wrapped('<gender value="&x;"/>'), "not well-formed XML at line 1"),
+    "another namespace": (b"<Patient/>", "an element outside the FHIR namespace"),
+    "another resource": (b'<Medication xmlns="http://hl7.org/fhir"/>', "a resource type that these messages do not use"),
+    "an unknown element": (wrapped('<weather value="fine"/>'), "an element that FHIR does not have here"),
+    "an element twice": (wrapped('<gender value="male"/><gender value="male"/>'), "given more than once"),
+    "text": (wrapped("<gender>male</gender>"), "text between elements"),
+    "text between elements": (wrapped('x<gender value="male"/>'), "text between elements"),
+    "an element without value": (wrapped("<gender/>"), "neither value nor extension"),
+    "yes for true": (wrapped('<active value="yes"/>'), "neither true nor false"),
+    "a word for a number": (wrapped('<multipleBirthInteger value="two"/>'), "not a number"),
+    "an unknown attribute": (wrapped('<gender value="male" lang="da"/>'), "an attribute that FHIR does not have here"),
+    "a div elsewhere": (wrapped('<div xmlns="http://www.w3.org/1999/xhtml">x</div>'), "an element that FHIR does not have here"),
+    "UTF-16": ('<Patient xmlns="http://hl7.org/fhir"/>'.encode("utf-16"), "not UTF-8"),
+    "JSON": (b"{}", "not well-formed XML at line 1"),
+    "nothing": (b"", "not well-formed XML"),
+    "nesting without end": (wrapped('<extension url="x">' * 5000), "not well-formed XML at line 1"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("data", "problem"), XMLS.values(), ids=XMLS)
+def test_xml_is_refused_with(data: bytes, problem: str) -> None:
+    with pytest.raises(Rejected) as rejected:
+        from_xml(data)
+    assert rejected.value.problem.startswith(problem)
+
+
+def test_entities_do_not_multiply() -> None:
+    lol = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10}">' for i in range(1, 10))
+    with pytest.raises(Rejected):
+        from_xml(f'<!DOCTYPE a [<!ENTITY l0 "x">{lol}]><a>&l9;</a>'.encode())
+
+
+def test_ids_and_extensions_of_primitives_survive_both_ways() -> None:
+    extended = {
+        "resourceType": "Patient",
+        "name": [{"given": ["A", "B"], "_given": [None, {"id": "g2"}]}],
+        "gender": "male",
+        "_gender": {"id": "g", "extension": [{"url": "http://example.org/x", "valueBoolean": True}]},
+        "_birthDate": {"extension": [{"url": "http://example.org/y", "valueString": "unknown"}]},
+        "multipleBirthInteger": 2,
+    }
+    assert from_xml(to_xml(arranged(extended))) == extended
+
+
+def test_line_breaks_and_quotes_in_values_survive_both_ways() -> None:
+    wild = {"resourceType": "Organization", "name": "a\n\tb \"c\" <d> & 'e'"}
+    assert from_xml(to_xml(wild)) == wild
+
+
+def test_a_prefixed_div_becomes_a_plain_one() -> None:
+    data = wrapped(
+        '<text><status value="generated"/><x:div xmlns:x="http://www.w3.org/1999/xhtml"><x:p>a</x:p></x:div></text>'
+    )
+    assert from_xml(data)["text"]["div"] == '<div xmlns="http://www.w3.org/1999/xhtml"><p>a</p></div>'
+
+
+def test_what_fhir_does_not_know_cannot_become_xml() -> None:
+    with pytest.raises(Rejected) as rejected:
+        json_to_xml(b'{"resourceType":"Patient","weather":"fine"}')
+    assert rejected.value.path == "Patient.weather"
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_any_bytes_are_read_or_rejected(data: bytes) -> None:
+    for read in (from_json, from_xml, from_bytes):
+        with suppress(Rejected):
+            read(data)
+
+
+@given(any_damage(STIN))
+def test_any_damage_is_converted_or_rejected(message: dict[str, Any]) -> None:
+    data = json.dumps(message).encode()
+    with suppress(Rejected):
+        assert arranged(from_xml(json_to_xml(data))) == arranged(orjson.loads(data))
+
+
+@given(st.data())
+def test_xml_with_any_byte_changed_is_read_or_rejected(data: st.DataObject) -> None:
+    place = data.draw(st.integers(0, len(XML) - 1))
+    broken = XML[:place] + data.draw(st.binary(max_size=3)) + XML[place + data.draw(st.integers(0, 20)) :]
+    with suppress(Rejected):
+        from_xml(broken)
