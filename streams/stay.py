@@ -311,8 +311,11 @@ def _refuse(draft: Draft) -> Outcome | None:
 
 def _again(draft: Draft) -> Outcome | None:
     family = AGAIN[draft.cause]
-    time = death_time(draft.event) if family is Family.MORS else event_time(draft.event)
-    return corrections.again(draft, family, time)
+    if family is not Family.MORS:
+        return corrections.again(draft, family, event_time(draft.event))
+    # A known PID-29 is not overruled by the discharge time of a later message that lacks it.
+    exact = draft.event.snapshot.death_time or draft.visit.snapshot.death_time
+    return corrections.again(draft, family, exact or death_time(draft.event))
 
 
 _ACTIONS: Final[dict[Action, Callable[[Draft], Outcome | None]]] = {

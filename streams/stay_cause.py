@@ -21,7 +21,7 @@ _PRESENT: Final = frozenset({Situation.UNTOLD, Situation.ACUTE, Situation.ADMITT
 _NOWHERE: Final = frozenset({Situation.NONE, Situation.PLANNED})
 
 #: The class that a trigger means when PV1-2 is empty and none is known for the stay.
-_CLASS_OF_TRIGGER: Final[dict[str, EventClass]] = {"A01": "IMP", "A06": "IMP", "A02": "IMP"}
+_CLASS_OF_TRIGGER: Final[dict[str, EventClass]] = {"A01": "IMP", "A02": "IMP"}
 
 
 def is_death(event: StayEvent) -> bool:
@@ -41,12 +41,12 @@ def death_time(event: StayEvent) -> datetime | None:
 
 
 def class_of(visit: Visit, event: StayEvent) -> EventClass:
-    """Class of an event, "" when neither the message nor the stay nor the trigger tells one."""
+    """Class of an event, "" when neither the message nor the stay nor the trigger tells one. A06 is to inpatient."""
+    if event.trigger == "A06":
+        return "IMP"
     if event.class_:
         return event.class_
     stay = visit.stay
-    if event.trigger == "A06":
-        return "IMP"
     if stay.sent:
         return stay.sent[-1].class_
     known = stay.untold.class_ if stay.untold else ""

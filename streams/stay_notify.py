@@ -9,6 +9,7 @@ Not here: what an event means (`stay_acts`), what is corrected or taken back (`s
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -152,7 +153,7 @@ def _status(notice: Notice, after: tuple[Sent, ...], policy: StayPolicy) -> Enco
     return policy.death_on_arrival_status if after and after[-1].on_arrival else fixed
 
 
-def _shown(notice: Notice, shown: tuple[Sent, ...], status: EncounterStatus) -> dict[str, datetime]:
+def _shown(notice: Notice, shown: tuple[Sent, ...], status: EncounterStatus) -> dict[str, Any]:
     """The times of §10 by their place in the Notification."""
     row, times = CONTENT[notice], {"start": start_of(shown).time}
     standing = shown[:-1] if row.end else shown
@@ -183,7 +184,7 @@ def _unroutable(visit: Visit) -> Refused:
 def _sent_at(draft: Draft, chain: tuple[Step, ...]) -> datetime:
     """Now, raised so that times in the chain and in the fold strictly increase (7.5)."""
     now = stamp(draft.at)
-    earlier = [chain[-1].occurred] if chain else []
+    earlier = [step.occurred for step in chain]
     earlier += [draft.notes[-1].assembled] if draft.notes else []
     floor = max(earlier, default=now - _SECOND)
     return now if now > floor else stamp(floor + _SECOND)
@@ -254,16 +255,9 @@ def tell(
         raise Refused(
             "not-allowed", "times of the stay would be out of order (P-8)", "send the event with its right time"
         )
-    draft.set_stay(
-        replace(
-            stay,
-            episode=_episode(draft, draft.visit.units[stay.unit], stay.untold),
-            chain=(*stay.chain, step),
-            sent=after,
-            untold=None,
-            report=report if not stay.chain else stay.report,
-        )
-    )
+    episode = _episode(draft, draft.visit.units[stay.unit], stay.untold)
+    asked = stay.report if stay.chain else report
+    draft.set_stay(replace(stay, episode=episode, chain=(*stay.chain, step), sent=after, untold=None, report=asked))
     _note(draft, notice, new, after or before, report)
 
 
@@ -271,34 +265,42 @@ def _note(draft: Draft, notice: Notice, new: Sent, shown: tuple[Sent, ...], repo
     """Write the message down: `shown` is the stay after it, or what a cancelled start had said (10.2)."""
     visit, stay, step = draft.visit, draft.stay, draft.stay.chain[-1]
     unit = visit.units[stay.unit]
-    assert visit.patient is not None  # every START asks for one, and nothing takes it away
     status = _status(notice, stay.sent, draft.policy)
     draft.notes.append(
         Notification(
             notice=notice,
             message_id=step.message_id,
-            lane=visit.lane,
-            visit=visit.id,
-            ordinal=draft.ordinal,
-            event_id=draft.event.id,
             assembled=step.occurred,
             class_=new.class_,
             status=status,
             deceased=NOTICES[notice].deceased,
-            patient=visit.patient,
             sender=unit,
             provider=unit,
             report_of_admission=report,
-            report_recipient=unit if report else None,
-            episode=stay.episode,
+            report_recipient=unit if report else None,  # 16.2
             to=new.to,
-            chain=links(visit, stay.chain),
             **_shown(notice, shown, status),
+            **_whose(draft),
         )
     )
     draft.ordinal += 1
     if len(stay.chain) == 1:
         draft.visit = replace(visit, chains=visit.chains + 1)
+
+
+def _whose(draft: Draft) -> dict[str, Any]:
+    """What a message says of its stay, whatever the notice: fields of Notification."""
+    visit, stay = draft.visit, draft.stay
+    assert visit.patient is not None  # every START asks for one, and nothing takes it away
+    return {
+        "lane": visit.lane,
+        "visit": visit.id,
+        "ordinal": draft.ordinal,
+        "event_id": draft.event.id,
+        "patient": visit.patient,
+        "episode": stay.episode,
+        "chain": links(visit, stay.chain),
+    }
 
 
 def tell_start(draft: Draft) -> Outcome | None:

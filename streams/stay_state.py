@@ -181,8 +181,9 @@ class Visit(Value, frozen=True, kw_only=True):
 class StayFold(Value, frozen=True, kw_only=True):
     """What one record did to a visit.
 
-    `released`: held events that were taken up again or dropped, each with its own outcome; the notifications of one
-    are those with its `event_id`. `wake`: when the visit next wants to be woken.
+    `released`: held events that were taken up again or dropped, each with its own outcome (WAITING once more when a
+    future event came due before any START); the notifications of one are those with its `event_id`. `wake`: when the
+    visit next wants to be woken.
     """
 
     visit: Visit | None
@@ -200,6 +201,8 @@ _STATE_AFTER: dict[Family, State] = {
     Family.SLHJ: State.CLOSED,
     Family.MORS: State.DEAD,
 }
+
+_SITUATION: dict[State, Situation] = {s: Situation(s.value) for s in State}
 
 _fixed_offset = cache(timezone)
 
@@ -233,7 +236,7 @@ def situation(stay: Stay) -> Situation:
         return Situation.PLANNED if stay.untold.planned else Situation.UNTOLD
     if stay.gone and stay.sent:
         return Situation.GONE
-    return Situation(state(stay))
+    return _SITUATION[state(stay)]
 
 
 def start_of(sent: Sequence[Sent]) -> Sent:

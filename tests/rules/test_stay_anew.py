@@ -1,0 +1,50 @@
+"""00 §3.5: a message sent anew keeps its place; the messages after it carry and name the new one."""
+
+import pytest
+
+from streams.ids import MessageId
+from streams.stay import Visit
+from streams.stay_anew import send_anew
+from tests.rules.stay_events import IDS, Story, clock
+
+
+def anew(story: Story, index: int, time: str) -> str:
+    assert isinstance(story.visit, Visit)
+    old = story.notes[index]
+    result = send_anew(story.visit, old.message_id, at=clock(time), ids=IDS, ordinal=len(story.notes))
+    assert result is not None
+    story.visit, link = result
+    assert link.notice == old.notice
+    assert (link.role, link.previous, link.activity) == (old.chain[-1].role, old.chain[-1].previous, old.activity)
+    assert link.message_id.startswith(old.lane)
+    story.notes.append(old)  # the new message takes an ordinal of the lane
+    return link.message_id
+
+
+def test_later_messages_carry_and_name_the_new_one() -> None:
+    story = Story().play("A01 08:00", "A21 09:00")
+    new = anew(story, 1, "10:00")
+    story.play("A22 11:00")
+    assert [link.message_id for link in story.last.chain] == [story.notes[0].message_id, new, story.last.message_id]
+    assert story.last.chain[-1].previous == new
+
+
+def test_a_cancellation_names_the_new_one() -> None:
+    story = Story().play("A01 08:00")
+    new = anew(story, 0, "09:00")
+    assert story.play("A11 10:00").last.chain[-1].previous == new
+
+
+@pytest.mark.parametrize("lines", [["A02 09:00 unit=NEAR"], ["A21 09:00"]], ids=["another hospital", "later message"])
+def test_a_message_that_is_not_the_last_is_replaced_where_it_stands(lines: list[str]) -> None:
+    story = Story().play("A01 08:00", *lines)
+    new = anew(story, 0, "10:00")
+    story.play("A12 11:00 unit=MED" if "A02" in lines[0] else "A22 11:00", "A03 12:00")
+    assert story.last.chain[0].message_id == new
+
+
+def test_a_message_of_a_chain_that_has_been_replaced_is_not_found() -> None:
+    story = Story().play("A01 08:00", "A11 09:00", "A01 10:00")
+    assert isinstance(story.visit, Visit)
+    for message_id in (story.notes[0].message_id, MessageId("no such message")):
+        assert send_anew(story.visit, message_id, at=clock("11:00"), ids=IDS, ordinal=3) is None

@@ -1,0 +1,175 @@
+"""Events that wait (00 §1.7): future-dated (01, 7.6), without a START (04 §4.5); repeats; retention (00 §2.7)."""
+
+from datetime import timedelta
+
+import pytest
+
+from streams.model import Fate
+from streams.stay import StayPolicy, Visit, abandoned, fold, forget
+from tests.rules.stay_events import IDS, Story, clock, event, told
+
+# ---- in the future ------------------------------------------------------------------------------------------------
+
+
+def test_a_future_event_is_held_until_it_happens() -> None:
+    story = Story().play("A01 08:00", "A21 12:00 now=09:00")
+    assert (story.outcome, story.told, story.folds[-1].wake) == ("waiting:held", ["STIN"], clock("12:00"))
+    assert story.wake("11:59").released == ()
+    result = story.wake("12:00")
+    assert [(o.fate, n.notice) for (_, o), n in zip(result.released, result.notifications, strict=True)] == [
+        (Fate.CONVERTED, "STOR")
+    ]
+    assert result.wake is None
+
+
+def test_a_released_notification_carries_the_id_of_its_event() -> None:
+    story = Story().play("A01 08:00 now=07:00")
+    held = story.folds[-1].visit
+    assert held is not None
+    story.wake("08:00")
+    assert story.last.event_id == held.held[0].event.id
+    assert story.last.assembled >= story.last.start
+
+
+@pytest.mark.parametrize(
+    ("future", "cancel"),
+    [("A01 12:00 now=09:00", "A11 10:00"), ("A21 12:00 now=09:00", "A52 10:00"), ("A03 12:00 now=09:00", "A13 10:00")],
+    ids=["A11", "A52", "A13"],
+)
+def test_a_cancel_takes_back_what_has_not_happened_and_nothing_is_told(future: str, cancel: str) -> None:
+    before = [] if future.startswith("A01") else ["A01 08:00"]
+    story = Story().play(*before, future, cancel)
+    assert (story.told, story.outcome) == (["STIN"][: len(before)], "not-subject")
+    assert [o.fate for o in story.released] == [Fate.NOT_SUBJECT]
+    assert story.folds[-1].wake is None
+
+
+def test_a_new_discharge_replaces_one_that_is_held() -> None:
+    story = Story().play("A01 08:00", "A03 20:00 now=09:00", "A03 12:00")
+    assert (story.told, story.folds[-1].wake) == (["STIN", "SLHJ"], None)
+    assert [o.fate for o in story.released] == [Fate.NOT_SUBJECT]
+
+
+def test_a_future_correction_is_held_too() -> None:
+    story = Story().play("A01 08:00", "A03 12:00 end_time=12:00", "A08 13:00 now=12:30 end_time=14:00")
+    assert (story.outcome, story.told) == ("waiting:held", ["STIN", "SLHJ"])
+    story.wake("14:00")
+    assert story.told == ["STIN", "SLHJ", "RE_SLHJ"]
+
+
+# ---- without a START ----------------------------------------------------------------------------------------------
+
+
+def test_events_wait_for_their_start_and_are_told_after_it_in_order_of_arrival() -> None:
+    story = Story().play("A21 09:00", "A22 09:02", "A01 08:00 now=09:10")
+    assert story.told == ["STIN", "STOR", "SLOR"]
+    assert [(o.fate, o.reason) for o in story.released] == [(Fate.CONVERTED, "")] * 2
+    assert [n.event_id for n in story.notes[1:]] == [event_id for event_id, _ in story.folds[-1].released]
+    assert [n.ordinal for n in story.notes] == [0, 1, 2]
+
+
+def test_the_window_is_fifteen_minutes_by_default() -> None:
+    story = Story().play("A03 09:00 now=09:00")
+    assert story.folds[-1].wake == clock("09:15")
+    assert Story(StayPolicy(late_start_window=timedelta(minutes=5))).play("A03 09:00 now=09:00").folds[
+        -1
+    ].wake == clock("09:05")
+    story.wake("09:15")
+    assert [o.reason for o in story.released] == ["no-start"]
+    assert story.play("A01 08:00 now=09:20").told == ["STIN"]
+
+
+def test_an_event_waits_longer_for_a_start_that_is_itself_held() -> None:
+    story = Story().play("A01 12:00 now=09:00", "A08 09:30")
+    story.wake("10:00")
+    assert story.released == []
+    story.wake("12:00")
+    assert (story.told, [o.fate for o in story.released]) == (["STIN"], [Fate.CONVERTED, Fate.NOT_SUBJECT])
+
+
+def test_a_planned_start_answers_what_waits_with_nothing() -> None:
+    story = Story().play("A03 09:00", "A04 08:00 now=09:02 class_=OUTPATIENT planned=yes")
+    assert [o.fate for o in story.released] == [Fate.NOT_SUBJECT]
+
+
+# ---- repeats and latecomers ---------------------------------------------------------------------------------------
+
+
+def test_an_event_that_was_folded_before_is_a_duplicate_and_changes_nothing() -> None:
+    story = Story().play("A01 08:00 id=1", "A21 09:00 id=2")
+    before = story.visit
+    for line in ("A01 08:00 id=1", "A21 09:00 id=2"):
+        story.play(line)
+        assert story.outcome == "duplicate:duplicate"
+        assert story.folds[-1].notifications == ()
+    assert story.visit == before
+
+
+def test_a_held_event_is_a_duplicate_while_it_waits_and_after_it_was_refused() -> None:
+    story = Story().play("A03 09:00 id=1", "A03 09:00 id=1")
+    assert story.outcome == "duplicate:duplicate"
+    story.wake("09:30")
+    assert story.play("A03 09:00 id=1").outcome == "duplicate:duplicate"
+
+
+def test_an_event_a_day_older_than_the_last_is_too_late() -> None:
+    story = Story().play("A01 1/08:00", "A21 3/08:00", "A22 2/07:59 now=3/09:00")
+    assert (story.outcome, story.told) == ("stopped:too-late", ["STIN", "STOR"])
+    assert told("A01 1/08:00", "A21 3/08:00", "A22 2/08:00 now=3/09:00") == [
+        "STIN",
+        "STOR",
+    ]  # in time, but before it left
+
+
+def test_a_new_chain_may_begin_before_the_one_entered_in_error() -> None:
+    assert told("A01 5/08:00", "A11 5/09:00", "A01 2/08:00 now=5/10:00") == ["STIN", "AN_STIN", "STIN"]
+
+
+def test_seen_events_are_bounded() -> None:
+    story = Story().play("A01 08:00", *(f"A08 {h}:{m:02d}" for h in range(9, 15) for m in range(60)))
+    assert isinstance(story.visit, Visit)
+    assert len(story.visit.seen) == 256
+
+
+# ---- what is kept -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [["A03 09:00"], ["A03 09:00 disposition=transfer-hospital"], ["A03 09:00 dead=yes"], ["A11 09:00"]],
+    ids=["closed", "transferred", "dead", "void"],
+)
+def test_an_ended_stay_is_forgotten_after_thirty_days(lines: list[str]) -> None:
+    visit = Story().play("A01 08:00", *lines).visit
+    assert isinstance(visit, Visit)
+    assert not forget(visit, clock("31/09:00"))
+    assert forget(visit, clock("31/09:01"))
+
+
+def test_an_open_stay_is_never_forgotten_but_abandoned_after_four_hundred_days() -> None:
+    visit = Story().play("A01 08:00").visit
+    assert isinstance(visit, Visit)
+    assert not forget(visit, clock("900/08:00"))
+    assert not abandoned(visit, clock("401/08:00"))
+    assert abandoned(visit, clock("401/08:01"))
+
+
+def test_a_planned_attendance_is_forgotten_after_thirty_days_and_a_held_event_is_not() -> None:
+    planned = Story().play("A04 08:00 class_=OUTPATIENT planned=yes").visit
+    held = Story().play("A01 60/08:00 now=1/08:00").visit
+    assert isinstance(planned, Visit)
+    assert isinstance(held, Visit)
+    assert forget(planned, clock("31/08:01"))
+    assert not forget(held, clock("50/08:00"))
+
+
+def test_a_stay_that_is_reopened_has_not_ended() -> None:
+    visit = Story().play("A01 08:00", "A03 09:00", "A13 10:00").visit
+    assert isinstance(visit, Visit)
+    assert not forget(visit, clock("60/08:00"))
+
+
+def test_an_event_of_no_stay_leaves_no_row() -> None:
+    built, now = event("A31 09:00 dead=yes")
+    result = fold(None, built, at=now, ids=IDS, policy=StayPolicy(), ordinal=0)
+    assert (result.visit, result.outcome.fate) == (None, Fate.NOT_SUBJECT)
