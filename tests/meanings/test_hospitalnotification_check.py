@@ -258,3 +258,11 @@ def test_nesting_without_end_is_refused_not_followed() -> None:
     message = damaged(STIN, "Patient.active", True)
     message["entry"][2]["resource"]["extension"] = [deep]
     assert {rule for rule, _ in errors(message)} == {"json"}
+
+
+def test_resources_inside_resources_do_not_multiply_the_work() -> None:
+    inner: dict[str, Any] = {"resourceType": "Organization", "weather": "fine"}
+    for _ in range(60):
+        inner = {"resourceType": "Organization", "contained": [inner]}
+    message = damaged(STIN, "Patient.contained", [inner])
+    assert "unknown-element" in {rule for rule, _ in errors(message)}

@@ -119,10 +119,9 @@ def list_check(rule: str, item: Check, most: int | None, tests: tuple[Check, ...
         found: list[Finding] | None = None
         if most is not None and len(value) > most:
             found = one(rule, f"given {len(value)} times", f"send it at most {most} time(s)")
-        for child in value:
-            if item(child) is not None:
-                found = (found or []) + [f for i, c in enumerate(value) for f in under(f"[{i}]", item(c) or [])]
-                break
+        wrongs = [item(child) for child in value]  # each once: nested lists must not multiply the work
+        if wrongs.count(None) != len(wrongs):
+            found = (found or []) + [f for i, wrong in enumerate(wrongs) for f in under(f"[{i}]", wrong or [])]
         if tests and (found is None or _only_warnings(found)):
             for test in tests:
                 if (wrong := test(value)) is not None:
@@ -192,6 +191,10 @@ def primitive_check(type_name: str, test: Callable[[object], bool]) -> Check:
     if type_name in PATTERNS:  # the same test without a second call
         match = PATTERNS[type_name].fullmatch
         return lambda value: None if value.__class__ is str and match(value) is not None else wrong
+    if type_name == "string":  # nearly every text: printable and not blank
+        return lambda value: (
+            None if (value.__class__ is str and value.isprintable() and value.strip()) or test(value) else wrong
+        )
     return lambda value: None if test(value) else wrong
 
 
