@@ -18,11 +18,14 @@ class TlsProblem(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ServerTls:
-    """PEM files of the gateway: its certificate chain and key, and the authorities whose clients it lets in."""
+    """PEM files of the gateway: its certificate chain and key, and the authority whose clients it lets in.
+
+    Without an authority anybody may connect, which is taken on loopback only.
+    """
 
     cert: Path
     key: Path
-    client_ca: Path
+    client_ca: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +47,17 @@ def is_loopback(host: str) -> bool:
 
 def server_context(host: str, tls: ServerTls | None) -> ssl.SSLContext | None:
     """The context to listen with on `host`; None is plain text. Raises TlsProblem."""
+    if not is_loopback(host) and (tls is None or tls.client_ca is None):
+        raise TlsProblem(
+            "only loopback is served without client certificates; set STAFET_GATEWAY_TLS_CERT, _KEY and _CLIENT_CA,"
+            " or listen on 127.0.0.1"
+        )
     if tls is None:
-        if not is_loopback(host):
-            raise TlsProblem(
-                "plain text is taken on loopback only; set STAFET_GATEWAY_TLS_CERT, _KEY and _CLIENT_CA,"
-                " or listen on 127.0.0.1"
-            )
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.verify_mode = ssl.CERT_REQUIRED
+    if tls.client_ca is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
     _load(context, tls.cert, tls.key, tls.client_ca)
     return context
 

@@ -490,6 +490,11 @@ def test_plain_text_is_refused_on_any_address_that_others_can_reach(host: str) -
         server_context(host, None)
 
 
+def test_tls_without_an_authority_for_clients_is_refused_there_as_well(keys: Keys) -> None:
+    with pytest.raises(TlsProblem, match="CLIENT_CA"):
+        server_context("0.0.0.0", ServerTls(keys.server.cert, keys.server.key, None))
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.9.9.9"])
 def test_plain_text_is_allowed_on_loopback(host: str) -> None:
     assert server_context(host, None) is None

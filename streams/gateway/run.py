@@ -1,0 +1,81 @@
+"""The gateway as a running role: producer, front desk and listener put together, until told to stop.
+
+Not here: `/livez`, `/readyz` and `/metrics`.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from streams.ids import Ids
+from streams.kafka.clients import new_producer
+from streams.messages.adt.key import record_key
+from streams.registry import Registers
+from streams.settings import Listen, Settings
+
+from .acceptor import FrontDesk
+from .connection import Limits
+from .publisher import KafkaPublisher
+from .report import Report
+from .server import Server
+from .tls import ServerTls, server_context
+
+__all__ = ["GatewayOptions", "run_gateway"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayOptions:
+    """What the gateway must be told. `security`: aiokafka's client options (`security_protocol`, `sasl_…`)."""
+
+    bootstrap: str
+    host: str
+    port: int
+    tls: ServerTls | None = None
+    limits: Limits = field(default_factory=Limits)
+    security: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, settings: Settings, security: Mapping[str, Any] = MappingProxyType({})) -> "GatewayOptions":
+        """Options as set; `security` is that of every Kafka client of the process."""
+        cert, key = settings.gateway_tls_cert, settings.gateway_tls_key
+        tls = ServerTls(cert, key, settings.gateway_tls_client_ca) if cert is not None and key is not None else None
+        host, port = Listen.of(settings.gateway_listen)
+        return cls(bootstrap=settings.bootstrap, host=host, port=port, tls=tls, security=security)
+
+
+async def run_gateway(
+    options: GatewayOptions,
+    registers: Registers,
+    ids: Ids,
+    stop: asyncio.Event,
+    report: Report,
+    ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve until `stop` is set, then drain and return; `ready` is called once messages can be taken.
+
+    Raises TlsProblem before anything is opened, aiokafka's KafkaError when Kafka cannot be reached at the start, OSError
+    when the address is taken.
+    """
+    context = server_context(options.host, options.tls)
+    producer = new_producer(options.bootstrap, client_id="stafet-gateway", **options.security)
+    desk = FrontDesk(
+        registers.feed,
+        lambda document, feed: record_key(document, feed, ids),
+        KafkaPublisher(producer),
+        report,
+        options.limits.confirm,
+    )
+
+    def listening(port: int) -> None:
+        report("gateway.listening", port=port)
+        ready()
+
+    await producer.start()
+    try:
+        server = Server(desk, report, options.limits, context)
+        await server.serve(options.host, options.port, stop, listening)
+        report("gateway.drained")
+    finally:
+        await producer.stop()

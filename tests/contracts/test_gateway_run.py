@@ -1,0 +1,69 @@
+"""The gateway as it is run: example registers, installation secret, a broker; one message in, one record out."""
+
+import asyncio
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from streams import logs
+from streams.gateway.client import MllpClient
+from streams.gateway.report import silent, told
+from streams.gateway.run import GatewayOptions, run_gateway
+from streams.gateway.tls import ServerTls, TlsProblem
+from streams.ids import Ids
+from streams.kafka.embedded import EmbeddedBroker
+from streams.metrics import Metrics
+from streams.registry import load
+from streams.settings import Settings
+from tests.brokers import records
+from tests.contracts.test_gateway import adt
+
+IDS = Ids(b"a secret of the tests")
+
+
+async def test_a_message_of_an_example_feed_becomes_a_record_under_the_persons_key() -> None:
+    stop, ports, lines, metrics = asyncio.Event(), asyncio.Queue[int](), io.StringIO(), Metrics()
+    logs.configure(stream=lines)
+    say = told(logs.get("gateway"), metrics)
+
+    def report(event, **fields):  # type: ignore[no-untyped-def]
+        say(event, **fields)
+        if event == "gateway.listening":
+            ports.put_nowait(fields["port"])
+
+    with EmbeddedBroker() as broker:
+        broker.create_topic("adt.raw", 12)
+        options = GatewayOptions(bootstrap=broker.bootstrap, host="127.0.0.1", port=0)
+        running = asyncio.create_task(run_gateway(options, load("example"), IDS, stop, report))
+        async with MllpClient("127.0.0.1", await ports.get()) as sender:
+            assert (await sender.send(adt("A1"))).taken
+            assert (await sender.send(adt("A2", application="NOBODY"))).code == "AR"
+        stop.set()
+        await running
+        (record,) = await records(broker.bootstrap, "adt.raw")
+    assert record.key == IDS.person("2512489996").encode()
+    assert [json.loads(line)["event"] for line in lines.getvalue().splitlines()] == [
+        "gateway.listening", "gateway.connected", "gateway.accepted", "gateway.refused", "gateway.disconnected",
+        "gateway.drained",
+    ]  # fmt: skip
+    assert not any(word in lines.getvalue() for word in ("2512489996", "mose", "dropped"))
+    counted = metrics.text().decode()
+    assert 'stafet_gateway_messages_total{feed="EPJ-SYD/OUH",result="accepted"} 1.0' in counted
+    assert 'stafet_gateway_messages_total{feed="",result="refused"} 1.0' in counted
+    assert "stafet_gateway_connections 0.0" in counted
+
+
+async def test_nothing_is_opened_when_plain_text_is_asked_for_on_an_open_address() -> None:
+    options = GatewayOptions(bootstrap="127.0.0.1:1", host="0.0.0.0", port=0)
+    with pytest.raises(TlsProblem):
+        await run_gateway(options, load("example"), IDS, asyncio.Event(), silent)
+
+
+def test_the_options_are_those_that_were_set(tmp_path: Path) -> None:
+    files = {name: tmp_path / name for name in ("gateway_tls_cert", "gateway_tls_key", "gateway_tls_client_ca")}
+    options = GatewayOptions.of(Settings(bootstrap="kafka:9092", gateway_listen="0.0.0.0:2575", **files))
+    assert (options.bootstrap, options.host, options.port) == ("kafka:9092", "0.0.0.0", 2575)
+    assert options.tls == ServerTls(*files.values())
+    assert GatewayOptions.of(Settings()).tls is None
