@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 from streams.observer.cohort import Book
 from streams.observer.reading import read_book, read_recording
 from streams.observer.reconcile import Balance, Check, Line, balance
+from streams.settings import BadSettings, read_settings
 
 __all__ = ["period", "reconcile", "sentences"]
 
@@ -25,9 +26,7 @@ _SHOWN = 10  # ids per line on a screen; `--json` has them all
 def reconcile(
     since: Annotated[str, typer.Option(help="Events received from then on: 24h, 30m, 7d, or an ISO time.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, and nothing else.")] = False,
-    bootstrap: Annotated[
-        str, typer.Option(envvar="STAFET_BOOTSTRAP", help="Kafka addresses host:port[,…].")
-    ] = "localhost:9092",
+    bootstrap: Annotated[str | None, typer.Option(help="Kafka addresses host:port[,…].")] = None,
     recording: Annotated[
         Path | None, typer.Option(help="A recording of the topics (JSON lines) instead of a broker.")
     ] = None,
@@ -38,12 +37,13 @@ def reconcile(
     """
     try:
         begin = period(since, datetime.now(UTC)) if since else None
-        book = _recorded(recording) if recording else asyncio.run(read_book(bootstrap))
-    except (ValueError, KeyError, OSError) as problem:
-        typer.echo(str(problem) if isinstance(problem, OSError | ValueError) else "not a recording", err=True)
+        address = read_settings({"bootstrap": bootstrap}).bootstrap
+        book = _recorded(recording) if recording else asyncio.run(read_book(address))
+    except (BadSettings, ValueError, KeyError, OSError) as problem:
+        typer.echo("not a recording" if isinstance(problem, KeyError) else str(problem), err=True)
         raise typer.Exit(USAGE) from None
     except KafkaError as problem:
-        typer.echo(f"cannot read from {bootstrap} ({type(problem).__name__}); check STAFET_BOOTSTRAP", err=True)
+        typer.echo(f"cannot read from {address} ({type(problem).__name__}); check STAFET_BOOTSTRAP", err=True)
         raise typer.Exit(NO_BROKER) from None
     result = balance(book, begin)
     typer.echo(json.dumps(result.as_dict(), ensure_ascii=False) if as_json else sentences(result))
