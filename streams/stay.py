@@ -30,7 +30,9 @@ from typing import Final
 from msgspec.structs import replace
 
 from . import stay_acts as acts
+from . import stay_cancel as cancels
 from . import stay_correct as corrections
+from . import stay_person as persons
 from .codes import Family
 from .ids import Ids
 from .model import EventKind, Fate, Outcome, StayEvent
@@ -209,7 +211,7 @@ def _learn_person(visit: Visit, event: StayEvent) -> Visit:
     """Name, residence and LPR3 id, silently (13.10, 17.3). Another CPR only where nothing stands (13.14)."""
     old, new = visit.patient, event.patient
     other = old is not None and new is not None and old.cpr != new.cpr
-    if other and situation(visit.stay) not in _NOTHING_STANDS:
+    if other and (visit.left or situation(visit.stay) not in _NOTHING_STANDS):
         return visit
     told_place = event.residence is not None or event.residence_problem != "" or other
     return replace(
@@ -342,15 +344,15 @@ _ACTIONS: Final[dict[Action, Callable[[Draft], Outcome | None]]] = {
     Action.MOVE: acts.move,
     Action.RESTORE: acts.restore,
     Action.ELSEWHERE: acts.elsewhere,
-    Action.RETURNED: corrections.returned,
+    Action.RETURNED: cancels.returned,
     Action.UPDATE: corrections.update,
-    Action.UNSTART: corrections.unstart,
-    Action.UNEND: corrections.unend,
-    Action.REOPEN: corrections.reopen,
-    Action.UNLEAVE: corrections.unleave,
-    Action.UNRETURN: corrections.unreturn,
-    Action.DELETE: corrections.delete,
-    Action.WITHDRAW: corrections.withdraw,
-    Action.MERGE: corrections.merge,
-    Action.PERSON: corrections.person,
+    Action.UNSTART: cancels.unstart,
+    Action.UNEND: cancels.unend,
+    Action.REOPEN: cancels.reopen,
+    Action.UNLEAVE: cancels.unleave,
+    Action.UNRETURN: cancels.unreturn,
+    Action.DELETE: cancels.delete,
+    Action.WITHDRAW: cancels.withdraw,
+    Action.MERGE: persons.merge,
+    Action.PERSON: persons.person,
 }

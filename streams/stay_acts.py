@@ -3,7 +3,7 @@
 Each action is one word of the table `stay_rules.DECISIONS`. It returns the outcome when that is not plain from the
 messages, `ANEW` when it has changed the situation and the table is to be asked again, or raises `Refused`.
 
-What is taken back or corrected: `stay_correct`.
+What is corrected: `stay_correct`. What is taken back: `stay_cancel`.
 """
 
 from datetime import datetime
@@ -16,6 +16,7 @@ from .model import EpisodeIdentifier, EventClass, Fate, Outcome, Transfer
 from .stay_cause import class_of, death_time, event_time, is_death
 from .stay_correct import again, correct
 from .stay_notify import Draft, Refused, needed, tell, tell_start, unit_index
+from .stay_person import settle_person
 from .stay_rules import Cause
 from .stay_state import MOVES_LIMIT, Sent, State, Stay, Untold, hospital_of, state
 
@@ -133,6 +134,7 @@ def late(draft: Draft) -> Outcome | None:
 
 def facts(draft: Draft) -> Outcome | None:
     """An update of a stay not told: take its facts, then tell the START if it can be told now."""
+    settle_person(draft)
     stay, event, old = draft.stay, draft.event, draft.visit.snapshot
     untold, new = stay.untold, event.snapshot
     assert untold is not None  # the situation says so

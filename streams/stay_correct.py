@@ -1,45 +1,31 @@
-"""What an event takes back or corrects (spec 01 §13): repeats that differ, A08, cancels, deletions, merges.
+"""What an event corrects (spec 01 §13): repeats that differ, and A08.
 
-Three rules carry the rest. Only the latest message that stands is corrected or cancelled (13.3, 13.12); a change to
-an earlier one is stored and travels on with the next message (13.10). What lies deeper is cancelled by unwinding
-(13.11). After a cancelled start nothing stands, and what is right begins a new chain (13.13, 13.16).
+Only the latest message that stands is corrected (13.3, 13.12); a change to an earlier one is stored and travels on
+with the next message (13.10). An A08 is compared with the last message of the stay, field by field, never with what
+was notified (04 §4.3).
 
-A08 is compared with the last message of the stay, field by field, never with what was notified (04 §4.3).
+What is taken back: `stay_cancel`. Another person: `stay_person`.
 """
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final
 
 from msgspec.structs import replace
 
 from .codes import EncounterClass, Family, Notice
 from .model import Fate, Outcome
+from .stay_cancel import anew, reopen, revert, unend, unwind
 from .stay_cause import death_time, is_death
-from .stay_notify import Draft, Refused, in_order, needed, tell, tell_start
+from .stay_notify import Draft, Refused, in_order, needed, tell
+from .stay_person import is_other_person, merge
 from .stay_rules import ENDINGS, Cause
-from .stay_state import Sent, Situation, State, Stay, Untold, situation, start_of, state_of
+from .stay_state import OPEN, State, start_of, state_of
 
-__all__ = [
-    "REPEAT",
-    "again",
-    "correct",
-    "delete",
-    "merge",
-    "person",
-    "reopen",
-    "returned",
-    "unend",
-    "unleave",
-    "unreturn",
-    "unstart",
-    "update",
-    "withdraw",
-]
+__all__ = ["REPEAT", "again", "correct", "update"]
 
 REPEAT: Final = Outcome(fate=Fate.NOT_SUBJECT, reason="repeat")
 _STARTS: Final = (Family.STAA, Family.STIN)
-_OPEN: Final = (State.ACUTE, State.ADMITTED, State.LEAVE)
 
 #: 21.1, A08 row "department changed as a correction": latest valid is a start, leave or end message.
 _CORRECTS_WARD: Final = frozenset({Family.STAA, Family.STIN, Family.STOR, Family.SLOR, Family.SLHJ})
@@ -100,11 +86,6 @@ def update(draft: Draft) -> Outcome | None:
     return _times(draft)
 
 
-def _other_person(draft: Draft) -> bool:
-    old, new = draft.visit.patient, draft.event.patient
-    return old is not None and new is not None and old.cpr != new.cpr
-
-
 def _death_retracted(draft: Draft) -> bool:
     old, new = draft.visit.snapshot, draft.event.snapshot
     indicator = old.dead is True and (new.dead is False or "dead" in new.deleted)
@@ -113,12 +94,12 @@ def _death_retracted(draft: Draft) -> bool:
 
 def _death_told(draft: Draft) -> bool:
     """Death registered late on an open stay. One that has left without notice is another hospital's."""
-    return _state(draft) in _OPEN and not draft.stay.gone and is_death(draft.event)
+    return _state(draft) in OPEN and not draft.stay.gone and is_death(draft.event)
 
 
 def _class_changed(draft: Draft) -> bool:
     old, new = draft.visit.snapshot.class_, draft.event.snapshot.class_
-    present = _state(draft) in _OPEN and not draft.stay.gone
+    present = _state(draft) in OPEN and not draft.stay.gone
     differs = {old, new} == {"EMER", "IMP"} and draft.stay.sent[-1].class_ != new
     return present and differs
 
@@ -160,10 +141,10 @@ def _other_contact(draft: Draft, class_: EncounterClass) -> Outcome | None:
     sent = draft.stay.sent
     wrong = start_of(sent)
     earlier = sent[: sent.index(wrong)]
-    _unwind(draft)
+    unwind(draft)
     if earlier:
-        return _revert(draft, earlier[-1])
-    return _anew(draft, class_, wrong.time, report=True)
+        return revert(draft, earlier[-1])
+    return anew(draft, class_, wrong.time, report=True)
 
 
 def _end_again(draft: Draft) -> Outcome | None:
@@ -237,152 +218,8 @@ def _state(draft: Draft) -> State:
     return state_of(draft.stay.sent)
 
 
-# ---- cancellations ---------------------------------------------------------------------------------------------------
-
-
-def _unwind(draft: Draft) -> None:
-    """Cancel back to the start, latest first (13.11)."""
-    while draft.stay.sent:
-        tell(draft, Notice(f"AN_{draft.stay.sent[-1].family}"))
-    draft.set_stay(replace(draft.stay, gone=None, away=""))
-
-
-def _unwind_all(draft: Draft) -> None:
-    """Cancel the stays of all hospitals of the visit, latest first."""
-    _unwind(draft)
-    while draft.visit.left:
-        visit = draft.visit
-        draft.visit = replace(visit, stay=visit.left[-1], left=visit.left[:-1])
-        _unwind(draft)
-
-
-def _anew(draft: Draft, class_: EncounterClass, time: datetime, *, report: bool) -> Outcome | None:
-    """The right start as a new chain (13.13), at the same place."""
-    stay = draft.stay
-    untold = Untold(class_=class_, start=time, report=report)
-    draft.set_stay(Stay(hospital=stay.hospital, unit=stay.unit, moves=stay.moves, untold=untold))
-    return tell_start(draft)
-
-
-def _revert(draft: Draft, earlier: Sent) -> Outcome | None:
-    """13.16: the contact type before the change again, without a request: it was made for this attendance."""
-    return _anew(draft, earlier.class_, earlier.time, report=False)
-
-
-def unstart(draft: Draft) -> Outcome | None:
-    """A11: the start was wrong. One that had changed the contact type leaves the type before it (13.16)."""
-    sent, here = draft.stay.sent, not draft.visit.left and not draft.stay.gone
-    started = sent.index(start_of(sent))
-    earlier = sent[:started] if here and _state(draft) in _OPEN else ()
-    _unwind_all(draft)
-    return _revert(draft, earlier[-1]) if earlier else None
-
-
-def delete(draft: Draft) -> Outcome | None:
-    """A23, A29: nothing of the visit was right."""
-    _unwind_all(draft)
-    return None
-
-
-def withdraw(draft: Draft) -> Outcome | None:
-    """A start that was never told was wrong: forgotten, and with it what other hospitals of the visit had told."""
-    draft.set_stay(Stay(hospital=draft.stay.hospital, unit=draft.stay.unit))
-    if draft.visit.left:
-        _unwind_all(draft)
-    return None
-
-
-def unend(draft: Draft) -> Outcome | None:
-    """A13: AN_SLHJ or AN_MORS; a leave that the discharge had ended is told again (10.5)."""
-    sent = draft.stay.sent
-    tell(draft, Notice(f"AN_{sent[-1].family}"))
-    if sent[-1].family is Family.SLHJ and sent[-2].family is Family.STOR:
-        tell(draft, Notice.STOR, time=sent[-2].time)
-    return None
-
-
-def reopen(draft: Draft) -> Outcome | None:
-    """A13 after an end that was not told: the stay goes on (§12)."""
-    untold = draft.stay.untold
-    if untold is None:
-        draft.set_stay(replace(draft.stay, gone=None))
-        return None
-    draft.set_stay(replace(draft.stay, untold=replace(untold, over=False)))
-    return tell_start(draft)
-
-
-def unleave(draft: Draft) -> Outcome | None:
-    """A52: AN_STOR, only while the STOR is the latest that stands; a silent leave is taken back silently."""
-    return _take_back(draft, Notice.AN_STOR, was="out", now="")
-
-
-def unreturn(draft: Draft) -> Outcome | None:
-    """A53: AN_SLOR likewise."""
-    return _take_back(draft, Notice.AN_SLOR, was="back", now="out")
-
-
-def _take_back(draft: Draft, notice: Notice, *, was: str, now: Literal["", "out"]) -> Outcome | None:
-    if draft.stay.away == was:
-        draft.set_stay(replace(draft.stay, away=now))
-    else:
-        tell(draft, notice)
-    return None
-
-
-def returned(draft: Draft) -> Outcome | None:
-    """A12 of a transfer: the receiving side's START was wrong, the referring stay goes on (21.1)."""
-    draft.set_stay(replace(draft.stay, untold=None))
-    _unwind(draft)
-    visit = draft.visit
-    if visit.left:
-        draft.visit = replace(visit, stay=visit.left[-1], left=visit.left[:-1])
-    return None
-
-
-# ---- another person --------------------------------------------------------------------------------------------------
-
-
-def merge(draft: Draft) -> Outcome | None:
-    """The CPR of a notified stay changes: unwind under the old one, then one start under the new one (21.1, 13.14).
-
-    A stay that has ended is only unwound: a start without end would be false. A death is told again, it is true of
-    the right person. A report is asked for: none was for this citizen.
-    """
-    if not _other_person(draft):
-        if draft.event.patient is None:
-            raise Refused("not-allowed", "a notified stay would lose its CPR number", "decide by hand", "PID-3")
-        return None
-    was, stay, top = situation(draft.stay), draft.stay, draft.stay.sent[-1]
-    start = start_of(stay.sent)
-    _unwind_all(draft)
-    draft.visit = replace(
-        draft.visit, stay=replace(draft.stay, hospital=stay.hospital, unit=stay.unit, moves=stay.moves)
-    )
-    _learn_person(draft)
-    if was in (Situation.CLOSED, Situation.GONE):
-        return None
-    outcome = _anew(draft, start.class_, start.time, report=True)
-    if outcome is None and was is Situation.DEAD:
-        tell(draft, Notice.MORS, time=top.time)
-    return outcome
-
-
-def person(draft: Draft) -> Outcome | None:
-    """The person of a stay of which nothing stands: the START is told now if it is still to come (04 §4.4)."""
-    untold = draft.stay.untold
-    return tell_start(draft) if untold and not untold.over and not untold.planned else None
-
-
-def _learn_person(draft: Draft) -> None:
-    """The other person, with the residence that the event gives: the old one is somebody else's."""
-    event = draft.event
-    draft.visit = replace(
-        draft.visit, patient=event.patient, residence=event.residence, residence_problem=event.residence_problem
-    )
-
-
 _A08: Final[tuple[tuple[Callable[[Draft], bool], Callable[[Draft], Outcome | None]], ...]] = (
-    (_other_person, merge),
+    (is_other_person, merge),
     (_death_retracted, unend),
     (_death_told, _mors),
     (_class_changed, _class_change),

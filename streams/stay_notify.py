@@ -4,7 +4,7 @@
 `tell` is the only place where a message comes into being; it obeys `stay_rules.TRANSITIONS` whatever the caller
 believes, so a forbidden transition cannot be sent by mistake (spec 01, 21.2.4: do not guess).
 
-Not here: what an event means (`stay_acts`), what is corrected or taken back (`stay_correct`).
+Not here: what an event means (`stay_acts`), what is corrected (`stay_correct`) or taken back (`stay_cancel`).
 """
 
 from dataclasses import dataclass, field

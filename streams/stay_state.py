@@ -25,6 +25,7 @@ from .model import EpisodeIdentifier, EventClass, Link, Notification, Outcome, P
 from .times import danish
 
 __all__ = [
+    "OPEN",
     "Held",
     "Sent",
     "Situation",
@@ -62,6 +63,10 @@ class State(StrEnum):
     CLOSED = "closed"
     DEAD = "dead"
     VOID = "void"
+
+
+#: The patient is at the hospital or on leave from it.
+OPEN = (State.ACUTE, State.ADMITTED, State.LEAVE)
 
 
 class Situation(StrEnum):

@@ -279,6 +279,14 @@ def test_a_merge_reaches_the_stays_at_all_hospitals_of_the_visit() -> None:
     assert story.told == ["STIN", "STIN", "AN_STIN", "AN_STIN", "STIN"]
 
 
+@pytest.mark.parametrize("line", ["A40", "A08"])
+def test_a_merge_takes_back_what_an_earlier_hospital_told_when_this_one_has_not_told_yet(line: str) -> None:
+    story = Story().play("A01 08:00", "A02 09:00 unit=FAR residence=none residence_problem=abroad")
+    assert story.outcome == "stopped:unroutable"
+    story.play(f"{line} 10:00 unit=FAR patient=MAJA residence=0751")
+    assert [(str(n.notice), n.patient) for n in story.notes[1:]] == [("AN_STIN", BRUNO), ("STIN", MAJA)]
+
+
 def test_after_a_cancelled_start_the_right_person_begins_a_new_chain() -> None:
     story = Story().play("A01 08:00", "A11 09:00", "A01 08:00 now=09:10 patient=MAJA residence=0751")
     assert [(str(n.notice), n.patient) for n in story.notes] == [("STIN", BRUNO), ("AN_STIN", BRUNO), ("STIN", MAJA)]

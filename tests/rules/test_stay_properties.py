@@ -113,6 +113,7 @@ def check_chain(chain: list[Notification]) -> None:
         assert note.assembled <= links[-1].occurred
         assert len({i.value for i in note.episode}) == len(note.episode)
         assert note.episode == chain[0].episode
+        assert note.patient.cpr == chain[0].patient.cpr  # 13.14: another CPR is another chain
 
 
 def check_content(note: Notification) -> None:
