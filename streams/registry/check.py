@@ -110,7 +110,7 @@ def _neighbours(
     group: list[Placed[AcceptanceRow]],
 ) -> Iterator[tuple[Placed[AcceptanceRow], Placed[AcceptanceRow]]]:
     """Pairs with a hole between everything before and the later row."""
-    last = None
+    last: Placed[AcceptanceRow] | None = None
     for each in group:
         ended = last.row.valid_to if last is not None else None
         if last is not None and ended and each.row.valid_from and ended < each.row.valid_from:

@@ -1,0 +1,105 @@
+"""The figures of the product: every metric declared once, with kind, labels, unit and meaning (spec 03 §10).
+
+No label carries an id or anything of a person: municipalities, states and codes only, so that the number of series is
+bounded. Alerts of the same section stand beside the metric they look at; docs/metrics.md is made from this table.
+"""
+
+from collections.abc import Mapping
+from typing import Final, Literal, NamedTuple, TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+__all__ = ["METRICS", "Metric", "MetricName", "Metrics"]
+
+M = TypeVar("M", Counter, Gauge, Histogram)
+
+MetricName = Literal[
+    "hn_messages_total",
+    "hn_attempts_total",
+    "hn_receipts_total",
+    "hn_open_messages",
+    "hn_oldest_open_seconds",
+    "hn_time_to_verdict_seconds",
+    "eds_events_total",
+    "eds_outbox_lag_seconds",
+    "eds_rejected_total",
+    "eds_parked_contexts",
+    "hn_law_residual",
+    "stafet_events_total",
+    "stafet_gateway_messages_total",
+    "stafet_gateway_connections",
+    "stafet_dead_letters_total",
+    "stafet_step_seconds",
+]
+
+
+class Metric(NamedTuple):
+    """One row: what is counted, by what."""
+
+    name: MetricName
+    kind: Literal["counter", "gauge", "histogram"]
+    labels: tuple[str, ...]
+    meaning: str
+    alert: str = ""
+    buckets: tuple[float, ...] = ()
+
+
+#: Seconds: receipts come within seconds, at the latest after three waits of 30 minutes and a pause.
+_VERDICT: Final = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 5400.0, 7200.0)
+#: Seconds: one step of one record.
+_STEP: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+
+METRICS: Final[tuple[Metric, ...]] = (
+    Metric("hn_messages_total", "counter", ("state", "municipality", "activity"), "messages that reached a final state",
+           "GIVEN_UP share of one municipality over 1 % in an hour"),
+    Metric("hn_attempts_total", "counter", ("n", "result"), "dispatches, by attempt and result"),
+    Metric("hn_receipts_total", "counter", ("class", "verdict"), "receipts taken, by what they were",
+           "conflict, orphan or quarantined over 0"),
+    Metric("hn_open_messages", "gauge", ("municipality",), "messages without a final state"),
+    Metric("hn_oldest_open_seconds", "gauge", ("municipality",), "age of the oldest of them", "over 105 minutes"),
+    Metric("hn_time_to_verdict_seconds", "histogram", ("municipality",), "from first dispatch to verdict", "", _VERDICT),
+    Metric("eds_events_total", "counter", ("subtype", "profile", "outcome"), "track and trace events written"),
+    Metric("eds_outbox_lag_seconds", "gauge", (), "age of the oldest event not posted", "over 15 minutes"),
+    Metric("eds_rejected_total", "counter", (), "events that the service refused"),
+    Metric("eds_parked_contexts", "gauge", (), "contexts whose events wait"),
+    Metric("hn_law_residual", "gauge", ("law",), "difference of a balance equation (spec 03 §6)", "not 0 twice in a row"),
+    Metric("stafet_events_total", "counter", ("feed", "fate", "reason"), "hospital events, by what became of them"),
+    Metric("stafet_gateway_messages_total", "counter", ("feed", "result"), "HL7 messages at the gateway, by answer"),
+    Metric("stafet_gateway_connections", "gauge", (), "open MLLP connections"),
+    Metric("stafet_dead_letters_total", "counter", ("stage", "reason"), "records put aside", "any internal-error"),
+    Metric("stafet_step_seconds", "histogram", ("stage",), "time for one record in one stage", "", _STEP),
+)  # fmt: skip
+
+
+class Metrics:
+    """The figures of one process, in a registry of their own. Labels exactly as declared; `class_` is `class`."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry if registry is not None else CollectorRegistry()
+        rows = {kind: [row for row in METRICS if row.kind == kind] for kind in ("counter", "gauge", "histogram")}
+        self._counters = {r.name: Counter(r.name, r.meaning, r.labels, registry=self.registry) for r in rows["counter"]}
+        self._gauges = {r.name: Gauge(r.name, r.meaning, r.labels, registry=self.registry) for r in rows["gauge"]}
+        self._histograms = {
+            r.name: Histogram(r.name, r.meaning, r.labels, registry=self.registry, buckets=r.buckets)
+            for r in rows["histogram"]
+        }
+
+    def count(self, name: MetricName, by: float = 1, **labels: str) -> None:
+        """Adds to a counter. Raises KeyError when `name` is none, ValueError when the labels differ."""
+        _labelled(self._counters[name], labels).inc(by)
+
+    def set(self, name: MetricName, value: float, **labels: str) -> None:
+        """Sets a gauge. Raises like `count`."""
+        _labelled(self._gauges[name], labels).set(value)
+
+    def observe(self, name: MetricName, seconds: float, **labels: str) -> None:
+        """Adds an observation to a histogram. Raises like `count`."""
+        _labelled(self._histograms[name], labels).observe(seconds)
+
+    def text(self) -> bytes:
+        """The figures in Prometheus' text form."""
+        return generate_latest(self.registry)
+
+
+def _labelled(metric: M, labels: Mapping[str, str]) -> M:
+    return metric.labels(**{key.removesuffix("_"): value for key, value in labels.items()}) if labels else metric
