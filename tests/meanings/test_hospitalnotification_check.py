@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.codes import Notice
+from streams.formats.fhir.structure import Compiler
 from streams.messages.hospitalnotification import check, inspect
 from streams.messages.hospitalnotification.identifiers import cpr_is_plausible, gln_is_valid
+from streams.messages.hospitalnotification.rules import OUTGOING
 from tests.meanings.damage import ABSENT, any_damage, changed, damaged, entry_of
 from tests.meanings.notifications import HEART, MUNICIPALITY, PATIENT, SURGERY, bundle, notification
 
@@ -266,3 +268,13 @@ def test_resources_inside_resources_do_not_multiply_the_work() -> None:
         inner = {"resourceType": "Organization", "contained": [inner]}
     message = damaged(STIN, "Patient.contained", [inner])
     assert "unknown-element" in {rule for rule, _ in errors(message)}
+
+
+FULL = Compiler(OUTGOING._replace(shortcuts={})).check("Bundle")
+SHORT = Compiler(OUTGOING).check("Bundle")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from([STIN, SLOR, AN_MORS]).flatmap(any_damage))
+def test_shortcuts_overlook_nothing(message: dict[str, Any]) -> None:
+    assert SHORT(message) == FULL(message)

@@ -28,6 +28,7 @@ __all__ = [
     "one",
     "pattern_check",
     "primitive_check",
+    "shortened",
     "value_or_extension",
 ]
 
@@ -203,6 +204,11 @@ def fixed_check(rule: str, fixed: tuple[Any, ...], remedy: str) -> Check:
     shown = " or ".join(value if isinstance(value, str) else orjson.dumps(value).decode() for value in fixed)
     wrong = one(rule, "another value than the profile fixes", remedy or f"send {shown}")
     return lambda value: None if value in fixed else wrong
+
+
+def shortened(shortcut: Callable[[Any], bool], full: Check) -> Check:
+    """The full test, asked only where a cheap one does not already say that all is well."""
+    return lambda value: None if shortcut(value) else full(value)
 
 
 def pattern_check(rule: str, pattern: str, remedy: str) -> Check:

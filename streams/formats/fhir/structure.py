@@ -7,7 +7,7 @@ together while they return, so a right message pays for no path. What the rows s
 gives them; no rule of any message is here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from .pieces import (
@@ -23,6 +23,7 @@ from .pieces import (
     one,
     pattern_check,
     primitive_check,
+    shortened,
     value_or_extension,
 )
 from .primitives import TESTS
@@ -64,6 +65,7 @@ class Profile(NamedTuple):
         str, tuple[Check, ...]
     ] = {}  # path or type -> tests of the whole value, run when its shape is right
     emitted: Mapping[str, frozenset[str]] | None = None
+    shortcuts: Mapping[str, Callable[[Any], bool]] = {}  # type -> a cheap test, true only of what the full test passes
     extension_origins: tuple[str, ...] = ("",)  # unknown extensions whose URL begins so are warnings, others errors
     well_formed_narrative: bool = True  # parse each div; a writer that escapes everything at one place need not
 
@@ -100,15 +102,17 @@ class Compiler:
     def __init__(self, profile: Profile | None = None) -> None:
         self._profile = profile or Profile()
         self._rows = {row.path: row for row in self._profile.constraints}
-        self._named = {".".join(parts[:n]) for parts in self._dotted() for n in range(1, len(parts) + 1)}
+        self._named = self._paths_with_rows()
         self._made: dict[str, Check] = {}
         self._resource = self._by_resource_type()
 
-    def _dotted(self) -> list[list[str]]:
-        listed = [extension.path for extension in self._profile.extensions]
-        return [
-            path.split(".") for path in [*self._rows, *listed, *self._profile.wholes, *(self._profile.emitted or ())]
-        ]
+    def _paths_with_rows(self) -> frozenset[str]:
+        """The paths whose object is not just any of its type: a row speaks of something below, or of it as a whole."""
+        profile = self._profile
+        lists = [extension.path for extension in profile.extensions]
+        below = {".".join(p.split(".")[:n]) for p in [*self._rows, *lists] for n in range(1, p.count(".") + 1)}
+        whole = [*profile.wholes, *(profile.emitted or ())]
+        return frozenset(below | {".".join(p.split(".")[:n]) for p in whole for n in range(1, p.count(".") + 2)})
 
     def check(self, type_name: str) -> Check:
         """The test of a type by itself; of a resource type with every row of the profile below it."""
@@ -124,6 +128,8 @@ class Compiler:
             required: dict[str, str] = {}
             self._made[key] = object_check(table, required, self._wholes(type_name, key))  # before filling: recursion
             self._fill(type_name, key, table, required)
+            if (shortcut := self._profile.shortcuts.get(key)) is not None:
+                self._made[key] = shortened(shortcut, self._made[key])
         return self._made[key]
 
     def _fill(self, type_name: str, key: str, table: dict[str, Check], required: dict[str, str]) -> None:

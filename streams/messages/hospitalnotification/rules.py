@@ -5,6 +5,7 @@ Decided by the packages of spec 01, 1.2 (hospitalnotification 3.0.2, messaging 2
 together (chain, references, times) is in `graph.py`; numbers and check digits are in `identifiers.py`.
 """
 
+import re
 from typing import Any, Final
 
 from ...codes import (
@@ -16,10 +17,13 @@ from ...codes import (
     ENCOUNTER_CLASSES,
     ENCOUNTER_STATUSES,
     EVENT_SYSTEM,
+    GLN_SYSTEM,
     HOSPITAL_NOTIFICATION_EVENT,
+    SOR_SYSTEM,
 )
 from ...formats.fhir.pieces import Check, Finding
 from ...formats.fhir.structure import Constraint, Extension, Profile
+from ...formats.fhir.xhtml import is_narrative
 from .identifiers import episode_identifiers, organization_identifiers, patient_identifiers
 
 __all__ = ["INCOMING", "OUTGOING", "PROFILES"]
@@ -47,6 +51,7 @@ _ENCOUNTER_FORBIDDEN: Final = (
     *("type", "serviceType", "priority", "basedOn", "participant", "appointment", "length", "reasonCode"),
     *("reasonReference", "diagnosis", "account", "hospitalization", "location", "partOf"),
 )
+_RELATIVE: Final = re.compile(r"[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}")
 _USE: Final = "MessageHeader.destination.extension:use.valueCoding"
 
 _CONSTRAINTS: Final = (
@@ -212,6 +217,42 @@ _OWN: Final = (
 )
 
 
+def _is_plain_reference(value: Any) -> bool:
+    return (
+        value.__class__ is dict
+        and len(value) == 1
+        and (written := value.get("reference")).__class__ is str
+        and _RELATIVE.fullmatch(written) is not None
+    )
+
+
+def _is_plain_identifier(value: Any) -> bool:
+    return (
+        value.__class__ is dict
+        and len(value) == 2
+        and value.get("system") in (SOR_SYSTEM, GLN_SYSTEM)
+        and (number := value.get("value")).__class__ is str
+        and number.isalnum()
+    )
+
+
+def _is_plain_narrative(value: Any) -> bool:
+    return (
+        value.__class__ is dict
+        and len(value) == 2
+        and value.get("status") in ("generated", "extensions")
+        and is_narrative(value.get("div"))
+    )
+
+
+#: The forms our writer gives to what a message holds most of: recognised at once, explained by the full test.
+_SHORTCUTS: Final = {
+    "Reference": _is_plain_reference,
+    "Identifier": _is_plain_identifier,
+    "Narrative": _is_plain_narrative,
+}
+
+
 def _merged(rows: tuple[Constraint, ...], more: tuple[Constraint, ...]) -> tuple[Constraint, ...]:
     """The rows, with those of `more` in the place of rows about the same element."""
     return tuple({row.path: row for row in (*rows, *more)}.values())
@@ -223,4 +264,6 @@ _ORIGINS: Final = ("http://hl7.org/fhir/StructureDefinition/", "http://hl7.dk/fh
 #: What a receiver refuses.
 INCOMING: Final = Profile(_CONSTRAINTS, _EXTENSIONS, _WHOLES, extension_origins=_ORIGINS)
 #: What we hold ourselves to.
-OUTGOING: Final = Profile(_merged(_CONSTRAINTS, _OWN), _EXTENSIONS, _WHOLES, _EMITTED, well_formed_narrative=False)
+OUTGOING: Final = Profile(
+    _merged(_CONSTRAINTS, _OWN), _EXTENSIONS, _WHOLES, _EMITTED, _SHORTCUTS, well_formed_narrative=False
+)
