@@ -70,6 +70,10 @@ def leave_now(reason: str) -> None:
     os._exit(70)
 
 
+class TooManyFaults(Exception):
+    """Every record fails: that is no matter of records."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """Bounds of the shell. Times in seconds."""
@@ -173,7 +177,7 @@ class _Shell:
         self.faults = 0 if isinstance(fault, Rejected) else self.faults + 1
         self.report("record.set-aside", stage=stage.name, code=code, origin=record.origin, where=place_of(fault))
         if self.faults > self.limits.faults_in_a_row:
-            raise RuntimeError(f"{self.faults} faults of ours in a row in stage {stage.name}") from fault
+            raise TooManyFaults(f"{self.faults} faults of ours in a row in stage {stage.name}") from None
 
     def _beside(self, old: bytes | None, record: Record, fault: Exception) -> Fold:
         if self.stage.on_fault is None:

@@ -73,8 +73,9 @@ def bench(embedded: EmbeddedBroker, tmp_path: Path) -> Build:
             app_id=name,
             partitions=partitions,
             store=store,
-            session_timeout=timedelta(seconds=6),
+            session_timeout=timedelta(seconds=2),
             commit_interval=timedelta(milliseconds=200),
+            more={"consumer_group_instance_id": None},  # the mock cluster knows no static members: a restart would wait
         )
         app = build_app(worker)
         rows = raw_table(app, "rows", partitions) if table else None
@@ -88,9 +89,11 @@ def bench(embedded: EmbeddedBroker, tmp_path: Path) -> Build:
             limits=limits,
         )
         app.agent(raw_topic(app, source), name="stage")(body)
-        async with running(app, limit=20.0 if not b.left else 1.0, leave=b.left.append):
-            yield b
-            if b.left:  # the body in hand never ends: nothing to drain
-                app.conf.stream_wait_empty = False
+        async with running(app, limit=20.0, leave=b.left.append):
+            try:
+                yield b
+            finally:
+                if b.left:  # the body in hand never ends: nothing to drain
+                    app.conf.stream_wait_empty = False
 
     return build

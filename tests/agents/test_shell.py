@@ -1,49 +1,247 @@
 """The shell over a running worker: a fold of bytes, its letters, its rows, and what it refuses."""
 
+import asyncio
+import gc
 from collections.abc import Sequence
 
+import pytest
+
+from agents.shell import Limits
+from agents.tables import is_own_row, position_key
+from agents.wiring import readiness, rows_of
 from streams.errors import Rejected
+from streams.kafka.clients import partition_of
+from streams.kafka.dispatch import Refusal
 from streams.kafka.records import Letter, Record, header
 from streams.kafka.topics import DEAD_LETTERS
 from tests.agents.conftest import Bench, Build
-from tests.brokers import at_least, put, records
+from tests.brokers import at_least, fresh, put, records, until
+
+CPR = b"2512489996"
 
 
 def concatenate(row: bytes | None, record: Record) -> tuple[bytes | None, Sequence[Letter]]:
     """The stage under test: a row is the values seen so far; every value gives one letter with the row."""
+    out = record.topic.replace(".in", ".out")
     match record.value:
         case b"reject":
             raise Rejected("value", "unwanted", "send another", "unwanted")
         case b"bug":
-            raise KeyError("2512489996")
+            raise KeyError(CPR.decode())
+        case b"huge":
+            return b"x" * (2 << 20), ()
         case b"forget":
-            return None, ()
+            return None, [Letter(out, record.key, b"forgotten")]
         case value:
             new = (row or b"") + (value or b"-")
-            return new, [Letter(record.topic.replace(".in", ".out"), record.key, new)]
+            return (new if record.key else None), [Letter(out, record.key, new)]
 
 
 async def dead_letters_of(bench: Bench, number: int) -> list[Record]:
-    async def mine() -> list[Record]:
-        return [
-            r
-            for r in await records(bench.bootstrap, DEAD_LETTERS)
-            if header(r.headers, "dlq.original-topic") == bench.source.encode()
-        ]
-
-    from tests.brokers import until
-
     async def enough() -> list[Record] | None:
-        found = await mine()
+        found = [
+            record
+            for record in await records(bench.bootstrap, DEAD_LETTERS)
+            if header(record.headers, "dlq.original-topic") == bench.source.encode()
+        ]
         return found if len(found) >= number else None
 
     return await until(enough)
 
 
+async def settled(bench: Bench, number: int) -> None:
+    """Until the positions of the table add up to `number` records taken."""
+
+    async def taken() -> bool:
+        marks = [position_key(bench.source, partition) for partition in range(4)]
+        return sum(int(bench.table.get(mark) or 0) for mark in marks) >= number
+
+    await until(taken)
+
+
 async def test_a_stage_folds_in_order_per_key_and_sends_a_letter_for_each(bench: Build) -> None:
     async with bench(concatenate) as b:
+        assert readiness(b.app).ready
         await put(b.bootstrap, b.source, [(b"k%d" % (n % 5), b"%d" % n) for n in range(20)])
         letters = await at_least(b.bootstrap, b.out, 20)
+        await settled(b, 20)
+        rows = dict(rows_of(b.table))
     by_key = {key: [r.value for r in letters if r.key == key] for key in {r.key for r in letters}}
     assert by_key[b"k0"] == [b"0", b"05", b"0510", b"051015"]
-    assert by_key[b"k4"] == [b"4", b"49", b"4914", b"491419"]
+    assert rows == {key: values[-1] for key, values in by_key.items()}
+
+
+async def test_poison_reaches_the_stage_as_it_is_and_costs_no_neighbour(bench: Build) -> None:
+    poison = [(None, b"a"), (b"", b"b"), (b"k", None), (b"k", b""), (b"k", b"\xff\x00"), (b"\0position/x/0", b"c")]
+    async with bench(concatenate) as b:
+        await put(b.bootstrap, b.source, [*poison, (b"good", b"1")])
+        letters = await at_least(b.bootstrap, b.out, 6)
+        [aside] = await dead_letters_of(b, 1)
+    assert sorted((r.key, r.value) for r in letters if r.key) == [
+        (b"good", b"1"),
+        (b"k", b"-"),
+        (b"k", b"--"),
+        (b"k", b"--\xff\x00"),
+    ]
+    assert sorted(r.value or b"" for r in letters if not r.key) == [b"a", b"b"]
+    assert aside.key == b"\0position/x/0", "a key in the form of the table's own rows can carry no row"
+
+
+async def test_a_bug_costs_its_own_record_only_and_tells_no_content(bench: Build) -> None:
+    async with bench(concatenate) as b:
+        values = [b"1", b"bug", b"2", b"reject", b"3"]
+        await put(b.bootstrap, b.source, [(b"k", v) for v in values], headers=[("feed", b"EPJ")])
+        letters = await at_least(b.bootstrap, b.out, 3)
+        bug, rejected = sorted(await dead_letters_of(b, 2), key=lambda r: r.value or b"", reverse=False)
+    assert [r.value for r in letters] == [b"1", b"12", b"123"]
+    assert (bug.key, bug.value, header(bug.headers, "feed")) == (b"k", b"bug", b"EPJ")
+    assert header(bug.headers, "dlq.error-code") == b"internal-error"
+    assert header(rejected.headers, "dlq.error-message") == b"value: unwanted; send another"
+    assert header(rejected.headers, "kafka_dlt-original-topic") == b.source.encode()
+    assert not [value for _, value in bug.headers if CPR in value], "an exception's text may hold content"
+    assert CPR.decode() not in str(b.told)
+
+
+async def test_what_the_stage_says_about_a_fault_goes_out_beside_the_dead_letter(bench: Build) -> None:
+    def on_fault(row: bytes | None, record: Record, fault: Exception) -> tuple[bytes | None, Sequence[Letter]]:
+        if record.value == b"bug":
+            return row, [Letter(record.topic.replace(".in", ".out"), record.key, type(fault).__name__.encode())]
+        raise RuntimeError("the second fault must not hide the first")
+
+    async with bench(concatenate, on_fault=on_fault) as b:
+        await put(b.bootstrap, b.source, [(b"k", b"bug"), (b"k", b"reject"), (b"k", b"1")])
+        letters = await at_least(b.bootstrap, b.out, 2)
+        await dead_letters_of(b, 2)
+    assert [r.value for r in letters] == [b"KeyError", b"1"]
+
+
+async def test_a_row_too_large_for_its_changelog_is_a_fault_of_ours_and_changes_nothing(bench: Build) -> None:
+    async with bench(concatenate) as b:
+        await put(b.bootstrap, b.source, [(b"k", b"1"), (b"k", b"huge"), (b"k", b"2")])
+        letters = await at_least(b.bootstrap, b.out, 2)
+        [aside] = await dead_letters_of(b, 1)
+    assert [r.value for r in letters] == [b"1", b"12"]
+    assert header(aside.headers, "dlq.error-class") == b"OverflowError"
+
+
+async def test_faults_in_every_record_make_the_worker_leave_with_nothing_acknowledged(bench: Build) -> None:
+    async with bench(concatenate, limits=Limits(faults_in_a_row=3)) as b:
+        await put(b.bootstrap, b.source, [(b"k", b"bug")] * 4)
+        assert "4 faults of ours in a row" in await b.departure()
+        assert not await committed(b), "the worker left, so these records come again"
+
+
+async def committed(bench: Bench) -> dict[object, int]:
+    """Offsets the group has committed, by partition; only those above 0."""
+    from aiokafka import AIOKafkaConsumer, TopicPartition
+
+    reader = AIOKafkaConsumer(bootstrap_servers=bench.bootstrap, group_id=bench.app.conf.id, enable_auto_commit=False)
+    await reader.start()
+    try:
+        tps = [TopicPartition(bench.source, p) for p in range(4)]
+        offsets = {tp: await reader.committed(tp) for tp in tps}
+        return {tp: offset for tp, offset in offsets.items() if offset}
+    finally:
+        await reader.stop()
+
+
+def to_nowhere(row: bytes | None, record: Record) -> tuple[bytes | None, Sequence[Letter]]:
+    """A stage whose first letter goes to a topic that nobody created."""
+    return b"SENT", [Letter(fresh("nowhere"), record.key, b"letter", (("n", b"1"),), refusable=record.value != b"firm")]
+
+
+def back_to_created(row: bytes | None, refusal: Refusal) -> tuple[bytes | None, Sequence[Letter]]:
+    assert row == b"SENT"
+    return b"CREATED", [Letter(OUT[0], refusal.letter.key, refusal.reason.encode())]
+
+
+OUT = [""]
+
+
+async def test_a_refused_letter_comes_back_to_the_stage_at_once(bench: Build) -> None:
+    async with bench(to_nowhere, on_refused=back_to_created) as b:
+        OUT[0] = b.out
+        await put(b.bootstrap, b.source, [(b"k", b"1")])
+        [letter] = await at_least(b.bootstrap, b.out, 1, limit=5.0)
+        await settled(b, 1)
+        rows = rows_of(b.table)
+    assert (letter.key, letter.value, rows) == (b"k", b"topic-missing", [(b"k", b"CREATED")])
+
+
+async def test_a_letter_too_large_for_its_topic_is_refused_before_the_broker_sees_it(bench: Build) -> None:
+    def large(row: bytes | None, record: Record) -> tuple[bytes | None, Sequence[Letter]]:
+        return b"SENT", [Letter(OUT[0], record.key, b"x" * (1 << 20), refusable=True)]
+
+    async with bench(large, on_refused=back_to_created) as b:
+        OUT[0] = b.out
+        await put(b.bootstrap, b.source, [(b"k", b"1")])
+        [letter] = await at_least(b.bootstrap, b.out, 1)
+    assert letter.value == b"too-large"
+
+
+async def test_a_letter_that_may_not_be_refused_makes_the_worker_leave(bench: Build) -> None:
+    async with bench(to_nowhere, on_refused=back_to_created) as b:
+        await put(b.bootstrap, b.source, [(b"k", b"firm")])
+        assert "topic-missing" in await b.departure()
+        assert not rows_of(b.table)
+
+
+async def test_a_hole_in_the_offsets_makes_the_worker_leave(bench: Build) -> None:
+    name, partition = fresh("worker"), partition_of(b"k", 4)
+    async with bench(concatenate, name=name) as b:
+        await put(b.bootstrap, b.source, [(b"k", b"1"), (b"k", b"2"), (b"k", b"3")])
+        await settled(b, 3)
+    # A skip, seen from the next life: one record was taken, the next one delivered is the fourth.
+    await put(b.bootstrap, b.changelog, [(position_key(b.source, partition), b"1")], partition=partition)
+    async with bench(concatenate, name=name, create=False) as b:
+        await put(b.bootstrap, b.source, [(b"k", b"4")])
+        assert "expected offset 1, got 3" in await b.departure()
+        assert dict(rows_of(b.table)) == {b"k": b"123"}
+
+
+@pytest.mark.parametrize("store", ["memory", "rocksdb"])
+async def test_rows_and_positions_return_after_a_restart(bench: Build, store: str) -> None:
+    name = fresh("worker")
+    async with bench(concatenate, name=name, store=store) as b:
+        await put(b.bootstrap, b.source, [(b"k", b"1"), (b"gone", b"1"), (b"gone", b"forget")])
+        await settled(b, 3)
+    del b
+    gc.collect()  # RocksDB lets go of its folder with the store; a new process would find it free
+    async with bench(concatenate, name=name, store=store, create=False) as b:
+        await put(b.bootstrap, b.source, [(b"k", b"2"), (b"gone", b"2")])
+        letters = await at_least(b.bootstrap, b.out, 5)
+        await settled(b, 5)
+        rows = dict(rows_of(b.table))
+    assert rows == {b"k": b"12", b"gone": b"2"}
+    assert [r.value for r in letters if r.key == b"gone"] == [b"1", b"forgotten", b"2"]
+
+
+async def test_a_row_in_the_changelog_follows_every_record_even_a_repeat(bench: Build) -> None:
+    def seen(row: bytes | None, record: Record) -> tuple[bytes | None, Sequence[Letter]]:
+        return b"seen", [Letter(record.topic.replace(".in", ".out"), record.key, b"letter")]
+
+    async with bench(seen, limits=Limits(batch=1)) as b:
+        await put(b.bootstrap, b.source, [(b"k", b"1")] * 3)
+        await settled(b, 3)
+        log = [r for r in await records(b.bootstrap, b.changelog) if not is_own_row(r.key or b"")]
+    assert [(r.key, r.value) for r in log] == [(b"k", b"seen")] * 3
+
+
+async def test_a_record_in_the_wrong_partition_is_sent_on_to_the_row_of_its_key(bench: Build) -> None:
+    right = partition_of(b"k", 4)
+    async with bench(concatenate) as b:
+        await put(b.bootstrap, b.source, [(b"k", b"1")])
+        await put(b.bootstrap, b.source, [(b"k", b"2")], partition=(right + 1) % 4)
+        letters = await at_least(b.bootstrap, b.out, 2)
+        await settled(b, 3)
+        log = [r for r in await records(b.bootstrap, b.changelog) if r.key == b"k"]
+    assert [r.value for r in letters] == [b"1", b"12"]
+    assert {r.partition for r in log} == {right}
+
+
+async def test_two_stages_over_one_table_wait_for_their_own_rows(bench: Build) -> None:
+    async with bench(concatenate) as b:
+        await put(b.bootstrap, b.source, [(b"a", b"1")])
+        await settled(b, 1)
+        assert b.table.promises() == [], "what a batch wrote it has taken with it"
+        await asyncio.sleep(0)

@@ -1,0 +1,183 @@
+"""The local broker: a real Apache Kafka of one node (KRaft), started and stopped by its process id.
+
+For contract tests, kill tests, benchmarks and whoever wants the real thing without containers. Recipe and settings:
+engineering/kafka.md §2. One folder is one broker: its data, log, settings and pid file. Not for production.
+"""
+
+import base64
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from streams.kafka.jars import NoKafka, find_jars, find_java, told_by
+
+__all__ = ["LocalBroker", "running_pid"]
+
+#: kafka.md §2.5, each for one node: nothing appears by itself, groups form at once, few internal partitions.
+_SETTINGS: Final[Mapping[str, str]] = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.listener.names": "CONTROLLER",
+    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+    "auto.create.topics.enable": "false",
+    "offsets.topic.replication.factor": "1",
+    "offsets.topic.num.partitions": "4",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "transaction.state.log.num.partitions": "4",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    "group.initial.rebalance.delay.ms": "0",
+    "broker.session.timeout.ms": "3000",  # a killed node may register again after this; 9 s by default
+    "broker.heartbeat.interval.ms": "500",
+}
+
+_LOGGING: Final = """rootLogger.level = WARN
+rootLogger.appenderRef.out.ref = out
+appender.out.type = Console
+appender.out.name = out
+appender.out.layout.type = PatternLayout
+appender.out.layout.pattern = %d %p %m (%c{1})%n
+"""
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+class LocalBroker:
+    """A broker in `directory`; a context manager. `bootstrap` is its address, the same over `kill` and `start`."""
+
+    def __init__(
+        self,
+        directory: Path,
+        port: int | None = None,
+        *,
+        settings: Mapping[str, str] | None = None,
+        heap_mb: int = 512,
+    ) -> None:
+        self.directory = directory
+        self.port = port or _free_port()
+        self.bootstrap = f"127.0.0.1:{self.port}"
+        self._controller_port = _free_port()
+        self._more = settings or {}
+        self._heap_mb = heap_mb
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process, while it runs."""
+        return self._process.pid if self._process is not None else None
+
+    def start(self, limit: float = 90.0) -> Self:
+        """Formats the folder the first time, starts, and returns when a controller is named; raises `NoKafka`."""
+        java, jars = find_java(), find_jars()
+        self.directory.mkdir(parents=True, exist_ok=True)
+        if not (self.directory / "data").is_dir():
+            self._format(java, jars)
+        with (self.directory / "broker.log").open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603  # our own words only
+                [*self._java(java, jars), "kafka.Kafka", str(self._properties)],
+                stdout=log,
+                stderr=log,
+                cwd=self.directory,
+                start_new_session=True,  # a Ctrl-C at the terminal is for whoever started us
+            )
+        self._pid_file.write_text(f"{self._process.pid} {self.bootstrap}\n")
+        self._wait_until_ready(limit)
+        return self
+
+    def kill(self) -> None:
+        """SIGKILL, as when power goes; data stays and `start` takes it up again."""
+        self._end(signal.SIGKILL, 30.0)
+
+    def stop(self) -> None:
+        """A clean end, by force when it takes longer than half a minute."""
+        self._end(signal.SIGTERM, 30.0)
+
+    @property
+    def _properties(self) -> Path:
+        return self.directory / "server.properties"
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.directory / "broker.pid"
+
+    def _java(self, java: str, jars: Path) -> list[str]:
+        logging = self.directory / "log4j2.properties"
+        return [java, f"-Xmx{self._heap_mb}m", "-cp", f"{jars}/*", f"-Dlog4j2.configurationFile={logging}"]
+
+    def _format(self, java: str, jars: Path) -> None:
+        settings = {
+            **_SETTINGS,
+            "controller.quorum.voters": f"1@127.0.0.1:{self._controller_port}",
+            "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://127.0.0.1:{self._controller_port}",
+            "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
+            "log.dirs": str(self.directory / "data"),
+            **self._more,
+        }
+        self._properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+        (self.directory / "log4j2.properties").write_text(_LOGGING)
+        cluster = base64.urlsafe_b64encode(os.urandom(16)).rstrip(b"=").decode()
+        # One word with `=`: an id may begin with a hyphen and would be taken for an option.
+        tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(self._properties)]
+        done = told_by([*self._java(java, jars), *tool], limit=60.0)
+        if done.returncode != 0:
+            raise NoKafka(f"Kafka could not format {self.directory}: {(done.stdout + done.stderr).strip()[-400:]}")
+
+    def _wait_until_ready(self, limit: float) -> None:
+        end = time.monotonic() + limit
+        client = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+        while time.monotonic() < end:
+            if self._process is None or self._process.poll() is not None:
+                break
+            with contextlib.suppress(KafkaException):
+                if client.describe_cluster(request_timeout=2).result().controller is not None:
+                    return
+            time.sleep(0.1)
+        last = (self.directory / "broker.log").read_text(errors="replace").strip()[-400:]
+        self.kill()
+        raise NoKafka(f"Kafka did not come up in {self.directory}: {last or f'nothing heard for {limit:g} s'}")
+
+    def _end(self, how: signal.Signals, limit: float) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(how)
+        try:
+            process.wait(limit)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        self._pid_file.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def running_pid(directory: Path) -> tuple[int, str] | None:
+    """Pid and address of the broker that runs in the folder, or None; a pid of something else does not count."""
+    try:
+        pid_text, bootstrap = (directory / "broker.pid").read_text().split()
+    except (FileNotFoundError, ValueError):
+        return None
+    told = told_by(["ps", "-ww", "-p", pid_text, "-o", "args="], limit=10.0)
+    return (int(pid_text), bootstrap) if str(directory / "server.properties") in told.stdout else None
