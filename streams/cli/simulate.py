@@ -1,0 +1,122 @@
+"""`stafet simulate hospital|municipality`: counterparties for trying, training and load (spec 06 §4.2)."""
+
+import asyncio
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Annotated
+
+import typer
+
+from streams.gateway.client import MllpClient
+from streams.ids import Ids
+from streams.kafka.clients import new_producer
+from streams.registry import BadRegisters, Registers, load
+from streams.settings import BadSettings, Listen, Settings, read_settings, secret
+from streams.sim.hospital import Sending, scripts, woven
+from streams.sim.places import journeys
+from streams.sim.run_hospital import Played, onto_topic, play, through_gateway
+from streams.sim.stories import STORIES, Story
+
+__all__ = ["app", "hospital"]
+
+FAILED, USAGE = 1, 2  # exit codes of spec 06 §4.2
+
+app = typer.Typer(
+    help="Simulated hospitals and municipalities: test persons, scripted behaviour.", no_args_is_help=True
+)
+
+
+@app.command()
+def hospital(
+    stays: Annotated[int, typer.Option(help="How many stays.")] = 100,
+    rate: Annotated[float, typer.Option(help="Messages a second; 0 is as fast as they are answered.")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed and begin give the same messages.")] = 1,
+    begin: Annotated[
+        str, typer.Option(help="ISO time of the first stay; else so that the last message is sent now.")
+    ] = "",
+    story: Annotated[list[str] | None, typer.Option(help="Only stories whose name begins so.")] = None,
+    gateway: Annotated[str, typer.Option(help="host:port of an MLLP gateway; without it the topic is written.")] = "",
+    bootstrap: Annotated[str | None, typer.Option(help="Kafka addresses host:port[,…].")] = None,
+    registers: Annotated[str | None, typer.Option(help="Folder of register files, or example.")] = None,
+) -> None:
+    """Play hospital stays of test persons as ADT messages.
+
+    Example: stafet simulate hospital --stays 20 --gateway 127.0.0.1:2575 --registers example
+    """
+    with usage_errors():
+        settings = read_settings({"bootstrap": bootstrap, "registers": registers})
+        known = load(settings.registers or _no_registers())
+        sendings = _sendings(known, stays, seed, begin, _chosen(story or []))
+        address = Listen.of(gateway) if gateway else None
+        ids = Ids(secret(settings), settings.secret_key_id) if address is None else None
+    played = asyncio.run(_run(sendings, settings, known, address, ids, rate or None))
+    typer.echo(f"{played.taken} taken, {played.refused} refused, {played.again} sent again")
+    raise typer.Exit(FAILED if played.refused else 0)
+
+
+@contextmanager
+def usage_errors() -> Iterator[None]:
+    """Settings, registers and options that cannot be used end the command with their text."""
+    try:
+        yield
+    except (BadSettings, BadRegisters, ValueError) as problem:
+        typer.echo(str(problem), err=True)
+        raise typer.Exit(USAGE) from None
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set; for use inside a running loop."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+def _no_registers() -> str:
+    raise ValueError("name the registers: --registers FOLDER, or --registers example for the set that ships with us")
+
+
+def _chosen(names: Sequence[str]) -> tuple[Story, ...]:
+    if not names:
+        return STORIES
+    chosen = tuple(story for story in STORIES if story.name.startswith(tuple(names)))
+    if not chosen:
+        raise ValueError("no story begins so; there are: " + "; ".join(story.name for story in STORIES))
+    return chosen
+
+
+def _sendings(registers: Registers, stays: int, seed: int, begin: str, stories: Sequence[Story]) -> list[Sending]:
+    """All messages in order of time. Events lie in the past: what is dated in the future would be held (01, 7.6)."""
+    spread = timedelta(hours=1)
+    longest = max(story.length for story in stories)
+    start = datetime.fromisoformat(begin) if begin else datetime.now(UTC) - longest - spread
+    played = scripts(
+        stays,
+        journeys(registers.locations, start),
+        sorted(registers.kommuner),
+        start,
+        Random(seed),  # noqa: S311  # a script, not a secret
+        spread=spread,
+        stories=stories,
+    )
+    return woven(played)
+
+
+async def _run(
+    sendings: list[Sending],
+    settings: Settings,
+    registers: Registers,
+    gateway: Listen | None,
+    ids: Ids | None,
+    rate: float | None,
+) -> Played:
+    stop = stop_on_signals()
+    if gateway is not None:
+        async with MllpClient(gateway.host, gateway.port) as client:
+            return await play(sendings, through_gateway(client), stop, rate=rate)
+    assert ids is not None
+    async with new_producer(settings.bootstrap, client_id="stafet-simulator") as producer:
+        return await play(sendings, onto_topic(producer, registers, ids), stop, rate=rate)

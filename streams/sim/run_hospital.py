@@ -1,0 +1,102 @@
+"""A simulated hospital's engine at work: messages out, one after the other, over MLLP or onto the topic itself.
+
+Like a real engine it sends a message until it is answered; the resends are counted and told. Writing the topic directly
+is what spec 04 §6 allows an external producer, keyed by person.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from aiokafka import AIOKafkaProducer
+
+from streams.gateway.acceptor import Unconfirmed
+from streams.gateway.admission import admit
+from streams.gateway.client import MllpClient, NoAnswer
+from streams.gateway.publisher import KafkaPublisher
+from streams.ids import Ids
+from streams.messages.adt.key import record_key
+from streams.registry import Registers
+
+from .hospital import Sending
+
+__all__ = ["Deliver", "Played", "onto_topic", "play", "through_gateway"]
+
+#: Delivers one message; True when it was taken, False when it was refused. Raises NoAnswer, ConnectionError, Unconfirmed.
+Deliver = Callable[[bytes], Awaitable[bool]]
+
+_PAUSE = timedelta(seconds=1)  # before the same message is sent again
+
+
+@dataclass(slots=True)
+class Played:
+    """What became of the messages."""
+
+    taken: int = 0
+    refused: int = 0
+    again: int = 0  # sent once more because no answer came
+
+
+async def play(
+    sendings: Iterable[Sending],
+    deliver: Deliver,
+    stop: asyncio.Event,
+    *,
+    rate: float | None = None,
+    pause: timedelta = _PAUSE,
+) -> Played:
+    """Send in order, `rate` messages a second or as fast as they are answered, until done or `stop`."""
+    played, loop = Played(), asyncio.get_running_loop()
+    begun = loop.time()
+    for number, sending in enumerate(sendings):
+        if rate is not None:
+            await _until(begun + number / rate, stop)
+        if stop.is_set():
+            break
+        await _send(sending.data, deliver, stop, played, pause)
+    return played
+
+
+async def _send(data: bytes, deliver: Deliver, stop: asyncio.Event, played: Played, pause: timedelta) -> None:
+    while not stop.is_set():
+        try:
+            taken = await deliver(data)
+        except (NoAnswer, ConnectionError, Unconfirmed):
+            played.again += 1
+            await _until(asyncio.get_running_loop().time() + pause.total_seconds(), stop)
+            continue
+        played.taken += taken
+        played.refused += not taken
+        return
+
+
+async def _until(at: float, stop: asyncio.Event) -> None:
+    """Waits for the loop's time `at`, or for `stop`."""
+    try:
+        async with asyncio.timeout_at(at):
+            await stop.wait()
+    except TimeoutError:
+        return
+
+
+def through_gateway(client: MllpClient) -> Deliver:
+    """Over MLLP: the gateway's answer decides."""
+
+    async def deliver(data: bytes) -> bool:
+        return (await client.send(data)).taken
+
+    return deliver
+
+
+def onto_topic(producer: AIOKafkaProducer, registers: Registers, ids: Ids) -> Deliver:
+    """Onto `adt.raw` with a started producer: key and headers as the gateway writes them. Raises Unconfirmed."""
+    publish = KafkaPublisher(producer)
+
+    async def deliver(data: bytes) -> bool:
+        await publish(
+            admit(data, registers.feed, lambda document, feed: record_key(document, feed, ids), datetime.now(UTC))
+        )
+        return True
+
+    return deliver

@@ -1,0 +1,105 @@
+"""The simulated engine at work: every message reaches the topic, whatever happens to the gateway."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from streams.cli.simulate import app
+from streams.gateway.acceptor import Publish, Unconfirmed
+from streams.gateway.admission import AdtRecord
+from streams.gateway.client import MllpClient
+from streams.ids import Ids
+from streams.kafka.clients import new_producer
+from streams.kafka.embedded import EmbeddedBroker
+from streams.registry import load
+from streams.sim.hospital import scripts, woven
+from streams.sim.places import journeys
+from streams.sim.run_hospital import onto_topic, play, through_gateway
+from tests.brokers import records
+from tests.contracts.test_gateway import Running, gateway
+
+BEGIN = datetime(2026, 3, 1, 6, 0, tzinfo=UTC)
+IDS = Ids(b"a secret of the tests")
+EXAMPLE = load("example", now=BEGIN)
+SENDINGS = woven(
+    scripts(12, journeys(EXAMPLE.locations, BEGIN), sorted(EXAMPLE.kommuner), BEGIN, Random(1), every_story_first=True)
+)
+
+
+async def test_a_message_without_an_answer_is_sent_again_until_it_has_one() -> None:
+    def every_third_fails(running: Running) -> Publish:
+        tries = 0
+
+        async def publish(record: AdtRecord) -> None:
+            nonlocal tries
+            tries += 1
+            if tries % 3 == 0:
+                raise Unconfirmed
+            running.records.append(record)
+
+        return publish
+
+    async with gateway(every_third_fails) as running, MllpClient("127.0.0.1", running.port) as client:
+        ours = [sending for sending in SENDINGS if b"|EPJ-SYD|OUH|" in sending.data]
+        played = await play(ours, through_gateway(client), asyncio.Event(), pause=timedelta(0))
+    assert [record.value for record in running.records] == [sending.data for sending in ours]
+    assert (played.taken, played.refused) == (len(ours), 0)
+    assert played.again > 0
+
+
+async def test_onto_the_topic_the_same_keys_are_written_as_by_the_gateway() -> None:
+    with EmbeddedBroker() as broker:
+        broker.create_topic("adt.raw", 1)
+        async with new_producer(broker.bootstrap) as producer:
+            await play(SENDINGS, onto_topic(producer, EXAMPLE, IDS), asyncio.Event())
+        written = await records(broker.bootstrap, "adt.raw")
+    assert [record.value for record in written] == [sending.data for sending in SENDINGS]
+    assert all(record.key is not None and len(record.key) == 16 for record in written)
+
+
+async def test_being_told_to_stop_ends_between_two_messages() -> None:
+    stop, sent = asyncio.Event(), []
+
+    async def deliver(data: bytes) -> bool:
+        sent.append(data)
+        stop.set()
+        return True
+
+    assert (await play(SENDINGS, deliver, stop, rate=1000)).taken == len(sent) == 1
+
+
+def run(*options: str) -> tuple[int, str]:
+    command = typer.Typer()
+    command.add_typer(app, name="simulate")
+    result = CliRunner().invoke(command, ["simulate", "hospital", *options])
+    return result.exit_code, result.output
+
+
+def test_the_registers_must_be_named() -> None:
+    assert run("--gateway", "127.0.0.1:1") == (
+        2,
+        "name the registers: --registers FOLDER, or --registers example for the set that ships with us\n",
+    )
+
+
+def test_a_story_that_is_not_there_is_answered_with_those_that_are() -> None:
+    code, out = run("--registers", "example", "--story", "holiday")
+    assert code == 2
+    assert "leave; two leaves" in out
+
+
+def test_messages_are_written_to_the_topic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "secret").write_bytes(b"a secret of the tests")
+    monkeypatch.setenv("STAFET_SECRET_FILE", str(tmp_path / "secret"))
+    with EmbeddedBroker() as broker:
+        broker.create_topic("adt.raw", 12)
+        code, out = run("--registers", "example", "--bootstrap", broker.bootstrap, "--stays", "5", "--story", "leave")
+        written = asyncio.run(records(broker.bootstrap, "adt.raw"))
+    assert code == 0
+    assert out == f"{len(written)} taken, 0 refused, 0 sent again\n"
+    assert len(written) >= 5 * 3
