@@ -107,7 +107,6 @@ def read(bundle: Object, deaths: Container[str] = ()) -> HospitalNotification:
     if notice is None:
         raise Rejected("Bundle.entry", "no Provenance says what this message is", "send a message that is valid", "P-1")
     provenance, encounter, period = view.current[0][1], view.encounter[1], member(view.encounter[1], "period")
-    entity = first(provenance, "entity")
     return HospitalNotification(
         notice=notice,
         activity=activity_of(provenance).lower(),
@@ -118,12 +117,10 @@ def read(bundle: Object, deaths: Container[str] = ()) -> HospitalNotification:
         start=_at(period, "start"),
         end=_at(period, "end"),
         episode=_episode(encounter),
-        role=text_at(entity, "role") or "",
-        previous=(predecessor_of(provenance) or "").removeprefix("MessageHeader/"),
-        previous_letter=text_at(member(member(entity, "what"), "identifier"), "value") or "",
         occurred=_at(provenance, "occurredDateTime"),
         chain=_chain(view),
         provider=_unit(view, reference(encounter, "serviceProvider")),
+        **_before(provenance),
         **_person(view.patient[1]),
         **_leave(view),
         **_header(view),
@@ -133,6 +130,15 @@ def read(bundle: Object, deaths: Container[str] = ()) -> HospitalNotification:
 def _at(value: Object, name: str) -> datetime | None:
     text = text_at(value, name)
     return None if text is None else instant_of(text)
+
+
+def _before(provenance: Object) -> Object:
+    entity = first(provenance, "entity")
+    return {
+        "role": text_at(entity, "role") or "",
+        "previous": (predecessor_of(provenance) or "").removeprefix("MessageHeader/"),
+        "previous_letter": text_at(member(member(entity, "what"), "identifier"), "value") or "",
+    }
 
 
 def _person(patient: Object) -> Object:
