@@ -28,6 +28,7 @@ class FastClock:
     _began: float = field(default_factory=time.monotonic)
 
     def __call__(self) -> datetime:
+        """Now, on this clock."""
         return self.start + timedelta(seconds=(time.monotonic() - self._began) * self.speed)
 
     def wall_seconds(self, duration: timedelta) -> float:

@@ -1,0 +1,139 @@
+"""The table of spec 02 §5.4: every state of a message, everything that can happen, and what follows.
+
+A pair that the standard does not foresee is a row that logs or refuses: `TRANSITIONS` speaks for the whole square. The
+words in a row (`emits`) are the vocabulary of 02 §5.4. What a delivery is, and how a row is carried out: `delivery`.
+"""
+
+from enum import StrEnum
+from typing import Final, Literal, NamedTuple
+
+__all__ = ["FINAL", "PROVES_HAND_OVER", "TRANSITIONS", "ReceiptClass", "Row", "Signal", "State"]
+
+
+class State(StrEnum):
+    """The states of spec 02 §5.2."""
+
+    CREATED = "CREATED"
+    SENT = "SENT"
+    NETWORK_OK = "NETWORK_OK"
+    TRANSIENT = "TRANSIENT"
+    TIMED_OUT = "TIMED_OUT"
+    ACKED_OK = "ACKED_OK"
+    ACKED_FATAL = "ACKED_FATAL"
+    UNDELIVERABLE = "UNDELIVERABLE"
+    GIVEN_UP = "GIVEN_UP"
+    SENT_UNCONFIRMED = "SENT_UNCONFIRMED"
+
+
+FINAL: Final = frozenset(
+    {State.ACKED_OK, State.ACKED_FATAL, State.UNDELIVERABLE, State.GIVEN_UP, State.SENT_UNCONFIRMED}
+)
+
+
+class Signal(StrEnum):
+    """What can happen, with the guards of 5.4 already judged (`timer_signal`, `resend_signal`, `envelope_of`)."""
+
+    PRODUCED = "produced"
+    PRODUCED_UNCONFIRMED = "produced, no receipt expected"
+    PRODUCE_FAILED = "produce failed"
+    NET_POS_CUR = "network + cur"
+    NET_POS_OLD = "network + old"
+    NET_NEG_CUR = "network - cur"
+    NET_NEG_OLD = "network - old"
+    ACK_OK = "ack ok"
+    ACK_FATAL = "ack fatal"
+    ACK_TRANSIENT = "ack transient"
+    TIMER_RESEND = "timer, n <= max_resends, auto"
+    TIMER_HOLD = "timer, n <= max_resends, manual"
+    TIMER_LAST = "timer, n > max_resends"
+    TIMER_STALE = "timer of an earlier attempt"
+    OP_RESEND = "operator resend, n <= max_resends"
+    OP_RESEND_SPENT = "operator resend, n > max_resends"
+    OP_GIVE_UP = "operator gives up"
+
+
+#: How a FHIR acknowledgement is counted (spec 03, law L4; 00 §5).
+ReceiptClass = Literal["first", "repeated", "conflicting", "transient", "stale"]
+
+
+class Row(NamedTuple):
+    """What a pair leads to. `emits` in the words of 02 §5.4; `receipt` classes an acknowledgement."""
+
+    to: State
+    emits: tuple[str, ...] = ()
+    receipt: ReceiptClass | None = None
+
+
+S = State
+_ACK: Final = "eds:msg-received-and-finalized"  # every physically received acknowledgement (5.4, last paragraph)
+_AWAITING: Final = (S.SENT, S.NETWORK_OK, S.TRANSIENT)
+_OPEN: Final = (*_AWAITING, S.TIMED_OUT)
+_CORRECTABLE: Final = (S.UNDELIVERABLE, S.GIVEN_UP)
+_RESENDS: Final = ("resend", "eds:msg-sent", "timer:set")
+
+
+def _rows() -> dict[tuple[State, Signal], Row]:
+    """The table of 02 §5.4, row by row, then the pairs it leaves to `any other`."""
+    t: dict[tuple[State, Signal], Row] = {
+        (S.CREATED, Signal.PRODUCED): Row(S.SENT, ("eds:msg-sent", "timer:set")),
+        (S.CREATED, Signal.PRODUCED_UNCONFIRMED): Row(
+            S.SENT_UNCONFIRMED, ("eds:msg-sent", "terminal:SENT_UNCONFIRMED")
+        ),
+        (S.CREATED, Signal.PRODUCE_FAILED): Row(S.CREATED, ("eds:msg-sent/outcome8", "alert:produce")),
+        (S.SENT, Signal.NET_POS_CUR): Row(S.NETWORK_OK, ("log:net_pos",)),
+        (S.TIMED_OUT, Signal.OP_RESEND): Row(S.SENT, _RESENDS),
+        (S.TIMED_OUT, Signal.OP_GIVE_UP): Row(S.GIVEN_UP, ("case:open", "terminal:GIVEN_UP")),
+        (S.TIMED_OUT, Signal.ACK_TRANSIENT): Row(S.TIMED_OUT, (_ACK, "log:transient"), "transient"),
+        (S.ACKED_OK, Signal.ACK_OK): Row(S.ACKED_OK, (_ACK, "log:duplicate_receipt"), "repeated"),
+        (S.ACKED_FATAL, Signal.ACK_FATAL): Row(S.ACKED_FATAL, (_ACK, "log:duplicate_receipt"), "repeated"),
+        (S.ACKED_OK, Signal.ACK_FATAL): Row(S.ACKED_OK, (_ACK, "case:conflict", "log:conflict"), "conflicting"),
+        (S.ACKED_FATAL, Signal.ACK_OK): Row(S.ACKED_FATAL, (_ACK, "case:conflict", "log:conflict"), "conflicting"),
+    }
+    for state in _AWAITING:
+        t[state, Signal.ACK_TRANSIENT] = Row(S.TRANSIENT, (_ACK, "log:transient"), "transient")
+        t[state, Signal.TIMER_RESEND] = Row(S.SENT, _RESENDS)
+        t[state, Signal.TIMER_HOLD] = Row(S.TIMED_OUT, ("alert:timeout",))
+        t[state, Signal.TIMER_LAST] = Row(S.GIVEN_UP, ("case:open", "terminal:GIVEN_UP"))
+    for state in _OPEN:
+        t[state, Signal.NET_NEG_CUR] = Row(S.UNDELIVERABLE, ("case:open", "terminal:UNDELIVERABLE"))
+        t[state, Signal.ACK_OK] = Row(S.ACKED_OK, (_ACK, "terminal:ACKED_OK"), "first")
+        t[state, Signal.ACK_FATAL] = Row(S.ACKED_FATAL, (_ACK, "case:open", "terminal:ACKED_FATAL"), "first")
+    for state in _CORRECTABLE:
+        pair = (_ACK, f"correct:-{state}")
+        t[state, Signal.ACK_OK] = Row(S.ACKED_OK, (*pair, "terminal:ACKED_OK", "case:close"), "first")
+        t[state, Signal.ACK_FATAL] = Row(S.ACKED_FATAL, (*pair, "terminal:ACKED_FATAL"), "first")
+    for state in FINAL:
+        t[state, Signal.ACK_TRANSIENT] = Row(state, (_ACK, "log:transient_stale"), "stale")
+    for signal in (Signal.ACK_OK, Signal.ACK_FATAL):  # legacy without receipts: one that comes is counted, no more
+        t[S.SENT_UNCONFIRMED, signal] = Row(S.SENT_UNCONFIRMED, (_ACK, "log:duplicate_receipt"), "stale")
+    for state in State:
+        for signal, emits in _ANY_OTHER.items():
+            t.setdefault((state, signal), Row(state, emits))
+    return t
+
+
+#: `any`, `final` and `any other` of 5.4, and the pairs that cannot come about (a second hand-over of one attempt).
+#: An acknowledgement in CREATED proves the hand-over and is taken after it (`advance`), so it has no row of its own.
+_ANY_OTHER: Final[dict[Signal, tuple[str, ...]]] = {
+    Signal.PRODUCED: ("none",),
+    Signal.PRODUCED_UNCONFIRMED: ("none",),
+    Signal.PRODUCE_FAILED: ("eds:msg-sent/outcome8", "alert:produce"),
+    Signal.NET_POS_CUR: ("log:net_pos_no_change",),
+    Signal.NET_POS_OLD: ("log:net_pos_no_change",),
+    Signal.NET_NEG_CUR: ("log:net_neg_no_change",),
+    Signal.NET_NEG_OLD: ("log:net_neg_no_change",),
+    Signal.TIMER_RESEND: ("none",),
+    Signal.TIMER_HOLD: ("none",),
+    Signal.TIMER_LAST: ("none",),
+    Signal.TIMER_STALE: ("none",),
+    Signal.OP_RESEND: ("refused:op_resend",),
+    Signal.OP_RESEND_SPENT: ("refused:op_resend",),
+    Signal.OP_GIVE_UP: ("refused:op_give_up",),
+}
+
+#: Signals that prove that the message has left, whatever our own hand-over said (02 §5.6: receipt before `produced`).
+PROVES_HAND_OVER: Final = frozenset(
+    {Signal.ACK_OK, Signal.ACK_FATAL, Signal.ACK_TRANSIENT, Signal.NET_POS_CUR, Signal.NET_NEG_CUR}
+)
+
+TRANSITIONS: Final = _rows()
