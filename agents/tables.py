@@ -36,6 +36,7 @@ __all__ = [
     "is_own_row",
     "own_producer",
     "position_key",
+    "rows_of",
 ]
 
 #: Rows of the table's own book-keeping begin with a zero byte; no key of a record is allowed to.
@@ -121,6 +122,11 @@ def is_own_row(key: bytes) -> bool:
     return key.startswith(_OWN)
 
 
+def rows_of(table: ConfirmedTable) -> list[tuple[bytes, bytes]]:
+    """The stage's rows this process holds, lost partitions included (memory store); for indexes and pages."""
+    return [(key, row) for key, row in table.items() if not is_own_row(key)]
+
+
 class _IdempotentProducer(driver.Producer):  # type: ignore[misc]  # Faust is untyped to us
     """The driver's producer with idempotence on: a retry inside the client never doubles or reorders a record."""
 
@@ -129,7 +135,7 @@ class _IdempotentProducer(driver.Producer):  # type: ignore[misc]  # Faust is un
 
 
 class IdempotentTransport(driver.Transport):  # type: ignore[misc]  # Faust is untyped to us
-    """The transport to give an app as its `producer_transport`."""
+    """The transport to give an app as its `transport`, from which Faust takes consumer and producer."""
 
     Producer = _IdempotentProducer
 

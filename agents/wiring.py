@@ -16,11 +16,11 @@ from typing import Any, Literal
 import faust
 
 from agents.shell import Leave, leave_now
-from agents.tables import CarefulTables, ConfirmedTable, IdempotentTransport, is_own_row
+from agents.tables import CarefulTables, ConfirmedTable, IdempotentTransport
 from streams.kafka.clients import compression
 from streams.kafka.topics import LARGE, RELAY
 
-__all__ = ["NotReady", "Readiness", "Worker", "build_app", "raw_table", "raw_topic", "readiness", "rows_of", "running"]
+__all__ = ["NotReady", "Readiness", "Worker", "build_app", "raw_table", "raw_topic", "readiness", "running"]
 
 
 class NotReady(Exception):
@@ -87,7 +87,7 @@ def build_app(worker: Worker) -> faust.App:
         **worker.more,
     }
     app = faust.App(worker.app_id, **settings)
-    app.producer_transport = IdempotentTransport(app.conf.broker_producer, app)
+    app.transport = IdempotentTransport(app.conf.broker, app)  # Faust asks it for its producer too
     return app
 
 
@@ -100,11 +100,6 @@ def raw_table(app: faust.App, name: str, partitions: int) -> ConfirmedTable:
     """A table of bytes with the partitions of its source topic."""
     table: ConfirmedTable = app.Table(name, key_type=bytes, value_type=bytes, partitions=partitions)
     return table
-
-
-def rows_of(table: ConfirmedTable) -> list[tuple[bytes, bytes]]:
-    """The stage's rows this process holds, lost partitions included (memory store); for indexes and pages."""
-    return [(key, row) for key, row in table.items() if not is_own_row(key)]
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,7 @@ def bench(embedded: EmbeddedBroker, tmp_path: Path) -> Build:
         store: Any = "memory",
         limits: Limits = LIMITS,
         create: bool = True,
+        before: Callable[[Bench], None] = lambda _bench: None,
         **stage: Any,
     ) -> AsyncIterator[Bench]:
         name = name or fresh("worker")
@@ -89,6 +90,7 @@ def bench(embedded: EmbeddedBroker, tmp_path: Path) -> Build:
             limits=limits,
         )
         app.agent(raw_topic(app, source), name="stage")(body)
+        before(b)
         async with running(app, limit=20.0, leave=b.left.append):
             try:
                 yield b

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from agents.shell import Limits
-from agents.tables import is_own_row, position_key
-from agents.wiring import readiness, rows_of
+from agents.tables import is_own_row, position_key, rows_of
+from agents.wiring import readiness
 from streams.errors import Rejected
 from streams.kafka.clients import partition_of
 from streams.kafka.dispatch import Refusal

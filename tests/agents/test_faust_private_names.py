@@ -1,0 +1,61 @@
+"""Faust's inside as agents/tables.py uses it: an upgrade that moves one of these names must fail here first."""
+
+import inspect
+from contextvars import ContextVar
+from importlib.metadata import version
+
+import faust
+import faust.streams
+import pytest
+from aiokafka import AIOKafkaProducer
+from faust.tables.manager import TableManager
+from faust.tables.recovery import Recovery
+from faust.transport.drivers.aiokafka import Producer, Transport
+
+from agents.tables import CarefulRecovery, CarefulTables, ConfirmedTable, IdempotentTransport, own_producer
+from tests.agents.conftest import Build
+
+
+@pytest.mark.parametrize(("package", "pinned"), [("faust-streaming", "0.15.3"), ("mode-streaming", "0.7.1")])
+def test_the_version_whose_inside_was_read_is_the_one_installed(package: str, pinned: str) -> None:
+    assert version(package) == pinned
+
+
+def test_the_record_in_hand_is_a_context_variable() -> None:
+    assert isinstance(faust.streams._current_event, ContextVar)
+    assert "_current_event.get(None)" in inspect.getsource(faust.streams.current_event)
+
+
+def test_the_table_manager_makes_its_recovery_where_ours_makes_the_careful_one() -> None:
+    assert TableManager._recovery is None
+    assert isinstance(inspect.getattr_static(TableManager, "recovery"), property)
+    assert CarefulTables.recovery is not TableManager.recovery
+
+
+def test_recovery_ends_in_the_method_that_ours_wraps() -> None:
+    assert list(inspect.signature(Recovery.on_recovery_completed).parameters) == ["self", "generation_id"]
+    assert "self.on_recovery_completed" in inspect.getsource(Recovery)
+    body = inspect.getsource(Recovery.on_recovery_completed)
+    assert body.index("perform_seek") < body.index("flow_control.resume"), "the seek comes before the flow"
+    assert CarefulRecovery.on_recovery_completed is not Recovery.on_recovery_completed
+
+
+def test_every_write_of_a_table_passes_where_ours_keeps_the_promise() -> None:
+    for method in ("on_key_set", "on_key_del"):
+        assert "self.send_changelog(" in inspect.getsource(getattr(faust.Table, method))
+    assert issubclass(ConfirmedTable, faust.Table)
+
+
+def test_the_driver_asks_its_producer_for_extra_settings() -> None:
+    assert "_settings_extra()" in inspect.getsource(Producer._new_producer)
+    assert issubclass(IdempotentTransport, Transport)
+
+
+async def test_a_running_worker_uses_all_of_them(bench: Build) -> None:
+    async with bench(lambda row, record: (row, [])) as b:
+        producer = own_producer(b.app)
+        assert isinstance(producer, AIOKafkaProducer)
+        assert producer._txn_manager is not None, "idempotence is on"
+        assert isinstance(b.app.tables, CarefulTables)
+        assert type(b.app.tables.recovery) is CarefulRecovery
+        assert isinstance(b.table, ConfirmedTable)

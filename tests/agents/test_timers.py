@@ -1,0 +1,99 @@
+"""The timer over a running worker: into the lane, once, in the right partition, again after a restart."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from agents.timers import caught_up, keep_index, publish_due
+from streams.deadlines import Deadlines, Due
+from streams.kafka.clients import partition_of
+from streams.kafka.records import Letter, Record
+from tests.agents.conftest import NOON, Bench, Build
+from tests.brokers import at_least, fresh, put, records, until
+
+
+def deadline_of(row: bytes) -> datetime | None:
+    return NOON + timedelta(minutes=int(row)) if row.isdigit() else None
+
+
+def remember(row: bytes | None, record: Record) -> tuple[bytes | None, Sequence[Letter]]:
+    """The row is what arrived: minutes after noon, or `tick` once the timer has spoken."""
+    return record.value, [Letter(record.topic.replace(".in", ".out"), record.key, record.value)]
+
+
+def tick(due: Due, now: datetime) -> Letter:
+    return Letter("", due.key, b"tick")
+
+
+async def always(_partition: int) -> bool:
+    return True
+
+
+async def ring(b: Bench, index: Deadlines, minutes: int, gate: Any = always) -> int:
+    return await publish_due(b.app, b.source, index, tick, clock=lambda: NOON + timedelta(minutes=minutes), gate=gate)
+
+
+async def test_what_is_due_is_published_once_into_the_partition_of_its_row(bench: Build) -> None:
+    index = Deadlines()
+    on_row = lambda key, row, partition: index.set(partition, key, deadline_of(row))  # noqa: E731
+    async with bench(remember, on_row=on_row) as b:
+        await put(b.bootstrap, b.source, [(b"a", b"10"), (b"b", b"20"), (b"c", b"never")])
+        await until(lambda: asyncio.sleep(0, len(index) == 2))
+        assert await ring(b, index, 9) == 0
+        assert await ring(b, index, 10) == 1
+        assert await ring(b, index, 10) == 0
+        [a] = [r for r in await at_least(b.bootstrap, b.source, 4) if r.value == b"tick"]
+    assert (a.key, a.partition) == (b"a", partition_of(b"a", 4))
+
+
+async def test_a_closed_gate_keeps_the_tick_for_later(bench: Build) -> None:
+    index = Deadlines()
+    index.set(partition_of(b"a", 4), b"a", NOON)
+
+    async def closed(_partition: int) -> bool:
+        return False
+
+    async with bench(remember) as b:
+        assert await ring(b, index, 1, closed) == 0
+        assert await ring(b, index, 1) == 1
+
+
+async def test_a_timer_that_fails_says_so_and_does_not_raise(bench: Build) -> None:
+    index, told = Deadlines(), list[str]()
+    index.set(0, b"a", NOON)
+
+    def broken(due: Due, now: datetime) -> Letter:
+        raise KeyError("2512489996")
+
+    async with bench(remember) as b:
+        rung = await publish_due(
+            b.app, b.source, index, broken, clock=lambda: NOON, gate=always,
+            report=lambda event, **facts: told.append(f"{event} {facts}"),
+        )  # fmt: skip
+    assert rung == 0
+    assert told
+    assert told[0].startswith("timer.failed")
+    assert "2512489996" not in told[0]
+
+
+async def test_the_index_returns_from_the_rows_after_a_restart(bench: Build) -> None:
+    name, index = fresh("worker"), Deadlines()
+    async with bench(remember, name=name) as b:
+        await put(b.bootstrap, b.source, [(b"a", b"10"), (b"b", b"never")])
+        await at_least(b.bootstrap, b.out, 2)
+    async with bench(
+        remember, name=name, create=False, before=lambda b: keep_index(b.app, b.table, b.source, index, deadline_of)
+    ) as b:
+        assert len(index) == 1
+        assert await ring(b, index, 10) == 1
+        await at_least(b.bootstrap, b.source, 3)
+    assert [r.value for r in await records(b.bootstrap, b.source) if r.key == b"a"] == [b"10", b"tick"]
+
+
+async def test_a_partition_is_caught_up_when_its_position_has_reached_the_high_water(bench: Build) -> None:
+    async with bench(remember) as b:
+        await put(b.bootstrap, b.source, [(b"a", b"1")] * 3)
+        await until(lambda: caught_up(b.app, b.table, b.source, partition_of(b"a", 4)))
+        empty = (partition_of(b"a", 4) + 1) % 4
+        await until(lambda: caught_up(b.app, b.table, b.source, empty))
