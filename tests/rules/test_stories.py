@@ -13,7 +13,7 @@ from streams.formats.hl7v2 import read
 from streams.ids import EpisodeId, Ids, Lane
 from streams.intake import take_in
 from streams.messages.adt.key import record_key
-from streams.model import StayEvent
+from streams.model import Notification, StayEvent
 from streams.person import PersonRow
 from streams.registry import load
 from streams.sim.hospital import Script, scripts
@@ -35,10 +35,14 @@ class House:
         self.persons: dict[str, PersonRow | None] = {}
         self.visits: dict[tuple[Lane, EpisodeId], Visit] = {}
         self.wakes: dict[tuple[Lane, EpisodeId], datetime] = {}
-        self.notices: list[str] = []
+        self.notifications: list[Notification] = []
         self.stopped: list[str] = []
         self._ordinals: dict[Lane, int] = defaultdict(int)
         self._records = 0
+
+    @property
+    def notices(self) -> list[str]:
+        return [notification.notice.value for notification in self.notifications]
 
     def take(self, data: bytes, at: datetime) -> None:
         self._wake_until(at)
@@ -86,7 +90,7 @@ class House:
         if folded.wake is not None:
             self.wakes[key] = folded.wake
         self._ordinals[key[0]] += len(folded.notifications)
-        self.notices += [notification.notice.value for notification in folded.notifications]
+        self.notifications += folded.notifications
         if folded.outcome.fate == "stopped":
             self.stopped.append(folded.outcome.reason)
 

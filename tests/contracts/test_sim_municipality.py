@@ -1,0 +1,151 @@
+"""The simulated municipality: what it answers to a notification of ours, and when."""
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+import pytest
+from fhir.resources.R4B.bundle import Bundle
+from lxml import etree
+
+from streams.formats.fhir.build import to_json, to_xml
+from streams.messages.hospitalnotification.write import write
+from streams.observer.evidence import Quoted, open_letter, quoted
+from streams.sim.behaviour import BEHAVIOURS, behaviour, delay
+from streams.sim.municipality import STRANGER, Answer, answer, message_id
+from tests.rules.test_stories import EXAMPLE, IDS, House, played
+
+AT = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
+HOSPITAL_GLN, TOWN_GLN = "2990000000118", "2990000004611"
+VANS = "{urn:oio:medcom:vans-envelope:1.0.4}"
+
+
+def notification() -> dict[str, Any]:
+    house, script = House(), played(0)
+    house.take(script.sendings[0].data, script.sendings[0].at)
+    (first,) = house.notifications
+    address = EXAMPLE.address(first.to, "hospital-notification", AT)
+    assert address is not None
+    return write(first, address.receiver, "11111111-2222-4333-8444-555555555555", IDS)
+
+
+def sealed(payload: bytes, envelope: str = "e-1") -> bytes:
+    return (
+        f'<VANSEnvelope xmlns="{VANS[1:-1]}"><SenderID EndPointType="EAN">{HOSPITAL_GLN}</SenderID>'
+        f'<ReceiverID EndPointType="EAN">{TOWN_GLN}</ReceiverID><EnvelopeIdentifier>{envelope}</EnvelopeIdentifier>'
+        f"<Message><Data>{base64.b64encode(payload).decode()}</Data></Message></VANSEnvelope>"
+    ).encode()
+
+
+BUNDLE = notification()
+ENVELOPE = sealed(to_json(BUNDLE))
+ORIGINAL = BUNDLE["entry"][0]["resource"]["id"]
+
+
+def answers(how: str, envelope: bytes = ENVELOPE, dispatch: int = 1) -> list[Answer]:
+    return answer(envelope, behaviour(how), AT, Random(1), dispatch)
+
+
+@pytest.mark.parametrize(
+    ("how", "codes"),
+    [
+        ("ok", ["ok"]),
+        ("fatal", ["fatal-error"]),
+        ("transient", ["transient-error"]),
+        ("silent", []),
+        ("late", ["ok"]),
+        ("duplicate", ["ok", "ok"]),
+        ("conflicting", ["ok", "fatal-error"]),
+        ("wrong-sender", ["ok"]),
+    ],
+)
+def test_a_behaviour_gives_the_verdicts_of_its_row(how: str, codes: list[str]) -> None:
+    assert [quoted(a.data) for a in answers(how)] == [Quoted(ORIGINAL, code) for code in codes]
+
+
+def test_garbage_is_nothing_that_can_be_read() -> None:
+    (garbage,) = answers("garbage")
+    assert quoted(garbage.data) is None
+
+
+def test_every_behaviour_is_tested() -> None:
+    assert set(BEHAVIOURS) == {
+        "ok", "fatal", "transient", "silent", "late", "duplicate", "conflicting", "wrong-sender", "garbage",
+    }  # fmt: skip
+
+
+def test_the_envelope_goes_back_to_where_the_notification_came_from() -> None:
+    root = etree.fromstring(answers("ok")[0].data)
+    assert root.findtext(f"{VANS}SenderID") == TOWN_GLN
+    assert root.findtext(f"{VANS}ReceiverID") == HOSPITAL_GLN
+    assert root.findtext(f".//{VANS}Name") == "MCM:FCTL#ok"
+    payload = base64.b64decode(root.findtext(f".//{VANS}Data") or "")
+    assert root.findtext(f".//{VANS}SizeInBytes") == str(len(payload))
+    assert root.findtext(f".//{VANS}MetaInformation/{VANS}Identifier") == json.loads(payload)["id"]
+
+
+def test_a_stranger_answers_from_an_address_of_its_own() -> None:
+    assert etree.fromstring(answers("wrong-sender")[0].data).findtext(f"{VANS}SenderID") == STRANGER
+
+
+@pytest.mark.parametrize("how", ["ok", "fatal", "transient"])
+def test_the_acknowledgement_is_a_fhir_message_without_patient_data(how: str) -> None:
+    root = etree.fromstring(answers(how)[0].data)
+    payload = base64.b64decode(root.findtext(f".//{VANS}Data") or "")
+    Bundle.model_validate_json(payload)
+    resources = [entry["resource"] for entry in json.loads(payload)["entry"]]
+    kinds = [resource["resourceType"] for resource in resources]
+    assert kinds[:5] == ["MessageHeader", "Provenance", "Provenance", "Organization", "Organization"]
+    assert kinds[5:] == ([] if how == "ok" else ["OperationOutcome"])
+    assert not any(word in payload.decode() for word in ("2512489996", "Nancy", "Berggren"))
+
+
+def test_the_same_arrival_gets_the_same_answer_and_a_resend_another_envelope_about_the_same_message() -> None:
+    assert answers("ok") == answers("ok")
+    again = answers("ok", sealed(to_json(BUNDLE), "e-2"))
+    assert quoted(again[0].data) == quoted(answers("ok")[0].data)
+    assert open_letter(again[0].data) != open_letter(answers("ok")[0].data)
+
+
+def test_two_answers_to_one_dispatch_have_ids_of_their_own_and_come_in_order() -> None:
+    first, second = answers("duplicate")
+    assert open_letter(first.data) != open_letter(second.data)
+    assert second.after - first.after == timedelta(seconds=20)
+
+
+def test_a_late_answer_comes_as_late_as_asked_for() -> None:
+    assert timedelta(minutes=50) < answers("late:50m")[0].after < timedelta(minutes=52)
+
+
+@pytest.mark.parametrize(("dispatch", "number"), [(1, 0), (2, 1), (3, 1)])
+def test_a_behaviour_may_change_with_the_resend(dispatch: int, number: int) -> None:
+    assert len(answers("silent>ok", dispatch=dispatch)) == number
+
+
+def test_a_notification_in_xml_or_without_an_envelope_is_answered_as_well() -> None:
+    assert quoted(answers("ok", sealed(to_xml(BUNDLE)))[0].data) == Quoted(ORIGINAL, "ok")
+    bare = answers("ok", to_json(BUNDLE))[0].data
+    assert json.loads(bare)["resourceType"] == "Bundle"
+    assert quoted(bare) == Quoted(ORIGINAL, "ok")
+
+
+@pytest.mark.parametrize("envelope", [b"<Emessage/>", b"UNB+UNOC:3", sealed(b"<Emessage/>"), b"\xff"])
+def test_what_is_no_fhir_message_is_not_answered(envelope: bytes) -> None:
+    assert answers("ok", envelope) == []
+    assert message_id(envelope) is None
+
+
+@pytest.mark.parametrize("how", ["polite", "ok:5m", "late:soon", "", "ok>"])
+def test_an_unknown_behaviour_is_answered_with_the_known_ones(how: str) -> None:
+    with pytest.raises(ValueError, match=r"one of ok|write 90s"):
+        behaviour(how)
+
+
+def test_a_delay_is_written_as() -> None:
+    assert [delay(text) for text in ("90s", "45m", "2h")] == [
+        timedelta(seconds=90),
+        timedelta(minutes=45),
+        timedelta(hours=2),
+    ]
