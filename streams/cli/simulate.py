@@ -15,12 +15,14 @@ from streams.ids import Ids
 from streams.kafka.clients import new_producer
 from streams.registry import BadRegisters, Registers, load
 from streams.settings import BadSettings, Listen, Settings, read_settings, secret
+from streams.sim.behaviour import behaviour as named_behaviour
 from streams.sim.hospital import Sending, scripts, woven
 from streams.sim.places import journeys
 from streams.sim.run_hospital import Played, onto_topic, play, through_gateway
+from streams.sim.run_municipality import Tally, Town, run_municipalities
 from streams.sim.stories import STORIES, Story
 
-__all__ = ["app", "hospital"]
+__all__ = ["app", "hospital", "municipality"]
 
 FAILED, USAGE = 1, 2  # exit codes of spec 06 §4.2
 
@@ -55,6 +57,45 @@ def hospital(
     played = asyncio.run(_run(sendings, settings, known, address, ids, rate or None))
     typer.echo(f"{played.taken} taken, {played.refused} refused, {played.again} sent again")
     raise typer.Exit(FAILED if played.refused else 0)
+
+
+@app.command()
+def municipality(
+    kommunekode: Annotated[list[str] | None, typer.Argument(help="Codes of four digits; none is all of them.")] = None,
+    behaviour: Annotated[
+        str,
+        typer.Option(
+            help="ok, fatal, transient, silent, late:45m, duplicate, garbage, wrong-sender, conflicting; silent>ok answers the resend."
+        ),
+    ] = "ok",
+    seed: Annotated[int, typer.Option(help="Chance: how long each answer takes.")] = 1,
+    new_only: Annotated[bool, typer.Option("--new-only", help="Leave what already lies in the inboxes.")] = False,
+    bootstrap: Annotated[str | None, typer.Option(help="Kafka addresses host:port[,…].")] = None,
+    registers: Annotated[str | None, typer.Option(help="Folder of register files, or example.")] = None,
+) -> None:
+    """Answer notifications on behalf of municipalities until interrupted.
+
+    Example: stafet simulate municipality 0461 0751 --behaviour late:45m --registers example
+    """
+    with usage_errors():
+        settings = read_settings({"bootstrap": bootstrap, "registers": registers})
+        codes = kommunekode or sorted(load(settings.registers or _no_registers()).kommuner)
+        how = named_behaviour(behaviour)
+    town = Town(dict.fromkeys(codes, how), Random(seed))  # noqa: S311  # a script, not a secret
+    try:
+        tally = asyncio.run(_answer(settings.bootstrap, town, from_start=not new_only))
+    except LookupError as problem:
+        typer.echo(str(problem), err=True)
+        raise typer.Exit(FAILED) from None
+    typer.echo(f"{tally.received} received, {tally.answered} receipts sent")
+
+
+async def _answer(bootstrap: str, town: Town, *, from_start: bool) -> Tally:
+    stop = stop_on_signals()
+    async with new_producer(bootstrap, client_id="stafet-simulator") as producer:
+        return await run_municipalities(
+            bootstrap, town, producer, stop, lambda: datetime.now(UTC), from_start=from_start
+        )
 
 
 @contextmanager

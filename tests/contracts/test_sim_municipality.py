@@ -1,5 +1,6 @@
 """The simulated municipality: what it answers to a notification of ours, and when."""
 
+import asyncio
 import base64
 import json
 from datetime import UTC, datetime, timedelta
@@ -11,10 +12,15 @@ from fhir.resources.R4B.bundle import Bundle
 from lxml import etree
 
 from streams.formats.fhir.build import to_json, to_xml
+from streams.kafka.clients import new_producer
+from streams.kafka.embedded import EmbeddedBroker
+from streams.kafka.topics import plan
 from streams.messages.hospitalnotification.write import write
 from streams.observer.evidence import Quoted, open_letter, quoted
 from streams.sim.behaviour import BEHAVIOURS, behaviour, delay
 from streams.sim.municipality import STRANGER, Answer, answer, message_id
+from streams.sim.run_municipality import Town, run_municipalities
+from tests.brokers import at_least, records, until
 from tests.rules.test_stories import EXAMPLE, IDS, House, played
 
 AT = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
@@ -135,6 +141,40 @@ def test_a_notification_in_xml_or_without_an_envelope_is_answered_as_well() -> N
 def test_what_is_no_fhir_message_is_not_answered(envelope: bytes) -> None:
     assert answers("ok", envelope) == []
     assert message_id(envelope) is None
+
+
+async def test_at_work_it_answers_from_its_inbox_when_the_answer_is_due() -> None:
+    town = Town({"0461": behaviour("ok"), "0751": behaviour("silent>late:45m")}, Random(1))
+    clock, stop = [AT], asyncio.Event()
+    with EmbeddedBroker() as broker:
+        broker.create(plan(["0461", "0751"], partitions=1, inbox_partitions=1))
+        async with new_producer(broker.bootstrap) as producer:
+            running = asyncio.create_task(run_municipalities(broker.bootstrap, town, producer, stop, lambda: clock[0]))
+            await producer.send_and_wait("municipality.0461.inbox", ENVELOPE)
+            for number in ("e-8", "e-9"):
+                await producer.send_and_wait("municipality.0751.inbox", sealed(to_json(BUNDLE), number))
+
+            async def all_received() -> bool:
+                return town.tally.received == 3
+
+            await until(all_received)
+            assert await records(broker.bootstrap, "receipts.raw") == []
+            clock[0] = AT + timedelta(minutes=2)
+            (first,) = await at_least(broker.bootstrap, "receipts.raw", 1)
+            clock[0] = AT + timedelta(minutes=47)
+            _, second = await at_least(broker.bootstrap, "receipts.raw", 2)
+            stop.set()
+            assert (await running).answered == 2
+    assert [quoted(record.value or b"") for record in (first, second)] == [Quoted(ORIGINAL, "ok")] * 2
+
+
+async def test_without_inboxes_it_says_what_to_do() -> None:
+    with EmbeddedBroker() as broker:
+        broker.create_topic("other", 1)
+        async with new_producer(broker.bootstrap) as producer:
+            town = Town({"0461": behaviour("ok")}, Random(1))
+            with pytest.raises(LookupError, match="topics apply"):
+                await run_municipalities(broker.bootstrap, town, producer, asyncio.Event(), lambda: AT)
 
 
 @pytest.mark.parametrize("how", ["polite", "ok:5m", "late:soon", "", "ok>"])

@@ -1,0 +1,117 @@
+"""Simulated municipalities at work: they read their inboxes and put receipts on `receipts.raw` when they are due.
+
+Reading joins no group and begins at the oldest or the newest record, so nothing is left behind on a broker. Due receipts
+wait in memory: a simulator that is stopped has forgotten them, as a system has that was switched off.
+"""
+
+import asyncio
+import heapq
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import count
+from random import Random
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from streams.kafka.topics import RECEIPTS_RAW, inbox
+
+from .behaviour import Behaviour
+from .municipality import answer, message_id
+
+__all__ = ["Tally", "Town", "run_municipalities"]
+
+_POLL_MS = 100
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was done."""
+
+    received: int = 0
+    answered: int = 0
+
+
+@dataclass(slots=True)
+class Town:
+    """All simulated municipalities of one run: what they have received, and which receipts are due when."""
+
+    behaviour: Mapping[str, Behaviour]  # by kommunekode
+    rng: Random
+    tally: Tally = field(default_factory=Tally)
+    _seen: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _due: list[tuple[datetime, int, bytes]] = field(default_factory=list)
+    _number: Iterator[int] = field(default_factory=count)  # equal times keep their order
+
+    def receive(self, topic: str, envelope: bytes, at: datetime) -> None:
+        """Take one record of an inbox; its receipts are due from now on."""
+        self.tally.received += 1
+        message = message_id(envelope)
+        if message is None:
+            return
+        self._seen[topic, message] += 1
+        how = self.behaviour[topic.split(".")[1]]
+        for reply in answer(envelope, how, at, self.rng, self._seen[topic, message]):
+            heapq.heappush(self._due, (at + reply.after, next(self._number), reply.data))
+
+    def due(self, now: datetime) -> list[bytes]:
+        """Receipts whose time has come, in order of time."""
+        receipts = []
+        while self._due and self._due[0][0] <= now:
+            receipts.append(heapq.heappop(self._due)[2])
+        return receipts
+
+
+async def run_municipalities(
+    bootstrap: str,
+    town: Town,
+    producer: AIOKafkaProducer,
+    stop: asyncio.Event,
+    now: Callable[[], datetime],
+    *,
+    from_start: bool = True,
+    **security: Any,
+) -> Tally:
+    """Answer on behalf of the municipalities of `town` until `stop`, with a started `producer`; `now` may run fast."""
+    partitions = await _partitions(bootstrap, [inbox(code) for code in town.behaviour], security)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest" if from_start else "latest",
+        **security,
+    )
+    await consumer.start()
+    try:
+        consumer.assign(partitions)
+        while not stop.is_set():
+            for batch in (await consumer.getmany(timeout_ms=_POLL_MS)).values():
+                for record in batch:
+                    town.receive(record.topic, record.value or b"", now())
+            await _send(town, producer, now())
+    finally:
+        await consumer.stop()
+    return town.tally
+
+
+async def _send(town: Town, producer: AIOKafkaProducer, now: datetime) -> None:
+    receipts = town.due(now)
+    sent = [await producer.send(RECEIPTS_RAW, receipt) for receipt in receipts]
+    await asyncio.gather(*sent)
+    town.tally.answered += len(receipts)
+
+
+async def _partitions(bootstrap: str, topics: list[str], security: dict[str, Any]) -> list[TopicPartition]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **security)
+    await admin.start()
+    try:
+        present = sorted(set(topics).intersection(await admin.list_topics()))
+        found = await admin.describe_topics(present) if present else []
+    finally:
+        await admin.close()
+    partitions = [TopicPartition(topic["topic"], p["partition"]) for topic in found for p in topic["partitions"]]
+    if not partitions:
+        raise LookupError("none of the inboxes is on the broker; prepare it with `stafet topics apply --yes`")
+    return partitions
