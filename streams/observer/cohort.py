@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from .evidence import Letter, Quoted, Seen, is_network_receipt, open_letter, quoted, received_at, row_of
+from .evidence import Letter, Quoted, Seen, is_network_receipt, open_letter, quoted, received_at, row_of, source_of
 
-__all__ = ["Book", "Cohort", "Partition", "Row"]
+__all__ = ["Book", "Cohort", "Partition", "Row", "Source"]
 
 Row = Mapping[str, Any]
+
+#: Feed and control id: what a hospital calls a message.
+Source = tuple[str, str]
 
 #: Topic and partition.
 Partition = tuple[str, int]
@@ -34,7 +37,8 @@ class Book:
 
     def __init__(self, records: Iterable[Seen] = ()) -> None:
         self.raw: dict[str, datetime | None] = {}  # place -> received
-        self.lane_events: dict[str, str] = {}  # stay event id -> place
+        self.sources: dict[str, Source] = {}  # place -> sender's name for the message
+        self.lane_events: dict[str, Source] = {}  # stay event id -> the message it is from
         self.letters: dict[str, set[Letter]] = defaultdict(set)  # MessageHeader.id -> dispatches
         self.inboxes: dict[str, set[str]] = defaultdict(set)  # MessageHeader.id -> topics
         self.unopened: list[str] = []
@@ -50,6 +54,7 @@ class Book:
         """Take one record; of its value no more is kept than an id."""
         if seen.topic == "adt.raw":
             self.raw[seen.place] = received_at(seen)
+            self.sources[seen.place] = source_of(seen.value)
         elif seen.topic == "lanes":
             self._lane(seen)
         elif seen.topic == "receipts.raw":
@@ -65,7 +70,8 @@ class Book:
     def _lane(self, seen: Seen) -> None:
         record = row_of(seen.value) or {}
         if record.get("type") == "stay-event":
-            self.lane_events.setdefault(record["event"]["id"], seen.place)
+            event = record["event"]
+            self.lane_events.setdefault(event["id"], (event.get("feed", ""), event.get("control_id", "")))
 
     def _row(self, seen: Seen) -> None:
         row = row_of(seen.value)
@@ -94,13 +100,30 @@ class Cohort:
         self._first = dict(book.starts)
         self.raw = self._arrived(book.raw)
         self.receipts = self._arrived({place: arrival.at for place, arrival in book.receipts.items()})
-        self.events = self._rows("event", lambda row: self._belongs(row.get("origin") or row["subject"]))
-        self.stay_events = self._rows("stay-event", lambda row: "origin" not in row or self._belongs(row["origin"]))
-        followed = {row["subject"] for row in self.stay_events}
-        known = {row["subject"] for row in book.rows["stay-event"].values()}
-        self.lane_events = {event for event in book.lane_events if event in followed or event not in known}
-        self.messages = self._rows("message", lambda row: row.get("event", "") in followed or "event" not in row)
+        self.events = self._rows("event", lambda row: self._belongs(_origin(row)))
+        self.lane_events = self._lane_events()
+        self.stay_events = self._rows("stay-event", self._is_judged)
+        followed = self.lane_events | {row["subject"] for row in self.stay_events}
+        self.messages = self._rows("message", lambda row: row["event"] in followed)
         self.classes = self._rows("receipt", lambda row: self._belongs(row["subject"]))
+
+    def _lane_events(self) -> set[str]:
+        """Stay events of the messages in the cohort; of a message seen nowhere, if none can have been forgotten."""
+        silent = {_origin(row) for row in self.book.rows["event"].values() if not row["parts"]}
+        inside = {self.book.sources[place] for place in self.raw - silent}
+        everywhere = set(self.book.sources.values())
+        whole = not any(offset for (topic, _), offset in self._first.items() if topic == "adt.raw")
+        return {
+            event
+            for event, source in self.book.lane_events.items()
+            if source in inside or (whole and source not in everywhere)
+        }
+
+    def _is_judged(self, row: Row) -> bool:
+        """A fate is judged with its event; without one on `lanes`, if it should be there."""
+        if row["subject"] in self.book.lane_events:
+            return row["subject"] in self.lane_events
+        return self._since is None and bool(row["origin"]) and self._belongs(row["origin"])
 
     def _rows(self, kind: str, wanted: Callable[[Row], bool]) -> list[Row]:
         return [row for row in self.book.rows[kind].values() if wanted(row)]
@@ -120,6 +143,10 @@ class Cohort:
         """Whether a row about `place` is judged: its record is in the cohort, or ought to be there and is not."""
         partition, offset = _spot(place)
         return self._first.get(partition, 0) <= offset < self.book.ends.get(partition, offset + 1)
+
+
+def _origin(row: Row) -> str:
+    return str(row["origin"] or row["subject"])
 
 
 def _spot(place: str) -> tuple[Partition, int]:

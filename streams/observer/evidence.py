@@ -15,7 +15,17 @@ from typing import Any
 
 from lxml import etree
 
-__all__ = ["Letter", "Quoted", "Seen", "is_network_receipt", "open_letter", "quoted", "received_at", "row_of"]
+__all__ = [
+    "Letter",
+    "Quoted",
+    "Seen",
+    "is_network_receipt",
+    "open_letter",
+    "quoted",
+    "received_at",
+    "row_of",
+    "source_of",
+]
 
 _ENVELOPES = frozenset({"VANSEnvelope", "StandardBusinessDocument"})
 _MAX_DEPTH = 4  # envelope, Bundle; more is a construction nobody sends
@@ -71,6 +81,16 @@ def row_of(value: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return row if isinstance(row, dict) else None
+
+
+def source_of(value: bytes) -> tuple[str, str]:
+    """`application/facility` and control id of an ADT message: MSH-3.1, MSH-4.1, MSH-10; "" where there is none."""
+    line = value.lstrip(b"\x0b\xef\xbb\xbf\r\n ").replace(b"\n", b"\r").split(b"\r")[0].decode("latin-1")
+    fields = line.split(line[3:4]) if len(line) > 3 else []
+    fields += [""] * (10 - len(fields))
+    component = fields[1][:1] or "^"
+    application, facility = (fields[index].split(component)[0] for index in (2, 3))
+    return f"{application}/{facility}", fields[9].split(component)[0]
 
 
 def open_letter(value: bytes) -> Letter | None:

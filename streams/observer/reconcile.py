@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from .cohort import Book, Cohort, Row
+from .cohort import Book, Cohort, Row, Source
 from .evidence import Seen
 
 __all__ = ["Balance", "Check", "Line", "balance"]
@@ -99,25 +99,31 @@ def _parts(cohort: Cohort) -> Counter[str]:
     """Stay events each ADT record gave, by its event row."""
     parts: Counter[str] = Counter()
     for row in cohort.events:
-        parts[_origin(row)] += int(row.get("parts", 0))
+        parts[_origin(row)] += row["parts"]
     return parts
 
 
 def _origin(row: Row) -> str:
-    return str(row.get("origin") or row["subject"])
+    return str(row["origin"] or row["subject"])
 
 
 def _net(rows: Iterable[Row]) -> dict[str, Counter[str]]:
-    """Per subject: how often it is in each fate, leavings taken off."""
+    """Per subject: how often it is in each fate, leavings taken off.
+
+    A step that was repeated finds its event done and may say `duplicate`; that is no second fate.
+    """
     net: dict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:
-        net[row["subject"]][row["what"]] += int(row.get("delta", 1))
+        net[row["subject"]][row["what"]] += int(row["delta"])
+    for fates in net.values():
+        if len(+fates) > 1:
+            del fates["duplicate"]
     return net
 
 
 def _fates(cohort: Cohort) -> Counter[str]:
     """The fate of every event: of stay events by their own rows, of records that gave none by the record's."""
-    fates: Counter[str] = Counter(row["what"] for row in cohort.events if not int(row.get("parts", 0)))
+    fates: Counter[str] = Counter(row["what"] for row in cohort.events if not row["parts"])
     for counter in _net(cohort.stay_events).values():
         fates.update(counter)
     return fates
@@ -128,17 +134,17 @@ def _last_states(cohort: Cohort) -> dict[str, str]:
     newest: dict[str, Row] = {}
     for row in cohort.messages:
         before = newest.get(row["subject"])
-        if before is None or int(row["ordinal"]) > int(before["ordinal"]):
+        if before is None or row["ordinal"] > before["ordinal"]:
             newest[row["subject"]] = row
     return {subject: _term(row) for subject, row in newest.items()}
 
 
 def _term(row: Row) -> str:
-    state, _, number = str(row["what"]).partition(" ")
+    state = str(row["what"])
     if state in FINAL_TERMS:
         return FINAL_TERMS[state]
-    attempt = int(number or row.get("attempt", 1))
-    return "resent" if state in ("SENT", "NETWORK_OK") and attempt > 1 else OPEN_TERMS.get(state, f"unknown: {state}")
+    resent = state in ("SENT", "NETWORK_OK") and row["attempt"] > 1
+    return "resent" if resent else OPEN_TERMS.get(state, f"unknown: {state}")
 
 
 def _accepted(cohort: Cohort, fates: Mapping[str, int]) -> int:
@@ -146,7 +152,7 @@ def _accepted(cohort: Cohort, fates: Mapping[str, int]) -> int:
     turned_away = sum(
         counter[fate] for counter in _net(cohort.stay_events).values() for fate in ("refused", "duplicate")
     )
-    taken = sum(1 for row in cohort.events if not int(row.get("parts", 0)) and row["what"] in ACCEPTED)
+    taken = sum(1 for row in cohort.events if not row["parts"] and row["what"] in ACCEPTED)
     return len(cohort.lane_events) - turned_away + taken
 
 
@@ -166,8 +172,8 @@ def _notification_lines(cohort: Cohort) -> Iterator[Line]:
     states = _last_states(cohort)
     promised: Counter[str] = Counter()
     for row in cohort.stay_events:
-        promised[row["subject"]] += int(row.get("k", 0))
-    made = Counter({row["subject"]: row.get("event", "") for row in cohort.messages}.values())
+        promised[row["subject"]] += row["k"]
+    made = Counter({row["subject"]: row["event"] for row in cohort.messages}.values())
     wrong = _sorted(event for event in promised | made if promised[event] != made[event])
     yield Line("notifications made", len(states), {"of converted events": promised.total()}, wrong)
     tally = Counter(states.values())
@@ -185,7 +191,7 @@ def _deltas(cohort: Cohort) -> dict[str, Counter[str]]:
     """Per message: sum of the deltas of each final state."""
     deltas: dict[str, Counter[str]] = defaultdict(Counter)
     for row in cohort.messages:
-        deltas[row["subject"]][row["what"]] += int(row.get("delta", 0))
+        deltas[row["subject"]][row["what"]] += row["delta"]
     return deltas
 
 
@@ -208,12 +214,12 @@ def _repeated(subjects: Iterable[str]) -> tuple[str, ...]:
 def _checks(cohort: Cohort) -> Iterator[Check]:
     book, parts = cohort.book, _parts(cohort)
     yield Check("every ADT record has one event row", _repeated(_origin(row) for row in cohort.events))
-    gave: Counter[str] = Counter()
-    for origin in {row["subject"]: row.get("origin", "") for row in cohort.stay_events}.values():
-        gave[origin] += 1
-    linked = any("origin" in row for row in cohort.stay_events)
-    wrong = _sorted(o for o in parts | gave if parts[o] != gave[o]) if linked else ()
-    yield Check("an ADT record gives as many stay events as its row says", wrong)
+    said: Counter[Source] = Counter()
+    for place in cohort.raw:
+        said[book.sources[place]] += parts[place]
+    gave = Counter(book.lane_events[event] for event in cohort.lane_events)
+    wrong = _sorted("/".join(source) for source in said | gave if said[source] != gave[source])
+    yield Check("an ADT message gives as many stay events as its rows say", wrong)
     net = _net(cohort.stay_events)
     yield Check("every stay event has one fate", _sorted(s for s, c in net.items() if sorted((+c).values()) != [1]))
     deltas = _deltas(cohort)
@@ -222,7 +228,7 @@ def _checks(cohort: Cohort) -> Iterator[Check]:
         _sorted(m for m, c in deltas.items() if c.total() not in (0, 1) or min(c.values()) < 0),
     )
     yield Check("every change of a message has its number", _gaps(cohort))
-    sent = {row["subject"] for row in cohort.messages if not str(row["what"]).startswith("CREATED")}
+    sent = {row["subject"] for row in cohort.messages if row["what"] != "CREATED"}
     judged = {row["subject"] for row in cohort.messages}
     everyone = {row["subject"] for row in book.rows["message"].values()}
     lying = {message for message in book.letters if message in judged or message not in everyone}
@@ -258,7 +264,7 @@ def _gaps(cohort: Cohort) -> tuple[str, ...]:
     """Messages whose changes are not numbered without holes: a row is missing or stands twice."""
     ordinals: dict[str, list[int]] = defaultdict(list)
     for row in cohort.messages:
-        ordinals[row["subject"]].append(int(row["ordinal"]))
+        ordinals[row["subject"]].append(row["ordinal"])
     first = min((min(ns) for ns in ordinals.values()), default=0)
     return _sorted(m for m, ns in ordinals.items() if sorted(ns) != list(range(first, first + len(ns))))
 

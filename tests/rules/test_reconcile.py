@@ -38,17 +38,24 @@ class Writer:
 
     def row(self, kind: str, subject: str, what: str, **more: object) -> None:
         number = len([seen for seen in self.log if seen.topic == "ledger"])
-        self.add("ledger", {"id": f"L{number}", "kind": kind, "subject": subject, "what": what, **more})
+        defaults = {"delta": 1, "ordinal": 0, "parts": 0, "k": 0, "attempt": 0, "origin": "", "event": ""}
+        self.add("ledger", {"id": f"L{number}", "kind": kind, "subject": subject, "what": what, **defaults, **more})
 
     def adt(self, hours: float = 0) -> str:
-        return self.add("adt.raw", b"MSH|", hours)
+        number = self._offsets.get("adt.raw", 0)
+        return self.add("adt.raw", f"MSH|^~\\&|EPJ|OUH^1^ISO|||||ADT^A01|C{number}|P\rEVN|\r".encode(), hours)
+
+    def lane(self, event: str, origin: str) -> str:
+        control_id = f"C{origin.rpartition('/')[2]}"
+        told = {"id": event, "feed": "EPJ/OUH", "control_id": control_id}
+        return self.add("lanes", {"type": "stay-event", "at": BEGIN.isoformat(), "event": told})
 
     def stay_event(self, event: str, origin: str, what: str, **more: object) -> None:
-        self.add("lanes", {"type": "stay-event", "at": BEGIN.isoformat(), "event": {"id": event}})
-        self.row("stay-event", event, what, origin=origin, delta=1, **more)
+        self.row("stay-event", event, what, origin=self.lane(event, origin), **more)
 
     def state(self, message: str, event: str, ordinal: int, what: str, delta: int = 0) -> None:
-        self.row("message", message, what, event=event, ordinal=ordinal, delta=delta)
+        state, _, attempt = what.partition(" ")
+        self.row("message", message, state, event=event, ordinal=ordinal, delta=delta, attempt=int(attempt or 1))
 
     def send(self, message: str, envelope: str, municipality: str = "0461") -> None:
         self.add(f"municipality.{municipality}.inbox", vans(bundle(message, envelope)))
@@ -81,19 +88,20 @@ def everything() -> Log:
     w.row("event", origin := w.adt(), "duplicate", origin=origin, parts=0)
     w.row("event", origin := w.adt(), "not-subject", origin=origin, parts=0)
     for event, fate in (("e-stopped", "stopped"), ("e-waiting", "waiting"), ("e-silent", "not-subject")):
-        w.row("event", event, "converted", origin=(origin := w.adt()), parts=1)
+        w.row("event", origin := w.adt(), "accepted", origin=origin, parts=1)
         w.stay_event(event, origin, fate)
-    w.row("event", "e-pair", "converted", origin=(origin := w.adt()), parts=2)
-    w.stay_event("e-late", origin, "waiting")
-    w.row("stay-event", "e-late", "waiting", origin=origin, delta=-1)
-    w.row("stay-event", "e-late", "converted", origin=origin, delta=1, k=1)
+    w.row("event", origin := w.adt(), "accepted", origin=origin, parts=2)
+    place = w.lane("e-late", origin)
+    w.row("stay-event", "e-late", "waiting", origin=place)
+    w.row("stay-event", "e-late", "waiting", origin=place, delta=-1)
+    w.row("stay-event", "e-late", "converted", origin=place, k=1)
     w.stay_event("e-two", origin, "converted", k=2)
     delivered(w, "m-ok", "e-late")
     resent_and_late(w, "m-late", "e-two")
     refused_by_the_receiver(w, "m-fatal", "e-two")
     for number, end in enumerate(("CREATED", "SENT", "TRANSIENT", "TIMED_OUT", "UNDELIVERABLE", "SENT_UNCONFIRMED")):
         event = f"e-{end}"
-        w.row("event", event, "converted", origin=(origin := w.adt()), parts=1)
+        w.row("event", origin := w.adt(), "accepted", origin=origin, parts=1)
         w.stay_event(event, origin, "converted", k=1)
         states = dict.fromkeys(("CREATED", "SENT", end) if number else ("CREATED",))
         for ordinal, state in enumerate(states):
@@ -271,7 +279,7 @@ def test_two_errors_that_cancel_out_in_the_sums_are_reported_all_the_same() -> N
 def two_days() -> Log:
     w = Writer()
     for day, (event, message) in enumerate((("e-1", "m-1"), ("e-2", "m-2"))):
-        w.row("event", event, "converted", origin=(origin := w.adt(24.0 * day)), parts=1)
+        w.row("event", origin := w.adt(24.0 * day), "accepted", origin=origin, parts=1)
         w.stay_event(event, origin, "converted", k=1)
         delivered(w, message, event, 24.0 * day)
     return w.log

@@ -1,0 +1,63 @@
+"""The balance reads what the product writes: rows of `streams.ledger`, records of `streams.kafka.records`."""
+
+from datetime import UTC, datetime
+
+from streams import ledger
+from streams.delivery_rules import State
+from streams.ids import EpisodeId, EventId, Lane
+from streams.kafka.records import encode_lane_record
+from streams.model import EventKind, Fate, Outcome, StayEvent, StayEventArrived
+from streams.observer.reconcile import Balance, balance
+from tests.rules.test_reconcile import Writer, receipt
+
+AT = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
+EVENT = StayEvent(
+    id=EventId("e" * 32),
+    kind=EventKind.START,
+    lane=Lane("0a0b0c0d"),
+    visit=EpisodeId("v"),
+    feed="EPJ/OUH",
+    control_id="C0",
+    trigger="A01",
+)
+
+
+def told(*left_out: str) -> Balance:
+    """One event that waited, was notified, and whose notice was acknowledged; ledger rows but for those left out."""
+    w = Writer()
+    origin = w.adt()
+    place = w.add("lanes", encode_lane_record(StayEventArrived(at=AT, event=EVENT)))
+    w.send("m-1", "b-1")
+    answer = w.add("receipts.raw", receipt("m-1", "ok"))
+    states = (State.CREATED, State.SENT, State.ACKED_OK)
+    rows = [
+        ledger.event_row(AT, origin, None, 1),
+        ledger.stay_event_row(AT, EVENT.id, Outcome(fate=Fate.WAITING), 0, place, EVENT.lane),
+        ledger.waiting_left_row(AT, EVENT.id, place, EVENT.lane),
+        ledger.stay_event_row(AT, EVENT.id, Outcome(fate=Fate.CONVERTED), 1, place, EVENT.lane, again=True),
+        *(ledger.message_row(AT, "m-1", s, n, attempt=1, event=EVENT.id) for n, s in enumerate(states)),
+        ledger.receipt_row(AT, answer, "first", "ok"),
+    ]
+    for row in rows:
+        if row.id not in left_out:
+            w.add("ledger", ledger.to_json(row))
+    return balance(w.log)
+
+
+def test_the_products_own_rows_close() -> None:
+    assert told().difference == 0
+    assert [line.total for line in told().lines] == [1, 1, 1, 1, 0, 1]
+
+
+def test_any_row_of_the_product_that_is_missing_is_reported() -> None:
+    for missing in (
+        "event/adt.raw/0/0",
+        f"stay-event/{EVENT.id}/waiting",
+        f"stay-event/{EVENT.id}/waiting/left",
+        f"stay-event/{EVENT.id}/converted/again",
+        "message/m-1/0",
+        "message/m-1/1",
+        "message/m-1/2",
+        "receipt/receipts.raw/0/0",
+    ):
+        assert told(missing).difference != 0, missing
