@@ -1,0 +1,60 @@
+"""What an acknowledgement says and whether it is right, for people and checks outside (acceptance.md, `inspect`).
+
+Never raises on content: what cannot be read is an issue, and every key of the reading is there, `null` where the
+document says nothing.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from ...errors import Issue, Rejected
+from ...formats.fhir.read import from_bytes
+from .judge import Reaction, judge
+from .parts import Identifier, parts_of
+from .read import Message, issues_of, numbers
+
+__all__ = ["inspect", "reading"]
+
+KIND: Final = "acknowledgement"
+
+
+def inspect(data: bytes) -> dict[str, Any]:
+    """`kind`, `valid`, `issues`, `reading` of a document in JSON or XML. Who may answer (AV3) is not judged here."""
+    try:
+        bundle = from_bytes(data)
+    except Rejected as rejected:
+        return _judged([rejected.issue()], {}, "dead-letter")
+    judged = judge(bundle)
+    return _judged(judged.issues, bundle, judged.reaction)
+
+
+def _judged(issues: list[Issue], bundle: Any, reaction: Reaction) -> dict[str, Any]:
+    return {
+        "kind": KIND,
+        "valid": all(issue.severity != "error" for issue in issues),
+        "issues": [msgspec.structs.asdict(issue) for issue in issues],
+        "reading": {**reading(bundle), "reaction": reaction},
+    }
+
+
+def reading(bundle: Any) -> dict[str, Any]:
+    """What the message says, as written; None for what it does not say. For any value."""
+    message = Message(parts_of(bundle))
+    header = message.header
+    return {
+        "response_code": header.response.code or None,
+        "response_identifier": header.response.identifier or None,
+        "message_header_id": header.id or None,
+        "bundle_id": message.bundle.id or None,
+        "sender_gln": _gln(message.sender.identifier),
+        "destination_gln": _gln(message.destination.identifier),
+        "issues": [
+            {name: getattr(issue, name) or None for name in ("severity", "code", "details_code", "text")}
+            for issue in issues_of(message)
+        ],
+    }
+
+
+def _gln(identifiers: tuple[Identifier, ...]) -> str | None:
+    return numbers(identifiers)[1] or None
