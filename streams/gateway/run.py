@@ -60,12 +60,9 @@ async def run_gateway(
     """
     context = server_context(options.host, options.tls)
     producer = new_producer(options.bootstrap, client_id="stafet-gateway", **options.security)
+    publish = KafkaPublisher(producer)
     desk = FrontDesk(
-        registers.feed,
-        lambda document, feed: record_key(document, feed, ids),
-        KafkaPublisher(producer),
-        report,
-        options.limits.confirm,
+        registers.feed, lambda message, feed: record_key(message, feed, ids), publish, report, options.limits.confirm
     )
 
     def listening(port: int) -> None:

@@ -228,6 +228,16 @@ def _checks(cohort: Cohort) -> Iterator[Check]:
         _sorted(m for m, c in deltas.items() if c.total() not in (0, 1) or min(c.values()) < 0),
     )
     yield Check("every change of a message has its number", _gaps(cohort))
+    yield from _inbox_checks(cohort)
+    wanted = {_origin(row) for row in cohort.events if row["what"] == "refused"}
+    wanted |= {row["subject"] for row in cohort.classes if row["what"] == "unreadable"}
+    yield Check("what is refused or unreadable lies in dead.letters", _sorted(wanted - book.dead.keys()))
+    yield Check("a message is settled by the first verdict about it, and by nothing else", _unsettled(cohort))
+    yield Check("every receipt has one class", _repeated(row["subject"] for row in cohort.classes))
+
+
+def _inbox_checks(cohort: Cohort) -> Iterator[Check]:
+    book = cohort.book
     sent = {row["subject"] for row in cohort.messages if row["what"] != "CREATED"}
     judged = {row["subject"] for row in cohort.messages}
     everyone = {row["subject"] for row in book.rows["message"].values()}
@@ -238,11 +248,6 @@ def _checks(cohort: Cohort) -> Iterator[Check]:
     )
     yield Check("a message is dispatched three times at most", _sorted(m for m in lying if len(book.letters[m]) > 3))
     yield Check("every letter in an inbox can be opened", tuple(book.unopened))
-    wanted = {_origin(row) for row in cohort.events if row["what"] == "refused"}
-    wanted |= {row["subject"] for row in cohort.classes if row["what"] == "unreadable"}
-    yield Check("what is refused or unreadable lies in dead.letters", _sorted(wanted - book.dead.keys()))
-    yield Check("a message is settled by the first verdict about it, and by nothing else", _unsettled(cohort))
-    yield Check("every receipt has one class", _repeated(row["subject"] for row in cohort.classes))
 
 
 def _unsettled(cohort: Cohort) -> tuple[str, ...]:
@@ -261,12 +266,16 @@ def _unsettled(cohort: Cohort) -> tuple[str, ...]:
 
 
 def _gaps(cohort: Cohort) -> tuple[str, ...]:
-    """Messages whose changes are not numbered without holes: a row is missing or stands twice."""
-    ordinals: dict[str, list[int]] = defaultdict(list)
+    """Messages whose changes do not begin with CREATED or are not numbered without holes: a row is missing or too many."""
+    changes: dict[str, list[tuple[int, str]]] = defaultdict(list)
     for row in cohort.messages:
-        ordinals[row["subject"]].append(row["ordinal"])
-    first = min((min(ns) for ns in ordinals.values()), default=0)
-    return _sorted(m for m, ns in ordinals.items() if sorted(ns) != list(range(first, first + len(ns))))
+        changes[row["subject"]].append((row["ordinal"], row["what"]))
+    return _sorted(message for message, rows in changes.items() if not _is_whole(sorted(rows)))
+
+
+def _is_whole(rows: list[tuple[int, str]]) -> bool:
+    first, state = rows[0]
+    return state == "CREATED" and [number for number, _ in rows] == list(range(first, first + len(rows)))
 
 
 def balance(records: Iterable[Seen] | Book, since: datetime | None = None) -> Balance:

@@ -66,10 +66,8 @@ class _Writer:
     def write(self, step: Step) -> Sending:
         place = self._places[step.where]
         occurred = self._begin + step.at
-        visit = self._visit(place, occurred)
-        if step.start is not None:
-            visit.start = self._begin + step.start
-        moved = self._last is not None and self._last != place and step.trigger == "A02"
+        visit = self._visit(place, occurred if step.start is None else self._begin + step.start, step.start is not None)
+        prior = self._last if step.trigger == "A02" else None
         message = AdtMessage(
             trigger=step.trigger,
             control_id=f"SIM{self._rng.getrandbits(60):015X}",
@@ -77,7 +75,7 @@ class _Writer:
             occurred=occurred if step.timed else None,
             person=self._who,
             place=place,
-            prior=self._last if moved else None,
+            prior=prior,
             visit=visit.number,
             class_=step.class_,
             start=visit.start if step.timed else None,
@@ -91,11 +89,13 @@ class _Writer:
         self._last = place
         return Sending(message.sent, er7(message))
 
-    def _visit(self, place: Place, at: datetime) -> _Visit:
-        where = (place.application, place.facility)
-        if where not in self._visits:
-            self._visits[where] = _Visit(self._number(), at)
-        return self._visits[where]
+    def _visit(self, place: Place, start: datetime, corrected: bool) -> _Visit:
+        """The visit at this hospital, begun at `start` when it is new or its start is corrected."""
+        visit = self._visits.setdefault((place.application, place.facility), _Visit("", start))
+        visit.number = visit.number or self._number()
+        if corrected:
+            visit.start = start
+        return visit
 
     def _number(self) -> str:
         if self._rng.random() < _OWN_NUMBER_SHARE:
