@@ -11,10 +11,12 @@ import pytest
 from fhir.resources.R4B.bundle import Bundle
 from lxml import etree
 
+from streams.envelopes.vans_inspect import inspect as inspect_envelope
 from streams.formats.fhir.build import to_json, to_xml
 from streams.kafka.clients import new_producer
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.topics import plan
+from streams.messages.acknowledgement.inspect import inspect as inspect_acknowledgement
 from streams.messages.hospitalnotification.write import write
 from streams.observer.evidence import Quoted, open_letter, quoted
 from streams.sim.behaviour import BEHAVIOURS, behaviour, delay
@@ -46,7 +48,7 @@ def sealed(payload: bytes, envelope: str = "e-1") -> bytes:
 
 
 BUNDLE = notification()
-ENVELOPE = sealed(to_json(BUNDLE))
+ENVELOPE = sealed(to_json(BUNDLE), "aaaaaaaa-2222-4333-8444-555555555555")
 ORIGINAL = BUNDLE["entry"][0]["resource"]["id"]
 
 
@@ -189,3 +191,14 @@ def test_a_delay_is_written_as() -> None:
         timedelta(minutes=45),
         timedelta(hours=2),
     ]
+
+
+@pytest.mark.parametrize("how", ["ok", "fatal", "transient", "duplicate", "conflicting", "wrong-sender"])
+def test_the_product_finds_nothing_wrong_with_the_receipts_of_a_municipality(how: str) -> None:
+    for receipt in answers(how):
+        found = inspect_envelope(receipt.data, inspect_acknowledgement)
+        assert found["issues"] == []
+        inside = found["reading"]["content"]
+        assert inside["issues"] == []
+        assert inside["reading"]["reaction"] == "apply"
+        assert inside["reading"]["response_identifier"] == ORIGINAL
