@@ -1,0 +1,61 @@
+"""What commands need to reach a broker and read the registers: settings, with failures as people meet them."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from streams.registry import BadRegisters, Registers, load
+from streams.settings import BadSettings, Settings, read_settings
+
+from .frame import Code, Failed
+
+__all__ = ["Bootstrap", "Config", "RegistersOption", "librdkafka", "registers_of", "settings_of"]
+
+Bootstrap = Annotated[str | None, typer.Option("--bootstrap", help="Kafka addresses host:port[,…].")]
+RegistersOption = Annotated[str | None, typer.Option("--registers", help="Folder of register files, or example.")]
+Config = Annotated[Path | None, typer.Option("--config", help="A TOML file with settings.")]
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except BadSettings as problem:
+        raise Failed(Code.USAGE, "bad-settings", str(problem), "Try: stafet config reference") from None
+    except BadRegisters as problem:
+        raise Failed(Code.USAGE, "bad-registers", str(problem), "Try: stafet config check --registers DIR") from None
+
+
+def settings_of(flags: Mapping[str, Any] | None = None, config: Path | None = None) -> Settings:
+    """The settings in force; a failure is exit 2."""
+    with _told():
+        return read_settings(flags, config=config)
+
+
+def registers_of(settings: Settings) -> Registers:
+    """The registers that are set; a failure is exit 2."""
+    if settings.registers is None:
+        hint = "Set STAFET_REGISTERS, or --registers, to a folder or to example"
+        raise Failed(Code.USAGE, "no-registers", "no registers are named", hint)
+    with _told():
+        return load(settings.registers)
+
+
+def librdkafka(settings: Settings) -> dict[str, str]:
+    """The security settings of confluent-kafka's clients (engineering/kafka.md §3)."""
+    found: dict[str, str] = {}
+    if settings.kafka_ca is not None:
+        found |= {"security.protocol": "ssl", "ssl.ca.location": str(settings.kafka_ca)}
+    if settings.kafka_user is not None and settings.kafka_password_file is not None:
+        password = settings.kafka_password_file.read_text(encoding="utf-8").strip()
+        protocol = "sasl_ssl" if settings.kafka_ca is not None else "sasl_plaintext"
+        found |= {
+            "security.protocol": protocol,
+            "sasl.mechanism": "SCRAM-SHA-512",
+            "sasl.username": settings.kafka_user,
+            "sasl.password": password,
+        }
+    return found

@@ -1,0 +1,83 @@
+"""`stafet config show|check|reference`: the settings in force, whether they and the registers hold, and all there are."""
+
+from typing import Annotated, Any
+
+import typer
+
+from streams.registry import inspect_registers
+from streams.settings import BadSettings, Settings, explain
+
+from .access import Config, RegistersOption, settings_of
+from .frame import AsJson, Code, Failed, emit
+
+__all__ = ["app", "reference_text"]
+
+app = typer.Typer(help="Settings: what is in force, from where, and what can be set.", no_args_is_help=True)
+
+
+@app.command()
+def show(
+    sources: Annotated[bool, typer.Option("--sources", help="Say where each value comes from.")] = False,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the settings in force. Example: stafet config show --sources"""
+    try:
+        rows = explain(config=config)
+    except BadSettings as problem:
+        raise Failed(Code.USAGE, "bad-settings", str(problem), "Try: stafet config reference") from None
+    if as_json:
+        emit([{"setting": row.name, "value": _plain(row.value), "source": row.source} for row in rows])
+        return
+    for row in rows:
+        value = "-" if row.value is None else row.value
+        typer.echo(f"STAFET_{row.name.upper():24} {value}" + (f"   ({row.source})" if sources else ""))
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, str | int | bool) else str(value)
+
+
+@app.command()
+def check(registers: RegistersOption = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Check settings and registers and list every finding; exit 3 when one is an error.
+
+    Example: stafet config check --registers example
+    """
+    settings = settings_of({"registers": registers}, config)
+    found = inspect_registers(settings.registers) if settings.registers else ()
+    if as_json:
+        keys = ("file", "line", "severity", "problem", "remedy")
+        emit([{key: getattr(finding, key) for key in keys} for finding in found])
+    else:
+        for finding in found:
+            typer.echo(f"{finding.severity} {finding}")
+        typer.echo(f"{len(found)} findings" if settings.registers else "settings hold; no registers are named")
+    if any(finding.severity == "error" for finding in found):
+        raise typer.Exit(Code.DIFFERENCES)
+
+
+@app.command()
+def reference() -> None:
+    """Print every setting with type, default, meaning and reason (docs/settings.md). Example: stafet config reference"""
+    typer.echo(reference_text(), nl=False)
+
+
+def reference_text() -> str:
+    """The reference as Markdown, made from the declarations."""
+    lines = [
+        "# Settings",
+        "",
+        "Made by `stafet config reference`. Sources, the first that speaks wins: flags, environment, `.env`, a TOML file",
+        "(`--config` or `STAFET_CONFIG`; the same names in lower case without prefix), defaults. An unknown `STAFET_` name",
+        "is an error.",
+        "",
+        "| Setting | Default | Meaning | Why |",
+        "|---|---|---|---|",
+    ]
+    for name, field in Settings.model_fields.items():
+        extra = field.json_schema_extra
+        reason = extra["reason"] if isinstance(extra, dict) else ""
+        default = "–" if field.default is None else f"`{field.default}`"
+        lines.append(f"| `STAFET_{name.upper()}` | {default} | {field.description} | {reason} |")
+    return "\n".join([*lines, ""])

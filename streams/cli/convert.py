@@ -1,0 +1,48 @@
+"""`stafet convert`: the same message in another form (spec 06 §4.2)."""
+
+from typing import Annotated
+
+import typer
+
+from streams.errors import Rejected
+from streams.formats.fhir.convert import json_to_xml, xml_to_json
+
+from .documents import documents
+from .frame import Code, Failed
+
+__all__ = ["convert"]
+
+_FORMS = ("fhir-json", "fhir-xml", "oioxml", "edifact")
+
+
+def convert(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A FHIR message in JSON or XML; - is stdin.")],
+    to: Annotated[str, typer.Option("--to", help=f"The other form: {' or '.join(_FORMS[:2])}.")],
+) -> None:
+    """Write a FHIR message in the other of FHIR's two forms, on standard output.
+
+    Example: stafet convert message.json --to fhir-xml > message.xml
+    """
+    if to not in _FORMS:
+        raise Failed(Code.USAGE, "usage", f"{to}: no such form", f"Forms: {', '.join(_FORMS)}")
+    if to not in _FORMS[:2]:
+        hint = f"Available: {', '.join(_FORMS[:2])}"
+        raise Failed(Code.FAILED, "not-available", f"{to}: this version does not write it", hint)
+    typer.echo(_converted(file, to).decode(), nl=False)
+
+
+def _converted(file: str, to: str) -> bytes:
+    try:
+        _, data = next(documents([file]))
+        is_xml = data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
+        turned = xml_to_json(data) if is_xml else json_to_xml(data)
+        if is_xml != (to == "fhir-xml"):
+            return turned
+        return json_to_xml(turned) if is_xml else xml_to_json(turned)  # the same form, in our order and spelling
+    except OSError as problem:
+        raise Failed(Code.USAGE, "not-readable", f"{problem.filename}: {problem.strerror}") from None
+    except StopIteration:
+        raise Failed(Code.USAGE, "not-readable", f"{file}: the folder is empty", "name a file") from None
+    except Rejected as refused:
+        hint = f"Try: stafet inspect {file}"
+        raise Failed(Code.FAILED, "rejected", f"{file}: {refused}", hint) from None

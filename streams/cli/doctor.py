@@ -1,0 +1,107 @@
+"""`stafet doctor`: what this installation needs, looked at piece by piece, with the way out beside each fault."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from typing import NamedTuple
+
+import typer
+
+from streams.kafka import admin
+from streams.kafka.topics import plan
+from streams.registry import EXAMPLE_NAME, inspect_registers, load
+from streams.settings import BadSettings, Settings, secret
+
+from .access import Bootstrap, Config, RegistersOption, librdkafka, settings_of
+from .frame import AsJson, Code, emit
+
+__all__ = ["doctor"]
+
+_LEAST_FREE = 1 << 30  # bytes; the tables of a worker and its broker's log fit well below
+
+
+class Look(NamedTuple):
+    """One thing looked at."""
+
+    what: str
+    ok: bool
+    found: str
+    remedy: str = ""
+
+
+def doctor(
+    bootstrap: Bootstrap = None, registers: RegistersOption = None, config: Config = None, as_json: AsJson = False
+) -> None:
+    """Look at versions, settings, registers, secret, disk and broker; exit 3 when something is missing.
+
+    Example: stafet doctor --json
+    """
+    settings = settings_of({"bootstrap": bootstrap, "registers": registers}, config)
+    looks = [look for part in _PARTS for look in part(settings)]
+    if as_json:
+        emit([look._asdict() for look in looks])
+    else:
+        for look in looks:
+            typer.echo(
+                f"{'ok ' if look.ok else 'NO '} {look.what}: {look.found}" + (f"; {look.remedy}" if look.remedy else "")
+            )
+    raise typer.Exit(Code.OK if all(look.ok for look in looks) else Code.DIFFERENCES)
+
+
+def _versions(settings: Settings) -> Iterator[Look]:
+    yield Look(
+        "python", sys.version_info >= (3, 11), sys.version.split()[0], "" if sys.version_info >= (3, 11) else "use 3.11"
+    )
+    yield Look("stafet", True, version("stafet"))
+
+
+def _registers(settings: Settings) -> Iterator[Look]:
+    if settings.registers is None:
+        yield Look("registers", False, "none named", "set STAFET_REGISTERS to a folder or to example")
+        return
+    found = inspect_registers(settings.registers)
+    errors = [finding for finding in found if finding.severity == "error"]
+    remedy = f"Try: stafet config check --registers {settings.registers}" if errors else ""
+    yield Look("registers", not errors, f"{len(errors)} errors, {len(found) - len(errors)} warnings", remedy)
+    if not errors and settings.environment == "production":
+        test = load(settings.registers).environment == "test"
+        hint = "name your own registers, or set STAFET_ENVIRONMENT=test" if test else ""
+        yield Look("environment", not test, f"registers of {'test' if test else 'production'} in production", hint)
+
+
+def _secret(settings: Settings) -> Iterator[Look]:
+    try:
+        yield Look("secret", True, f"{len(secret(settings))} bytes, key {settings.secret_key_id}")
+    except BadSettings as problem:
+        yield Look("secret", False, str(problem), "write 32 random bytes to a file, and back it up")
+
+
+def _disk(settings: Settings) -> Iterator[Look]:
+    folder = settings.state_dir
+    while not folder.exists():
+        folder = folder.resolve().parent
+    writable = os.access(folder, os.W_OK)
+    yield Look("state directory", writable, str(settings.state_dir), "" if writable else "make it writable")
+    free = shutil.disk_usage(folder).free
+    yield Look("disk", free >= _LEAST_FREE, f"{free >> 20} MB free", "" if free >= _LEAST_FREE else "free some space")
+
+
+def _broker(settings: Settings) -> Iterator[Look]:
+    if settings.bootstrap == "embedded":
+        yield Look("broker", True, "embedded: keeps nothing, for demo and development")
+        return
+    known = load(EXAMPLE_NAME) if settings.registers is None else load(settings.registers)
+    wanted = plan(known.kommuner, partitions=settings.partitions, replication=settings.replication)
+    try:
+        drifts = admin.diff(settings.bootstrap, wanted, security=librdkafka(settings))
+    except admin.BrokerProblem as problem:
+        yield Look("broker", False, str(problem), "Try: stafet broker start, or set STAFET_BOOTSTRAP")
+        return
+    yield Look("broker", True, settings.bootstrap)
+    remedy = "Try: stafet topics diff, then stafet topics apply --yes" if drifts else ""
+    yield Look("topics", not drifts, f"{len(drifts)} differences from the plan of {len(wanted)}", remedy)
+
+
+_PARTS: tuple[Callable[[Settings], Iterator[Look]], ...] = (_versions, _registers, _secret, _disk, _broker)

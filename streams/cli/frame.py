@@ -1,0 +1,106 @@
+"""What all commands share: exit codes, how a failure is told, options before the command, a closed pipe.
+
+A failure is one sentence, its cause, and the command to type next; with `--json` or `--jsonl` the same as one object
+`{code, message, hint, ids}`, on standard error, because standard output is data (spec 06 §4.1, §4.2).
+"""
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from enum import IntEnum
+from typing import Annotated, Any
+
+import typer
+from typer.main import get_command
+
+__all__ = ["AsJson", "Code", "Failed", "Jsonl", "Quiet", "emit", "run"]
+
+
+class Code(IntEnum):
+    """Exit codes (spec 06 §4.2)."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    DIFFERENCES = 3
+    NOT_FOUND = 4
+    NOT_PERMITTED = 5
+    NO_BROKER = 6
+    INTERRUPTED = 130
+
+
+class Failed(Exception):
+    """A command cannot do what it was asked: why, and what to do next."""
+
+    def __init__(self, exit_code: Code, code: str, message: str, hint: str = "", ids: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.exit_code, self.code, self.message, self.hint, self.ids = exit_code, code, message, hint, tuple(ids)
+
+    def tell(self, *, as_json: bool) -> str:
+        """The failure for a machine, or for people."""
+        if as_json:
+            told = {"code": self.code, "message": self.message, "hint": self.hint, "ids": self.ids}
+            return json.dumps(told, ensure_ascii=False)
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+def emit(value: Mapping[str, Any] | Sequence[Any], *, indent: int | None = None) -> None:
+    """One JSON value on a line of its own (or indented, for reading)."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=indent))
+
+
+#: The options of a command that prints data, in the words of spec 06 §4.2.
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object, and nothing else.")]
+Jsonl = Annotated[bool, typer.Option("--jsonl", help="One JSON object per line, and nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Data only: no remarks.")]
+
+#: Options that may also stand before the command.
+_GLOBAL = frozenset({"--json", "--jsonl", "--quiet", "-q"})
+
+
+def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit code; never a traceback for what people do or peers send."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = bool({"--json", "--jsonl"} & set(given))
+    try:
+        command: Any = get_command(app)
+        given = _moved(given)
+        status = command.main(args=given, prog_name="stafet", standalone_mode=False)
+        sys.stdout.flush()
+    except Failed as failure:
+        typer.echo(failure.tell(as_json=as_json), err=True)
+        return failure.exit_code
+    except BrokenPipeError:
+        return _pipe_closed()
+    except (KeyboardInterrupt, typer.Abort):
+        return Code.INTERRUPTED
+    except typer.TyperException as wrong:
+        typer.echo(_usage(wrong).tell(as_json=as_json), err=True)
+        return Code.USAGE
+    return status if isinstance(status, int) else Code.OK
+
+
+def _usage(wrong: Any) -> Failed:
+    context = getattr(wrong, "ctx", None)
+    path = context.command_path if context is not None else "stafet"
+    return Failed(Code.USAGE, "usage", wrong.format_message(), f"Try: {path} --help")
+
+
+def _moved(given: list[str]) -> list[str]:
+    """Global options before the command, moved behind its words: `stafet --json topics plan`."""
+    leading = []
+    while given and given[0] in _GLOBAL:
+        leading.append(given.pop(0))
+    if not leading:
+        return given
+    end = given.index("--") if "--" in given else len(given)
+    return [*given[:end], *leading, *given[end:]]
+
+
+def _pipe_closed() -> int:
+    """`stafet … | head`: the reader has what it wants; the interpreter must not complain on its way out."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return Code.OK

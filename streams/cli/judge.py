@@ -1,0 +1,49 @@
+"""One document, judged: its kind, whether it is valid, the findings, what it says (acceptance.md, `inspect`).
+
+The knowledge lies with the kinds themselves; this table only finds it. Modules are imported when a document of their
+kind is met, so that a command about one kind does not load them all.
+"""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, Final
+
+from .kinds import Kind, kind_of
+
+__all__ = ["judge"]
+
+#: Where each kind is read; all take bytes and give `kind`, `valid`, `issues`, `reading`.
+_READERS: Final[dict[Kind, str]] = {
+    "adt": "streams.messages.adt.inspect",
+    "hospital-notification": "streams.messages.hospitalnotification.inspect",
+    "acknowledgement": "streams.messages.acknowledgement.inspect",
+    "fhir-message": "streams.messages.other",
+    "eds-event": "streams.trace",
+    "xdis20": "streams.messages.legacy.inspect",
+    "xdis17": "streams.messages.legacy.inspect",
+    "xctl": "streams.messages.legacy.inspect",
+    "dis20": "streams.messages.legacy.inspect",
+    "dis17": "streams.messages.legacy.inspect",
+    "ctl": "streams.messages.legacy.inspect",
+    "unknown": "streams.messages.other",
+}
+#: Envelopes are given `judge` for what is inside them.
+_ENVELOPES: Final[dict[Kind, str]] = {"vans-envelope": "streams.envelopes.vans", "sbdh": "streams.envelopes.sbdh"}
+
+
+def judge(data: bytes, name: str = "", kind: Kind | None = None) -> dict[str, Any]:
+    """`{"kind", "valid", "issues", "reading"}` of a document. Never raises on content.
+
+    `kind` says what it is to be read as; else it is found by `kind_of`.
+    """
+    kind = kind or kind_of(data, name)
+    if kind in _ENVELOPES:
+        judged = import_module(_ENVELOPES[kind]).inspect(data, _inside)
+    else:
+        read: Callable[[bytes], dict[str, Any]] = import_module(_READERS[kind]).inspect
+        judged = read(data)
+    return {"kind": judged.get("kind", kind), **{key: judged[key] for key in ("valid", "issues", "reading")}}
+
+
+def _inside(data: bytes) -> dict[str, Any]:
+    return judge(data)

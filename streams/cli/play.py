@@ -1,0 +1,46 @@
+"""`stafet play`: receipt traces against the table of states and signals (acceptance.md, spec 02 §5.4)."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from streams.delivery_play import play as played
+
+from .documents import documents
+from .frame import Code, Failed, Jsonl, emit
+
+__all__ = ["play"]
+
+
+def play(
+    files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Traces in JSON; - is stdin, or a folder.")],
+    jsonl: Jsonl = False,
+) -> None:
+    """Play receipt traces and compare with what they expect; exit 3 when anything differs.
+
+    Example: stafet play T03-timeout-resend-ok.json --jsonl
+    """
+    differing = 0
+    for name, trace in _traces(files):
+        try:
+            line = played(name, trace)
+        except (KeyError, TypeError, ValueError, AttributeError) as fault:
+            hint = "a trace has layer, mode, steps with t, event and expected, and final"
+            raise Failed(Code.USAGE, "no-trace", f"{name}: not a trace ({type(fault).__name__})", hint) from None
+        differing += not line["matches"]
+        if jsonl:
+            emit(line)
+        else:
+            typer.echo(f"{name}: {'as expected' if line['matches'] else 'differs'}, {line['final'].get('state', '')}")
+    if differing:
+        raise typer.Exit(Code.DIFFERENCES)
+
+
+def _traces(files: list[str]) -> list[tuple[str, dict[str, Any]]]:
+    try:
+        return [(name, json.loads(data)) for name, data in documents(files)]
+    except OSError as problem:
+        raise Failed(Code.USAGE, "not-readable", f"{problem.filename}: {problem.strerror}") from None
+    except ValueError:
+        raise Failed(Code.USAGE, "no-trace", "a file is not JSON", "name receipt traces in JSON") from None

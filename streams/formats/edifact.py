@@ -1,0 +1,116 @@
+"""EDIFACT as MedCom uses it: one interchange, one message, character set UNOC (spec 04 §11).
+
+`UNA` names the separators; without it the defaults `:+.? '` hold. The release character takes the meaning from the one
+after it. Line ends between segments are nothing. Trailing empty components and elements may be left out.
+
+Here is the grammar: segments, elements, components, and what must hold between the service segments (UNB, UNH, UNT,
+UNZ). What a segment means is not here.
+"""
+
+from typing import Final, NamedTuple
+
+from ..errors import Rejected
+
+__all__ = ["Interchange", "Segment", "read"]
+
+_DEFAULT: Final = ":+.? '"
+_LIMIT: Final = 1 << 20  # bytes: a letter is 0.7 kB (05 §7.2)
+_SERVICE: Final = ("UNB", "UNH", "UNT", "UNZ")
+
+
+class Segment(NamedTuple):
+    """A tag and its elements, each a tuple of components."""
+
+    tag: str
+    elements: tuple[tuple[str, ...], ...]
+
+    def get(self, element: int, component: int = 1) -> str:
+        """The component, both counted from 1; "" when it is not there."""
+        parts = self.elements[element - 1] if element <= len(self.elements) else ()
+        return parts[component - 1] if component <= len(parts) else ""
+
+
+class Interchange(NamedTuple):
+    """The segments from UNB to UNZ, in order."""
+
+    segments: tuple[Segment, ...]
+
+    def first(self, tag: str, start: str = "") -> Segment | None:
+        """The first segment of this tag whose first component begins with `start`."""
+        return next((s for s in self.segments if s.tag == tag and s.get(1).startswith(start)), None)
+
+
+def read(data: bytes) -> Interchange:
+    """Tokens, and the rules between service segments. Raises `Rejected` at the first that does not hold."""
+    if len(data) > _LIMIT:
+        raise Rejected("UNB", "longer than 1 MB", "send one letter", "04 §11")
+    text = data.decode("iso-8859-1")
+    if any("\x7f" <= character < "\xa0" for character in text):
+        raise Rejected("UNB-1", "bytes that are no letters of ISO 8859-1", "send UNOC:3 (ISO 8859-1)", "04 §11")
+    text = text.strip("\r\n \t")
+    marks = _DEFAULT
+    if text.startswith("UNA"):
+        marks, text = text[3:9], text[9:]
+        if len(marks) < 6 or len(set(marks)) < 5:
+            raise Rejected("UNA", "not six different characters", f"send UNA{_DEFAULT}", "04 §11")
+    segments = tuple(_segment(raw, marks) for raw in _split(text, marks[5], marks[3]))
+    _check_service(segments)
+    return Interchange(segments)
+
+
+def _split(text: str, mark: str, release: str) -> list[str]:
+    """The segments, line ends between them removed; the last must be ended too."""
+    parts, part, released = [], "", False
+    for character in text:
+        if released or character != mark:
+            part += character
+            released = character == release and not released
+        else:
+            parts.append(part.lstrip("\r\n"))
+            part = ""
+    if part.strip("\r\n \t"):
+        raise Rejected("UNZ", "the last segment has no end", f"end every segment with {mark}", "04 §11")
+    return parts
+
+
+def _segment(raw: str, marks: str) -> Segment:
+    component, element, release = marks[0], marks[1], marks[3]
+    elements: list[tuple[str, ...]] = []
+    components: list[str] = []
+    text, released = "", False
+    for character in raw:
+        if released:
+            text, released = text + character, False
+        elif character == release:
+            released = True
+        elif character in (component, element):
+            components.append(text)
+            text = ""
+            if character == element:
+                elements.append(tuple(components))
+                components = []
+        else:
+            text += character
+    elements.append((*components, text))
+    return Segment(elements[0][0], tuple(elements[1:]))
+
+
+def _check_service(segments: tuple[Segment, ...]) -> None:
+    tags = [segment.tag for segment in segments]
+    for tag in _SERVICE:
+        if tags.count(tag) != 1:
+            problem = "missing" if tag not in tags else "more than once"
+            raise Rejected(tag, problem, "send one interchange with one message", "04 §11")
+    if (tags[0], tags[1], tags[-2], tags[-1]) != _SERVICE:
+        raise Rejected("UNB", "service segments out of place", "send UNB, UNH, …, UNT, UNZ", "04 §11")
+    header, start, end, trailer = segments[0], segments[1], segments[-2], segments[-1]
+    rules = (
+        ("UNH", len(tags) > 4, "a message without content", "send the letter between UNH and UNT"),
+        ("UNT-2", end.get(2) == start.get(1), "not the id of UNH", "repeat the letter id"),
+        ("UNT-1", end.get(1) == str(len(tags) - 2), "not the number of segments", "count from UNH to UNT"),
+        ("UNZ-2", trailer.get(2) == header.get(5), "not the id of UNB", "repeat the envelope id"),
+        ("UNZ-1", trailer.get(1) == "1", "not one message", "send one message in an interchange"),
+    )
+    for path, holds, problem, remedy in rules:
+        if not holds:
+            raise Rejected(path, problem, remedy, "04 §11")

@@ -1,0 +1,89 @@
+"""OIOXML letters: a tree of elements in a fixed order, checked against a table of that order (spec 04 §10).
+
+Elements only, no attributes, one namespace. A table row says how often an element may stand there and what it holds:
+text of a form, or more rows. Document types and entities are refused unread; nothing is fetched.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+from lxml import etree
+
+from ..errors import Issue, Rejected
+
+__all__ = ["NAMESPACES", "Row", "mismatches", "parse", "text_at"]
+
+#: The namespace that is sent, and the older one of the same letters (04 §9).
+NAMESPACES: Final = (
+    "http://rep.oio.dk/sundcom.dk/medcom.dk/xml/schemas/2005/08/07/",
+    "http://rep.oio.dk/medcom.dk/xml/schemas/2004/06/01/",
+)
+_LIMIT: Final = 1 << 20  # bytes: a letter is 2 kB (05 §7.2)
+
+
+class Row(NamedTuple):
+    """An element: how often, and its form (a pattern of its text) or its children; None takes anything."""
+
+    name: str
+    holds: str | Sequence["Row"] | None
+    least: int = 1
+    most: int = 1
+
+
+def parse(data: bytes) -> Any:
+    """The root element. Raises `Rejected`."""
+    if len(data) > _LIMIT:
+        raise Rejected("/", "longer than 1 MB", "send one letter", "04 §10")
+    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
+        raise Rejected("/", "has a document type", "send XML without document type and entities", "04 §10")
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True
+    )
+    try:
+        root = etree.fromstring(data, parser)
+    except (etree.XMLSyntaxError, ValueError):
+        raise Rejected("/", "not well-formed XML", "send well-formed XML in ISO-8859-1", "04 §10") from None
+    if etree.QName(root).namespace not in NAMESPACES:
+        raise Rejected("/", "another namespace", f'send xmlns="{NAMESPACES[0]}"', "04 §9")
+    return root
+
+
+def text_at(node: Any, *path: str) -> str | None:
+    """The text below `node`, by local names; None when an element is missing or empty."""
+    for name in path:
+        node = next((child for child in node if etree.QName(child).localname == name), None)
+        if node is None:
+            return None
+    return (node.text or "").strip() or None
+
+
+def mismatches(node: Any, rows: Sequence[Row], path: str) -> Iterator[Issue]:
+    """Every place where the children of `node` differ from the table."""
+    children = list(node)
+    for row in rows:
+        count = 0
+        while children and etree.QName(children[0]).localname == row.name and count < row.most:
+            count += 1
+            yield from _content(children.pop(0), row, f"{path}/{row.name}")
+        if count < row.least:
+            yield _issue(
+                f"{path}/{row.name}", "missing or out of order", "send the elements in the order of the letter"
+            )
+    if children:
+        place = f"{path}/{etree.QName(children[0]).localname}"
+        yield _issue(place, "not expected here", "send the elements in the order of the letter")
+
+
+def _content(node: Any, row: Row, path: str) -> Iterator[Issue]:
+    if row.holds is None:
+        return
+    if isinstance(row.holds, str):
+        if len(node) or not re.fullmatch(row.holds, node.text or ""):
+            yield _issue(path, f"{len(node.text or '')} characters of another form", f"send {row.holds}")
+    else:
+        yield from mismatches(node, row.holds, path)
+
+
+def _issue(path: str, problem: str, remedy: str) -> Issue:
+    return Issue(severity="error", path=path, rule="04 §10", problem=problem, remedy=remedy)

@@ -1,0 +1,112 @@
+"""What a legacy letter says of itself, and whether its form is right: the reading that `stafet inspect` prints.
+
+Identifying fields only (acceptance.md, "others"): ids, versions, parties, status, times. Never the CPR number. Both
+syntaxes give the same keys.
+"""
+
+from typing import Any
+
+from lxml import etree
+
+from ...errors import Issue, Rejected
+from ...formats import edifact, oioxml
+from .interchange import issues as interchange_issues
+from .interchange import reading as interchange_reading
+from .trees import LETTERS
+
+__all__ = ["inspect"]
+
+_KINDS = {"NotificationOfAdmission": "xdis20", "NotificationOfDischarge": "xdis17"}
+
+
+def inspect(data: bytes) -> dict[str, Any]:
+    """`{"kind", "valid", "issues", "reading"}`; `reading` is None when nothing can be read. Never raises on content."""
+    is_xml = data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
+    try:
+        kind, issues, reading = _oioxml(data) if is_xml else _edifact(data)
+    except Rejected as rejected:
+        kind, issues, reading = _kind_of_unreadable(data, is_xml=is_xml), [rejected.issue()], None
+    found = [{name: getattr(issue, name) for name in issue.__struct_fields__} for issue in issues]
+    return {"kind": kind, "valid": not issues, "issues": found, "reading": reading}
+
+
+def _kind_of_unreadable(data: bytes, *, is_xml: bool) -> str:
+    """The kind by words, for a letter whose syntax is broken."""
+    if b"DIS20" in data or b"NotificationOfAdmission" in data:
+        return "xdis20" if is_xml else "dis20"
+    if b"DIS17" in data or b"NotificationOfDischarge" in data:
+        return "xdis17" if is_xml else "dis17"
+    return "xctl" if is_xml else "ctl"
+
+
+def _edifact(data: bytes) -> tuple[str, list[Issue], dict[str, Any]]:
+    interchange = edifact.read(data)
+    reading = interchange_reading(interchange)
+    code = reading["type"] or ""
+    return (code.lower() if code.startswith("DIS") else "ctl"), interchange_issues(interchange, code), reading
+
+
+def _oioxml(data: bytes) -> tuple[str, list[Issue], dict[str, Any]]:
+    root = oioxml.parse(data)
+    names = [etree.QName(child).localname for child in root]
+    element = next((name for name in names if name in LETTERS), None)
+    if element is None:
+        raise Rejected("/Emessage", "no letter that is known", f"send one of {', '.join(LETTERS)}", "04 §9")
+    issues = list(oioxml.mismatches(root, LETTERS[element], "/Emessage"))
+    letter = root[names.index(element)]
+    read = _notice if element in _KINDS else _receipt
+    return _KINDS.get(element, "xctl"), issues, {**_envelope(root, letter), **read(letter)}
+
+
+def _envelope(root: Any, letter: Any) -> dict[str, Any]:
+    at = oioxml.text_at
+    return {
+        "type": at(letter, "Letter", "StatisticalCode"),
+        "version": at(letter, "Letter", "VersionCode"),
+        "envelope_id": at(root, "Envelope", "Identifier"),
+        "letter_id": at(letter, "Letter", "Identifier"),
+        "sent": _time(root, "Envelope", "Sent", clock="Time"),
+        "sender_gln": at(letter, "Sender", "EANIdentifier"),
+        "receiver_gln": at(letter, "Receiver", "EANIdentifier"),
+        "positive_receipt_wanted": at(root, "Envelope", "AcknowledgementCode") == "pluspositivkvitt",
+    }
+
+
+def _notice(letter: Any) -> dict[str, Any]:
+    at = oioxml.text_at
+    return {
+        "status": at(letter, "Letter", "StatusCode"),
+        "stay_id": at(letter, "Letter", "NotificationIdentifier"),
+        "authorised": _time(letter, "Letter", "Authorisation", clock="TimeWithSec"),
+        "sender_id": at(letter, "Sender", "Identifier"),
+        "municipality": at(letter, "Receiver", "Identifier"),
+        "answer_to_gln": at(letter, "Sender", "AnswerTo", "EANIdentifier"),
+        "patient_status": at(letter, "Patient", "EpisodeOfCareStatusCode"),
+        "occurred": _time(letter, "Admission", clock="Time") or _time(letter, "Discharge", clock="Time"),
+    }
+
+
+def _receipt(letter: Any) -> dict[str, Any]:
+    at = oioxml.text_at
+    original = next((child for child in letter if etree.QName(child).localname == "OriginalEmessage"), letter)
+    return {
+        "original_envelope_id": at(original, "OriginalEnvelopeIdentifier"),
+        "original_sender_gln": at(original, "OriginalSender", "EANIdentifier"),
+        "original_receiver_gln": at(original, "OriginalReceiver", "EANIdentifier"),
+        "refuse_code": at(original, "RefuseCode"),
+        "letters": [
+            {
+                "letter_id": at(each, "OriginalLetterIdentifier"),
+                "version": at(each, "OriginalVersionCode"),
+                "refuse_code": at(each, "RefuseCode"),
+            }
+            for each in original
+            if etree.QName(each).localname == "OriginalLetter"
+        ],
+    }
+
+
+def _time(node: Any, *path: str, clock: str) -> str | None:
+    """Local time as written, date and time joined; seconds only where the letter has them."""
+    date, time = oioxml.text_at(node, *path, "Date"), oioxml.text_at(node, *path, clock)
+    return f"{date}T{time}" if date and time else None

@@ -1,0 +1,172 @@
+"""DIS20, DIS17 and CTL01-03: the segments in their order, their codes, and the fields that identify them (04 §§11, 12)."""
+
+import re
+from datetime import datetime
+from typing import Any, Final
+
+from ...errors import Issue
+from ...formats.edifact import Interchange, Segment
+from .trees import PAS, REFUSALS
+
+__all__ = ["issues", "reading"]
+
+#: The segments of a letter as one word per segment (04 §11; CON and AnswerTo may be missing) and of a receipt (§12).
+_NOTICE: Final = re.compile(
+    "UNB UNH BGM DTM S01 NAD (CON )?(RFF )?SEQ SPR S01 NAD SEQ S02 GIS RFF DTM S07 PNA "
+    "S11 GIS GIS RFF SEQ DTM PAS UNT UNZ "
+)
+_RECEIPT: Final = re.compile("UNB UNH UCI (FTX )*(UCM (FTX )*)*UNT UNZ ")
+
+_STATUS: Final = {"N": "nytbrev", "M": "rettetbrev", "C": "annulleretbrev"}
+_FORMATS: Final = {"203": "%Y%m%d%H%M", "204": "%Y%m%d%H%M%S"}
+_PARTY_CODES: Final = frozenset({"SKS:SST", "SOR:SST", "KOM:IM", "YNR:SFU", ":9"})
+
+#: A code list per segment and element: (tag, element, component, values).
+_CODES: Final[tuple[tuple[str, int, int, frozenset[str]], ...]] = (
+    ("BGM", 1, 1, frozenset({"EPI"})),
+    ("NAD", 1, 1, frozenset({"SOR", "ROR"})),
+    ("RFF", 1, 1, frozenset({"LOC", "SRI", "REI"})),
+    ("DTM", 1, 1, frozenset({"137", "182", "90"})),
+    ("GIS", 1, 1, frozenset({"N", "M", "C", "P"})),
+    ("PNA", 1, 1, frozenset({"PAT"})),
+    ("UCI", 4, 1, frozenset({"7", "4"})),
+    ("UCM", 3, 1, frozenset({"7", "4"})),
+    ("FTX", 1, 1, frozenset(REFUSALS)),
+)
+#: Association code -> version (04 §9).
+_VERSIONS: Final = {"DIS20": "D2030C", "DIS17": "D1730C", "CTL01": "C0130Q", "CTL02": "C0230Q", "CTL03": "C0330Q"}
+#: Two-digit years: -50/+49 years (04 §11) around 2026. Nothing here knows the year; the letters end long before it matters.
+_LAST_OF_2000S: Final = 75
+
+
+def issues(interchange: Interchange, code: str) -> list[Issue]:
+    """Every rule of §§11 and 12 that does not hold."""
+    order = "".join(f"{segment.tag} " for segment in interchange.segments)
+    grammar = _NOTICE if code.startswith("DIS") else _RECEIPT
+    found = (
+        []
+        if grammar.fullmatch(order)
+        else [_issue("UNH", "unexpected segment or order", "send the segments of 04 §11")]
+    )
+    if _VERSIONS.get(code) != _version(interchange):
+        found.append(
+            _issue("UNH-2.5", "version and type do not belong together", f"send {_VERSIONS.get(code, 'DIS20')}")
+        )
+    for segment in interchange.segments:
+        found += _wrong(segment, code)
+    return found
+
+
+def _wrong(segment: Segment, code: str) -> list[Issue]:
+    found = [
+        _issue(f"{tag}-{element}.{component}", "a code that is not known", f"send one of {', '.join(sorted(values))}")
+        for tag, element, component, values in _CODES
+        if segment.tag == tag and segment.get(element, component) not in values
+    ]
+    if segment.tag == "DTM" and not _is_time(segment.get(1, 2), segment.get(1, 3)):
+        found.append(_issue("DTM-1", "not a time of format 203 or 204", "send YYYYMMDDhhmm:203 or YYYYMMDDhhmmss:204"))
+    if segment.tag == "PAS" and code in PAS and segment.get(1) not in PAS[code]:
+        found.append(_issue("PAS-1", "a status that is not known", f"send one of {', '.join(PAS[code])}"))
+    if segment.tag == "NAD" and f"{segment.get(2, 2)}:{segment.get(2, 3)}" not in _PARTY_CODES:
+        found.append(_issue("NAD-2", "a qualifier that is not known", "send SKS:SST, SOR:SST, KOM:IM, YNR:SFU or :9"))
+    return found
+
+
+def _is_time(text: str, form: str) -> bool:
+    pattern = _FORMATS.get(form)
+    if pattern is None or not text.isdigit() or len(text) != (12 if form == "203" else 14):
+        return False
+    try:
+        datetime.strptime(text, pattern)  # noqa: DTZ007  # a local time: only its form is judged
+    except ValueError:
+        return False
+    return True
+
+
+def _issue(path: str, problem: str, remedy: str) -> Issue:
+    return Issue(severity="error", path=path, rule="04 §11", problem=problem, remedy=remedy)
+
+
+def _version(interchange: Interchange) -> str:
+    header = interchange.first("UNH")
+    return header.get(2, 5) if header else ""
+
+
+def reading(interchange: Interchange) -> dict[str, Any]:
+    """The identifying fields, under the keys of the OIOXML reading."""
+    first = interchange.first
+    header, start = first("UNB"), first("UNH")
+    assert header is not None
+    assert start is not None
+    code = start.get(3)
+    common = {
+        "type": code or None,
+        "version": _version(interchange) or None,
+        "envelope_id": header.get(5) or None,
+        "letter_id": start.get(1) or None,
+        "sent": _header_time(header),
+        "sender_gln": header.get(2) or None,
+        "receiver_gln": header.get(3) or None,
+        "positive_receipt_wanted": header.get(9) == "1",
+    }
+    return {**common, **(_notice(interchange, code) if code.startswith("DIS") else _receipt(interchange))}
+
+
+def _header_time(header: Segment) -> str | None:
+    date, time = header.get(4, 1), header.get(4, 2)
+    if len(date) != 6 or len(time) != 4:
+        return None
+    if not (date + time).isdigit():
+        return None
+    century = "20" if int(date[:2]) <= _LAST_OF_2000S else "19"
+    return f"{century}{date[:2]}-{date[2:4]}-{date[4:]}T{time[:2]}:{time[2:]}"
+
+
+def _of(interchange: Interchange, tag: str, start: str, component: int = 2) -> str | None:
+    segment = interchange.first(tag, start)
+    return segment.get(1, component) or None if segment else None
+
+
+def _notice(interchange: Interchange, code: str) -> dict[str, Any]:
+    statuses = [segment.get(1) for segment in interchange.segments if segment.tag == "GIS"]
+    parties = {segment.get(1): segment.get(2) for segment in interchange.segments if segment.tag == "NAD"}
+    return {
+        "status": _STATUS.get(statuses[1]) if len(statuses) > 1 else None,
+        "stay_id": _of(interchange, "RFF", "REI"),
+        "authorised": _stamp(_of(interchange, "DTM", "137")),
+        "sender_id": parties.get("SOR") or None,
+        "municipality": parties.get("ROR") or None,
+        "answer_to_gln": _of(interchange, "RFF", "LOC"),
+        "patient_status": PAS.get(code, {}).get(_of(interchange, "PAS", "", 1) or ""),
+        "occurred": _stamp(_of(interchange, "DTM", "90")),
+    }
+
+
+def _stamp(digits: str | None) -> str | None:
+    if digits is None or not digits.isdigit() or len(digits) not in (12, 14):
+        return None
+    seconds = f":{digits[12:]}" if len(digits) == 14 else ""
+    return f"{digits[:4]}-{digits[4:6]}-{digits[6:8]}T{digits[8:10]}:{digits[10:12]}{seconds}"
+
+
+def _receipt(interchange: Interchange) -> dict[str, Any]:
+    """The UCI, and each UCM, with the FTX that follows it."""
+    original = interchange.first("UCI")
+    refusals: list[str | None] = []
+    letters: list[dict[str, Any]] = []
+    for segment in interchange.segments:
+        if segment.tag == "UCM":
+            letters.append(
+                {"letter_id": segment.get(1) or None, "version": segment.get(2, 5) or None, "refuse_code": None}
+            )
+        elif segment.tag == "FTX" and letters:
+            letters[-1]["refuse_code"] = REFUSALS.get(segment.get(1))
+        elif segment.tag == "FTX":
+            refusals.append(REFUSALS.get(segment.get(1)))
+    return {
+        "original_envelope_id": original.get(1) or None if original else None,
+        "original_sender_gln": original.get(2) or None if original else None,
+        "original_receiver_gln": original.get(3) or None if original else None,
+        "refuse_code": refusals[0] if refusals else None,
+        "letters": letters,
+    }

@@ -1,0 +1,113 @@
+"""The element trees of XDIS20, XDIS17 and XCTL01-03 as tables (spec 04 §§10, 12), and the same of their codes."""
+
+from typing import Final
+
+from ...formats.oioxml import Row
+
+__all__ = ["LETTERS", "PAS", "REFUSALS"]
+
+_ID14, _TEXT35, _TEXT25, _TEXT17 = (rf"[^\n]{{1,{length}}}" for length in (14, 35, 25, 17))
+_DATE = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_HHMM = r"([01][0-9]|2[0-3]):[0-5][0-9]"
+_MINUTE = (Row("Date", _DATE), Row("Time", _HHMM))
+_GLN = (Row("EANIdentifier", _TEXT35),)
+_PARTY = (
+    Row("EANIdentifier", _TEXT35),
+    Row("Identifier", _TEXT17),
+    Row("IdentifierCode", "sygehusafdelingsnummer|ydernummer|lokationsnummer|kommunenummer|sorkode"),
+)
+_ENVELOPE = Row(
+    "Envelope",
+    (
+        Row("Sent", _MINUTE),
+        Row("Identifier", _ID14),
+        Row("AcknowledgementCode", "pluspositivkvitt|minuspositivkvitt"),
+    ),
+)
+_OTHERS = Row("Local_Elements", None, 0)
+
+
+def _notice(element: str, code: str, version: str, time: str, statuses: str, answer_to: int) -> tuple[Row, ...]:
+    letter = (
+        Row("Identifier", _ID14),
+        Row("VersionCode", version),
+        Row("StatisticalCode", code),
+        Row("Authorisation", (Row("Date", _DATE), Row("TimeWithSec", _HHMM + ":[0-5][0-9]"))),
+        Row("TypeCode", code),
+        Row("StatusCode", "nytbrev|rettetbrev|annulleretbrev"),
+        Row("NotificationIdentifier", _TEXT35),
+    )
+    sender = (
+        *_PARTY,
+        Row("OrganisationName", _TEXT35),
+        Row("DepartmentName", _TEXT35, 0),
+        Row("UnitName", _TEXT35, 0),
+        Row("TelephoneSubscriberIdentifier", _TEXT25, 0),
+        Row("AnswerTo", _GLN, answer_to),
+    )
+    content = (
+        Row("Letter", letter),
+        Row("Sender", sender),
+        Row("Receiver", (*_PARTY, Row("OrganisationName", _TEXT35, 0))),
+        Row("Patient", (Row("CivilRegistrationNumber", "[0-9]{10}"), Row("EpisodeOfCareStatusCode", statuses, 0))),
+        Row(time, _MINUTE),
+    )
+    return (_ENVELOPE, Row(element, content), _OTHERS)
+
+
+_REFUSAL = (
+    Row(
+        "RefuseCode",
+        "ikke_specificeret|ukendt_lokationsnummer|problem_med_modtagerID|problem_med_version|syntaksfejl",
+        0,
+    ),
+    Row("RefuseText", None, 0),
+)
+
+
+def _receipt(element: str, code: str, version: str, refusal: tuple[Row, ...]) -> tuple[Row, ...]:
+    letter = (Row("Identifier", _ID14), Row("VersionCode", version), Row("StatisticalCode", code))
+    original = (Row("OriginalLetterIdentifier", _ID14), Row("OriginalVersionCode", r"[^\n]{1,7}"), *refusal)
+    emessage = (
+        Row("OriginalEnvelopeIdentifier", _ID14),
+        Row("OriginalSender", _GLN),
+        Row("OriginalReceiver", _GLN),
+        *refusal,
+        Row("OriginalLetter", original, 0, 99),
+    )
+    content = (Row("Letter", letter), Row("Sender", _GLN), Row("Receiver", _GLN), Row("OriginalEmessage", emessage))
+    return (_ENVELOPE, Row(element, content), _OTHERS)
+
+
+_DISCHARGED = "udskrevet_til_hjemmet|udskrevet_til_andet|flyttet_til_sygehusafd|flyttet_til_sygehus|uoplyst|doed"
+
+#: Letter element -> the children of Emessage.
+LETTERS: Final = {
+    "NotificationOfAdmission": _notice("NotificationOfAdmission", "XDIS20", "XD2030C", "Admission", "indlagt|doed", 1),
+    "NotificationOfDischarge": _notice("NotificationOfDischarge", "XDIS17", "XD1730C", "Discharge", _DISCHARGED, 0),
+    "PositiveReceipt": _receipt("PositiveReceipt", "XCTL03", "XC0330Q", ()),
+    "NegativeReceipt": _receipt("NegativeReceipt", "XCTL02", "XC0230Q", _REFUSAL),
+    "NegativeVansReceipt": _receipt("NegativeVansReceipt", "XCTL01", "XC0130Q", _REFUSAL),
+}
+
+#: EDIFACT PAS -> EpisodeOfCareStatusCode (04 §11), by type of letter.
+PAS: Final = {
+    "DIS20": {"HS": "indlagt", "DA": "doed"},
+    "DIS17": {
+        "DH": "udskrevet_til_hjemmet",
+        "DX": "udskrevet_til_andet",
+        "MW": "flyttet_til_sygehusafd",
+        "MH": "flyttet_til_sygehus",
+        "UP": "uoplyst",
+        "DE": "doed",
+    },
+}
+
+#: EDIFACT FTX qualifier -> RefuseCode (04 §12).
+REFUSALS: Final = {
+    "NC": "ikke_specificeret",
+    "LOK": "ukendt_lokationsnummer",
+    "MID": "problem_med_modtagerID",
+    "VER": "problem_med_version",
+    "SYN": "syntaksfejl",
+}

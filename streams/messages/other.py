@@ -1,0 +1,50 @@
+"""Documents that are none of ours: a FHIR message of another event, and what cannot be recognised at all."""
+
+from typing import Any
+
+from ..errors import Rejected
+from ..formats.fhir.read import from_bytes
+
+__all__ = ["inspect"]
+
+
+def inspect(data: bytes) -> dict[str, Any]:
+    """A FHIR Bundle by its event and ids (00 §6: kind `fhir-message`); all else is `unknown`. Never raises."""
+    try:
+        document = from_bytes(data)
+    except Rejected as rejected:
+        return _judged("unknown", rejected, None)
+    except RecursionError:
+        return _judged("unknown", Rejected("$", "nested too deep", "send one message", "json"), None)
+    if document.get("resourceType") != "Bundle":
+        unknown = Rejected("$.resourceType", "a resource that is no message", "send a message Bundle", "unknown-kind")
+        return _judged("unknown", unknown, {"resource_type": document.get("resourceType")})
+    header = _header(document)
+    reading = {
+        "event": _text(header.get("eventCoding"), "code"),
+        "message_header_id": _text(header, "id"),
+        "bundle_id": _text(document, "id"),
+        "bundle_type": _text(document, "type"),
+        "timestamp": _text(document, "timestamp"),
+    }
+    missing = None if header else Rejected("Bundle.entry", "no MessageHeader", "send a message Bundle", "00 §6")
+    return _judged("fhir-message", missing, reading)
+
+
+def _judged(kind: str, rejected: Rejected | None, reading: dict[str, Any] | None) -> dict[str, Any]:
+    issues = [] if rejected is None else [rejected.issue()]
+    found = [{name: getattr(issue, name) for name in issue.__struct_fields__} for issue in issues]
+    return {"kind": kind, "valid": not issues, "issues": found, "reading": reading}
+
+
+def _text(value: Any, key: str) -> str | None:
+    found = value.get(key) if isinstance(value, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def _header(bundle: dict[str, Any]) -> dict[str, Any]:
+    entries = bundle.get("entry")
+    resources = (
+        [entry.get("resource") for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    )
+    return next((r for r in resources if isinstance(r, dict) and r.get("resourceType") == "MessageHeader"), {})
