@@ -1,0 +1,264 @@
+"""Envelopes as trees: how XML is read without danger, and how a schema is written down as a table.
+
+Decided by XML 1.0 and the simple types of XML Schema. Document types are refused unread: they are the door to entity
+bombs and to files of ours; nothing is ever fetched. A grammar is a tree of `Element` and `Choice`; `faults` walks it
+beside the document. What an envelope means is not here.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from lxml import etree
+
+from ..errors import Issue, Rejected
+
+__all__ = [
+    "BASE64",
+    "BOOLEAN",
+    "DATE_TIME",
+    "LIMIT",
+    "Choice",
+    "Element",
+    "Text",
+    "decoded",
+    "faults",
+    "matching",
+    "one_of",
+    "root_of",
+    "sized",
+]
+
+LIMIT: Final = 100 * 1024 * 1024  # bytes: a message in its envelope (spec 02 §1, G030)
+
+_XSI: Final = "{http://www.w3.org/2001/XMLSchema-instance}"
+#: Character sets that hold ASCII as it is, so that `<!DOCTYPE` cannot hide in another spelling.
+_CHARSETS: Final = frozenset({"utf-8", "us-ascii", "ascii", "iso-8859-1", "iso-8859-15", "windows-1252"})
+_DECLARED: Final = re.compile(rb"<\?xml[^>]*?\bencoding\s*=\s*[\"']([A-Za-z0-9._-]+)[\"']")
+
+
+def root_of(data: bytes, rule: str) -> Any:
+    """The root element of an XML document, comments and processing instructions left out.
+
+    Raises `Rejected` under `rule`: too large, another character set, a document type, not well-formed.
+    """
+    if len(data) > LIMIT:
+        raise Rejected("/", "longer than 100 MB", "send one message of at most 100 MB", rule)
+    if not _holds_ascii(data[:1024].removeprefix(b"\xef\xbb\xbf")):
+        raise Rejected("/", "a character set that is not read, or no XML", "send XML in UTF-8", rule)
+    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
+        raise Rejected("/", "has a document type", "send XML without document type and entities", rule)
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        remove_comments=True,
+        remove_pis=True,
+        huge_tree=len(data) > 1 << 20,  # base64 text of more than 10 MB; with no entities nothing can grow
+    )
+    try:
+        root = etree.fromstring(data, parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        place = f" at line {error.lineno}" if isinstance(error, etree.XMLSyntaxError) else ""
+        raise Rejected("/", f"not well-formed XML{place}", "send well-formed XML", rule) from None
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise Rejected("/", "has a document type", "send XML without document type and entities", rule)
+    return root
+
+
+def _holds_ascii(head: bytes) -> bool:
+    """Whether a document begins like XML in a character set of `_CHARSETS`: nothing is guessed from odd bytes."""
+    if head.lstrip(b" \t\r\n")[:1] != b"<" or b"\0" in head:
+        return False
+    if head[:5] != b"<?xml":
+        return True
+    declared = _DECLARED.match(head)
+    return b"?>" in head and (declared is None or declared[1].decode().lower() in _CHARSETS)
+
+
+# ---- simple types -----------------------------------------------------------------------------------------------
+
+
+class Text(NamedTuple):
+    """A simple type: which texts it takes and, for the remedy, how to say so. `collapse`: outer space is not meant."""
+
+    form: str
+    accepts: Callable[[str], bool]
+    collapse: bool = False
+
+
+def matching(pattern: str, form: str, *, collapse: bool = False) -> Text:
+    """Texts that match a regular expression as a whole."""
+    compiled = re.compile(pattern)
+    return Text(form, lambda text: compiled.fullmatch(text) is not None, collapse)
+
+
+def one_of(*values: str, collapse: bool = False) -> Text:
+    """An enumeration."""
+    return Text(" or ".join(values), frozenset(values).__contains__, collapse)
+
+
+def sized(low: int, high: int, *, collapse: bool = False) -> Text:
+    """Texts of `low` to `high` characters."""
+    return Text(f"{low} to {high} characters", lambda text: low <= len(text) <= high, collapse)
+
+
+_DATE_TIME: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})?"
+)
+
+
+def _is_date_time(text: str) -> bool:
+    if _DATE_TIME.fullmatch(text) is None:
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def decoded(text: str) -> bytes | None:
+    """The bytes of a base64 text, line breaks and spaces allowed (spec 02 §2.4); None when it is not base64."""
+    for spelling in (lambda: text, lambda: "".join(text.split())):
+        try:
+            return base64.b64decode(spelling(), validate=True)
+        except (binascii.Error, ValueError):
+            continue
+    return None
+
+
+DATE_TIME: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})?"
+)
+
+
+def _is_date_time(text: str) -> bool:
+    if _DATE_TIME.fullmatch(text) is None:
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def decoded(text: str) -> bytes | None:
+    """The bytes of a base64 text, line breaks and spaces allowed (spec 02 §2.4); None when it is not base64."""
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+DATE_TIME: Final = Text("a time as YYYY-MM-DDThh:mm:ss+01:00", _is_date_time, collapse=True)
+BOOLEAN: Final = one_of("true", "false", "1", "0", collapse=True)
+BASE64: Final = Text("base64", lambda text: decoded(text) is not None)
+
+
+# ---- grammars ---------------------------------------------------------------------------------------------------
+
+
+class Element(NamedTuple):
+    """One element: names it may have (a second namespace is a second name), how often, and what is inside.
+
+    `text` and `parts` exclude each other. An attribute is (type, mandatory).
+    """
+
+    names: tuple[str, ...]
+    text: Text | None = None
+    parts: tuple[Any, ...] = ()
+    low: int = 1
+    high: int | None = 1  # None: any number
+    attributes: Mapping[str, tuple[Text, bool]] = {}
+
+
+class Choice(NamedTuple):
+    """Exactly one of several elements."""
+
+    of: tuple[Element, ...]
+
+
+def faults(root: Any, grammar: Element, rule: str) -> list[Issue]:
+    """Everything in which a document leaves its grammar; of what goes wrong among siblings, the first."""
+    if root.tag not in grammar.names:
+        problem = "another element or namespace than the envelope's"
+        return [_issue(_local(grammar.names[0]), rule, problem, f"send {grammar.names[0]}")]
+    return list(_walk(root, grammar, _local(grammar.names[0]), rule))
+
+
+def _issue(path: str, rule: str, problem: str, remedy: str) -> Issue:
+    return Issue(severity="error", path=path, rule=rule, problem=problem, remedy=remedy)
+
+
+def _local(name: str) -> str:
+    return name.rpartition("}")[2]
+
+
+def _walk(node: Any, element: Element, path: str, rule: str) -> Iterator[Issue]:
+    yield from _attributes(node, element, path, rule)
+    if element.text is not None:
+        if len(node):
+            yield _issue(path, rule, "elements where a value stands", f"send {element.text.form}")
+        elif not _takes(element.text, node.text or ""):
+            yield _issue(path, rule, _described(node.text), f"send {element.text.form}")
+        return
+    if any(text and text.strip() for text in (node.text, *(child.tail for child in node))):
+        yield _issue(path, rule, "text between elements", "send elements only")
+    yield from _sequence(node, element, path, rule)
+
+
+def _takes(text: Text, value: str) -> bool:
+    return text.accepts(value.strip() if text.collapse else value)
+
+
+def _described(value: str | None) -> str:
+    return f"{len(value)} characters of another form" if value else "empty"
+
+
+def _attributes(node: Any, element: Element, path: str, rule: str) -> Iterator[Issue]:
+    for name, (text, mandatory) in element.attributes.items():
+        value = node.get(name)
+        if value is None and mandatory:
+            yield _issue(f"{path}@{name}", rule, "missing", f"send {text.form}")
+        elif value is not None and not _takes(text, value):
+            yield _issue(f"{path}@{name}", rule, _described(value), f"send {text.form}")
+    if any(name not in element.attributes and not name.startswith(_XSI) for name in node.keys()):  # noqa: SIM118
+        yield _issue(path, rule, "an attribute that the schema does not have here", "leave it out")
+
+
+def _sequence(node: Any, element: Element, path: str, rule: str) -> Iterator[Issue]:
+    children = list(node)
+    at = 0
+    for part in element.parts:
+        options = _options(part)
+        chosen = next((o for o in options if at < len(children) and children[at].tag in o.names), options[0])
+        count = 0
+        while at < len(children) and children[at].tag in chosen.names and (chosen.high is None or count < chosen.high):
+            yield from _walk(children[at], chosen, _path(path, chosen, count), rule)
+            at, count = at + 1, count + 1
+        if count < chosen.low:
+            names = " or ".join(_local(option.names[0]) for option in options)
+            late = any(child.tag in option.names for child in children for option in options)
+            problem = "not in its place" if late else "missing"
+            yield _issue(f"{path}.{names}", rule, problem, "send the elements of the schema in its order")
+            return
+    if at < len(children):
+        spoken = {name for part in element.parts for option in _options(part) for name in option.names}
+        where = (
+            f"{path}.{_local(children[at].tag)}" if children[at].tag in spoken else path
+        )  # a peer's name may be data
+        problem = "an element too many, or one that may not stand here"
+        yield _issue(where, rule, problem, "send the elements of the schema, each as often as it allows")
+
+
+def _options(part: Any) -> tuple[Element, ...]:
+    return part.of if isinstance(part, Choice) else (part,)
+
+
+def _path(path: str, element: Element, index: int) -> str:
+    many = element.high is None or element.high > 1
+    return f"{path}.{_local(element.names[0])}" + (f"[{index}]" if many else "")
