@@ -131,29 +131,6 @@ def decoded(text: str) -> bytes | None:
     return None
 
 
-DATE_TIME: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})?"
-)
-
-
-def _is_date_time(text: str) -> bool:
-    if _DATE_TIME.fullmatch(text) is None:
-        return False
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
-
-
-def decoded(text: str) -> bytes | None:
-    """The bytes of a base64 text, line breaks and spaces allowed (spec 02 §2.4); None when it is not base64."""
-    try:
-        return base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError):
-        return None
-
-
 DATE_TIME: Final = Text("a time as YYYY-MM-DDThh:mm:ss+01:00", _is_date_time, collapse=True)
 BOOLEAN: Final = one_of("true", "false", "1", "0", collapse=True)
 BASE64: Final = Text("base64", lambda text: decoded(text) is not None)
