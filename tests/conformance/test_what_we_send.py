@@ -10,12 +10,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from streams.codes import LPR3_SYSTEM, SOR_ENDPOINT, Notice
+from streams.codes import LPR3_SYSTEM, SOR_ENDPOINT, Notice, Verdict
 from streams.formats.fhir.build import to_json, to_xml
 from streams.ids import Gln, Sor
+from streams.messages.acknowledgement import check, issues_of_findings
+from streams.messages.acknowledgement.rules import ERROR_CODES, ISSUE_TYPES
+from streams.messages.hospitalnotification import check as check_notification
 from streams.messages.hospitalnotification import redispatch
-from streams.model import EpisodeIdentifier, Link, Notification, Patient, Unit
-from tests.conformance.referee import HOSPITAL_NOTIFICATION, Referees
+from streams.model import EpisodeIdentifier, Issue, Link, Notification, Patient, Unit
+from tests.conformance.referee import ACKNOWLEDGEMENT, HOSPITAL_NOTIFICATION, Referees
+from tests.meanings.acknowledgements import acknowledgement
 from tests.meanings.notifications import CASES, EPISODE, HEART, SURGERY, bundle, notification, story
 
 pytestmark = [pytest.mark.published, pytest.mark.timeout(300)]
@@ -134,3 +138,48 @@ def test_a_message_sent_again(referee: Referees, name: str) -> None:
     told = notification(*CASES[name])
     again = redispatch(bundle(told), "0b0cb2d8-5b7a-4c55-9bd3-94da7ff5a0c6", told.assembled + timedelta(minutes=30))
     passes(referee, again)
+
+
+# ---- acknowledgements --------------------------------------------------------------------------------------------
+
+
+def answer_passes(referee: Referees, answer: dict[str, Any]) -> None:
+    assert check(answer) == []
+    passes(referee, answer, ACKNOWLEDGEMENT)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_acknowledgement_of_every_notice(referee: Referees, name: str) -> None:
+    answer_passes(referee, acknowledgement(original=bundle(notification(*CASES[name]))))
+
+
+@pytest.mark.parametrize("verdict", ["ok", "transient-error", "fatal-error"])
+def test_every_verdict_without_further_words(referee: Referees, verdict: Verdict) -> None:
+    answer_passes(referee, acknowledgement(verdict))
+
+
+@pytest.mark.parametrize("code", sorted(ERROR_CODES))
+def test_every_code_we_may_write(referee: Referees, code: str) -> None:
+    answer_passes(referee, acknowledgement("fatal-error", Issue(severity="error", code="invalid", details_code=code)))
+
+
+def test_every_type_of_issue(referee: Referees) -> None:
+    issues = [Issue(severity="warning", code=code, text=f"{code} & <{code}>") for code in sorted(ISSUE_TYPES)]
+    answer_passes(referee, acknowledgement("transient-error", *issues))
+
+
+def test_a_duplicate_and_a_code_of_hl7_are_said_as_text(referee: Referees) -> None:
+    duplicate = Issue(severity="information", code="duplicate", text="Message was received before")
+    hl7 = "http://terminology.hl7.org/CodeSystem/operation-outcome"
+    foreign = Issue(severity="error", code="duplicate", details_code="MSG_DUPLICATE_ID", details_system=hl7)
+    answer_passes(referee, acknowledgement("ok", duplicate, foreign))
+
+
+def test_what_our_check_found_in_a_notification(referee: Referees) -> None:
+    found = issues_of_findings(check_notification({"resourceType": "Bundle", "entry": [{}]}))
+    assert found
+    answer_passes(referee, acknowledgement("fatal-error", *found))
+
+
+def test_the_acknowledgement_of_a_stay_that_began_as_a_letter(referee: Referees) -> None:
+    answer_passes(referee, acknowledgement(original=bundle(_continuing_a_letter(notification(N.SLHJ)))))
