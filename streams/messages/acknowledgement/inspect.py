@@ -11,8 +11,8 @@ import msgspec
 from ...errors import Issue, Rejected
 from ...formats.fhir.read import from_bytes
 from .judge import Reaction, judge
-from .parts import Identifier, parts_of
-from .read import Message, issues_of, numbers
+from .parts import parts_of
+from .read import Message, issues_of
 
 __all__ = ["inspect", "reading"]
 
@@ -47,14 +47,10 @@ def reading(bundle: Any) -> dict[str, Any]:
         "response_identifier": header.response.identifier or None,
         "message_header_id": header.id or None,
         "bundle_id": message.bundle.id or None,
-        "sender_gln": _gln(message.sender.identifier),
-        "destination_gln": _gln(message.destination.identifier),
+        "sender_gln": message.sender_numbers[1] or None,
+        "destination_gln": message.destination_numbers[1] or None,
         "issues": [
             {name: getattr(issue, name) or None for name in ("severity", "code", "details_code", "text")}
             for issue in issues_of(message)
         ],
     }
-
-
-def _gln(identifiers: tuple[Identifier, ...]) -> str | None:
-    return numbers(identifiers)[1] or None

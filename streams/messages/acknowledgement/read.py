@@ -27,6 +27,7 @@ __all__ = ["ACTIVITY", "Message", "faults", "read", "read_bytes"]
 
 ACTIVITY: Final = "acknowledgement"  # of medcom-messaging-activityCodes: the answer itself (4.1)
 _NOBODY: Final = Resource()
+_NOWHERE: Final = Reference()
 _NO_CODING: Final = Coding()
 
 
@@ -46,7 +47,18 @@ def read_bytes(data: bytes, media: str = "") -> Receipt:
 class Message:
     """The parts of one acknowledgement, found and resolved. Anything may be missing; then it is empty."""
 
-    __slots__ = ("bundle", "destination", "header", "organizations", "outcomes", "own", "provenances", "sender")
+    __slots__ = (
+        "bundle",
+        "destination",
+        "destination_numbers",
+        "header",
+        "organizations",
+        "outcomes",
+        "own",
+        "provenances",
+        "sender",
+        "sender_numbers",
+    )
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
@@ -64,8 +76,10 @@ class Message:
             elif resource.resource_type == "OperationOutcome":
                 self.outcomes.append(resource)
         self.sender = self.organization(self.header.sender)
-        primary = self.header.destination[0].receiver if self.header.destination else Reference()
+        primary = self.header.destination[0].receiver if self.header.destination else _NOWHERE
         self.destination = self.organization(primary)
+        self.sender_numbers = numbers(self.sender.identifier)
+        self.destination_numbers = numbers(self.destination.identifier)
         self.own = self._own()
 
     def organization(self, reference: Reference) -> Resource:
@@ -102,7 +116,7 @@ def activity_of(provenance: Resource) -> str:
 
 def bare_what(provenance: Resource) -> str:
     """The id of the message or letter that entity.what names: `[lokationsnummer]#[brevid]` for a letter (4.1)."""
-    what = provenance.entity[0].what if provenance.entity else Reference()
+    what = provenance.entity[0].what if provenance.entity else _NOWHERE
     return bare(what.reference) if what.reference else what.identifier.value.rpartition("#")[2]
 
 
@@ -111,8 +125,8 @@ def receipt_of(message: Message) -> Receipt:
     _refuse(message)
     header, own_what = message.header, bare_what(message.own)
     quoted = header.response.identifier
-    sender_sor, sender_gln = numbers(message.sender.identifier)
-    destination_sor, destination_gln = numbers(message.destination.identifier)
+    sender_sor, sender_gln = message.sender_numbers
+    destination_sor, destination_gln = message.destination_numbers
     return Receipt(
         verdict=cast(Verdict, header.response.code),
         message_id=quoted,
@@ -299,8 +313,10 @@ def _one_receiver(message: Message) -> Iterable[Fault]:
 
 
 def _organizations(message: Message) -> Iterable[Fault]:
-    for where, party in (("sender", message.sender), ("destination[0].receiver", message.destination)):
-        sor, gln = numbers(party.identifier)
+    for where, (sor, gln) in (
+        ("sender", message.sender_numbers),
+        ("destination[0].receiver", message.destination_numbers),
+    ):
         if not (sor.isdigit() and gln_is_valid(gln)):
             problem = "no Organization in the message with SOR code and GLN"
             yield Fault("AV7", f"{_HEADER}.{where}", problem, "send both organizations complete")
