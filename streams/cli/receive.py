@@ -1,6 +1,5 @@
 """`stafet receive`: notifications into one fresh subscriber, and what a municipality then sees (spec 01 §19)."""
 
-import json
 from typing import Annotated, Any
 
 import typer
@@ -8,10 +7,9 @@ import typer
 from streams.receive import play
 
 from .documents import documents
+from .frame import Code, Failed, Jsonl, emit
 
 __all__ = ["receive"]
-
-USAGE = 2  # exit code of spec 06 §4.2
 
 
 def receive(
@@ -19,7 +17,7 @@ def receive(
         list[str],
         typer.Argument(metavar="FILE…", help="Notifications in JSON or XML, in the order received; - or a folder."),
     ],
-    jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object per document, and nothing else.")] = False,
+    jsonl: Jsonl = False,
     no_basis: Annotated[
         bool, typer.Option("--no-basis", help="The citizen has no case: nothing is kept, the answer is ok.")
     ] = False,
@@ -31,10 +29,13 @@ def receive(
     try:
         read = list(documents(files))
     except OSError as problem:
-        typer.echo(f"{problem.filename}: {problem.strerror}", err=True)
-        raise typer.Exit(USAGE) from None
+        hint = "name files that exist, a folder, or - for standard input"
+        raise Failed(Code.USAGE, "not-readable", f"{problem.filename}: {problem.strerror}", hint) from None
     for line in play(read, basis=not no_basis):
-        typer.echo(json.dumps(line, ensure_ascii=False) if jsonl else _sentence(line))
+        if jsonl:
+            emit(line)
+        else:
+            typer.echo(_sentence(line))
 
 
 def _sentence(line: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
+from streams.cli.frame import run
 from streams.cli.receive import receive
 from streams.codes import LPR3_SYSTEM, Notice
 from streams.formats.fhir.build import to_json, to_xml
@@ -302,4 +303,4 @@ def test_the_command_says_when_nothing_is_kept(command: Typer) -> None:
 
 
 def test_a_file_that_is_not_there_is_a_usage_error(command: Typer) -> None:
-    assert CliRunner().invoke(command, ["nothing-here.json"]).exit_code == 2
+    assert run(command, ["nothing-here.json"]) == 2
