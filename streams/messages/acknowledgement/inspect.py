@@ -11,8 +11,9 @@ import msgspec
 from ...errors import Issue, Rejected
 from ...formats.fhir.read import from_bytes
 from .judge import Reaction, judge
+from .message import Message
 from .parts import parts_of
-from .read import Message, issues_of
+from .read import issues_of
 
 __all__ = ["inspect", "reading"]
 

@@ -13,8 +13,10 @@ from ...errors import Issue, Rejected
 from ...formats.fhir.pieces import Finding, issues
 from ...model import Address, Receipt
 from ..hospitalnotification.view import Object, Placed, View, first, listed, member, reference, text_at
+from .faults import Fault, faults
+from .message import Message
 from .parts import parts_of
-from .read import Fault, Message, faults, receipt_of
+from .read import receipt_of
 from .rules import CHECK, KNOWN_CODES
 
 __all__ = ["Judgement", "Reaction", "check", "judge", "reaction", "sender_matches"]

@@ -1,7 +1,7 @@
 """The acknowledgement's profiles as rows: what IG 2.0.3 narrows of base FHIR, element by element (spec 02 §4.1).
 
 Decided by medcom.fhir.dk.acknowledgement 2.0.3 with the messaging profiles it builds on, and by the issue codes of
-spec 02 §4.3. The checks of §4.4 are in `read.py`, because they need nothing but the parts that are read.
+spec 02 §4.3. The checks of §4.4 are in `faults.py` and `read.py`, because they need nothing but the parts that are read.
 """
 
 from typing import Final

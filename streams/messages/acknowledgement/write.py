@@ -32,8 +32,8 @@ from ...times import danish_text
 from ..hospitalnotification.identifiers import gln_of, sor_of
 from ..hospitalnotification.rules import DESTINATION_USE_URL
 from ..hospitalnotification.view import Object, View, first, listed, reference, text_at
+from .message import ACTIVITY
 from .narratives import header_text, organization_text, outcome_text, provenance_text
-from .read import ACTIVITY
 from .rules import ERROR_CODES, ISSUE_TYPES, PROFILES, SEVERITIES
 
 __all__ = ["FULL_URL_BASE", "issues_of_findings", "write"]
