@@ -123,12 +123,14 @@ def _is_date_time(text: str) -> bool:
 
 def decoded(text: str) -> bytes | None:
     """The bytes of a base64 text, line breaks and spaces allowed (spec 02 §2.4); None when it is not base64."""
-    for spelling in (lambda: text, lambda: "".join(text.split())):
-        try:
-            return base64.b64decode(spelling(), validate=True)
-        except (binascii.Error, ValueError):
-            continue
-    return None
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        compact = "".join(text.split())
+    try:
+        return base64.b64decode(compact, validate=True)
+    except (binascii.Error, ValueError):
+        return None
 
 
 DATE_TIME: Final = Text("a time as YYYY-MM-DDThh:mm:ss+01:00", _is_date_time, collapse=True)

@@ -5,16 +5,37 @@ Decided by spec 02 §§2.2-2.4. `MetaInformation` says which document an envelop
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
-from xml.sax.saxutils import escape, quoteattr
+from typing import Final, Literal
 
 from ..times import danish_text
 from .vans_rules import FORMATS, MIME_TAG
 
-__all__ = ["ContentKind", "EndpointKind", "Head", "MetaInformation", "envelope_head", "meta_xml"]
+__all__ = [
+    "ContentKind",
+    "EndpointKind",
+    "Head",
+    "MetaInformation",
+    "envelope_head",
+    "escape",
+    "fhir_tag",
+    "meta_xml",
+    "unread_meta",
+]
 
 EndpointKind = Literal["EAN", "CVR", "VANS"]
 ContentKind = Literal["message", "positive-message", "negative-message", "negative-vans"]
+
+
+#: `&` comes first, or the others would be escaped twice; line breaks, or a parser would make other characters of them.
+_WRITTEN: Final = (
+    ("&", "&amp;"),
+    ("<", "&lt;"),
+    (">", "&gt;"),
+    ('"', "&quot;"),
+    ("\r", "&#13;"),
+    ("\n", "&#10;"),
+    ("\t", "&#9;"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +77,14 @@ def unread_meta(envelope_id: str) -> MetaInformation:
     return MetaInformation(identifier=envelope_id, format=FORMATS[-1], name="unknown", size=0)
 
 
+def escape(text: str) -> str:
+    """A text as it stands in an element or, between double quotes, in an attribute."""
+    if "&" in text or "<" in text or ">" in text or '"' in text or not text.isprintable():
+        for character, written in _WRITTEN:
+            text = text.replace(character, written)
+    return text
+
+
 def envelope_head(
     sender: str,
     receiver: str,
@@ -95,7 +124,7 @@ def meta_xml(meta: MetaInformation) -> str:
 
 def _transport(meta: MetaInformation) -> str:
     kind = f"<Type>{meta.transport}</Type>" if meta.transport else ""
-    tags = "".join(f"<ServiceTag name={quoteattr(name)}>{escape(value)}</ServiceTag>" for name, value in meta.tags)
+    tags = "".join(f'<ServiceTag name="{escape(name)}">{escape(value)}</ServiceTag>' for name, value in meta.tags)
     transform = "true" if meta.transform else "false"
     return f"<Transport>{kind}<TransformMessage>{transform}</TransformMessage>{tags}</Transport>"
 

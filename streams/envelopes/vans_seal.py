@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from ..errors import Rejected
 from .grammar import LIMIT
-from .vans_parts import EndpointKind, MetaInformation, envelope_head, fhir_tag, meta_xml
+from .vans_parts import EndpointKind, MetaInformation, envelope_head, escape, fhir_tag, meta_xml
 
 __all__ = ["seal_message", "seal_receipt"]
 
@@ -84,5 +84,4 @@ def seal_receipt(
 
 def _error(text: str, code: int | None) -> str:
     number = "" if code is None else f"<Code>{code}</Code>"
-    shown = (text[:_ERROR_LIMIT] or "unknown").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return f"<Error>{number}<Description>{shown}</Description></Error>"
+    return f"<Error>{number}<Description>{escape(text[:_ERROR_LIMIT] or 'unknown')}</Description></Error>"
