@@ -65,7 +65,7 @@ def say(event: str, /, **facts: str | int) -> None:
 
 def leave_now(reason: str) -> None:
     """Ends the process at once, acknowledging nothing more (engineering measurements: no other way is safe)."""
-    _log.critical("worker.left", extra={"fields": {"why": reason}})
+    _log.critical("worker.left: %s", reason, extra={"fields": {"why": reason}})
     logging.shutdown()
     os._exit(70)
 
@@ -121,18 +121,25 @@ class _Shell:
         batch = Batch(self.stage.table, self.stage.positions or self.stage.table)
         for event in events:
             self._fold(batch, event)
-        letters = batch.letters
-        for _ in range(self.limits.refusal_rounds):
-            if not letters:
-                break
-            refusals = await dispatch(own_producer(self.app), letters, limit=self.limits.send)
-            letters = [letter for refusal in refusals for letter in self._refused(batch, refusal)]
-        else:
-            raise Unavailable("a letter is refused again and again")
+        refused = await self._send([letter for letter in batch.letters if not letter.after], batch)
+        followers = [letter for letter in batch.letters if letter.after and letter.after not in refused]
+        if followers:
+            await self._send(followers, batch)
         async with asyncio.timeout(self.limits.changelog):
             await asyncio.gather(*batch.write())
         for key, (event, row) in batch.rows.items():
             self.stage.on_row(key, row, event.message.partition)
+
+    async def _send(self, letters: Sequence[Letter], batch: Batch) -> frozenset[str]:
+        """Sends until nothing is left to send, and names the letters that the broker would not have."""
+        refused: list[str] = []
+        for _ in range(self.limits.refusal_rounds):
+            if not letters:
+                return frozenset(refused)
+            refusals = await dispatch(own_producer(self.app), letters, limit=self.limits.send)
+            refused += [refusal.letter.name for refusal in refusals]
+            letters = [letter for refusal in refusals for letter in self._refused(batch, refusal)]
+        raise Unavailable("a letter is refused again and again")
 
     def _fold(self, batch: Batch, event: Any) -> None:
         record = record_of(event.message)

@@ -8,8 +8,14 @@ from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
 
+from streams.kafka.admin import apply
 from streams.kafka.clients import new_producer, read_all
+from streams.kafka.embedded import EmbeddedBroker
+from streams.kafka.local import LocalBroker
 from streams.kafka.records import Record
+from streams.kafka.topics import TopicPlan, plan
+
+AnyBroker = EmbeddedBroker | LocalBroker
 
 NUMBERS = count(1)
 
@@ -17,6 +23,16 @@ NUMBERS = count(1)
 def fresh(name: str) -> str:
     """A name no other test has: topics and groups are never shared."""
     return f"{name}-{os.getpid()}-{next(NUMBERS)}"
+
+
+def prepared(broker: AnyBroker, *names: str, partitions: int = 4, **config: str) -> None:
+    """Topics of these names on either broker; settings count on the real one only."""
+    row = plan(())[0].row
+    wanted = [TopicPlan(name, partitions, 1, config, row) for name in names]
+    if isinstance(broker, EmbeddedBroker):
+        broker.create(wanted)
+    else:
+        apply(broker.bootstrap, wanted)
 
 
 async def until(condition: Callable[[], Awaitable[Any]], limit: float = 30.0) -> Any:

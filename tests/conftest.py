@@ -6,11 +6,14 @@ from collections.abc import Iterator
 import pytest
 
 from streams.kafka.embedded import EmbeddedBroker
+from streams.kafka.jars import NoKafka
+from streams.kafka.local import LocalBroker
+from tests.brokers import AnyBroker
 from tests.published import CONFORMANCE, MISSING
 
 CI = os.environ.get("CI") == "true"
 
-pytest_plugins = ["tests.golden_files"]  # --update-golden
+pytest_plugins = ["tests.golden_files", "tests.summary"]  # --update-golden; the closing lines
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -21,6 +24,28 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("published"):
             item.add_marker(pytest.mark.skip(reason=MISSING))
+
+
+@pytest.fixture(scope="session")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:
+    """One real broker for the session. In CI it is never skipped: promises are made about the real broker."""
+    settings = {"group.min.session.timeout.ms": "1000"}  # so that a killed worker is missed in two seconds, not six
+    broker = LocalBroker(tmp_path_factory.mktemp("kafka") / "broker", settings=settings)
+    try:
+        broker.start()
+    except NoKafka as problem:
+        if CI:
+            raise
+        pytest.skip(f"not run: needs the real broker; {problem}")
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture(params=["embedded", pytest.param("real", marks=pytest.mark.real)])
+def broker(request: pytest.FixtureRequest) -> AnyBroker:
+    """Both brokers, one after the other: the contract they share."""
+    found: AnyBroker = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture(scope="session")

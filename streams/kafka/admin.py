@@ -97,7 +97,7 @@ def _created(name: str, bootstrap: str, promise: Any, limit: float) -> bool:
 
 
 def _metadata(client: Any, bootstrap: str) -> Any:
-    return _asked("listing topics", bootstrap, lambda: client.list_topics(timeout=10)).topics
+    return _asked("listing topics", bootstrap, lambda: client.list_topics(timeout=6)).topics
 
 
 def _absent(client: Any, bootstrap: str, plan: Iterable[TopicPlan]) -> frozenset[str]:

@@ -53,13 +53,19 @@ class Record(NamedTuple):
 
 
 class Letter(NamedTuple):
-    """A record to be written. `refusable`: the stage wants to hear when the broker will not take it (00 §3.3)."""
+    """A record to be written. `refusable`: the stage wants to hear when the broker will not take it (00 §3.3).
+
+    A letter that comes `after` another (by its `name`) is written once that one is confirmed, and not at all when the
+    broker refuses it: what is said of a step must not be said of one that did not happen (spec 03 §4.1, S3).
+    """
 
     topic: str
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
     refusable: bool = False
+    name: str = ""
+    after: str = ""
 
 
 def traceparent(message_id: str, event_type: str) -> str:

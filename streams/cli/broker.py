@@ -1,0 +1,68 @@
+"""`stafet broker`: a real Kafka of one node on this machine, for whoever wants more than the embedded one."""
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streams.kafka.jars import NoKafka
+from streams.kafka.local import LocalBroker, running_pid
+
+__all__ = ["broker"]
+
+FAILED = 1  # exit code of spec 06 §4.2
+
+broker = typer.Typer(help="Start, stop and look at a local Kafka (one node, not for production).", no_args_is_help=True)
+
+Directory = Annotated[Path, typer.Option(help="Folder of the broker: data, log and pid file.")]
+_DEFAULT = Path(".stafet/broker")
+
+
+@broker.command()
+def start(
+    directory: Directory = _DEFAULT,
+    port: Annotated[int, typer.Option(help="Port on loopback.")] = 9092,
+) -> None:
+    """Start a broker in the background and print its address; does nothing when it runs already.
+
+    Example: stafet broker start --port 9092
+    """
+    running = running_pid(directory.resolve())
+    if running is not None:
+        typer.echo(running[1])
+        return
+    try:
+        typer.echo(LocalBroker(directory.resolve(), port).start().bootstrap)
+    except NoKafka as problem:
+        typer.echo(str(problem), err=True)
+        raise typer.Exit(FAILED) from None
+
+
+@broker.command()
+def stop(directory: Directory = _DEFAULT) -> None:
+    """Stop the broker of the folder; its data stays. Example: stafet broker stop"""
+    running = running_pid(directory.resolve())
+    if running is None:
+        typer.echo("not running")
+        return
+    os.kill(running[0], signal.SIGTERM)
+    end = time.monotonic() + 30.0
+    while running_pid(directory.resolve()) is not None:
+        if time.monotonic() > end:
+            typer.echo(f"process {running[0]} does not end", err=True)
+            raise typer.Exit(FAILED)
+        time.sleep(0.1)
+    typer.echo("stopped")
+
+
+@broker.command()
+def status(directory: Directory = _DEFAULT) -> None:
+    """Say whether the broker of the folder runs; exit 1 when it does not. Example: stafet broker status"""
+    running = running_pid(directory.resolve())
+    if running is None:
+        typer.echo("not running")
+        raise typer.Exit(FAILED)
+    typer.echo(f"running at {running[1]}, process {running[0]}")

@@ -1,0 +1,169 @@
+"""What the product relies on in a broker: the same for the embedded one and for Apache Kafka."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from aiokafka.errors import MessageSizeTooLargeError
+from confluent_kafka import Producer
+from typer.testing import CliRunner
+
+from streams.cli.broker import broker as broker_command
+from streams.kafka.admin import BrokerProblem, Drift, apply, describe, diff, missing
+from streams.kafka.clients import new_producer, partition_of, read_all
+from streams.kafka.dispatch import Refusal, Unavailable, dispatch
+from streams.kafka.jars import KAFKA_VERSION, NoKafka
+from streams.kafka.local import LocalBroker, running_pid
+from streams.kafka.records import Letter, header, headers
+from streams.kafka.topics import ADT_RAW, LARGE, TopicPlan, plan
+from tests.brokers import AnyBroker, fresh, prepared, producing, put, records
+
+# ---- both brokers -----------------------------------------------------------------------------------------------
+
+
+async def test_records_of_a_key_come_back_in_the_order_they_were_sent(broker: AnyBroker) -> None:
+    topic = fresh("order")
+    prepared(broker, topic)
+    await put(broker.bootstrap, topic, [(b"k%d" % (n % 7), b"%d" % n) for n in range(700)])
+    found = await records(broker.bootstrap, topic)
+    assert len(found) == 700
+    for key in range(7):
+        assert [int(r.value or 0) for r in found if r.key == b"k%d" % key] == list(range(key, 700, 7))
+
+
+async def test_keys_values_and_headers_come_back_as_they_were_sent(broker: AnyBroker) -> None:
+    topic = fresh("bytes")
+    prepared(broker, topic, partitions=1)
+    ours = headers(message_id="m1", event_type="notification", schema="s/1", content_type="application/fhir+json")
+    pairs = [(None, b"a"), (b"", b""), (b"\xff\x00", None), (b"k", b"\x00" * 1000)]
+    await put(broker.bootstrap, topic, pairs, headers=list(ours))
+    found = await records(broker.bootstrap, topic)
+    assert [(r.key, r.value) for r in found] == pairs
+    assert all(r.headers == ours for r in found)
+    assert header(found[0].headers, "traceparent") is not None
+
+
+async def test_every_client_puts_a_key_into_the_same_partition(broker: AnyBroker) -> None:
+    topic, keys = fresh("partitions"), [f"{n:08x}".encode() for n in range(0, 1 << 32, 1 << 26)]
+    prepared(broker, topic, partitions=12)
+    await put(broker.bootstrap, topic, [(key, b"aiokafka") for key in keys])
+    confluent = Producer({"bootstrap.servers": broker.bootstrap, "partitioner": "murmur2_random"})
+    for key in keys:
+        confluent.produce(topic, key=key, value=b"confluent")
+    assert confluent.flush(20) == 0
+    found = await records(broker.bootstrap, topic)
+    assert {(r.key, r.partition) for r in found} == {(key, partition_of(key, 12)) for key in keys}
+    assert len(found) == 2 * len(keys)
+
+
+async def test_a_letter_to_a_topic_that_is_not_there_is_refused_at_once(broker: AnyBroker) -> None:
+    there, absent = fresh("there"), fresh("absent")
+    prepared(broker, there)
+    letters = [Letter(absent, b"k", b"1"), Letter(there, b"k", b"2"), Letter(absent, b"k", b"3")]
+    async with producing(broker.bootstrap) as producer, asyncio.timeout(5):
+        refusals = await dispatch(producer, letters)
+    assert refusals == [Refusal(letters[0], "topic-missing"), Refusal(letters[2], "topic-missing")]
+    assert [r.value for r in await records(broker.bootstrap, there, absent)] == [b"2"]
+
+
+async def test_reading_everything_of_nothing_ends(broker: AnyBroker) -> None:
+    empty = fresh("empty")
+    prepared(broker, empty)
+    assert await records(broker.bootstrap, empty, fresh("absent")) == []
+
+
+# ---- the real broker alone --------------------------------------------------------------------------------------
+
+
+@pytest.mark.real
+class TestTopics:
+    def test_the_whole_plan_is_created_once_and_then_agrees(self, tmp_path: Path, real: LocalBroker) -> None:
+        whole = plan([f"{number:04d}" for number in range(101, 199)])
+        assert len(missing(real.bootstrap, whole)) == len(whole) == 98 + 9
+        assert set(apply(real.bootstrap, whole)) == {topic.name for topic in whole}
+        assert apply(real.bootstrap, whole) == ()
+        assert diff(real.bootstrap, whole) == missing(real.bootstrap, whole) == ()
+
+    def test_a_difference_is_named_and_never_changed(self, real: LocalBroker) -> None:
+        name, row = fresh("drift"), plan(())[0].row
+        apply(real.bootstrap, [TopicPlan(name, 3, 1, {"retention.ms": "1000"}, row)])
+        wanted = [TopicPlan(name, 12, 1, {"retention.ms": "2000"}, row), TopicPlan(fresh("absent"), 1, 1, {}, row)]
+        assert diff(real.bootstrap, wanted) == (
+            Drift(name, "partitions", "12", "3"),
+            Drift(name, "retention.ms", "2000", "1000"),
+            Drift(wanted[1].name, "topic", "present", "missing"),
+        )
+        assert apply(real.bootstrap, wanted[:1]) == ()
+        [found] = describe(real.bootstrap, [name])
+        assert (found.partitions, found.replication, found.config["retention.ms"]) == (3, 1, "1000")
+
+    def test_more_copies_than_brokers_is_said_plainly(self, real: LocalBroker) -> None:
+        with pytest.raises(BrokerProblem, match="more copies asked for than there are brokers"):
+            apply(real.bootstrap, [TopicPlan(fresh("three"), 1, 3, {}, plan(())[0].row)])
+
+
+@pytest.mark.real
+class TestSizes:
+    async def test_what_hospitals_send_may_be_nearly_sixteen_mebibytes(self, real: LocalBroker) -> None:
+        [adt] = [topic for topic in plan(()) if topic.name == ADT_RAW]
+        topic = fresh("large")
+        apply(real.bootstrap, [TopicPlan(topic, 1, 1, adt.config, adt.row)])
+        value = bytes(LARGE - 4096)
+        await put(real.bootstrap, topic, [(b"k", value)])
+        assert [len(record.value or b"") async for record in read_all(real.bootstrap, [topic])] == [len(value)]
+
+    async def test_the_broker_refuses_what_is_larger_than_the_topic_allows(self, real: LocalBroker) -> None:
+        topic = fresh("small")
+        prepared(real, topic, **{"max.message.bytes": "10000"})
+        letters = [Letter(topic, b"k", b"x" * 20_000)]
+        async with producing(real.bootstrap) as producer:
+            assert await dispatch(producer, letters) == [Refusal(letters[0], "too-large")]
+        producer = new_producer(real.bootstrap)
+        await producer.start()
+        with pytest.raises(MessageSizeTooLargeError):
+            await producer.send_and_wait(topic, bytes(LARGE + 1))
+        await producer.stop()
+
+
+@pytest.mark.real
+class TestBrokerOfItsOwn:
+    async def test_what_was_confirmed_survives_sigkill_and_a_silent_broker_is_unavailable(self, tmp_path: Path) -> None:
+        with LocalBroker(tmp_path / "broker", heap_mb=256) as broker:
+            topic = fresh("kept")
+            prepared(broker, topic)
+            async with producing(broker.bootstrap) as producer:
+                assert await dispatch(producer, [Letter(topic, b"k%d" % n, b"1") for n in range(50)]) == []
+                broker.kill()
+                with pytest.raises(Unavailable):
+                    await dispatch(producer, [Letter(topic, b"k", b"2")], limit=1.0)
+                await asyncio.to_thread(broker.start)
+                assert await dispatch(producer, [Letter(topic, b"k", b"3")]) == []
+            found = await records(broker.bootstrap, topic)
+            assert len({r.key for r in found if r.value == b"1"}) == 50
+
+    def test_the_command_starts_finds_and_stops_it(self, tmp_path: Path) -> None:
+        run, where = CliRunner(), ["--directory", str(tmp_path / "b")]
+        assert run.invoke(broker_command, ["status", *where]).exit_code == 1
+        started = run.invoke(broker_command, ["start", *where, "--port", "0"])
+        try:
+            assert started.exit_code == 0, started.output
+            again = run.invoke(broker_command, ["start", *where])
+            assert started.output == again.output
+            assert started.output.strip() in run.invoke(broker_command, ["status", *where]).output
+        finally:
+            assert "stopped" in run.invoke(broker_command, ["stop", *where]).output
+        assert running_pid(tmp_path / "b") is None
+        assert run.invoke(broker_command, ["stop", *where]).output == "not running\n"
+
+
+def test_an_address_where_nobody_answers_is_said_plainly() -> None:
+    with pytest.raises(BrokerProblem, match="no broker answers at this address"):
+        missing("127.0.0.1:1", plan(()))
+
+
+def test_without_maven_the_missing_jars_are_said_plainly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from streams.kafka.jars import find_jars
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NoKafka, match=f"the jars of Kafka {KAFKA_VERSION} are not in"):
+        find_jars(tmp_path / "cache")
