@@ -111,8 +111,10 @@ def decode_lane_record(value: bytes | None) -> LaneRecord:
         raise Rejected(
             place[1] if place else "$", "a value of another form", "send a record of `lanes`", "unreadable"
         ) from None
-    except msgspec.DecodeError:
-        raise Rejected("$", f"{len(value or b'')} bytes that are not JSON", "send JSON", "unreadable") from None
+    except (msgspec.DecodeError, RecursionError):  # nesting without end is not DecodeError to msgspec
+        raise Rejected(
+            "$", f"{len(value or b'')} bytes that are not JSON of a sane depth", "send JSON", "unreadable"
+        ) from None
 
 
 def place_of(fault: BaseException) -> str:

@@ -1,0 +1,77 @@
+"""The topic table against the design: names, partitions, sizes, keeping times, and what follows from the copies."""
+
+import re
+
+import pytest
+
+from streams.kafka.topics import (
+    ADT_RAW,
+    CONTROL,
+    DEAD_LETTERS,
+    LANES,
+    LEDGER,
+    RECEIPTS_RAW,
+    RELAY,
+    TRACE,
+    changelog,
+    inbox,
+    plan,
+    receiver,
+    size_limit,
+)
+
+KOMMUNER = ["0101", "0147", "0851"]
+DAYS = 86_400_000
+
+#: name -> partitions, cleanup, days, MiB (design §4, 00 §4.1, §4.2)
+EXPECTED = {
+    ADT_RAW: (12, "delete", 7, 16),
+    LANES: (12, "delete", 7, 1),
+    CONTROL: (1, "compact", None, 1),
+    inbox("0101"): (3, "delete", 14, 1),
+    receiver("0147", "A"): (3, "delete", 14, 1),
+    RECEIPTS_RAW: (12, "delete", 7, 16),
+    TRACE: (12, "delete", 90, 1),
+    LEDGER: (12, "delete", 90, 1),
+    DEAD_LETTERS: (3, "delete", 90, 16),
+    changelog(RELAY, "persons"): (12, "compact", None, 1),
+    changelog(RELAY, "lanes"): (12, "compact", None, 1),
+}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_each_topic_is_as_the_design_says(name: str) -> None:
+    partitions, cleanup, days, mebibytes = EXPECTED[name]
+    [topic] = [t for t in plan(KOMMUNER, systems={"0147": ["A"]}) if t.name == name]
+    assert (topic.partitions, topic.config["cleanup.policy"]) == (partitions, cleanup)
+    assert topic.config.get("retention.ms") == (str(days * DAYS) if days else None)
+    assert topic.config["max.message.bytes"] == str(mebibytes << 20) == str(size_limit(name))
+
+
+def test_the_plan_holds_these_topics_and_no_others() -> None:
+    names = [topic.name for topic in plan(KOMMUNER, systems={"0147": ["A"]})]
+    assert sorted(names) == sorted({*EXPECTED, *map(inbox, KOMMUNER)})
+
+
+def test_names_are_lower_case_with_dots_and_hyphens_and_never_person_like() -> None:
+    assert all(re.fullmatch(r"[a-z0-9.\-]+", topic.name) for topic in plan(KOMMUNER))
+
+
+def test_every_topic_that_is_folded_has_the_partitions_of_its_changelog() -> None:
+    counts = {topic.name: topic.partitions for topic in plan(KOMMUNER, partitions=24)}
+    assert {counts[name] for name in (ADT_RAW, LANES, RECEIPTS_RAW)} == {24}
+    assert counts[changelog(RELAY, "persons")] == counts[changelog(RELAY, "lanes")] == 24
+
+
+@pytest.mark.parametrize(("replication", "in_sync"), [(1, "1"), (2, "1"), (3, "2"), (5, "2")])
+def test_with_three_copies_two_must_have_a_record_before_it_counts(replication: int, in_sync: str) -> None:
+    assert {t.config["min.insync.replicas"] for t in plan(KOMMUNER, replication=replication)} == {in_sync}
+
+
+def test_changelogs_are_compacted_early() -> None:
+    [lanes] = [topic for topic in plan(KOMMUNER) if topic.name == changelog(RELAY, "lanes")]
+    assert float(lanes.config["min.cleanable.dirty.ratio"]) <= 0.1
+
+
+def test_every_row_says_who_writes_and_who_reads() -> None:
+    assert all(t.row.key and t.row.value and t.row.written_by and t.row.read_by for t in plan(KOMMUNER))
