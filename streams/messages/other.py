@@ -1,11 +1,15 @@
 """Documents that are none of ours: a FHIR message of another event, and what cannot be recognised at all."""
 
-from typing import Any
+from typing import Any, Final
 
 from ..errors import Rejected
 from ..formats.fhir.read import from_bytes
 
 __all__ = ["inspect"]
+
+_NOTHING_KNOWN: Final = Rejected(
+    "$", "no document that is known", "send HL7 v2, FHIR, VANS, SBDH, OIOXML or EDIFACT", "unknown-kind"
+)
 
 
 def inspect(data: bytes) -> dict[str, Any]:
@@ -13,7 +17,8 @@ def inspect(data: bytes) -> dict[str, Any]:
     try:
         document = from_bytes(data)
     except Rejected as rejected:
-        return _judged("unknown", rejected, None)
+        is_text = data.lstrip()[:1] in (b"{", b"<")
+        return _judged("unknown", rejected if is_text else _NOTHING_KNOWN, None)
     except RecursionError:
         return _judged("unknown", Rejected("$", "nested too deep", "send one message", "json"), None)
     if document.get("resourceType") != "Bundle":

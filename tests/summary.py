@@ -1,0 +1,57 @@
+"""The closing lines of a run: which suites ran, what took part, and what did not run, with its reason.
+
+A green run says nothing about what was left out; these lines do. Counts that suites keep come from `tests.closing`.
+"""
+
+from collections import Counter
+from pathlib import PurePosixPath
+from typing import Any
+
+import pytest
+
+from tests import closing
+from tests.published import CONFORMANCE, MISSING
+
+__all__ = ["pytest_terminal_summary"]
+
+#: What a marker means for the reader of a run.
+_PARTS = {
+    "real": "tests on the real broker (Apache Kafka)",
+    "published": "tests against the published packages and examples",
+}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """After everything else, before pytest's own last line."""
+    write = terminalreporter.write_line
+    ran = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
+    terminalreporter.section("what ran and what did not")
+    suites = Counter(_suite(report.nodeid) for report in ran)
+    write(f"ran: {', '.join(f'{name} {count}' for name, count in sorted(suites.items())) or 'nothing'}")
+    for marker, meaning in _PARTS.items():
+        count = sum(marker in report.keywords for report in ran)
+        write(f"{'took part' if count else 'DID NOT TAKE PART'}: {meaning}: {count}")
+    for line in closing.lines():
+        write(line)
+    for reason, count in _left_out(terminalreporter).items():
+        write(f"NOT RUN: {count} tests: {reason}")
+    write("published packages: present" if CONFORMANCE.is_dir() else f"published packages: {MISSING}")
+
+
+def _suite(nodeid: str) -> str:
+    parts = PurePosixPath(nodeid.split("::")[0]).parts
+    return parts[1] if len(parts) > 2 else parts[-1].removesuffix(".py")
+
+
+def _left_out(terminalreporter: Any) -> Counter[str]:
+    """Skipped, expected to fail, or deselected: none of it is silent."""
+    reasons: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("skipped", []):
+        text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        reasons[text.removeprefix("Skipped: ")] += 1
+    for report in terminalreporter.stats.get("xfailed", []):
+        reasons[f"known fault: {report.wasxfail}"] += 1
+    if deselected := len(terminalreporter.stats.get("deselected", [])):
+        reasons["deselected on the command line"] = deselected
+    return reasons

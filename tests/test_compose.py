@@ -1,0 +1,59 @@
+"""`docker-compose.yml` starts what exists: commands of the command line, settings by their names, one Kafka version."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+from typer.main import get_command
+
+from agents.cli import command_line
+from streams.kafka.jars import KAFKA_VERSION
+from streams.settings import Listen, Settings
+from tests.published import ROOT
+
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OWN = {name: service for name, service in SERVICES.items() if service.get("build")}
+
+
+def test_the_broker_has_the_version_the_tests_run_on() -> None:
+    assert SERVICES["kafka"]["image"] == f"apache/kafka:{KAFKA_VERSION}"
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_service_runs_a_command_with_options_it_has(name: str) -> None:
+    command: Any = get_command(command_line())
+    words = list(OWN[name]["command"])
+    while words and words[0] in getattr(command, "commands", {}):
+        command = command.commands[words.pop(0)]
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert not hasattr(command, "commands"), f"{name}: no such command"
+    assert {word for word in words if word.startswith("--")} <= options
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_service_sets_only_settings_there_are(name: str) -> None:
+    given = {key: value for key, value in OWN[name]["environment"].items() if key.startswith("STAFET_")}
+    unknown = {key for key in given if key.removeprefix("STAFET_").lower() not in Settings.model_fields}
+    assert given
+    assert not unknown
+
+
+def test_the_gateway_takes_plain_text_on_loopback_only() -> None:
+    assert Listen.of(OWN["gateway"]["environment"]["STAFET_GATEWAY_LISTEN"]).loopback
+    assert OWN["hospital"]["network_mode"] == "service:gateway"
+
+
+def test_every_volume_and_dependency_exists() -> None:
+    for name, service in SERVICES.items():
+        named = {volume.split(":")[0] for volume in service.get("volumes", [])}
+        assert named <= set(COMPOSE["volumes"]), name
+        assert set(service.get("depends_on", {})) <= set(SERVICES), name
+
+
+def test_the_image_is_built_from_the_lock_of_the_product() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile, re.MULTILINE)
+    assert "requirements-runtime.lock" in " ".join(copied)
+    assert all((ROOT / path).exists() for words in copied for path in words.split())

@@ -1,0 +1,112 @@
+"""The documents say what is: commands exist, links lead somewhere, references are those of the declarations."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from agents.cli import command_line
+from streams.cli.config import reference_text
+from streams.metrics import METRICS
+from streams.settings import Settings
+from tests.published import ROOT
+
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+TARGETS = frozenset(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
+
+_BLOCK = re.compile(r"^```(?:bash|sh|console)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+documents = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def walk(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Every command that does something, by its words."""
+    inner = getattr(command, "commands", None)
+    if not inner:
+        yield " ".join(path), command
+        return
+    for name, each in inner.items():
+        yield from walk(each, (*path, name))
+
+
+COMMANDS = dict(walk(get_command(command_line())))
+
+
+def commands_in(document: Path) -> Iterator[list[str]]:
+    """Lines of code blocks that call make or stafet, as words; prompts and comments removed."""
+    for block in _BLOCK.findall(document.read_text(encoding="utf-8")):
+        for line in block.replace("\\\n", " ").splitlines():
+            words = shlex.split(line.removeprefix("$ "), comments=True)
+            while words and "=" in words[0] and words[0].isupper():
+                words.pop(0)
+            if words and words[0].removeprefix(".venv/bin/") in ("make", "stafet"):
+                yield words
+
+
+@documents
+def test_commands_in_a_document_exist(document: Path) -> None:
+    for words in commands_in(document):
+        if words[0] == "make":
+            targets = [word for word in words[1:] if "=" not in word and not word.startswith("-")]
+            assert set(targets) <= TARGETS, words
+            continue
+        known: Any = get_command(command_line())
+        rest = [word for word in words[1:] if word not in ("|", ">")]
+        while rest and rest[0] in getattr(known, "commands", {}):
+            known = known.commands[rest.pop(0)]
+        assert not getattr(known, "commands", None) or rest in ([], ["--help"]), f"no such command: {words}"
+        options = {option for parameter in known.params for option in parameter.opts} | {"--help"}
+        assert {word.split("=")[0] for word in rest if word.startswith("--")} <= options, words
+
+
+@documents
+def test_links_in_a_document_lead_somewhere(document: Path) -> None:
+    for target in _LINK.findall(document.read_text(encoding="utf-8")):
+        if "://" not in target and not target.startswith(("#", "mailto:")):
+            assert (document.parent / target.split("#")[0]).exists(), target
+
+
+def test_the_reference_of_settings_is_that_of_the_declarations() -> None:
+    written = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert written == reference_text(), "run: stafet config reference > docs/settings.md"
+
+
+def test_every_setting_says_what_it_means_and_why() -> None:
+    for name, field in Settings.model_fields.items():
+        extra = field.json_schema_extra
+        assert field.description, name
+        assert isinstance(extra, dict), name
+        assert extra["reason"], name
+
+
+def test_every_metric_is_documented() -> None:
+    written = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    for metric in METRICS:
+        assert f"`{metric.name}`" in written, metric.name
+        assert metric.meaning in written, metric.name
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_and_an_example(name: str) -> None:
+    text = COMMANDS[name].help or ""
+    assert text.strip()
+    assert f"Example: stafet {name}" in text
+
+
+@pytest.mark.parametrize("target", ["setup", "demo", "test", "check", "bench", "help"])
+def test_every_promised_target_exists_and_says_what_it_does(target: str) -> None:
+    assert re.search(rf"^{target}:.*## \S", MAKEFILE, re.MULTILINE)
+
+
+def test_the_locks_name_no_registry() -> None:
+    for lock in ("requirements.lock", "requirements-runtime.lock"):
+        text = (ROOT / lock).read_text(encoding="utf-8")
+        assert "://" not in text
+        assert "index" not in text
+        assert "--hash=sha256:" in text
