@@ -111,6 +111,6 @@ class Batch:
             self._table[key] = row
         elif key in self._table:
             del self._table[key]
-        else:
-            # A repeat of a deletion whose tombstone may never have reached the changelog: say it again.
+        elif self._table.app.conf.store.scheme != "memory":
+            # A repeat of a deletion, kept on disk, whose tombstone may never have reached the changelog: say it again.
             self._table.on_key_del(key)
