@@ -1,0 +1,304 @@
+"""Is a status event right: the two profiles of EHMI Delivery Status as tables, over any JSON (spec 03 §2).
+
+Decided by the EDS implementation guide 1.0.2, spec 03 §§2.1-2.4 and §9. A FHIR library accepts events that break every
+profile, so the profiles are checked here: cardinalities, closed lists of details, and our own rule that an event
+without a patient never carries a CPR number. What is merely unusual, such as names in place of numbers, is a warning.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from ..errors import Issue, Rejected, Severity
+from ..formats.fhir.read import from_json
+from ..trace_codes import (
+    ENTITIES,
+    ENTITY_SYSTEM,
+    OTHER_ID,
+    PROFILES,
+    ROLE_SYSTEM,
+    SOURCE_SYSTEM,
+    SOURCES,
+    SUBTYPE_SYSTEM,
+    SUBTYPES,
+    TYPE_SYSTEM,
+    Profile,
+)
+
+__all__ = ["check", "inspect", "profile_of", "reading"]
+
+KIND: Final = "eds-event"
+Object = dict[str, Any]
+_ELEMENTS, _ENTITIES, _VALUES, _PRIVACY = "03 §2.1", "03 §2.2", "03 §2.3", "03 §9"
+_INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+_GLN: Final = re.compile(r"\d{13}")
+_CPR: Final = re.compile(r"\d{10}")
+
+
+class Slice(NamedTuple):
+    """One entity type: how often, and its details with (least, most); other details are not allowed (03 §2.2)."""
+
+    low: int
+    details: dict[str, int]  # detail type -> 1 when mandatory, else 0; each at most once
+    closed: bool = True
+
+
+_MESSAGE: Final = {"ehmiMessageType": 1, "ehmiMessageVersion": 1}
+_TRANSPORT: Final = {"ehmiTransportEnvelopeType": 0, "ehmiTransportEnvelopeVersion": 0}
+#: 03 §2.2; each at most once. How often a patient occurs depends on the profile.
+SLICES: Final[dict[str, Slice]] = {
+    "ehmiPatient": Slice(0, {}),
+    "ehmiMessage": Slice(1, _MESSAGE | {"ehmiStatisticalInfo": 0}),
+    "ehmiMessageEnvelope": Slice(0, {"ehmiMessageEnvelopeType": 0}, closed=False),
+    "ehmiTransportEnvelope": Slice(0, _TRANSPORT),
+    "ehmiOrigMessage": Slice(0, _MESSAGE),
+    "ehmiOrigTransportEnvelope": Slice(0, _TRANSPORT),
+}
+_LEAST_ENTITIES: Final[dict[Profile, int]] = {"patient": 3, "basic": 2}
+#: Single values: path, values that are allowed, what to send (03 §2.1).
+FIXED: Final[tuple[tuple[str, frozenset[str], str], ...]] = (
+    ("action", frozenset({"C"}), "C"),
+    ("outcome", frozenset({"0", "8"}), "0 for success or 8 for serious failure"),
+)
+FORBIDDEN: Final = ("period", "outcomeDesc", "purposeOfEvent")
+
+
+def inspect(data: bytes) -> Object:
+    """`kind`, `valid`, `issues`, `reading` of a status event in JSON (acceptance.md). Never raises on content."""
+    try:
+        event = from_json(data)
+        issues = check(event)
+    except Rejected as rejected:
+        event, issues = {}, [rejected.issue()]
+    return {
+        "kind": KIND,
+        "valid": all(issue.severity != "error" for issue in issues),
+        "issues": [msgspec.structs.asdict(issue) for issue in issues],
+        "reading": reading(event),
+    }
+
+
+def check(event: Object) -> list[Issue]:
+    """Every departure of an AuditEvent from its profile."""
+    if event.get("resourceType") != "AuditEvent":
+        return [_issue("error", "resourceType", _ELEMENTS, "not an AuditEvent", "send an AuditEvent")]
+    return [issue for part in (_values, _codes, _agents, _source, _entities) for issue in part(event)]
+
+
+def profile_of(event: Object) -> Profile:
+    """The profile an event states, or without one the one it looks like."""
+    stated = _list(_object(event.get("meta")), "profile", str)
+    for name, url in PROFILES.items():
+        if url in stated:
+            return name
+    return "patient" if _entities_of(event, "ehmiPatient") else "basic"
+
+
+def reading(event: Object) -> Object:
+    """What an event says, as written; None for what it does not say."""
+    source = _first(_object(event.get("source")), "type")
+    names = (
+        "ehmiMessage",
+        "ehmiMessageEnvelope",
+        "ehmiTransportEnvelope",
+        "ehmiOrigMessage",
+        "ehmiOrigTransportEnvelope",
+    )
+    ids = [next((_identifier(e) for _, e in _entities_of(event, name)), None) for name in names]
+    return {
+        "profile": profile_of(event) if event else None,
+        "subtype": _text(_first(event, "subtype"), "code"),
+        "outcome": _text(event, "outcome"),
+        "recorded": _text(event, "recorded"),
+        "sender_sor": next((_who(a) for _, a in _agents_of(event, "ehmiSender")), None),
+        "receiver_sor": next((_who(a) for _, a in _agents_of(event, "ehmiReceiver")), None),
+        "source_type": _text(source, "code"),
+        "message_id": ids[0],
+        "message_envelope_id": ids[1],
+        "transport_envelope_id": ids[2],
+        "original_message_id": ids[3],
+        "original_transport_envelope_id": ids[4],
+    }
+
+
+# ---- rules ------------------------------------------------------------------------------------------------------
+
+
+def _issue(severity: Severity, path: str, rule: str, problem: str, remedy: str) -> Issue:
+    return Issue(severity=severity, path=f"AuditEvent.{path}", rule=rule, problem=problem, remedy=remedy)
+
+
+def _values(event: Object) -> Iterator[Issue]:
+    """Single values: fixed, forbidden, the time, the profile."""
+    for name, allowed, remedy in FIXED:
+        if _text(event, name) not in allowed:
+            problem = "missing" if name not in event else "a value that the profile excludes"
+            yield _issue("error", name, _ELEMENTS, problem, f"send {remedy}")
+    for name in FORBIDDEN:
+        if name in event:
+            yield _issue("error", name, _ELEMENTS, "not allowed in a status event", "leave it out")
+    if not _is_instant(event.get("recorded")):
+        yield _issue(
+            "error", "recorded", _ELEMENTS, "no time with seconds and zone", "send YYYY-MM-DDThh:mm:ss.sss+01:00"
+        )
+    if not set(_list(_object(event.get("meta")), "profile", str)) & set(PROFILES.values()):
+        yield _issue("warning", "meta.profile", _ELEMENTS, "no profile of EDS stated", "state the profile")
+
+
+def _is_instant(value: Any) -> bool:
+    if not isinstance(value, str) or _INSTANT.fullmatch(value) is None:
+        return False
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _codes(event: Object) -> Iterator[Issue]:
+    """Type and subtype."""
+    kind = _object(event.get("type"))
+    if (kind.get("system"), kind.get("code")) != (TYPE_SYSTEM, "ehmiMessaging"):
+        yield _issue("error", "type", _ELEMENTS, "not ehmiMessaging", f"send ehmiMessaging of {TYPE_SYSTEM}")
+    subtypes = _list(event, "subtype", dict)
+    if len(subtypes) != 1:
+        yield _issue("error", "subtype", "03 §3", f"{len(subtypes)} codings", "send exactly one")
+    for index, subtype in enumerate(subtypes):
+        if subtype.get("system") != SUBTYPE_SYSTEM or _text(subtype, "code") not in SUBTYPES:
+            remedy = f"send a code of {SUBTYPE_SYSTEM}"
+            yield _issue("error", f"subtype[{index}]", "03 §3", "no status code of EDS", remedy)
+
+
+def _agents(event: Object) -> Iterator[Issue]:
+    """Two to four agents, one sender and one receiver among them, each named by its SOR code."""
+    count = len(_list(event, "agent", dict))
+    if not 2 <= count <= 4:
+        yield _issue("error", "agent", _ELEMENTS, f"{count} agents", "send sender and receiver")
+    for role, requests in (("ehmiSender", True), ("ehmiReceiver", False)):
+        found = _agents_of(event, role)
+        if len(found) != 1:
+            yield _issue("error", "agent", _ELEMENTS, f"{len(found)} agents {role}", f"send exactly one {role}")
+        for index, agent in found:
+            if agent.get("requestor") is not requests:
+                remedy = f"send {str(requests).lower()}"
+                yield _issue("error", f"agent[{index}].requestor", _ELEMENTS, "missing or the other value", remedy)
+            yield from _agent(agent, f"agent[{index}]")
+
+
+def _agent(agent: Object, path: str) -> Iterator[Issue]:
+    if not _who(agent):
+        yield _issue("error", f"{path}.who.identifier.value", _ELEMENTS, "missing", "send the SOR code")
+    for index, extension in enumerate(_list(agent, "extension", dict)):
+        value = _text(_object(extension.get("valueIdentifier")), "value")
+        if extension.get("url") == OTHER_ID and not (value and _GLN.fullmatch(value)):
+            remedy = "send the bare GLN"
+            yield _issue("warning", f"{path}.extension[{index}]", _ELEMENTS, "no number of 13 digits", remedy)
+
+
+def _source(event: Object) -> Iterator[Issue]:
+    """The station: which kind, and its device."""
+    source = _object(event.get("source"))
+    types = _list(source, "type", dict)
+    if len(types) != 1 or _text(types[0], "code") not in SOURCES or types[0].get("system") != SOURCE_SYSTEM:
+        yield _issue("error", "source.type", _ELEMENTS, "not one kind of station", f"send one code of {SOURCE_SYSTEM}")
+    observer = _object(source.get("observer"))
+    if not observer:
+        yield _issue("error", "source.observer", _ELEMENTS, "missing", "send the EER device id of the station")
+    elif not _text(_object(observer.get("identifier")), "value"):
+        problem, remedy = "a reference in place of the device id", "send identifier.value: the EER device id"
+        yield _issue("warning", "source.observer", "03 §2.4", problem, remedy)
+
+
+def _entities(event: Object) -> Iterator[Issue]:
+    """What the event is about: how many of each, and each one's content."""
+    profile, entities = profile_of(event), _list(event, "entity", dict)
+    if len(entities) < _LEAST_ENTITIES[profile]:
+        remedy = f"send at least {_LEAST_ENTITIES[profile]}"
+        yield _issue("error", "entity", _ELEMENTS, f"{len(entities)} entities", remedy)
+    patients = len(_entities_of(event, "ehmiPatient"))
+    if profile == "patient" and patients == 0:
+        yield _issue("error", "entity", _ENTITIES, "no entity ehmiPatient", "send the patient, or the basic profile")
+    if profile == "basic" and patients:
+        remedy = "leave the patient out: the basic profile is for what has none"
+        yield _issue("error", "entity", _PRIVACY, "ehmiPatient in a basic delivery status", remedy)
+    for name, row in SLICES.items():
+        found = _entities_of(event, name)
+        if not row.low <= len(found) <= 1:
+            yield _issue("error", "entity", _ENTITIES, f"{len(found)} entities {name}", f"send {name} once")
+        for index, entity in found:
+            yield from _details(entity, row, f"entity[{index}]")
+    for index, entity in enumerate(entities):
+        yield from _entity(entity, f"entity[{index}]")
+
+
+def _entity(entity: Object, path: str) -> Iterator[Issue]:
+    value, kind = _identifier(entity), _object(entity.get("type"))
+    if not value:
+        yield _issue("error", f"{path}.what.identifier", _ENTITIES, "missing", "send its id, or leave the entity out")
+    for name in ("system", "code", "display"):
+        if not _text(kind, name):
+            yield _issue("error", f"{path}.type.{name}", _ELEMENTS, "missing", "send code, system and display")
+    if _text(kind, "code") in ENTITIES and kind.get("system") != ENTITY_SYSTEM:
+        yield _issue("error", f"{path}.type.system", _ENTITIES, "another system", f"send {ENTITY_SYSTEM}")
+    if value and kind.get("code") == "ehmiPatient" and not _CPR.fullmatch(value):
+        yield _issue("warning", f"{path}.what.identifier", _ENTITIES, "not ten digits", "send the CPR number")
+
+
+def _details(entity: Object, row: Slice, path: str) -> Iterator[Issue]:
+    details = _list(entity, "detail", dict)
+    names = [_text(detail, "type") for detail in details]
+    for name, least in row.details.items():
+        if not least <= names.count(name) <= 1:
+            yield _issue("error", f"{path}.detail", _VALUES, f"{names.count(name)} of {name}", f"send {name} once")
+    for index, detail in enumerate(details):
+        here = f"{path}.detail[{index}]"
+        if not _text(detail, "valueString") or not _text(detail, "type"):
+            yield _issue("error", here, _ELEMENTS, "type or valueString missing", "send both as text")
+        if row.closed and names[index] not in row.details:
+            yield _issue("error", here, _ENTITIES, "a detail that this entity does not have", "leave it out")
+
+
+# ---- looking things up in any JSON ------------------------------------------------------------------------------
+
+
+def _object(value: Any) -> Object:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(parent: Object, name: str, kind: type) -> list[Any]:
+    value = parent.get(name)
+    return [item for item in value if isinstance(item, kind)] if isinstance(value, list) else []
+
+
+def _first(parent: Object, name: str) -> Object:
+    return next(iter(_list(parent, name, dict)), {})
+
+
+def _text(parent: Object, name: str) -> str | None:
+    value = parent.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+def _identifier(entity: Object) -> str | None:
+    return _text(_object(_object(entity.get("what")).get("identifier")), "value")
+
+
+def _who(agent: Object) -> str | None:
+    return _text(_object(_object(agent.get("who")).get("identifier")), "value")
+
+
+def _agents_of(event: Object, role: str) -> list[tuple[int, Object]]:
+    def is_role(agent: Object) -> bool:
+        codings = _list(_object(agent.get("type")), "coding", dict)
+        return any((c.get("system"), c.get("code")) == (ROLE_SYSTEM, role) for c in codings)
+
+    return [(index, agent) for index, agent in enumerate(_list(event, "agent", dict)) if is_role(agent)]
+
+
+def _entities_of(event: Object, code: str) -> list[tuple[int, Object]]:
+    """Entities of a type by its code alone: a patient in another system is a patient all the same."""
+    entities = enumerate(_list(event, "entity", dict))
+    return [(index, entity) for index, entity in entities if _object(entity.get("type")).get("code") == code]
