@@ -18,7 +18,7 @@ from streams.deadlines import Deadlines, Due
 from streams.kafka.clients import partition_of
 from streams.kafka.records import Letter, place_of
 
-__all__ = ["caught_up", "keep_index", "owned", "publish_due"]
+__all__ = ["Tick", "caught_up", "keep_index", "owned", "publish_due"]
 
 #: (what is due, now) -> the record for its lane.
 Tick = Callable[[Due, datetime], Letter]

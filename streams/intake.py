@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
 
+from msgspec.structs import replace
+
 from .errors import Rejected
 from .formats.hl7v2 import Document, Refused, parse, read
 from .ids import Ids, PersonKey
@@ -136,7 +138,7 @@ def _person(
     outcome_or_none = folded.outcome
     return Intake(
         folded.row,
-        folded.stay_events,
+        tuple(replace(event, origin=origin) for event in folded.stay_events),
         outcome_or_none,
         _stopped(outcome_or_none),
         tuple(PassOn(p.key, p.headers) for p in folded.pass_on),

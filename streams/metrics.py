@@ -63,7 +63,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric("eds_rejected_total", "counter", (), "events that the service refused"),
     Metric("eds_parked_contexts", "gauge", (), "contexts whose events wait"),
     Metric("hn_law_residual", "gauge", ("law",), "difference of a balance equation (spec 03 §6)", "not 0 twice in a row"),
-    Metric("stafet_events_total", "counter", ("feed", "fate", "reason"), "hospital events, by what became of them"),
+    Metric("stafet_events_total", "counter", ("fate", "reason"), "hospital events, by what became of them"),
     Metric("stafet_gateway_messages_total", "counter", ("feed", "result"), "HL7 messages at the gateway, by answer"),
     Metric("stafet_gateway_connections", "gauge", (), "open MLLP connections"),
     Metric("stafet_dead_letters_total", "counter", ("stage", "reason"), "records put aside", "any internal-error"),

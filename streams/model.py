@@ -179,6 +179,7 @@ class StayEvent(Value, frozen=True, kw_only=True):
     control_id: str
     trigger: str
     visit_number: str = ""  # PV1-19.1: later chains are minted from it (04 §8.3)
+    origin: str = ""  # topic/partition/offset of the ADT record
     occurred: datetime | None = None
     recorded: datetime | None = None
     patient: Patient | None = None  # None: no official CPR (yet)
@@ -360,7 +361,7 @@ class Decision(Value, frozen=True, kw_only=True, tag="decision"):
     """An operator's decision about one message (02 §5.8, 00 §3.5)."""
 
     at: datetime
-    action: Literal["resend", "give-up", "send-anew", "close-case"]
+    action: Literal["resend", "give-up", "close-case"]
     message_id: MessageId
     actor: str
     reason: str

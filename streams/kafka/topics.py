@@ -90,8 +90,9 @@ TOPICS: Final[tuple[Topic, ...]] = (
     Topic("<app>-<table>-changelog", "key of the row", "the row", None, "its worker", "its worker at recovery"),
 )  # fmt: skip
 
-#: Tables by application id (design §4): each changelog has the partitions of the topic it is folded from.
-TABLES: Final[Mapping[str, tuple[str, ...]]] = {RELAY: ("persons", "lanes")}
+#: Tables by application id (design §4): each changelog has the partitions of the topic it is folded from. `receipts`
+#: holds position rows alone (docs/decisions/0005).
+TABLES: Final[Mapping[str, tuple[str, ...]]] = {RELAY: ("persons", "lanes", "receipts")}
 
 #: Changelogs are read from the start at every recovery: compact early and often (faust.md §7).
 EAGER: Final[Mapping[str, str]] = {

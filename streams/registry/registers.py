@@ -56,6 +56,7 @@ class Registers:
     not_connected: Mapping[str, str]  # kommunekode -> why
     _municipalities: Index[MunicipalityRow]
     _locations: Index[LocationRow]
+    _hospitals: Index[LocationRow]
     _addresses: Index[AddressRow]
     _acceptances: Index[AcceptanceRow]
     _receivers: Index[ReceiverRow]
@@ -87,10 +88,10 @@ class Registers:
             region_code=row.region_code,
         )
 
-    def region_at(self, feed: str, facility: str, at: datetime | None) -> str:
-        """The region of a hospital on that day (spec 05 §1.4); "" when it is unknown or outside the regions."""
-        row = _valid(self._locations.get((feed, facility, ""), ()), at)
-        return row.region_code if row is not None else ""
+    def region_at(self, hospital: str, at: datetime | None) -> str | None:
+        """The region of a hospital (by its SOR code) on that day (spec 05 §1.4); None when it is unknown."""
+        row = _valid(self._hospitals.get((hospital,), ()), at)
+        return row.region_code if row is not None else None
 
     def region(self, kommunekode: str, at: datetime | None) -> str:
         """The region of a municipality on that day; "" when there is no such municipality."""
@@ -202,6 +203,7 @@ def freeze(tables: Tables, warnings: tuple[Finding, ...]) -> Registers:
         not_connected=MappingProxyType(dict(tables.not_connected)),
         _municipalities=_index(municipalities, "kommunekode"),
         _locations=_places(_plain(tables.locations)),
+        _hospitals=_index((row for row in _plain(tables.locations) if not row.ward), "sor"),
         _addresses=_index(addresses, "kommunekode", "message_type"),
         _acceptances=MappingProxyType(acceptances),
         _receivers=MappingProxyType(receivers),

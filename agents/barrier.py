@@ -1,0 +1,51 @@
+"""Receipts before timers after an outage (02 §5.7, 00 §3.4): what was answered meanwhile must not be sent again.
+
+At start the end of `receipts.raw` is noted. No deadline is published before the group that reads it, whichever worker
+that is, has committed past that end. The offsets are the broker's, so it holds for several workers.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from streams.kafka.topics import RECEIPTS_RAW
+
+__all__ = ["Barrier"]
+
+
+class Barrier:
+    """Opens once and stays open."""
+
+    def __init__(self, bootstrap: str, group: str, security: Mapping[str, Any]) -> None:
+        self._bootstrap, self._group, self._security = bootstrap, group, dict(security)
+        self._ends: dict[TopicPartition, int] | None = None
+        self._is_open = False
+
+    async def note_ends(self) -> None:
+        """Remembers how far `receipts.raw` reaches now; to be called before the worker starts."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, **self._security)
+        await consumer.start()
+        try:
+            await consumer.topics()
+            numbers = consumer.partitions_for_topic(RECEIPTS_RAW) or set()
+            self._ends = await consumer.end_offsets([TopicPartition(RECEIPTS_RAW, n) for n in numbers])
+        finally:
+            await consumer.stop()
+
+    async def is_open(self) -> bool:
+        """Whether every receipt that lay there at start has been taken."""
+        if not self._is_open and self._ends is not None:
+            waiting = {tp: end for tp, end in self._ends.items() if end > 0}
+            self._is_open = not waiting or await self._passed(waiting)
+        return self._is_open
+
+    async def _passed(self, waiting: Mapping[TopicPartition, int]) -> bool:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, **self._security)
+        await admin.start()
+        try:
+            committed = await admin.list_consumer_group_offsets(self._group)
+        finally:
+            await admin.close()
+        return all(tp in committed and committed[tp].offset >= end for tp, end in waiting.items())

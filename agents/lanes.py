@@ -1,0 +1,89 @@
+"""Third stage, the only owner of what a stay has come to: events, receipts, deadlines and decisions of one lane in order.
+
+The thin half of `streams/lane`. One row per lane holds the stay and its deliveries; letters leave before the row is
+written, and what is said of a letter is said once it has been taken (design §3).
+"""
+
+from datetime import datetime
+
+from agents.letters import lane_letter, ledger_letter, letter_of
+from agents.shell import Fold, Stage
+from agents.station import Station
+from agents.tables import ConfirmedTable
+from agents.timers import Tick
+from streams.deadlines import Deadlines, Due
+from streams.errors import Rejected
+from streams.ids import Lane
+from streams.kafka.dispatch import Refusal
+from streams.kafka.records import Letter, Record, decode_lane_record
+from streams.kafka.topics import LANES
+from streams.lane import Context, Result, decode_row, encode_row, fold, next_due, refused, tick
+from streams.ledger import LedgerRow, stay_event_row
+from streams.model import Fate, Outcome, StayEventArrived
+
+__all__ = ["deadline_of", "lanes_stage", "tick_for"]
+
+_NAME = "lanes"
+_FAULT = Outcome(fate=Fate.STOPPED, reason="internal-error")
+
+
+def lanes_stage(station: Station, context: Context, rows: ConfirmedTable, index: Deadlines) -> Stage:
+    """The stage over `lanes`; `index` is kept up to date with the rows that are safe."""
+
+    def said(result: Result, record: Record, at: datetime) -> Fold:
+        letters = [letter_of(one, record, stage=_NAME, at=at, version=station.version) for one in result.said]
+        station.figures.tell(result.said)
+        return (None if result.row is None else encode_row(result.row)), letters
+
+    def step(row: bytes | None, record: Record) -> Fold:
+        lane_record = decode_lane_record(record.value)
+        old = decode_row(row)
+        result = fold(old, lane_record, context)
+        if result.row is old and old is not None and not result.said:
+            return row, ()  # the row is written again all the same: its changelog record may be missing
+        return said(result, record, lane_record.at)
+
+    def on_refused(row: bytes | None, refusal: Refusal) -> Fold:
+        old = decode_row(row)
+        if old is None:
+            return row, ()
+        at = station.clock()
+        record = Record(LANES, 0, 0, refusal.letter.key, b"")
+        return said(refused(old, refusal.letter.name, at, context), record, at)
+
+    def on_fault(row: bytes | None, record: Record, fault: Exception) -> Fold:
+        return row, _fault_rows(record, station.clock())
+
+    def on_row(key: bytes, row: bytes | None, partition: int) -> None:
+        index.set(partition, key, deadline_of(row))
+
+    return Stage(_NAME, LANES, step, rows, on_refused=on_refused, on_fault=on_fault, on_row=on_row)
+
+
+def _fault_rows(record: Record, at: datetime) -> list[Letter]:
+    """The fate of a stay event that a fault of ours has stopped; other records have none."""
+    try:
+        lane_record = decode_lane_record(record.value)
+    except Rejected:
+        return []
+    if not isinstance(lane_record, StayEventArrived):
+        return []
+    event = lane_record.event
+    row: LedgerRow = stay_event_row(at, event.id, _FAULT, 0, event.origin, event.lane)
+    return [ledger_letter(row)]
+
+
+def deadline_of(row: bytes | None) -> datetime | None:
+    """When a lane next wants to be woken."""
+    return next_due(decode_row(row))
+
+
+def tick_for(rows: ConfirmedTable) -> Tick:
+    """(what is due, now) -> the record that the timer publishes into the lane."""
+
+    def letter(due: Due, now: datetime) -> Letter:
+        record = tick(decode_row(rows.get(due.key)), due.deadline, now)
+        lane = Lane(due.key.decode("ascii"))
+        return lane_letter(lane, record, f"{lane}/{due.deadline.isoformat()}")
+
+    return letter

@@ -1,0 +1,71 @@
+"""What the stages of one worker share: its ids, registers and clock, and where it tells what it has done."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version as installed
+
+from agents.clock import Clock, real_clock
+from streams.delivery_rules import FINAL
+from streams.ids import Ids, audit_event_id
+from streams.lane import Said, Traced
+from streams.ledger import LedgerRow
+from streams.metrics import Metrics
+from streams.registry import Registers
+
+__all__ = ["Figures", "Station"]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Counts effects as they are decided (spec 03 §10). A step repeated after a crash counts twice: the balance does not."""
+
+    metrics: Metrics = field(default_factory=Metrics)
+
+    def event(self, row: LedgerRow) -> None:
+        """A record of `adt.raw` that gave no stay event; the others are counted in their lanes."""
+        if row.parts == 0:
+            self.metrics.count("stafet_events_total", fate=row.what, reason=row.reason)
+
+    def receipt(self, row: LedgerRow) -> None:
+        """A receipt by its class."""
+        self.metrics.count("hn_receipts_total", class_=row.what, verdict=row.verdict)
+
+    def tell(self, said: Sequence[Said]) -> None:
+        """Everything a lane has decided on one record."""
+        for one in said:
+            effect = one.effect
+            if isinstance(effect, Traced):
+                step = effect.step
+                self.metrics.count("eds_events_total", subtype=step.subtype, profile=step.profile, outcome=step.outcome)
+            elif isinstance(effect, LedgerRow):
+                self._row(effect)
+
+    def _row(self, row: LedgerRow) -> None:
+        if row.kind == "stay-event" and row.delta > 0:
+            self.metrics.count("stafet_events_total", fate=row.what, reason=row.reason)
+        elif row.kind == "receipt":
+            self.receipt(row)
+        elif row.kind == "message":
+            self._message(row)
+
+    def _message(self, row: LedgerRow) -> None:
+        if row.what == "SENT":
+            self.metrics.count("hn_attempts_total", n=str(row.attempt), result="sent")
+        elif row.what in FINAL and row.delta > 0:
+            self.metrics.count("hn_messages_total", state=row.what, municipality=row.kommunekode, activity=row.notice)
+
+
+@dataclass(frozen=True)
+class Station:
+    """One worker's share of the installation."""
+
+    ids: Ids
+    registers: Registers
+    clock: Clock = real_clock
+    figures: Figures = field(default_factory=Figures)
+    version: str = field(default_factory=lambda: installed("stafet"))
+
+    @property
+    def device_id(self) -> str:
+        """Our station in trace events, one per installation (03 §4): computed from the secret's name, never from it."""
+        return audit_event_id("stafet-station", self.ids.key_id)

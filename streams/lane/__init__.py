@@ -1,0 +1,23 @@
+"""One lane: a stay and all its deliveries, folded record by record (design §3). The pure half of `agents/lanes.py`."""
+
+from .context import Context
+from .effects import Dispatch, Effect, Result, Said, SetAside, Traced
+from .fold import fold, refused
+from .row import LaneRow, decode_row, encode_row, next_due, tick
+
+__all__ = [
+    "Context",
+    "Dispatch",
+    "Effect",
+    "LaneRow",
+    "Result",
+    "Said",
+    "SetAside",
+    "Traced",
+    "decode_row",
+    "encode_row",
+    "fold",
+    "next_due",
+    "refused",
+    "tick",
+]

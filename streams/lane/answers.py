@@ -1,0 +1,157 @@
+"""What an answer does to its lane: found by the ids it quotes, and by nothing else (02 §4.4, 00 §3.2).
+
+Order of the search: response.identifier among the messages, then among their Bundle ids, then what Provenance names.
+A receipt that finds nothing is kept for five minutes and then set aside (02 §5.6). One from another unit than was
+addressed is quarantined. One that this lane has taken before, under the same arrival, is our own step repeated after a
+crash and says nothing twice.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+from msgspec.structs import replace
+
+from ..delivery import Case, Delivery, advance, envelope_of, verdict_signal
+from ..delivery_rules import Signal
+from ..errors import Rejected
+from ..ledger import receipt_row
+from ..messages.acknowledgement.judge import sender_matches
+from ..model import NetworkReceiptArrived, Receipt, ReceiptArrived
+from .context import Context
+from .effects import Result, Said, SetAside
+from .row import LaneRow, Orphan
+from .telling import booked, known_receipt, unknown_receipt
+
+__all__ = ["take_network_receipt", "take_orphans", "take_receipt"]
+
+#: Arrivals remembered per message and per lane: far more than 3 dispatches can honestly bring.
+_REMEMBERED: Final = 64
+
+
+def take_receipt(row: LaneRow, record: ReceiptArrived, context: Context) -> Result:
+    """One acknowledgement."""
+    receipt = record.receipt
+    if receipt.origin in row.settled or any(o.receipt.origin == receipt.origin for o in row.orphans):
+        return Result(row)
+    delivery = _find(row, receipt)
+    if delivery is None:
+        orphan = Orphan(receipt=receipt, arrived=record.at, due=record.at + context.orphan_wait)
+        return Result(replace(row, orphans=(*row.orphans, orphan)))
+    return _apply(row, delivery, receipt, record.at, context)
+
+
+def take_orphans(row: LaneRow, at: datetime, context: Context) -> Result:
+    """Receipts whose message was not known: once more, and then never (02 §5.6)."""
+    said: list[Said] = []
+    for orphan in tuple(o for o in row.orphans if o.due <= at):
+        row = replace(row, orphans=tuple(o for o in row.orphans if o is not orphan))
+        delivery = _find(row, orphan.receipt)
+        if delivery is None:
+            row = _settled(row, orphan.receipt)
+            said += _unmatched(orphan.receipt, at, context)
+        else:
+            result = _apply(row, delivery, orphan.receipt, at, context)
+            row, said = result.row or row, [*said, *result.said]
+    return Result(row, tuple(said))
+
+
+def _unmatched(receipt: Receipt, at: datetime, context: Context) -> Iterable[Said]:
+    yield Said(receipt_row(at, receipt.origin, "unmatched", receipt.verdict))
+    yield from unknown_receipt(receipt, at, context)
+    fault = Rejected(
+        "MessageHeader.response.identifier",
+        "no message of ours has this id",
+        "quote MessageHeader.id of the notification that is answered",
+        "unmatched",
+    )
+    yield Said(SetAside(fault, ReceiptArrived(at=at, receipt=receipt)))
+
+
+def _find(row: LaneRow, receipt: Receipt) -> Delivery | None:
+    for quoted in (receipt.message_id, *receipt.fallback_ids):
+        for delivery in row.deliveries.values():
+            if quoted == delivery.message_id or any(a.envelope_id == quoted for a in delivery.attempts):
+                return delivery
+    return None
+
+
+def _apply(row: LaneRow, delivery: Delivery, receipt: Receipt, at: datetime, context: Context) -> Result:
+    dispatch = receipt.transport_id or receipt.ack_envelope_id
+    arrival = f"{receipt.origin} {dispatch}"
+    if arrival in delivery.arrivals:
+        return Result(row)
+    if not sender_matches(receipt, delivery.address):
+        return Result(_settled(row, receipt), tuple(_quarantined(delivery, receipt, at)))
+    after, _, class_ = advance(delivery, verdict_signal(receipt.verdict), at)
+    after, rows = booked(delivery, after, at)
+    ordinal = sum(known.partition(" ")[2] == dispatch for known in delivery.arrivals)
+    after, step = known_receipt(after, receipt, ordinal, at, context)
+    after = replace(
+        after,
+        arrivals=(*after.arrivals, arrival)[-_REMEMBERED:],
+        ack_message_id=receipt.ack_message_id if class_ == "first" else after.ack_message_id,
+        nonconformant=after.nonconformant or bool(receipt.nonconformant),
+        case=_with_issues(after, receipt),
+    )
+    said = (
+        *(Said(each) for each in rows),
+        Said(receipt_row(at, receipt.origin, class_ or "stale", receipt.verdict, delivery.lane)),
+        step,
+    )
+    return Result(_put(row, after), said)
+
+
+def _with_issues(delivery: Delivery, receipt: Receipt) -> Case | None:
+    if delivery.case is None or delivery.case.reason != "fatal" or delivery.case.issues:
+        return delivery.case
+    return replace(delivery.case, issues=receipt.issues)
+
+
+def _quarantined(delivery: Delivery, receipt: Receipt, at: datetime) -> Iterable[Said]:
+    yield Said(receipt_row(at, receipt.origin, "quarantined", receipt.verdict, delivery.lane))
+    fault = Rejected(
+        "SenderID" if receipt.transport_id else "MessageHeader.sender",
+        "the receipt comes from another unit than was addressed",
+        "answer from the unit that was addressed, or have its alias registered",
+        "receipt-from-other-unit",
+    )
+    yield Said(SetAside(fault))
+
+
+def _settled(row: LaneRow, receipt: Receipt) -> LaneRow:
+    return replace(row, settled=(*row.settled, receipt.origin)[-_REMEMBERED:])
+
+
+def _put(row: LaneRow, delivery: Delivery) -> LaneRow:
+    return replace(row, deliveries=row.deliveries | {delivery.message_id: delivery})
+
+
+_NETWORK: Final = {
+    ("cur", True): Signal.NET_POS_CUR,
+    ("cur", False): Signal.NET_NEG_CUR,
+    ("old", True): Signal.NET_POS_OLD,
+    ("old", False): Signal.NET_NEG_OLD,
+}
+
+
+def take_network_receipt(row: LaneRow, record: NetworkReceiptArrived, context: Context) -> Result:
+    """One receipt of the network. On VANS it is no status event (03 §4.1, S5)."""
+    receipt, at = record.receipt, record.at
+    for delivery in row.deliveries.values():
+        place = envelope_of(delivery, receipt.original_transport_id)
+        if place is None:
+            continue
+        if receipt.origin in delivery.arrivals:
+            return Result(row)
+        after, _, _ = advance(delivery, _NETWORK[place, receipt.positive], at)
+        after, rows = booked(delivery, after, at)
+        after = replace(after, arrivals=(*after.arrivals, receipt.origin)[-_REMEMBERED:])
+        return Result(_put(row, after), tuple(Said(each) for each in rows))
+    fault = Rejected(
+        "Receipt.OriginalEnvelopeIdentifier",
+        "no envelope of ours has this id",
+        "quote EnvelopeIdentifier of the envelope that is answered",
+        "unknown-envelope",
+    )
+    return Result(row, (Said(SetAside(fault)),))

@@ -1,0 +1,23 @@
+"""What a fold may ask beside the row and the record: ids, registers, rules. The same for every record of a process."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from ..ids import Ids
+from ..route import RouteRegisters
+from ..stay import StayPolicy
+
+__all__ = ["Context"]
+
+
+@dataclass(frozen=True)
+class Context:
+    """`device_id` names our station in trace events (03 §2.1)."""
+
+    ids: Ids
+    registers: RouteRegisters
+    stay: StayPolicy = field(default_factory=StayPolicy)
+    device_id: str = "00000000-0000-5000-8000-000000000000"
+    orphan_wait: timedelta = timedelta(minutes=5)  # 02 §5.6: a receipt can overtake the store
+    keep_final: timedelta = timedelta(days=30)  # 02 §5.1: record retention after a final state
+    size_limit: int = 512 * 1024  # bytes of one JSON Bundle (01, 20.3)

@@ -1,0 +1,130 @@
+"""What a stay event does to its lane: the stay is folded, and each notification becomes a delivery on its way.
+
+An event is taken whole or not at all (spec 01, 21.2.7): if one of its messages cannot leave, the stay stays as it was
+and the event goes to the error lane, from where it can be sent again once the cause is mended. A held event that cannot
+leave when its time comes is set aside in the same way and no longer held.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Final
+
+from msgspec.structs import replace
+
+from .. import stay
+from ..errors import Rejected
+from ..ids import EventId
+from ..ledger import stay_event_row, waiting_left_row
+from ..model import Fate, Notification, Outcome, StayEvent, StayEventArrived, Wake
+from ..stay import StayFold, Visit
+from .context import Context
+from .effects import Result, Said, SetAside
+from .post import Posted, concerns, post
+from .row import LaneRow
+
+__all__ = ["take_event", "take_held"]
+
+_DONE: Final = frozenset({Fate.NOT_SUBJECT, Fate.STOPPED, Fate.CONVERTED, Fate.REFUSED})
+
+
+def take_event(row: LaneRow, record: StayEventArrived, context: Context) -> Result:
+    """One event of one stay. An event that was taken before changes nothing and says nothing: it has been said."""
+    event, at = record.event, record.at
+    visit = row.visits.get(event.visit)
+    folded = stay.fold(
+        visit,
+        event,
+        at=at,
+        ids=context.ids,
+        policy=context.stay,
+        ordinal=row.ordinal,
+        origin=row.visits.get(event.transfer.visit) if event.transfer else None,
+    )
+    if folded.outcome.fate is Fate.DUPLICATE:
+        return Result(row)
+    held = _held(visit)
+    posted = _post_all(row, folded.notifications, at, context)
+    if isinstance(posted, Outcome):
+        return Result(row, tuple(_fate(event, posted, 0, at)))
+    said = [*_fate(event, folded.outcome, _told(folded, event.id), at), *_released(folded, held, at)]
+    return _with(row, event.visit, folded, posted, said)
+
+
+def take_held(row: LaneRow, record: Wake, context: Context) -> Result:
+    """The held events of the lane that are due."""
+    said: list[Said] = []
+    for key, visit in row.visits.items():
+        if any(held.due <= record.at for held in visit.held):
+            result = _wake(row, visit, record.at, context)
+            row, said = result.row or row, [*said, *result.said]
+            assert key in row.visits or result.row is not None
+    return Result(row, tuple(said))
+
+
+def _wake(row: LaneRow, visit: Visit, at: datetime, context: Context) -> Result:
+    folded = stay.wake(visit, at=at, ids=context.ids, policy=context.stay, ordinal=row.ordinal)
+    held = _held(visit)
+    posted = _post_all(row, folded.notifications, at, context)
+    if isinstance(posted, Outcome):
+        released = tuple(event_id for event_id, _ in folded.released)
+        folded = StayFold(
+            visit=replace(visit, held=tuple(h for h in visit.held if h.event.id not in released)),
+            outcome=posted,
+            released=tuple((event_id, posted) for event_id in released),
+        )
+        posted = []
+    return _with(row, visit.id, folded, posted, _released(folded, held, at))
+
+
+def _held(visit: Visit | None) -> Mapping[EventId, StayEvent]:
+    return {} if visit is None else {held.event.id: held.event for held in visit.held}
+
+
+def _post_all(
+    row: LaneRow, notifications: Iterable[Notification], at: datetime, context: Context
+) -> list[Posted] | Outcome:
+    posted = []
+    for notification in notifications:
+        one = post(notification, at, context, concerns=concerns(row.deliveries, notification))
+        if isinstance(one, Outcome):
+            return one
+        posted.append(one)
+    return posted
+
+
+def _told(folded: StayFold, event_id: EventId) -> int:
+    return sum(notification.event_id == event_id for notification in folded.notifications)
+
+
+def _fate(event: StayEvent, outcome: Outcome, k: int, at: datetime) -> Iterable[Said]:
+    yield Said(stay_event_row(at, event.id, outcome, k, event.origin, event.lane))
+    if outcome.fate is Fate.STOPPED:
+        yield Said(SetAside(_rejected(outcome)))
+
+
+def _released(folded: StayFold, held: Mapping[EventId, StayEvent], at: datetime) -> list[Said]:
+    """Events that no longer wait: what became of them."""
+    said: list[Said] = []
+    for event_id, outcome in folded.released:
+        event = held.get(event_id)
+        if event is None or outcome.fate not in _DONE:
+            continue
+        said.append(Said(waiting_left_row(at, event_id, event.origin, event.lane)))
+        k = _told(folded, event_id)
+        said.append(Said(stay_event_row(at, event_id, outcome, k, event.origin, event.lane, again=True)))
+        if outcome.fate is Fate.STOPPED:
+            said.append(Said(SetAside(_rejected(outcome), StayEventArrived(at=at, event=event))))
+    return said
+
+
+def _rejected(outcome: Outcome) -> Rejected:
+    return Rejected(outcome.path or "event", outcome.problem or "not usable", outcome.remedy, outcome.reason)
+
+
+def _with(row: LaneRow, key: object, folded: StayFold, posted: list[Posted], said: list[Said]) -> Result:
+    visits = {k: v for k, v in row.visits.items() if k != key}
+    if folded.visit is not None:
+        visits[folded.visit.id] = folded.visit
+    deliveries = row.deliveries | {p.delivery.message_id: p.delivery for p in posted}
+    after = replace(row, visits=visits, deliveries=deliveries, ordinal=row.ordinal + len(posted))
+    return Result(after, (*said, *(s for p in posted for s in p.said)))

@@ -1,0 +1,137 @@
+"""The lane after one record: which rule for which kind. Every record carries `at`; there is no other clock (00 §1.1)."""
+
+from datetime import datetime
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from .. import stay
+from ..delivery import Delivery, advance, hand_over_refused, resend_signal, timer_signal
+from ..delivery_rules import TRANSITIONS, Signal, State
+from ..errors import Rejected
+from ..model import (
+    Decision,
+    LaneRecord,
+    NetworkReceiptArrived,
+    Overdue,
+    ReceiptArrived,
+    StayEventArrived,
+    Wake,
+)
+from .answers import take_network_receipt, take_orphans, take_receipt
+from .context import Context
+from .effects import Result, Said
+from .events import take_event, take_held
+from .post import resend, retry, stored_cpr
+from .row import LaneRow
+from .telling import booked, sent
+
+__all__ = ["fold", "refused"]
+
+
+def fold(row: LaneRow | None, record: LaneRecord, context: Context) -> Result:
+    """The row after `record`, and what is to be done, in order. Pure; the same input gives the same bytes."""
+    result = _fold(row or LaneRow(), record, context)
+    return Result(None, result.said) if result.row is None or result.row.is_empty else result
+
+
+def _fold(row: LaneRow, record: LaneRecord, context: Context) -> Result:
+    match record:
+        case StayEventArrived():
+            return take_event(row, record, context)
+        case ReceiptArrived():
+            return take_receipt(row, record, context)
+        case NetworkReceiptArrived():
+            return take_network_receipt(row, record, context)
+        case Overdue():
+            return _overdue(row, record, context)
+        case Wake():
+            return _wake(row, record, context)
+        case Decision():
+            return _decided(row, record, context)
+        case _:
+            assert_never(record)
+
+
+def _overdue(row: LaneRow, record: Overdue, context: Context) -> Result:
+    """A deadline has passed; a firing for a deadline that is no longer the current one is ignored (02 §5.3)."""
+    delivery = row.deliveries.get(record.message_id)
+    if delivery is None or delivery.deadline != record.deadline or record.at < record.deadline:
+        return Result(row)
+    return _signalled(row, delivery, timer_signal(delivery, record.attempt), record.at, context)
+
+
+def _signalled(row: LaneRow, delivery: Delivery, signal: Signal, at: datetime, context: Context) -> Result:
+    if "resend" in TRANSITIONS[delivery.state, signal].emits:
+        posted = resend(delivery, signal, at, context)
+        return Result(_put(row, posted.delivery), posted.said)
+    after, _, _ = advance(delivery, signal, at)
+    after, rows = booked(delivery, after, at)
+    return Result(_put(row, after), tuple(Said(each) for each in rows))
+
+
+def _put(row: LaneRow, delivery: Delivery) -> LaneRow:
+    return replace(row, deliveries=row.deliveries | {delivery.message_id: delivery})
+
+
+def _wake(row: LaneRow, record: Wake, context: Context) -> Result:
+    """Held events, receipts without a message, refused hand-overs; then what is old enough to be forgotten."""
+    result = take_held(row, record, context)
+    row, said = result.row or row, list(result.said)
+    result = take_orphans(row, record.at, context)
+    row, said = result.row or row, [*said, *result.said]
+    for delivery in row.deliveries.values():
+        if delivery.retry is not None and delivery.retry <= record.at:
+            posted = retry(delivery, record.at, context)
+            row, said = _put(row, posted.delivery), [*said, *posted.said]
+    return Result(_forgotten(row, record.at, context), tuple(said))
+
+
+def _forgotten(row: LaneRow, at: datetime, context: Context) -> LaneRow:
+    """Rows leave by 00 §2.7 and by retention after the final state (design §4)."""
+    visits = {
+        key: visit
+        for key, visit in row.visits.items()
+        if not (stay.forget(visit, at, context.stay) or stay.abandoned(visit, at, context.stay))
+    }
+    deliveries = {
+        key: delivery
+        for key, delivery in row.deliveries.items()
+        if delivery.finished is None or at - delivery.finished < context.keep_final
+    }
+    return replace(row, visits=visits, deliveries=deliveries)
+
+
+def _decided(row: LaneRow, record: Decision, context: Context) -> Result:
+    """An operator's decision (02 §5.8); what the state does not allow is refused by the table."""
+    delivery = row.deliveries.get(record.message_id)
+    if delivery is None:
+        raise Rejected(
+            "message_id", "no message of this lane has this id", "look it up: `stafet track show`", "unknown"
+        )
+    match record.action:
+        case "resend":
+            return _signalled(row, delivery, resend_signal(delivery), record.at, context)
+        case "give-up":
+            return _signalled(row, delivery, Signal.OP_GIVE_UP, record.at, context)
+        case "close-case":
+            if delivery.case is None or delivery.case.closed is not None:
+                raise Rejected("action", "there is no open case", "look it up: `stafet track show`", "no-case")
+            case = replace(delivery.case, closed=record.at, closing=record.reason)
+            return Result(_put(row, replace(delivery, case=case)))
+        case _:
+            assert_never(record.action)
+
+
+def refused(row: LaneRow, message_id: str, at: datetime, context: Context) -> Result:
+    """The lane when the broker would not have the letter of a message: taken back, to be tried again (00 §3.3)."""
+    delivery = row.deliveries.get(message_id)  # type: ignore[call-overload]  # a header holds it as plain text
+    if delivery is None or delivery.state not in (State.SENT, State.CREATED):
+        return Result(row)
+    current = delivery.attempts[-1]
+    back = hand_over_refused(delivery, at)
+    failing = replace(
+        back, attempts=(*back.attempts[:-1], current) if len(delivery.attempts) == 1 else delivery.attempts
+    )
+    told, step = sent(failing, stored_cpr(delivery), at, context, failed=True)
+    return Result(_put(row, replace(back, recorded=told.recorded)), (step,))

@@ -1,0 +1,88 @@
+"""The row of a lane: its visits, its deliveries, receipts that wait for their message; and when it wants to be woken.
+
+One value, so that no crash can leave a notified stay without its timer (design §3). On the table it is MessagePack:
+contents are bytes, and half a row would be base64 in JSON.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from ..delivery import Delivery
+from ..ids import EpisodeId, MessageId
+from ..model import Overdue, Receipt, Value, Wake
+from ..stay import Visit
+
+__all__ = ["LaneRow", "Orphan", "decode_row", "encode_row", "next_due", "tick"]
+
+
+class Orphan(Value, frozen=True, kw_only=True):
+    """A receipt whose message is not known (yet): looked at again at `due` (02 §5.6)."""
+
+    receipt: Receipt
+    arrived: datetime
+    due: datetime
+
+
+class LaneRow(Value, frozen=True, kw_only=True):
+    """`ordinal` counts the messages that the lane has sent: the next one takes it."""
+
+    ordinal: int = 0
+    visits: dict[EpisodeId, Visit] = msgspec.field(default_factory=dict)
+    deliveries: dict[MessageId, Delivery] = msgspec.field(default_factory=dict)
+    orphans: tuple[Orphan, ...] = ()
+    settled: tuple[str, ...] = ()  # origins of receipts that found no delivery: not taken twice
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is left to remember."""
+        return not (self.visits or self.deliveries or self.orphans)
+
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(LaneRow).decode
+
+#: 00 §2.7 and 02 §5.1: closed stays and settled messages are known this long.
+KEPT: Final = timedelta(days=30)
+#: 00 §2.7: an open stay without any event for this long is closed into a case.
+SILENT: Final = timedelta(days=400)
+
+
+def encode_row(row: LaneRow) -> bytes:
+    """The row as it lies in the table."""
+    return _encode(row)
+
+
+def decode_row(data: bytes | None) -> LaneRow | None:
+    """The row of a lane; None when it has none. Raises msgspec.DecodeError for bytes that are none of ours."""
+    return None if data is None else _decode(data)
+
+
+def _dues(row: LaneRow) -> Iterator[datetime]:
+    for visit in row.visits.values():
+        yield from (held.due for held in visit.held)
+        if visit.ended is not None:
+            yield visit.ended + KEPT
+        elif visit.touched is not None:
+            yield visit.touched + SILENT
+    for delivery in row.deliveries.values():
+        if delivery.due is not None:
+            yield delivery.due
+        elif delivery.finished is not None:
+            yield delivery.finished + KEPT
+    yield from (orphan.due for orphan in row.orphans)
+
+
+def next_due(row: LaneRow | None) -> datetime | None:
+    """When something in the lane is next due: a receipt, a held event, a hand-over, a farewell."""
+    return None if row is None else min(_dues(row), default=None)
+
+
+def tick(row: LaneRow | None, due: datetime, now: datetime) -> Overdue | Wake:
+    """The record for what is due in the lane at `due` (design §3): a late receipt by name, anything else as a wake."""
+    for delivery in row.deliveries.values() if row is not None else ():
+        if delivery.retry is None and delivery.deadline is not None and delivery.deadline <= due:
+            return Overdue(at=now, message_id=delivery.message_id, attempt=delivery.attempt, deadline=delivery.deadline)
+    return Wake(at=now, due=due)

@@ -1,0 +1,154 @@
+"""The ledger: one compact row for every fate of an input and every change of a message (spec 03 §6; 00 §5).
+
+The balance is made of these rows and compared with the topics by code that shares nothing with this module
+(`observer/reconcile`). A row's id is computed from what it says, so a repeated step writes the same row again and
+readers drop it. No row holds anything of a person.
+
+What a row says, by kind (docs/architecture.md):
+
+- `event`: what became of one record of `adt.raw`; `parts` is the number of stay events that it gave.
+- `stay-event`: what became of one stay event; leaving `waiting` is a row of delta -1 and one of delta +1.
+- `message`: a message has entered a state; `ordinal` counts its changes without holes; `delta` is that of a final
+  state (03 §6.1), and a correction is a pair of rows.
+- `receipt`: what one record of `receipts.raw` was.
+"""
+
+from datetime import datetime
+from typing import Final, Literal
+
+import msgspec
+
+from .delivery_rules import FINAL, State
+from .model import Fate, Outcome
+
+__all__ = ["LedgerRow", "event_row", "message_row", "receipt_row", "stay_event_row", "to_json", "waiting_left_row"]
+
+
+class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One row; every field is always written, because readers sum and sort by them."""
+
+    id: str
+    at: datetime
+    kind: Literal["event", "stay-event", "message", "receipt"]
+    subject: str
+    what: str
+    delta: int = 1
+    ordinal: int = 0
+    parts: int = 0
+    k: int = 0  # notifications made
+    attempt: int = 0
+    was: str = ""
+    reason: str = ""
+    origin: str = ""  # topic/partition/offset of the input
+    event: str = ""  # event id behind a message
+    lane: str = ""
+    kommunekode: str = ""
+    notice: str = ""
+    verdict: str = ""
+    late: bool = False
+
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def to_json(row: LedgerRow) -> bytes:
+    """The row as it lies on `ledger`."""
+    return _encode(row)
+
+
+def event_row(at: datetime, origin: str, outcome: Outcome | None, parts: int, subject: str = "") -> LedgerRow:
+    """What became of the `adt.raw` record at `origin`; `outcome` is None when it gave `parts` stay events."""
+    what = str(outcome.fate) if outcome is not None else "accepted"
+    reason = outcome.reason if outcome is not None else ""
+    return LedgerRow(
+        id=f"event/{origin}",
+        at=at,
+        kind="event",
+        subject=subject or origin,
+        what=what,
+        parts=parts,
+        reason=reason,
+        origin=origin,
+    )
+
+
+def stay_event_row(
+    at: datetime, event_id: str, outcome: Outcome, k: int, origin: str, lane: str, *, again: bool = False
+) -> LedgerRow:
+    """The fate of a stay event; `again` when it had been waiting before."""
+    waited = "/again" if again else ""
+    return LedgerRow(
+        id=f"stay-event/{event_id}/{outcome.fate}{waited}",
+        at=at,
+        kind="stay-event",
+        subject=event_id,
+        what=str(outcome.fate),
+        k=k,
+        reason=outcome.reason,
+        origin=origin,
+        lane=lane,
+    )
+
+
+def waiting_left_row(at: datetime, event_id: str, origin: str, lane: str) -> LedgerRow:
+    """A stay event no longer waits."""
+    return LedgerRow(
+        id=f"stay-event/{event_id}/{Fate.WAITING}/left",
+        at=at,
+        kind="stay-event",
+        subject=event_id,
+        what=str(Fate.WAITING),
+        delta=-1,
+        origin=origin,
+        lane=lane,
+    )
+
+
+def message_row(
+    at: datetime,
+    message_id: str,
+    state: State,
+    ordinal: int,
+    *,
+    delta: int | None = None,
+    attempt: int = 0,
+    was: str = "",
+    event: str = "",
+    lane: str = "",
+    kommunekode: str = "",
+    notice: str = "",
+    verdict: str = "",
+    late: bool = False,
+) -> LedgerRow:
+    """A message has entered `state`: +1 when it is final, -1 by `delta` when a late verdict takes a final state back."""
+    return LedgerRow(
+        id=f"message/{message_id}/{ordinal}",
+        at=at,
+        kind="message",
+        subject=message_id,
+        what=str(state),
+        delta=(1 if state in FINAL else 0) if delta is None else delta,
+        ordinal=ordinal,
+        attempt=attempt,
+        was=was,
+        event=event,
+        lane=lane,
+        kommunekode=kommunekode,
+        notice=notice,
+        verdict=verdict,
+        late=late,
+    )
+
+
+def receipt_row(at: datetime, origin: str, what: str, verdict: str = "", lane: str = "", reason: str = "") -> LedgerRow:
+    """What the record of `receipts.raw` at `origin` was: a class of law L4."""
+    return LedgerRow(
+        id=f"receipt/{origin}",
+        at=at,
+        kind="receipt",
+        subject=origin,
+        what=what,
+        verdict=verdict,
+        lane=lane,
+        reason=reason,
+    )

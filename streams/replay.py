@@ -1,0 +1,156 @@
+"""ADT files through the pure pipeline, one after the other: what `stafet replay` prints and writes (acceptance.md).
+
+Intake, stay, route and writer are those of the relay, under a clock that the files set themselves: MSH-7, unless the
+caller says what time it is. Before each file, held events whose time has come are taken up, as the timer would. No
+municipality answers, so no message is sent twice. The same files in the same order give the same bytes.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+from .envelopes import vans
+from .formats.hl7v2 import Refused, parse
+from .ids import Ids, Lane, PersonKey
+from .intake import FeedRegisters, Intake, take_in
+from .lane import Context, Dispatch, LaneRow, Result, fold
+from .ledger import LedgerRow
+from .messages.adt.clock import moment
+from .messages.adt.key import record_key
+from .model import Fate, LaneRecord, StayEventArrived, Wake
+from .person import PersonRow
+from .route import RouteRegisters
+from .stay import StayPolicy
+
+__all__ = ["SECRET", "Line", "Replay", "ReplayRegisters"]
+
+#: Replays are for people and tests: the same ids on every machine (00 §1.5 speaks of installations).
+SECRET: Final = b"stafet replay: the same ids on every machine"
+
+_BEGINNING: Final = datetime(1900, 1, 1, tzinfo=UTC)
+_NOBODY: Final = PersonKey("")
+
+
+class ReplayRegisters(FeedRegisters, RouteRegisters, Protocol):
+    """What intake and route ask, and what hospitals may choose."""
+
+    @property
+    def stay(self) -> StayPolicy:
+        """Rows of `policy.toml`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the output: a notification with its bytes, or why there is none (`none`, `none:<reason>`)."""
+
+    notification: str
+    municipality: str | None = None
+    message_id: str | None = None
+    bundle_id: str | None = None
+    payload: bytes = b""
+
+
+@dataclass
+class Replay:
+    """The state of a replay: persons and lanes as the tables would hold them. `at`: the time of all files."""
+
+    registers: ReplayRegisters
+    at: datetime | None = None
+    secret: bytes = SECRET
+    _persons: dict[PersonKey, PersonRow] = field(default_factory=dict)
+    _lanes: dict[Lane, LaneRow] = field(default_factory=dict)
+    _records: int = 0
+    _now: datetime = _BEGINNING
+
+    def __post_init__(self) -> None:
+        self._context = Context(Ids(self.secret), self.registers, self.registers.stay)
+
+    def play(self, data: bytes) -> list[Line]:
+        """One file: a line per notification, or one line that says why there is none."""
+        key, sent = self._header(data)
+        self._now = max(self._now, self.at or sent or self._now)
+        woken = [line for line in self._wake() if line.message_id]
+        told = self._take(data, key, {})
+        letters = [*woken, *(line for line in told if line.message_id)]
+        return letters or told[:1]
+
+    def _header(self, data: bytes) -> tuple[PersonKey, datetime | None]:
+        """The record key and MSH-7; neither when the message or its sender is unknown."""
+        try:
+            document = parse(data)
+        except Refused:
+            return _NOBODY, None
+        feed = self.registers.feed(document.header.text(3), document.header.text(4))
+        if feed is None:
+            return _NOBODY, None
+        sent = moment(document.header.text(7), feed)
+        return record_key(document, feed, self._context.ids), sent if isinstance(sent, datetime) else None
+
+    def _take(self, data: bytes, key: PersonKey, headers: Mapping[str, str]) -> list[Line]:
+        self._records += 1
+        taken = take_in(
+            data,
+            self._persons.get(key),
+            key=key,
+            origin=f"replay/0/{self._records}",
+            headers=headers,
+            at=self._now,
+            ids=self._context.ids,
+            registers=self.registers,
+        )
+        if taken.row is not None:
+            self._persons[key] = taken.row
+        records = (StayEventArrived(at=self._now, event=event) for event in taken.stay_events)
+        lines = [line for record in records for line in self._fold(record.event.lane, record)]
+        for copy in taken.pass_on:
+            lines += self._take(data, copy.key, dict(copy.headers))
+        return lines or [_without(taken)]
+
+    def _fold(self, lane: Lane, record: LaneRecord) -> list[Line]:
+        result = fold(self._lanes.get(lane), record, self._context)
+        if result.row is None:
+            self._lanes.pop(lane, None)
+        else:
+            self._lanes[lane] = result.row
+        return list(_lines(result))
+
+    def _wake(self) -> list[Line]:
+        """Held events that are due by now, in order of their time."""
+        lines: list[Line] = []
+        while due := min(self._held(), default=None):
+            lines += self._fold(due[1], Wake(at=due[0], due=due[0]))
+        return lines
+
+    def _held(self) -> Iterator[tuple[datetime, Lane]]:
+        for lane, row in self._lanes.items():
+            for visit in row.visits.values():
+                yield from ((held.due, lane) for held in visit.held if held.due <= self._now)
+
+
+def _lines(result: Result) -> Iterator[Line]:
+    """Letters; when there are none, the fate that the ledger was told."""
+    letters = [said.effect for said in result.said if isinstance(said.effect, Dispatch)]
+    if letters:
+        yield from map(_letter, letters)
+        return
+    for said in result.said:
+        if isinstance(said.effect, LedgerRow) and said.effect.kind == "stay-event" and said.effect.delta > 0:
+            yield Line(_named(said.effect.what, said.effect.reason))
+
+
+def _letter(letter: Dispatch) -> Line:
+    opened = vans.open_envelope(letter.payload)
+    bundle_id = opened.meta.identifier if opened.meta is not None else None
+    return Line(letter.notice, letter.kommunekode, letter.message_id, bundle_id, opened.payload)
+
+
+def _without(taken: Intake) -> Line:
+    outcome = taken.outcome
+    return Line("none") if outcome is None else Line(_named(str(outcome.fate), outcome.reason))
+
+
+def _named(fate: str, reason: str) -> str:
+    if fate == Fate.REFUSED:
+        return "none:rejected"
+    return f"none:{reason}" if reason else "none"
