@@ -11,7 +11,8 @@ commits offsets before the changelog has the rows. Two remedies and a belt:
   holes: neither compacted nor transactional.
 
 Private names used (each pinned by tests/agents/test_faust_private_names.py): `streams._current_event`,
-`TableManager._recovery`, `Producer._producer`, `Producer._settings_extra`. faust-streaming is pinned exactly.
+`TableManager._recovery`, `Producer._producer`, `Producer._settings_extra`; for the embedded broker alone
+`Consumer._new_consumer_thread`, `AIOKafkaConsumerThread._create_consumer` and aiokafka's `_fetch_max_wait_ms`. faust-streaming is pinned exactly.
 """
 
 import asyncio
@@ -30,6 +31,7 @@ __all__ = [
     "CarefulRecovery",
     "CarefulTables",
     "ConfirmedTable",
+    "EmbeddedTransport",
     "IdempotentTransport",
     "Skipped",
     "at",
@@ -138,6 +140,30 @@ class IdempotentTransport(driver.Transport):  # type: ignore[misc]  # Faust is u
     """The transport to give an app as its `transport`, from which Faust takes consumer and producer."""
 
     Producer = _IdempotentProducer
+
+
+#: Milliseconds a fetch may wait at the embedded broker, which does not answer early when a record arrives.
+_PROMPT: Final = 100
+
+
+class _PromptThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is untyped to us
+    """Faust's consumer with a short wait in place of its fixed 1.5 s."""
+
+    def _create_consumer(self, loop: asyncio.AbstractEventLoop) -> Any:
+        consumer = super()._create_consumer(loop)
+        consumer._fetch_max_wait_ms = _PROMPT
+        return consumer
+
+
+class _PromptConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is untyped to us
+    def _new_consumer_thread(self) -> Any:
+        return _PromptThread(self, loop=self.loop, beacon=self.beacon)
+
+
+class EmbeddedTransport(IdempotentTransport):
+    """The transport of an app over the embedded broker."""
+
+    Consumer = _PromptConsumer
 
 
 def own_producer(app: Any) -> Any:

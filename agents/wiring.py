@@ -16,7 +16,7 @@ from typing import Any, Literal
 import faust
 
 from agents.shell import Leave, leave_now
-from agents.tables import CarefulTables, ConfirmedTable, IdempotentTransport
+from agents.tables import CarefulTables, ConfirmedTable, EmbeddedTransport, IdempotentTransport
 from streams.kafka.clients import compression
 from streams.kafka.topics import LARGE, RELAY
 
@@ -40,6 +40,7 @@ class Worker:
     credentials: Any = None  # faust.SASLCredentials or faust.SSLCredentials
     session_timeout: timedelta = timedelta(seconds=10)  # how long a killed worker's partitions rest
     commit_interval: timedelta = timedelta(milliseconds=500)  # what a crash repeats
+    embedded: bool = False  # over the embedded broker: no static members, short fetches
     more: Mapping[str, Any] = field(default_factory=dict)  # Faust settings, for tests
 
 
@@ -63,7 +64,8 @@ def _pace(worker: Worker) -> dict[str, Any]:
     """Settings that decide how soon things happen."""
     session = worker.session_timeout.total_seconds()
     return {
-        "consumer_group_instance_id": f"{worker.app_id}-{worker.worker_id}",  # a restart resumes in 2 s, not in 10
+        # A static member resumes 2 s after a restart, not 10; the embedded broker does not know such members.
+        "consumer_group_instance_id": None if worker.embedded else f"{worker.app_id}-{worker.worker_id}",
         "broker_session_timeout": session,
         "broker_heartbeat_interval": session / 5,
         "broker_commit_interval": worker.commit_interval.total_seconds(),
@@ -87,7 +89,8 @@ def build_app(worker: Worker) -> faust.App:
         **worker.more,
     }
     app = faust.App(worker.app_id, **settings)
-    app.transport = IdempotentTransport(app.conf.broker, app)  # Faust asks it for its producer too
+    transport = EmbeddedTransport if worker.embedded else IdempotentTransport
+    app.transport = transport(app.conf.broker, app)  # Faust asks it for its producer too
     return app
 
 

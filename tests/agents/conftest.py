@@ -76,7 +76,7 @@ def bench(embedded: EmbeddedBroker, tmp_path: Path) -> Build:
             store=store,
             session_timeout=timedelta(seconds=2),
             commit_interval=timedelta(milliseconds=200),
-            more={"consumer_group_instance_id": None},  # the mock cluster knows no static members: a restart would wait
+            embedded=True,
         )
         app = build_app(worker)
         rows = raw_table(app, "rows", partitions) if table else None

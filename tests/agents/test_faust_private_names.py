@@ -7,10 +7,11 @@ from importlib.metadata import version
 import faust
 import faust.streams
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
-from faust.transport.drivers.aiokafka import Producer, Transport
+from faust.transport.consumer import ThreadDelegateConsumer
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Producer, Transport
 
 from agents.tables import CarefulRecovery, CarefulTables, ConfirmedTable, IdempotentTransport, own_producer
 from tests.agents.conftest import Build
@@ -49,6 +50,12 @@ def test_every_write_of_a_table_passes_where_ours_keeps_the_promise() -> None:
 def test_the_driver_asks_its_producer_for_extra_settings() -> None:
     assert "_settings_extra()" in inspect.getsource(Producer._new_producer)
     assert issubclass(IdempotentTransport, Transport)
+
+
+def test_the_driver_makes_its_consumer_where_ours_shortens_the_wait() -> None:
+    assert "self._new_consumer_thread()" in inspect.getsource(ThreadDelegateConsumer)
+    assert "self._consumer = self._create_consumer(" in inspect.getsource(AIOKafkaConsumerThread.on_start)
+    assert "fetch_max_wait_ms=self._fetch_max_wait_ms" in inspect.getsource(AIOKafkaConsumer.start)
 
 
 async def test_a_running_worker_uses_all_of_them(bench: Build) -> None:
