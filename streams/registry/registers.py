@@ -170,42 +170,47 @@ def _plain(placed: tuple[Placed[V], ...]) -> list[V]:
     return [each.row for each in placed]
 
 
-def freeze(tables: Tables, warnings: tuple[Finding, ...]) -> Registers:
-    """The tables, checked by the caller, as registers."""
+def _acceptances(tables: Tables) -> Index[AcceptanceRow]:
+    """Those of the set's environment that the product writes, newest version of a format first."""
     profiles = [each.row for each in tables.profiles]
     written = {(p.message_type, p.format, p.version) for p in profiles}
-    accepted = [
+    rows = [
         row
         for row in _plain(tables.acceptances)
         if row.environment == tables.environment and (row.message_type, row.format, row.version) in written
     ]
-    addresses = [
-        row for row in _plain(tables.addresses) if (row.environment or tables.environment) == tables.environment
-    ]
     # A stable sort: rows of the same rank keep the order in which their validity began, latest first.
-    acceptances = {
-        key: tuple(sorted(rows, key=lambda row: _rank(profiles, row)))
-        for key, rows in _index(accepted, "kommunekode", "message_type").items()
-    }
-    receivers = {
-        key: tuple(sorted(rows, key=lambda row: row.type))
-        for key, rows in _index(_plain(tables.receivers), "kommunekode", "message_type").items()
-    }
-    municipalities = _plain(tables.municipalities)
+    index = _index(rows, "kommunekode", "message_type")
+    return MappingProxyType(
+        {key: tuple(sorted(group, key=lambda row: _rank(profiles, row))) for key, group in index.items()}
+    )
+
+
+def _receivers(tables: Tables) -> Index[ReceiverRow]:
+    """A before B before C."""
+    index = _index(_plain(tables.receivers), "kommunekode", "message_type")
+    return MappingProxyType({key: tuple(sorted(group, key=lambda row: row.type)) for key, group in index.items()})
+
+
+def freeze(tables: Tables, warnings: tuple[Finding, ...]) -> Registers:
+    """The tables, checked by the caller, as registers."""
+    here = tables.environment
+    addresses = [row for row in _plain(tables.addresses) if (row.environment or here) == here]
+    municipalities, locations = _plain(tables.municipalities), _plain(tables.locations)
     return Registers(
-        environment=tables.environment,
+        environment=here,
         kommuner=frozenset(row.kommunekode for row in municipalities),
         municipalities=tuple(municipalities),
-        locations=tuple(_plain(tables.locations)),
+        locations=tuple(locations),
         feeds=MappingProxyType({each.row.key: each.row for each in tables.feeds}),
         stay=tables.policy.stay,
         warnings=warnings,
         not_connected=MappingProxyType(dict(tables.not_connected)),
         _municipalities=_index(municipalities, "kommunekode"),
-        _locations=_places(_plain(tables.locations)),
-        _hospitals=_index((row for row in _plain(tables.locations) if not row.ward), "sor"),
+        _locations=_places(locations),
+        _hospitals=_index((row for row in locations if not row.ward), "sor"),
         _addresses=_index(addresses, "kommunekode", "message_type"),
-        _acceptances=MappingProxyType(acceptances),
-        _receivers=MappingProxyType(receivers),
+        _acceptances=_acceptances(tables),
+        _receivers=_receivers(tables),
         _policy=tables.policy,
     )
