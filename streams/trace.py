@@ -135,7 +135,11 @@ def sent(
     document: Document = NOTIFICATION,
     transport: Document = VANS,
 ) -> Step:
-    """S3: an attempt is handed over; S4 (`failed`): it could not be, and `ordinal` counts the failures of the attempt."""
+    """S3: an attempt is handed over; S4 (`failed`): it could not be.
+
+    `ordinal` is how often this attempt failed before, also for the success that follows: nothing else tells the id of
+    a failure from that of the success (03 §4.4), and a store drops an id that it has.
+    """
     return Step(
         subtype="msg-sent",
         profile="patient",

@@ -185,6 +185,11 @@ def test_another_attempt_failure_or_station_has_another_id(changes: dict[str, An
     assert UUID(other).version == 5
 
 
+def test_a_success_after_failures_has_an_id_of_its_own() -> None:
+    ids = {sent_event(failed=True)["id"], sent_event(failed=True, ordinal=1)["id"], sent_event(ordinal=2)["id"]}
+    assert len(ids) == 3
+
+
 def test_a_step_never_prints_the_person() -> None:
     assert PATIENT.cpr not in repr(created(NOTE, MUNICIPALITY, bundle_id="b", **STATION))
 
