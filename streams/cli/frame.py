@@ -72,7 +72,10 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     except Failed as failure:
         typer.echo(failure.tell(as_json=as_json), err=True)
         return failure.exit_code
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit) as end:
+        # typer turns a closed pipe into an exit of its own
+        if isinstance(end, SystemExit) and not isinstance(end.__context__, BrokenPipeError):
+            raise
         return _pipe_closed()
     except (KeyboardInterrupt, typer.Abort):
         return Code.INTERRUPTED

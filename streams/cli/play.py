@@ -26,7 +26,7 @@ def play(
         try:
             line = played(name, trace)
         except (KeyError, TypeError, ValueError, AttributeError) as fault:
-            hint = "a trace has layer, mode, steps with t, event and expected, and final"
+            hint = "a trace has layer, mode, input, expected and final"
             raise Failed(Code.USAGE, "no-trace", f"{name}: not a trace ({type(fault).__name__})", hint) from None
         differing += not line["matches"]
         if jsonl:

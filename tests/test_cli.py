@@ -1,0 +1,250 @@
+"""The command line as scripts meet it: what stands on standard output, what on standard error, and the exit codes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streams.cli.app import build
+from streams.cli.frame import Code, run
+from streams.cli.judge import judge
+from streams.cli.kinds import kind_of
+from streams.formats.fhir.read import from_bytes
+from tests.published import EXAMPLES, ROOT, SHARED, examples
+
+ADT = (
+    b"MSH|^~\\&|EPJ-SYD|OUH|BFO|MEDCOM|20260228221400+0100||ADT^A01^ADT_A01|A1|P|2.5.1||||||UNICODE UTF-8\r"
+    b"EVN||20260228221400+0100\rPID|1||2509479989^^^&1.2.208.176.1.2&ISO^NNDNK||Elmer^Bruno Test\r"
+    b"PV1|1|I|C4^^^OUH||||||||||||||||6f1c2a54-0d0b-4c57-9a40-3f3f0b7e6a11\r"
+)
+BUNDLE = {"resourceType": "Bundle", "id": "b1", "type": "message"}
+
+
+def bundle(event: str, profile: str = "") -> bytes:
+    header = {"resourceType": "MessageHeader", "id": "h1", "eventCoding": {"code": event}}
+    more = {"meta": {"profile": [profile]}} if profile else {}
+    return json.dumps({**BUNDLE, **more, "entry": [{"resource": header}]}).encode()
+
+
+@pytest.fixture
+def stafet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Runs a command in an empty folder; gives exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str) -> tuple[int, str, str]:
+        status = run(build(), [str(word) for word in words])
+        return (status, *capsys.readouterr())
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "kind"),
+    [
+        pytest.param(ADT, "", "adt", id="er7"),
+        pytest.param(b"\x0b" + ADT, "", "adt", id="er7 in its frame"),
+        pytest.param(b"", "x.hl7", "adt", id="an empty file that claims it"),
+        pytest.param(b"PID|1||", "", "adt", id="er7 without MSH"),
+        pytest.param(b"", "", "unknown", id="nothing"),
+        pytest.param(b"hello", "x.txt", "unknown", id="text"),
+        pytest.param(bundle("hospital-notification-message"), "", "hospital-notification", id="notification"),
+        pytest.param(bundle("acknowledgement-message"), "", "acknowledgement", id="acknowledgement"),
+        pytest.param(bundle("empty-message"), "", "fhir-message", id="another event"),
+        pytest.param(
+            bundle("wrong", "http://x/medcom-hospitalNotification-message"),
+            "",
+            "hospital-notification",
+            id="by profile",
+        ),
+        pytest.param(
+            bundle("hospital-notification-message")[:-1], "", "hospital-notification", id="JSON that is cut off"
+        ),
+        pytest.param(b'{"resourceType": "AuditEvent"}', "", "eds-event", id="status event"),
+        pytest.param(b'{"resourceType": "Patient"}', "", "unknown", id="a resource that is no message"),
+        pytest.param(b'{"resourceType": "Bundle", "entry": [1, {"resource": 2}]}', "", "fhir-message", id="odd bundle"),
+        pytest.param(b"<?xml version='1.0'?><!-- x --><v:VANSEnvelope xmlns:v='u'/>", "", "vans-envelope", id="vans"),
+        pytest.param(b"<StandardBusinessDocument", "", "sbdh", id="sbdh, broken"),
+        pytest.param(b"<Bundle xmlns='http://hl7.org/fhir'>", "", "fhir-message", id="FHIR XML"),
+        pytest.param(b"<Emessage><Envelope/><NotificationOfAdmission/></Emessage>", "", "xdis20", id="xdis20"),
+        pytest.param(b"<Emessage><Envelope/><NegativeVansReceipt/></Emessage>", "", "xctl", id="xctl"),
+        pytest.param(b"<html/>", "", "unknown", id="XML of something else"),
+        pytest.param(b"UNA:+.? 'UNB+'UNH+1+MEDDIS:D:93A:UN:D1730C+DIS17'", "", "dis17", id="dis17"),
+        pytest.param(b"UNB+UNOC:3'UNH+1+CONTRL:D:93A:ZZ:C0330Q+CTL03'", "", "ctl", id="ctl"),
+    ],
+)
+def test_the_kind_of_a_document_is_found_by_its_bytes(data: bytes, name: str, kind: str) -> None:
+    assert kind_of(data, name) == kind
+
+
+def test_inspect_says_one_object_per_file_and_nothing_else(stafet: Any, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name, content in {
+        "b.hl7": ADT,
+        "a.json": bundle("empty-message"),
+        "README.md": b"#",
+        "expected.json": b"[]",
+    }.items():
+        (tmp_path / "in" / name).write_bytes(content)
+    status, out, err = stafet("inspect", "in", "--jsonl")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert (status, err) == (0, "")
+    assert [(line["file"], line["kind"], line["valid"]) for line in lines] == [
+        ("in/a.json", "fhir-message", True),
+        ("in/b.hl7", "adt", True),
+    ]
+    assert all(list(line) == ["file", "kind", "valid", "issues", "reading"] for line in lines)
+    assert lines[0]["reading"]["event"] == "empty-message"
+
+
+def test_standard_input_is_a_file_named_by_a_dash() -> None:
+    command = [sys.executable, "-c", "from agents.cli import main; main()", "inspect", "-", "--jsonl"]
+    done = subprocess.run(command, input=ADT, capture_output=True, check=True, cwd=ROOT)
+    line = json.loads(done.stdout)
+    assert (line["file"], line["kind"], line["reading"]["ack"]) == ("-", "adt", "AA")
+
+
+def test_a_reader_that_goes_away_is_no_failure() -> None:
+    code = "from agents.cli import main; main()"
+    command = [sys.executable, "-c", code, "topics", "plan", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        told = process.stderr.read()
+    assert (process.returncode, told) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        pytest.param(("inspect", "bad.json"), Code.OK, id="inspect judges"),
+        pytest.param(("validate", "bad.json"), Code.DIFFERENCES, id="validate decides"),
+        pytest.param(("validate", "good.hl7"), Code.OK, id="validate lets pass"),
+        pytest.param(("inspect", "nowhere"), Code.USAGE, id="no such file"),
+        pytest.param(("inspect", "good.hl7", "--kind", "fax"), Code.USAGE, id="no such kind"),
+        pytest.param(("inspekt",), Code.USAGE, id="no such command"),
+        pytest.param(("inspect", "--frob"), Code.USAGE, id="no such option"),
+        pytest.param(("convert", "bad.json", "--to", "fhir-xml"), Code.FAILED, id="cannot be read"),
+        pytest.param(("convert", "bad.json", "--to", "edifact"), Code.FAILED, id="cannot be written"),
+        pytest.param(("recipients", "show", "0999", "--registers", "example"), Code.NOT_FOUND, id="not found"),
+        pytest.param(("recipients", "ls"), Code.USAGE, id="no registers named"),
+        pytest.param(("topics", "apply", "--bootstrap", "embedded", "--yes"), Code.USAGE, id="no broker to prepare"),
+        pytest.param(("topics", "diff", "--bootstrap", "127.0.0.1:1"), Code.NO_BROKER, id="no broker there"),
+        pytest.param(("config", "check", "--registers", "example"), Code.OK, id="registers hold"),
+        pytest.param(("--version",), Code.OK, id="version"),
+    ],
+)
+def test_the_exit_code_says_how_it_went(stafet: Any, tmp_path: Path, words: tuple[str, ...], status: Code) -> None:
+    (tmp_path / "good.hl7").write_bytes(ADT)
+    (tmp_path / "bad.json").write_bytes(bundle("hospital-notification-message"))
+    found, out, err = stafet(*words)
+    assert found == status
+    assert "Traceback" not in err
+    if status not in (Code.OK, Code.DIFFERENCES):
+        assert err.strip()
+        assert not out
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_a_failure_is_an_object_when_json_is_asked_for(stafet: Any, where: str) -> None:
+    words = ("recipients", "show", "0999", "--registers", "example")
+    _, out, err = stafet("--json", *words) if where == "before" else stafet(*words, "--json")
+    told = json.loads(err)
+    assert out == ""
+    assert list(told) == ["code", "message", "hint", "ids"]
+    assert told["code"] == "not-found"
+
+
+def test_one_setting_that_is_wrong_stops_every_command_that_reads_settings(
+    stafet: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STAFET_REGISTER", "example")
+    status, _, err = stafet("recipients", "ls")
+    assert status == Code.USAGE
+    assert "STAFET_REGISTERS" in err
+
+
+def test_the_settings_in_force_say_where_they_come_from(stafet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAFET_WORKER_ID", "relay-7")
+    _, out, _ = stafet("config", "show", "--sources", "--json")
+    rows = {row["setting"]: row for row in json.loads(out)}
+    assert (rows["worker_id"]["value"], rows["worker_id"]["source"]) == ("relay-7", "environment")
+    assert rows["store"]["source"] == "default"
+
+
+def test_the_plan_of_topics_has_an_inbox_for_each_municipality(stafet: Any) -> None:
+    _, out, _ = stafet("topics", "plan", "--json")
+    assert sum(row["topic"].endswith(".inbox") for row in json.loads(out)) == 98
+
+
+def test_without_yes_nothing_is_created(stafet: Any) -> None:
+    status, out, err = stafet("topics", "apply", "--bootstrap", "127.0.0.1:1")
+    assert status == Code.USAGE
+    assert "adt.raw" in out
+    assert "--yes" in err
+
+
+def test_doctor_names_what_is_missing_and_the_way_out(stafet: Any) -> None:
+    status, out, _ = stafet("doctor", "--bootstrap", "embedded", "--json")
+    looks = {look["what"]: look for look in json.loads(out)}
+    assert status == Code.DIFFERENCES
+    assert not looks["secret"]["ok"]
+    assert looks["secret"]["remedy"]
+    assert looks["python"]["ok"]
+
+
+def test_doctor_is_content_with_what_is_complete(stafet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "secret").write_bytes(b"0" * 32)
+    monkeypatch.setenv("STAFET_SECRET_FILE", str(tmp_path / "secret"))
+    monkeypatch.setenv("STAFET_ENVIRONMENT", "test")
+    status, out, _ = stafet("doctor", "--bootstrap", "embedded", "--registers", "example")
+    assert status == Code.OK, out
+
+
+@pytest.mark.published
+@pytest.mark.parametrize("path", examples("hospitalnotification", "*.json"), ids=lambda path: path.name)
+def test_a_message_survives_the_way_to_xml_and_back(stafet: Any, tmp_path: Path, path: Path) -> None:
+    status, xml, _ = stafet("convert", path, "--to", "fhir-xml")
+    assert status == 0
+    (tmp_path / "x.xml").write_text(xml, encoding="utf-8")
+    status, back, _ = stafet("convert", "x.xml", "--to", "fhir-json")
+    assert (status, json.loads(back)) == (0, from_bytes(path.read_bytes()))
+
+
+@pytest.mark.published
+@pytest.mark.parametrize("path", examples("reliable-messaging", "T*.json"), ids=lambda path: path.name)
+def test_the_published_traces_play_as_they_expect(stafet: Any, path: Path) -> None:
+    status, out, _ = stafet("play", path, "--jsonl")
+    line = json.loads(out)
+    assert (status, line["file"], line["matches"]) == (0, str(path), True)
+
+
+@pytest.mark.published
+def test_a_trace_that_expects_something_else_is_exit_3(stafet: Any, tmp_path: Path) -> None:
+    trace = json.loads((EXAMPLES / "reliable-messaging" / "T01-ok.json").read_text())
+    trace["expected"][-1]["state"] = "GIVEN_UP"
+    (tmp_path / "t.json").write_text(json.dumps(trace))
+    status, out, _ = stafet("play", "t.json", "--jsonl")
+    assert (status, json.loads(out)["matches"]) == (Code.DIFFERENCES, False)
+
+
+@pytest.mark.published
+@pytest.mark.parametrize("name", ["XDIS20", "XDIS17", "XCTL01", "XCTL02", "XCTL03"])
+def test_the_two_syntaxes_of_a_letter_read_alike(name: str) -> None:
+    for path in sorted((SHARED / "data" / "legacy").glob(f"{name}*.xml")):
+        xml = judge(path.read_bytes())
+        edifact = judge(path.with_name(path.name[1:]).with_suffix(".edi").read_bytes())
+        assert xml["valid"], xml["issues"]
+        assert edifact["valid"], edifact["issues"]
+        assert xml["kind"] == f"x{edifact['kind']}"
+        assert _without_versions(xml["reading"]) == _without_versions(edifact["reading"])
+
+
+def _without_versions(reading: Any) -> Any:
+    """Versions and types are named as received: `XD2030C` in OIOXML, `D2030C` in EDIFACT (spec 04 §12)."""
+    if isinstance(reading, dict):
+        return {key: _without_versions(value) for key, value in reading.items() if key not in ("version", "type")}
+    return [_without_versions(each) for each in reading] if isinstance(reading, list) else reading
