@@ -28,10 +28,10 @@ _GLN_SCHEME: Final = "0088:"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedSbdh:
-    """An envelope that keeps the schema, but for tolerated defects. Texts are trimmed; "" stands for what is absent."""
+    """An envelope that keeps the schema, but for tolerated defects. Texts are trimmed, ids in lower case; "" is absent."""
 
     envelope_id: str
-    sender: str  # "0088:" and a GLN
+    sender: str  # bare GLN, as in a VANSEnvelope
     receiver: str
     created: datetime
     standard: str
@@ -47,20 +47,15 @@ class OpenedSbdh:
     def __repr__(self) -> str:
         return f"OpenedSbdh({self.content_kind}, {self.envelope_id})"
 
-    @property
-    def sender_gln(self) -> str:
-        """The bare location number of the sender."""
-        return self.sender.removeprefix(_GLN_SCHEME)
-
     def network_receipt(self, origin: str = "") -> NetworkReceipt | None:
         """The receipt it is, None when it holds a message. `origin`: topic/partition/offset of its arrival."""
         if self.content_kind == "message":
             return None
         return NetworkReceipt(
             positive=self.content_kind == "receipt-acknowledgement",
-            original_transport_id=self.original_envelope_id.lower(),
-            transport_id=self.envelope_id.lower(),
-            transport_sender=self.sender_gln,
+            original_transport_id=self.original_envelope_id,
+            transport_id=self.envelope_id,
+            transport_sender=self.sender,
             layer="sbdh",
             description=self.error,
             origin=origin,
@@ -79,15 +74,15 @@ def open_envelope(data: bytes) -> OpenedSbdh:
     payload = payload_of(root)
     created = datetime.fromisoformat(text("DocumentIdentification", "CreationDateAndTime") or "")
     return OpenedSbdh(
-        envelope_id=text("DocumentIdentification", "InstanceIdentifier") or "",
-        sender=text("Sender", "Identifier") or "",
-        receiver=text("Receiver", "Identifier") or "",
+        envelope_id=(text("DocumentIdentification", "InstanceIdentifier") or "").lower(),
+        sender=(text("Sender", "Identifier") or "").removeprefix(_GLN_SCHEME),
+        receiver=(text("Receiver", "Identifier") or "").removeprefix(_GLN_SCHEME),
         created=created if created.tzinfo is not None else local_time(created),
         standard=(text("DocumentIdentification", "Standard") or "").lower(),
         version=text("DocumentIdentification", "TypeVersion") or "",
         content_kind=kind,
         scopes=scopes,
-        original_envelope_id="" if kind == "message" else answered(root, scopes) or "",
+        original_envelope_id="" if kind == "message" else (answered(root, scopes) or "").lower(),
         media_type=root[-1].get("mimeType"),
         payload=payload,
         error=error_of(payload) if kind == "exception" else "",

@@ -104,7 +104,7 @@ def test_an_envelope_of_the_schema_has_no_finding() -> None:
 
 def test_a_message_comes_out_with_its_ids() -> None:
     opened = sbdh.open_envelope(envelope())
-    assert (opened.envelope_id, opened.sender_gln, opened.content_kind) == (OWN, TOWN, "message")
+    assert (opened.envelope_id, opened.sender, opened.content_kind) == (OWN, TOWN, "message")
     assert opened.created == datetime(2026, 3, 2, 7, 14, 5, tzinfo=UTC)
     assert opened.scopes["MESSAGEENVELOPEIDENTIFIER"] == "bundle-1"
     assert opened.payload == b'{"resourceType":"Bundle"}'
