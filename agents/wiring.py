@@ -11,16 +11,20 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import faust
 
 from agents.shell import Leave, leave_now
-from agents.tables import CarefulTables, ConfirmedTable, EmbeddedTransport, IdempotentTransport
-from streams.kafka.clients import compression
+from agents.tables import CarefulTables, ConfirmedTable, EmbeddedTransport, IdempotentTransport, own_producer
+from streams.kafka.clients import NoConnection, compression
 from streams.kafka.topics import LARGE, RELAY
 
 __all__ = ["NotReady", "Readiness", "Worker", "build_app", "raw_table", "raw_topic", "readiness", "running"]
+
+
+#: Seconds that a worker which never came up may take to go down.
+_GIVING_UP: Final = 5.0
 
 
 class NotReady(Exception):
@@ -137,6 +141,11 @@ async def running(app: faust.App, limit: float = 60.0, leave: Leave = leave_now)
     app.conf.datadir.mkdir(parents=True, exist_ok=True)
     try:
         await _up(app, limit)
+    except BaseException:
+        with contextlib.suppress(TimeoutError):  # why it did not come up matters more than how it goes down
+            await asyncio.wait_for(app.stop(), _GIVING_UP)
+        raise
+    try:
         yield app
     finally:
         try:
@@ -150,8 +159,26 @@ async def _up(app: faust.App, limit: float) -> None:
     try:
         async with asyncio.timeout(limit):
             await app.start()
+            await _check_topics(app)
+    except NoConnection:
+        raise NotReady(
+            f"{app.conf.id}: no connection to the broker: is the address right, does it run, is the password right?"
+        ) from None
     except TimeoutError:
         raise NotReady(
-            f"{app.conf.id} was not ready within {limit:g} s: is the broker there, are all topics (`stafet topics "
-            f"apply`), may this user join the consumer group?"
+            f"{app.conf.id} was not ready within {limit:g} s: is the broker there, may this user join the group?"
         ) from None
+
+
+async def _check_topics(app: faust.App) -> None:
+    """Faust ignores a topic that is not there, a changelog included, and comes up to do nothing: say it instead."""
+    cluster = await own_producer(app).client.fetch_all_metadata()
+    sources = {agent.channel.get_topic_name() for agent in app.agents.values()}
+    changelogs = {table.changelog_topic_name: table.partitions for table in app.tables.values()}
+    absent = sorted(name for name in {*sources, *changelogs} if cluster.partitions_for_topic(name) is None)
+    if absent:
+        raise NotReady(f"{app.conf.id}: no topic {', '.join(absent)}; create all with `stafet topics apply`")
+    for name, partitions in changelogs.items():
+        found = len(cluster.partitions_for_topic(name))
+        if found != partitions:
+            raise NotReady(f"{app.conf.id}: {name} has {found} partitions, the topics it is folded from {partitions}")

@@ -9,12 +9,17 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.codec import has_lz4, has_zstd
+from aiokafka.errors import KafkaConnectionError
 from aiokafka.partitioner import murmur2
 
 from streams.kafka.records import Record
 from streams.kafka.topics import LARGE
 
-__all__ = ["compression", "new_producer", "partition_of", "read_all"]
+__all__ = ["NoConnection", "compression", "new_producer", "partition_of", "read_all"]
+
+
+#: Nobody answers, or a wrong password, which aiokafka does not tell apart (kafka.md §3).
+NoConnection = KafkaConnectionError
 
 
 def compression() -> str | None:

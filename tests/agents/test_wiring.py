@@ -1,0 +1,59 @@
+"""A worker that cannot come up says so in time; one that has come up says what it owns."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.shell import Stage, guarded
+from agents.wiring import NotReady, Worker, build_app, raw_table, raw_topic, readiness, running
+from streams.kafka.local import LocalBroker
+from tests.brokers import fresh, prepared
+
+
+def relay(broker: LocalBroker, directory: Path) -> tuple[Any, str, str]:
+    name = fresh("worker")
+    app = build_app(Worker(bootstrap=broker.bootstrap, worker_id="w1", state_dir=directory, app_id=name, partitions=4))
+    table = raw_table(app, "rows", 4)
+    stage = Stage("stage", f"{name}.in", lambda row, record: (row, []), table=table)
+    app.agent(raw_topic(app, f"{name}.in"), name="stage")(guarded(app, stage, clock=lambda: datetime.now(UTC)))
+    return app, f"{name}.in", f"{name}-rows-changelog"
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("absent", ["source", "changelog"])
+async def test_a_worker_without_its_topic_is_not_ready_and_says_what_to_look_at(
+    real: LocalBroker, tmp_path: Path, absent: str
+) -> None:
+    app, source, changelog = relay(real, tmp_path)
+    prepared(real, changelog if absent == "source" else source)
+    with pytest.raises(NotReady, match=rf"no topic {source if absent == 'source' else changelog}; create"):
+        async with running(app, limit=4.0, leave=pytest.fail):
+            pytest.fail("it came up")
+
+
+@pytest.mark.real
+async def test_a_changelog_of_another_width_is_named(real: LocalBroker, tmp_path: Path) -> None:
+    app, source, changelog = relay(real, tmp_path)
+    prepared(real, source)
+    prepared(real, changelog, partitions=3)
+    with pytest.raises(NotReady, match=f"{changelog} has 3 partitions, the topics it is folded from 4"):
+        async with running(app, limit=30.0, leave=pytest.fail):
+            pytest.fail("it came up")
+
+
+async def test_a_broker_that_does_not_answer_is_said_plainly(tmp_path: Path) -> None:
+    app = build_app(Worker(bootstrap="127.0.0.1:1", worker_id="w1", state_dir=tmp_path, app_id=fresh("worker")))
+    with pytest.raises(NotReady, match="no connection to the broker"):
+        async with running(app, limit=20.0, leave=pytest.fail):
+            pytest.fail("it came up")
+
+
+@pytest.mark.real
+async def test_a_worker_with_its_topics_owns_them_all(real: LocalBroker, tmp_path: Path) -> None:
+    app, source, changelog = relay(real, tmp_path)
+    prepared(real, source, changelog)
+    async with running(app, limit=30.0, leave=pytest.fail):
+        assert readiness(app).ready
+        assert readiness(app).assigned == {(topic, p) for topic in (source, changelog) for p in range(4)}
