@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from streams.cli.app import build
 from streams.cli.frame import Code, run
@@ -248,3 +250,78 @@ def _without_versions(reading: Any) -> Any:
     if isinstance(reading, dict):
         return {key: _without_versions(value) for key, value in reading.items() if key not in ("version", "type")}
     return [_without_versions(each) for each in reading] if isinstance(reading, list) else reading
+
+
+#: Folder of published examples -> the kind of what is in it, and whether it is valid.
+FOLDERS = {
+    "adt": ("adt", True),
+    "hospitalnotification": ("hospital-notification", True),
+    "acknowledgement/certification": ("acknowledgement", True),
+    "acknowledgement/own": ("acknowledgement", True),
+    "acknowledgement/invalid": ("acknowledgement", False),
+    "eds/own-journey": ("eds-event", True),
+    "eds/own-station": ("eds-event", True),
+    "eds/invalid": ("eds-event", False),
+    "vansenvelope/valid": ("vans-envelope", True),
+    "vansenvelope/invalid": ("vans-envelope", False),
+    "sbdh/published": ("sbdh", True),
+    "sbdh/own": ("sbdh", True),
+    "sbdh/invalid": ("sbdh", False),
+}
+PUBLISHED = [
+    (folder, path) for folder in FOLDERS for path in examples(folder) if path.suffix in (".hl7", ".json", ".xml")
+]
+
+
+@pytest.mark.published
+@pytest.mark.parametrize(("folder", "path"), PUBLISHED, ids=lambda value: getattr(value, "name", value))
+def test_a_published_example_is_judged_as_what_it_is(folder: str, path: Path) -> None:
+    if path.name == "expected.json":
+        return
+    judged = judge(path.read_bytes(), path.name)
+    kind, valid = FOLDERS[folder]
+    assert (judged["kind"], judged["valid"]) == (kind, valid), judged["issues"][:3]
+    assert isinstance(judged["reading"], dict)
+    json.dumps(judged)
+
+
+@pytest.mark.published
+def test_a_message_of_another_event_is_a_fhir_message() -> None:
+    (path,) = examples("acknowledgement", "Bundle-eb26*.json")
+    judged = judge(path.read_bytes())
+    assert (judged["kind"], judged["valid"], judged["reading"]["event"]) == ("fhir-message", True, "empty-message")
+
+
+def _one_of_each() -> list[bytes]:
+    paths = [
+        next(iter(p for p in examples(folder) if p.suffix in (".hl7", ".json", ".xml")), None) for folder in FOLDERS
+    ]
+    legacy = sorted((SHARED / "data" / "legacy").glob("*[0-9]-*.[ex][dm][il]"))
+    return [path.read_bytes() for path in [*paths, *legacy] if path is not None]
+
+
+@pytest.mark.published
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_no_content_makes_inspect_fail(data: st.DataObject) -> None:
+    document = bytearray(data.draw(st.sampled_from(_one_of_each())))
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, max(len(document) - 1, 0)))
+        match data.draw(st.sampled_from(("cut", "put", "drop", "twice"))):
+            case "cut":
+                document = document[:at]
+            case "put":
+                document[at : at + 1] = data.draw(st.binary(min_size=0, max_size=3))
+            case "drop":
+                del document[at : at + data.draw(st.integers(1, 200))]
+            case _:
+                document[at:at] = document[at : at + 100]
+    judged = judge(bytes(document))
+    assert judged["kind"]
+    json.dumps(judged)
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_make_inspect_fail(data: bytes) -> None:
+    for name in ("", "x.hl7"):
+        json.dumps(judge(data, name))

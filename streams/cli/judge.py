@@ -18,7 +18,7 @@ _READERS: Final[dict[Kind, str]] = {
     "hospital-notification": "streams.messages.hospitalnotification.inspect",
     "acknowledgement": "streams.messages.acknowledgement.inspect",
     "fhir-message": "streams.messages.other",
-    "eds-event": "streams.trace",
+    "eds-event": "streams.messages.edsevent",
     "xdis20": "streams.messages.legacy.inspect",
     "xdis17": "streams.messages.legacy.inspect",
     "xctl": "streams.messages.legacy.inspect",
