@@ -91,7 +91,8 @@ class Delivery(Value, frozen=True, kw_only=True):
     attempts: tuple[Attempt, ...] = ()  # the last one is current; its `sent` is None while it is not handed over
     deadline: datetime | None = None  # of the current attempt
     retry: datetime | None = None  # when a refused hand-over is tried again
-    refusals: int = 0  # in a row
+    refused: str = ""  # Bundle id of the dispatch that the broker would not have, and how often it would not
+    refusals: int = 0
     verdict: Verdict | None = None
     verdict_at: datetime | None = None
     ack_message_id: str = ""
@@ -100,7 +101,7 @@ class Delivery(Value, frozen=True, kw_only=True):
     case: Case | None = None
     conflict: bool = False
     nonconformant: bool = False
-    changes: int = 0  # state changes so far: ordinal of ledger rows
+    changes: int = 0  # ledger rows written: the ordinal of the next one (counted where they are written)
     recorded: datetime | None = None  # time of the last trace event: strictly increasing (03 §4.4)
     arrivals: tuple[str, ...] = ()  # origins of the receipts taken: a repeat of our own step is none of theirs
     content: bytes = b""  # the message, zstd, until final (00 §3.7)
@@ -192,7 +193,8 @@ def _moved(delivery: Delivery, signal: Signal, row: Row, at: datetime, next_atte
         attempts = _handed_over(delivery, at, next_attempt)
         deadline, retry = at + timedelta(seconds=delivery.address.ack_timeout_s), None
     elif signal is Signal.PRODUCE_FAILED and delivery.state is State.CREATED:
-        retry = at + PAUSES[min(delivery.refusals, len(PAUSES) - 1)]
+        delivery = _once_more_refused(delivery)
+        retry = at + _pause(delivery)
     elif signal is Signal.NET_POS_CUR and attempts:
         attempts = (*attempts[:-1], replace(attempts[-1], network="positive"))
     if row.to in FINAL or row.to is State.TIMED_OUT:
@@ -204,14 +206,12 @@ def _moved(delivery: Delivery, signal: Signal, row: Row, at: datetime, next_atte
         attempts=attempts,
         deadline=deadline,
         retry=retry,
-        refusals=delivery.refusals + 1 if signal is Signal.PRODUCE_FAILED else 0,
         verdict=_VERDICTS[signal] if first else delivery.verdict,
         verdict_at=at if first else delivery.verdict_at,
         late=delivery.late or (first and delivery.state in FINAL),
         counts=_counted(delivery.counts, signal, row),
         case=_case(delivery, row, at),
         conflict=delivery.conflict or "case:conflict" in row.emits,
-        changes=delivery.changes + 1,
         content=b"" if row.to in FINAL else delivery.content,
         finished=(delivery.finished or at) if row.to in FINAL else None,
     )
@@ -254,16 +254,27 @@ def _case(delivery: Delivery, row: Row, at: datetime) -> Case | None:
     return delivery.case
 
 
+def _once_more_refused(delivery: Delivery) -> Delivery:
+    """Refusals are counted per dispatch: trying again assumes that it goes well, and only a refusal tells otherwise."""
+    current = delivery.attempts[-1].envelope_id
+    return replace(delivery, refused=current, refusals=delivery.refusals + 1 if delivery.refused == current else 1)
+
+
+def _pause(delivery: Delivery) -> timedelta:
+    return PAUSES[min(delivery.refusals, len(PAUSES)) - 1]
+
+
 def hand_over_refused(delivery: Delivery, at: datetime) -> Delivery:
     """The delivery when the broker would not have the current attempt: as before it, with a time to try again.
 
     The attempt does not count and its ids are used again (02 §5.4: produce failed; 00 §3.3). A first attempt goes back
-    to CREATED, a resend to what the attempt before it had come to.
+    to CREATED, a resend to what the attempt before it had come to. The ledger row of the hand-over was held back with the
+    letter, so its number is free again.
     """
     if delivery.is_final or not delivery.attempts:
         return delivery
-    retry = at + PAUSES[min(delivery.refusals, len(PAUSES) - 1)]
-    back = replace(delivery, refusals=delivery.refusals + 1, changes=delivery.changes + 1)
+    back = replace(_once_more_refused(delivery), changes=max(delivery.changes - 1, 0))
+    retry = at + _pause(back)
     if len(delivery.attempts) == 1:
         attempt = replace(delivery.attempts[0], sent=None)
         return replace(back, state=State.CREATED, attempts=(attempt,), deadline=None, retry=retry)

@@ -11,7 +11,6 @@ from functools import lru_cache
 from typing import Any, Final
 
 import zstandard
-from msgspec.structs import replace
 
 from ..delivery import Delivery, advance
 from ..delivery_rules import Signal
@@ -117,7 +116,7 @@ def retry(delivery: Delivery, at: datetime, context: Context) -> Posted:
     bundle = _stored(delivery)
     letter = _sealed(delivery, delivery.attempts[-1], bundle, None, at)
     after, _, _ = advance(delivery, Signal.PRODUCED, at)
-    return Posted(*_on_its_way(delivery, replace(after, refusals=0), letter, [], cpr_of(bundle), at, context))
+    return Posted(*_on_its_way(delivery, after, letter, [], cpr_of(bundle), at, context))
 
 
 def cpr_of(bundle: dict[str, Any]) -> str:

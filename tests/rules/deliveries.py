@@ -113,4 +113,4 @@ _PLAIN: dict[str, Signal] = {
 
 def unsettled(delivery: Delivery) -> Delivery:
     """The delivery without its counters: what is left when a repetition has changed nothing."""
-    return replace(delivery, counts=type(delivery.counts)(), changes=0)
+    return replace(delivery, counts=type(delivery.counts)())

@@ -308,9 +308,22 @@ def test_a_message_that_cannot_leave_is_tried_again_ever_more_seldom() -> None:
     assert (delivery.state, delivery.attempt, delivery.attempts) == (State.CREATED, 0, (attempt(1),))
 
 
-def test_a_hand_over_at_last_starts_the_count_anew() -> None:
-    delivery = told(after(F, F, F), P, START + LIMIT).delivery
-    assert (delivery.refusals, delivery.retry, delivery.deadline) == (0, None, START + LIMIT + LIMIT)
+def test_trying_again_assumes_that_it_goes_well_and_only_a_refusal_tells_otherwise() -> None:
+    delivery, pauses = stored(), []
+    for _ in PAUSES:
+        delivery = hand_over_refused(told(delivery, P).delivery, START)
+        pauses.append(pause(delivery, START))
+    assert (pauses, delivery.refusals) == ([*PAUSES], len(PAUSES))
+    handed = told(delivery, P, START + LIMIT).delivery
+    assert (handed.state, handed.retry, handed.deadline) == (State.SENT, None, START + LIMIT + LIMIT)
+
+
+def test_refusals_are_counted_per_dispatch() -> None:
+    resent = told(told(hand_over_refused(after(P), START), P).delivery, AGAIN).delivery
+    back = hand_over_refused(resent, START)
+    assert (back.refusals, pause(back, START)) == (1, PAUSES[0])
+    again = hand_over_refused(told(back, AGAIN).delivery, START)
+    assert (again.refusals, pause(again, START)) == (2, PAUSES[1])
 
 
 def test_a_first_hand_over_that_the_broker_refused_was_none() -> None:

@@ -1,0 +1,134 @@
+"""Rows of the ledger: ids that repeat with the step, numbers without holes, one final state or none (spec 03 §6)."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import get_args
+
+import msgspec
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.delivery import Delivery, Signal, State, hand_over_refused
+from streams.delivery_rules import FINAL
+from streams.lane.telling import booked
+from streams.ledger import (
+    LedgerRow,
+    event_row,
+    message_row,
+    receipt_row,
+    stay_event_row,
+    to_json,
+    waiting_left_row,
+)
+from streams.model import Fate, Outcome
+from tests.rules.deliveries import START, Happening, World, stored, told
+
+ORIGIN = "adt.raw/3/41"
+EVENT = "0" * 32
+
+
+# ---- rows -------------------------------------------------------------------------------------------------------
+
+
+def test_a_record_that_gave_stay_events_is_accepted_and_says_how_many() -> None:
+    row = event_row(START, ORIGIN, None, 2, subject=EVENT)
+    assert (row.id, row.what, row.parts, row.subject, row.origin) == (f"event/{ORIGIN}", "accepted", 2, EVENT, ORIGIN)
+
+
+def test_a_record_that_cannot_be_read_is_named_by_where_it_lies() -> None:
+    row = event_row(START, ORIGIN, Outcome(fate=Fate.REFUSED, reason="no-person", problem="-", remedy="-"), 0)
+    assert (row.subject, row.what, row.reason) == (ORIGIN, "refused", "no-person")
+
+
+def test_leaving_waiting_is_a_pair_and_the_fate_after_it_has_an_id_of_its_own() -> None:
+    waiting = stay_event_row(START, EVENT, Outcome(fate=Fate.WAITING), 0, ORIGIN, "b978b278")
+    left = waiting_left_row(START, EVENT, ORIGIN, "b978b278")
+    done = stay_event_row(START, EVENT, Outcome(fate=Fate.CONVERTED), 1, ORIGIN, "b978b278", again=True)
+    assert [(row.what, row.delta, row.k) for row in (waiting, left, done)] == [
+        ("waiting", 1, 0),
+        ("waiting", -1, 0),
+        ("converted", 1, 1),
+    ]
+    assert len({row.id for row in (waiting, left, done)}) == 3
+
+
+@pytest.mark.parametrize("state", State, ids=str)
+def test_a_message_counts_in_the_books_only_when_it_is_final(state: State) -> None:
+    assert message_row(START, "m", state, 4).delta == (1 if state in FINAL else 0)
+
+
+def test_a_receipt_is_named_by_where_it_arrived() -> None:
+    row = receipt_row(START, "receipts.raw/0/7", "repeated", "ok", "b978b278")
+    assert (row.id, row.what, row.verdict) == ("receipt/receipts.raw/0/7", "repeated", "ok")
+
+
+def test_a_row_writes_every_field_because_readers_sum_and_sort_by_them() -> None:
+    written = orjson.loads(to_json(message_row(START, "m", State.SENT, 1)))
+    assert list(written) == list(LedgerRow.__struct_fields__)
+    assert msgspec.json.decode(to_json(message_row(START, "m", State.SENT, 1)), type=LedgerRow).ordinal == 1
+
+
+# ---- the books of one message -----------------------------------------------------------------------------------
+
+
+def rows_of(events: Iterable[tuple[Happening, int]], mode: str) -> tuple[Delivery, list[LedgerRow]]:
+    """Everything the ledger is told of a message to which this happens."""
+    world = World(stored(mode=mode))
+    world.delivery, rows = booked(None, world.delivery, START)
+    for what, number in events:
+        before = world.delivery
+        world.happens(what, number)
+        world.delivery, more = booked(before, world.delivery, world.now)
+        rows += more
+    return world.delivery, rows
+
+
+happenings = st.lists(st.tuples(st.sampled_from(get_args(Happening)), st.integers(1, 4)), max_size=25)
+modes = st.sampled_from(["auto", "manual"])
+
+
+@given(happenings, modes)
+def test_the_changes_of_a_message_are_numbered_from_its_creation_without_holes(
+    events: list[tuple[Happening, int]], mode: str
+) -> None:
+    delivery, rows = rows_of(events, mode)
+    assert [row.ordinal for row in rows] == list(range(len(rows)))
+    assert (rows[0].what, rows[-1].what) == (State.CREATED, str(delivery.state))
+    assert len({row.id for row in rows}) == len(rows)
+
+
+@given(happenings, modes)
+def test_the_deltas_of_a_message_sum_to_one_final_state_or_none(events: list[tuple[Happening, int]], mode: str) -> None:
+    delivery, rows = rows_of(events, mode)
+    booked_in: Counter[str] = Counter()
+    for row in rows:
+        booked_in[row.what] += row.delta
+        assert sum(booked_in.values()) in (0, 1) or row.delta == -1
+    assert +booked_in == (Counter({str(delivery.state): 1}) if delivery.is_final else Counter())
+    assert min(booked_in.values()) == 0 or delivery.is_final
+
+
+@given(happenings, modes)
+def test_the_same_story_gives_the_same_rows(events: list[tuple[Happening, int]], mode: str) -> None:
+    assert rows_of(events, mode) == rows_of(events, mode)
+
+
+@pytest.mark.parametrize("refused", [1, 2, 5])
+def test_a_hand_over_that_was_refused_leaves_no_hole(refused: int) -> None:
+    delivery, rows = booked(None, stored(), START)
+    for _ in range(refused):
+        handed, _ = booked(delivery, told(delivery, Signal.PRODUCED).delivery, START)  # held back with the letter
+        delivery = hand_over_refused(handed, START)
+    _, sent = booked(delivery, told(delivery, Signal.PRODUCED).delivery, START)
+    assert [(row.ordinal, row.what) for row in (*rows, *sent)] == [(0, "CREATED"), (1, "SENT")]
+
+
+def test_a_late_verdict_is_a_pair_that_keeps_the_sum_at_one() -> None:
+    events: list[tuple[Happening, int]] = [("produced", 1), ("net-", 1), ("ok", 1)]
+    _, rows = rows_of(events, "auto")
+    assert [(row.what, row.delta, row.late) for row in rows[-2:]] == [
+        ("UNDELIVERABLE", -1, True),
+        ("ACKED_OK", 1, True),
+    ]
