@@ -187,6 +187,28 @@ def test_a_receiver_takes_without_a_word(message: dict[str, Any], place: str, va
     assert check(damaged(message, place, value)) == []
 
 
+def _by_uuid(bundle: dict[str, Any]) -> dict[str, Any]:
+    """The same message with `urn:uuid:` for every address and reference (00 §3.1)."""
+    text = json.dumps(bundle)
+    for entry in bundle["entry"]:
+        id_ = entry["resource"]["id"]
+        for written in (entry["fullUrl"], f"{entry['resource']['resourceType']}/{id_}"):
+            text = text.replace(f'"{written}"', f'"urn:uuid:{id_}"')
+    told: dict[str, Any] = json.loads(text)
+    for entry in told["entry"]:
+        for place in [*entry["resource"].get("target", ()), *(e["what"] for e in entry["resource"].get("entity", ()))]:
+            place["reference"] = place["reference"].replace("MessageHeader/", "urn:uuid:")
+    return told
+
+
+@pytest.mark.parametrize("message", [STIN, SLHJ, AN_MORS], ids=["STIN", "SLHJ", "AN_MORS"])
+def test_a_receiver_takes_every_reference_as_urn_uuid(message: dict[str, Any]) -> None:
+    told = _by_uuid(message)
+    assert '"MessageHeader/' not in json.dumps(told)
+    assert errors(told) == set()
+    assert warnings(told) == set()
+
+
 def test_two_provenances_with_one_id_are_loaded_with_a_warning() -> None:
     def same_id(bundle: dict[str, Any]) -> None:
         first, second = bundle["entry"][-2:]

@@ -110,6 +110,16 @@ def test_codes_are_shown_in_danish_first_and_then_in_english() -> None:
     assert "Start sygehusophold - indlagt / Start hospital stay - admitted (admit-inpatient)" in shown
 
 
+@pytest.mark.parametrize("name", ["", "  "], ids=["none", "blank"])
+def test_a_unit_without_a_name_has_none_and_its_narrative_speaks_of_none(name: str) -> None:
+    written = bundle(notification(Notice.STIN, provider=msgspec.structs.replace(SURGERY, name=name)))
+    *_, nameless = resources(written, "Organization")
+    assert "name" not in nameless
+    assert "Navn" not in nameless["text"]["div"]
+    assert check(written) == []
+    assert [(issue.rule, issue.problem) for issue in check(written, outgoing=True)] == [("3.5", "missing")]
+
+
 def test_what_stands_in_a_name_cannot_break_the_narrative() -> None:
     told = notification(Notice.STIN)
     wild = Unit(sor=HEART.sor, gln=HEART.gln, name='Afsnit <b>&"K1"</b>  \n Øst')

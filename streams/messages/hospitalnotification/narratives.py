@@ -89,11 +89,12 @@ def patient_text(patient: Object) -> Object:
 
 
 def organization_text(organization: Object) -> Object:
-    """A unit: SOR code, location number, name."""
+    """A unit: SOR code, and location number and name where it has them."""
     rows = [("Id", organization["id"]), ("SOR", organization["identifier"][0]["value"])]
     if len(organization["identifier"]) > 1:
         rows.append(("Lokationsnummer / GLN", organization["identifier"][1]["value"]))
-    rows.append(("Navn / Name", organization["name"]))
+    if "name" in organization:
+        rows.append(("Navn / Name", organization["name"]))
     return narrative(rows)
 
 

@@ -78,6 +78,12 @@ def same_resource(written: str) -> str:
     return written if found is None else found.group(1)
 
 
+def _message(written: str) -> str:
+    """The same where a message is meant: `urn:uuid:<id>` is a form of it, also of one that is no entry (00 §3.1)."""
+    bare = written.removeprefix("urn:uuid:")
+    return same_resource(written) if bare == written else f"MessageHeader/{bare}"
+
+
 Placed = tuple[int, Object]  # a resource with the index of its entry
 
 
@@ -142,7 +148,7 @@ class View:
 def target_of(provenance: Object) -> str | None:
     """`MessageHeader/<id>` of the message that a Provenance is about."""
     written = text_at(first(provenance, "target"), "reference")
-    return None if written is None else same_resource(written)
+    return None if written is None else _message(written)
 
 
 def activity_of(provenance: Object) -> str:
@@ -153,7 +159,7 @@ def activity_of(provenance: Object) -> str:
 def predecessor_of(provenance: Object) -> str | None:
     """`MessageHeader/<id>` of the message before, as entity.what names it; None for the first or a legacy one."""
     written = reference(first(provenance, "entity"), "what")
-    return None if written is None else same_resource(written)
+    return None if written is None else _message(written)
 
 
 def is_after_death(view: View, provenance: Object) -> bool:

@@ -113,8 +113,9 @@ def _organization(unit: Unit, id_: str, profile: str) -> Object:
         "meta": _META[profile],
         "text": None,
         "identifier": identifiers,
-        "name": _clean(unit.name),
     }
+    if name := _clean(unit.name):
+        organization["name"] = name
     organization["text"] = organization_text(organization)
     return organization
 
