@@ -16,9 +16,10 @@ from typing import Final, Protocol
 from msgspec.structs import replace
 
 from .errors import Rejected
-from .formats.hl7v2 import Document, Refused, parse, read
+from .formats.hl7v2 import Document, Refused
 from .ids import Ids, PersonKey
-from .messages.adt.feed import FeedProfile, check_sender
+from .messages.adt.admit import read_from_feed
+from .messages.adt.feed import FeedProfile
 from .messages.adt.key import record_key
 from .messages.adt.read import events
 from .model import Fate, Outcome, StayEvent, Unit
@@ -28,8 +29,6 @@ __all__ = ["REKEYED", "FeedRegisters", "Intake", "PassOn", "take_in"]
 
 #: Header of a record published again under its person's key; its value is the key it came under.
 REKEYED: Final = "re-keyed"
-
-_CHARSET_FIELD: Final = 18  # MSH-18
 
 
 class FeedRegisters(Protocol):
@@ -85,7 +84,7 @@ def take_in(
 ) -> Intake:
     """What the record at `origin` (`topic/partition/offset`) under person key `key` leads to. Never raises `Rejected`."""
     try:
-        document, feed = _read(value, registers)
+        document, feed = read_from_feed(value, registers.feed)
     except Refused as refused:
         outcome = Outcome(
             fate=Fate.REFUSED, reason="rejected", path=refused.path, problem=refused.problem, remedy=refused.remedy
@@ -151,21 +150,3 @@ def _stopped(outcome: Outcome | None) -> Rejected | None:
     if outcome is None or outcome.fate is not Fate.STOPPED:
         return None
     return Rejected(outcome.path, outcome.problem, outcome.remedy, outcome.reason)
-
-
-def _read(value: bytes, registers: FeedRegisters) -> tuple[Document, FeedProfile]:
-    """Steps 1-9 of spec 04 §2.1, with the feed's character set where it forces one (§2.2)."""
-    try:
-        document = read(value)
-    except Refused as refused:
-        if refused.field != _CHARSET_FIELD:
-            raise
-        document = parse(value, charset="latin-1")
-        feed = registers.feed(document.header.text(3), document.header.text(4))
-        if feed is None or not feed.charset:
-            raise refused from None
-        return read(value, charset=feed.charset), feed
-    feed = check_sender(document, registers.feed(document.header.text(3), document.header.text(4)))
-    if feed.charset and feed.charset != document.charset:
-        document = read(value, charset=feed.charset)
-    return document, feed

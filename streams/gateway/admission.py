@@ -11,17 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from streams.formats.hl7v2 import Document, Refused, parse, read
+from streams.formats.hl7v2 import Document, Refused
 from streams.kafka import records
-from streams.messages.adt.feed import FeedProfile, check_sender
+from streams.messages.adt.admit import FeedOf, read_from_feed
+from streams.messages.adt.feed import FeedProfile
 from streams.times import utc_text
 
 __all__ = ["AdtRecord", "FeedOf", "KeyOf", "admit", "too_long"]
-
-_CHARSET_FIELD = 18  # MSH-18
-
-#: The feed of (MSH-3.1, MSH-4.1), None when nobody has agreed on one (spec 04 §3): `Registers.feed`.
-FeedOf = Callable[[str, str], FeedProfile | None]
 
 #: The record key of a message of a feed (00 §2.1): sixteen hex digits that tell nobody who it is about.
 KeyOf = Callable[[Document, FeedProfile], str]
@@ -43,35 +39,13 @@ class AdtRecord:
 
 def admit(block: bytes, feed_of: FeedOf, key_of: KeyOf, received: datetime) -> AdtRecord:
     """The record for one block received at `received`. Raises `Refused`, which says what to answer."""
-    document = _read(block, feed_of)
-    feed = check_sender(document, _feed(document, feed_of))
+    document, feed = read_from_feed(block, feed_of)
     return AdtRecord(key_of(document, feed), feed.key, block, _headers(document, feed.key, received), document)
 
 
 def too_long(limit: int) -> Refused:
     """The refusal of a block over the limit (spec 04 §5.1): its form is not taken, resending does not cure it."""
     return Refused("AR", "207", f"the message is longer than {limit} bytes", "send it without embedded documents")
-
-
-def _feed(document: Document, feed_of: FeedOf) -> FeedProfile | None:
-    return feed_of(document.header.text(3), document.header.text(4))
-
-
-def _read(block: bytes, feed_of: FeedOf) -> Document:
-    """Steps 1-9. A feed may override MSH-18 (spec 04 §2.2), and who sends is known only once MSH is read."""
-    try:
-        document = read(block)
-    except Refused as refused:
-        if refused.field != _CHARSET_FIELD:
-            raise
-        feed = _feed(parse(block, charset="latin-1"), feed_of)
-        if feed is None or not feed.charset:
-            raise
-        return read(block, charset=feed.charset)
-    feed = _feed(document, feed_of)
-    if feed is None or feed.charset in ("", document.charset):
-        return document
-    return read(block, charset=feed.charset)
 
 
 def _headers(document: Document, feed: str, received: datetime) -> records.Headers:

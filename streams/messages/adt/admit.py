@@ -1,0 +1,44 @@
+"""A message as its feed means it: read in the right character set, and from a sender we know (spec 04 §2.1, steps 1-9).
+
+A feed may override MSH-18 (§2.2), but who sends is known only once MSH has been read. So MSH is read first with what the
+message says of itself; when even that names no character set, as Latin-1, in which every byte is a character. The
+gateway asks this before it answers, intake asks it again, because a hospital may write the topic itself (§6).
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from ...formats.hl7v2 import Document, Refused, parse, read
+from .feed import FeedProfile, check_sender
+
+__all__ = ["FeedOf", "read_from_feed"]
+
+#: The feed of (MSH-3.1, MSH-4.1), None when nobody has agreed on one (spec 04 §3): `Registers.feed`.
+FeedOf = Callable[[str, str], FeedProfile | None]
+
+_CHARSET_FIELD: Final = 18  # MSH-18
+
+
+def read_from_feed(data: bytes, feed_of: FeedOf) -> tuple[Document, FeedProfile]:
+    """The message and its feed. Raises `Refused`, which says what to answer."""
+    try:
+        document = read(data)
+    except Refused as refused:
+        if refused.field != _CHARSET_FIELD:
+            raise
+        feed = _feed(parse(data, charset="latin-1"), feed_of)
+        if feed is None or not feed.charset:
+            raise refused from None
+        return _known(read(data, charset=feed.charset), feed)
+    feed = _feed(document, feed_of)
+    if feed is not None and feed.charset not in ("", document.charset):
+        document = read(data, charset=feed.charset)
+    return _known(document, feed)
+
+
+def _feed(document: Document, feed_of: FeedOf) -> FeedProfile | None:
+    return feed_of(document.header.text(3), document.header.text(4))
+
+
+def _known(document: Document, feed: FeedProfile | None) -> tuple[Document, FeedProfile]:
+    return document, check_sender(document, feed)
