@@ -4,6 +4,8 @@ import sys
 
 import typer
 
+from agents.demo_cli import demo_command
+from agents.run import run as run_role
 from streams.cli.app import build
 from streams.cli.frame import run
 
@@ -12,7 +14,10 @@ __all__ = ["command_line", "main"]
 
 def command_line() -> typer.Typer:
     """Every command there is."""
-    return build()
+    app = build()
+    app.command("run")(run_role)
+    app.command("demo")(demo_command)
+    return app
 
 
 def main() -> None:

@@ -118,7 +118,8 @@ class _Shell:
 
     async def take(self, events: Sequence[Any]) -> None:
         """One batch through all four acts; raises when the process has to leave."""
-        batch = Batch(self.stage.table, self.stage.positions or self.stage.table)
+        positions = self.stage.positions  # an empty table is false, so it is asked by name
+        batch = Batch(self.stage.table, self.stage.table if positions is None else positions)
         for event in events:
             self._fold(batch, event)
         refused = await self._send([letter for letter in batch.letters if not letter.after], batch)
@@ -134,9 +135,9 @@ class _Shell:
         """Sends until nothing is left to send, and names the letters that the broker would not have."""
         refused: list[str] = []
         for _ in range(self.limits.refusal_rounds):
-            if not letters:
+            refusals = await dispatch(own_producer(self.app), letters, limit=self.limits.send) if letters else []
+            if not refusals:
                 return frozenset(refused)
-            refusals = await dispatch(own_producer(self.app), letters, limit=self.limits.send)
             refused += [refusal.letter.name for refusal in refusals]
             letters = [letter for refusal in refusals for letter in self._refused(batch, refusal)]
         raise Unavailable("a letter is refused again and again")

@@ -12,7 +12,7 @@ from streams.settings import BadSettings, Settings, read_settings
 
 from .frame import Code, Failed
 
-__all__ = ["Bootstrap", "Config", "RegistersOption", "librdkafka", "registers_of", "settings_of"]
+__all__ = ["Bootstrap", "Config", "RegistersOption", "registers_of", "settings_of"]
 
 Bootstrap = Annotated[str | None, typer.Option("--bootstrap", help="Kafka addresses host:port[,…].")]
 RegistersOption = Annotated[str | None, typer.Option("--registers", help="Folder of register files, or example.")]
@@ -42,20 +42,3 @@ def registers_of(settings: Settings) -> Registers:
         raise Failed(Code.USAGE, "no-registers", "no registers are named", hint)
     with _told():
         return load(settings.registers)
-
-
-def librdkafka(settings: Settings) -> dict[str, str]:
-    """The security settings of confluent-kafka's clients (engineering/kafka.md §3)."""
-    found: dict[str, str] = {}
-    if settings.kafka_ca is not None:
-        found |= {"security.protocol": "ssl", "ssl.ca.location": str(settings.kafka_ca)}
-    if settings.kafka_user is not None and settings.kafka_password_file is not None:
-        password = settings.kafka_password_file.read_text(encoding="utf-8").strip()
-        protocol = "sasl_ssl" if settings.kafka_ca is not None else "sasl_plaintext"
-        found |= {
-            "security.protocol": protocol,
-            "sasl.mechanism": "SCRAM-SHA-512",
-            "sasl.username": settings.kafka_user,
-            "sasl.password": password,
-        }
-    return found

@@ -10,11 +10,12 @@ from typing import NamedTuple
 import typer
 
 from streams.kafka import admin
+from streams.kafka.security import librdkafka_options
 from streams.kafka.topics import plan
 from streams.registry import EXAMPLE_NAME, inspect_registers, load
 from streams.settings import BadSettings, Settings, secret
 
-from .access import Bootstrap, Config, RegistersOption, librdkafka, settings_of
+from .access import Bootstrap, Config, RegistersOption, settings_of
 from .frame import AsJson, Code, emit
 
 __all__ = ["doctor"]
@@ -95,7 +96,7 @@ def _broker(settings: Settings) -> Iterator[Look]:
     known = load(EXAMPLE_NAME) if settings.registers is None else load(settings.registers)
     wanted = plan(known.kommuner, partitions=settings.partitions, replication=settings.replication)
     try:
-        drifts = admin.diff(settings.bootstrap, wanted, security=librdkafka(settings))
+        drifts = admin.diff(settings.bootstrap, wanted, security=librdkafka_options(settings))
     except admin.BrokerProblem as problem:
         yield Look("broker", False, str(problem), "Try: stafet broker start, or set STAFET_BOOTSTRAP")
         return

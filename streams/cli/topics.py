@@ -5,12 +5,13 @@ from typing import Annotated, Any
 import typer
 
 from streams.kafka import admin
+from streams.kafka.security import librdkafka_options
 from streams.kafka.topics import TopicPlan
 from streams.kafka.topics import plan as planned
 from streams.registry import EXAMPLE_NAME, Registers, load
 from streams.settings import Settings
 
-from .access import Bootstrap, Config, RegistersOption, librdkafka, registers_of, settings_of
+from .access import Bootstrap, Config, RegistersOption, registers_of, settings_of
 from .frame import AsJson, Code, Failed, emit
 
 __all__ = ["app"]
@@ -88,7 +89,7 @@ def apply(
         _print_plan(rows, as_json=as_json)
         raise Failed(Code.USAGE, "not-confirmed", f"{len(rows)} topics planned, nothing created", "Add --yes to create")
     try:
-        created = admin.apply(settings.bootstrap, rows, security=librdkafka(settings))
+        created = admin.apply(settings.bootstrap, rows, security=librdkafka_options(settings))
     except admin.BrokerProblem as problem:
         raise _refused(problem) from None
     if as_json:
@@ -108,7 +109,9 @@ def diff(
     """Compare the broker with the plan; exit 3 when they differ. Example: stafet topics diff"""
     settings = _settings(bootstrap, registers, config)
     try:
-        found = admin.diff(settings.bootstrap, _plan(settings, receivers=receivers), security=librdkafka(settings))
+        found = admin.diff(
+            settings.bootstrap, _plan(settings, receivers=receivers), security=librdkafka_options(settings)
+        )
     except admin.BrokerProblem as problem:
         raise _refused(problem) from None
     if as_json:
@@ -131,7 +134,7 @@ def describe(
     settings = _settings(bootstrap, registers, config)
     names = topics or [topic.name for topic in _plan(settings, receivers=False)]
     try:
-        found = admin.describe(settings.bootstrap, names, security=librdkafka(settings))
+        found = admin.describe(settings.bootstrap, names, security=librdkafka_options(settings))
     except admin.BrokerProblem as problem:
         raise _refused(problem) from None
     if not found:

@@ -57,6 +57,11 @@ class Town:
         for reply in answer(envelope, how, at, self.rng, self._seen[topic, message]):
             heapq.heappush(self._due, (at + reply.after, next(self._number), reply.data))
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody means to send anything more for what has been received."""
+        return not self._due
+
     def due(self, now: datetime) -> list[bytes]:
         """Receipts whose time has come, in order of time."""
         receipts = []

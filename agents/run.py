@@ -1,0 +1,204 @@
+"""`stafet run relay|gateway|all`: a role of the product as a process, from settings to drain.
+
+It says `ready` on standard error when records can flow, ends on SIGTERM or SIGINT with exit 0 after draining, and may
+be killed at any moment: what was not finished comes again.
+"""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+import faust
+import typer
+from aiokafka.errors import KafkaError
+
+from agents.relay import Relay, RelayOptions, build_relay, relay_running
+from agents.station import Figures, Station
+from agents.wiring import NotReady, Worker, readiness
+from streams import logs
+from streams.cli.access import Bootstrap, Config, RegistersOption, registers_of, settings_of
+from streams.cli.frame import Code, Failed
+from streams.gateway.report import told
+from streams.gateway.run import GatewayOptions, run_gateway
+from streams.gateway.tls import TlsProblem
+from streams.ids import Ids
+from streams.kafka import admin
+from streams.kafka.embedded import LIMITS, EmbeddedBroker
+from streams.kafka.security import aiokafka_options, librdkafka_options
+from streams.kafka.topics import LANES, plan
+from streams.metrics import Metrics
+from streams.observer.health import health_served
+from streams.registry import Registers
+from streams.settings import BadSettings, Listen, Settings, secret
+
+__all__ = ["Role", "run"]
+
+_DEFAULT_TIMEOUT = 1800  # seconds: the row of policy.toml holds unless another is set
+
+
+class Role(StrEnum):
+    """What one process does."""
+
+    RELAY = "relay"
+    GATEWAY = "gateway"
+    ALL = "all"
+
+
+@dataclass
+class Installation:
+    """Everything a role is started with."""
+
+    settings: Settings
+    registers: Registers
+    ids: Ids
+    metrics: Metrics = field(default_factory=Metrics)
+    bootstrap: str = ""
+    partitions: int = 12
+    waiting: dict[str, str] = field(default_factory=dict)  # role -> why it is not ready
+
+    @property
+    def security(self) -> dict[str, Any]:
+        """For every aiokafka client of the process."""
+        return aiokafka_options(self.settings)
+
+
+def run(role: Role, bootstrap: Bootstrap = None, registers: RegistersOption = None, config: Config = None) -> None:
+    """Run a role until SIGTERM: relay (worker), gateway (MLLP server), or all (both in one process).
+
+    Example: stafet run all --registers example
+    """
+    settings = settings_of({"bootstrap": bootstrap, "registers": registers}, config)
+    logs.configure(settings.log_format, settings.log_level)
+    known = registers_of(settings)
+    if settings.ack_timeout != _DEFAULT_TIMEOUT:
+        known = known.with_ack_timeout(timedelta(seconds=settings.ack_timeout))
+    try:
+        ids = Ids(secret(settings), settings.secret_key_id)
+    except BadSettings as problem:
+        raise Failed(Code.USAGE, "no-secret", str(problem), "Try: head -c 32 /dev/urandom > stafet.secret") from None
+    installation = Installation(settings, known, ids)
+    try:
+        asyncio.run(_run(role, installation))
+    except (NotReady, admin.BrokerProblem) as problem:
+        raise Failed(Code.NO_BROKER, "not-ready", str(problem), "Try: stafet doctor") from None
+    except KafkaError as problem:
+        hint = "Check STAFET_BOOTSTRAP, or Try: stafet broker start"
+        raise Failed(Code.NO_BROKER, "broker", f"Kafka cannot be reached ({type(problem).__name__})", hint) from None
+    except (TlsProblem, OSError) as problem:
+        raise Failed(Code.FAILED, "cannot-listen", str(problem), "Try: stafet config show --sources") from None
+
+
+async def _run(role: Role, installation: Installation) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with _broker(installation), contextlib.AsyncExitStack() as stack:
+        listen = Listen.of(installation.settings.http_listen)
+        installation.waiting = dict.fromkeys(_roles(role), "starting")
+        await stack.enter_async_context(health_served(listen, lambda: _reason(installation), installation.metrics))
+        async with asyncio.TaskGroup() as group:
+            for one in _roles(role):
+                group.create_task(_ROLES[one](installation, stop))
+
+
+def _roles(role: Role) -> tuple[str, ...]:
+    return ("relay", "gateway") if role is Role.ALL else (role.value,)
+
+
+def _reason(installation: Installation) -> str:
+    return "; ".join(f"{role}: {why}" for role, why in installation.waiting.items() if why)
+
+
+def _ready(installation: Installation, role: str) -> None:
+    """Marks a role as ready; when the last one is, says so to whoever waits on standard error."""
+    installation.waiting[role] = ""
+    if not _reason(installation):
+        logs.get("run").info("run.ready", role=role, bootstrap=installation.bootstrap)
+        typer.echo("ready", err=True)
+
+
+@contextlib.asynccontextmanager
+async def _broker(installation: Installation) -> AsyncIterator[None]:
+    """The broker that is set, with its topics there; or the embedded one, started and prepared."""
+    settings = installation.settings
+    topics = plan(installation.registers.kommuner, partitions=settings.partitions, replication=settings.replication)
+    if settings.bootstrap != "embedded":
+        installation.bootstrap = settings.bootstrap
+        installation.partitions = await asyncio.to_thread(_prepared, settings, topics)
+        yield
+        return
+    with EmbeddedBroker() as broker:
+        typer.echo(LIMITS, err=True)
+        broker.create(topics)
+        installation.bootstrap, installation.partitions = broker.bootstrap, settings.partitions
+        yield
+
+
+def _prepared(settings: Settings, topics: Any) -> int:
+    """The partition count of `lanes`; raises when a topic is missing."""
+    security = librdkafka_options(settings)
+    absent = admin.missing(settings.bootstrap, topics, security=security)
+    if absent:
+        raise admin.BrokerProblem(
+            f"{len(absent)} topics are missing at {settings.bootstrap} ({absent[0]}, …); run `stafet topics apply --yes`"
+        )
+    return admin.describe(settings.bootstrap, [LANES], security=security)[0].partitions
+
+
+def _credentials(settings: Settings) -> Any:
+    options = aiokafka_options(settings)
+    if "sasl_mechanism" in options:
+        return faust.SASLCredentials(
+            username=options["sasl_plain_username"],
+            password=options["sasl_plain_password"],
+            mechanism=options["sasl_mechanism"],
+            ssl_context=options.get("ssl_context"),
+        )
+    return faust.SSLCredentials(context=options["ssl_context"]) if options else None
+
+
+async def _relay(installation: Installation, stop: asyncio.Event) -> None:
+    settings = installation.settings
+    worker = Worker(
+        bootstrap=installation.bootstrap,
+        worker_id=settings.worker_id,
+        state_dir=settings.state_dir,
+        partitions=installation.partitions,
+        store=settings.store,
+        credentials=_credentials(settings),
+    )
+    station = Station(installation.ids, installation.registers, figures=Figures(installation.metrics))
+    relay = build_relay(worker, station, RelayOptions(security=installation.security))
+    async with relay_running(relay):
+        _ready(installation, "relay")
+        await _watched(relay, installation, stop)
+    logs.get("relay").info("relay.drained")
+
+
+async def _watched(relay: Relay, installation: Installation, stop: asyncio.Event) -> None:
+    """Until stop; readiness follows rebalances, and a crashed app ends the process instead of pretending to live."""
+    while not stop.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), 1.0)
+        seen = readiness(relay.app)
+        if seen.crashed:
+            raise NotReady("the worker has crashed; its log says why")
+        installation.waiting["relay"] = "" if seen.recovered else "tables recover"
+
+
+async def _gateway(installation: Installation, stop: asyncio.Event) -> None:
+    options = GatewayOptions.of(installation.settings, installation.security)
+    options = replace(options, bootstrap=installation.bootstrap)  # `embedded` has an address by now
+    report = told(logs.get("gateway"), installation.metrics)
+    await run_gateway(
+        options, installation.registers, installation.ids, stop, report, lambda: _ready(installation, "gateway")
+    )
+
+
+_ROLES = {"relay": _relay, "gateway": _gateway}

@@ -1,0 +1,47 @@
+"""What an operator's probes ask a process: is it alive, can records flow, what are its figures (acceptance.md).
+
+`/livez` answers while the event loop turns; `/readyz` says 503 with a reason until records can flow, and again while
+tables recover; `/metrics` is Prometheus text. No page here shows anything of a person.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+from aiohttp import web
+
+from streams.metrics import Metrics
+from streams.settings import Listen
+
+__all__ = ["health_served"]
+
+#: "" when ready, else the reason why not.
+NotReadyReason = Callable[[], str]
+
+
+def _application(reason: NotReadyReason, metrics: Metrics) -> web.Application:
+    async def livez(_: web.Request) -> web.Response:
+        return web.Response(text="alive\n")
+
+    async def readyz(_: web.Request) -> web.Response:
+        why = reason()
+        return web.Response(text=f"{why or 'ready'}\n", status=503 if why else 200)
+
+    async def figures(_: web.Request) -> web.Response:
+        return web.Response(body=metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+    app = web.Application()
+    app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", figures)])
+    return app
+
+
+@contextlib.asynccontextmanager
+async def health_served(listen: Listen, reason: NotReadyReason, metrics: Metrics) -> AsyncIterator[int]:
+    """Serves the three addresses while inside; yields the port. Raises OSError when the address is taken."""
+    runner = web.AppRunner(_application(reason, metrics), access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, listen.host, listen.port)
+        await site.start()
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
