@@ -1,7 +1,7 @@
 """ADT files through the pure pipeline, one after the other: what `stafet replay` prints and writes (acceptance.md).
 
 Intake, stay, route and writer are those of the relay, under a clock that the files set themselves: MSH-7, unless the
-caller says what time it is. Before each file, held events whose time has come are taken up, as the timer would. No
+caller says what time it is; within a lane it never runs backwards. Before each file, held events whose time has come are taken up, as the timer would. No
 municipality answers, so no message is sent twice. The same files in the same order give the same bytes.
 """
 
@@ -60,6 +60,7 @@ class Replay:
     secret: bytes = SECRET
     _persons: dict[PersonKey, PersonRow] = field(default_factory=dict)
     _lanes: dict[Lane, LaneRow] = field(default_factory=dict)
+    _clocks: dict[Lane, datetime] = field(default_factory=dict)  # no lane's time runs backwards
     _records: int = 0
     _now: datetime = _BEGINNING
 
@@ -69,11 +70,10 @@ class Replay:
     def play(self, data: bytes) -> list[Line]:
         """One file: a line per notification, or one line that says why there is none."""
         key, sent = self._header(data)
-        self._now = max(self._now, self.at or sent or self._now)
+        self._now = self.at or sent or self._now
         woken = [line for line in self._wake() if line.message_id]
         told = self._take(data, key, {})
-        letters = [*woken, *(line for line in told if line.message_id)]
-        return letters or told[:1]
+        return [*woken, *([line for line in told if line.message_id] or told[:1])]
 
     def _header(self, data: bytes) -> tuple[PersonKey, datetime | None]:
         """The record key and MSH-7; neither when the message or its sender is unknown."""
@@ -101,13 +101,16 @@ class Replay:
         )
         if taken.row is not None:
             self._persons[key] = taken.row
-        records = (StayEventArrived(at=self._now, event=event) for event in taken.stay_events)
-        lines = [line for record in records for line in self._fold(record.event.lane, record)]
+        lines: list[Line] = []
+        for event in taken.stay_events:
+            now = max(self._now, self._clocks.get(event.lane, self._now))
+            lines += self._fold(event.lane, StayEventArrived(at=now, event=event))
         for copy in taken.pass_on:
             lines += self._take(data, copy.key, dict(copy.headers))
         return lines or [_without(taken)]
 
     def _fold(self, lane: Lane, record: LaneRecord) -> list[Line]:
+        self._clocks[lane] = record.at
         result = fold(self._lanes.get(lane), record, self._context)
         if result.row is None:
             self._lanes.pop(lane, None)

@@ -12,6 +12,7 @@ from .inspect import inspect, validate
 from .play import play
 from .receive import receive
 from .reconcile import reconcile
+from .replay import replay
 from .send import send
 
 __all__ = ["build"]
@@ -27,7 +28,7 @@ def build() -> typer.Typer:
     """A new command line with the commands of this package."""
     app = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.callback()(_global)
-    for command in (inspect, validate, convert, play, receive, reconcile, send, doctor):
+    for command in (inspect, validate, convert, play, receive, replay, reconcile, send, doctor):
         app.command()(command)
     app.add_typer(topics.app, name="topics")
     app.add_typer(broker.broker, name="broker")

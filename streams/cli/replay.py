@@ -1,0 +1,132 @@
+"""`stafet replay`: ADT files through the relay's own rules, without a broker (acceptance.md).
+
+What is played, and under which clock: `streams.replay`. Here are the arguments, the lines and the files.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from streams.formats.fhir.convert import json_to_xml, xml_to_json
+from streams.registry import EXAMPLE_NAME
+from streams.replay import Line, Replay
+from streams.times import local_time
+
+from .access import registers_of, settings_of
+from .documents import documents
+from .frame import Code, Failed, Jsonl, emit
+
+__all__ = ["replay"]
+
+#: Forms of a message, and how each is made of the other; None: this version does not write it.
+_FORMS: Final[dict[str, Callable[[bytes], bytes] | None]] = {
+    "fhir-json": xml_to_json,
+    "fhir-xml": json_to_xml,
+    "oioxml": None,
+    "edifact": None,
+}
+
+
+def replay(
+    files: Annotated[list[str], typer.Argument(metavar="FILE…", help="ADT messages, in this order; - or a folder.")],
+    jsonl: Jsonl = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the messages: <message header id>.json.")
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="ISO-TIME", help="The clock for all files; else each file's MSH-7.")
+    ] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help=f"{', '.join(_FORMS)}; else what the municipality asks for.")
+    ] = None,
+    registers: Annotated[
+        str, typer.Option("--registers", help="Folder of register files, or the shipped set by its name.")
+    ] = EXAMPLE_NAME,
+) -> None:
+    """Play ADT files through intake, stay, route and writer: what each municipality would be told. Needs no broker.
+
+    Example: stafet replay admission.hl7 discharge.hl7 --jsonl --out letters
+    """
+    turn = _turned(form)
+    known = registers_of(settings_of({"registers": registers}))
+    played = Replay(known, _time(at))
+    for name, data in _read(files):
+        for line in played.play(data):
+            told = _told(name, line, turn, out)
+            if jsonl:
+                emit(told)
+            else:
+                typer.echo(_sentence(told))
+
+
+def _turned(form: str | None) -> Callable[[bytes], bytes]:
+    """From a message as it is routed to the form that is asked for."""
+    if form is None:
+        return lambda payload: payload
+    if form not in _FORMS:
+        raise Failed(Code.USAGE, "usage", f"{form}: no such form", f"Forms: {', '.join(_FORMS)}")
+    turn = _FORMS[form]
+    if turn is None:
+        available = ", ".join(name for name, made in _FORMS.items() if made)
+        raise Failed(Code.USAGE, "not-available", f"{form}: this version does not write it", f"Available: {available}")
+    return lambda payload: payload if _suffix(payload) == _SUFFIXES[form] else turn(payload)
+
+
+_SUFFIXES: Final = {"fhir-json": "json", "fhir-xml": "xml"}
+
+
+def _suffix(payload: bytes) -> str:
+    return "xml" if payload.lstrip()[:1] == b"<" else "json"
+
+
+def _time(at: str | None) -> datetime | None:
+    """The time that is given; one without offset is Danish."""
+    if at is None:
+        return None
+    try:
+        given = datetime.fromisoformat(at)
+    except ValueError:
+        hint = "write 2026-03-01T12:00:00+01:00"
+        raise Failed(Code.USAGE, "usage", "--at: not a time in ISO form", hint) from None
+    return local_time(given) if given.tzinfo is None else given
+
+
+def _read(files: list[str]) -> list[tuple[str, bytes]]:
+    try:
+        return list(documents(files))
+    except OSError as problem:
+        hint = "name files that exist, a folder, or - for standard input"
+        raise Failed(Code.USAGE, "not-readable", f"{problem.filename}: {problem.strerror}", hint) from None
+
+
+def _told(name: str, line: Line, turn: Callable[[bytes], bytes], out: Path | None) -> dict[str, Any]:
+    payload = turn(line.payload) if line.message_id else b""
+    return {
+        "file": name,
+        "notification": line.notification,
+        "municipality": line.municipality,
+        "message_header_id": line.message_id,
+        "bundle_id": line.bundle_id,
+        "path": None if out is None or line.message_id is None else _written(out, line.message_id, payload),
+    }
+
+
+def _written(out: Path, message_id: str, payload: bytes) -> str:
+    path = out / f"{message_id}.{_suffix(payload)}"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(payload)
+    except OSError as problem:
+        hint = "name a folder that can be written"
+        raise Failed(Code.FAILED, "not-writable", f"{problem.filename}: {problem.strerror}", hint) from None
+    return str(path)
+
+
+def _sentence(told: dict[str, Any]) -> str:
+    if told["message_header_id"] is None:
+        return f"{told['file']}: {told['notification']}"
+    where = f", {told['path']}" if told["path"] else ""
+    return f"{told['file']}: {told['notification']} to {told['municipality']}{where}"
