@@ -25,7 +25,7 @@ from agents.station import Station
 from agents.tables import ConfirmedTable, rows_of
 from agents.timers import caught_up, owned
 from agents.wiring import Worker
-from streams.ids import Ids, Kommunekode
+from streams.ids import Ids
 from streams.kafka.clients import new_producer
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.topics import ADT_RAW, LANES, RECEIPTS_RAW, plan

@@ -99,7 +99,7 @@ class Sparing(logging.Filter):
 
 
 #: Libraries that repeat themselves.
-NOISY: Final = ("aiokafka", "faust", "mode", "kafka")
+NOISY: Final = ("aiokafka", "faust", "mode", "kafka", "agents.tables")  # the last speaks through mode
 
 
 def configure(form: Literal["json", "console"] = "json", level: str = "info", *, stream: TextIO | None = None) -> None:
