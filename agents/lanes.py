@@ -4,6 +4,7 @@ The thin half of `streams/lane`. One row per lane holds the stay and its deliver
 written, and what is said of a letter is said once it has been taken (design §3).
 """
 
+from collections.abc import Callable
 from datetime import datetime
 
 from agents.letters import lane_letter, ledger_letter, letter_of
@@ -20,6 +21,7 @@ from streams.kafka.topics import LANES
 from streams.lane import Context, Result, decode_row, encode_row, fold, next_due, refused, tick
 from streams.ledger import LedgerRow, stay_event_row
 from streams.model import Fate, Outcome, StayEventArrived
+from streams.stay import StayPolicy
 
 __all__ = ["deadline_of", "lanes_stage", "tick_for"]
 
@@ -34,6 +36,8 @@ def lanes_stage(station: Station, context: Context, rows: ConfirmedTable, index:
         letters = [letter_of(one, record, stage=_NAME, at=at, version=station.version) for one in result.said]
         station.figures.tell(result.said)
         return (None if result.row is None else encode_row(result.row)), letters
+
+    due_at = deadline_of(context.stay)
 
     def step(row: bytes | None, record: Record) -> Fold:
         lane_record = decode_lane_record(record.value)
@@ -55,7 +59,7 @@ def lanes_stage(station: Station, context: Context, rows: ConfirmedTable, index:
         return row, _fault_rows(record, station.clock())
 
     def on_row(key: bytes, row: bytes | None, partition: int) -> None:
-        index.set(partition, key, deadline_of(row))
+        index.set(partition, key, due_at(row))
 
     return Stage(_NAME, LANES, step, rows, on_refused=on_refused, on_fault=on_fault, on_row=on_row)
 
@@ -73,9 +77,9 @@ def _fault_rows(record: Record, at: datetime) -> list[Letter]:
     return [ledger_letter(row)]
 
 
-def deadline_of(row: bytes | None) -> datetime | None:
-    """When a lane next wants to be woken."""
-    return next_due(decode_row(row))
+def deadline_of(policy: StayPolicy) -> Callable[[bytes | None], datetime | None]:
+    """When a lane next wants to be woken, by its row."""
+    return lambda row: next_due(decode_row(row), policy)
 
 
 def tick_for(rows: ConfirmedTable) -> Tick:

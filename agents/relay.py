@@ -95,7 +95,7 @@ def _agent(relay: Relay, stage: Stage, options: RelayOptions) -> None:
 
 
 def _timer(relay: Relay, options: RelayOptions) -> None:
-    keep_index(relay.app, relay.lanes, LANES, relay.index, deadline_of)
+    keep_index(relay.app, relay.lanes, LANES, relay.index, deadline_of(relay.station.registers.stay))
     tick = tick_for(relay.lanes)
 
     async def gate(partition: int) -> bool:

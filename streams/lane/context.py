@@ -19,5 +19,4 @@ class Context:
     stay: StayPolicy = field(default_factory=StayPolicy)
     device_id: str = "00000000-0000-5000-8000-000000000000"
     orphan_wait: timedelta = timedelta(minutes=5)  # 02 §5.6: a receipt can overtake the store
-    keep_final: timedelta = timedelta(days=30)  # 02 §5.1: record retention after a final state
     size_limit: int = 512 * 1024  # bytes of one JSON Bundle (01, 20.3)

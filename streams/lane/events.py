@@ -17,6 +17,7 @@ from ..ids import EventId
 from ..ledger import stay_event_row, waiting_left_row
 from ..model import Fate, Notification, Outcome, StayEvent, StayEventArrived, Wake
 from ..stay import StayFold, Visit
+from ..stay_state import SEEN_LENGTH
 from .context import Context
 from .effects import Result, Said, SetAside
 from .post import Posted, concerns, post
@@ -68,12 +69,22 @@ def _wake(row: LaneRow, visit: Visit, at: datetime, context: Context) -> Result:
     if isinstance(posted, Outcome):
         released = tuple(event_id for event_id, _ in folded.released)
         folded = StayFold(
-            visit=replace(visit, held=tuple(h for h in visit.held if h.event.id not in released)),
+            visit=_not_taken(visit, released),
             outcome=posted,
             released=tuple((event_id, posted) for event_id in released),
         )
         posted = []
     return _with(row, visit.id, folded, posted, _released(folded, held, at))
+
+
+def _not_taken(visit: Visit, ids: tuple[EventId, ...]) -> Visit:
+    """The visit as if these had never been held: sent again, they are not known."""
+    known = {event_id[:SEEN_LENGTH] for event_id in ids}
+    return replace(
+        visit,
+        held=tuple(held for held in visit.held if held.event.id not in ids),
+        seen=tuple(seen for seen in visit.seen if seen not in known),
+    )
 
 
 def _held(visit: Visit | None) -> Mapping[EventId, StayEvent]:

@@ -23,7 +23,7 @@ from .context import Context
 from .effects import Result, Said
 from .events import take_event, take_held
 from .post import resend, retry, stored_cpr
-from .row import LaneRow
+from .row import KEPT, LaneRow
 from .telling import booked, sent
 
 __all__ = ["fold", "refused"]
@@ -88,16 +88,16 @@ def _wake(row: LaneRow, record: Wake, context: Context) -> Result:
 
 
 def _forgotten(row: LaneRow, at: datetime, context: Context) -> LaneRow:
-    """Rows leave by 00 §2.7 and by retention after the final state (design §4)."""
+    """What has come of age leaves: stays by 00 §2.7, messages by 02 §5.1; no stay of which an event waits."""
     visits = {
         key: visit
         for key, visit in row.visits.items()
-        if not (stay.forget(visit, at, context.stay) or stay.abandoned(visit, at, context.stay))
+        if visit.held or not (stay.forget(visit, at, context.stay) or stay.abandoned(visit, at, context.stay))
     }
     deliveries = {
         key: delivery
         for key, delivery in row.deliveries.items()
-        if delivery.finished is None or at - delivery.finished < context.keep_final
+        if delivery.finished is None or at - delivery.finished < KEPT
     }
     return replace(row, visits=visits, deliveries=deliveries)
 

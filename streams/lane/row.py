@@ -13,9 +13,9 @@ import msgspec
 from ..delivery import Delivery
 from ..ids import EpisodeId, MessageId
 from ..model import Overdue, Receipt, Value, Wake
-from ..stay import Visit
+from ..stay import StayPolicy, Visit
 
-__all__ = ["LaneRow", "Orphan", "decode_row", "encode_row", "next_due", "tick"]
+__all__ = ["KEPT", "LaneRow", "Orphan", "decode_row", "encode_row", "next_due", "tick"]
 
 
 class Orphan(Value, frozen=True, kw_only=True):
@@ -44,10 +44,8 @@ class LaneRow(Value, frozen=True, kw_only=True):
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(LaneRow).decode
 
-#: 00 §2.7 and 02 §5.1: closed stays and settled messages are known this long.
+#: 02 §5.1: settled messages are known this long.
 KEPT: Final = timedelta(days=30)
-#: 00 §2.7: an open stay without any event for this long is closed into a case.
-SILENT: Final = timedelta(days=400)
 
 
 def encode_row(row: LaneRow) -> bytes:
@@ -60,13 +58,15 @@ def decode_row(data: bytes | None) -> LaneRow | None:
     return None if data is None else _decode(data)
 
 
-def _dues(row: LaneRow) -> Iterator[datetime]:
+def _dues(row: LaneRow, policy: StayPolicy) -> Iterator[datetime]:
     for visit in row.visits.values():
         yield from (held.due for held in visit.held)
+        if visit.held:
+            continue  # what waits is told before anything is forgotten
         if visit.ended is not None:
-            yield visit.ended + KEPT
+            yield visit.ended + policy.keep_ended
         elif visit.touched is not None:
-            yield visit.touched + SILENT
+            yield visit.touched + policy.keep_silent
     for delivery in row.deliveries.values():
         if delivery.due is not None:
             yield delivery.due
@@ -75,9 +75,12 @@ def _dues(row: LaneRow) -> Iterator[datetime]:
     yield from (orphan.due for orphan in row.orphans)
 
 
-def next_due(row: LaneRow | None) -> datetime | None:
-    """When something in the lane is next due: a receipt, a held event, a hand-over, a farewell."""
-    return None if row is None else min(_dues(row), default=None)
+def next_due(row: LaneRow | None, policy: StayPolicy) -> datetime | None:
+    """When something in the lane is next due: a receipt, a held event, a hand-over, a farewell.
+
+    Folding the wake at that time must leave nothing due then, or the timer would never come to rest.
+    """
+    return None if row is None else min(_dues(row, policy), default=None)
 
 
 def tick(row: LaneRow | None, due: datetime, now: datetime) -> Overdue | Wake:

@@ -62,9 +62,14 @@ def created(delivery: Delivery, cpr: str, at: datetime, context: Context) -> tup
 def sent(
     delivery: Delivery, cpr: str, at: datetime, context: Context, *, failed: bool = False
 ) -> tuple[Delivery, Said]:
-    """S3 of the current attempt, or S4: it could not be handed over."""
+    """S3 of the current attempt, or S4: it could not be handed over.
+
+    The ordinal is how often this dispatch failed before, so that the success after a failure has an id of its own
+    (03 §4.4: nothing else in it differs).
+    """
     attempt = delivery.attempts[-1]
-    ordinal = delivery.refusals - 1 if failed else 0
+    failures = delivery.refusals if delivery.refused == attempt.envelope_id else 0
+    ordinal = failures - 1 if failed else failures
     step = _step(
         delivery, "msg-sent", cpr, at, context, attempt, transport=True, outcome="8" if failed else "0", ordinal=ordinal
     )

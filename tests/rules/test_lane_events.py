@@ -1,0 +1,277 @@
+"""What an event of a stay does to its lane: letters that leave, or an event that is set aside whole (01 §21.2)."""
+
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from streams.delivery import State
+from streams.ids import lane_of_id
+from streams.lane import decode_row, encode_row, fold
+from streams.model import StayEventArrived
+from streams.stay import StayPolicy
+from streams.trace import audit_event
+from tests.rules.lanes import (
+    Lane,
+    Otherwise,
+    Unroutable,
+    books,
+    context,
+    envelope,
+    opened,
+    registers,
+    resources,
+)
+from tests.rules.stay_events import IDS, VISIT, clock, event
+
+# ---- letters ----------------------------------------------------------------------------------------------------
+
+
+def test_an_admission_is_told_to_the_municipality_of_residence() -> None:
+    lane = Lane().play("A01 08:00")
+    (letter,) = lane.letters
+    assert (letter.notice, letter.kommunekode, letter.topic) == ("STIN", "0461", "municipality.0461.inbox")
+    assert (letter.lane, letter.message_id) == (IDS.lane(VISIT), lane.last.message_id)
+    assert lane.states == [State.SENT]
+
+
+def test_what_is_said_of_a_letter_comes_after_it_and_depends_on_it() -> None:
+    lane = Lane().play("A01 08:00")
+    kinds = [(type(one.effect).__name__, bool(one.after)) for one in lane.said]
+    assert kinds == [
+        ("LedgerRow", False),  # the event
+        ("LedgerRow", False),  # CREATED
+        ("Traced", False),  # msg-created
+        ("Dispatch", False),
+        ("LedgerRow", True),  # SENT
+        ("Traced", True),  # msg-sent
+    ]
+    assert {one.after for one in lane.said} == {"", lane.last.message_id}
+
+
+def test_envelope_message_and_content_name_each_other() -> None:
+    lane = Lane().play("A01 08:00")
+    (letter,), attempt = lane.letters, lane.last.attempts[0]
+    sealed, bundle = envelope(letter), opened(letter)
+    assert (sealed.envelope_id, sealed.sent) == (attempt.transport_id, clock("08:01"))
+    assert sealed.meta is not None
+    assert sealed.meta.identifier == bundle["id"] == attempt.envelope_id
+    assert (sealed.sender, sealed.receiver) == (lane.last.sender.gln, lane.last.address.receiver.gln)
+    assert resources(bundle, "MessageHeader")[0]["id"] == letter.message_id
+
+
+def test_every_id_that_leaves_begins_with_the_lane() -> None:
+    lane = Lane().play("A01 08:00", "A21 10:00")
+    lane.overdue()
+    ids = [i for d in lane.row.deliveries.values() for a in d.attempts for i in (a.envelope_id, a.transport_id)]  # type: ignore[union-attr]  # two messages are under way
+    assert len({*ids}) == len(ids) == 6
+    assert {lane_of_id(i) for i in (*ids, *lane.row.deliveries)} == {IDS.lane(VISIT)}  # type: ignore[union-attr]
+
+
+def test_the_messages_of_a_lane_are_counted_and_each_carries_the_chain() -> None:
+    lane = Lane().play("A01 08:00", "A21 10:00", "A22 16:00", "A03 18:00 disposition=home")
+    assert lane.row is not None
+    assert lane.row.ordinal == 4
+    assert [len(resources(opened(letter), "Provenance")) for letter in lane.letters] == [1, 2, 3, 4]
+    chain = [p["target"][0]["reference"] for p in resources(opened(lane.letters[-1]), "Provenance")]
+    assert chain == [f"MessageHeader/{letter.message_id}" for letter in lane.letters]
+
+
+def test_a_municipality_that_wants_xml_gets_xml() -> None:
+    lane = Lane(context(Otherwise(mime="application/fhir+xml"))).play("A01 08:00")
+    assert lane.last.address.format == "fhir-xml"
+    sealed = envelope(lane.letters[0])
+    assert (sealed.media_type, sealed.payload[:1]) == ("application/fhir+xml", b"<")
+
+
+def test_the_journey_begins_with_created_and_sent_in_strict_order_of_time() -> None:
+    steps = Lane().play("A01 08:00", "A21 10:00").steps
+    assert [(s.subtype, s.profile, s.outcome) for s in steps] == [
+        ("msg-created", "patient", "0"),
+        ("msg-sent", "patient", "0"),
+    ] * 2
+    assert steps[0].recorded < steps[1].recorded
+    assert (bool(steps[0].statistics), steps[0].transport_id) == (True, "")
+    assert (steps[1].statistics, bool(steps[1].transport_id)) == ("", True)
+    assert len({audit_event(s)["id"] for s in steps}) == len(steps)
+
+
+def test_a_lane_that_never_told_anything_leaves_nothing() -> None:
+    lane = Lane().play("A05 08:00 planned=yes class_=OUTPATIENT")
+    assert (lane.letters, lane.fates) == ([], ["+not-subject"])
+
+
+# ---- events that cannot be told ---------------------------------------------------------------------------------
+
+
+def test_an_event_without_an_address_stops_and_leaves_the_stay_as_it_was() -> None:
+    lane = Lane().play("A01 08:00")
+    before, lane.context = lane.row, context(Unroutable())
+    lane.play("A03 18:00 disposition=home")
+    assert lane.row == before
+    assert (lane.notices, lane.fates) == (["STIN"], ["+converted", "+stopped:unroutable"])
+    (aside,) = lane.aside
+    assert (aside.rejected.rule, aside.record) == ("unroutable", None)
+
+
+def test_a_first_event_without_an_address_leaves_no_lane_behind() -> None:
+    assert Lane(context(Unroutable())).play("A01 08:00").row is None
+
+
+def test_a_stopped_event_is_told_when_it_is_sent_again_after_the_cause_is_mended() -> None:
+    lane = Lane(context(Unroutable()))
+    built, now = event("A01 08:00")
+    lane.take(StayEventArrived(at=now, event=built))
+    lane.context = context()
+    lane.take(StayEventArrived(at=clock("11:00"), event=built))
+    assert (lane.notices, lane.states) == (["STIN"], [State.SENT])
+    assert opened(lane.letters[0])["timestamp"] == "2026-03-01T11:00:00+01:00"
+
+
+def test_a_message_that_does_not_pass_our_own_check_never_leaves() -> None:
+    nameless = msgspec.structs.replace(event("A01 08:00")[0].unit, name="")  # type: ignore[type-var]  # it has one
+    lane = Lane().play("A01 08:00", unit=nameless)
+    assert (lane.letters, lane.row, lane.fates) == ([], None, ["+stopped:profile-check"])
+    assert "3.5" in lane.aside[0].rejected.problem
+
+
+def test_a_chain_that_has_grown_too_large_stops_and_is_never_cut() -> None:
+    small = Lane().play("A01 08:00")
+    limit = len(envelope(small.letters[0]).payload)
+    lane = Lane(context(size_limit=limit)).play("A01 08:00", "A21 10:00")
+    assert (lane.notices, lane.fates) == (["STIN"], ["+converted", "+stopped:too-large"])
+
+
+@pytest.mark.parametrize(
+    ("way", "line", "reason"),
+    [
+        pytest.param(("A01 08:00",), "A13 09:00", "not-allowed", id="no discharge to cancel"),
+        pytest.param(("A01 08:00",), "A52 09:00", "not-allowed", id="no leave to cancel"),
+        pytest.param(("A01 08:00",), "A53 09:00", "not-allowed", id="no return to cancel"),
+        pytest.param(("A01 08:00",), "A22 09:00", "not-allowed", id="no leave to return from"),
+        pytest.param(("A01 08:00", "A03 10:00 disposition=home"), "A21 11:00", "not-allowed", id="leave after the end"),
+        pytest.param(
+            ("A01 08:00",), "A08 09:00 patient=MAJA allow_person_change=no", "not-allowed", id="another person"
+        ),
+        pytest.param(("A01 2/08:00",), "A21 1/07:00 now=2/09:00", "too-late", id="older than the limit"),
+    ],
+)
+def test_what_the_stay_does_not_allow_ends_aside_without_a_message(
+    way: tuple[str, ...], line: str, reason: str
+) -> None:
+    lane = Lane().play(*way)
+    told = list(lane.notices)
+    lane.play(line)
+    assert (lane.notices, lane.fates[-1]) == (told, f"+stopped:{reason}")
+    assert lane.aside[-1].rejected.rule == reason
+
+
+# ---- held events ------------------------------------------------------------------------------------------------
+
+
+def test_an_event_of_the_future_waits_for_its_time() -> None:
+    lane = Lane().play("A01 08:00 now=07:00")
+    assert (lane.letters, lane.fates) == ([], ["+waiting:held"])
+    lane.elapse(clock("07:59"))
+    assert lane.letters == []
+    lane.elapse(clock("08:00"))
+    assert (lane.notices, lane.fates) == (["STIN"], ["+waiting:held", "-waiting", "+converted"])
+    assert [row.k for row in lane.rows if row.kind == "stay-event"] == [0, 0, 1]
+
+
+def test_an_event_that_came_before_its_start_is_told_after_it() -> None:
+    lane = Lane().play("A21 10:00", "A01 08:00 now=10:05")
+    assert lane.notices == ["STIN", "STOR"]
+    assert sorted(lane.fates) == sorted(["+waiting:held", "+converted", "-waiting", "+converted"])
+
+
+def test_an_event_whose_start_never_comes_is_set_aside_with_what_it_was() -> None:
+    lane = Lane()
+    late = lane.event("A21 10:00")
+    lane.elapse(clock("12:00"))
+    assert (lane.letters, lane.fates) == ([], ["+waiting:held", "-waiting", "+stopped:no-start"])
+    (aside,) = lane.aside
+    assert isinstance(aside.record, StayEventArrived)
+    assert aside.record.event == late
+
+
+def test_a_held_event_that_cannot_leave_when_its_time_comes_waits_no_longer_and_can_be_sent_again() -> None:
+    lane = Lane().play("A01 08:00")
+    lane.answer()
+    held = lane.event("A03 18:00 disposition=home now=17:00")
+    lane.context = context(Unroutable())
+    lane.elapse(clock("18:00"))
+    assert lane.fates[-2:] == ["-waiting", "+stopped:unroutable"]
+    assert lane.aside[-1].record == StayEventArrived(at=clock("18:00"), event=held)
+    lane.context = context()
+    lane.take(StayEventArrived(at=clock("19:00"), event=held))
+    assert lane.notices == ["STIN", "SLHJ"]
+
+
+def test_what_was_held_and_is_taken_back_leaves_waiting() -> None:
+    lane = Lane().play("A01 08:00", "A03 18:00 now=17:00 disposition=home", "A13 17:30")
+    assert (lane.notices, lane.fates[-1]) == (["STIN"], "+not-subject")
+    assert books(lane)[0] == {"converted": 1, "not-subject": 2, "notifications": 1}
+
+
+# ---- our own steps again ----------------------------------------------------------------------------------------
+
+
+def test_an_event_taken_before_changes_nothing_and_says_nothing() -> None:
+    lane = Lane()
+    built, now = event("A01 08:00")
+    lane.take(StayEventArrived(at=now, event=built))
+    row = lane.row
+    again = lane.take(StayEventArrived(at=clock("09:00"), event=built))
+    assert (again.row, again.said) == (row, ())
+
+
+def test_a_step_repeated_after_a_crash_says_the_same_to_the_byte() -> None:
+    lane = Lane().play("A01 08:00")
+    before = encode_row(lane.row)  # type: ignore[arg-type]  # a message is under way
+    built, now = event("A21 10:00")
+    record = StayEventArrived(at=now, event=built)
+    first, second = (fold(decode_row(before), record, context()) for _ in range(2))
+    assert first == second
+    assert encode_row(first.row) == encode_row(second.row)  # type: ignore[arg-type]
+
+
+# ---- farewells --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("keep_ended", [30, 60], ids=["as-published", "longer"])
+def test_a_lane_is_forgotten_after_its_stay_and_its_messages_and_is_at_rest_until_then(keep_ended: int) -> None:
+    policy = StayPolicy(keep_ended=timedelta(days=keep_ended))
+    lane = Lane(context(stay=policy)).play("A01 08:00")
+    lane.answer()
+    lane.play("A03 18:00 disposition=home")
+    lane.answer()
+    lane.elapse(clock("29/00:00"))
+    assert lane.row is not None
+    lane.elapse(clock(f"{keep_ended + 2}/00:00"))
+    assert lane.row is None
+
+
+def test_a_stay_that_has_ended_is_remembered_while_one_of_its_events_waits() -> None:
+    lane = Lane().play("A01 08:00", "A03 10:00 disposition=home")
+    lane.play("A01 60/10:00 now=10:30")
+    assert lane.fates[-1] == "+waiting:held"
+    lane.elapse(clock("60/09:00"))
+    assert lane.row is not None
+    assert list(lane.row.visits) == [VISIT]
+    lane.elapse(clock("60/10:00"))
+    assert lane.fates[-2] == "-waiting"
+
+
+def test_a_stay_of_which_nothing_is_heard_is_forgotten_after_400_days() -> None:
+    lane = Lane().play("A01 08:00")
+    lane.answer()
+    lane.elapse(clock("399/00:00"))
+    assert lane.row is not None
+    assert list(lane.row.visits) == [VISIT]
+    lane.elapse(clock("402/00:00"))
+    assert lane.row is None
+
+
+def test_the_registers_of_the_tests_are_the_shipped_ones() -> None:
+    assert len(registers().kommuner) == 98
