@@ -136,7 +136,9 @@ def timer_signal(delivery: Delivery, attempt: int) -> Signal:
         return Signal.TIMER_STALE
     if delivery.attempt > delivery.address.max_resends:
         return Signal.TIMER_LAST
-    return Signal.TIMER_RESEND if delivery.address.mode == "auto" else Signal.TIMER_HOLD
+    # A resend that the broker would not have has been decided on already: it goes on by itself (00 §3.3).
+    decided = delivery.refused not in ("", *(attempt.envelope_id for attempt in delivery.attempts))
+    return Signal.TIMER_RESEND if decided or delivery.address.mode == "auto" else Signal.TIMER_HOLD
 
 
 def resend_signal(delivery: Delivery) -> Signal:
@@ -210,7 +212,7 @@ def _moved(delivery: Delivery, signal: Signal, row: Row, at: datetime, next_atte
         verdict_at=at if first else delivery.verdict_at,
         late=delivery.late or (first and delivery.state in FINAL),
         counts=_counted(delivery.counts, signal, row),
-        case=_case(delivery, row, at),
+        case=_case(delivery, signal, row, at),
         conflict=delivery.conflict or "case:conflict" in row.emits,
         content=b"" if row.to in FINAL else delivery.content,
         finished=(delivery.finished or at) if row.to in FINAL else None,
@@ -246,9 +248,10 @@ _CASE_OF: Final[dict[State, Literal["timeout", "undeliverable", "fatal"]]] = {
 }
 
 
-def _case(delivery: Delivery, row: Row, at: datetime) -> Case | None:
+def _case(delivery: Delivery, signal: Signal, row: Row, at: datetime) -> Case | None:
     if "case:open" in row.emits:
-        return Case(reason=_CASE_OF[row.to], opened=at)
+        by_operator = signal is Signal.OP_GIVE_UP
+        return Case(reason="given-up-by-operator" if by_operator else _CASE_OF[row.to], opened=at)
     if "case:close" in row.emits and delivery.case is not None:
         return replace(delivery.case, closed=at, closing="late-ok")
     return delivery.case

@@ -1,6 +1,7 @@
 """What an answer does to its lane: found by the ids it quotes, and by nothing else (02 §4.4, 00 §3.2).
 
-Order of the search: response.identifier among the messages, then among their Bundle ids, then what Provenance names.
+Order of the search: response.identifier among the messages, then among their Bundle ids, then what Provenance names;
+anything but the first is flagged.
 A receipt that finds nothing is kept for five minutes and then set aside (02 §5.6). One from another unit than was
 addressed is quarantined. One that this lane has taken before, under the same arrival, is our own step repeated after a
 crash and says nothing twice.
@@ -91,7 +92,7 @@ def _apply(row: LaneRow, delivery: Delivery, receipt: Receipt, at: datetime, con
         after,
         arrivals=(*after.arrivals, arrival)[-_REMEMBERED:],
         ack_message_id=receipt.ack_message_id if class_ == "first" else after.ack_message_id,
-        nonconformant=after.nonconformant or bool(receipt.nonconformant),
+        nonconformant=after.nonconformant or bool(receipt.nonconformant) or receipt.message_id != delivery.message_id,
         case=_with_issues(after, receipt),
     )
     said = (

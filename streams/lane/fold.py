@@ -111,9 +111,9 @@ def _decided(row: LaneRow, record: Decision, context: Context) -> Result:
         )
     match record.action:
         case "resend":
-            return _signalled(row, delivery, resend_signal(delivery), record.at, context)
+            return _allowed(row, delivery, resend_signal(delivery), record.at, context)
         case "give-up":
-            return _signalled(row, delivery, Signal.OP_GIVE_UP, record.at, context)
+            return _allowed(row, delivery, Signal.OP_GIVE_UP, record.at, context)
         case "close-case":
             if delivery.case is None or delivery.case.closed is not None:
                 raise Rejected("action", "there is no open case", "look it up: `stafet track show`", "no-case")
@@ -121,6 +121,14 @@ def _decided(row: LaneRow, record: Decision, context: Context) -> Result:
             return Result(_put(row, replace(delivery, case=case)))
         case _:
             assert_never(record.action)
+
+
+def _allowed(row: LaneRow, delivery: Delivery, signal: Signal, at: datetime, context: Context) -> Result:
+    """Raises `Rejected` where the table says `refused`, so that the one who decided hears of it."""
+    if any(word.startswith("refused:") for word in TRANSITIONS[delivery.state, signal].emits):
+        problem = f"a message in state {delivery.state} with {delivery.attempt} attempts does not allow it (02 §5.4)"
+        raise Rejected("action", problem, "look it up: `stafet track show`", "not-allowed")
+    return _signalled(row, delivery, signal, at, context)
 
 
 def refused(row: LaneRow, message_id: str, at: datetime, context: Context) -> Result:

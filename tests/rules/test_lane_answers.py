@@ -1,0 +1,415 @@
+"""What answers, deadlines and decisions do to the messages of a lane (02 §§4.4, 5; 00 §§3.2, 3.3; 01 A-8)."""
+
+from datetime import timedelta
+
+import pytest
+
+from streams.delivery import State
+from streams.errors import Rejected
+from streams.lane import Result
+from streams.model import Issue, NetworkReceiptArrived, Overdue, Receipt, ReceiptArrived, Wake
+from streams.trace import audit_event
+from tests.rules.lanes import MINUTE, Lane, Otherwise, context, envelope, opened, resources
+from tests.rules.stay_events import clock
+
+LIMIT = timedelta(minutes=30)
+SECOND_UNIT = "5790000120420"
+
+
+def admitted(**terms: object) -> Lane:
+    """A lane with one message under way."""
+    return Lane(context(Otherwise(**terms) if terms else None)).play("A01 08:00")
+
+
+def states(lane: Lane) -> list[str]:
+    """What the ledger says the message went through."""
+    return [("-" if row.delta < 0 else "") + row.what for row in lane.rows if row.kind == "message"]
+
+
+def silent(result: Result, lane: Lane) -> bool:
+    """Whether a record changed nothing and said nothing."""
+    return result.said == () and result.row == lane.row
+
+
+# ---- acknowledgements -------------------------------------------------------------------------------------------
+
+
+def test_an_ok_settles_the_message_and_is_told_as_an_event_about_it() -> None:
+    lane = admitted()
+    receipt = lane.answer()
+    assert (lane.states, lane.classes, states(lane)) == ([State.ACKED_OK], ["first"], ["CREATED", "SENT", "ACKED_OK"])
+    step = lane.steps[-1]
+    assert (step.subtype, step.profile, step.outcome) == ("msg-received-and-finalized", "basic", "0")
+    assert (step.message_id, step.original_message_id) == (receipt.ack_message_id, lane.last.message_id)
+    assert (step.sender.sor, step.receiver.sor) == (lane.last.address.receiver.sor, lane.last.sender.sor)
+    assert (lane.last.ack_message_id, lane.last.verdict, lane.last.content) == (receipt.ack_message_id, "ok", b"")
+
+
+def test_a_fatal_error_opens_a_case_with_what_was_wrong() -> None:
+    lane, issue = admitted(), Issue(severity="error", code="code-invalid")
+    receipt = Receipt(
+        verdict="fatal-error",
+        message_id=lane.last.message_id,
+        transport_sender=lane.last.address.receiver.gln,
+        issues=(issue,),
+        origin="receipts.raw/0/1",
+    )
+    lane.take(ReceiptArrived(at=clock("08:05"), receipt=receipt))
+    assert lane.last.case is not None
+    assert (lane.last.case.reason, lane.last.case.issues) == ("fatal", (issue,))
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "classes"),
+    [
+        (("ok", "ok", "ok"), ["first", "repeated", "repeated"]),
+        (("ok", "fatal-error"), ["first", "conflicting"]),
+        (("fatal-error", "ok"), ["first", "conflicting"]),
+        (("transient-error", "ok", "transient-error"), ["transient", "first", "stale"]),
+    ],
+    ids=lambda value: "-".join(value),
+)
+def test_every_receipt_has_one_class_and_one_event(verdicts: tuple[str, ...], classes: list[str]) -> None:
+    lane = admitted()
+    for verdict in verdicts:
+        lane.answer(verdict)  # type: ignore[arg-type]  # the three verdicts
+    assert lane.classes == classes
+    events = [step for step in lane.steps if step.subtype == "msg-received-and-finalized"]
+    assert [step.statistics.rpartition("#")[2] for step in events] == list(verdicts)
+    assert len({audit_event(step)["id"] for step in lane.steps}) == len(lane.steps)
+
+
+def test_the_same_arrival_twice_is_our_own_step_and_says_nothing() -> None:
+    lane = admitted()
+    receipt = lane.answer("transient-error")
+    assert silent(lane.take(ReceiptArrived(at=lane.now + MINUTE, receipt=receipt)), lane)
+    assert (lane.classes, lane.last.counts.transient) == (["transient"], 1)
+
+
+def test_a_receipt_that_physically_arrives_again_has_an_event_of_its_own() -> None:
+    lane = admitted()
+    first = lane.answer()
+    lane.answer(
+        ack_message_id=first.ack_message_id, ack_envelope_id=first.ack_envelope_id, transport_id=first.transport_id
+    )
+    assert (lane.classes, [s.ordinal for s in lane.steps[-2:]]) == (["first", "repeated"], [0, 1])
+
+
+def test_a_receipt_may_quote_the_id_of_the_bundle() -> None:
+    lane = admitted()
+    lane.overdue()
+    lane.answer(message_id=lane.last.attempts[0].envelope_id)
+    assert lane.states == [State.ACKED_OK]
+    assert lane.last.nonconformant
+    assert lane.steps[-1].original_message_id == lane.last.message_id
+
+
+def test_a_receipt_that_quotes_nothing_known_is_matched_by_what_its_provenance_names() -> None:
+    lane = admitted()
+    lane.answer(message_id="nothing-known", fallback_ids=(lane.last.message_id,))
+    assert lane.states == [State.ACKED_OK]
+    assert lane.last.nonconformant
+
+
+def test_a_receipt_quotes_its_own_message_and_settles_no_other() -> None:
+    lane = Lane().play("A01 08:00", "A21 10:00")
+    first = next(iter(lane.row.deliveries))  # type: ignore[union-attr]  # two messages are under way
+    lane.answer(message_id=first)
+    assert lane.states == [State.ACKED_OK, State.SENT]
+
+
+@pytest.mark.parametrize(
+    "who",
+    [
+        pytest.param({"transport_sender": SECOND_UNIT}, id="by the envelope"),
+        pytest.param({"transport_id": "", "transport_sender": "", "sender_gln": SECOND_UNIT}, id="a bare document"),
+    ],
+)
+def test_a_receipt_of_another_unit_is_quarantined_and_not_applied(who: dict[str, str]) -> None:
+    lane = admitted()
+    lane.answer(**who)
+    assert (lane.states, lane.classes) == ([State.SENT], ["quarantined"])
+    assert lane.aside[-1].rejected.rule == "receipt-from-other-unit"
+    assert [step.subtype for step in lane.steps] == ["msg-created", "msg-sent"]
+
+
+def test_a_quarantined_arrival_is_not_counted_twice() -> None:
+    lane = admitted()
+    receipt = lane.answer(transport_sender=SECOND_UNIT)
+    assert silent(lane.take(ReceiptArrived(at=lane.now, receipt=receipt)), lane)
+
+
+def test_an_alias_of_the_addressed_unit_may_answer() -> None:
+    lane = admitted(aliases=(SECOND_UNIT,))
+    lane.answer(transport_sender=SECOND_UNIT)
+    assert lane.states == [State.ACKED_OK]
+
+
+# ---- receipts without a message ---------------------------------------------------------------------------------
+
+
+def test_a_receipt_without_a_message_is_looked_at_again_and_then_set_aside() -> None:
+    lane = admitted()
+    units = {"sender_sor": "1", "destination_sor": "2", "sender_gln": "3", "destination_gln": "4"}
+    receipt = lane.answer(message_id="unknown", **units)
+    assert (lane.classes, lane.aside) == ([], [])
+    arrived = lane.now
+    lane.elapse(arrived + timedelta(minutes=4))
+    assert lane.classes == []
+    lane.elapse(arrived + timedelta(minutes=5))
+    assert (lane.classes, lane.states) == (["unmatched"], [State.SENT])
+    step = lane.steps[-1]
+    assert (step.outcome, step.original.type, step.original_message_id) == ("8", "unknown", "unknown")
+    assert lane.aside[-1].record == ReceiptArrived(at=arrived + timedelta(minutes=5), receipt=receipt)
+
+
+def test_a_receipt_without_a_message_that_does_not_say_who_speaks_gives_no_event() -> None:
+    lane = admitted()
+    lane.answer(message_id="unknown")
+    lane.elapse(lane.now + timedelta(minutes=6))
+    assert (lane.classes, len(lane.steps)) == (["unmatched"], 2)
+
+
+def test_the_same_orphan_again_is_one_orphan() -> None:
+    lane = admitted()
+    receipt = lane.answer(message_id="unknown")
+    assert silent(lane.take(ReceiptArrived(at=lane.now, receipt=receipt)), lane)
+    lane.elapse(lane.now + timedelta(minutes=6))
+    assert silent(lane.take(ReceiptArrived(at=lane.now, receipt=receipt)), lane)
+
+
+def test_a_receipt_that_overtook_its_message_is_taken_up() -> None:
+    told = admitted().last
+    lane = Lane()
+    receipt = Receipt(
+        verdict="ok",
+        message_id=told.message_id,
+        ack_message_id="ack",
+        transport_sender=told.address.receiver.gln,
+        origin="receipts.raw/0/1",
+    )
+    lane.take(ReceiptArrived(at=clock("08:00"), receipt=receipt))
+    lane.play("A01 08:00")
+    lane.elapse(clock("08:06"))
+    assert (lane.states, lane.classes) == ([State.ACKED_OK], ["first"])
+
+
+# ---- the network ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("positive", "envelope", "state"),
+    [
+        (True, -1, State.NETWORK_OK),
+        (False, -1, State.UNDELIVERABLE),
+        (True, 0, State.SENT),
+        (False, 0, State.SENT),
+    ],
+    ids=["current-positive", "current-negative", "earlier-positive", "earlier-negative"],
+)
+def test_the_network_answers_for_one_envelope(positive: bool, envelope: int, state: State) -> None:
+    lane = admitted()
+    lane.overdue()
+    steps = len(lane.steps)
+    lane.network(positive=positive, envelope=envelope)
+    assert (lane.states, lane.classes, len(lane.steps)) == ([state], [], steps)
+
+
+def test_the_same_arrival_of_a_network_receipt_counts_once() -> None:
+    lane = admitted()
+    receipt = lane.network()
+    assert silent(lane.take(NetworkReceiptArrived(at=lane.now, receipt=receipt)), lane)
+    assert lane.last.counts.net_pos == 1
+
+
+def test_a_network_receipt_for_no_envelope_of_ours_is_set_aside_and_counts_for_nothing() -> None:
+    lane = admitted()
+    lane.network(original_transport_id="unknown")
+    assert (lane.aside[-1].rejected.rule, lane.classes, lane.states) == ("unknown-envelope", [], [State.SENT])
+
+
+def test_a_verdict_after_the_networks_refusal_corrects_the_books() -> None:
+    lane = admitted()
+    lane.network(positive=False)
+    lane.answer()
+    assert states(lane)[-3:] == ["UNDELIVERABLE", "-UNDELIVERABLE", "ACKED_OK"]
+    assert (lane.last.late, lane.classes) == (True, ["first"])
+
+
+# ---- time limits ------------------------------------------------------------------------------------------------
+
+
+def test_a_resend_keeps_message_and_chain_and_renews_envelope_and_times() -> None:
+    lane = Lane().play("A01 08:00", "A21 10:00")
+    lane.overdue()
+    first, second = lane.letters[-2:]
+    before, after = opened(first), opened(second)
+    assert first.message_id == second.message_id == resources(after, "MessageHeader")[0]["id"]
+    assert before["id"] != after["id"]
+    assert (before["timestamp"], after["timestamp"]) == ("2026-03-01T10:01:00+01:00", "2026-03-01T10:31:00+01:00")
+    old, new = resources(before, "Provenance"), resources(after, "Provenance")
+    assert len(old) == len(new) == 2
+    assert old[0] == new[0]
+    assert (old[1]["id"], old[1]["recorded"] < new[1]["recorded"]) == (new[1]["id"], True)
+    assert new[1]["occurredDateTime"] == new[1]["recorded"]
+    for kind in ("MessageHeader", "Encounter", "Patient", "Organization"):
+        assert resources(before, kind) == resources(after, kind)
+    one, two = envelope(first), envelope(second)
+    assert (one.envelope_id != two.envelope_id, two.sent) == (True, clock("10:31"))
+    assert two.meta is not None
+    assert two.meta.identifier == after["id"]
+
+
+def test_without_an_answer_it_is_sent_three_times_and_then_given_up() -> None:
+    lane = admitted().elapse(clock("10:00"))
+    assert [envelope(letter).sent for letter in lane.letters] == [clock("08:01"), clock("08:31"), clock("09:01")]
+    assert states(lane) == ["CREATED", "SENT", "SENT", "SENT", "GIVEN_UP"]
+    assert [row.attempt for row in lane.rows if row.kind == "message"] == [0, 1, 2, 3, 3]
+    assert (lane.last.finished, lane.last.deadline) == (clock("09:31"), None)
+    assert [step.subtype for step in lane.steps] == ["msg-created", *["msg-sent"] * 3]
+
+
+def test_a_late_ok_corrects_the_books_and_closes_the_case() -> None:
+    lane = admitted().elapse(clock("10:00"))
+    lane.answer()
+    assert states(lane)[-2:] == ["-GIVEN_UP", "ACKED_OK"]
+    assert lane.last.late
+    assert lane.last.case is not None
+    assert (lane.last.case.reason, lane.last.case.closing) == ("timeout", "late-ok")
+
+
+def test_a_deadline_that_is_no_longer_the_current_one_is_ignored() -> None:
+    lane = admitted()
+    last = lane.last
+    assert last.deadline is not None
+    lane.overdue()
+    stale = Overdue(at=lane.now, message_id=last.message_id, attempt=1, deadline=last.deadline)
+    assert silent(lane.take(stale), lane)
+
+
+def test_a_deadline_fires_at_its_time_and_not_before() -> None:
+    lane = admitted()
+    deadline = lane.last.deadline
+    assert deadline is not None
+    early = Overdue(at=deadline - MINUTE, message_id=lane.last.message_id, attempt=1, deadline=deadline)
+    assert silent(lane.take(early), lane)
+
+
+def test_in_manual_mode_a_message_waits_for_an_operator() -> None:
+    lane = admitted(mode="manual").elapse(clock("12:00"))
+    assert (lane.states, len(lane.letters)) == ([State.TIMED_OUT], 1)
+    lane.decide("resend")
+    assert (lane.states, len(lane.letters), lane.last.deadline) == ([State.SENT], 2, lane.now + LIMIT)
+
+
+# ---- hand-overs that fail ---------------------------------------------------------------------------------------
+
+
+def test_a_hand_over_that_the_broker_refused_is_an_event_with_outcome_8_and_leaves_the_message_created() -> None:
+    lane = admitted()
+    lane.refuse()
+    assert (lane.states, states(lane)) == ([State.CREATED], ["CREATED"])
+    assert [(s.subtype, s.outcome) for s in lane.steps] == [("msg-created", "0"), ("msg-sent", "8")]
+    assert lane.last.due == lane.now + timedelta(seconds=5)
+
+
+def test_it_is_tried_again_with_the_same_ids_until_it_is_taken() -> None:
+    lane = admitted()
+    first = lane.letters[0]
+    lane.refuse()
+    lane.elapse(lane.now + timedelta(seconds=5))
+    lane.refuse()
+    lane.elapse(lane.now + timedelta(seconds=15))
+    assert [(x.message_id, x.transport_id) for x in lane.letters] == [(first.message_id, first.transport_id)] * 3
+    assert opened(lane.letters[-1]) == opened(first)
+    assert (lane.states, states(lane)) == ([State.SENT], ["CREATED", "SENT"])
+    assert [row.ordinal for row in lane.rows if row.kind == "message"] == [0, 1]
+    assert lane.last.deadline == lane.now + LIMIT
+
+
+def test_failures_and_the_success_after_them_are_different_events() -> None:
+    lane = admitted()
+    lane.refuse()
+    lane.elapse(lane.now + timedelta(seconds=5))
+    lane.refuse()
+    lane.elapse(lane.now + timedelta(seconds=15))
+    assert [step.outcome for step in lane.steps] == ["0", "8", "8", "0"]
+    assert len({audit_event(step)["id"] for step in lane.steps}) == 4
+
+
+def test_a_resend_that_the_broker_refused_is_tried_again_and_does_not_count() -> None:
+    lane = admitted()
+    lane.overdue()
+    second = lane.letters[-1]
+    lane.refuse()
+    assert (lane.last.state, lane.last.attempt) == (State.SENT, 1)
+    lane.elapse(lane.now + timedelta(seconds=5))
+    assert (lane.letters[-1].transport_id, lane.last.attempt) == (second.transport_id, 2)
+    assert [row.ordinal for row in lane.rows if row.kind == "message"] == [0, 1, 2]
+
+
+def test_a_resend_by_an_operator_that_the_broker_refused_is_tried_again_too() -> None:
+    lane = admitted(mode="manual").elapse(clock("09:00"))
+    lane.decide("resend")
+    lane.refuse()
+    lane.elapse(lane.now + timedelta(seconds=5))
+    assert (lane.states, lane.last.attempt, len(lane.letters)) == ([State.SENT], 2, 3)
+
+
+def test_an_answer_to_a_refused_hand_over_proves_that_it_was_none() -> None:
+    lane = admitted()
+    lane.refuse()
+    lane.answer()
+    assert (lane.states, lane.last.retry) == ([State.ACKED_OK], None)
+    assert silent(lane.take(Wake(at=lane.now + LIMIT, due=lane.now + LIMIT)), lane)
+
+
+def test_a_refusal_that_comes_after_the_answer_changes_nothing() -> None:
+    lane = admitted()
+    letter = lane.letters[0].message_id
+    lane.answer()
+    row = lane.row
+    assert lane.refuse(letter).row == row
+
+
+# ---- operators --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("action", ["resend", "give-up", "close-case"])
+def test_a_decision_about_an_unknown_message_is_refused(action: str) -> None:
+    with pytest.raises(Rejected) as refused:
+        admitted().decide(action, message_id="unknown")
+    assert refused.value.rule == "unknown"
+
+
+def test_giving_up_is_an_operators_to_decide_only_when_the_time_is_out() -> None:
+    lane = admitted()
+    with pytest.raises(Rejected) as refused:
+        lane.decide("give-up")
+    assert refused.value.rule == "not-allowed"
+    lane = admitted(mode="manual").elapse(clock("09:00"))
+    lane.decide("give-up")
+    assert (lane.states, states(lane)[-1]) == ([State.GIVEN_UP], "GIVEN_UP")
+    assert lane.last.case is not None
+    assert lane.last.case.reason == "given-up-by-operator"
+
+
+@pytest.mark.parametrize("verdict", [None, "ok", "fatal-error"], ids=["under-way", "ok", "fatal"])
+def test_what_is_not_timed_out_is_not_resent(verdict: str | None) -> None:
+    lane = admitted()
+    if verdict is not None:
+        lane.answer(verdict)  # type: ignore[arg-type]  # a verdict
+    with pytest.raises(Rejected) as refused:
+        lane.decide("resend")
+    assert refused.value.rule == "not-allowed"
+
+
+def test_a_case_is_closed_once_and_with_a_reason() -> None:
+    lane = admitted()
+    lane.answer("fatal-error")
+    lane.decide("close-case", reason="delivered-otherwise")
+    assert lane.last.case is not None
+    assert (lane.last.case.closing, lane.states) == ("delivered-otherwise", [State.ACKED_FATAL])
+    with pytest.raises(Rejected) as refused:
+        lane.decide("close-case")
+    assert refused.value.rule == "no-case"
