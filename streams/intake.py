@@ -23,9 +23,9 @@ from .messages.adt.feed import FeedProfile
 from .messages.adt.key import record_key
 from .messages.adt.read import events
 from .model import Fate, Outcome, StayEvent, Unit
-from .person import PASSED_ON, PersonRow, fold
+from .person import PASSED_ON, PassOn, PersonRow, fold
 
-__all__ = ["REKEYED", "FeedRegisters", "Intake", "PassOn", "take_in"]
+__all__ = ["REKEYED", "FeedRegisters", "Intake", "take_in"]
 
 #: Header of a record published again under its person's key; its value is the key it came under.
 REKEYED: Final = "re-keyed"
@@ -46,14 +46,6 @@ class FeedRegisters(Protocol):
 
     def region_at(self, hospital: str, at: datetime) -> str | None:
         """The region of a hospital (by SOR) on that day (spec 05 §1.4)."""
-
-
-@dataclass(frozen=True, slots=True)
-class PassOn:
-    """The same bytes once more to `adt.raw` under another key, with one more header."""
-
-    key: PersonKey
-    headers: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +132,7 @@ def _person(
         tuple(replace(event, origin=origin) for event in folded.stay_events),
         outcome_or_none,
         _stopped(outcome_or_none),
-        tuple(PassOn(p.key, p.headers) for p in folded.pass_on),
+        folded.pass_on,
         folded.repeated,
     )
 

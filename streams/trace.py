@@ -43,6 +43,7 @@ __all__ = [
     "SBDH",
     "UNKNOWN",
     "VANS",
+    "About",
     "Document",
     "Step",
     "acknowledged",
@@ -97,34 +98,43 @@ class Step:
         return f"Step({self.subtype}, {self.document.type}, outcome={self.outcome})"
 
 
+class About(NamedTuple):
+    """What S2 to S4 are about: one notification on its way to one municipality."""
+
+    message_id: str
+    activity: str
+    sender: Unit
+    receiver: Unit
+    cpr: str
+
+    @classmethod
+    def of(cls, notification: Notification, receiver: Unit) -> "About":
+        """The notification, and who is told."""
+        patient = notification.patient
+        return cls(notification.message_id, notification.activity, notification.sender, receiver, patient.cpr)
+
+
 def created(
-    notification: Notification,
-    receiver: Unit,
-    *,
-    bundle_id: str,
-    recorded: datetime,
-    device_id: str,
-    document: Document = NOTIFICATION,
+    about: About, *, bundle_id: str, recorded: datetime, device_id: str, document: Document = NOTIFICATION
 ) -> Step:
     """S2: the message is built, checked and stored; `bundle_id` is that of attempt 1."""
     return Step(
         subtype="msg-created",
         profile="patient",
         recorded=recorded,
-        sender=notification.sender,
-        receiver=receiver,
+        sender=about.sender,
+        receiver=about.receiver,
         device_id=device_id,
-        message_id=notification.message_id,
+        message_id=about.message_id,
         document=document,
-        statistics=_statistics(document, postfix_of_activity(notification.activity)),
-        cpr=notification.patient.cpr,
+        statistics=_statistics(document, postfix_of_activity(about.activity)),
+        cpr=about.cpr,
         bundle_id=bundle_id,
     )
 
 
 def sent(
-    notification: Notification,
-    receiver: Unit,
+    about: About,
     *,
     bundle_id: str,
     transport_id: str,
@@ -145,12 +155,12 @@ def sent(
         profile="patient",
         outcome="8" if failed else "0",
         recorded=recorded,
-        sender=notification.sender,
-        receiver=receiver,
+        sender=about.sender,
+        receiver=about.receiver,
         device_id=device_id,
-        message_id=notification.message_id,
+        message_id=about.message_id,
         document=document,
-        cpr=notification.patient.cpr,
+        cpr=about.cpr,
         bundle_id=bundle_id,
         transport_id=transport_id,
         transport=transport,

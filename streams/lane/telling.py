@@ -9,12 +9,12 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from ..codes import postfix_of_activity
+from .. import trace
 from ..delivery import Delivery
 from ..delivery_rules import FINAL, State
 from ..ledger import LedgerRow, message_row
-from ..model import Attempt, Receipt, Unit
-from ..trace import NOTIFICATION, Step, acknowledged, strictly_after
+from ..model import Receipt, Unit
+from ..trace import Step, acknowledged, strictly_after
 from .context import Context
 from .effects import Said, Traced
 
@@ -54,8 +54,12 @@ def _row(d: Delivery, at: datetime, state: State, number: int, *, was: str, delt
 
 def created(delivery: Delivery, cpr: str, at: datetime, context: Context) -> tuple[Delivery, Said]:
     """S2: the message is built, checked and stored."""
-    statistics = f"MCM:{NOTIFICATION.type}|{NOTIFICATION.version}#{postfix_of_activity(delivery.activity)}"
-    step = _step(delivery, "msg-created", cpr, at, context, delivery.attempts[0], statistics=statistics)
+    step = trace.created(
+        _about(delivery, cpr),
+        bundle_id=delivery.attempts[0].envelope_id,
+        recorded=strictly_after(at, delivery.recorded),
+        device_id=context.device_id,
+    )
     return _recorded(delivery, step), Said(Traced(delivery.message_id, step))
 
 
@@ -69,43 +73,21 @@ def sent(
     """
     attempt = delivery.attempts[-1]
     failures = delivery.refusals if delivery.refused == attempt.envelope_id else 0
-    ordinal = failures - 1 if failed else failures
-    step = _step(
-        delivery, "msg-sent", cpr, at, context, attempt, transport=True, outcome="8" if failed else "0", ordinal=ordinal
+    step = trace.sent(
+        _about(delivery, cpr),
+        bundle_id=attempt.envelope_id,
+        transport_id=attempt.transport_id,
+        recorded=strictly_after(at, delivery.recorded),
+        device_id=context.device_id,
+        failed=failed,
+        ordinal=failures - 1 if failed else failures,
     )
     after = "" if failed else delivery.message_id
     return _recorded(delivery, step), Said(Traced(delivery.message_id, step), after)
 
 
-def _step(
-    delivery: Delivery,
-    subtype: str,
-    cpr: str,
-    at: datetime,
-    context: Context,
-    attempt: Attempt,
-    *,
-    statistics: str = "",
-    transport: bool = False,
-    outcome: str = "0",
-    ordinal: int = 0,
-) -> Step:
-    return Step(
-        subtype=subtype,  # type: ignore[arg-type]  # one of the two above
-        profile="patient",
-        outcome=outcome,  # type: ignore[arg-type]  # 0 or 8
-        recorded=strictly_after(at, delivery.recorded),
-        sender=delivery.sender,
-        receiver=delivery.address.receiver,
-        device_id=context.device_id,
-        message_id=delivery.message_id,
-        document=NOTIFICATION,
-        statistics=statistics,
-        cpr=cpr,
-        bundle_id=attempt.envelope_id,
-        transport_id=attempt.transport_id if transport else "",
-        ordinal=ordinal,
-    )
+def _about(delivery: Delivery, cpr: str) -> trace.About:
+    return trace.About(delivery.message_id, delivery.activity, delivery.sender, delivery.address.receiver, cpr)
 
 
 def _recorded(delivery: Delivery, step: Step) -> Delivery:

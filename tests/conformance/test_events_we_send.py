@@ -10,7 +10,18 @@ from streams.codes import Notice
 from streams.formats.fhir.build import to_json, to_xml
 from streams.ids import Gln
 from streams.model import NetworkReceipt, Receipt
-from streams.trace import SBDH, UNKNOWN, Document, Step, acknowledged, audit_event, created, network_answered, sent
+from streams.trace import (
+    SBDH,
+    UNKNOWN,
+    About,
+    Document,
+    Step,
+    acknowledged,
+    audit_event,
+    created,
+    network_answered,
+    sent,
+)
 from streams.trace_codes import PROFILES, Source
 from tests.conformance.referee import Referees
 from tests.meanings.notifications import CASES, HEART, MUNICIPALITY, envelope_id, notification
@@ -36,11 +47,11 @@ OUT: dict[str, Any] = {"bundle_id": BUNDLE, "transport_id": TRANSPORT, **STATION
 
 #: The steps of spec 03 §4.1 that our station takes.
 STEPS: dict[str, Step] = {
-    "S2 created": created(TOLD, MUNICIPALITY, bundle_id=BUNDLE, **STATION),
-    "S3 sent": sent(TOLD, MUNICIPALITY, **OUT),
-    "S3 sent by SBDH": sent(TOLD, MUNICIPALITY, transport=SBDH, **OUT),
-    "S3 sent in summer": sent(TOLD, MUNICIPALITY, **{**OUT, "recorded": AT + timedelta(days=120)}),
-    "S4 could not be sent": sent(TOLD, MUNICIPALITY, failed=True, ordinal=3, **OUT),
+    "S2 created": created(About.of(TOLD, MUNICIPALITY), bundle_id=BUNDLE, **STATION),
+    "S3 sent": sent(About.of(TOLD, MUNICIPALITY), **OUT),
+    "S3 sent by SBDH": sent(About.of(TOLD, MUNICIPALITY), transport=SBDH, **OUT),
+    "S3 sent in summer": sent(About.of(TOLD, MUNICIPALITY), **{**OUT, "recorded": AT + timedelta(days=120)}),
+    "S4 could not be sent": sent(About.of(TOLD, MUNICIPALITY), failed=True, ordinal=3, **OUT),
     "S6 network receipt": network_answered(ON_NETWORK, original_message_id=TOLD.message_id, **BACK),
     "S6 network receipt for an unknown envelope": network_answered(
         ON_NETWORK, original_message_id="", original=None, **BACK
@@ -52,10 +63,10 @@ STEPS: dict[str, Step] = {
         RECEIPT, original=None, **{**BACK, "sender": msgspec.structs.replace(MUNICIPALITY, name="")}
     ),
     "a unit without GLN": sent(
-        msgspec.structs.replace(TOLD, sender=msgspec.structs.replace(HEART, gln=Gln(""))), MUNICIPALITY, **OUT
+        About.of(msgspec.structs.replace(TOLD, sender=msgspec.structs.replace(HEART, gln=Gln(""))), MUNICIPALITY), **OUT
     ),
-    "a legacy letter": sent(TOLD, MUNICIPALITY, document=Document("XDIS20", "1.0"), **OUT),
-    "an unknown document": sent(TOLD, MUNICIPALITY, document=UNKNOWN, **OUT),
+    "a legacy letter": sent(About.of(TOLD, MUNICIPALITY), document=Document("XDIS20", "1.0"), **OUT),
+    "an unknown document": sent(About.of(TOLD, MUNICIPALITY), document=UNKNOWN, **OUT),
 }
 
 
@@ -75,7 +86,7 @@ def test_every_step_of_our_station(referee: Referees, name: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_every_notice_has_a_first_event(referee: Referees, name: str) -> None:
     told = notification(*CASES[name])
-    passes(referee, created(told, MUNICIPALITY, bundle_id=envelope_id(told), **STATION))
+    passes(referee, created(About.of(told, MUNICIPALITY), bundle_id=envelope_id(told), **STATION))
 
 
 @pytest.mark.parametrize("source", get_args(Source))

@@ -15,6 +15,7 @@ from streams.model import NetworkReceipt, Receipt, Unit
 from streams.times import COPENHAGEN
 from streams.trace import (
     SBDH,
+    About,
     Document,
     Step,
     acknowledged,
@@ -41,12 +42,12 @@ STATION = {"recorded": AT, "device_id": DEVICE}
 
 
 def created_event() -> dict[str, Any]:
-    return audit_event(created(NOTE, MUNICIPALITY, bundle_id="bundle-1", **STATION))
+    return audit_event(created(About.of(NOTE, MUNICIPALITY), bundle_id="bundle-1", **STATION))
 
 
 def sent_event(**changes: Any) -> dict[str, Any]:
     values = {"bundle_id": "bundle-1", "transport_id": "envelope-1", **STATION} | changes
-    return audit_event(sent(NOTE, MUNICIPALITY, **values))
+    return audit_event(sent(About.of(NOTE, MUNICIPALITY), **values))
 
 
 def acknowledged_event(**changes: Any) -> dict[str, Any]:
@@ -152,7 +153,9 @@ def test_an_envelope_receipt_names_the_envelope_that_it_answers() -> None:
 
 
 def test_a_legacy_letter_is_named_by_its_type_and_version() -> None:
-    event = audit_event(created(NOTE, MUNICIPALITY, bundle_id="", document=Document("XDIS20", "XD2030C"), **STATION))
+    event = audit_event(
+        created(About.of(NOTE, MUNICIPALITY), bundle_id="", document=Document("XDIS20", "XD2030C"), **STATION)
+    )
     assert details(event, "ehmiMessage")["ehmiMessageType"] == "XDIS20"
     assert "ehmiMessageEnvelope" not in named(event)
 
@@ -191,7 +194,7 @@ def test_a_success_after_failures_has_an_id_of_its_own() -> None:
 
 
 def test_a_step_never_prints_the_person() -> None:
-    assert PATIENT.cpr not in repr(created(NOTE, MUNICIPALITY, bundle_id="b", **STATION))
+    assert PATIENT.cpr not in repr(created(About.of(NOTE, MUNICIPALITY), bundle_id="b", **STATION))
 
 
 @pytest.mark.parametrize(
