@@ -1,0 +1,58 @@
+"""`python -m benchmarks`: ratios measured in one run, printed as a table and written to `results/latest.json`.
+
+CPU time of a process, medians over interleaved rounds, the collector off inside slices. Only figures of one run may be
+compared: another machine, or the same one an hour later, has another clock.
+"""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from .conversion import Material, cases, context
+from .flows import Bench
+from .kafka import throughput
+from .referee import referee_time
+from .report import Row, missed, rows_of, table, written
+from .slices import measured
+
+_RESULTS = Path(__file__).parent / "results" / "latest.json"
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=15, help="rounds of the short pieces of work")
+    parser.add_argument("--slice-ms", type=float, default=40.0, help="shortest slice of a round, in ms of CPU")
+    parser.add_argument("--flows", type=int, default=500, help="complete flows of one round over Kafka")
+    parser.add_argument("--kafka-rounds", type=int, default=5, help="rounds over Kafka, after one not counted")
+    parser.add_argument("--judged", type=int, default=20, help="messages for the HL7 validator; 0 leaves it out")
+    parser.add_argument("--out", type=Path, default=_RESULTS, help="result file")
+    return parser.parse_args()
+
+
+def _rows(settings: argparse.Namespace) -> list[Row]:
+    bench = Bench()
+    material = Material(bench, bench.flows(1, skip=100)[0])
+    ours, theirs = cases(material), context(material)
+    micros = measured(ours | theirs, rounds=settings.rounds, slice_ms=settings.slice_ms)
+    kafka = asyncio.run(throughput(flows=settings.flows, rounds=settings.kafka_rounds))
+    referee: float | str = "not run: --judged 0"
+    if settings.judged:
+        referee = referee_time(material.convert(), judged=settings.judged, warm=settings.judged)
+    return rows_of({n: micros[n] for n in ours}, {n: micros[n] for n in theirs}, kafka, referee)
+
+
+def main() -> int:
+    """0 when every floor holds, else 1."""
+    settings = _arguments()
+    rows = _rows(settings)
+    kept = {name: value for name, value in vars(settings).items() if name != "out"}
+    written(settings.out, rows, kept)
+    sys.stdout.write(table(rows))
+    for row in missed(rows):
+        sys.stderr.write(f"missed: {row.name}: {row.value:.1f} {row.unit}, floor {row.floor:g}\n")
+    return 1 if missed(rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,193 @@
+"""One message on its way through the product, whole and in parts; and the same work done by general libraries.
+
+Every case works on the same admission: its ADT^A01, its notification, its receipt. `prepare` checks that the cases do
+what they are named for before anything is measured.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import hl7
+from fhir.resources.R4B.bundle import Bundle
+
+from agents.letters import letter_of
+from streams import stay
+from streams.envelopes import vans
+from streams.formats.fhir.build import to_json, to_xml
+from streams.ids import EnvelopeId, Lane, PersonKey
+from streams.inbound import take_receipt
+from streams.intake import Intake, take_in
+from streams.kafka.records import decode_lane_record
+from streams.lane import Traced, decode_row, encode_row
+from streams.messages.adt.admit import read_from_feed
+from streams.messages.adt.read import events
+from streams.messages.hospitalnotification import check, write
+from streams.model import Notification
+from streams.person import fold as fold_person
+from streams.route import route
+from streams.trace import audit_event
+
+from .flows import BEGIN, IDS, Bench, Flow
+from .slices import Work
+
+__all__ = ["Material", "cases", "context"]
+
+
+@dataclass(frozen=True)
+class Material:
+    """One admission in every form that it passes through."""
+
+    bench: Bench
+    flow: Flow
+
+    @property
+    def adt(self) -> bytes:
+        """The ADT message."""
+        return self.flow.event.value or b""
+
+    def take_in(self) -> Intake:
+        """Intake of a person never seen."""
+        return take_in(
+            self.adt,
+            None,
+            key=(self.flow.event.key or b"").decode(),
+            origin="adt.raw/0/1",
+            headers={},
+            at=BEGIN,
+            ids=IDS,
+            registers=self.bench.registers,
+        )
+
+    def notify(self, taken: Intake) -> Notification:
+        """The notification that its only stay event leads to."""
+        (event,) = taken.stay_events
+        folded = stay.fold(None, event, at=BEGIN, ids=IDS, policy=self.bench.registers.stay, ordinal=0)
+        (notification,) = folded.notifications
+        return notification
+
+    def write(self, notification: Notification) -> dict[str, Any]:
+        """The Bundle to the municipality of residence."""
+        address = route(notification, BEGIN, self.bench.registers)
+        return write(notification, address.receiver, _envelope(notification.lane), IDS)  # type: ignore[union-attr]
+
+    def convert(self) -> bytes:
+        """ADT bytes to message bytes."""
+        return to_json(self.write(self.notify(self.take_in())))
+
+    def convert_checked(self) -> bytes:
+        """The same with our own profile check, as every message has it."""
+        bundle = self.write(self.notify(self.take_in()))
+        assert not check(bundle, outgoing=True)
+        return to_json(bundle)
+
+
+def _envelope(lane: Lane) -> EnvelopeId:
+    return EnvelopeId(IDS.mint(lane, "envelope", "1"))
+
+
+def cases(material: Material) -> dict[str, Work]:
+    """The rows of the product's own work, by name."""
+    return _whole(material) | _in(material) | _out(material) | _rows(material)
+
+
+def _whole(m: Material) -> dict[str, Work]:
+    return {"conversion": m.convert, "conversion, checked": m.convert_checked}
+
+
+def _in(m: Material) -> dict[str, Work]:
+    registers, data = m.bench.registers, m.adt
+    document, feed = read_from_feed(data, registers.feed)
+    told = events(document, feed, registers.locate, registers.kommuner)
+    (event,) = m.take_in().stay_events
+    key, digest = PersonKey((m.flow.event.key or b"").decode()), document.sha256
+
+    def read() -> object:
+        return events(*read_from_feed(data, registers.feed), registers.locate, registers.kommuner)
+
+    def person() -> object:
+        return fold_person(None, told, key=key, payload_hash=digest, at=BEGIN, ids=IDS, region_at=registers.region_at)
+
+    return {
+        "ER7 read and events": read,
+        "person fold": person,
+        "stay fold": lambda: stay.fold(None, event, at=BEGIN, ids=IDS, policy=registers.stay, ordinal=0),
+    }
+
+
+def _out(m: Material) -> dict[str, Work]:
+    notification = m.notify(m.take_in())
+    bundle = m.write(notification)
+    payload = to_json(bundle)
+    assert not check(bundle, outgoing=True)
+    receipt = m.flow.receipt.value or b""
+    assert take_receipt(receipt, origin="receipts.raw/0/1", at=BEGIN).record is not None
+    address = route(notification, BEGIN, m.bench.registers)
+
+    def seal() -> bytes:
+        return vans.seal_message(
+            payload,
+            sender_gln=notification.sender.gln,
+            receiver_gln=address.receiver.gln,  # type: ignore[union-attr]
+            transport_id=bundle["id"],
+            message_id=bundle["id"],
+            sent=BEGIN,
+            name=vans.document_name(notification.activity),
+            version=vans.NOTIFICATION_VERSION,
+            media_type="application/fhir+json",
+        )
+
+    return {
+        "route": lambda: route(notification, BEGIN, m.bench.registers),
+        "write and to_json": lambda: to_json(m.write(notification)),
+        "to_json": lambda: to_json(bundle),
+        "profile check": lambda: check(bundle, outgoing=True),
+        "XML writer": lambda: to_xml(bundle),
+        "VANS seal": seal,
+        "receipt: open, read, find its lane": lambda: take_receipt(receipt, origin="receipts.raw/0/1", at=BEGIN),
+    }
+
+
+def _rows(m: Material) -> dict[str, Work]:
+    """Rows, letters, and the four steps of the relay without Kafka."""
+    stages, (intake, event, receipt, answer) = m.bench.stages, m.flow.taken
+    assert event.row is not None
+    raw = event.row.value
+    row = decode_row(raw)
+    assert row is not None
+    said = m.bench.said(event.record)
+    (created, *_) = (one for one in said if isinstance(one.effect, Traced))
+
+    def flow() -> None:
+        stages["adt.raw"].step(None, intake.record)
+        stages["lanes"].step(None, event.record)
+        stages["receipts.raw"].step(None, receipt.record)
+        stages["lanes"].step(raw, answer.record)
+
+    return {
+        "trace event": lambda: to_json(audit_event(created.effect.step)),  # type: ignore[union-attr]
+        "trace event as a letter": lambda: letter_of(created, event.record, stage="lanes", at=BEGIN, version=""),
+        "lane record decode": lambda: decode_lane_record(event.record.value),
+        "row decode": lambda: decode_row(raw),
+        "row encode": lambda: encode_row(row),
+        "complete flow without Kafka": flow,
+    }
+
+
+def context(material: Material) -> dict[str, Work]:
+    """The same by general libraries, each on the same bytes: python-hl7 parses and reads, fhir.resources validates."""
+    text = material.adt.decode()
+    bundle = material.write(material.notify(material.take_in()))
+    Bundle.model_validate(bundle)
+
+    def parsed() -> tuple[str, ...]:
+        message = hl7.parse(text)
+        return tuple(str(message.segment(name)[field]) for name, field in _FIELDS)
+
+    return {
+        "python-hl7: parse and seven fields": parsed,
+        "fhir.resources: validate": lambda: Bundle.model_validate(bundle),
+    }
+
+
+#: MSH-10, EVN-2, PID-3, PID-5, PV1-2, PV1-3, PV1-19.
+_FIELDS = (("MSH", 10), ("EVN", 2), ("PID", 3), ("PID", 5), ("PV1", 2), ("PV1", 3), ("PV1", 19))

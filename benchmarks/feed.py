@@ -1,0 +1,117 @@
+"""The hospital and the municipality of a measurement: they feed a worker in another process and wait for its word.
+
+The worker tells its CPU time when it is ready, when it has sent all letters, and when all are answered (`told`). What
+it costs to feed it, and the broker, are in processes of their own and count for nothing.
+"""
+
+import asyncio
+import sys
+import time
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Iterable, Sequence
+from typing import Final, Self
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+
+from streams.kafka.clients import new_producer
+from streams.kafka.records import Letter
+
+from .flows import Flow
+
+__all__ = ["Child", "Fed", "Mark", "at_rest", "tell"]
+
+#: Seconds that anything may take before the measurement is given up.
+_LIMIT: Final = 120.0
+#: Seconds that the last batch of a round is given to be confirmed.
+_REST: Final = 0.25
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """What a child says on a line of its output."""
+
+    at: str  # ready, sent, answered
+    cpu: float = 0.0  # seconds of its process so far
+    bootstrap: str = ""
+
+
+def tell(mark: Mark) -> None:
+    """One line, at once."""
+    sys.stdout.buffer.write(msgspec.json.encode(mark) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+async def at_rest(at: str) -> None:
+    """Says how far the worker is, once the batch in hand has been confirmed."""
+    await asyncio.sleep(_REST)
+    tell(Mark(at, time.process_time()))
+
+
+class Child:
+    """A module of this package in a process of its own; it ends when its input does."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    @classmethod
+    async def start(cls, module: str, *arguments: str) -> Self:
+        """`python -m benchmarks.<module> <arguments>`, started."""
+        command = (sys.executable, "-m", f"benchmarks.{module}", *arguments)
+        return cls(await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE))
+
+    async def told(self, at: str) -> Mark:
+        """The next line, which must be about `at`."""
+        assert self._process.stdout is not None
+        line = await asyncio.wait_for(self._process.stdout.readline(), _LIMIT)
+        if not line:
+            raise RuntimeError("a process of the measurement has ended; what it said stands above")
+        mark = msgspec.json.decode(line, type=Mark)
+        if mark.at != at:
+            raise RuntimeError(f"a process of the measurement says {mark.at}, {at} was due")
+        return mark
+
+    async def stop(self) -> None:
+        """Closes its input and waits for its end."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            await asyncio.wait_for(self._process.wait(), _LIMIT)
+        except TimeoutError:
+            self._process.kill()
+
+
+class Fed:
+    """A worker, the broker under it, and who feeds it."""
+
+    def __init__(self, broker: Child, worker: Child, producer: AIOKafkaProducer) -> None:
+        self._broker, self._worker, self._producer = broker, worker, producer
+
+    @classmethod
+    async def start(cls, module: str, *arguments: str) -> Self:
+        """A broker of its own, with all topics, and the worker `module` over it."""
+        broker = await Child.start("broker")
+        bootstrap = (await broker.told("ready")).bootstrap
+        worker = await Child.start(module, bootstrap, *arguments)
+        await worker.told("ready")
+        producer = new_producer(bootstrap)
+        await producer.start()
+        return cls(broker, worker, producer)
+
+    async def round(self, flows: Sequence[Flow]) -> float:
+        """CPU microseconds of the worker per flow, for so many flows as it was told that a round has."""
+        begun = await self._worker.told("waiting")
+        await self._send(flow.event for flow in flows)
+        await self._worker.told("sent")
+        await self._send(flow.receipt for flow in flows)
+        ended = await self._worker.told("answered")
+        return (ended.cpu - begun.cpu) / len(flows) * 1e6
+
+    async def _send(self, letters: Iterable[Letter]) -> None:
+        sends = [await self._producer.send(one.topic, one.value, key=one.key) for one in letters]
+        await asyncio.gather(*sends)
+
+    async def stop(self) -> None:
+        """Everything down, the broker last."""
+        await self._producer.stop()
+        await self._worker.stop()
+        await self._broker.stop()

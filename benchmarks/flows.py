@@ -1,0 +1,141 @@
+"""Complete flows, made by the product's own steps: one hospital event in, its letters, the receipt, its letters.
+
+The steps are those of the relay's three stages; tables are dicts. What they write is what the bare loop has to send,
+record by record. Time and ids are fixed, so every process of a run makes the same flows.
+"""
+
+import random
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from agents.clock import FastClock
+from agents.intake import intake_stage
+from agents.lanes import lanes_stage
+from agents.receipts import receipts_stage
+from agents.shell import Stage
+from agents.station import Station
+from streams.deadlines import Deadlines
+from streams.formats.hl7v2 import parse
+from streams.ids import Ids
+from streams.kafka.records import Letter, Record, decode_lane_record
+from streams.kafka.topics import ADT_RAW, LANES, RECEIPTS_RAW, RELAY, changelog
+from streams.lane import Context, Said, fold
+from streams.messages.adt.key import record_key
+from streams.registry import Registers, load
+from streams.sim.behaviour import behaviour
+from streams.sim.hospital import scripts
+from streams.sim.municipality import answer
+from streams.sim.places import journeys
+from streams.sim.stories import STORIES
+
+__all__ = ["BEGIN", "IDS", "Bench", "Flow", "Taken"]
+
+BEGIN: Final = datetime(2026, 3, 2, 6, tzinfo=UTC)
+IDS: Final = Ids(b"benchmarks: the same ids in every process")
+
+#: Stages whose rows have a changelog: name of the stage -> of its table.
+_TABLES: Final[Mapping[str, str]] = {"intake": "persons", "lanes": "lanes"}
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One record taken by a stage, and everything it had written: letters, then the row."""
+
+    stage: str
+    record: Record
+    letters: tuple[Letter, ...]
+    row: Letter | None
+
+    @property
+    def written(self) -> tuple[Letter, ...]:
+        """Letters and changelog record."""
+        return self.letters if self.row is None else (*self.letters, self.row)
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One message and its receipt: what is fed in, and the four records taken for it, in order."""
+
+    event: Letter
+    receipt: Letter
+    taken: tuple[Taken, ...]
+
+    @property
+    def sealed(self) -> Letter:
+        """The letter to the municipality."""
+        return next(one for one in self.taken[1].letters if one.topic.startswith("municipality."))
+
+
+class Bench:
+    """Registers, station and the three stages over dicts."""
+
+    def __init__(self) -> None:
+        self.registers: Registers = load("example")
+        self.station = Station(IDS, self.registers, FastClock(BEGIN, 1.0))
+        station, registers = self.station, self.registers
+        self.context = Context(IDS, registers, registers.stay, station.device_id)
+        persons = lanes = receipts = None
+        self.stages: Mapping[str, Stage] = {
+            stage.source: stage
+            for stage in (
+                intake_stage(station, persons),  # type: ignore[arg-type]  # the steps never touch their table
+                lanes_stage(station, self.context, lanes, Deadlines()),  # type: ignore[arg-type]
+                receipts_stage(station, receipts),  # type: ignore[arg-type]
+            )
+        }
+        self._rows: dict[tuple[str, bytes | None], bytes | None] = {}
+        self._offset = 0
+
+    def events(self, number: int, *, skip: int = 0) -> Iterator[bytes]:
+        """Admissions of so many persons as ADT^A01, `skip` persons passed over."""
+        story = next(one for one in STORIES if one.name == "admitted, home")
+        places, kommuner = journeys(self.registers.locations, BEGIN), sorted(self.registers.kommuner)
+        begin, rng = BEGIN - timedelta(minutes=30), random.Random(1)
+        stays = scripts(skip + number, places, kommuner, begin, rng, spread=timedelta(minutes=20), stories=[story])
+        for count, stay in enumerate(stays):
+            if count >= skip:
+                yield stay.sendings[0].data
+
+    def letter(self, data: bytes) -> Letter:
+        """An event as the gateway puts it on `adt.raw`."""
+        document = parse(data)
+        feed = self.registers.feed(document.header.text(3), document.header.text(4))
+        assert feed is not None
+        return Letter(ADT_RAW, record_key(document, feed, IDS).encode(), data)
+
+    def flows(self, number: int, *, skip: int = 0) -> list[Flow]:
+        """Complete flows."""
+        return [self._flow(self.letter(data)) for data in self.events(number, skip=skip)]
+
+    def _flow(self, event: Letter) -> Flow:
+        taken = [self.take(event)]
+        taken.append(self.take(_only(taken[0].letters, LANES)))
+        sealed = next(one for one in taken[1].letters if one.topic.startswith("municipality."))
+        reply = answer(sealed.value or b"", behaviour("ok"), BEGIN, random.Random(1))[0]
+        receipt = Letter(RECEIPTS_RAW, sealed.key, reply.data)
+        taken.append(self.take(receipt))
+        taken.append(self.take(_only(taken[2].letters, LANES)))
+        return Flow(event, receipt, tuple(taken))
+
+    def said(self, record: Record) -> tuple[Said, ...]:
+        """What a lane without a row says to a record of `lanes`."""
+        return fold(None, decode_lane_record(record.value), self.context).said
+
+    def take(self, letter: Letter) -> Taken:
+        """What the stage of the letter's topic does with it, the row kept."""
+        stage = self.stages[letter.topic]
+        self._offset += 1
+        record = Record(letter.topic, 0, self._offset, letter.key, letter.value, letter.headers)
+        table = _TABLES.get(stage.name)
+        row, letters = stage.step(self._rows.get((stage.name, letter.key)) if table else None, record)
+        if table is None:
+            return Taken(stage.name, record, tuple(letters), None)
+        self._rows[stage.name, letter.key] = row
+        return Taken(stage.name, record, tuple(letters), Letter(changelog(RELAY, table), letter.key, row))
+
+
+def _only(letters: Iterable[Letter], topic: str) -> Letter:
+    (found,) = (letter for letter in letters if letter.topic == topic)
+    return found

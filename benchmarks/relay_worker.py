@@ -1,0 +1,56 @@
+"""The relay as it is run, with all its stages: `python -m benchmarks.relay_worker <bootstrap> <flows> <rounds>`."""
+
+import asyncio
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from agents.clock import FastClock
+from agents.relay import build_relay, relay_running
+from agents.station import Figures, Station
+from agents.wiring import Worker
+from streams.metrics import MetricName, Metrics
+from streams.registry import load
+
+from .feed import Mark, at_rest, tell
+from .flows import BEGIN, IDS
+
+_LOOK = 0.02  # seconds between two looks at the figures
+
+
+class _Counting(Metrics):
+    """The product's figures, and two sums over them that are cheap to look at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = self.settled = 0
+
+    def count(self, name: MetricName, by: float = 1, **labels: str) -> None:
+        """As the product counts."""
+        super().count(name, by, **labels)
+        self.sent += name == "hn_attempts_total"
+        self.settled += name == "hn_messages_total"
+
+
+async def main(bootstrap: str, flows: int, rounds: int) -> None:
+    """Says when it waits for a round, has sent its letters, has taken its receipts."""
+    figures = _Counting()
+    station = Station(IDS, load("example"), FastClock(BEGIN, 1.0), Figures(figures))
+    with tempfile.TemporaryDirectory() as state:
+        worker = Worker(bootstrap=bootstrap, worker_id="bench", state_dir=Path(state), embedded=True)
+        async with relay_running(build_relay(worker, station)):
+            tell(Mark("ready"))
+            for wanted in range(flows, flows * rounds + 1, flows):
+                tell(Mark("waiting", time.process_time()))
+                while figures.sent < wanted:  # noqa: ASYNC110  # looking costs less than telling
+                    await asyncio.sleep(_LOOK)
+                await at_rest("sent")
+                while figures.settled < wanted:  # noqa: ASYNC110  # looking costs less than telling
+                    await asyncio.sleep(_LOOK)
+                await at_rest("answered")
+            await asyncio.to_thread(sys.stdin.read)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))

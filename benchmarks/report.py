@@ -1,0 +1,109 @@
+"""The rows of a run with their floors, as JSON for machines and as a table for people."""
+
+import json
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from .kafka import Throughput
+
+__all__ = ["Row", "missed", "rows_of", "table", "written"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure. `value` is None when it was not run, `note` says why; `floor` is what it must not miss."""
+
+    name: str
+    value: float | None
+    unit: str
+    floor: float | None = None
+    note: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the floor holds: times are upper bounds, all others lower ones."""
+        if self.floor is None or self.value is None:
+            return True
+        return self.value <= self.floor if self.unit.startswith("µs") else self.value >= self.floor
+
+
+#: The promises (design §12): µs of CPU, and the share of a bare client loop.
+FLOORS: Final[Mapping[str, float]] = {
+    "conversion, checked": 150.0,
+    "relay as share of the bare aiokafka loop": 30.0,
+}
+
+_NOTES: Final[Mapping[str, str]] = {
+    "conversion": "ADT bytes → person, stay, route, write → JSON bytes",
+    "conversion, checked": "the same with our own profile check: what every message costs",
+    "receipt: open, read, find its lane": "VANS envelope opened strictly, acknowledgement read",
+    "complete flow without Kafka": "the relay's four steps with all letters and rows of a message and its receipt",
+    "python-hl7: parse and seven fields": "the same ADT message",
+    "fhir.resources: validate": "the same message, as a dict; R4B",
+}
+
+
+def rows_of(
+    micros: Mapping[str, float], others: Mapping[str, float], kafka: Throughput, referee: float | str
+) -> list[Row]:
+    """Every row in the order it is shown; `others`: the general libraries."""
+    rows = [_time(name, value) for name, value in micros.items()]
+    rows += _throughput(kafka)
+    rows += [_time(name, value) for name, value in others.items()]
+    rows += _ratios(micros, others)
+    ran = isinstance(referee, float)
+    note = "wall time, one JVM, warm" if ran else str(referee)
+    return [*rows, Row("HL7 validator, one message", referee if ran else None, "µs wall", note=note)]  # type: ignore[arg-type]
+
+
+def _time(name: str, value: float) -> Row:
+    return Row(name, value, "µs CPU", FLOORS.get(name), _NOTES.get(name, ""))
+
+
+def _throughput(kafka: Throughput) -> Iterable[Row]:
+    what = (
+        f"{kafka.received} records read, {kafka.sent} written, {kafka.bytes:,} bytes a flow; 98 inboxes, 12 partitions"
+    )
+    share = "relay as share of the bare aiokafka loop"
+    yield Row("relay, a complete flow", kafka.relay, "µs CPU", note="Faust worker, all stages, client process alone")
+    yield Row("bare aiokafka loop, the same records", kafka.bare, "µs CPU", note=what)
+    yield Row("relay", 1e6 / kafka.relay, "flows/s per core")
+    yield Row("bare aiokafka loop", 1e6 / kafka.bare, "flows/s per core")
+    yield Row(share, kafka.share * 100, "%", FLOORS[share])
+
+
+def _ratios(micros: Mapping[str, float], others: Mapping[str, float]) -> Iterable[Row]:
+    pairs = (
+        ("python-hl7: parse and seven fields", "ER7 read and events"),
+        ("fhir.resources: validate", "profile check"),
+    )
+    for other, ours in pairs:
+        yield Row(f"{other} / {ours}", others[other] / micros[ours], "×", note="how much longer theirs takes")
+
+
+def missed(rows: Iterable[Row]) -> list[Row]:
+    """The rows below their floor."""
+    return [row for row in rows if not row.holds]
+
+
+def table(rows: Iterable[Row]) -> str:
+    """A Markdown table."""
+    lines = ["| what | value | unit | floor | note |", "|---|---:|---|---:|---|"]
+    for row in rows:
+        value = "–" if row.value is None else f"{row.value:,.1f}"
+        floor = "" if row.floor is None else f"{row.floor:g} {'holds' if row.holds else '**missed**'}"
+        lines.append(f"| {row.name} | {value} | {row.unit} | {floor} | {row.note} |")
+    return "\n".join(lines) + "\n"
+
+
+def written(path: Path, rows: Iterable[Row], settings: Mapping[str, object]) -> None:
+    """The result file: rows, settings, and a machine that nobody can recognise."""
+    machine = {"cores": 2, "python": platform.python_version(), "system": platform.system()}
+    found = [asdict(row) | {"holds": row.holds} for row in rows]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        json.dumps({"machine": machine, "settings": settings, "rows": found}, indent=1, ensure_ascii=False) + "\n"
+    )
