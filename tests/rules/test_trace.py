@@ -223,10 +223,10 @@ def clock(text: str) -> dict[str, Any]:
 
 
 PUBLISHED: dict[str, Step] = {
-    "01-msg-created": created(PUBLISHED_NOTE, TOWN, bundle_id=FIRST["bundle_id"], **clock("08:14:05.000")),
-    "02-msg-sent": sent(PUBLISHED_NOTE, TOWN, **FIRST, **clock("08:14:05.400")),
-    "03-resend1-msg-sent": sent(PUBLISHED_NOTE, TOWN, **SECOND, **clock("08:44:05.600")),
-    "04-failure-msg-sent": sent(PUBLISHED_NOTE, TOWN, failed=True, **FIRST, **clock("08:14:05.300")),
+    "01-msg-created": created(About.of(PUBLISHED_NOTE, TOWN), bundle_id=FIRST["bundle_id"], **clock("08:14:05.000")),
+    "02-msg-sent": sent(About.of(PUBLISHED_NOTE, TOWN), **FIRST, **clock("08:14:05.400")),
+    "03-resend1-msg-sent": sent(About.of(PUBLISHED_NOTE, TOWN), **SECOND, **clock("08:44:05.600")),
+    "04-failure-msg-sent": sent(About.of(PUBLISHED_NOTE, TOWN), failed=True, **FIRST, **clock("08:14:05.300")),
     "07-ack-msg-received-and-finalized": acknowledged(
         Receipt(
             verdict="ok",
