@@ -14,15 +14,16 @@ from typing import Final
 from msgspec.structs import replace
 
 from ..delivery import Case, Delivery, advance, envelope_of, verdict_signal
-from ..delivery_rules import Signal
+from ..delivery_rules import PROVES_HAND_OVER, Signal, State
 from ..errors import Rejected
 from ..ledger import receipt_row
 from ..messages.acknowledgement.judge import sender_matches
 from ..model import NetworkReceiptArrived, Receipt, ReceiptArrived
 from .context import Context
 from .effects import Result, Said, SetAside
+from .post import stored_cpr
 from .row import LaneRow, Orphan
-from .telling import booked, known_receipt, unknown_receipt
+from .telling import booked, known_receipt, sent, unknown_receipt
 
 __all__ = ["take_network_receipt", "take_orphans", "take_receipt"]
 
@@ -84,7 +85,9 @@ def _apply(row: LaneRow, delivery: Delivery, receipt: Receipt, at: datetime, con
         return Result(row)
     if not sender_matches(receipt, delivery.address):
         return Result(_settled(row, receipt), tuple(_quarantined(delivery, receipt, at)))
-    after, _, class_ = advance(delivery, verdict_signal(receipt.verdict), at)
+    signal = verdict_signal(receipt.verdict)
+    delivery, proof = _proved(delivery, signal, at, context)
+    after, _, class_ = advance(delivery, signal, at)
     after, rows = booked(delivery, after, at)
     ordinal = sum(known.partition(" ")[2] == dispatch for known in delivery.arrivals)
     after, step = known_receipt(after, receipt, ordinal, at, context)
@@ -96,11 +99,22 @@ def _apply(row: LaneRow, delivery: Delivery, receipt: Receipt, at: datetime, con
         case=_with_issues(after, receipt),
     )
     said = (
+        *proof,
         *(Said(each) for each in rows),
         Said(receipt_row(at, receipt.origin, class_ or "stale", receipt.verdict, delivery.lane)),
         step,
     )
     return Result(_put(row, after), said)
+
+
+def _proved(delivery: Delivery, signal: Signal, at: datetime, context: Context) -> tuple[Delivery, tuple[Said, ...]]:
+    """An answer to a message that was not known to have left proves that it has: that is told first (02 §5.6)."""
+    if delivery.state is not State.CREATED or signal not in PROVES_HAND_OVER:
+        return delivery, ()
+    handed, _, _ = advance(delivery, Signal.PRODUCED, at)
+    handed, rows = booked(delivery, handed, at)
+    handed, step = sent(handed, stored_cpr(delivery), at, context)
+    return handed, (*(Said(each) for each in rows), Said(step.effect))
 
 
 def _with_issues(delivery: Delivery, receipt: Receipt) -> Case | None:
@@ -145,10 +159,12 @@ def take_network_receipt(row: LaneRow, record: NetworkReceiptArrived, context: C
             continue
         if receipt.origin in delivery.arrivals:
             return Result(row)
-        after, _, _ = advance(delivery, _NETWORK[place, receipt.positive], at)
+        signal = _NETWORK[place, receipt.positive]
+        delivery, proof = _proved(delivery, signal, at, context)
+        after, _, _ = advance(delivery, signal, at)
         after, rows = booked(delivery, after, at)
         after = replace(after, arrivals=(*after.arrivals, receipt.origin)[-_REMEMBERED:])
-        return Result(_put(row, after), tuple(Said(each) for each in rows))
+        return Result(_put(row, after), (*proof, *(Said(each) for each in rows)))
     fault = Rejected(
         "Receipt.OriginalEnvelopeIdentifier",
         "no envelope of ours has this id",

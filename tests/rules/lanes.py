@@ -142,11 +142,11 @@ class Lane:
         return self
 
     def event(self, line: str, **more: Any) -> StayEvent:
-        """One event of a story."""
+        """One event of a story; the clock never runs backwards."""
         self.count += 1
         built, now = event(line, self.count)
         built = msgspec.structs.replace(built, origin=f"adt.raw/0/{self.count}", **more)
-        self.take(StayEventArrived(at=now, event=built))
+        self.take(StayEventArrived(at=max(now, self.now), event=built))
         return built
 
     def answer(self, verdict: Verdict = "ok", *, after: timedelta = MINUTE, **more: Any) -> Receipt:

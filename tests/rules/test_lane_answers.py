@@ -360,7 +360,8 @@ def test_an_answer_to_a_refused_hand_over_proves_that_it_was_none() -> None:
     lane = admitted()
     lane.refuse()
     lane.answer()
-    assert (lane.states, lane.last.retry) == ([State.ACKED_OK], None)
+    assert (lane.states, lane.last.retry, states(lane)) == ([State.ACKED_OK], None, ["CREATED", "SENT", "ACKED_OK"])
+    assert [(s.subtype, s.outcome) for s in lane.steps[-2:]] == [("msg-sent", "0"), ("msg-received-and-finalized", "0")]
     assert silent(lane.take(Wake(at=lane.now + LIMIT, due=lane.now + LIMIT)), lane)
 
 
