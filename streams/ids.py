@@ -10,11 +10,11 @@ Two stays may share a lane (32 bits): they then share only an order.
 
 import base64
 import hashlib
-import hmac
 import re
 from dataclasses import dataclass
-from typing import NewType
-from uuid import UUID, uuid5
+from functools import lru_cache
+from typing import Any, NewType
+from uuid import UUID
 
 __all__ = [
     "EDS_NAMESPACE",
@@ -52,6 +52,7 @@ EDS_NAMESPACE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")  # RFC 4122 URL nam
 
 _UUID_HEX = re.compile(r"[0-9a-f]{32}")
 _LANE = re.compile(r"[0-9a-f]{8}")
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 _BASE36 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -62,8 +63,15 @@ def hyphenated(hex32: str) -> str:
 
 def _as_v4(hex32: str) -> str:
     """The digits with version and variant of a random UUID (RFC 4122 §4.4) set, hyphenated."""
-    variant = "89ab"[int(hex32[16], 16) & 3]
-    return hyphenated(f"{hex32[:12]}4{hex32[13:16]}{variant}{hex32[17:]}")
+    variant = _VARIANT[hex32[16]]
+    return f"{hex32[:8]}-{hex32[8:12]}-4{hex32[13:16]}-{variant}{hex32[17:20]}-{hex32[20:]}"
+
+
+@lru_cache(maxsize=16)
+def _keyed(secret: bytes) -> tuple[Any, Any]:
+    """The two halves of HMAC-SHA-256 (RFC 2104) with the key already in: an id costs a third of a new HMAC."""
+    block = (secret if len(secret) <= 64 else hashlib.sha256(secret).digest()).ljust(64, b"\0")
+    return hashlib.sha256(bytes(b ^ 0x36 for b in block)), hashlib.sha256(bytes(b ^ 0x5C for b in block))
 
 
 def _base36(number: int, width: int) -> str:
@@ -105,7 +113,8 @@ def lane_of_id(text: str) -> Lane | None:
 
 def audit_event_id(*fields: str) -> str:
     """AuditEvent.id: UUIDv5 over the fields of spec 03 §4.4 joined with `|` (00 §1.4)."""
-    return str(uuid5(EDS_NAMESPACE, "|".join(fields)))
+    digest = hashlib.sha1(EDS_NAMESPACE.bytes + "|".join(fields).encode(), usedforsecurity=False).hexdigest()
+    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{_VARIANT[digest[16]]}{digest[17:20]}-{digest[20:32]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +131,12 @@ class Ids:
         return f"Ids(key_id={self.key_id!r})"
 
     def _hash(self, *parts: str) -> str:
-        return hmac.digest(self.secret, "\0".join(parts).encode(), "sha256").hex()
+        begun, ended = _keyed(self.secret)
+        inner, outer = begun.copy(), ended.copy()
+        inner.update("\0".join(parts).encode())
+        outer.update(inner.digest())
+        digest: str = outer.hexdigest()
+        return digest
 
     def lane(self, episode: EpisodeId) -> Lane:
         """The lane of the stay whose first local episode-of-care id is `episode` (00 §1.2)."""
