@@ -1,0 +1,99 @@
+"""The published ADT letters, played in order: what each must lead to (README of the examples, acceptance.md)."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from functools import cache
+from typing import Any
+
+import pytest
+
+from streams.messages.hospitalnotification import check
+from streams.registry import load
+from streams.replay import Line, Replay
+from tests.published import EXAMPLES, ROOT, examples
+
+pytestmark = pytest.mark.published
+
+
+@cache
+def expected() -> dict[str, str]:
+    """File -> notice of `expected.json`."""
+    listed: list[dict[str, Any]] = json.loads((EXAMPLES / "adt" / "expected.json").read_bytes())
+    return {e["file"]: e["expected"]["notification"] for e in listed if "notification" in e["expected"]}
+
+
+def letters() -> dict[str, list[str]]:
+    """The files of each letter, in order: `a` is everything that begins with `dk-a`."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in examples("adt", "dk-*.hl7"):
+        found[path.name[3]].append(path.name)
+    return found
+
+
+def played(files: list[str]) -> dict[str, list[Line]]:
+    """What each file leads to, in one replay."""
+    replay = Replay(load("example"))
+    return {name: replay.play((EXAMPLES / "adt" / name).read_bytes()) for name in files}
+
+
+def test_every_file_with_an_expected_notice_belongs_to_a_letter() -> None:
+    assert sorted(expected()) == sorted(name for files in letters().values() for name in files)
+
+
+@pytest.mark.parametrize("letter", "abcdef")
+def test_each_letter_leads_to_the_notices_that_are_expected(letter: str) -> None:
+    files = letters()[letter]
+    lines = played(files)
+    assert {name: [line.notification for line in told] for name, told in lines.items()} == {
+        name: [expected()[name]] for name in files
+    }
+
+
+def test_all_letters_in_one_replay_lead_to_the_same() -> None:
+    together = played([name for files in letters().values() for name in files])
+    assert {name: told[0].notification for name, told in together.items()} == expected()
+
+
+@pytest.mark.parametrize("letter", "abcde")
+def test_every_message_is_right_and_has_a_municipality(letter: str) -> None:
+    for told in played(letters()[letter]).values():
+        for line in told:
+            if line.message_id is None:
+                assert (line.municipality, line.bundle_id, line.payload) == (None, None, b"")
+                continue
+            bundle = json.loads(line.payload)
+            assert check(bundle, outgoing=True) == []
+            assert bundle["id"] == line.bundle_id
+            assert bundle["entry"][0]["resource"]["id"] == line.message_id
+            assert line.municipality in load("example").kommuner
+
+
+@pytest.mark.parametrize("path", examples("adt", "pub-*.hl7"), ids=lambda path: path.stem[:7])
+def test_messages_of_other_countries_lead_to_nothing(path: Any) -> None:
+    assert [line.notification for line in Replay(load("example")).play(path.read_bytes())] == ["none:rejected"]
+
+
+def test_two_processes_write_the_same_bytes() -> None:
+    program = (
+        "import sys, hashlib; from pathlib import Path; from streams.registry import load; from streams.replay import Replay\n"
+        "replay = Replay(load('example'))\n"
+        "for name in sys.argv[1:]:\n"
+        "    for line in replay.play(Path(name).read_bytes()):\n"
+        "        print(line.notification, line.message_id, line.bundle_id, hashlib.sha256(line.payload).hexdigest())\n"
+    )
+    files = [str(path) for path in examples("adt", "dk-*.hl7")]
+    said = [
+        subprocess.run(  # our own program
+            [sys.executable, "-c", program, *files],
+            check=True,
+            capture_output=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert said[0] == said[1]
+    assert said[0].count(b"\n") == len(files)

@@ -1,0 +1,136 @@
+"""ADT files through the relay's own rules: the clock, what is printed, and one result for one input (acceptance.md)."""
+
+from datetime import UTC, datetime
+
+import orjson
+import pytest
+
+from streams.ids import lane_of_id
+from streams.replay import Line, Replay
+from tests.meanings.adt import er7, segment
+from tests.rules.lanes import Unroutable, registers
+
+ADMITTED, DISCHARGED, LEFT = "20260301080700+0100", "20260302100000+0100", "20260301120000+0100"
+
+
+def adt(trigger: str, occurred: str = ADMITTED, *, sent: str = "", control: str = "", **parts: dict[int, str]) -> bytes:
+    """A message of Nancy's stay, sent a minute after its event."""
+    minute_later = f"{int(occurred[:12]) + 1}{occurred[12:]}"
+    msh = {7: sent or minute_later} | parts.pop("msh", {})
+    evn = {6: occurred} | parts.pop("evn", {})
+    return er7(trigger, control=control or f"{trigger}-{occurred}", msh=msh, evn=evn, **parts)  # type: ignore[arg-type]
+
+
+def home(occurred: str = DISCHARGED, **more: str) -> bytes:
+    return adt("A03", occurred, pv1={36: "01", 45: occurred}, **more)  # type: ignore[arg-type]
+
+
+def told(*files: bytes, at: datetime | None = None) -> list[list[str]]:
+    """The notices of each file."""
+    replay = Replay(registers(), at)
+    return [[line.notification for line in replay.play(data)] for data in files]
+
+
+def test_each_file_gives_a_line_per_message_with_all_that_is_known_of_it() -> None:
+    (line,) = Replay(registers()).play(adt("A01"))
+    assert (line.notification, line.municipality) == ("STIN", "0751")
+    bundle = orjson.loads(line.payload)
+    assert (bundle["id"], bundle["entry"][0]["resource"]["id"]) == (line.bundle_id, line.message_id)
+    assert lane_of_id(line.message_id or "") == lane_of_id(line.bundle_id or "")
+
+
+def test_a_story_is_told_in_order() -> None:
+    assert told(adt("A01"), adt("A21", LEFT), adt("A22", "20260302090000+0100"), home()) == [
+        ["STIN"],
+        ["STOR"],
+        ["SLOR"],
+        ["SLHJ"],
+    ]
+
+
+OTHER_PERSON = {3: "0201609995^^^CPR^CPR", 5: "Nielsen^Ane"}
+REASONS = [
+    pytest.param([b""], "none:rejected", id="no message"),
+    pytest.param([adt("A01", msh={3: "NOBODY"})], "none:rejected", id="nobody we know"),
+    pytest.param([adt("A01"), adt("A01")], "none:duplicate", id="the same bytes again"),
+    pytest.param([adt("A01"), adt("A01", control="K2")], "none:repeat", id="the same event in other words"),
+    pytest.param([adt("A01", control="K"), home(control="K")], "none:control-id-reuse", id="a control id used twice"),
+    pytest.param([adt("A01", pv1={19: ""})], "none:no-visit-id", id="no visit number"),
+    pytest.param([adt("A01", pv1={3: "X^^^NOWHERE"})], "none:unknown-facility", id="a hospital nobody knows"),
+    pytest.param([adt("A01", evn={6: ""}, pv1={44: ""})], "none:no-event-time", id="no time of the event"),
+    pytest.param([adt("A01", pid={3: "800123456^^^OUH^PI"})], "none:no-official-cpr", id="no CPR number"),
+    pytest.param([adt("A01", pid={12: ""})], "none:unroutable", id="no municipality"),
+    pytest.param(
+        [adt("A01", pid={3: "2512489996^^^CPR^CPR~0201609995^^^CPR^CPR"})], "none:two-cprs", id="two CPR numbers"
+    ),
+    pytest.param([adt("A01").replace(b"\rPID|", b"\rZID|")], "none:no-person", id="nobody"),
+    pytest.param([adt("A01", sent="20260301070000+0100")], "none:held", id="a registration of the future"),
+    pytest.param([home()], "none:held", id="an end before its start"),
+    pytest.param([adt("A01"), adt("A13", LEFT)], "none:not-allowed", id="a discharge that was not"),
+    pytest.param([adt("A05", pv1={2: "O"})], "none", id="planned"),
+    pytest.param([adt("A01"), adt("A02", LEFT, pv1={3: "C5^^^OUH", 6: "C4^^^OUH"})], "none", id="another ward"),
+    pytest.param([adt("A01"), adt("A03", DISCHARGED, pv1={36: "02"})], "none:transfer", id="on to another hospital"),
+]
+
+
+@pytest.mark.parametrize(("files", "expected"), REASONS)
+def test_a_file_without_a_message_says_why(files: list[bytes], expected: str) -> None:
+    assert told(*files)[-1] == [expected]
+
+
+def test_a_municipality_without_an_address_is_unroutable() -> None:
+    replay = Replay(Unroutable())  # type: ignore[arg-type]  # a double of the registers
+    assert replay.play(adt("A01")) == [Line("none:unroutable")]
+
+
+# ---- the clock --------------------------------------------------------------------------------------------------
+
+
+def timestamp(data: bytes, at: datetime | None = None) -> str:
+    (line,) = Replay(registers(), at).play(data)
+    return str(orjson.loads(line.payload)["timestamp"])
+
+
+def test_the_clock_is_msh_7_of_each_file() -> None:
+    assert timestamp(adt("A01", sent="20260301091500+0100")) == "2026-03-01T09:15:00+01:00"
+
+
+def test_the_clock_may_be_given_for_all_files() -> None:
+    assert timestamp(adt("A01"), datetime(2026, 7, 1, 10, 0, tzinfo=UTC)) == "2026-07-01T12:00:00+02:00"
+
+
+def test_a_file_that_is_older_than_another_stays_has_its_own_time() -> None:
+    replay = Replay(registers())
+    replay.play(adt("A01", "20260401080000+0200", pid=OTHER_PERSON, pv1={19: "0b1c2d3e-4f50-4162-8374-95a6b7c8d9e0"}))
+    (line,) = replay.play(adt("A01"))
+    assert orjson.loads(line.payload)["timestamp"] == "2026-03-01T08:08:00+01:00"
+
+
+def test_within_a_stay_time_never_runs_backwards() -> None:
+    assert told(home(), adt("A01")) == [["none:held"], ["STIN", "SLHJ"]]
+
+
+def test_what_is_held_is_taken_up_when_its_time_has_come() -> None:
+    files = [adt("A01"), home(sent="20260302080000+0100"), adt("A31", "20260303080000+0100", pid=OTHER_PERSON)]
+    assert told(*files) == [["STIN"], ["none:held"], ["SLHJ", "none"]]
+
+
+# ---- people -----------------------------------------------------------------------------------------------------
+
+
+def test_a_merge_reaches_the_stays_of_both_people() -> None:
+    merge = adt("A40", "20260301200000+0100", pid=OTHER_PERSON, more=(segment("MRG", {1: "2512489996^^^CPR^CPR"}),))  # type: ignore[arg-type]
+    assert told(adt("A01"), merge)[-1] == ["AN_STIN", "STIN"]
+
+
+def test_the_same_files_give_the_same_bytes() -> None:
+    files = [adt("A01"), adt("A21", LEFT), home()]
+    first, second = (Replay(registers()) for _ in range(2))
+    assert [first.play(data) for data in files] == [second.play(data) for data in files]
+
+
+def test_another_secret_gives_other_ids_and_the_same_notices() -> None:
+    first, second = Replay(registers()), Replay(registers(), secret=b"another secret of the tests")
+    (one,), (two,) = first.play(adt("A01")), second.play(adt("A01"))
+    assert one.notification == two.notification
+    assert one.message_id != two.message_id

@@ -1,0 +1,109 @@
+"""`stafet replay` as scripts meet it: lines, files, forms, exit codes (acceptance.md)."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streams.cli.app import build
+from streams.cli.frame import Code, run
+from streams.formats.fhir.read import from_json, from_xml
+from tests.rules.test_replay import LEFT, adt, home
+
+KEYS = ["file", "notification", "municipality", "message_header_id", "bundle_id", "path"]
+
+
+@pytest.fixture
+def stafet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Runs `stafet replay` beside three files of a stay; gives exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+    for name, data in (("1.hl7", adt("A01")), ("2.hl7", adt("A02", LEFT)), ("3.hl7", home())):
+        (tmp_path / name).write_bytes(data)
+
+    def call(*words: str) -> tuple[int, str, str]:
+        status = run(build(), ["replay", *words])
+        return (status, *capsys.readouterr())
+
+    return call
+
+
+def lines(out: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_a_line_per_message_and_one_for_a_file_that_gives_none(stafet: Any) -> None:
+    status, out, err = stafet("1.hl7", "2.hl7", "3.hl7", "--jsonl")
+    assert (status, err) == (0, "")
+    told = lines(out)
+    assert [list(line) for line in told] == [KEYS] * 3
+    assert [(line["file"], line["notification"], line["municipality"]) for line in told] == [
+        ("1.hl7", "STIN", "0751"),
+        ("2.hl7", "none", None),
+        ("3.hl7", "SLHJ", "0751"),
+    ]
+    assert [line["path"] for line in told] == [None] * 3
+    assert told[1]["message_header_id"] is told[1]["bundle_id"] is None
+
+
+def test_a_folder_is_played_in_the_order_of_its_names(stafet: Any, tmp_path: Path) -> None:
+    assert [line["notification"] for line in lines(stafet(str(tmp_path), "--jsonl")[1])] == ["STIN", "none", "SLHJ"]
+
+
+def test_the_messages_are_written_under_their_ids(stafet: Any) -> None:
+    told = lines(stafet("1.hl7", "3.hl7", "--jsonl", "--out", "new/letters")[1])
+    for line in told:
+        path = Path(line["path"])
+        assert path == Path("new/letters") / f"{line['message_header_id']}.json"
+        assert from_json(path.read_bytes())["id"] == line["bundle_id"]
+    assert len(list(Path("new/letters").iterdir())) == 2
+
+
+def test_the_same_files_are_written_the_same_again(stafet: Any) -> None:
+    first = stafet("1.hl7", "3.hl7", "--jsonl", "--out", "one")[1]
+    second = stafet("1.hl7", "3.hl7", "--jsonl", "--out", "two")[1]
+    assert first.replace("one/", "") == second.replace("two/", "")
+    assert [p.read_bytes() for p in sorted(Path("one").iterdir())] == [
+        p.read_bytes() for p in sorted(Path("two").iterdir())
+    ]
+
+
+def test_a_message_may_be_asked_for_in_xml(stafet: Any) -> None:
+    (plain,), (line,) = (
+        lines(stafet("1.hl7", "--jsonl", "--out", "o", "--format", form)[1]) for form in ("fhir-json", "fhir-xml")
+    )
+    assert Path(line["path"]).suffix == ".xml"
+    assert from_xml(Path(line["path"]).read_bytes()) == from_json(Path(plain["path"]).read_bytes())
+
+
+def test_the_clock_may_be_given(stafet: Any) -> None:
+    (line,) = lines(stafet("1.hl7", "--jsonl", "--out", "o", "--at", "2026-07-01T12:00:00")[1])
+    assert from_json(Path(line["path"]).read_bytes())["timestamp"] == "2026-07-01T12:00:00+02:00"
+
+
+def test_for_people_it_says_it_in_a_sentence(stafet: Any) -> None:
+    assert stafet("1.hl7", "2.hl7")[1] == "1.hl7: STIN to 0751\n2.hl7: none\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        pytest.param(["missing.hl7"], "missing.hl7", id="no such file"),
+        pytest.param([], "FILE", id="no file"),
+        pytest.param(["1.hl7", "--format", "oioxml"], "does not write it", id="a form not written yet"),
+        pytest.param(["1.hl7", "--format", "edifact"], "Available: fhir-json, fhir-xml", id="another one"),
+        pytest.param(["1.hl7", "--format", "pdf"], "no such form", id="no form at all"),
+        pytest.param(["1.hl7", "--at", "noon"], "--at", id="no time"),
+        pytest.param(["1.hl7", "--registers", "nowhere"], "registers", id="no registers"),
+    ],
+)
+def test_what_cannot_be_played_is_a_usage_error_and_prints_no_data(stafet: Any, words: list[str], says: str) -> None:
+    status, out, err = stafet(*words, "--jsonl")
+    assert (status, out) == (Code.USAGE, "")
+    assert says in err
+
+
+def test_a_folder_that_cannot_be_written_is_a_failure(stafet: Any) -> None:
+    Path("taken").write_text("", encoding="utf-8")
+    status, _, err = stafet("1.hl7", "--jsonl", "--out", "taken")
+    assert (status, "taken" in err) == (Code.FAILED, True)
