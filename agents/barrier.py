@@ -4,7 +4,8 @@ At start the end of `receipts.raw` is noted. No deadline is published before the
 that is, has committed past that end. The offsets are the broker's, so it holds for several workers.
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -25,14 +26,19 @@ class Barrier:
 
     async def note_ends(self) -> None:
         """Remembers how far `receipts.raw` reaches now; to be called before the worker starts."""
+        partitions = await self._partitions()
         consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, **self._security)
         await consumer.start()
         try:
-            await consumer.topics()
-            numbers = consumer.partitions_for_topic(RECEIPTS_RAW) or set()
-            self._ends = await consumer.end_offsets([TopicPartition(RECEIPTS_RAW, n) for n in numbers])
+            self._ends = await consumer.end_offsets(partitions)
         finally:
             await consumer.stop()
+
+    async def _partitions(self) -> list[TopicPartition]:
+        """Asked of the broker: a consumer without an assignment knows of no partition."""
+        async with self._admin() as admin:
+            (topic,) = await admin.describe_topics([RECEIPTS_RAW])
+        return [TopicPartition(RECEIPTS_RAW, partition["partition"]) for partition in topic["partitions"]]
 
     async def is_open(self) -> bool:
         """Whether every receipt that lay there at start has been taken."""
@@ -42,10 +48,16 @@ class Barrier:
         return self._is_open
 
     async def _passed(self, waiting: Mapping[TopicPartition, int]) -> bool:
+        async with self._admin() as admin:
+            # Named one by one: the embedded broker has no answer to the question for all.
+            committed = await admin.list_consumer_group_offsets(self._group, partitions=list(waiting))
+        return all(tp in committed and committed[tp].offset >= end for tp, end in waiting.items())
+
+    @contextlib.asynccontextmanager
+    async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
         admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, **self._security)
         await admin.start()
         try:
-            committed = await admin.list_consumer_group_offsets(self._group)
+            yield admin
         finally:
             await admin.close()
-        return all(tp in committed and committed[tp].offset >= end for tp, end in waiting.items())

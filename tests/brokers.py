@@ -6,11 +6,15 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from itertools import count
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from streams.kafka.admin import apply
 from streams.kafka.clients import new_producer, read_all
 from streams.kafka.embedded import EmbeddedBroker
+from streams.kafka.jars import NoKafka
 from streams.kafka.local import LocalBroker
 from streams.kafka.records import Record
 from streams.kafka.topics import TopicPlan, plan
@@ -23,6 +27,18 @@ NUMBERS = count(1)
 def fresh(name: str) -> str:
     """A name no other test has: topics and groups are never shared."""
     return f"{name}-{os.getpid()}-{next(NUMBERS)}"
+
+
+def real_broker(directory: Path) -> LocalBroker:
+    """A started real broker. In CI it is never skipped: promises are made about the real broker."""
+    settings = {"group.min.session.timeout.ms": "1000"}  # so that a killed worker is missed in two seconds, not six
+    broker = LocalBroker(directory, settings=settings)
+    try:
+        return broker.start()
+    except NoKafka as problem:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(f"not run: needs the real broker; {problem}")
 
 
 def prepared(broker: AnyBroker, *names: str, partitions: int = 4, **config: str) -> None:

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from streams.kafka.embedded import EmbeddedBroker
-from streams.kafka.jars import NoKafka
 from streams.kafka.local import LocalBroker
-from tests.brokers import AnyBroker
+from tests.brokers import AnyBroker, real_broker
 from tests.published import CONFORMANCE, MISSING
 
 CI = os.environ.get("CI") == "true"
@@ -28,15 +27,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:
-    """One real broker for the session. In CI it is never skipped: promises are made about the real broker."""
-    settings = {"group.min.session.timeout.ms": "1000"}  # so that a killed worker is missed in two seconds, not six
-    broker = LocalBroker(tmp_path_factory.mktemp("kafka") / "broker", settings=settings)
-    try:
-        broker.start()
-    except NoKafka as problem:
-        if CI:
-            raise
-        pytest.skip(f"not run: needs the real broker; {problem}")
+    """One real broker for the session."""
+    broker = real_broker(tmp_path_factory.mktemp("kafka") / "broker")
     yield broker
     broker.stop()
 

@@ -1,0 +1,143 @@
+"""A whole installation for one test: a broker prepared, hospitals, municipalities, and the relay in this process."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from agents.relay import Relay, RelayOptions, build_relay, relay_running
+from agents.station import Station
+from agents.wiring import Worker
+from streams.ids import Ids
+from streams.kafka.admin import apply
+from streams.kafka.clients import new_producer
+from streams.kafka.embedded import EmbeddedBroker
+from streams.kafka.topics import TopicPlan, inbox, plan
+from streams.observer.reading import read_book
+from streams.observer.reconcile import balance
+from streams.registry import Registers, load
+from streams.sim.behaviour import behaviour
+from streams.sim.hospital import Script, scripts, woven
+from streams.sim.places import journeys
+from streams.sim.run_hospital import Played, onto_topic, play
+from streams.sim.run_municipality import Town, run_municipalities
+from tests.brokers import AnyBroker
+
+__all__ = ["SECRET", "Scene", "closes", "expected_letters", "municipalities", "prepare", "relay_here", "stays"]
+
+SECRET = b"end-to-end tests: no secret"
+PARTITIONS = 4
+BEFORE = timedelta(days=21)  # no stay reaches into the future
+
+
+@dataclass
+class Scene:
+    """Where a test plays."""
+
+    broker: AnyBroker
+    directory: Path
+    kommuner: Sequence[str]
+    registers: Registers = field(default_factory=lambda: load("example"))
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    partitions: int = PARTITIONS
+    ids: Ids = field(default_factory=lambda: Ids(SECRET))
+
+    @property
+    def bootstrap(self) -> str:
+        return self.broker.bootstrap
+
+    async def send(self, what: Iterable[Script], rate: float | None = None) -> Played:
+        """The hospitals of these stays, onto `adt.raw`."""
+        async with producing(self.bootstrap) as producer:
+            deliver = onto_topic(producer, self.registers, self.ids)
+            return await play(woven(what), deliver, asyncio.Event(), rate=rate)
+
+
+def prepare(scene: Scene, *, without: Sequence[str] = (), inbox_partitions: int = 1) -> None:
+    """Creates the topics of the scene, but none of these names."""
+    wanted = plan(scene.kommuner, partitions=scene.partitions, inbox_partitions=inbox_partitions)
+    create(scene.broker, [topic for topic in wanted if topic.name not in without])
+
+
+def create(broker: AnyBroker, wanted: Sequence[TopicPlan]) -> None:
+    if isinstance(broker, EmbeddedBroker):
+        broker.create(wanted)
+    else:
+        apply(broker.bootstrap, wanted)
+
+
+def stays(scene: Scene, number: int, seed: int, **more: Any) -> list[Script]:
+    """As many stays as persons, all stories among them when there are enough."""
+    places = journeys(scene.registers.locations, scene.clock())
+    begin = (scene.clock() - BEFORE).replace(microsecond=0)
+    rng = Random(seed)
+    return list(scripts(number, places, scene.kommuner, begin, rng, every_story_first=True, **more))
+
+
+def expected_letters(what: Iterable[Script]) -> dict[str, tuple[str, Sequence[str]]]:
+    """Person's number -> inbox and notices, for `letters.faults_of`."""
+    return {one.person.cpr: (inbox(one.person.kommunekode), one.notices) for one in what}
+
+
+@contextlib.asynccontextmanager
+async def producing(bootstrap: str) -> AsyncIterator[Any]:
+    producer = new_producer(bootstrap)
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        await producer.stop()
+
+
+@contextlib.asynccontextmanager
+async def municipalities(
+    scene: Scene, behaviours: Mapping[str, str], seed: int = 1, now: Callable[[], datetime] | None = None
+) -> AsyncIterator[Town]:
+    """Municipalities that answer until the end of the block; `now` is their clock."""
+    town = Town({code: behaviour(name) for code, name in behaviours.items()}, Random(seed))
+    stop = asyncio.Event()
+    async with producing(scene.bootstrap) as producer:
+        task = asyncio.create_task(run_municipalities(scene.bootstrap, town, producer, stop, now or scene.clock))
+        try:
+            yield town
+        finally:
+            stop.set()
+            await task
+
+
+@contextlib.asynccontextmanager
+async def relay_here(
+    scene: Scene,
+    *,
+    worker_id: str = "w1",
+    registers: Any = None,
+    options: RelayOptions | None = None,
+    station: Station | None = None,
+    store: Any = "memory",
+) -> AsyncIterator[Relay]:
+    """The relay in this process, started and at the end drained."""
+    worker = Worker(
+        bootstrap=scene.bootstrap,
+        worker_id=worker_id,
+        state_dir=scene.directory,
+        partitions=scene.partitions,
+        store=store,
+        commit_interval=timedelta(milliseconds=200),
+        session_timeout=timedelta(seconds=6),
+        embedded=isinstance(scene.broker, EmbeddedBroker),
+    )
+    station = station or Station(scene.ids, registers or scene.registers, scene.clock)
+    relay = build_relay(worker, station, options)
+    async with relay_running(relay):
+        yield relay
+
+
+async def closes(bootstrap: str) -> None:
+    """The balance of all topics, and what is wrong when it does not close."""
+    found = balance(await read_book(bootstrap))
+    wrong = [one for one in (*found.lines, *found.checks) if one.difference]
+    assert found.difference == 0, wrong

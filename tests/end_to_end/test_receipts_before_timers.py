@@ -1,0 +1,82 @@
+"""A worker that was down past its deadlines reads the receipts first: what was answered meanwhile is not sent again."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+from streams.kafka.embedded import EmbeddedBroker
+from streams.kafka.topics import RECEIPTS_RAW
+from streams.sim.behaviour import behaviour
+from streams.sim.municipality import answer
+from tests.brokers import put
+from tests.end_to_end.letters import inbox_letters
+from tests.end_to_end.rest import watching
+from tests.end_to_end.scene import Scene, closes, prepare, relay_here, stays
+
+KOMMUNER = ("0101", "0461", "0751")
+
+
+@dataclass
+class Hands:
+    """A clock that stands still until it is set."""
+
+    now: datetime
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+async def test_what_was_answered_while_the_worker_was_down_is_not_sent_again(
+    own_embedded: EmbeddedBroker, tmp_path: Path
+) -> None:
+    clock = Hands(datetime(2026, 3, 2, 7, tzinfo=UTC))
+    scene = Scene(own_embedded, tmp_path, KOMMUNER, clock=clock)
+    prepare(scene)
+    everybody = stays(scene, 150, seed=3)
+    due = sum(len(one.notices) for one in everybody)
+    async with watching(scene.bootstrap) as ledger:
+        async with relay_here(scene):
+            await scene.send(everybody)
+            await ledger.until(lambda one: len(one.of("message", "SENT")) == due)
+        clock.now += timedelta(hours=2)  # four times the deadline
+        letters = await inbox_letters(scene.bootstrap)
+        await put(
+            scene.bootstrap, RECEIPTS_RAW, [(None, receipt) for letter in letters for receipt in _ok(letter.data)]
+        )
+        async with relay_here(scene):
+            await ledger.rest(60)
+    assert len(letters) == len(await inbox_letters(scene.bootstrap)) == due
+    assert {state for _, state in ledger.states.values()} == {"ACKED_OK"}
+    await closes(scene.bootstrap)
+
+
+def _ok(envelope: bytes) -> list[bytes]:
+    at = datetime(2026, 3, 2, 7, 10, tzinfo=UTC)
+    return [one.data for one in answer(envelope, behaviour("ok"), at, Random(0))]
+
+
+async def test_what_was_not_answered_is_sent_again_once_the_receipts_are_read(
+    own_embedded: EmbeddedBroker, tmp_path: Path
+) -> None:
+    clock = Hands(datetime(2026, 3, 2, 7, tzinfo=UTC))
+    scene = Scene(own_embedded, tmp_path, KOMMUNER, clock=clock)
+    prepare(scene)
+    everybody = stays(scene, 4, seed=3)
+    due = sum(len(one.notices) for one in everybody)
+    async with watching(scene.bootstrap) as ledger:
+        async with relay_here(scene):
+            await scene.send(everybody)
+            await ledger.until(lambda one: len(one.of("message", "SENT")) == due)
+        clock.now += timedelta(hours=2)
+        unanswered, *answered = await inbox_letters(scene.bootstrap)
+        await put(scene.bootstrap, RECEIPTS_RAW, [(None, receipt) for one in answered for receipt in _ok(one.data)])
+        async with relay_here(scene):
+            await ledger.until(lambda one: len(one.of("message", "SENT")) == due + 1)
+            letters = await inbox_letters(scene.bootstrap)
+            again = [one for one in letters if one.message_id == unanswered.message_id]
+            await put(scene.bootstrap, RECEIPTS_RAW, [(None, receipt) for receipt in _ok(again[-1].data)])
+            await ledger.rest(60)
+    assert len(letters) == due + 1
+    assert len({one.envelope_id for one in again}) == 2
+    await closes(scene.bootstrap)
