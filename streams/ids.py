@@ -61,10 +61,10 @@ def hyphenated(hex32: str) -> str:
     return f"{hex32[:8]}-{hex32[8:12]}-{hex32[12:16]}-{hex32[16:20]}-{hex32[20:]}"
 
 
-def _as_v4(hex32: str) -> str:
-    """The digits with version and variant of a random UUID (RFC 4122 §4.4) set, hyphenated."""
-    variant = _VARIANT[hex32[16]]
-    return f"{hex32[:8]}-{hex32[8:12]}-4{hex32[13:16]}-{variant}{hex32[17:20]}-{hex32[20:]}"
+def _as_v4(digits: str) -> str:
+    """The first 32 hex digits with version and variant of a random UUID (RFC 4122 §4.4) set, hyphenated."""
+    variant = _VARIANT[digits[16]]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
 
 
 @lru_cache(maxsize=16)
