@@ -15,6 +15,7 @@ from ..times import local_time
 from .grammar import decoded, faults, root_of
 from .media import media_type_of, require_parses
 from .vans_parts import ContentKind, EndpointKind, Head, MetaInformation, unread_meta
+from .vans_plain import plain
 from .vans_rules import ENVELOPE, MIME_TAG, NAMESPACE, known
 
 __all__ = ["RECEIPTS", "Opened", "Refused", "judged", "open_envelope"]
@@ -77,6 +78,9 @@ def open_envelope(data: bytes, *, ours: Container[str] | None = None) -> Opened:
 
     Raises `Refused` with the rule that failed and, where the sender can be told, what the answer needs.
     """
+    opened = _plain(data)
+    if opened is not None and _passes(opened, ours):
+        return opened
     try:
         root = root_of(data, "V1")
     except Rejected as rejected:
@@ -85,6 +89,37 @@ def open_envelope(data: bytes, *, ours: Container[str] | None = None) -> Opened:
     if opened is None:
         raise Refused(issues[0], _answer(root))
     return opened
+
+
+def _plain(data: bytes) -> Opened | None:
+    """An envelope in the plain spelling; None for any other, and for what only the parser can tell apart."""
+    parts = plain(data)
+    if parts is None:
+        return None
+    text = parts.text
+    try:
+        sent = _instant(text("sent"))
+    except ValueError:
+        return None
+    return _message(
+        parts.meta,
+        parts.payload,
+        envelope_id=text("id").lower(),
+        sender=text("SenderID"),
+        sender_kind=text("SenderIDKind"),
+        receiver=text("ReceiverID"),
+        receiver_kind=text("ReceiverIDKind"),
+        sent=sent,
+    )
+
+
+def _passes(opened: Opened, ours: Container[str] | None) -> bool:
+    """Whether V3 to V6 hold; when not, the slow way finds the same fault and the answer to it."""
+    try:
+        _require(opened, ours)
+    except Rejected:
+        return False
+    return True
 
 
 def judged(root: Any, ours: Container[str] | None) -> tuple[Opened | None, list[Issue]]:
@@ -104,27 +139,39 @@ def _read(root: Any) -> Opened:
     sender, receiver, envelope_id, sent, content = root
     branch = content[0] if content.tag == _NS + "Receipt" else content
     kind: ContentKind = RECEIPTS.get(branch.tag, "message")
-    meta = branch.find(_NS + ("MetaInformation" if kind == "message" else "OriginalMessage"))
-    read = None if meta is None else _meta(meta)
-    payload = (decoded(branch.findtext(_NS + "Data") or "") or b"") if kind == "message" else b""
-    code = branch.findtext(f"{_NS}Error/{_NS}Code")
-    row = known(read.format, read.name, read.version) if read is not None and kind == "message" else None
-    label = "" if read is None else read.tag(MIME_TAG)
+    head = {
+        "envelope_id": envelope_id.text.lower(),
+        "sender": sender.text.strip(),
+        "sender_kind": sender.get("EndPointType"),
+        "receiver": receiver.text.strip(),
+        "receiver_kind": receiver.get("EndPointType"),
+        "sent": _instant(sent.text.strip()),
+    }
+    if kind == "message":
+        meta = _meta(branch.find(_NS + "MetaInformation"))
+        return _message(meta, decoded(branch.findtext(_NS + "Data") or "") or b"", **head)
+    original, code = branch.find(_NS + "OriginalMessage"), branch.findtext(f"{_NS}Error/{_NS}Code")
     return Opened(
-        envelope_id=envelope_id.text.lower(),
-        sender=sender.text.strip(),
-        sender_kind=sender.get("EndPointType"),
-        receiver=receiver.text.strip(),
-        receiver_kind=receiver.get("EndPointType"),
-        sent=_instant(sent.text.strip()),
+        **head,
         content_kind=kind,
-        meta=read,
-        payload=payload,
-        media_type=media_type_of(label, payload) if row is not None and row.fhir else "",
+        meta=None if original is None else _meta(original),
         original_envelope_id=(branch.findtext(_NS + "OriginalEnvelopeIdentifier") or "").lower(),
         error=branch.findtext(f"{_NS}Error/{_NS}Description") or "",
         error_code=None if code is None or len(code) > 18 else int(code),
-        warnings=_warnings(label) if row is not None and row.fhir else (),
+    )
+
+
+def _message(meta: MetaInformation, payload: bytes, **head: Any) -> Opened:
+    """An envelope with a message; `head`: what stands before it."""
+    row = known(meta.format, meta.name, meta.version)
+    label, is_fhir = meta.tag(MIME_TAG), row is not None and row.fhir
+    return Opened(
+        **head,
+        content_kind="message",
+        meta=meta,
+        payload=payload,
+        media_type=media_type_of(label, payload) if is_fhir else "",
+        warnings=_warnings(label) if is_fhir else (),
     )
 
 

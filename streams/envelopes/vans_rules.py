@@ -15,6 +15,7 @@ __all__ = [
     "DOCUMENTS",
     "ENVELOPE",
     "FORMATS",
+    "KINDS",
     "MIME_TAG",
     "NAMESPACE",
     "NOTIFICATION_VERSION",

@@ -1,0 +1,109 @@
+"""The plain spelling of an envelope is read without a parser, and the parser would have said the same (spec 02 §2.2)."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.envelopes import vans
+from streams.envelopes.grammar import root_of
+from streams.envelopes.vans_open import Opened, judged
+from streams.envelopes.vans_plain import plain
+
+_PIECES = (
+    "",
+    " ",
+    "\n",
+    "\t",
+    "<!-- -->",
+    "&amp;",
+    "&#65;",
+    "]]>",
+    "é",
+    "x",
+    "0",
+    "-",
+    "=",
+    "/>",
+    "A=",
+    "<a/>",
+    "<a>",
+    '"',
+)
+_SEALED = vans.seal_message(
+    b'{"resourceType":"Bundle"}',
+    sender_gln="5790000209354",
+    receiver_gln="5790001348120",
+    transport_id="1A45224E-e361-4d6e-a146-b85b86713fa8",
+    message_id="aa880cf8-de2b-4fed-9650-53e7f20955d0",
+    sent=datetime(2026, 7, 2, 9, 0, 5, tzinfo=UTC),
+    name="MCM:FDIS20#AdmissionInpatient",
+    version=vans.NOTIFICATION_VERSION,
+    media_type="application/fhir+json",
+    tags=(("MCM:STATISTIC", "auto"),),
+).decode()
+
+
+def by_parser(data: bytes) -> Opened | None:
+    opened, _ = judged(root_of(data, "V1"), None)
+    return opened
+
+
+def test_what_we_seal_is_plain() -> None:
+    assert plain(_SEALED.encode()) is not None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        pytest.param("", "", id="as sealed"),
+        pytest.param('<?xml version="1.0" encoding="UTF-8"?>\n', "", id="no declaration"),
+        pytest.param("><", ">\r\n  <", id="indented"),
+        pytest.param("<Version>3.0.0</Version>", "", id="no version"),
+        pytest.param("<Type>reliable</Type>", "", id="no reliability"),
+        pytest.param('"EAN"', '"CVR"', id="another kind of address"),
+        pytest.param("+02:00</SentDateTime>", "Z</SentDateTime>", id="universal time"),
+    ],
+)
+def test_a_plain_envelope_says_what_the_parser_says(old: str, new: str) -> None:
+    data = _SEALED.replace(old, new).encode() if old else _SEALED.encode()
+    assert plain(data) is not None
+    assert vans.open_envelope(data) == by_parser(data)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        pytest.param("5790000209354", "&#53;790000209354", id="an entity"),
+        pytest.param("<Data>", "<!-- --><Data>", id="a comment"),
+        pytest.param("</Data>", "\n</Data>", id="base64 with line break"),
+        pytest.param("2026-07-02", "2026-02-30", id="a day that is not"),
+        pytest.param("<Message>", "<Message xmlns:a='b'>", id="another attribute"),
+        pytest.param("reliable", "maybe", id="another word"),
+        pytest.param("</VANSEnvelope>", "</VANSEnvelope><a/>", id="a second root"),
+    ],
+)
+def test_any_other_spelling_is_left_to_the_parser(old: str, new: str) -> None:
+    data = _SEALED.replace(old, new, 1).encode()
+    before = plain(data)
+    assert before is None or old == "2026-07-02"
+    try:
+        opened = vans.open_envelope(data)
+    except vans.Refused:
+        return
+    assert opened == by_parser(data)
+
+
+@given(
+    st.integers(0, len(_SEALED)),
+    st.integers(0, 40),
+    st.lists(st.sampled_from(_PIECES), max_size=3).map("".join),
+)
+def test_a_damaged_envelope_is_plain_only_when_the_parser_reads_the_same(at: int, cut: int, instead: str) -> None:
+    data = (_SEALED[:at] + instead + _SEALED[at + cut :]).encode()
+    try:
+        opened = vans.open_envelope(data)
+    except vans.Refused:
+        return
+    assert opened == by_parser(data)
