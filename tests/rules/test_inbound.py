@@ -1,0 +1,159 @@
+"""What one record of `receipts.raw` is: a record for a lane, or something that is counted and set aside (02 §4.4)."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from streams.codes import Notice
+from streams.envelopes import vans
+from streams.envelopes.vans import MetaInformation
+from streams.formats.fhir.build import to_json, to_xml
+from streams.ids import Lane, lane_of_id
+from streams.inbound import Inbound, take_receipt
+from streams.model import NetworkReceiptArrived, ReceiptArrived
+from tests.meanings import test_sbdh as ehmi
+from tests.meanings.acknowledgements import ENVELOPE, HEADER, acknowledgement
+from tests.meanings.damage import damaged
+from tests.meanings.notifications import HEART, LANE, MUNICIPALITY, PATIENT, bundle, notification
+
+AT = datetime(2026, 3, 2, 9, 2, tzinfo=UTC)
+ORIGIN = "receipts.raw/2/7"
+ANSWER = acknowledgement()
+ANSWERED = notification(Notice.STIN)
+OURS = "9f0cb2d8-5b7a-4c55-9bd3-94da7ff5a0c6"  # an envelope of ours
+META = MetaInformation(
+    identifier=ENVELOPE, size=1, format="HL7", name="MCM:FDIS20#AdmissionInpatient", version=vans.NOTIFICATION_VERSION
+)
+
+
+def taken(value: bytes) -> Inbound:
+    return take_receipt(value, origin=ORIGIN, at=AT)
+
+
+def sealed(payload: bytes, **changes: Any) -> bytes:
+    basic: dict[str, Any] = {
+        "sender_gln": MUNICIPALITY.gln,
+        "receiver_gln": HEART.gln,
+        "transport_id": OURS,
+        "message_id": ENVELOPE,
+        "sent": AT,
+        "name": vans.acknowledgement_name("ok"),
+        "version": vans.ACKNOWLEDGEMENT_VERSION,
+        "media_type": "application/fhir+json",
+    }
+    return vans.seal_message(payload, **(basic | changes))
+
+
+FORMS = [
+    pytest.param(sealed(to_json(ANSWER)), OURS, MUNICIPALITY.gln, id="in a VANS envelope"),
+    pytest.param(sealed(to_xml(ANSWER), media_type="application/fhir+xml"), OURS, MUNICIPALITY.gln, id="VANS and XML"),
+    pytest.param(ehmi.envelope(payload=to_json(ANSWER)), ehmi.OWN, ehmi.TOWN, id="in an EHMI envelope"),
+    pytest.param(to_json(ANSWER), "", "", id="bare"),
+    pytest.param(to_xml(ANSWER), "", "", id="bare XML"),
+]
+
+
+@pytest.mark.parametrize(("value", "transport", "sender"), FORMS)
+def test_an_acknowledgement_goes_to_the_lane_of_the_message_it_quotes(
+    value: bytes, transport: str, sender: str
+) -> None:
+    result = taken(value)
+    assert (result.lane, result.row, result.rejected) == (LANE, None, None)
+    assert isinstance(result.record, ReceiptArrived)
+    receipt = result.record.receipt
+    assert (result.record.at, receipt.origin) == (AT, ORIGIN)
+    assert (receipt.verdict, receipt.message_id) == ("ok", ANSWERED.message_id)
+    assert (receipt.ack_message_id, receipt.ack_envelope_id) == (HEADER, ENVELOPE)
+    assert (receipt.transport_id, receipt.transport_sender) == (transport, sender)
+
+
+def test_when_the_quoted_id_is_none_of_ours_what_provenance_names_finds_the_lane() -> None:
+    result = taken(to_json(damaged(ANSWER, "MessageHeader.response.identifier", "none-of-ours")))
+    assert result.lane == LANE
+    assert isinstance(result.record, ReceiptArrived)
+    assert result.record.receipt.fallback_ids == (ANSWERED.message_id,)
+
+
+@pytest.mark.parametrize("positive", [True, False], ids=["positive", "negative"])
+def test_a_receipt_of_the_vans_network_goes_to_the_lane_of_its_envelope(positive: bool) -> None:
+    value = vans.seal_receipt(
+        "positive-message" if positive else "negative-message",
+        sender=MUNICIPALITY.gln,
+        receiver=HEART.gln,
+        transport_id=HEADER,
+        sent=AT,
+        original_transport_id=OURS,
+        original=META,
+        error="" if positive else "mailbox unknown",
+    )
+    result = taken(value)
+    assert result.lane == lane_of_id(OURS) == Lane("9f0cb2d8")
+    assert isinstance(result.record, NetworkReceiptArrived)
+    network = result.record.receipt
+    assert (network.positive, network.original_transport_id, network.layer) == (positive, OURS, "vans")
+    assert (network.origin, network.transport_id) == (ORIGIN, HEADER)
+
+
+@pytest.mark.parametrize("kind", ["ReceiptAcknowledgement", "ReceiptException"])
+def test_a_receipt_of_the_ehmi_network_goes_to_the_lane_of_its_envelope(kind: str) -> None:
+    result = taken(ehmi.receipt(kind))
+    assert isinstance(result.record, NetworkReceiptArrived)
+    assert (result.record.receipt.layer, result.record.receipt.positive) == ("sbdh", kind == "ReceiptAcknowledgement")
+    assert result.lane == lane_of_id(result.record.receipt.original_transport_id)
+
+
+def test_a_network_receipt_for_an_id_that_is_none_of_ours_is_set_aside_and_counts_for_nothing() -> None:
+    value = ehmi.receipt(correlated=ehmi.correlation("4711"))
+    result = taken(value)
+    assert (result.lane, result.record, result.row) == (None, None, None)
+    assert result.rejected is not None
+    assert result.rejected.rule == "unmatched"
+
+
+NO_RECEIPT = [
+    pytest.param(b"", id="nothing"),
+    pytest.param(b"hello", id="text"),
+    pytest.param(b"{}", id="an empty object"),
+    pytest.param(b"\xff\xfe\x00", id="bytes"),
+    pytest.param(b"<VANSEnvelope/>", id="an envelope of nothing"),
+    pytest.param(b"<StandardBusinessDocument/>", id="another one"),
+    pytest.param(sealed(b'{"resourceType":"Bundle"}'), id="an envelope with a Bundle of nothing"),
+    pytest.param(to_json(bundle(ANSWERED)), id="a notification"),
+    pytest.param(to_json(damaged(ANSWER, "MessageHeader.response", {})), id="no answer (AV2)"),
+    pytest.param(to_json(damaged(ANSWER, "MessageHeader.response.code", "maybe")), id="an unknown verdict (AV2)"),
+    pytest.param(to_json(damaged(ANSWER, "Bundle.type", "collection")), id="no message (AV1)"),
+]
+
+
+@pytest.mark.parametrize("value", NO_RECEIPT)
+def test_what_cannot_be_read_as_a_receipt_is_counted_and_set_aside(value: bytes) -> None:
+    result = taken(value)
+    assert (result.lane, result.record) == (None, None)
+    assert result.row is not None
+    assert (result.row.what, result.row.subject, result.row.delta) == ("unreadable", ORIGIN, 1)
+    assert result.rejected is not None
+    assert not [word for word in (PATIENT.cpr, PATIENT.family, *PATIENT.given) if word in str(result.rejected)]
+
+
+def test_an_answer_to_one_of_our_answers_is_quarantined() -> None:
+    answer = acknowledgement(original=ANSWER, header_id="1e0cb2d8-5b7a-4c55-9bd3-94da7ff5a0c6")
+    result = taken(to_json(answer))
+    assert result.row is not None
+    assert (result.row.what, result.row.reason, result.lane) == ("quarantined", "AV6", None)
+    assert result.rejected is not None
+    assert result.rejected.rule == "AV6"
+
+
+def test_a_receipt_that_quotes_no_id_of_our_form_is_unmatched_at_once() -> None:
+    text = to_json(ANSWER).replace(ANSWERED.message_id.encode(), b"4711")
+    result = taken(text)
+    assert result.row is not None
+    assert (result.row.what, result.row.verdict, result.lane) == ("unmatched", "ok", None)
+    assert result.rejected is not None
+
+
+@pytest.mark.parametrize("value", [FORMS[0].values[0], NO_RECEIPT[1].values[0]], ids=["read", "unreadable"])
+def test_the_same_arrival_is_the_same_again(value: bytes) -> None:
+    first, second = taken(value), taken(value)
+    assert (first.lane, first.record, first.row) == (second.lane, second.record, second.row)
