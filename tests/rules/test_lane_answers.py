@@ -1,6 +1,7 @@
 """What answers, deadlines and decisions do to the messages of a lane (02 §§4.4, 5; 00 §§3.2, 3.3; 01 A-8)."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -125,7 +126,7 @@ def test_a_receipt_quotes_its_own_message_and_settles_no_other() -> None:
         pytest.param({"transport_id": "", "transport_sender": "", "sender_gln": SECOND_UNIT}, id="a bare document"),
     ],
 )
-def test_a_receipt_of_another_unit_is_quarantined_and_not_applied(who: dict[str, str]) -> None:
+def test_a_receipt_of_another_unit_is_quarantined_and_not_applied(who: dict[str, Any]) -> None:
     lane = admitted()
     lane.answer(**who)
     assert (lane.states, lane.classes) == ([State.SENT], ["quarantined"])
@@ -150,7 +151,7 @@ def test_an_alias_of_the_addressed_unit_may_answer() -> None:
 
 def test_a_receipt_without_a_message_is_looked_at_again_and_then_set_aside() -> None:
     lane = admitted()
-    units = {"sender_sor": "1", "destination_sor": "2", "sender_gln": "3", "destination_gln": "4"}
+    units: dict[str, Any] = {"sender_sor": "1", "destination_sor": "2", "sender_gln": "3", "destination_gln": "4"}
     receipt = lane.answer(message_id="unknown", **units)
     assert (lane.classes, lane.aside) == ([], [])
     arrived = lane.now

@@ -166,6 +166,40 @@ def test_what_the_stay_does_not_allow_ends_aside_without_a_message(
     assert lane.aside[-1].rejected.rule == reason
 
 
+#: One way into each state of 01 §11.
+STATES = {
+    "nothing": (),
+    "acute": ("A04 08:00",),
+    "admitted": ("A01 08:00",),
+    "on leave": ("A01 08:00", "A21 09:00"),
+    "at home": ("A01 08:00", "A03 09:00 disposition=home"),
+    "dead": ("A01 08:00", "A03 09:00 dead=yes"),
+    "void": ("A01 08:00", "A11 09:00"),
+}
+HAPPENINGS = (
+    "A01 10:00", "A04 10:00", "A06 10:00", "A07 10:00", "A02 10:00", "A12 10:00", "A03 10:00 disposition=home",
+    "A03 10:00 dead=yes", "A08 10:00 start_time=07:00", "A11 10:00", "A13 10:00", "A21 10:00", "A22 10:00", "A52 10:00",
+    "A53 10:00", "A23 10:00", "A29 10:00", "A40 10:00 patient=MAJA", "A45 10:00 patient=MAJA", "A31 10:00 dead=yes",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("line", HAPPENINGS, ids=lambda line: line.replace(" 10:00", ""))
+@pytest.mark.parametrize("state", STATES)
+def test_every_event_in_every_state_is_told_or_not_or_set_aside_without_a_message(state: str, line: str) -> None:
+    lane = Lane().play(*STATES[state])
+    letters = len(lane.letters)
+    lane.play(line)
+    told, aside = len(lane.letters) - letters, len(lane.aside)
+    fate = lane.fates[-1].partition(":")[0]
+    assert (told > 0, aside) == {
+        "+converted": (True, 0),
+        "+stopped": (False, 1),
+        "+not-subject": (False, 0),
+        "+waiting": (False, 0),
+    }[fate]
+    assert [row.k for row in lane.rows if row.kind == "stay-event"][-1] == told
+
+
 # ---- held events ------------------------------------------------------------------------------------------------
 
 

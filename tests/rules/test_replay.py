@@ -79,7 +79,7 @@ def test_a_file_without_a_message_says_why(files: list[bytes], expected: str) ->
 
 
 def test_a_municipality_without_an_address_is_unroutable() -> None:
-    replay = Replay(Unroutable())  # type: ignore[arg-type]  # a double of the registers
+    replay = Replay(Unroutable())  # a double of the registers
     assert replay.play(adt("A01")) == [Line("none:unroutable")]
 
 
