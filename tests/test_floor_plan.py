@@ -30,6 +30,7 @@ FLOORS = {
     "streams.lane": 4.0,
     "streams.inbound": 4.0,
     "streams.receive": 4.0,
+    "streams.reception": 4.0,
     "streams.replay": 4.0,
     "streams.registry": 4.0,
     "streams.settings": 4.0,

@@ -25,7 +25,7 @@ from ...codes import (
 )
 from ...errors import Issue as Finding
 from ...errors import Rejected
-from ...formats.fhir.primitives import ILLEGAL_CHARACTER, instant_of
+from ...formats.fhir.primitives import FORMS, ILLEGAL_CHARACTER, instant_of
 from ...ids import EDS_NAMESPACE
 from ...model import Issue
 from ...times import danish_text
@@ -232,19 +232,33 @@ def issues_of_findings(findings: Iterable[Finding]) -> tuple[Issue, ...]:
     return tuple(
         Issue(
             severity=finding.severity,
-            code=_ISSUE_CODES.get(finding.problem, "invalid"),
+            code=code,
+            details_code=details_code,
             text=f"{finding.path} [{finding.rule}]: {finding.problem}; {finding.remedy}",
         )
         for finding in findings
+        for code, details_code in [_codes_of(finding)]
     )
 
 
-#: Problem of a finding -> issue type to send with it (spec 02, 4.3, suggested pairs).
-_ISSUE_CODES: Final[dict[str, str]] = {
-    "missing": "required",
-    "a code outside the value set": "code-invalid",
-    "another value than the profile fixes": "code-invalid",
-    "an element that FHIR does not have here": "structure",
-    "not a list with content": "structure",
-    "not an object with content": "structure",
+def _codes_of(finding: Finding) -> tuple[str, str]:
+    if finding.rule in FORMS:
+        return _DATATYPE
+    return _OF_RULE.get(finding.rule) or _OF_PROBLEM.get(finding.problem) or _UNLISTED
+
+
+#: Issue type and MedCom's error code that go with a finding (spec 02, 4.3, both tables): by the type of a value that has
+#: not its form, by rule, by problem. Most structural faults have no code of MedCom's.
+_DATATYPE: Final = ("value", "MSG_Datatype_Wrong")
+_OF_RULE: Final[dict[str, tuple[str, str]]] = {
+    "MessageHeader.event[x]": ("not-supported", "MSG_RECEIVER_UNABLE_TO_RECEIVE_MSG_TYPE"),
 }
+_OF_PROBLEM: Final[dict[str, tuple[str, str]]] = {
+    "missing": ("required", ""),
+    "a code outside the value set": ("code-invalid", "MSG_VALUESET_VALUE_UNKNOWN"),
+    "another value than the profile fixes": ("code-invalid", "MSG_CodeSystem_VALUE_UNKNOWN"),
+    "an element that FHIR does not have here": ("structure", ""),
+    "not a list with content": ("structure", ""),
+    "not an object with content": ("structure", ""),
+}
+_UNLISTED: Final = ("invalid", "")

@@ -1,0 +1,259 @@
+"""A municipality's whole answer: which receipts one inbox record gets (spec 02 §§2.4, 6.3, 6.5; 01 §19)."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from streams.codes import Notice
+from streams.envelopes import vans
+from streams.envelopes.media import FHIR_JSON, FHIR_XML
+from streams.formats.fhir.build import to_json, to_xml
+from streams.formats.fhir.read import from_bytes
+from streams.ids import EpisodeId
+from streams.messages.acknowledgement import judge
+from streams.messages.hospitalnotification import redispatch
+from streams.model import EpisodeIdentifier
+from streams.reception import Identity, Reception, take
+from streams.subscriber import status
+from tests.conformance.mutations import damaged, drop, put
+from tests.meanings.acknowledgements import acknowledgement
+from tests.meanings.notifications import HEART, MUNICIPALITY, bundle, notification, story
+
+N = Notice
+AT = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+ENVELOPE = "aaaaaaaa-1111-4111-8111-000000000001"
+START = bundle(notification(N.STIN))
+Bundle = dict[str, Any]
+
+
+def sealed(message: Bundle | bytes, envelope: str = ENVELOPE, **changes: Any) -> bytes:
+    payload = message if isinstance(message, bytes) else to_json(message)
+    message_id = "bbbbbbbb-1111-4111-8111-000000000001" if isinstance(message, bytes) else message["id"]
+    values: dict[str, Any] = {
+        "sender_gln": HEART.gln,
+        "receiver_gln": MUNICIPALITY.gln,
+        "transport_id": envelope,
+        "message_id": message_id,
+        "sent": AT,
+        "name": "MCM:FDIS20#AdmissionInpatient",
+        "version": "3.0.0",
+        "media_type": FHIR_JSON,
+    }
+    return vans.seal_message(payload, **(values | changes))
+
+
+def numbered(number: int) -> str:
+    return f"aaaaaaaa-1111-4111-8111-{number:012d}"
+
+
+def told(*records: bytes, **how: Any) -> tuple[Reception, list[list[bytes]]]:
+    """A fresh reception after these records, and the receipts for each."""
+    reception, answers = Reception(), []
+    for record in records:
+        reception, receipts = take(reception, record, AT, **how)
+        answers.append(list(receipts))
+    return reception, answers
+
+
+def kinds(receipts: list[bytes]) -> list[str]:
+    """What a record was answered with: kinds of envelope receipts, and verdicts."""
+    found = []
+    for receipt in receipts:
+        opened = vans.open_envelope(receipt)
+        if opened.content_kind == "message":
+            found.append(verdict_of(opened.payload))
+        else:
+            found.append(opened.content_kind)
+    return found
+
+
+def verdict_of(payload: bytes) -> str:
+    judged = judge(from_bytes(payload))
+    assert judged.issues == []
+    assert judged.receipt is not None
+    return judged.receipt.verdict
+
+
+def acknowledged(receipts: list[bytes]) -> Bundle:
+    return from_bytes(vans.open_envelope(receipts[-1]).payload)
+
+
+ANSWERED = ["positive-message", "ok"]
+REFUSED = ["positive-message", "fatal-error"]
+
+
+def test_a_notification_gets_a_receipt_for_its_envelope_and_an_acknowledgement() -> None:
+    reception, ((network, ack),) = told(sealed(START))
+    assert kinds([network, ack]) == ANSWERED
+    for receipt in (network, ack):
+        opened = vans.open_envelope(receipt)
+        assert (opened.sender, opened.receiver) == (MUNICIPALITY.gln, HEART.gln)
+    opened = vans.open_envelope(ack)
+    assert opened.meta is not None
+    assert (opened.meta.name, opened.meta.identifier) == ("MCM:FCTL#ok", acknowledged([ack])["id"])
+    assert vans.open_envelope(network).original_envelope_id == ENVELOPE
+    assert [status(stay) for stay in reception.subscriber.stays] == ["admitted"]
+
+
+def test_a_whole_stay_ends_where_it_should() -> None:
+    letters = [
+        sealed(bundle(each), numbered(i)) for i, each in enumerate(story(N.STAA, N.STIN, N.STOR, N.SLOR, N.SLHJ))
+    ]
+    reception, answers = told(*letters)
+    assert [kinds(each) for each in answers] == [ANSWERED] * 5
+    assert [status(stay) for stay in reception.subscriber.stays] == ["at-home"]
+
+
+def test_the_same_records_give_the_same_receipts() -> None:
+    letters = [sealed(START), sealed(START), sealed(bundle(notification(N.SLHJ)), numbered(2))]
+    assert told(*letters) == told(*letters)
+
+
+def resent(message: Bundle) -> Bundle:
+    return redispatch(message, "cccccccc-1111-4111-8111-000000000001", AT + timedelta(minutes=30))
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        pytest.param(sealed(START), id="the same record"),
+        pytest.param(sealed(START, numbered(2)), id="in another envelope"),
+        pytest.param(sealed(resent(START), numbered(2)), id="sent again"),
+        pytest.param(sealed(to_xml(START), numbered(2), media_type=FHIR_XML), id="in XML"),
+    ],
+)
+def test_a_message_that_comes_again_gets_the_same_words_in_a_new_acknowledgement(again: bytes) -> None:
+    first_state, (first,) = told(sealed(START))
+    reception, (_, second) = told(sealed(START), again)
+    assert kinds(second) == ANSWERED
+    assert reception.subscriber == first_state.subscriber
+    one, two = acknowledged(first), acknowledged(second)
+    assert one["id"] != two["id"]
+    assert one["entry"][0]["resource"]["id"] != two["entry"][0]["resource"]["id"]
+    assert one["entry"][0]["resource"]["response"] == two["entry"][0]["resource"]["response"]
+    assert len({vans.open_envelope(each).envelope_id for each in (*first, *second)}) == 4
+
+
+FAULTY = damaged(START, drop("Encounter.class"))
+
+
+def test_a_refusal_says_why_and_is_said_again_with_the_same_reasons() -> None:
+    reception, (first, second) = told(sealed(FAULTY), sealed(resent(FAULTY), numbered(2)))
+    assert (kinds(first), kinds(second)) == (REFUSED, REFUSED)
+    outcomes = [each["entry"][-1]["resource"]["issue"] for each in (acknowledged(first), acknowledged(second))]
+    assert outcomes[0] == outcomes[1]
+    assert outcomes[0][0]["code"] == "required"
+    assert reception.subscriber.stays == ()
+
+
+def test_no_positive_verdict_follows_a_negative_one_for_the_same_message() -> None:
+    _, (first, second) = told(sealed(FAULTY), sealed(resent(START), numbered(2)))
+    assert (kinds(first), kinds(second)) == (REFUSED, REFUSED)  # R9: what is mended is a new message (6.5 no. 5)
+
+
+@pytest.mark.parametrize(
+    ("damage", "code", "details"),
+    [
+        (put("Encounter.class.code", "AMB"), "code-invalid", "MSG_VALUESET_VALUE_UNKNOWN"),
+        (put("Encounter.period.start", "yesterday"), "value", "MSG_Datatype_Wrong"),
+        (
+            put("MessageHeader.eventCoding.code", "care-communication-message"),
+            "not-supported",
+            "MSG_RECEIVER_UNABLE_TO_RECEIVE_MSG_TYPE",
+        ),
+        (drop("Encounter.class"), "required", None),
+    ],
+    ids=["a code", "a time", "another message", "something missing"],
+)
+def test_a_refusal_carries_the_codes_of_medcom(damage: Any, code: str, details: str | None) -> None:
+    _, (receipts,) = told(sealed(damaged(START, damage)))
+    issues = acknowledged(receipts)["entry"][-1]["resource"]["issue"]
+    codings = [i["details"].get("coding", [{"code": None}])[0]["code"] for i in issues]
+    assert (code, details) in list(zip([i["code"] for i in issues], codings, strict=True))
+
+
+def test_without_a_case_nothing_is_kept_and_the_answer_is_positive() -> None:
+    reception, (receipts,) = told(sealed(START), basis=False)
+    assert kinds(receipts) == ANSWERED
+    assert reception.subscriber.stays == ()
+
+
+def test_an_id_used_for_another_citizens_stay_is_another_message() -> None:
+    other = notification(N.STIN, episode=(EpisodeIdentifier(system="https://example.org", value=EpisodeId("other")),))
+    reception, (_, receipts) = told(sealed(START), sealed(bundle(other) | {"id": numbered(9)}, numbered(2)))
+    assert kinds(receipts) == ANSWERED
+    assert len(reception.subscriber.stays) == 2
+
+
+def test_a_bundle_id_used_for_another_message_is_refused_and_nothing_is_kept() -> None:
+    other = bundle(notification(N.SLHJ)) | {"id": START["id"]}
+    reception, (_, receipts) = told(sealed(START), sealed(other, numbered(2)))
+    assert kinds(receipts) == REFUSED
+    assert "MSG_DUPLICATE_ID" in json.dumps(acknowledged(receipts))
+    assert [status(stay) for stay in reception.subscriber.stays] == ["admitted"]
+
+
+def test_an_envelope_id_used_for_another_message_is_refused_by_the_envelope_layer() -> None:
+    reception, (_, receipts) = told(sealed(START), sealed(bundle(notification(N.SLHJ))))
+    assert kinds(receipts) == ["negative-message"]
+    assert len(reception.settled) == 1
+
+
+LEGACY = {"name": "MCM:XDIS20", "version": "XD2030C", "media_type": "", "format": "XML"}
+
+
+@pytest.mark.parametrize(
+    ("record", "answer"),
+    [
+        (b"<VANSEnvelope", []),
+        (b"\xff\x00", []),
+        (b"", []),
+        (sealed(START).replace(b"<SentDateTime>", b"<SentDateTime>x", 1), ["negative-message"]),
+        (sealed(START).replace(b"<SizeInBytes>", b"<SizeInBytes>1", 1), ["negative-message"]),
+        (sealed(START, name="MCM:FDIS99#Unknown"), ["negative-message"]),
+        (sealed(b"<Emessage/>", **LEGACY), ["negative-message"]),
+        (sealed(b"not JSON at all"), ["negative-message"]),
+        (sealed(b'{"resourceType": "Patient"}'), ["negative-message"]),
+    ],
+    ids=["V1: cut", "V1: no XML", "V1: nothing", "V2", "V4", "V5", "V5: a letter", "V6", "nobody to answer"],
+)
+def test_an_envelope_that_cannot_be_used_is_refused_where_its_sender_can_be_told(
+    record: bytes, answer: list[str]
+) -> None:
+    reception, (receipts,) = told(record)
+    assert kinds(receipts) == answer
+    assert reception.subscriber.stays == ()
+
+
+def test_a_letter_to_somebody_else_is_refused() -> None:
+    assert kinds(told(sealed(START), ours={"5790000000005"})[1][0]) == ["negative-message"]  # V3
+    assert kinds(told(sealed(START), ours={MUNICIPALITY.gln})[1][0]) == ANSWERED
+
+
+def test_an_unreliable_envelope_asks_for_no_receipt_and_its_message_does() -> None:
+    assert kinds(told(sealed(START).replace(b">reliable<", b">unreliable<"))[1][0]) == ["ok"]
+
+
+def test_receipts_are_never_answered() -> None:
+    _, ((network, ack),) = told(sealed(START))
+    assert told(network)[1] == [[]]
+    assert kinds(told(ack)[1][0]) == ["positive-message"]  # its envelope is, it is not (R2)
+    assert told(to_json(acknowledgement()))[1] == [[]]
+
+
+def test_a_bare_message_is_answered_bare() -> None:
+    for data in (to_json(START), to_xml(START)):
+        _, (receipts,) = told(data)
+        assert [verdict_of(each) for each in receipts] == ["ok"]
+    assert told(b'{"resourceType": "Patient"}')[1] == [[]]
+
+
+def test_the_same_identity_is_known_by_any_spelling_of_an_episode() -> None:
+    one = Identity(cpr="2509479989", sender="1", episodes=("urn:uuid:11111111-1111-4111-8111-111111111111",))
+    two = Identity(cpr="2509479989", sender="1", episodes=("11111111111141118111111111111111", "other"))
+    assert one.is_same(two)
+    assert not one.is_same(Identity(cpr="2509479989", sender="2", episodes=one.episodes))
+    assert Identity().is_same(Identity())
+    assert "2509479989" not in repr(one)
