@@ -40,8 +40,8 @@ def _replaced(visit: Visit, stay: Stay, place: int, *, at: datetime, ids: Ids, o
     old = stay.chain[place]
     new = replace(
         old,
-        message_id=MessageId(ids.mint(visit.lane, "message", visit.id, str(ordinal))),
-        provenance_id=ids.mint(visit.lane, "provenance", visit.id, str(ordinal)),
+        message_id=MessageId(ids.mint(visit.lane, "message", visit.id, str(ordinal), old.message_id)),
+        provenance_id=ids.mint(visit.lane, "provenance", visit.id, str(ordinal), old.message_id),
         occurred=max(stamp(at), old.occurred),
     )
     sent = tuple(replace(s, message_id=new.message_id) if s.message_id == old.message_id else s for s in stay.sent)

@@ -206,9 +206,11 @@ def _step(draft: Draft, notice: Notice, activity: str, previous: str) -> Step:
     """The Provenance of the message (§15)."""
     visit, ordinal = draft.visit, str(draft.ordinal)
     removal: Role = "removal" if notice.is_cancellation else "revision"
+    # The event too: a lane that was forgotten counts from 0 again, and its new messages must not pass for the old ones.
+    stands_for = (visit.id, ordinal, draft.event.id)
     return Step(
-        message_id=MessageId(draft.ids.mint(visit.lane, "message", visit.id, ordinal)),
-        provenance_id=draft.ids.mint(visit.lane, "provenance", visit.id, ordinal),
+        message_id=MessageId(draft.ids.mint(visit.lane, "message", *stands_for)),
+        provenance_id=draft.ids.mint(visit.lane, "provenance", *stands_for),
         notice=notice,
         activity=activity,
         occurred=_sent_at(draft, visit.stay.chain),

@@ -307,5 +307,17 @@ def test_a_stay_of_which_nothing_is_heard_is_forgotten_after_400_days() -> None:
     assert lane.row is None
 
 
+def test_a_visit_that_begins_again_after_it_was_forgotten_has_messages_of_its_own() -> None:
+    lane = Lane().play("A01 08:00")
+    lane.answer()
+    lane.play("A03 09:00 disposition=home")
+    lane.answer()
+    assert lane.elapse(clock("40/00:00")).row is None
+    lane.play("A01 41/08:00")
+    assert lane.notices == ["STIN", "SLHJ", "STIN"]
+    assert len({letter.message_id for letter in lane.letters}) == 3
+    assert len({row.id for row in lane.rows}) == len(lane.rows)
+
+
 def test_the_registers_of_the_tests_are_the_shipped_ones() -> None:
     assert len(registers().kommuner) == 98
