@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 from streams.delivery import State
-from streams.errors import Rejected
 from streams.lane import Result
-from streams.model import Issue, NetworkReceiptArrived, Overdue, Receipt, ReceiptArrived, Wake
+from streams.model import Issue, NetworkReceiptArrived, Overdue, Receipt, ReceiptArrived
 from streams.trace import audit_event
 from tests.rules.lanes import MINUTE, Lane, Otherwise, context, envelope, opened, resources
 from tests.rules.stay_events import clock
@@ -301,117 +300,3 @@ def test_in_manual_mode_a_message_waits_for_an_operator() -> None:
     assert (lane.states, len(lane.letters)) == ([State.TIMED_OUT], 1)
     lane.decide("resend")
     assert (lane.states, len(lane.letters), lane.last.deadline) == ([State.SENT], 2, lane.now + LIMIT)
-
-
-# ---- hand-overs that fail ---------------------------------------------------------------------------------------
-
-
-def test_a_hand_over_that_the_broker_refused_is_an_event_with_outcome_8_and_leaves_the_message_created() -> None:
-    lane = admitted()
-    lane.refuse()
-    assert (lane.states, states(lane)) == ([State.CREATED], ["CREATED"])
-    assert [(s.subtype, s.outcome) for s in lane.steps] == [("msg-created", "0"), ("msg-sent", "8")]
-    assert lane.last.due == lane.now + timedelta(seconds=5)
-
-
-def test_it_is_tried_again_with_the_same_ids_until_it_is_taken() -> None:
-    lane = admitted()
-    first = lane.letters[0]
-    lane.refuse()
-    lane.elapse(lane.now + timedelta(seconds=5))
-    lane.refuse()
-    lane.elapse(lane.now + timedelta(seconds=15))
-    assert [(x.message_id, x.transport_id) for x in lane.letters] == [(first.message_id, first.transport_id)] * 3
-    assert opened(lane.letters[-1]) == opened(first)
-    assert (lane.states, states(lane)) == ([State.SENT], ["CREATED", "SENT"])
-    assert [row.ordinal for row in lane.rows if row.kind == "message"] == [0, 1]
-    assert lane.last.deadline == lane.now + LIMIT
-
-
-def test_failures_and_the_success_after_them_are_different_events() -> None:
-    lane = admitted()
-    lane.refuse()
-    lane.elapse(lane.now + timedelta(seconds=5))
-    lane.refuse()
-    lane.elapse(lane.now + timedelta(seconds=15))
-    assert [step.outcome for step in lane.steps] == ["0", "8", "8", "0"]
-    assert len({audit_event(step)["id"] for step in lane.steps}) == 4
-
-
-def test_a_resend_that_the_broker_refused_is_tried_again_and_does_not_count() -> None:
-    lane = admitted()
-    lane.overdue()
-    second = lane.letters[-1]
-    lane.refuse()
-    assert (lane.last.state, lane.last.attempt) == (State.SENT, 1)
-    lane.elapse(lane.now + timedelta(seconds=5))
-    assert (lane.letters[-1].transport_id, lane.last.attempt) == (second.transport_id, 2)
-    assert [row.ordinal for row in lane.rows if row.kind == "message"] == [0, 1, 2]
-
-
-def test_a_resend_by_an_operator_that_the_broker_refused_is_tried_again_too() -> None:
-    lane = admitted(mode="manual").elapse(clock("09:00"))
-    lane.decide("resend")
-    lane.refuse()
-    lane.elapse(lane.now + timedelta(seconds=5))
-    assert (lane.states, lane.last.attempt, len(lane.letters)) == ([State.SENT], 2, 3)
-
-
-def test_an_answer_to_a_refused_hand_over_proves_that_it_was_none() -> None:
-    lane = admitted()
-    lane.refuse()
-    lane.answer()
-    assert (lane.states, lane.last.retry, states(lane)) == ([State.ACKED_OK], None, ["CREATED", "SENT", "ACKED_OK"])
-    assert [(s.subtype, s.outcome) for s in lane.steps[-2:]] == [("msg-sent", "0"), ("msg-received-and-finalized", "0")]
-    assert silent(lane.take(Wake(at=lane.now + LIMIT, due=lane.now + LIMIT)), lane)
-
-
-def test_a_refusal_that_comes_after_the_answer_changes_nothing() -> None:
-    lane = admitted()
-    letter = lane.letters[0].message_id
-    lane.answer()
-    row = lane.row
-    assert lane.refuse(letter).row == row
-
-
-# ---- operators --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("action", ["resend", "give-up", "close-case"])
-def test_a_decision_about_an_unknown_message_is_refused(action: str) -> None:
-    with pytest.raises(Rejected) as refused:
-        admitted().decide(action, message_id="unknown")
-    assert refused.value.rule == "unknown"
-
-
-def test_giving_up_is_an_operators_to_decide_only_when_the_time_is_out() -> None:
-    lane = admitted()
-    with pytest.raises(Rejected) as refused:
-        lane.decide("give-up")
-    assert refused.value.rule == "not-allowed"
-    lane = admitted(mode="manual").elapse(clock("09:00"))
-    lane.decide("give-up")
-    assert (lane.states, states(lane)[-1]) == ([State.GIVEN_UP], "GIVEN_UP")
-    assert lane.last.case is not None
-    assert lane.last.case.reason == "given-up-by-operator"
-
-
-@pytest.mark.parametrize("verdict", [None, "ok", "fatal-error"], ids=["under-way", "ok", "fatal"])
-def test_what_is_not_timed_out_is_not_resent(verdict: str | None) -> None:
-    lane = admitted()
-    if verdict is not None:
-        lane.answer(verdict)  # type: ignore[arg-type]  # a verdict
-    with pytest.raises(Rejected) as refused:
-        lane.decide("resend")
-    assert refused.value.rule == "not-allowed"
-
-
-def test_a_case_is_closed_once_and_with_a_reason() -> None:
-    lane = admitted()
-    lane.answer("fatal-error")
-    lane.decide("close-case", reason="delivered-otherwise")
-    assert lane.last.case is not None
-    assert (lane.last.case.closing, lane.states) == ("delivered-otherwise", [State.ACKED_FATAL])
-    with pytest.raises(Rejected) as refused:
-        lane.decide("close-case")
-    assert refused.value.rule == "no-case"
