@@ -45,7 +45,9 @@ _FHIR: Final[dict[str, Literal["fhir-json", "fhir-xml"]]] = {
     "application/fhir+xml": "fhir-xml",
 }
 _LEGACY: Final[dict[str, Literal["oioxml", "edifact"]]] = {"oioxml": "oioxml", "edifact": "edifact"}
-_ENVELOPES: Final[dict[str, Literal["vans", "sbdh", "none"]]] = {"vans": "vans", "sbdh": "sbdh", "none": "none"}
+#: Envelopes the product seals; a municipality that wants another one gets `no-format`, aloud (02 §3: EHMI is a second
+#: route, switched on per municipality once its schema admits this message).
+_ENVELOPES: Final[dict[str, Literal["vans", "none"]]] = {"vans": "vans", "none": "none"}
 
 
 class Addressee(Protocol):

@@ -21,7 +21,7 @@ from .arrival import NOT_SUBJECT, Arrival, PersonFold
 from .keys import person_key
 from .merge import merged, moved
 from .origin import RegionAt, origin_of, transfer_from
-from .row import KnownVisit, PersonRow, Seen, learned, new_visit, retained
+from .row import UNIQUE_FOR, KnownVisit, PersonRow, Seen, learned, new_visit, retained
 from .visit import after, is_never_notified
 
 __all__ = ["fold"]
@@ -56,7 +56,8 @@ def fold(
     """
     row = retained(row or PersonRow(), at)
     control = f"{events[0].feed}\0{events[0].control_id}"
-    if (seen := row.controls.get(control)) is not None:
+    seen = row.controls.get(control)
+    if seen is not None and (seen.payload_hash == payload_hash or at - seen.at <= UNIQUE_FOR):
         return _seen_before(row, seen, payload_hash, origin)
     controls = row.controls | {control: Seen(payload_hash=payload_hash, at=at, origin=origin)}
     result = PersonFold(msgspec.structs.replace(row, controls=controls))

@@ -18,8 +18,11 @@ __all__ = ["KnownVisit", "PersonRow", "Seen", "learned", "retained"]
 ENDED_FOR: Final = timedelta(days=30)
 #: An open stay without any event for 400 days is given up (00 §2.7).
 SILENT_FOR: Final = timedelta(days=400)
-#: A control id counts as repeated within 7 days (spec 04 §5.5).
-CONTROL_FOR: Final = timedelta(days=7)
+#: A control id belongs to one message for 7 days (spec 04 §5.5); after that another may have it.
+UNIQUE_FOR: Final = timedelta(days=7)
+#: The same bytes are known as a repeat for as long as a closed stay: later in its lane they would be found to be no new
+#: event, after they had been counted as one.
+CONTROL_FOR: Final = ENDED_FOR
 
 VisitState = Literal["open", "ended", "planned", "void"]
 

@@ -113,6 +113,7 @@ def test_every_field_that_both_kinds_of_event_have_is_carried_over() -> None:
     sent = event(
         K.LEAVE_START,
         recorded=AT + HOUR,
+        occurred_again=AT + HOUR,
         residence_problem="",
         lpr3="urn:uuid:x",
         planned=True,
@@ -559,8 +560,15 @@ def test_an_end_taken_back_opens_the_visit_again() -> None:
     assert (row.visits[0].state, row.visits[0].ended_at) == ("open", None)
 
 
-def test_control_ids_are_forgotten_after_seven_days_and_the_person_is_not() -> None:
-    row = retained(Intake().say(K.START).row, AT + 8 * DAY)
+def test_the_same_bytes_are_a_duplicate_for_as_long_as_a_closed_stay_is_known() -> None:
+    intake = Intake()
+    intake.take(event(K.START), payload="same")
+    result = intake.take(event(K.START), payload="same", at=AT + 29 * DAY)
+    assert reasons(result) == [(Fate.DUPLICATE, "duplicate")]
+
+
+def test_control_ids_are_forgotten_after_thirty_days_and_the_person_is_not() -> None:
+    row = retained(Intake().say(K.START).row, AT + 31 * DAY)
     assert row.controls == {}
     assert (row.residence, row.family) == ("0751", "Berggren")
 
