@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from . import broker, config, recipients, simulate, topics
+from . import broker, config, recipients, selftest, simulate, topics
 from .convert import convert
 from .doctor import doctor
 from .inspect import inspect, validate
@@ -34,6 +34,7 @@ def build() -> typer.Typer:
     app.add_typer(broker.broker, name="broker")
     app.add_typer(recipients.app, name="recipients")
     app.add_typer(simulate.app, name="simulate")
+    app.add_typer(selftest.app, name="selftest")
     app.add_typer(config.app, name="config")
     return app
 

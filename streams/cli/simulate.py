@@ -13,18 +13,21 @@ import typer
 from streams.gateway.client import MllpClient
 from streams.ids import Ids
 from streams.kafka.clients import new_producer
+from streams.kafka.security import aiokafka_options
 from streams.registry import BadRegisters, Registers, load
 from streams.settings import BadSettings, Listen, Settings, read_settings, secret
 from streams.sim.behaviour import behaviour as named_behaviour
 from streams.sim.hospital import Sending, scripts, woven
 from streams.sim.places import journeys
 from streams.sim.run_hospital import Played, onto_topic, play, through_gateway
-from streams.sim.run_municipality import Tally, Town, run_municipalities
+from streams.sim.run_municipality import Answering, Tally, Town, run_municipalities
 from streams.sim.stories import STORIES, Story
+from streams.sim.subscriber import Subscribers
 
 __all__ = ["app", "hospital", "municipality"]
 
 FAILED, USAGE = 1, 2  # exit codes of spec 06 §4.2
+SUBSCRIBER = "subscriber"  # the behaviour that follows no script
 
 app = typer.Typer(
     help="Simulated hospitals and municipalities: test persons, scripted behaviour.", no_args_is_help=True
@@ -62,12 +65,14 @@ def hospital(
 @app.command()
 def municipality(
     kommunekode: Annotated[list[str] | None, typer.Argument(help="Codes of four digits; none is all of them.")] = None,
+    code: Annotated[list[str] | None, typer.Option("--code", help="The same, as an option; may be repeated.")] = None,
     behaviour: Annotated[
         str,
         typer.Option(
-            help="ok, fatal, transient, silent, late:45m, duplicate, garbage, wrong-sender, conflicting; silent>ok answers the resend."
+            help="subscriber reads, checks and answers as the standard asks. By script: ok, fatal, transient, silent, "
+            "late:45m, duplicate, garbage, wrong-sender, conflicting; silent>ok answers the resend."
         ),
-    ] = "ok",
+    ] = SUBSCRIBER,
     seed: Annotated[int, typer.Option(help="Chance: how long each answer takes.")] = 1,
     new_only: Annotated[bool, typer.Option("--new-only", help="Leave what already lies in the inboxes.")] = False,
     bootstrap: Annotated[str | None, typer.Option(help="Kafka addresses host:port[,…].")] = None,
@@ -75,26 +80,35 @@ def municipality(
 ) -> None:
     """Answer notifications on behalf of municipalities until interrupted.
 
-    Example: stafet simulate municipality 0461 0751 --behaviour late:45m --registers example
+    Example: stafet simulate municipality --code 0461 --behaviour late:45m --registers example
     """
     with usage_errors():
         settings = read_settings({"bootstrap": bootstrap, "registers": registers})
-        codes = kommunekode or sorted(load(settings.registers or _no_registers()).kommuner)
-        how = named_behaviour(behaviour)
-    town = Town(dict.fromkeys(codes, how), Random(seed))  # noqa: S311  # a script, not a secret
+        codes = [*(kommunekode or ()), *(code or ())]
+        known = load(settings.registers or _no_registers()) if settings.registers or not codes else None
+        town = _town(codes or sorted(known.kommuner if known else ()), behaviour, seed, known)
     try:
-        tally = asyncio.run(_answer(settings.bootstrap, town, from_start=not new_only))
+        tally = asyncio.run(_answer(settings, town, from_start=not new_only))
     except LookupError as problem:
         typer.echo(str(problem), err=True)
         raise typer.Exit(FAILED) from None
     typer.echo(f"{tally.received} received, {tally.answered} receipts sent")
 
 
-async def _answer(bootstrap: str, town: Town, *, from_start: bool) -> Tally:
-    stop = stop_on_signals()
-    async with new_producer(bootstrap, client_id="stafet-simulator") as producer:
+def _town(codes: Sequence[str], behaviour: str, seed: int, known: Registers | None) -> Answering:
+    """Subscribers, which take what is addressed to them when the registers say where that is; or a script."""
+    if behaviour != SUBSCRIBER:
+        how = named_behaviour(behaviour)
+        return Town(dict.fromkeys(codes, how), Random(seed))  # noqa: S311  # a script, not a secret
+    addressed = {code: known.senders(code, datetime.now(UTC)) for code in codes} if known else {}
+    return Subscribers(codes, {code: ours for code, ours in addressed.items() if ours})
+
+
+async def _answer(settings: Settings, town: Answering, *, from_start: bool) -> Tally:
+    stop, security = stop_on_signals(), aiokafka_options(settings)
+    async with new_producer(settings.bootstrap, client_id="stafet-simulator", **security) as producer:
         return await run_municipalities(
-            bootstrap, town, producer, stop, lambda: datetime.now(UTC), from_start=from_start
+            settings.bootstrap, town, producer, stop, lambda: datetime.now(UTC), from_start=from_start, **security
         )
 
 

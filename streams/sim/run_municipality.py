@@ -7,12 +7,12 @@ wait in memory: a simulator that is stopped has forgotten them, as a system has 
 import asyncio
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -22,7 +22,7 @@ from streams.kafka.topics import RECEIPTS_RAW, inbox
 from .behaviour import Behaviour
 from .municipality import answer, message_id
 
-__all__ = ["Tally", "Town", "run_municipalities"]
+__all__ = ["Answering", "Tally", "Town", "run_municipalities"]
 
 _POLL_MS = 100
 
@@ -35,9 +35,27 @@ class Tally:
     answered: int = 0
 
 
+class Answering(Protocol):
+    """Municipalities as this shell sees them: what they read, and what they have to say by now."""
+
+    @property
+    def codes(self) -> Collection[str]:
+        """Kommunekoder of the inboxes to be read."""
+
+    @property
+    def tally(self) -> Tally:
+        """What was done."""
+
+    def receive(self, topic: str, envelope: bytes, at: datetime) -> None:
+        """Take one record of an inbox."""
+
+    def due(self, now: datetime) -> list[bytes]:
+        """Receipts whose time has come; they count as sent."""
+
+
 @dataclass(slots=True)
 class Town:
-    """All simulated municipalities of one run: what they have received, and which receipts are due when."""
+    """All scripted municipalities of one run: what they have received, and which receipts are due when."""
 
     behaviour: Mapping[str, Behaviour]  # by kommunekode
     rng: Random
@@ -45,6 +63,11 @@ class Town:
     _seen: Counter[tuple[str, str]] = field(default_factory=Counter)
     _due: list[tuple[datetime, int, bytes]] = field(default_factory=list)
     _number: Iterator[int] = field(default_factory=count)  # equal times keep their order
+
+    @property
+    def codes(self) -> Collection[str]:
+        """Whose inboxes are read."""
+        return self.behaviour.keys()
 
     def receive(self, topic: str, envelope: bytes, at: datetime) -> None:
         """Take one record of an inbox; its receipts are due from now on."""
@@ -72,16 +95,17 @@ class Town:
 
 async def run_municipalities(
     bootstrap: str,
-    town: Town,
+    town: Answering,
     producer: AIOKafkaProducer,
     stop: asyncio.Event,
     now: Callable[[], datetime],
     *,
     from_start: bool = True,
+    receipts: str = RECEIPTS_RAW,
     **security: Any,
 ) -> Tally:
     """Answer on behalf of the municipalities of `town` until `stop`, with a started `producer`; `now` may run fast."""
-    partitions = await _partitions(bootstrap, [inbox(code) for code in town.behaviour], security)
+    partitions = await _partitions(bootstrap, [inbox(code) for code in town.codes], security)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
         enable_auto_commit=False,
@@ -95,15 +119,15 @@ async def run_municipalities(
             for batch in (await consumer.getmany(timeout_ms=_POLL_MS)).values():
                 for record in batch:
                     town.receive(record.topic, record.value or b"", now())
-            await _send(town, producer, now())
+            await _send(town, producer, receipts, now())
     finally:
         await consumer.stop()
     return town.tally
 
 
-async def _send(town: Town, producer: AIOKafkaProducer, now: datetime) -> None:
+async def _send(town: Answering, producer: AIOKafkaProducer, topic: str, now: datetime) -> None:
     receipts = town.due(now)
-    sent = [await producer.send(RECEIPTS_RAW, receipt) for receipt in receipts]
+    sent = [await producer.send(topic, receipt) for receipt in receipts]
     await asyncio.gather(*sent)
     town.tally.answered += len(receipts)
 

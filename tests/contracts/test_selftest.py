@@ -1,0 +1,207 @@
+"""`stafet selftest subscriber`: our own subscriber passes, every planted fault is found (spec 01 §19, 02 §6)."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from random import Random
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from streams.cli.app import build
+from streams.cli.frame import Failed
+from streams.envelopes import vans
+from streams.formats.fhir.read import from_bytes
+from streams.kafka.clients import new_producer
+from streams.kafka.embedded import EmbeddedBroker
+from streams.kafka.topics import inbox
+from streams.messages.hospitalnotification import check
+from streams.model import Patient
+from streams.sim.behaviour import behaviour
+from streams.sim.run_municipality import Answering, Town, run_municipalities
+from streams.sim.selftest import STEPS, Exchange, parts
+from streams.sim.selftest.judge import CHECKS, LIMIT
+from streams.sim.selftest.stays import STAYS, told
+from streams.sim.subscriber import Subscribers
+from tests.brokers import fresh
+from tests.contracts.subscribers import AT, FAULTS, cast, judged, ours, written
+
+ALL = written()
+BRUNO = Patient(cpr="2509479989", family="Elmer", given=("Bruno", "Test"))
+
+
+def failed(results: Any) -> dict[str, str]:
+    return {result.name: result.problem for result in results if not result.passed}
+
+
+def test_our_own_subscriber_passes_every_line() -> None:
+    assert failed(judged(ours())) == {}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_planted_fault_is_found(name: str) -> None:
+    fault, line = FAULTS[name]
+    assert line in failed(judged(fault(ours())))
+
+
+def test_a_fault_in_one_scenario_leaves_the_others_alone() -> None:
+    lines = {"refuses an unknown predecessor", "refuses a death", "refuses who has no case", "refuses a cancellation"}
+    for name in lines:
+        fault, line = FAULTS[name]
+        steps = set(failed(judged(fault(ours())))) & {step.name for step in STEPS}
+        assert line in steps
+        assert len(steps) <= 4, name
+
+
+def test_an_answer_after_the_limit_is_late() -> None:
+    assert failed(judged(ours(), LIMIT)) == {}
+    assert set(failed(judged(ours(), LIMIT + timedelta(seconds=1)))) == {"in time"}
+
+
+def test_whoever_says_nothing_passes_nothing() -> None:
+    assert [result.name for result in judged(lambda record, at: []) if result.passed] == []
+
+
+@pytest.mark.parametrize("stay", STAYS)
+def test_a_scripted_stay_tells_the_notices_of_its_name(stay: str) -> None:
+    run = cast()
+    notes = told(
+        stay,
+        BRUNO,
+        run.hospitals[0],
+        run.kommunekode,
+        begin=AT,
+        visit="7b1d3f52-8f6a-4b6e-9d0c-3a5b7c9d1e2f",
+        ids=run.ids,
+    )
+    assert [str(note.notice) for note in notes] == stay.split()
+
+
+@pytest.mark.parametrize("number", range(len(STEPS)), ids=[step.name for step in STEPS])
+def test_what_is_sent_is_right_unless_the_step_is_about_what_is_not(number: int) -> None:
+    part = ALL[number]
+    assert part.letters
+    for letter in part.letters:
+        if letter.verdict != "ok":
+            continue
+        opened = vans.open_envelope(letter.data)
+        assert (opened.sender, opened.receiver) == (letter.sender_gln, letter.receiver_gln)
+        assert check(from_bytes(opened.payload), outgoing=True) == []
+
+
+def test_no_run_repeats_an_id_of_another() -> None:
+    def ids(seed: str) -> set[str]:
+        letters = [letter for part in parts(cast(seed)) for letter in part.letters]
+        return {letter.message_id for letter in letters if letter.message_id} | {each.transport_id for each in letters}
+
+    assert ids("one seed of the tests") == ids("one seed of the tests")
+    assert not ids("one seed of the tests") & ids("another seed of the tests")
+
+
+def test_every_line_has_a_name_of_its_own_and_a_rule() -> None:
+    names = [result.name for result in judged(ours())]
+    assert len(set(names)) == len(names) >= len(STEPS) + len(CHECKS)
+    assert all(result.rule.startswith(("01 ", "02 ")) for result in judged(ours()))
+
+
+def test_receipts_of_others_and_noise_are_counted_and_not_judged() -> None:
+    exchange = Exchange(ALL)
+    for noise in (b"", b"\xff", b"<VANSEnvelope", b"{}", ALL[0].letters[0].data):
+        exchange.take(noise, AT)
+    assert exchange.strangers == 5
+
+
+# ---- over topics -------------------------------------------------------------------------------------------------
+
+CODES = count(9000)
+
+
+@contextmanager
+def answering(broker: EmbeddedBroker, code: str, receipts: str, town: Answering) -> Iterator[None]:
+    """Municipalities at work in a thread of their own, on topics that this opens."""
+    broker.create_topic(inbox(code), 3)
+    broker.create_topic(receipts, 2)
+    done = Event()
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        async with new_producer(broker.bootstrap) as producer:
+            serving = asyncio.create_task(
+                run_municipalities(broker.bootstrap, town, producer, stop, lambda: datetime.now(UTC), receipts=receipts)
+            )
+            await asyncio.to_thread(done.wait)
+            stop.set()
+            await serving
+
+    thread = Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    yield
+    done.set()
+    thread.join()
+
+
+def selftest(broker: EmbeddedBroker, *options: str) -> tuple[int, str, BaseException | None]:
+    ran = CliRunner().invoke(build(), ["selftest", "subscriber", "--bootstrap", broker.bootstrap, *options])
+    return ran.exit_code, ran.stdout, ran.exception
+
+
+def test_a_subscriber_behind_topics_passes(embedded: EmbeddedBroker) -> None:
+    code, receipts = str(next(CODES)), fresh("receipts")
+    subscribers = Subscribers([code], {code: {cast().receiver.gln}})
+    with answering(embedded, code, receipts, subscribers):
+        status, out, _ = selftest(
+            embedded, "--inbox", inbox(code), "--receipts", receipts, "--code", "0461", "--timeout", "20"
+        )
+    assert "FAIL" not in out
+    assert status == 0
+    assert out.splitlines()[-1].split()[0] == out.splitlines()[-1].split()[2]
+    assert subscribers.tally.answered > subscribers.tally.received > len(STEPS)
+
+
+def test_one_who_only_says_fatal_does_not(embedded: EmbeddedBroker) -> None:
+    code, receipts = str(next(CODES)), fresh("receipts")
+    town = Town({code: behaviour("fatal")}, Random(1))
+    town_at_once = _Hasty(town)
+    with answering(embedded, code, receipts, town_at_once):
+        status, out, _ = selftest(
+            embedded, "--inbox", inbox(code), "--receipts", receipts, "--code", "0461", "--timeout", "1", "--json"
+        )
+    assert status == 3
+    told_of = json.loads(out)
+    assert told_of["passed"] is False
+    assert {"admission", "envelope receipts"} <= {s["name"] for s in told_of["steps"] if not s["passed"]}
+
+
+class _Hasty:
+    """A town whose answers are all due at once: its clock runs ahead."""
+
+    def __init__(self, town: Town) -> None:
+        self._town, self.codes, self.tally = town, town.codes, town.tally
+
+    def receive(self, topic: str, envelope: bytes, at: datetime) -> None:
+        self._town.receive(topic, envelope, at)
+
+    def due(self, now: datetime) -> list[bytes]:
+        return self._town.due(now + timedelta(days=1))
+
+
+@pytest.mark.parametrize(
+    ("options", "exit_code", "what"),
+    [
+        (["--inbox", "an-inbox"], 2, "no-code"),
+        (["--inbox", "municipality.9999.inbox"], 2, "no-address"),
+        (["--inbox", "municipality.0461.inbox-that-is-not"], 4, "no-topic"),
+    ],
+)
+def test_what_cannot_be_tested_is_said_with_a_way_out(
+    embedded: EmbeddedBroker, options: list[str], exit_code: int, what: str
+) -> None:
+    _, _, problem = selftest(embedded, *options, "--receipts", "nowhere")
+    assert isinstance(problem, Failed)
+    assert (problem.exit_code, problem.code) == (exit_code, what)
+    assert problem.hint
