@@ -38,7 +38,7 @@ def fold(row: LaneRow | None, record: LaneRecord, context: Context) -> Result:
 def _fold(row: LaneRow, record: LaneRecord, context: Context) -> Result:
     match record:
         case StayEventArrived():
-            return take_event(row, record, context)
+            return _in_turn(row, take_event(row, record, context), record.at, context)
         case ReceiptArrived():
             return take_receipt(row, record, context)
         case NetworkReceiptArrived():
@@ -75,16 +75,28 @@ def _put(row: LaneRow, delivery: Delivery) -> LaneRow:
 
 
 def _wake(row: LaneRow, record: Wake, context: Context) -> Result:
-    """Held events, receipts without a message, refused hand-overs; then what is old enough to be forgotten."""
-    result = take_held(row, record, context)
+    """Held events, refused hand-overs, receipts without a message; then what is old enough to be forgotten."""
+    result = _in_turn(row, take_held(row, record, context), record.at, context)
     row, said = result.row or row, list(result.said)
     result = take_orphans(row, record.at, context)
     row, said = result.row or row, [*said, *result.said]
-    for delivery in row.deliveries.values():
-        if delivery.retry is not None and delivery.retry <= record.at:
-            posted = retry(delivery, record.at, context)
-            row, said = _put(row, posted.delivery), [*said, *posted.said]
     return Result(_forgotten(row, record.at, context), tuple(said))
+
+
+def _in_turn(before: LaneRow, result: Result, at: datetime, context: Context) -> Result:
+    """No message of a lane overtakes another: what waits for its hand-over goes before anything new, all of it together.
+
+    A new message is a reason to try again before its time; of two that wait, the one with the longer pause goes first
+    when it is the older (design §3: all that concerns one stay stays in order).
+    """
+    row = result.row or before
+    waiting = [row.deliveries[key] for key, d in before.deliveries.items() if d.retry is not None]
+    new = row.deliveries.keys() - before.deliveries.keys()
+    if not new and not any(d.retry is not None and d.retry <= at for d in waiting):
+        return result
+    posted = [retry(delivery, at, context) for delivery in waiting]
+    row = replace(row, deliveries=row.deliveries | {p.delivery.message_id: p.delivery for p in posted})
+    return Result(row, (*(said for p in posted for said in p.said), *result.said))
 
 
 def _forgotten(row: LaneRow, at: datetime, context: Context) -> LaneRow:
