@@ -124,6 +124,7 @@ class HospitalEvent(Value, frozen=True, kw_only=True):
     sent: datetime | None = None  # MSH-7; never a stay time
     recorded: datetime | None = None  # EVN-2; never a stay time
     occurred: datetime | None = None  # the time of the event by spec 04 §4.2
+    occurred_again: datetime | None = None  # its other instant, when the local hour comes twice (01, 7.7)
     cprs: tuple[str, ...] = ()  # the different official CPR numbers of the PID
     replacement: bool = False  # a replacement number stands where the CPR would (spec 05 §2.2)
     local_ids: tuple[str, ...] = ()  # other PID-3 ids as "authority|id", first repetition first
@@ -181,6 +182,7 @@ class StayEvent(Value, frozen=True, kw_only=True):
     visit_number: str = ""  # PV1-19.1: later chains are minted from it (04 §8.3)
     origin: str = ""  # topic/partition/offset of the ADT record
     occurred: datetime | None = None
+    occurred_again: datetime | None = None  # its other instant, when the local hour comes twice (01, 7.7)
     recorded: datetime | None = None
     patient: Patient | None = None  # None: no official CPR (yet)
     residence: Kommunekode | None = None

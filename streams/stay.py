@@ -101,6 +101,7 @@ def fold(
     Never raises for any order of events. An event that was folded before gives DUPLICATE and nothing else.
     """
     known = visit or Visit(id=event.visit, lane=event.lane, feed=event.feed, number=event.visit_number)
+    event = _in_its_hour(known, event)
     if event.id[:SEEN_LENGTH] in known.seen:
         return StayFold(visit=visit, outcome=_DUPLICATE, wake=next_wake(known))
     seen = (*known.seen, event.id[:SEEN_LENGTH])[-SEEN_LIMIT:]
@@ -194,6 +195,14 @@ def _decide(draft: Draft) -> Outcome | None:
         action = DECISIONS[draft.cause, situation(draft.stay)]
         outcome = _ACTIONS[action](draft)
     return outcome
+
+
+def _in_its_hour(visit: Visit, event: StayEvent) -> StayEvent:
+    """Of a local hour that comes twice the second one, when the first would be before the predecessor (01, 7.7)."""
+    again, last = event.occurred_again, visit.last
+    if again is None or last is None or event.occurred is None or event.occurred >= last:
+        return event
+    return replace(event, occurred=again, occurred_again=None)
 
 
 def _is_too_late(draft: Draft) -> bool:

@@ -132,6 +132,8 @@ _FIXED: Final[dict[EventKind, Cause]] = {
 def cause_of(visit: Visit, event: StayEvent) -> Cause:
     """The row of 01 §21.1. An event about an attendance that is never notified is nothing while no stay is known."""
     unknown = situation(visit.stay) is Situation.NONE and event.kind is not EventKind.START
+    if unknown and event.trigger == "A17":
+        return Cause.NOTHING  # a swap of beds is never told (21.1) and announces no START
     if unknown and (event.planned or event.class_ == "OUTPATIENT") and event.kind is not EventKind.CLASS_CHANGE:
         return Cause.NOTHING
     read = _READ.get(event.kind)

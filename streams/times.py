@@ -7,9 +7,11 @@ time without offset may be missing (spring) or occur twice (autumn): spec 01, 7.
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-__all__ = ["COPENHAGEN", "danish", "danish_text", "local_time", "utc_text"]
+__all__ = ["COPENHAGEN", "danish", "danish_text", "local_time", "second_hour", "utc_text"]
 
 COPENHAGEN = ZoneInfo("Europe/Copenhagen")
+
+_ZERO = timedelta()
 
 
 def danish(at: datetime) -> datetime:
@@ -46,5 +48,19 @@ def local_time(
         return early
     if early.utcoffset() < late.utcoffset():  # type: ignore[operator]  # the gap: zone is never None here
         return (naive + timedelta(hours=1)).replace(tzinfo=zone)
-    predecessor_later = not_before is not None and early < not_before
-    return late if predecessor_later or (not_after is not None and early > not_after) else early
+    moment = early.timestamp()  # in one zone Python compares wall clocks, not instants
+    predecessor_later = not_before is not None and moment < not_before.timestamp()
+    return late if predecessor_later or (not_after is not None and moment > not_after.timestamp()) else early
+
+
+def second_hour(at: datetime) -> datetime | None:
+    """The later instant of a local time that occurs twice and was taken as the earlier one by `local_time`.
+
+    None for every other time. Who knows the predecessor of the event takes it when `at` would stand before that
+    (spec 01, 7.7). A time that came with an offset is never doubtful.
+    """
+    if not isinstance(at.tzinfo, ZoneInfo) or at.fold:
+        return None
+    late = at.replace(fold=1)
+    # In the spring gap the first offset is the smaller one; two different ones in falling order are the autumn night.
+    return late if (late.utcoffset() or _ZERO) < (at.utcoffset() or _ZERO) else None

@@ -19,6 +19,7 @@ _AS_TOLD: Final = (
     "control_id",
     "trigger",
     "occurred",
+    "occurred_again",
     "recorded",
     "residence_problem",
     "lpr3",

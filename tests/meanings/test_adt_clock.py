@@ -170,3 +170,19 @@ def test_an_hour_that_occurs_twice_is_judged_by_what_stands_beside_it(
     occurred = one("A02", msh={7: "20261025040000+0100"}, evn=evn, pv1=pv1).occurred
     assert occurred is not None
     assert occurred.isoformat()[-6:] == offset
+
+
+@pytest.mark.parametrize(
+    ("text", "again"),
+    [
+        pytest.param("202610250230", "2026-10-25T02:30:00+01:00", id="twice"),
+        pytest.param("202610250230+0200", None, id="with its offset"),
+        pytest.param("202603290230", None, id="never"),
+        pytest.param("202610250330", None, id="once"),
+    ],
+)
+def test_an_hour_that_occurs_twice_brings_its_other_instant_for_those_who_know_the_predecessor(
+    text: str, again: str | None
+) -> None:
+    event = one("A02", msh={7: "20261025040000+0100"}, evn={2: "20261025040000+0100", 6: text})
+    assert (event.occurred_again and event.occurred_again.isoformat()) == again

@@ -84,7 +84,7 @@ def clock(text: str) -> datetime:
 def _value(name: str, text: str) -> Any:
     if text in ("yes", "no"):
         return text == "yes"
-    if name.endswith("_time") or name == "now":
+    if name.endswith("_time") or name in ("now", "occurred_again"):
         return clock(text)
     return {"unit": UNITS, "prior_unit": UNITS, "patient": PATIENTS}.get(name, {}).get(text, text)
 

@@ -91,3 +91,15 @@ def test_neither_visit_nor_notification_prints_the_person() -> None:
     story = Story().play("A01 08:00")
     text = f"{story.visit!r} {story.last!r}"
     assert not any(word in text for word in ("2512489996", "Elmer", "Bruno"))
+
+
+@pytest.mark.parametrize(
+    ("before", "leave"),
+    [("2026-10-25T02:40:00+02:00", "2026-10-25T02:30:00+01:00"), ("2026-10-25T02:20:00+02:00", "2026-10-25T02:30:00+02:00")],
+    ids=["before its predecessor", "after it"],
+)  # fmt: skip
+def test_a_doubtful_hour_is_the_second_one_when_the_first_is_before_the_predecessor(before: str, leave: str) -> None:
+    doubtful = "occurred_time=2026-10-25T02:30:00+02:00 occurred_again=2026-10-25T02:30:00+01:00"
+    story = play([f"A01 T occurred_time={before} now={before}", f"A21 T {doubtful} now=2026-10-25T09:00:00+01:00"])
+    assert story.last.leave_start is not None
+    assert story.last.leave_start.isoformat() == leave

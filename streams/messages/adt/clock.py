@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from ...times import local_time
+from ...times import local_time, second_hour
 from .feed import FeedProfile
 from .groups import Group
 
@@ -28,6 +28,7 @@ class Times(NamedTuple):
     recorded: datetime | None  # EVN-2, else MSH-7
     fields: dict[str, datetime]  # "EVN-6", "PV1-44", "PV1-45", "PID-29", where usable
     warnings: tuple[str, ...]
+    again: dict[datetime, datetime]  # a time whose local hour comes twice -> its other instant (01, 7.7)
 
     def first_of(self, places: tuple[str, ...]) -> datetime | None:
         """The first of the named fields that holds a usable time."""
@@ -105,5 +106,21 @@ def times(group: Group, feed: FeedProfile) -> Times:
     }
     if feed.evn2_is_event_time:
         fields["EVN-2"] = entered
-    usable = {place: at for place, at in fields.items() if at is not None}
-    return Times(sent, recorded, usable, tuple(dict.fromkeys(clock.warnings)))
+    found = {place: at for place, at in fields.items() if at is not None}
+    again = {at: other for at in found.values() if (other := second_hour(at)) is not None}
+    return Times(
+        _fixed(sent),
+        _fixed(recorded),
+        {place: _instant(at) for place, at in found.items()},
+        tuple(dict.fromkeys(clock.warnings)),
+        {_instant(at): _instant(other) for at, other in again.items()},
+    )
+
+
+def _instant(at: datetime) -> datetime:
+    """With the offset of that moment in place of the zone: in one zone Python compares wall clocks, not instants."""
+    return at.replace(tzinfo=timezone(at.utcoffset() or timedelta()), fold=0)
+
+
+def _fixed(at: datetime | None) -> datetime | None:
+    return None if at is None else _instant(at)

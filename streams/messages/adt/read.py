@@ -192,6 +192,7 @@ def _timed(group: Group, row: Row, kind: EventKind, at: Times, read: dict[str, A
             warnings = (*warnings, "times-differ")
     return {
         "occurred": occurred,
+        "occurred_again": at.again.get(occurred) if occurred is not None else None,
         "start_time": fields.get("PV1-44"),
         "end_time": fields.get("PV1-45"),
         "death_time": fields.get("PID-29"),
