@@ -108,7 +108,7 @@ def take(
     try:
         opened = vans.open_envelope(data, ours=ours)
     except vans.Refused as refused:
-        return _refused(reception, refused.answer, refused.problem, at)
+        return _refused(reception, refused.answer, _described(refused), at)
     if opened.meta is None or opened.content_kind != "message":
         return reception, ()
     return _opened(reception, opened, opened.meta, at, basis)
@@ -150,6 +150,11 @@ def _opened(reception: Reception, opened: vans.Opened, meta: vans.MetaInformatio
 def _refused(reception: Reception, head: vans.Head | None, problem: str, at: datetime) -> Taken:
     """A NegativeMessage where its sender can be told (02 §2.4)."""
     return (reception, ()) if head is None else _receipt(reception, head, problem, at)
+
+
+def _described(refused: vans.Refused) -> str:
+    """The description of a NegativeMessage: the words of 02 §2.4 where it has any, else place and problem."""
+    return refused.problem if refused.rule in ("V3", "V5") else f"{refused.path}: {refused.problem}"
 
 
 def _receipt(reception: Reception, head: vans.Head, problem: str | None, at: datetime) -> Taken:

@@ -52,6 +52,9 @@ def subscriber(
     Example: stafet selftest subscriber --inbox municipality.0461.inbox --receipts receipts.raw --timeout 30
     """
     settings = settings_of({"bootstrap": bootstrap, "registers": registers}, config)
+    if settings.bootstrap == "embedded":
+        hint = "Set STAFET_BOOTSTRAP, or --bootstrap, to the broker that the subscriber reads from"
+        raise Failed(Code.USAGE, "embedded", "the embedded broker lives inside the process that uses it", hint)
     known = registers_of(settings) if settings.registers else load("example")
     exchange = Exchange(parts(_cast(known, _code(inbox, code), datetime.now(UTC))))
     asyncio.run(_play(settings, exchange, inbox, receipts, timedelta(seconds=timeout)))

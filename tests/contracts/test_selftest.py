@@ -196,6 +196,7 @@ class _Hasty:
         (["--inbox", "an-inbox"], 2, "no-code"),
         (["--inbox", "municipality.9999.inbox"], 2, "no-address"),
         (["--inbox", "municipality.0461.inbox-that-is-not"], 4, "no-topic"),
+        (["--inbox", "municipality.0461.inbox", "--bootstrap", "embedded"], 2, "embedded"),
     ],
 )
 def test_what_cannot_be_tested_is_said_with_a_way_out(

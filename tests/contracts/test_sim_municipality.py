@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 from fhir.resources.R4B.bundle import Bundle
 from lxml import etree
+from typer.testing import CliRunner
 
+from streams.cli.app import build
+from streams.envelopes.vans import seal_message
 from streams.envelopes.vans_inspect import inspect as inspect_envelope
 from streams.formats.fhir.build import to_json, to_xml
 from streams.kafka.clients import new_producer
@@ -18,10 +21,11 @@ from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.topics import plan
 from streams.messages.acknowledgement.inspect import inspect as inspect_acknowledgement
 from streams.messages.hospitalnotification.write import write
-from streams.observer.evidence import Quoted, open_letter, quoted
+from streams.observer.evidence import Quoted, is_network_receipt, open_letter, quoted
 from streams.sim.behaviour import BEHAVIOURS, behaviour, delay
 from streams.sim.municipality import STRANGER, Answer, answer, message_id
 from streams.sim.run_municipality import Town, run_municipalities
+from streams.sim.subscriber import Subscribers
 from tests.brokers import at_least, records, until
 from tests.rules.test_stories import EXAMPLE, IDS, House, played
 
@@ -202,3 +206,38 @@ def test_the_product_finds_nothing_wrong_with_the_receipts_of_a_municipality(how
         assert inside["issues"] == []
         assert inside["reading"]["reaction"] == "apply"
         assert inside["reading"]["response_identifier"] == ORIGINAL
+
+
+def test_without_a_behaviour_a_municipality_does_what_the_standard_asks() -> None:
+    town = Subscribers(["0461"])
+    town.receive("municipality.0461.inbox", b"<VANSEnvelope", AT)
+    assert town.due(AT) == []  # nobody who could be answered
+    town.receive("municipality.0461.inbox", ENVELOPE, AT)
+    (refused,) = town.due(AT)  # an envelope that the schema does not allow
+    assert b"NegativeMessage" in refused
+    assert b"missing" in refused
+    whole = seal_message(
+        to_json(BUNDLE),
+        sender_gln=HOSPITAL_GLN,
+        receiver_gln=TOWN_GLN,
+        transport_id="aaaaaaaa-2222-4333-8444-555555555555",
+        message_id=BUNDLE["id"],
+        sent=AT,
+        name="MCM:FDIS20#AdmissionInpatient",
+        version="3.0.0",
+        media_type="application/fhir+json",
+    )
+    town.receive("municipality.0461.inbox", whole, AT)
+    network, ack = town.due(AT)
+    assert is_network_receipt(network)
+    assert quoted(ack) == Quoted(ORIGINAL, "ok")
+    assert (town.due(AT), town.tally.received) == ([], 3)
+
+
+@pytest.mark.parametrize("words", [["9461"], ["--code", "9461"], ["9461", "--code", "9751", "--behaviour", "ok"]])
+def test_municipalities_are_named_by_position_or_by_option(words: list[str]) -> None:
+    with EmbeddedBroker() as broker:
+        broker.create_topic("other", 1)
+        ran = CliRunner().invoke(build(), ["simulate", "municipality", "--bootstrap", broker.bootstrap, *words])
+    assert ran.exit_code == 1
+    assert "topics apply" in ran.stderr

@@ -227,6 +227,22 @@ def test_an_envelope_that_cannot_be_used_is_refused_where_its_sender_can_be_told
     assert reception.subscriber.stays == ()
 
 
+@pytest.mark.parametrize(
+    ("record", "ours", "description"),
+    [
+        (sealed(START), {"5790000000005"}, "unknown receiver"),
+        (sealed(START, name="MCM:FDIS99#Unknown"), None, "unknown document type"),
+        (sealed(b"<Emessage/>", **LEGACY), None, "unknown document type"),
+        (sealed(START).replace(b"<SentDateTime>", b"<SentDateTime>x", 1), None, "SentDateTime: "),
+        (sealed(START).replace(b"<SizeInBytes>", b"<SizeInBytes>1", 1), None, "SizeInBytes: "),
+    ],
+    ids=["V3", "V5", "V5: a letter", "V2", "V4"],
+)
+def test_a_refused_envelope_is_told_why(record: bytes, ours: set[str] | None, description: str) -> None:
+    _, ((receipt,),) = told(record, ours=ours)
+    assert description in vans.open_envelope(receipt).error
+
+
 def test_a_letter_to_somebody_else_is_refused() -> None:
     assert kinds(told(sealed(START), ours={"5790000000005"})[1][0]) == ["negative-message"]  # V3
     assert kinds(told(sealed(START), ours={MUNICIPALITY.gln})[1][0]) == ANSWERED

@@ -11,15 +11,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams import delivery
 from streams.formats.fhir.build import to_json
+from streams.inbound import take_receipt
 from streams.messages.hospitalnotification import write
 from streams.model import Notification, StayEvent
 from streams.receive import answer
+from streams.reception import Reception, take
 from streams.sim.stories import STORIES
 from streams.stay import State, state
 from streams.stay_state import Stay, Visit
 from streams.subscriber import Status, StayView, Subscriber, history, status
 from tests.meanings.notifications import MUNICIPALITY
+from tests.rules.lanes import Lane
 from tests.rules.stay_events import IDS, Story
 from tests.rules.test_stay_properties import arrivals, chains, play, walks
 from tests.rules.test_stories import House, played
@@ -115,3 +119,20 @@ def test_a_simulated_story_ends_where_the_hospital_says(number: int) -> None:
     assert bool(stays) is bool(told)
     newest = max(stays, key=lambda stay: stay.chain[-1].occurred, default=Stay())
     agree(newest, subscriber)
+
+
+@settings(max_examples=40, deadline=None)
+@given(walks)
+def test_every_letter_of_a_story_is_acknowledged_to_the_hospital(steps: list[tuple[str, str]]) -> None:
+    lines = [f"{trigger} {6 + i // 2}:{i % 2 * 30:02d} {more}" for i, (trigger, more) in enumerate(steps)]
+    lane, reception = Lane().play("A01 05:00", *lines), Reception()
+    for number, letter in enumerate(lane.letters):
+        reception, receipts = take(reception, letter.payload, lane.now)
+        for place, receipt in enumerate(receipts):
+            inbound = take_receipt(receipt, origin=f"receipts.raw/{place}/{number}", at=lane.now)
+            assert inbound.record is not None
+            assert inbound.lane == letter.lane
+            lane.take(inbound.record)
+    assert lane.row is not None
+    assert {d.state for d in lane.row.deliveries.values()} == {delivery.State.ACKED_OK}
+    assert not lane.row.orphans
