@@ -85,17 +85,17 @@ class Notice(StrEnum):
     @property
     def family(self) -> Family:
         """The type that this notice announces, corrects or cancels."""
-        return Family(self.value.removeprefix("RE_").removeprefix("AN_"))
+        return Family(self.removeprefix("RE_").removeprefix("AN_"))
 
     @property
     def is_correction(self) -> bool:
         """RE_: wrong department or time only (spec 01, 13.1)."""
-        return self.value.startswith("RE_")
+        return self.startswith("RE_")
 
     @property
     def is_cancellation(self) -> bool:
         """AN_: wrong person or wrong type only (spec 01, 13.1)."""
-        return self.value.startswith("AN_")
+        return self.startswith("AN_")
 
 
 class NoticeRow(NamedTuple):

@@ -45,7 +45,9 @@ class Refused(Rejected):
 
 
 def _part(text: str, separator: str, index: int) -> str:
-    parts = text.split(separator)
+    if index == 1:
+        return text.partition(separator)[0]
+    parts = text.split(separator, index)
     return parts[index - 1] if index <= len(parts) else ""
 
 
