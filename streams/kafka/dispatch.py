@@ -8,7 +8,7 @@ in milliseconds; a send to it would wait for the whole request time limit.
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, cast
 
 from aiokafka.errors import (
     InvalidTopicError,
@@ -83,7 +83,10 @@ async def _absent(producer: Any, topics: Iterable[str]) -> frozenset[str]:
 
 async def _send_all(producer: Any, letters: Sequence[Letter], absent: frozenset[str]) -> list[Reason | None]:
     sends = [await _send(producer, letter, absent) for letter in letters]
-    return list(await asyncio.gather(*(_outcome(send) for send in sends)))
+    # The client's own futures: a coroutine around each would be a task each, and cost as much as the sending.
+    under_way = [send for send in sends if not isinstance(send, str)]
+    answers = iter(await asyncio.gather(*under_way, return_exceptions=True))
+    return [cast(Reason, send) if isinstance(send, str) else _outcome(next(answers)) for send in sends]
 
 
 async def _send(producer: Any, letter: Letter, absent: frozenset[str]) -> Any:
@@ -98,13 +101,12 @@ async def _send(producer: Any, letter: Letter, absent: frozenset[str]) -> Any:
         return _reason(error)
 
 
-async def _outcome(send: Any) -> Reason | None:
-    if isinstance(send, str):
-        return send  # type: ignore[return-value]  # one of the reasons, from _send
-    try:
-        await send
-    except KafkaError as error:
-        return _reason(error)
+def _outcome(answer: Any) -> Reason | None:
+    """What came of a letter that was sent: nothing to say, or why it was refused; anything else is raised."""
+    if isinstance(answer, KafkaError):
+        return _reason(answer)
+    if isinstance(answer, BaseException):
+        raise answer
     return None
 
 
