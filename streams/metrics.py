@@ -78,6 +78,7 @@ class Metrics:
         self.registry = registry if registry is not None else CollectorRegistry()
         rows = {kind: [row for row in METRICS if row.kind == kind] for kind in ("counter", "gauge", "histogram")}
         self._counters = {r.name: Counter(r.name, r.meaning, r.labels, registry=self.registry) for r in rows["counter"]}
+        self._series: dict[tuple[object, ...], Counter] = {}  # a lookup by labels costs more than the counting
         self._gauges = {r.name: Gauge(r.name, r.meaning, r.labels, registry=self.registry) for r in rows["gauge"]}
         self._histograms = {
             r.name: Histogram(r.name, r.meaning, r.labels, registry=self.registry, buckets=r.buckets)
@@ -86,7 +87,10 @@ class Metrics:
 
     def count(self, name: MetricName, by: float = 1, **labels: str) -> None:
         """Adds to a counter. Raises KeyError when `name` is none, ValueError when the labels differ."""
-        _labelled(self._counters[name], labels).inc(by)
+        key = (name, *labels.items())
+        if (series := self._series.get(key)) is None:
+            series = self._series[key] = _labelled(self._counters[name], labels)
+        series.inc(by)
 
     def set(self, name: MetricName, value: float, **labels: str) -> None:
         """Sets a gauge. Raises like `count`."""

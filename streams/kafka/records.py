@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import msgspec
@@ -70,18 +71,27 @@ class Letter(NamedTuple):
 
 def traceparent(message_id: str, event_type: str) -> str:
     """W3C `traceparent`: one trace per message id, one span per kind of record about it; always the same."""
-    trace = hashlib.sha256(message_id.encode()).hexdigest()[:32]
-    span = hashlib.sha256(f"{message_id}\0{event_type}".encode()).hexdigest()[:16]
-    return f"00-{trace}-{span}-01"
+    of_message = hashlib.sha256(message_id.encode())
+    trace = of_message.hexdigest()[:32]
+    of_message.update(b"\0" + event_type.encode())
+    return f"00-{trace}-{of_message.hexdigest()[:16]}-01"
+
+
+@lru_cache(maxsize=256)
+def _of_kind(event_type: str, schema: str, content_type: str) -> Headers:
+    """The headers that all records of a kind share."""
+    return (
+        ("event-type", event_type.encode()),
+        ("schema", schema.encode()),
+        ("content-type", content_type.encode()),
+    )
 
 
 def headers(*, message_id: str, event_type: str, schema: str, content_type: str, more: Headers = ()) -> Headers:
     """The five headers of every record (00 §4.4), then `more`."""
     return (
         ("message-id", message_id.encode()),
-        ("event-type", event_type.encode()),
-        ("schema", schema.encode()),
-        ("content-type", content_type.encode()),
+        *_of_kind(event_type, schema, content_type),
         ("traceparent", traceparent(message_id, event_type).encode()),
         *more,
     )
