@@ -14,7 +14,6 @@ from typing import Final, Self
 import msgspec
 from aiokafka import AIOKafkaProducer
 
-from streams.kafka.clients import new_producer
 from streams.kafka.records import Letter
 
 from .flows import Flow
@@ -93,7 +92,8 @@ class Fed:
         bootstrap = (await broker.told("ready")).bootstrap
         worker = await Child.start(module, bootstrap, *arguments)
         await worker.told("ready")
-        producer = new_producer(bootstrap)
+        # Large batches: the embedded broker answers one batch per fetch, and a worker under load reads many records.
+        producer = AIOKafkaProducer(bootstrap_servers=bootstrap, linger_ms=100, max_batch_size=1 << 20)
         await producer.start()
         return cls(broker, worker, producer)
 
