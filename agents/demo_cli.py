@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import sys
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from agents.demo import FAULTS, DemoOptions, DemoResult, demo
 from agents.demo import Progress as Seen
+from streams import logs
 from streams.cli.frame import AsJson, Code, Failed
 from streams.kafka.embedded import LIMITS
 from streams.observer.reconcile import Balance, Line
@@ -32,7 +32,7 @@ def demo_command(
     Example: stafet demo --stays 50 --faults silent,late
     """
     options = DemoOptions(stays, municipalities, _faults(faults), seed)
-    logging.getLogger().setLevel(logging.ERROR)
+    logs.configure("console", "error")  # the faults are on purpose: their warnings would hide the story
     out = Console(quiet=as_json, highlight=False, soft_wrap=True)
     _introduce(out, options)
     try:

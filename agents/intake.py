@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from agents.letters import lane_letter, ledger_letter
+from agents.lines import say_taken
 from agents.shell import Fold, Stage
 from agents.station import Station
 from agents.tables import ConfirmedTable
@@ -63,6 +64,7 @@ def _letters(station: Station, record: Record, taken: Intake) -> Sequence[Letter
         letters.append(Letter(ADT_RAW, copy.key.encode(), record.value, (*record.headers, *more)))
     row = event_row(at, record.origin, taken.outcome, len(taken.stay_events))
     station.figures.event(row)
+    say_taken(row, taken.rejected)
     letters.append(ledger_letter(row))
     if taken.rejected is not None:
         letters.append(dead_letter(record, taken.rejected, stage=_NAME, at=at, version=station.version))

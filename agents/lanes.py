@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from agents.letters import lane_letter, ledger_letter, letter_of
+from agents.lines import say_alarms, say_lane
 from agents.shell import Fold, Stage
 from agents.station import Station
 from agents.tables import ConfirmedTable
@@ -18,7 +19,7 @@ from streams.ids import Lane
 from streams.kafka.dispatch import Refusal
 from streams.kafka.records import Letter, Record, decode_lane_record
 from streams.kafka.topics import LANES
-from streams.lane import Context, Result, decode_row, encode_row, fold, next_due, refused, tick
+from streams.lane import Context, LaneRow, Result, alarms, decode_row, encode_row, fold, next_due, refused, tick
 from streams.ledger import LedgerRow, stay_event_row
 from streams.model import Fate, Outcome, StayEventArrived
 from streams.stay import StayPolicy
@@ -32,9 +33,11 @@ _FAULT = Outcome(fate=Fate.STOPPED, reason="internal-error")
 def lanes_stage(station: Station, context: Context, rows: ConfirmedTable, index: Deadlines) -> Stage:
     """The stage over `lanes`; `index` is kept up to date with the rows that are safe."""
 
-    def said(result: Result, record: Record, at: datetime) -> Fold:
+    def said(old: LaneRow | None, result: Result, record: Record, at: datetime) -> Fold:
         letters = [letter_of(one, record, stage=_NAME, at=at, version=station.version) for one in result.said]
         station.figures.tell(result.said)
+        say_lane(result.said)
+        say_alarms(alarms(old, result.row, context.sample))
         return (None if result.row is None else encode_row(result.row)), letters
 
     due_at = deadline_of(context.stay)
@@ -45,7 +48,7 @@ def lanes_stage(station: Station, context: Context, rows: ConfirmedTable, index:
         result = fold(old, lane_record, context)
         if result.row is old and old is not None and not result.said:
             return row, ()  # the row is written again all the same: its changelog record may be missing
-        return said(result, record, lane_record.at)
+        return said(old, result, record, lane_record.at)
 
     def on_refused(row: bytes | None, refusal: Refusal) -> Fold:
         old = decode_row(row)
@@ -53,7 +56,7 @@ def lanes_stage(station: Station, context: Context, rows: ConfirmedTable, index:
             return row, ()
         at = station.clock()
         record = Record(LANES, 0, 0, refusal.letter.key, b"")
-        return said(refused(old, refusal.letter.name, at, context), record, at)
+        return said(old, refused(old, refusal.letter.name, at, context), record, at)
 
     def on_fault(row: bytes | None, record: Record, fault: Exception) -> Fold:
         return row, _fault_rows(record, station.clock())

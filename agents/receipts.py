@@ -5,6 +5,7 @@ receipt would be noticed like a skipped event.
 """
 
 from agents.letters import lane_letter, ledger_letter
+from agents.lines import say_receipt
 from agents.shell import Fold, Stage
 from agents.station import Station
 from agents.tables import ConfirmedTable
@@ -29,6 +30,7 @@ def receipts_stage(station: Station, positions: ConfirmedTable) -> Stage:
             letters.append(lane_letter(taken.lane, taken.record, record.origin))
         if taken.row is not None:
             station.figures.receipt(taken.row)
+            say_receipt(taken.row)
             letters.append(ledger_letter(taken.row))
         if taken.rejected is not None:
             letters.append(dead_letter(record, taken.rejected, stage=_NAME, at=at, version=station.version))

@@ -25,6 +25,7 @@ from typing import Any, Final, NoReturn, Protocol
 from agents.batch import Batch, record_of, usable_key
 from agents.clock import Clock
 from agents.tables import ConfirmedTable, own_producer
+from streams import logs
 from streams.errors import Rejected
 from streams.kafka.clients import partition_of
 from streams.kafka.dispatch import Refusal, Unavailable, dispatch, size_of
@@ -48,7 +49,7 @@ Leave = Callable[[str], None]
 #: Header of a record that was sent on to the partition of its key: where it first lay.
 _MOVED: Final = "moved-from"
 
-_log: Final = logging.getLogger("stafet.shell")
+_log: Final = logs.get("shell")
 
 
 class Report(Protocol):
@@ -60,12 +61,12 @@ class Report(Protocol):
 
 def say(event: str, /, **facts: str | int) -> None:
     """The default report: one log line."""
-    _log.warning("%s", event, extra={"fields": facts})
+    _log.warning(event, **facts)
 
 
 def leave_now(reason: str) -> None:
     """Ends the process at once, acknowledging nothing more (engineering measurements: no other way is safe)."""
-    _log.critical("worker.left: %s", reason, extra={"fields": {"why": reason}})
+    _log.critical("worker.left", why=reason)
     logging.shutdown()
     os._exit(70)
 

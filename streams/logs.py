@@ -22,7 +22,7 @@ __all__ = ["FIELDS", "configure", "get", "only_fields", "redact"]
 FIELDS: Final = frozenset(
     {
         # which record
-        "lane", "message_id", "envelope_id", "transport_id", "event_id", "topic", "partition", "offset", "key",
+        "lane", "origin", "message_id", "envelope_id", "transport_id", "event_id", "topic", "partition", "offset", "key",
         # who and what
         "feed", "trigger", "kommunekode", "notice", "state", "verdict", "reason", "rule", "path", "stage",
         "attempt", "deadline", "code", "kind", "outcome", "layer",
@@ -30,7 +30,7 @@ FIELDS: Final = frozenset(
         "count", "length", "open", "step_ms", "wait_ms", "lag", "difference", "limit",
         # the process
         "why", "port", "host", "url", "version", "worker_id", "store", "signal", "bootstrap", "environment", "role",
-        "actor", "hint", "partitions", "finding", "setting", "text",
+        "actor", "hint", "where", "partitions", "finding", "setting", "text",
     }
 )  # fmt: skip
 #: Put there by structlog itself.
@@ -138,6 +138,24 @@ def _to_root(target: logging.Handler, level: str) -> None:
     root.setLevel(level.upper())
     for name in NOISY:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+
+
+def _until_configured() -> None:
+    """Whoever uses a part of the product without `configure` hears warnings on standard error, by logging's own rule."""
+    structlog.configure(
+        processors=[
+            structlog.stdlib.add_log_level,
+            only_fields,
+            redact,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        cache_logger_on_first_use=False,
+    )
+
+
+_until_configured()
 
 
 def get(name: str) -> Any:

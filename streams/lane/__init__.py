@@ -1,11 +1,13 @@
 """One lane: a stay and all its deliveries, folded record by record (design §3). The pure half of `agents/lanes.py`."""
 
+from .alarms import Alarm, alarms
 from .context import Context
 from .effects import Dispatch, Effect, Result, Said, SetAside, Traced
 from .fold import fold, refused
 from .row import LaneRow, decode_row, encode_row, next_due, tick
 
 __all__ = [
+    "Alarm",
     "Context",
     "Dispatch",
     "Effect",
@@ -14,6 +16,7 @@ __all__ = [
     "Said",
     "SetAside",
     "Traced",
+    "alarms",
     "decode_row",
     "encode_row",
     "fold",

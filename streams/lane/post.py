@@ -105,7 +105,7 @@ def _on_its_way(
 def resend(delivery: Delivery, signal: Signal, at: datetime, context: Context) -> Posted:
     """The next attempt: same message, new envelope ids and times (02 §5.5)."""
     attempt = next_attempt(delivery, context)
-    bundle = redispatch(_stored(delivery), attempt.envelope_id, at)
+    bundle = redispatch(stored(delivery), attempt.envelope_id, at)
     letter = _sealed(delivery, attempt, bundle, None, at)
     after, _, _ = advance(delivery, signal, at, next_attempt=attempt)
     return Posted(*_on_its_way(delivery, after, letter, [], cpr_of(bundle), at, context))
@@ -113,7 +113,7 @@ def resend(delivery: Delivery, signal: Signal, at: datetime, context: Context) -
 
 def retry(delivery: Delivery, at: datetime, context: Context) -> Posted:
     """The first dispatch once more, after the broker would not have it: same ids, same content (00 §3.3)."""
-    bundle = _stored(delivery)
+    bundle = stored(delivery)
     letter = _sealed(delivery, delivery.attempts[-1], bundle, None, at)
     after, _, _ = advance(delivery, Signal.PRODUCED, at)
     return Posted(*_on_its_way(delivery, after, letter, [], cpr_of(bundle), at, context))
@@ -130,7 +130,7 @@ def cpr_of(bundle: dict[str, Any]) -> str:
 
 def stored_cpr(delivery: Delivery) -> str:
     """The same from the stored message."""
-    return cpr_of(_stored(delivery))
+    return cpr_of(stored(delivery))
 
 
 def _sealed(
@@ -189,7 +189,8 @@ def _compressed(content: bytes) -> bytes:
     return _codecs()[0].compress(content)
 
 
-def _stored(delivery: Delivery) -> dict[str, Any]:
+def stored(delivery: Delivery) -> dict[str, Any]:
+    """The message as it was built, until its fate is settled."""
     return from_json(_codecs()[1].decompress(delivery.content))
 
 
@@ -199,4 +200,4 @@ def concerns(deliveries: dict[Any, Delivery], notification: Notification) -> str
     return named.address.format if named is not None else ""
 
 
-__all__ += ["concerns", "stored_cpr"]
+__all__ += ["concerns", "stored", "stored_cpr"]

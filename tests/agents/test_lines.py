@@ -1,0 +1,94 @@
+"""What the stages say in the log: a line per record and stage with ids and codes, alarms as warnings."""
+
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from agents import lines
+from agents.shell import say
+from streams import logs
+from streams.delivery_rules import State
+from streams.errors import Rejected
+from streams.lane import Alarm, Said
+from streams.ledger import event_row, message_row, receipt_row, stay_event_row
+from streams.model import Fate, Outcome
+
+AT = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
+SENT = message_row(AT, "m1", State.SENT, 1, attempt=2, kommunekode="0461", notice="STIN", lane="1a452512")
+QUIET = Outcome(fate=Fate.NOT_SUBJECT, reason="planned")
+
+
+@pytest.fixture
+def said() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """The lines so far, without their time."""
+    root, stream = logging.getLogger(), io.StringIO()
+    handlers, level = root.handlers[:], root.level
+    logs.configure("json", "info", stream=stream)
+
+    def read() -> list[dict[str, Any]]:
+        found = [json.loads(line) for line in stream.getvalue().splitlines()]
+        return [{name: value for name, value in line.items() if name != "timestamp"} for line in found]
+
+    yield read
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def info(event: str, **facts: Any) -> dict[str, Any]:
+    return {"event": event, "level": "info", **facts}
+
+
+def warning(event: str, **facts: Any) -> dict[str, Any]:
+    return {"event": event, "level": "warning", **facts}
+
+
+def test_a_message_that_leaves_is_a_line_with_its_municipality(said: Callable[[], list[dict[str, Any]]]) -> None:
+    lines.say_lane([Said(SENT)])
+    assert said() == [info("notification.sent", message_id="m1", kommunekode="0461", attempt=2, notice="STIN")]
+
+
+def test_a_delivery_given_up_and_a_receipt_are_lines(said: Callable[[], list[dict[str, Any]]]) -> None:
+    given_up = message_row(AT, "m1", State.GIVEN_UP, 4, attempt=3, kommunekode="0461")
+    receipt = receipt_row(AT, "receipts.raw/0/7", "first", "ok", "1a452512")
+    lines.say_lane([Said(given_up), Said(receipt)])
+    assert said() == [
+        info("delivery.given-up", message_id="m1", kommunekode="0461", attempt=3),
+        info("receipt.read", origin="receipts.raw/0/7", outcome="first", verdict="ok", reason=""),
+    ]
+
+
+def test_an_event_without_a_message_is_a_line_and_one_with_messages_is_told_by_them(
+    said: Callable[[], list[dict[str, Any]]],
+) -> None:
+    lines.say_lane([Said(stay_event_row(AT, "e1", QUIET, 0, "adt.raw/0/1", "1a452512"))])
+    lines.say_lane([Said(stay_event_row(AT, "e2", Outcome(fate=Fate.CONVERTED), 1, "adt.raw/0/2", "1a452512"))])
+    assert said() == [info("event.closed", event_id="e1", lane="1a452512", outcome=QUIET.fate, reason="planned")]
+
+
+def test_what_intake_takes_is_a_line_and_what_it_refuses_a_warning(said: Callable[[], list[dict[str, Any]]]) -> None:
+    fault = Rejected("PID-3.1", "empty", "send a number", "no-person")
+    lines.say_taken(event_row(AT, "adt.raw/0/1", None, 2), None)
+    lines.say_taken(event_row(AT, "adt.raw/0/2", Outcome(fate=Fate.REFUSED, reason="no-person"), 0), fault)
+    taken, refused = said()
+    assert (taken["event"], taken["origin"], taken["count"]) == ("event.taken", "adt.raw/0/1", 2)
+    assert refused == warning(
+        "event.rejected", origin="adt.raw/0/2", path="PID-3.1", rule="no-person", reason="no-person"
+    )
+
+
+def test_an_alarm_is_a_warning(said: Callable[[], list[dict[str, Any]]]) -> None:
+    lines.say_alarms([Alarm("case:open", "m1", "0461", "GIVEN_UP", "timeout")])
+    assert said() == [
+        warning("case:open", message_id="m1", kommunekode="0461", state="GIVEN_UP", reason="timeout", path="")
+    ]
+
+
+def test_what_the_shell_says_keeps_its_facts(said: Callable[[], list[dict[str, Any]]]) -> None:
+    facts = {"stage": "lanes", "code": "internal-error", "origin": "lanes/0/1", "where": "fold.py:12", "why": "x"}
+    say("record.set-aside", **facts)
+    assert said() == [warning("record.set-aside", **facts)]

@@ -1,0 +1,126 @@
+"""What someone should hear of when a lane has changed (02 §5.4), found by comparing the row before and after."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import zstandard
+from msgspec.structs import replace
+
+from streams.formats.fhir.build import to_json
+from streams.lane import Alarm, LaneRow, alarms
+from streams.lane.post import stored
+from tests.rules.lanes import Lane, Otherwise, context
+
+
+def heard(lane: Lane, sample: int = 0) -> list[Alarm]:
+    """The alarms of every step."""
+    rows = [None, *(result.row for result in lane.results)]
+    return [alarm for before, after in pairwise(rows) for alarm in alarms(before, after, sample)]
+
+
+def admitted(**more: Any) -> Lane:
+    return Lane(context(Otherwise(**more)) if more else context()).play("A01 08:00")
+
+
+def given_up() -> Lane:
+    lane = admitted()
+    for _ in range(3):
+        lane.overdue()
+    return lane
+
+
+def answered(*verdicts: Any) -> Callable[[], Lane]:
+    def lane() -> Lane:
+        made = admitted()
+        for verdict in verdicts:
+            made.answer(verdict)
+        return made
+
+    return lane
+
+
+def held_for_a_person() -> Lane:
+    lane = admitted(mode="manual")
+    lane.overdue()
+    return lane
+
+
+def undeliverable() -> Lane:
+    lane = admitted()
+    lane.network(positive=False)
+    return lane
+
+
+def refused_twice() -> Lane:
+    lane = admitted()
+    lane.refuse()
+    lane.wake(lane.last.due or lane.now)
+    lane.refuse()
+    return lane
+
+
+@pytest.mark.parametrize(
+    ("lane", "words"),
+    [
+        pytest.param(answered("ok"), [], id="answered well"),
+        pytest.param(answered("ok", "ok"), [], id="answered twice"),
+        pytest.param(answered("transient-error"), [], id="a passing trouble"),
+        pytest.param(held_for_a_person, ["alert:timeout"], id="timed out where a person resends"),
+        pytest.param(given_up, ["case:open"], id="given up"),
+        pytest.param(answered("fatal-error"), ["case:open"], id="answered fatal-error"),
+        pytest.param(undeliverable, ["case:open"], id="undeliverable"),
+        pytest.param(answered("ok", "fatal-error"), ["case:conflict"], id="ok, then fatal-error"),
+        pytest.param(answered("fatal-error", "ok"), ["case:open", "case:conflict"], id="fatal-error, then ok"),
+        pytest.param(refused_twice, ["alert:produce", "alert:produce"], id="the broker would not have it, twice"),
+    ],
+)
+def test_each_alert_and_case_of_the_standard_is_heard_once(lane: Callable[[], Lane], words: list[str]) -> None:
+    made = lane()
+    found = heard(made)
+    assert [alarm.word for alarm in found] == words
+    assert {alarm.message_id for alarm in found} <= {made.last.message_id}
+
+
+def test_an_alarm_says_message_municipality_state_and_reason() -> None:
+    lane = given_up()
+    (alarm,) = heard(lane)
+    assert alarm == Alarm("case:open", lane.last.message_id, lane.last.address.kommunekode, "GIVEN_UP", "timeout")
+
+
+def test_a_row_that_is_as_it_was_or_gone_alarms_nobody() -> None:
+    row = given_up().row
+    assert alarms(row, row, 1) == ()
+    assert alarms(row, None, 1) == ()
+
+
+class TestTheSecondOpinion:
+    """A sample of new messages is shown to the public FHIR models."""
+
+    def test_finds_nothing_in_what_we_send(self) -> None:
+        assert heard(Lane().play("A01 08:00", "A21 10:00", "A22 12:00", "A03 18:00"), sample=1) == []
+
+    def test_names_place_and_rule_of_what_it_would_refuse(self) -> None:
+        row = self.spoilt()
+        (alarm,) = alarms(None, row, 1)
+        assert (alarm.word, alarm.reason) == ("alert:border-check", "fhir-r4")
+        assert alarm.path.startswith("Bundle")
+
+    def test_looks_at_the_sample_only(self) -> None:
+        row = self.spoilt()
+        (key,) = row.deliveries
+        number = int(key[-8:], 16)
+        taken = [n for n in range(1, 40) if alarms(None, row, n)]
+        assert taken == [n for n in range(1, 40) if number % n == 0]
+        assert alarms(None, row, 0) == ()
+
+    @staticmethod
+    def spoilt() -> LaneRow:
+        """A lane whose only message is no FHIR."""
+        row = admitted().row
+        assert row is not None
+        ((key, delivery),) = row.deliveries.items()
+        bundle = stored(delivery)
+        bundle["type"] = ["message"]
+        return replace(row, deliveries={key: replace(delivery, content=zstandard.compress(to_json(bundle)))})
