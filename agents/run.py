@@ -7,7 +7,7 @@ be killed at any moment: what was not finished comes again.
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
@@ -82,8 +82,16 @@ def run(role: Role, bootstrap: Bootstrap = None, registers: RegistersOption = No
     except BadSettings as problem:
         raise Failed(Code.USAGE, "no-secret", str(problem), "Try: head -c 32 /dev/urandom > stafet.secret") from None
     installation = Installation(settings, known, ids)
-    try:
+    with _failures():
         asyncio.run(_run(role, installation))
+
+
+@contextlib.contextmanager
+def _failures() -> Iterator[None]:
+    """What ends a role otherwise than by a signal, as people meet it."""
+    try:
+        with _unwrapped():
+            yield
     except (NotReady, admin.BrokerProblem) as problem:
         raise Failed(Code.NO_BROKER, "not-ready", str(problem), "Try: stafet doctor") from None
     except KafkaError as problem:
@@ -91,6 +99,18 @@ def run(role: Role, bootstrap: Bootstrap = None, registers: RegistersOption = No
         raise Failed(Code.NO_BROKER, "broker", f"Kafka cannot be reached ({type(problem).__name__})", hint) from None
     except (TlsProblem, OSError) as problem:
         raise Failed(Code.FAILED, "cannot-listen", str(problem), "Try: stafet config show --sources") from None
+
+
+@contextlib.contextmanager
+def _unwrapped() -> Iterator[None]:
+    """The first failure of several roles, by itself: one that ends takes the others with it."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        first: BaseException = group
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise first from None
 
 
 async def _run(role: Role, installation: Installation) -> None:
@@ -141,13 +161,12 @@ async def _broker(installation: Installation) -> AsyncIterator[None]:
 
 
 def _prepared(settings: Settings, topics: Any) -> int:
-    """The partition count of `lanes`; raises when a topic is missing."""
+    """The partition count of `lanes`; raises `Failed` when a topic is missing."""
     security = librdkafka_options(settings)
     absent = admin.missing(settings.bootstrap, topics, security=security)
     if absent:
-        raise admin.BrokerProblem(
-            f"{len(absent)} topics are missing at {settings.bootstrap} ({absent[0]}, …); run `stafet topics apply --yes`"
-        )
+        problem = f"{len(absent)} topics are missing at {settings.bootstrap}: {absent[0]} for one"
+        raise Failed(Code.NO_BROKER, "no-topics", problem, "Try: stafet topics apply --yes")
     return admin.describe(settings.bootstrap, [LANES], security=security)[0].partitions
 
 
@@ -172,6 +191,7 @@ async def _relay(installation: Installation, stop: asyncio.Event) -> None:
         partitions=installation.partitions,
         store=settings.store,
         credentials=_credentials(settings),
+        embedded=settings.bootstrap == "embedded",
     )
     station = Station(installation.ids, installation.registers, figures=Figures(installation.metrics))
     relay = build_relay(worker, station, RelayOptions(security=installation.security))

@@ -103,11 +103,11 @@ class Outside:
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
 
-    async def stafet(self, *words: str, limit: float = 60.0, **more: str) -> Ended:
+    async def stafet(self, *words: str, **more: str) -> Ended:
         """A command from beginning to end."""
         child = await self._start(words, more)
         try:
-            out, err = await asyncio.wait_for(child.communicate(), limit)
+            out, err = await asyncio.wait_for(child.communicate(), 60)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 child.kill()
