@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from streams.codes import Notice
 from streams.envelopes import vans
@@ -19,6 +21,7 @@ from streams.reception import Identity, Reception, take
 from streams.subscriber import status
 from tests.conformance.mutations import damaged, drop, put
 from tests.meanings.acknowledgements import acknowledgement
+from tests.meanings.damage import any_damage
 from tests.meanings.notifications import HEART, MUNICIPALITY, bundle, notification, story
 
 N = Notice
@@ -273,3 +276,21 @@ def test_the_same_identity_is_known_by_any_spelling_of_an_episode() -> None:
     assert not one.is_same(Identity(cpr="2509479989", sender="2", episodes=one.episodes))
     assert Identity().is_same(Identity())
     assert "2509479989" not in repr(one)
+
+
+@settings(max_examples=150, deadline=None)
+@given(any_damage(START))
+def test_every_readable_envelope_gets_its_receipt_and_every_message_that_says_whose_it_is_a_verdict(
+    message: Bundle,
+) -> None:
+    _, ((network, *ack),) = told(sealed(json.dumps(message).encode()))
+    assert len(ack) == (vans.open_envelope(network).content_kind == "positive-message")
+    for each in ack:
+        judged = judge(from_bytes(vans.open_envelope(each).payload))
+        assert judged.reaction in ("apply", "apply-nonconformant")  # a broken history is copied as it came
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=200) | st.integers(0, 3000).map(lambda place: sealed(START)[:place]))
+def test_no_bytes_make_it_stop(data: bytes) -> None:
+    take(Reception(), data, AT)
