@@ -7,6 +7,7 @@ be killed at any moment: what was not finished comes again.
 import asyncio
 import contextlib
 import signal
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -17,6 +18,7 @@ import faust
 import typer
 from aiokafka.errors import KafkaError
 
+from agents.progress import Progress, positions_of
 from agents.relay import Relay, RelayOptions, build_relay, relay_running
 from agents.station import Figures, Station
 from agents.wiring import NotReady, Worker, readiness
@@ -60,6 +62,7 @@ class Installation:
     bootstrap: str = ""
     partitions: int = 12
     waiting: dict[str, str] = field(default_factory=dict)  # role -> why it is not ready
+    dead: str = ""  # why the relay should be restarted
 
     @property
     def security(self) -> dict[str, Any]:
@@ -121,7 +124,9 @@ async def _run(role: Role, installation: Installation) -> None:
     async with _broker(installation), contextlib.AsyncExitStack() as stack:
         listen = Listen.of(installation.settings.http_listen)
         installation.waiting = dict.fromkeys(_roles(role), "starting")
-        await stack.enter_async_context(health_served(listen, lambda: _reason(installation), installation.metrics))
+        await stack.enter_async_context(
+            health_served(listen, lambda: _reason(installation), installation.metrics, lambda: installation.dead)
+        )
         async with asyncio.TaskGroup() as group:
             for one in _roles(role):
                 group.create_task(_ROLES[one](installation, stop))
@@ -203,6 +208,7 @@ async def _relay(installation: Installation, stop: asyncio.Event) -> None:
 
 async def _watched(relay: Relay, installation: Installation, stop: asyncio.Event) -> None:
     """Until stop; readiness follows rebalances, and a crashed app ends the process instead of pretending to live."""
+    progress = Progress(time.monotonic())
     while not stop.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), 1.0)
@@ -210,6 +216,7 @@ async def _watched(relay: Relay, installation: Installation, stop: asyncio.Event
         if seen.crashed:
             raise NotReady("the worker has crashed; its log says why")
         installation.waiting["relay"] = "" if seen.recovered else "tables recover"
+        installation.dead = progress.look(positions_of(relay), time.monotonic())
 
 
 async def _gateway(installation: Installation, stop: asyncio.Event) -> None:

@@ -1,6 +1,6 @@
 """What an operator's probes ask a process: is it alive, can records flow, what are its figures (acceptance.md).
 
-`/livez` answers while the event loop turns; `/readyz` says 503 with a reason until records can flow, and again while
+`/livez` answers while the event loop turns, with 503 and a reason when work lies there and none is done; `/readyz` says 503 with a reason until records can flow, and again while
 tables recover; `/metrics` is Prometheus text. No page here shows anything of a person.
 """
 
@@ -14,13 +14,19 @@ from streams.settings import Listen
 
 __all__ = ["health_served"]
 
-#: "" when ready, else the reason why not.
-NotReadyReason = Callable[[], str]
+#: "" when all is well, else the reason why not.
+Reason = Callable[[], str]
 
 
-def _application(reason: NotReadyReason, metrics: Metrics) -> web.Application:
+def _nothing() -> str:
+    """A role that has no other way to be dead than not to answer."""
+    return ""
+
+
+def _application(reason: Reason, metrics: Metrics, dead: Reason) -> web.Application:
     async def livez(_: web.Request) -> web.Response:
-        return web.Response(text="alive\n")
+        why = dead()
+        return web.Response(text=f"{why or 'alive'}\n", status=503 if why else 200)
 
     async def readyz(_: web.Request) -> web.Response:
         why = reason()
@@ -35,9 +41,14 @@ def _application(reason: NotReadyReason, metrics: Metrics) -> web.Application:
 
 
 @contextlib.asynccontextmanager
-async def health_served(listen: Listen, reason: NotReadyReason, metrics: Metrics) -> AsyncIterator[int]:
-    """Serves the three addresses while inside; yields the port. Raises OSError when the address is taken."""
-    runner = web.AppRunner(_application(reason, metrics), access_log=None)
+async def health_served(
+    listen: Listen, reason: Reason, metrics: Metrics, dead: Reason = _nothing
+) -> AsyncIterator[int]:
+    """Serves the three addresses while inside; yields the port. Raises OSError when the address is taken.
+
+    `reason`: why records cannot flow; `dead`: why the process should be started anew.
+    """
+    runner = web.AppRunner(_application(reason, metrics, dead), access_log=None)
     await runner.setup()
     try:
         site = web.TCPSite(runner, listen.host, listen.port)

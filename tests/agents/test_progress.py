@@ -1,0 +1,41 @@
+"""Dead is a worker that has work and does not get on with it, and no other."""
+
+from datetime import timedelta
+
+from agents.progress import Progress
+
+LIMIT = timedelta(minutes=5)
+
+
+def test_work_that_nobody_takes_is_death_after_the_limit_and_not_before() -> None:
+    progress = Progress(0.0, LIMIT)
+    assert [progress.look({"a": (10, 12)}, now) for now in (0.0, 150.0, 299.9)] == ["", "", ""]
+    assert progress.look({"a": (10, 15)}, 300.0) == "5 records wait and none was taken for 300 s"
+
+
+def test_one_partition_that_moves_is_life() -> None:
+    progress = Progress(0.0, LIMIT)
+    for minute in range(30):
+        assert progress.look({"a": (10, 12), "b": (minute, 100)}, 60.0 * minute) == ""
+
+
+def test_nothing_to_do_is_life_and_the_time_begins_when_work_comes() -> None:
+    progress = Progress(0.0, LIMIT)
+    assert progress.look({"a": (12, 12)}, 86_400.0) == ""
+    assert progress.look({"a": (12, 13)}, 86_401.0) == ""
+    assert progress.look({"a": (12, 13)}, 86_700.0) != ""
+
+
+def test_a_recovery_has_no_positions_and_begins_anew() -> None:
+    progress = Progress(0.0, LIMIT)
+    progress.look({"a": (10, 12)}, 0.0)
+    assert progress.look({}, 299.0) == ""
+    assert progress.look({"a": (10, 12)}, 500.0) == ""
+    assert progress.look({"a": (10, 12)}, 700.0) == ""
+
+
+def test_a_dead_worker_that_moves_again_is_alive() -> None:
+    progress = Progress(0.0, LIMIT)
+    progress.look({"a": (10, 12)}, 0.0)
+    assert progress.look({"a": (10, 12)}, 400.0) != ""
+    assert progress.look({"a": (11, 12)}, 401.0) == ""
