@@ -36,13 +36,24 @@ def judge(data: bytes, name: str = "", kind: Kind | None = None) -> dict[str, An
 
     `kind` says what it is to be read as; else it is found by `kind_of`.
     """
-    kind = kind or kind_of(data, name)
-    if kind in _ENVELOPES:
-        judged = import_module(_ENVELOPES[kind]).inspect(data, _inside)
+    as_kind = kind or kind_of(data, name)
+    if as_kind in _ENVELOPES:
+        judged = import_module(_ENVELOPES[as_kind]).inspect(data, _inside)
     else:
-        read: Callable[[bytes], dict[str, Any]] = import_module(_READERS[kind]).inspect
+        read: Callable[[bytes], dict[str, Any]] = import_module(_READERS[as_kind]).inspect
         judged = read(data)
-    return {"kind": judged.get("kind", kind), **{key: judged[key] for key in ("valid", "issues", "reading")}}
+    shown = {"kind": as_kind, **{key: judged[key] for key in ("valid", "issues", "reading")}}
+    seen = judged.get("kind", as_kind)
+    return shown if seen in (as_kind, "unknown") else _of_another_kind(shown, seen, wanted=kind)
+
+
+def _of_another_kind(shown: dict[str, Any], seen: Kind, *, wanted: Kind | None) -> dict[str, Any]:
+    """A document that reads as another kind than its words promised, or, an error, than it was to be read as."""
+    if wanted is None:
+        return {**shown, "kind": seen}
+    problem, remedy = f"a document of kind {seen}", f"send a document of kind {wanted}, or name the kind it has"
+    issue = {"severity": "error", "path": "$", "rule": "kind", "problem": problem, "remedy": remedy}
+    return {**shown, "valid": False, "issues": [issue, *shown["issues"]]}
 
 
 def _inside(data: bytes) -> dict[str, Any]:

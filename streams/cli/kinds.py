@@ -10,6 +10,8 @@ from typing import Any, Final, Literal, get_args
 
 import orjson
 
+from streams.formats.fhir.read import excess
+
 __all__ = ["KINDS", "Kind", "kind_of"]
 
 Kind = Literal[
@@ -30,7 +32,7 @@ Kind = Literal[
 ]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
-#: Event code of a FHIR message, or the profile of one whose event code is wrong.
+#: Event code of a FHIR message. What its Bundle says of its profile goes before: an event code may be what is wrong.
 _EVENTS: Final[dict[str, Kind]] = {
     "hospital-notification-message": "hospital-notification",
     "acknowledgement-message": "acknowledgement",
@@ -47,25 +49,22 @@ _ROOTS: Final[dict[bytes, Kind]] = {
     b"AuditEvent": "eds-event",
 }
 #: First letter element in an Emessage (04 §§9-12).
-_LETTERS: Final[tuple[tuple[bytes, Kind], ...]] = (
-    (b"NotificationOfAdmission", "xdis20"),
-    (b"NotificationOfDischarge", "xdis17"),
-    (b"PositiveReceipt", "xctl"),
-    (b"NegativeReceipt", "xctl"),
-    (b"NegativeVansReceipt", "xctl"),
-)
-#: Association code at the end of UNH (04 §§11, 12).
-_INTERCHANGES: Final[tuple[tuple[bytes, Kind], ...]] = (
-    (b"DIS20", "dis20"),
-    (b"DIS17", "dis17"),
-    (b"CTL0", "ctl"),
-    (b"CONTRL", "ctl"),
-)
+_LETTERS: Final[dict[bytes, Kind]] = {
+    b"NotificationOfAdmission": "xdis20",
+    b"NotificationOfDischarge": "xdis17",
+    b"PositiveReceipt": "xctl",
+    b"NegativeReceipt": "xctl",
+    b"NegativeVansReceipt": "xctl",
+}
+#: Association code at the end of UNH, the first that stands there (04 §§11, 12).
+_INTERCHANGES: Final[dict[bytes, Kind]] = {b"DIS20": "dis20", b"DIS17": "dis17", b"CTL0": "ctl", b"CONTRL": "ctl"}
+_ASSOCIATION: Final = re.compile(b"|".join(_INTERCHANGES))
 
 _ER7: Final = re.compile(rb"(MSH[^A-Za-z0-9\s]|[A-Z][A-Z0-9]{2}\|)")
 _ELEMENT: Final = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?([A-Za-z_][\w.-]*)")
-_EVENT_XML: Final = re.compile(rb'<eventCoding>.*?<code\s+value="([^"]*)"', re.DOTALL)
+_CODE: Final = re.compile(rb"""<(?:[A-Za-z_][\w.-]*:)?code\s+value\s*=\s*["']([^"']*)["']""")
 _EVENT_TEXT: Final = re.compile(rb'"(hospital-notification-message|acknowledgement-message)"')
+_HEAD: Final = 65_536  # bytes in which the elements that decide stand
 _SPACE: Final = b" \t\r\n\x0b\x0c"
 
 
@@ -77,13 +76,23 @@ def kind_of(data: bytes, name: str = "") -> Kind:
     if _ER7.match(text):
         return "adt"
     if text.startswith((b"UNA", b"UNB")):
-        return next((kind for mark, kind in _INTERCHANGES if mark in text), "unknown")
+        return _interchange_kind(text)
     if text.startswith(b"{"):
         return _json_kind(text)
     return _xml_kind(text) if text.startswith(b"<") else "unknown"
 
 
+def _interchange_kind(text: bytes) -> Kind:
+    """By the association code behind UNH; without a UNH by the first that stands anywhere, or by what a receipt has."""
+    found = _ASSOCIATION.search(text, max(text.find(b"UNH"), 0))
+    if found is None:
+        return "ctl" if b"UCI" in text else "unknown"
+    return _INTERCHANGES[found[0]]
+
+
 def _json_kind(text: bytes) -> Kind:
+    if excess(text):
+        return _by_words(text)
     try:
         document = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -105,6 +114,11 @@ def _by_words(text: bytes) -> Kind:
 
 
 def _bundle_kind(bundle: dict[str, Any], text: bytes) -> Kind:
+    meta = bundle.get("meta")
+    stated = str(meta.get("profile")) if isinstance(meta, dict) else ""
+    for profile, kind in _PROFILES:
+        if profile in stated:
+            return kind
     for code in _event_codes(bundle):
         if code in _EVENTS:
             return _EVENTS[code]
@@ -127,14 +141,34 @@ def _by_profile(text: bytes) -> Kind:
 
 
 def _xml_kind(text: bytes) -> Kind:
-    elements = [found[1] for found in _ELEMENT.finditer(text[:65_536])]
+    elements = [found[1] for found in _ELEMENT.finditer(_after_prolog(text))]
     root = elements[0] if elements else b""
     if root in _ROOTS:
         return _ROOTS[root]
     if root == b"Bundle":
-        found = _EVENT_XML.search(text)
-        event = found[1].decode("ascii", errors="replace") if found else ""
-        return _EVENTS.get(event) or _by_profile(text)
+        return _xml_bundle_kind(text)
     if root == b"Emessage":
-        return next((kind for name, kind in _LETTERS if name in elements), "unknown")
+        return next((_LETTERS[name] for name in elements if name in _LETTERS), "unknown")
     return "unknown"
+
+
+def _xml_bundle_kind(text: bytes) -> Kind:
+    """By the profile before the first entry, else by the event code, else by any profile."""
+    stated = _by_profile(text[: max(text.find(b"<entry"), 0)])
+    if stated != "fhir-message":
+        return stated
+    found = _CODE.search(text, max(text.find(b"eventCoding"), 0))
+    event = found[1].decode("ascii", errors="replace") if found else ""
+    return _EVENTS.get(event) or _by_profile(text)
+
+
+def _after_prolog(text: bytes) -> bytes:
+    """From the first element on: past declaration, comments, instructions and document type."""
+    at = 0
+    while text[at : at + 2] in (b"<?", b"<!"):
+        end = b"-->" if text[at : at + 4] == b"<!--" else b">"
+        past = text.find(end, at)
+        at = text.find(b"<", past) if past >= 0 else -1
+        if at < 0:
+            return b""
+    return text[at : at + _HEAD]

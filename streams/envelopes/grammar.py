@@ -34,6 +34,8 @@ __all__ = [
 
 LIMIT: Final = 100 * 1024 * 1024  # bytes: a message in its envelope (spec 02 §1, G030)
 
+_TAGS: Final = 200_000  # begins and ends of elements; an envelope has fewer than 200, its payload is text
+
 _XSI: Final = "{http://www.w3.org/2001/XMLSchema-instance}"
 #: Character sets that hold ASCII as it is, so that `<!DOCTYPE` cannot hide in another spelling.
 _CHARSETS: Final = frozenset({"utf-8", "us-ascii", "ascii", "iso-8859-1", "iso-8859-15", "windows-1252"})
@@ -47,6 +49,8 @@ def root_of(data: bytes, rule: str) -> Any:
     """
     if len(data) > LIMIT:
         raise Rejected("/", "longer than 100 MB", "send one message of at most 100 MB", rule)
+    if data.count(b"<") > _TAGS:
+        raise Rejected("/", f"more than {_TAGS} tags", "send one envelope with one message", rule)
     if not _holds_ascii(data[:1024].removeprefix(b"\xef\xbb\xbf")):
         raise Rejected("/", "a character set that is not read, or no XML", "send XML in UTF-8", rule)
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data:

@@ -15,6 +15,7 @@ __all__ = ["Interchange", "Segment", "read"]
 
 _DEFAULT: Final = ":+.? '"
 _LIMIT: Final = 1 << 20  # bytes: a letter is 0.7 kB (05 §7.2)
+_SEGMENTS: Final = 5_000  # a receipt about 99 letters has some 400
 _SERVICE: Final = ("UNB", "UNH", "UNT", "UNZ")
 
 
@@ -53,6 +54,8 @@ def read(data: bytes) -> Interchange:
         marks, text = text[3:9], text[9:]
         if len(marks) < 6 or len(set(marks)) < 5:
             raise Rejected("UNA", "not six different characters", f"send UNA{_DEFAULT}", "04 §11")
+    if text.count(marks[5]) > _SEGMENTS:
+        raise Rejected("UNH", f"more than {_SEGMENTS} segments", "send one letter", "04 §11")
     segments = tuple(_segment(raw, marks) for raw in _split(text, marks[5], marks[3]))
     _check_service(segments)
     return Interchange(segments)

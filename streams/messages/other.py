@@ -17,8 +17,8 @@ def inspect(data: bytes) -> dict[str, Any]:
     try:
         document = from_bytes(data)
     except Rejected as rejected:
-        is_text = data.lstrip()[:1] in (b"{", b"<")
-        return _judged("unknown", rejected if is_text else _NOTHING_KNOWN, None)
+        is_fhir = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{" or b"http://hl7.org/fhir" in data[:4096]
+        return _judged("unknown", rejected if is_fhir else _NOTHING_KNOWN, None)
     except RecursionError:
         return _judged("unknown", Rejected("$", "nested too deep", "send one message", "json"), None)
     if document.get("resourceType") != "Bundle":

@@ -63,7 +63,9 @@ JSON: dict[str, tuple[bytes, str, str]] = {
     "half a surrogate pair": (b'{"resourceType":"Bundle","id":"\\ud800"}', "Bundle.id", "holds a character that XML cannot carry"),
     "a control character": (b'{"resourceType":"Bundle","id":"\\u0001"}', "Bundle.id", "holds a character that XML cannot carry"),
     "a control character in a name": (b'{"resourceType":"Bundle","\\u0001":1}', "Bundle", "a member name holds a control character"),
-    "nesting without end": (b'{"a":' * 100_000, "$", "nested too deep"),
+    "nesting without end": (b'{"a":' * 10_000, "$", "nested too deep"),
+    "more objects than any message": (b'{"a":' * 100_000, "$", "more than 20000 objects"),
+    "more values than any message": (b'{"a":[' + b"1," * 600_000 + b"1]}", "$", "more than 500000 values"),
     "nesting of 200 levels": (b'{"a":' * 200 + b"1" + b"}" * 200, "$", "nested too deep"),
     "two documents": (b"{}{}", "$", "not JSON at line 1, column 3"),
 }  # fmt: skip

@@ -63,6 +63,10 @@ def one(rule: str, problem: str, remedy: str) -> list[Finding]:
     return [Finding("", rule, problem, remedy)]
 
 
+#: Members of an object or items of a list. No message has more, and what is wrong with each must not be told a
+#: million times.
+_MOST: Final = 20_000
+_TOO_MANY: Final = one("json", f"more than {_MOST} members or items", "send what one message needs")
 NO_LIST: Final = one("json", "not a list with content", "send a JSON array, or leave the element out")
 
 
@@ -92,13 +96,15 @@ def object_check(table: dict[str, Check], required: dict[str, str], wholes: tupl
     def check(value: Any) -> list[Finding] | None:
         if value.__class__ is not dict or not value:
             return one("json", "not an object with content", "send a JSON object, or leave the element out")
+        if len(value) > _MOST:
+            return _TOO_MANY
         found: list[Finding] | None = None
         for name, child in value.items():
             test = find(name)
-            if test is None:
-                found = (found or []) + _unknown(name)
-            elif (wrong := test(child)) is not None:
-                found = (found or []) + under(f".{name}", wrong)
+            wrong = _unknown(name) if test is None else test(child)
+            if wrong is not None:
+                found = found or []
+                found.extend(wrong if test is None else under(f".{name}", wrong))
         for name in required:
             if name not in value:
                 found = (found or []) + [Finding(f".{name}", required[name], "missing", "send it: it is mandatory")]
@@ -117,6 +123,8 @@ def list_check(rule: str, item: Check, most: int | None, tests: tuple[Check, ...
     def check(value: Any) -> list[Finding] | None:
         if value.__class__ is not list or not value:
             return NO_LIST
+        if len(value) > _MOST:
+            return _TOO_MANY
         found: list[Finding] | None = None
         if most is not None and len(value) > most:
             found = one(rule, f"given {len(value)} times", f"send it at most {most} time(s)")
@@ -142,8 +150,10 @@ def extension_list_check(
     def check(value: Any) -> list[Finding] | None:
         if not _is_list(value):
             return NO_LIST
+        if len(value) > _MOST:
+            return _TOO_MANY
         found: list[Finding] = []
-        seen: list[Any] = []
+        seen: set[str] = set()
         for index, child in enumerate(value):
             url = child.get("url") if child.__class__ is dict else None
             test = known.get(url) if url.__class__ is str else None
@@ -154,7 +164,8 @@ def extension_list_check(
                 found += under(f"[{index}]", wrong)
             if test is not None and url in seen:
                 found.append(Finding(f"[{index}]", path, "this extension is given twice", "send it once"))
-            seen.append(url)
+            if url.__class__ is str:
+                seen.add(url)
         found += [
             Finding("", rule, "missing", "send it: it is mandatory") for url, rule in least.items() if url not in seen
         ]

@@ -18,6 +18,7 @@ __all__ = ["from_xml"]
 _FHIR: Final = "{http://hl7.org/fhir}"
 _XHTML: Final = "{http://www.w3.org/1999/xhtml}"
 _LIMIT: Final = 100 * 1024 * 1024  # bytes (spec 01, 20.1)
+_TAGS: Final = 200_000  # begins and ends of elements: ten times what the longest chain has (spec 01, 20.3)
 _NUMBERS: Final = frozenset({"integer", "positiveInt", "unsignedInt"})
 _BOOLEANS: Final = {"true": True, "false": False}
 
@@ -26,6 +27,8 @@ def from_xml(data: bytes) -> dict[str, Any]:
     """The one resource of an XML document as the dict of its JSON form. Raises `Rejected` with the path."""
     if len(data) > _LIMIT:
         raise Rejected("/", "longer than 100 MB", "send one message of at most 100 MB", "20.1")
+    if data.count(b"<") > _TAGS:
+        raise Rejected("/", f"more than {_TAGS} tags", "send one message", "20.3")
     if b"\0" in data:  # UTF-16 and UTF-32, declared or not
         raise Rejected("/", "not UTF-8", "send UTF-8", "20.4")
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data:

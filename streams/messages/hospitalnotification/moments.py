@@ -9,6 +9,7 @@ from typing import Final
 from ...formats.fhir.pieces import Finding
 from ...formats.fhir.primitives import instant_of
 from ...times import COPENHAGEN
+from .rules import LEAVE_PERIOD_URL
 from .view import Object, View, listed, member, text_at
 
 __all__ = ["RULES", "is_danish"]
@@ -41,8 +42,18 @@ def leave_periods(view: View) -> list[tuple[str, Object]]:
     return [
         (f"{at}[{index}].valuePeriod", member(extension, "valuePeriod"))
         for index, extension in enumerate(listed(view.encounter[1], "extension"))
-        if extension.__class__ is dict and "valuePeriod" in extension
+        if extension.__class__ is dict and extension.get("url") == LEAVE_PERIOD_URL
     ]
+
+
+def _on_leave_since(view: View) -> Iterable[Finding]:
+    """Invariant medcom-hospitalNotification-6, in its meaning: the leave period of the profile has a start."""
+    if text_at(view.encounter[1], "status") != "onleave":
+        return ()
+    if any(text_at(leave, "start") is not None for _, leave in leave_periods(view)):
+        return ()
+    path, rule = f".entry[{view.encounter[0]}].resource.extension", "medcom-hospitalNotification-6"
+    return [Finding(path, rule, "on leave without the start of the leave", "send leavePeriod with start")]
 
 
 def _sending(view: View) -> Iterable[Finding]:
@@ -96,6 +107,7 @@ def _zones(view: View) -> Iterable[Finding]:
 
 #: Rules about moments, with their product rule.
 RULES: Final = (
+    _on_leave_since,  # medcom-hospitalNotification-6
     _sending,  # P-7
     _periods,  # P-8
     _zones,  # P-9

@@ -130,16 +130,6 @@ def _official_name(listed: list[dict[str, Any]]) -> list[Finding] | None:
     return None
 
 
-def _on_leave_since(encounter: dict[str, Any]) -> list[Finding] | None:
-    """Invariant medcom-hospitalNotification-6."""
-    if encounter["status"] != "onleave" or any(
-        "start" in extension.get("valuePeriod", ()) for extension in encounter.get("extension", ())
-    ):
-        return None
-    rule = "medcom-hospitalNotification-6"
-    return [Finding(".extension", rule, "on leave without the start of the leave", "send leavePeriod with start")]
-
-
 def _a_hospital_activity(codings: list[dict[str, Any]]) -> list[Finding] | None:
     """P-11, the meaning of the vacuous medcom-hospitalNotification-3; the system is not case-sensitive (spec 01 §9)."""
     if any(c.get("system") == ACTIVITY_SYSTEM and c["code"].lower() in ACTIVITIES for c in codings):
@@ -150,7 +140,6 @@ def _a_hospital_activity(codings: list[dict[str, Any]]) -> list[Finding] | None:
 
 _WHOLES: Final[dict[str, tuple[Check, ...]]] = {
     "Provenance.activity.coding[]": (_a_hospital_activity,),
-    "Encounter": (_on_leave_since,),
     "Encounter.episodeOfCare[]": (episode_identifiers,),
     "Patient.identifier[]": (patient_identifiers,),
     "Patient.name[]": (_official_name,),

@@ -12,7 +12,7 @@ from ...errors import Issue, Rejected
 from ...formats import edifact, oioxml
 from .interchange import issues as interchange_issues
 from .interchange import reading as interchange_reading
-from .trees import LETTERS
+from .trees import LETTERS, PAS
 
 __all__ = ["inspect"]
 
@@ -20,34 +20,28 @@ _KINDS = {"NotificationOfAdmission": "xdis20", "NotificationOfDischarge": "xdis1
 
 
 def inspect(data: bytes) -> dict[str, Any]:
-    """`{"kind", "valid", "issues", "reading"}`; `reading` is None when nothing can be read. Never raises on content."""
+    """`{"kind", "valid", "issues", "reading"}`; of kind `unknown` and without reading when nothing can be read. Never raises on content."""
     is_xml = data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
     try:
         kind, issues, reading = _oioxml(data) if is_xml else _edifact(data)
     except Rejected as rejected:
-        kind, issues, reading = _kind_of_unreadable(data, is_xml=is_xml), [rejected.issue()], None
+        kind, issues, reading = "unknown", [rejected.issue()], None
     found = [{name: getattr(issue, name) for name in issue.__struct_fields__} for issue in issues]
     return {"kind": kind, "valid": not issues, "issues": found, "reading": reading}
-
-
-def _kind_of_unreadable(data: bytes, *, is_xml: bool) -> str:
-    """The kind by words, for a letter whose syntax is broken."""
-    if b"DIS20" in data or b"NotificationOfAdmission" in data:
-        return "xdis20" if is_xml else "dis20"
-    if b"DIS17" in data or b"NotificationOfDischarge" in data:
-        return "xdis17" if is_xml else "dis17"
-    return "xctl" if is_xml else "ctl"
 
 
 def _edifact(data: bytes) -> tuple[str, list[Issue], dict[str, Any]]:
     interchange = edifact.read(data)
     reading = interchange_reading(interchange)
     code = reading["type"] or ""
-    return (code.lower() if code.startswith("DIS") else "ctl"), interchange_issues(interchange, code), reading
+    kind = code.lower() if code in PAS else "ctl" if code.startswith("CTL") else "unknown"
+    return kind, interchange_issues(interchange, code), reading
 
 
 def _oioxml(data: bytes) -> tuple[str, list[Issue], dict[str, Any]]:
     root = oioxml.parse(data)
+    if etree.QName(root).localname != "Emessage":
+        raise Rejected("/", "another element than Emessage", "send Emessage", "04 §9")
     names = [etree.QName(child).localname for child in root]
     element = next((name for name in names if name in LETTERS), None)
     if element is None:

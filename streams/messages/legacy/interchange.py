@@ -10,10 +10,12 @@ from .trees import PAS, REFUSALS
 
 __all__ = ["issues", "reading"]
 
-#: The segments of a letter as one word per segment (04 §11; CON and AnswerTo may be missing) and of a receipt (§12).
+#: The segments of a letter as one word per segment, with its qualifier where one decides what stands there (04 §11;
+#: CON and AnswerTo may be missing), and of a receipt (§12).
+_QUALIFIED: Final = frozenset({"DTM", "NAD", "RFF", "GIS"})
 _NOTICE: Final = re.compile(
-    "UNB UNH BGM DTM S01 NAD (CON )?(RFF )?SEQ SPR S01 NAD SEQ S02 GIS RFF DTM S07 PNA "
-    "S11 GIS GIS RFF SEQ DTM PAS UNT UNZ "
+    "UNB UNH BGM DTM137 S01 NADSOR (CON )?(RFFLOC )?SEQ SPR S01 NADROR SEQ S02 GISN RFFSRI DTM182 S07 PNA "
+    "S11 GIS[NMC] GISP RFFREI SEQ DTM90 PAS UNT UNZ "
 )
 _RECEIPT: Final = re.compile("UNB UNH UCI (FTX )*(UCM (FTX )*)*UNT UNZ ")
 
@@ -41,7 +43,7 @@ _LAST_OF_2000S: Final = 75
 
 def issues(interchange: Interchange, code: str) -> list[Issue]:
     """Every rule of §§11 and 12 that does not hold."""
-    order = "".join(f"{segment.tag} " for segment in interchange.segments)
+    order = "".join(f"{s.tag}{s.get(1) if s.tag in _QUALIFIED else ''} " for s in interchange.segments)
     grammar = _NOTICE if code.startswith("DIS") else _RECEIPT
     found = (
         []
@@ -67,6 +69,8 @@ def _wrong(segment: Segment, code: str) -> list[Issue]:
         found.append(_issue("DTM-1", "not a time of format 203 or 204", "send YYYYMMDDhhmm:203 or YYYYMMDDhhmmss:204"))
     if segment.tag == "PAS" and code in PAS and segment.get(1) not in PAS[code]:
         found.append(_issue("PAS-1", "a status that is not known", f"send one of {', '.join(PAS[code])}"))
+    if segment.tag == "PNA" and not (_is_number(segment.get(2)) and len(segment.get(2)) == 10):
+        found.append(_issue("PNA-2", "not a CPR number", "send ten digits, no hyphen"))
     if segment.tag == "NAD" and f"{segment.get(2, 2)}:{segment.get(2, 3)}" not in _PARTY_CODES:
         found.append(_issue("NAD-2", "a qualifier that is not known", "send SKS:SST, SOR:SST, KOM:IM, YNR:SFU or :9"))
     return found
@@ -74,13 +78,17 @@ def _wrong(segment: Segment, code: str) -> list[Issue]:
 
 def _is_time(text: str, form: str) -> bool:
     pattern = _FORMATS.get(form)
-    if pattern is None or not text.isdigit() or len(text) != (12 if form == "203" else 14):
+    if pattern is None or not _is_number(text) or len(text) != (12 if form == "203" else 14):
         return False
     try:
         datetime.strptime(text, pattern)  # noqa: DTZ007  # a local time: only its form is judged
     except ValueError:
         return False
     return True
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()  # ISO 8859-1 has superscript digits
 
 
 def _issue(path: str, problem: str, remedy: str) -> Issue:
@@ -116,7 +124,7 @@ def _header_time(header: Segment) -> str | None:
     date, time = header.get(4, 1), header.get(4, 2)
     if len(date) != 6 or len(time) != 4:
         return None
-    if not (date + time).isdigit():
+    if not _is_number(date + time):
         return None
     century = "20" if int(date[:2]) <= _LAST_OF_2000S else "19"
     return f"{century}{date[:2]}-{date[2:4]}-{date[4:]}T{time[:2]}:{time[2:]}"
@@ -143,7 +151,7 @@ def _notice(interchange: Interchange, code: str) -> dict[str, Any]:
 
 
 def _stamp(digits: str | None) -> str | None:
-    if digits is None or not digits.isdigit() or len(digits) not in (12, 14):
+    if digits is None or not _is_number(digits) or len(digits) not in (12, 14):
         return None
     seconds = f":{digits[12:]}" if len(digits) == 14 else ""
     return f"{digits[:4]}-{digits[4:6]}-{digits[6:8]}T{digits[8:10]}:{digits[10:12]}{seconds}"
