@@ -47,7 +47,8 @@ def subscriber(
 ) -> None:
     """Send the scenarios of a receiver to a subscriber and print what it does right; exit 3 when a line fails.
 
-    The letters are about test persons; addresses are those of the registers, by default the example set.
+    The letters are about test persons, for an installation for tests; addresses are those of the registers, by default
+    the example set. A relay that reads the same topic of receipts sets the answers aside as unmatched.
 
     Example: stafet selftest subscriber --inbox municipality.0461.inbox --receipts receipts.raw --timeout 30
     """
