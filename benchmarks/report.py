@@ -1,7 +1,9 @@
 """The rows of a run with their floors, as JSON for machines and as a table for people."""
 
 import json
+import os
 import platform
+import sysconfig
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -101,7 +103,12 @@ def table(rows: Iterable[Row]) -> str:
 
 def written(path: Path, rows: Iterable[Row], settings: Mapping[str, object]) -> None:
     """The result file: rows, settings, and a machine that nobody can recognise."""
-    machine = {"cores": 2, "python": platform.python_version(), "system": platform.system()}
+    optimised = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
+    machine = {
+        "cores": os.cpu_count(),
+        "python": platform.python_version() + (", built with profile" if optimised else ", built without profile"),
+        "system": platform.system(),
+    }
     found = [asdict(row) | {"holds": row.holds} for row in rows]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(
