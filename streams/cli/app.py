@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from . import broker, config, recipients, selftest, simulate, topics
+from . import broker, config, quarantine, recipients, selftest, simulate, topics
 from .convert import convert
 from .doctor import doctor
 from .inspect import inspect, validate
@@ -32,6 +32,7 @@ def build() -> typer.Typer:
         app.command()(command)
     app.add_typer(topics.app, name="topics")
     app.add_typer(broker.broker, name="broker")
+    app.add_typer(quarantine.app, name="quarantine")
     app.add_typer(recipients.app, name="recipients")
     app.add_typer(simulate.app, name="simulate")
     app.add_typer(selftest.app, name="selftest")

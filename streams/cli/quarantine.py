@@ -1,0 +1,174 @@
+"""`stafet quarantine ls|show|redrive`: what lies in `dead.letters`, why, and sending it again (spec 06 §4.2, §4.3).
+
+A dead letter is named by where it lies, `dead.letters/partition/offset`. Sending again puts the original key, value and
+headers back on the topic it came from, with one more on `dlq.redrive-count`; the letter itself stays, because topics
+are never edited, and what has been sent again is known by the count of its next letter. Values are shown only by
+`show --value`: they may hold personal data.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, TypeVar
+
+import typer
+from aiokafka.errors import KafkaError
+
+from streams import logs
+from streams.kafka.clients import new_producer, read_all
+from streams.kafka.records import Headers, Record, header
+from streams.kafka.security import aiokafka_options
+from streams.kafka.topics import DEAD_LETTERS
+from streams.settings import Settings
+
+from .access import Bootstrap, Config, settings_of
+from .frame import AsJson, Code, Failed, emit
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Records that were set aside: list, look at, send again.", no_args_is_help=True)
+
+T = TypeVar("T")
+_FACTS = ("original-topic", "original-partition", "original-offset", "stage", "error-code", "error-message", "attempts",
+          "first-failed-at", "last-failed-at", "redrive-count")  # fmt: skip
+#: Words of a dead letter that the record did not have before it failed; the first failure and the counts go along.
+_ALONG = ("dlq.attempts", "dlq.first-failed-at")
+
+Names = Annotated[list[str], typer.Argument(metavar="ID…", help="As `ls` names them: dead.letters/partition/offset.")]
+
+
+def _facts(record: Record) -> dict[str, str]:
+    told = {name: (header(record.headers, f"dlq.{name}") or b"").decode("utf-8", "replace") for name in _FACTS}
+    return {"id": record.origin, **told}
+
+
+async def _letters(settings: Settings) -> list[Record]:
+    options = aiokafka_options(settings)
+    return [record async for record in read_all(settings.bootstrap, (DEAD_LETTERS,), **options)]
+
+
+def _asked(settings: Settings, work: Coroutine[Any, Any, T]) -> T:
+    try:
+        return asyncio.run(work)
+    except KafkaError as problem:
+        text = f"Kafka at {settings.bootstrap} does not do it ({type(problem).__name__})"
+        raise Failed(Code.NO_BROKER, "broker", text, "Check STAFET_BOOTSTRAP, or Try: stafet doctor") from None
+
+
+def _named(records: Sequence[Record], names: Sequence[str]) -> list[Record]:
+    by_name = {record.origin: record for record in records}
+    absent = [name for name in names if name not in by_name]
+    if absent:
+        text = f"{', '.join(absent)}: no such dead letter"
+        raise Failed(Code.NOT_FOUND, "not-found", text, "Try: stafet quarantine ls", absent)
+    return [by_name[name] for name in dict.fromkeys(names)]
+
+
+@app.command("ls")
+def list_(
+    code: Annotated[str, typer.Option(help="Only this error code.")] = "",
+    stage: Annotated[str, typer.Option(help="Only what this stage has set aside.")] = "",
+    bootstrap: Bootstrap = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """List dead letters with their reasons. Example: stafet quarantine ls --code no-person"""
+    settings = settings_of({"bootstrap": bootstrap}, config)
+    rows = [_facts(record) for record in _asked(settings, _letters(settings))]
+    rows = [row for row in rows if code in ("", row["error-code"]) and stage in ("", row["stage"])]
+    if as_json:
+        emit(rows)
+        return
+    for row in rows:
+        typer.echo(f"{row['id']:22} {row['last-failed-at']:28} {row['stage']:9} {row['error-code']}")
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="ID", help="As `ls` names it.")],
+    value: Annotated[bool, typer.Option("--value", help="The value too; it may hold personal data.")] = False,
+    bootstrap: Bootstrap = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show one dead letter: where it came from, what is wrong, what to do. Example: stafet quarantine show dead.letters/0/17"""
+    settings = settings_of({"bootstrap": bootstrap}, config)
+    (record,) = _named(_asked(settings, _letters(settings)), [name])
+    told = {"id": record.origin, "key": (record.key or b"").decode("utf-8", "replace")}
+    told |= {key.removeprefix("dlq."): text.decode("utf-8", "replace") for key, text in record.headers}
+    if value:
+        told["value"] = (record.value or b"").decode("utf-8", "replace")
+    if as_json:
+        emit(told)
+        return
+    for key, text in told.items():
+        typer.echo(f"{key}: {text}")
+
+
+@app.command()
+def redrive(
+    names: Names,
+    reason: Annotated[str, typer.Option(help="Why, for the log.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent, and send nothing.")] = False,
+    bootstrap: Bootstrap = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send dead letters again, to the topic they came from.
+
+    Example: stafet quarantine redrive dead.letters/0/17 --reason "address registered"
+    """
+    if not (dry_run or reason):
+        raise Failed(Code.USAGE, "no-reason", "no reason is given", "Add --reason TEXT, or --dry-run")
+    settings = settings_of({"bootstrap": bootstrap}, config)
+    logs.configure(settings.log_format, settings.log_level)
+    sent = _asked(settings, _redriven(settings, names, reason, dry_run=dry_run))
+    rows = [{"id": record.origin, "topic": _origin(record), "sent": not dry_run} for record in sent]
+    if as_json:
+        emit(rows)
+        return
+    for row in rows:
+        typer.echo(f"{row['id']} {'would go' if dry_run else 'sent'} to {row['topic']}")
+
+
+async def _redriven(settings: Settings, names: Sequence[str], reason: str, *, dry_run: bool) -> list[Record]:
+    chosen = _named(await _letters(settings), names)
+    for record in chosen:
+        _sendable(record)
+    if dry_run:
+        return chosen
+    async with _producing(settings) as producer:
+        for record in chosen:
+            await producer.send_and_wait(_origin(record), record.value, key=record.key, headers=list(_again(record)))
+            # The reason is typed by a person and is written as it stands; the log masks what looks like a number.
+            logs.get("quarantine").info("record.redriven", origin=record.origin, topic=_origin(record), reason=reason)
+    return chosen
+
+
+@asynccontextmanager
+async def _producing(settings: Settings) -> AsyncIterator[Any]:
+    async with new_producer(settings.bootstrap, client_id="stafet-quarantine", **aiokafka_options(settings)) as made:
+        yield made
+
+
+def _origin(record: Record) -> str:
+    return (header(record.headers, "dlq.original-topic") or b"").decode("utf-8", "replace")
+
+
+def _sendable(record: Record) -> None:
+    """Raises `Failed` for a letter that does not know where it came from, or has left its value there."""
+    if not _origin(record):
+        raise Failed(Code.FAILED, "no-origin", f"{record.origin} does not say where it came from", "", [record.origin])
+    if header(record.headers, "dlq.value-left-behind") is not None:
+        place = "/".join(_facts(record)[f"original-{part}"] for part in ("topic", "partition", "offset"))
+        text = f"{record.origin} was too large for its letter; its value lies at {place}"
+        raise Failed(Code.FAILED, "value-left-behind", text, "Have its sender send it again", [record.origin])
+
+
+def _again(record: Record) -> Headers:
+    """The headers it had before it failed; its first failure and its counts go along (spec 06 §4.3)."""
+    own = tuple((key, text) for key, text in record.headers if not key.startswith(("dlq.", "kafka_dlt-")))
+    along = tuple((key, text) for key, text in record.headers if key in _ALONG)
+    count = header(record.headers, "dlq.redrive-count") or b"0"
+    number = int(count) + 1 if count.isdigit() else 1
+    return (*own, *along, ("dlq.redrive-count", str(number).encode()))

@@ -1,0 +1,117 @@
+"""Dead letters as an operator finds them: listed with their reasons, shown, and sent again as they were."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from streams.cli.app import build
+from streams.cli.frame import run
+from streams.errors import Rejected
+from streams.kafka.clients import partition_of
+from streams.kafka.embedded import EmbeddedBroker
+from streams.kafka.records import Letter, Record, dead_letter, header
+from streams.kafka.topics import ADT_RAW, DEAD_LETTERS
+from tests.brokers import prepared, producing, records
+
+AT = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
+FAULT = Rejected("PID-3.1", "empty", "send a number", "no-person")
+BAD = Record(ADT_RAW, 2, 7, b"9f86d081884c7d65", b"MSH|...", (("message-id", b"A1"), ("feed", b"EPJ-SYD/OUH")), 1)
+LETTER = dead_letter(BAD, FAULT, stage="intake", at=AT, version="1.0")
+ID = f"{DEAD_LETTERS}/0/0"
+
+
+async def lay(bootstrap: str, letters: list[Letter]) -> None:
+    async with producing(bootstrap) as producer:
+        for letter in letters:
+            await producer.send_and_wait(
+                letter.topic, letter.value, key=letter.key, headers=list(letter.headers), partition=0
+            )
+
+
+@pytest.fixture
+def stafet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[Any]:
+    """Runs a command against a broker with two dead letters; gives exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    with EmbeddedBroker() as broker:
+        prepared(broker, ADT_RAW, DEAD_LETTERS)
+        other = dead_letter(BAD, ValueError("x"), stage="lanes", at=AT)
+        asyncio.run(lay(broker.bootstrap, [LETTER, other]))
+
+        def call(*words: str) -> tuple[int, str, str]:
+            status = run(build(), ["quarantine", *words, "--bootstrap", broker.bootstrap])
+            return (status, *capsys.readouterr())
+
+        call.bootstrap = broker.bootstrap  # type: ignore[attr-defined]
+        yield call
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def on_topic(stafet: Any) -> list[Record]:
+    found: list[Record] = asyncio.run(records(stafet.bootstrap, ADT_RAW))
+    return found
+
+
+def test_all_are_listed_with_stage_and_code_and_may_be_chosen(stafet: Any) -> None:
+    status, out, _ = stafet("ls", "--json")
+    rows = json.loads(out)
+    assert status == 0
+    assert [(row["id"], row["stage"], row["error-code"]) for row in rows] == [
+        (ID, "intake", "no-person"),
+        (f"{DEAD_LETTERS}/0/1", "lanes", "internal-error"),
+    ]
+    assert len(stafet("ls", "--stage", "lanes")[1].splitlines()) == 1
+    assert stafet("ls", "--code", "nothing-like-it")[1] == ""
+
+
+def test_one_is_shown_with_its_remedy_and_its_value_only_when_asked_for(stafet: Any) -> None:
+    status, out, _ = stafet("show", ID)
+    assert status == 0
+    assert "remedy: send a number" in out.splitlines()
+    assert "MSH|" not in out
+    assert json.loads(stafet("show", ID, "--value", "--json")[1])["value"] == "MSH|..."
+
+
+def test_one_that_is_not_there_is_not_found(stafet: Any) -> None:
+    assert stafet("show", "dead.letters/9/9")[0] == 4
+    assert stafet("redrive", ID, "dead.letters/9/9", "--reason", "x")[0] == 4
+    assert on_topic(stafet) == []
+
+
+def test_sending_again_needs_a_reason_and_a_dry_run_sends_nothing(stafet: Any) -> None:
+    assert stafet("redrive", ID)[0] == 2
+    status, out, _ = stafet("redrive", ID, "--dry-run")
+    assert (status, out) == (0, f"{ID} would go to {ADT_RAW}\n")
+    assert on_topic(stafet) == []
+
+
+def test_what_is_sent_again_is_the_record_as_it_was_with_one_more_on_its_count(stafet: Any) -> None:
+    assert stafet("redrive", ID, "--reason", "mended")[:2] == (0, f"{ID} sent to {ADT_RAW}\n")
+    (again,) = on_topic(stafet)
+    assert (again.key, again.value) == (BAD.key, BAD.value)
+    assert again.partition == partition_of(BAD.key or b"", 4)
+    assert again.headers[:2] == BAD.headers
+    assert header(again.headers, "dlq.redrive-count") == b"1"
+    failed = dead_letter(again, FAULT, stage="intake", at=AT)
+    assert header(failed.headers, "dlq.attempts") == b"2"
+    assert header(failed.headers, "dlq.redrive-count") == b"1"
+
+
+def test_a_value_that_was_left_behind_is_not_sent_as_nothing(stafet: Any) -> None:
+    left = LETTER._replace(value=None, headers=(*LETTER.headers, ("dlq.value-left-behind", b"17000000")))
+    asyncio.run(lay(stafet.bootstrap, [left]))
+    status, _, err = stafet("redrive", f"{DEAD_LETTERS}/0/2", "--reason", "x")
+    assert status == 1
+    assert f"its value lies at {ADT_RAW}/2/7" in err
+
+
+def test_without_a_broker_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(build(), ["quarantine", "ls", "--bootstrap", "127.0.0.1:1"]) == 6
+    assert "STAFET_BOOTSTRAP" in capsys.readouterr().err
