@@ -61,8 +61,9 @@ _SECRET: Final = b"stafet demo: no secret at all"
 _BEGIN: Final = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
 _STAYS_BEGIN: Final = timedelta(days=21)  # before the demo's clock: no stay reaches into its future
 _SPEED: Final = 600.0  # half an hour in three seconds
+_STRIDE: Final = 0.5  # seconds: five looks of the timer
 _PARTITIONS: Final = 4
-_LIMIT: Final = timedelta(minutes=5)  # on the wall; a demo that hangs says so
+_LIMIT: Final = timedelta(minutes=15)  # on the wall, for the slowest machine; a demo that hangs says so
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,9 @@ def _set_up(options: DemoOptions, show: Callable[[Progress], None]) -> _Stage:
     behaviours = _behaviours(residents, options.faults, _told(stays), rng)
     town = Town({code: behaviour(name) for code, name in behaviours.items()}, Random(options.seed))  # noqa: S311
     progress = Progress(to_send=sum(len(stay.sendings) for stay in stays))
-    return _Stage(options, registers, Ids(_SECRET, "demo"), FastClock(_BEGIN, _SPEED), stays, town, progress, show)
+    return _Stage(
+        options, registers, Ids(_SECRET, "demo"), FastClock(_BEGIN, _SPEED, _STRIDE), stays, town, progress, show
+    )
 
 
 def _told(stays: Sequence[Script]) -> Script:
@@ -182,28 +185,39 @@ async def _play(stage: _Stage, relay: Relay, bootstrap: str) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(run_municipalities(bootstrap, stage.town, producer, stage.stop, stage.clock))
-            await _hospitals(stage, producer)
+            await _hospitals(stage, relay, producer)
             await _until_settled(stage, relay)
             stage.stop.set()
     finally:
         await producer.stop()
 
 
-async def _hospitals(stage: _Stage, producer: AIOKafkaProducer) -> None:
-    deliver = _counted(onto_topic(producer, stage.registers, stage.ids), stage)
+async def _hospitals(stage: _Stage, relay: Relay, producer: AIOKafkaProducer) -> None:
+    deliver = _paced(onto_topic(producer, stage.registers, stage.ids), stage, relay)
     await play(woven(stage.scripts), deliver, stage.stop)
 
 
-def _counted(deliver: Deliver, stage: _Stage) -> Deliver:
-    async def counted(data: bytes) -> bool:
+def _paced(deliver: Deliver, stage: _Stage, relay: Relay) -> Deliver:
+    """Counts, and waits now and then until the relay has taken all: on a slow machine a queue of seconds would be hours
+    on the demo's clock, and every receipt in it late."""
+
+    async def paced(data: bytes) -> bool:
         taken = await deliver(data)
         stage.progress.sent += 1
         if stage.progress.sent % 20 == 0:
             stage.progress.clock = stage.clock()
             stage.show(stage.progress)
+            await _until_taken(relay)
         return taken
 
-    return counted
+    return paced
+
+
+async def _until_taken(relay: Relay) -> None:
+    taken = False
+    while not taken:
+        await asyncio.sleep(0.02)
+        taken = await _all_taken(relay)
 
 
 async def _until_settled(stage: _Stage, relay: Relay) -> None:

@@ -63,7 +63,7 @@ def _introduce(out: Console, options: DemoOptions) -> None:
     faults = ", ".join(options.faults) or "none"
     out.print(
         f"[bold]Stafet demo[/bold]: {options.stays} hospital stays, {options.municipalities} municipalities, "
-        f"faults: {faults}.\nBroker: {LIMITS}.\nThe clock runs 600 times faster: a deadline of 30 minutes takes 3 seconds.\n"
+        f"faults: {faults}.\n{LIMITS[0].upper()}{LIMITS[1:]}.\nThe clock runs 600 times faster: a deadline of 30 minutes takes 3 seconds.\n"
         "Test persons only; the installation secret of a demo is no secret.\n"
     )
 
