@@ -90,7 +90,9 @@ class Ledger:
 
     def summary(self) -> str:
         """Counts, for a failure's text."""
-        return f"messages {dict(Counter(state for _, state in self.states.values()))}, waiting {self.waiting()}"
+        states = Counter(state for _, state in self.states.values())
+        receipts = [(row["subject"], row["what"]) for row in self.of("receipt")][:20]
+        return f"messages {dict(states)}, waiting {self.waiting()}, receipts {receipts}"
 
 
 async def partitions_of(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> list[TopicPartition]:

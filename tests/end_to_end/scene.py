@@ -113,11 +113,18 @@ async def relay_here(
     *,
     worker_id: str = "w1",
     registers: Any = None,
-    options: RelayOptions | None = None,
     station: Station | None = None,
     store: Any = "memory",
 ) -> AsyncIterator[Relay]:
-    """The relay in this process, started and at the end drained."""
+    """The relay in this process, started and at the end drained; a worker that leaves fails the test."""
+    left: list[str] = []
+    test = asyncio.current_task()
+    assert test is not None
+
+    def leave(reason: str) -> None:
+        left.append(reason)
+        test.cancel()
+
     worker = Worker(
         bootstrap=scene.bootstrap,
         worker_id=worker_id,
@@ -129,9 +136,17 @@ async def relay_here(
         embedded=isinstance(scene.broker, EmbeddedBroker),
     )
     station = station or Station(scene.ids, registers or scene.registers, scene.clock)
-    relay = build_relay(worker, station, options)
-    async with relay_running(relay):
-        yield relay
+    relay = build_relay(worker, station, RelayOptions(leave=leave))
+    try:
+        async with relay_running(relay, leave=left.append):
+            try:
+                yield relay
+            finally:
+                if left:  # the batch in hand never ends: nothing to drain
+                    relay.app.conf.stream_wait_empty = False
+    except asyncio.CancelledError:
+        assert not left, f"the worker left: {left}"
+        raise
 
 
 async def closes(bootstrap: str) -> None:
