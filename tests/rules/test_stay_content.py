@@ -295,13 +295,18 @@ def test_a_clock_that_stands_still_does_not_stop_the_times_of_the_chain() -> Non
     assert len(times) == 4
 
 
-def test_a_chain_of_sixty_is_carried_whole() -> None:
+def sixty() -> Story:
+    """A stay of sixty messages: leaves without end."""
     lines = ["A01 00:10"]
     for hour in range(1, 24):
         lines += [f"A21 {hour}:00", f"A22 {hour}:10"]
     lines += [f"A21 2/{h}:00" if h % 2 else f"A22 2/{h}:00" for h in range(1, 13)]
     lines += ["A03 2/20:00"]
-    story = Story().play(*lines)
+    return Story().play(*lines)
+
+
+def test_a_chain_of_sixty_is_carried_whole() -> None:
+    story = sixty()
     assert len(story.last.chain) == len(story.notes) == 60
     assert len({link.message_id for link in story.last.chain}) == 60
 
