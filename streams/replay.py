@@ -1,12 +1,17 @@
 """ADT files through the pure pipeline, one after the other: what `stafet replay` prints and writes (acceptance.md).
 
 Intake, stay, route and writer are those of the relay, under a clock that the files set themselves: MSH-7, unless the
-caller says what time it is; within a lane it never runs backwards. Before each file, held events whose time has come are taken up, as the timer would. No
-municipality answers, so no message is sent twice. The same files in the same order give the same bytes.
+caller says what time it is; within a lane it never runs backwards. Before each file, held events whose time has come
+are taken up, as the timer would. No municipality answers, so no message is sent twice. The same files in the same order
+give the same bytes.
+
+A file whose event waits for a START is told when that is decided: `none:no-start` when a later file shows that the
+waiting time is over (04 §4.5.2), `none:held` when the START came, or no file after it told the time.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -49,6 +54,7 @@ class Line:
     message_id: str | None = None
     bundle_id: str | None = None
     payload: bytes = b""
+    event: str = field(default="", compare=False)  # the stay event that a line without a message is about
 
 
 @dataclass
@@ -61,11 +67,29 @@ class Replay:
     _persons: dict[PersonKey, PersonRow] = field(default_factory=dict)
     _lanes: dict[Lane, LaneRow] = field(default_factory=dict)
     _clocks: dict[Lane, datetime] = field(default_factory=dict)  # no lane's time runs backwards
+    _reasons: dict[str, str] = field(default_factory=dict)  # the last word about an event that gave no message
     _records: int = 0
     _now: datetime = _BEGINNING
 
     def __post_init__(self) -> None:
         self._context = Context(Ids(self.secret), self.registers, self.registers.stay)
+
+    def play_all(self, files: Iterable[bytes]) -> Iterator[list[Line]]:
+        """The lines of each file, in order, as soon as none of them waits for a START any more."""
+        pending: deque[list[Line]] = deque()
+        for data in files:
+            pending.append(self.play(data))
+            while pending and not any(self._waits(line) for line in pending[0]):
+                yield self._decided(pending.popleft())
+        yield from map(self._decided, pending)
+
+    def _waits(self, line: Line) -> bool:
+        rows = self._lanes.values() if line.event else ()
+        held = (held for row in rows for visit in row.visits.values() for held in visit.held)
+        return any(each.why == "start" and each.event.id == line.event for each in held)
+
+    def _decided(self, lines: list[Line]) -> list[Line]:
+        return [replace(line, notification=self._reasons.get(line.event, line.notification)) for line in lines]
 
     def play(self, data: bytes) -> list[Line]:
         """One file: a line per notification, or one line that says why there is none."""
@@ -116,6 +140,7 @@ class Replay:
             self._lanes.pop(lane, None)
         else:
             self._lanes[lane] = result.row
+        self._reasons |= {line.event: line.notification for line in _reasons(result) if line.notification != "none"}
         return list(_lines(result))
 
     def _wake(self) -> list[Line]:
@@ -131,15 +156,17 @@ class Replay:
                 yield from ((held.due, lane) for held in visit.held if held.due <= self._now)
 
 
-def _lines(result: Result) -> Iterator[Line]:
+def _lines(result: Result) -> Iterable[Line]:
     """Letters; when there are none, the fate that the ledger was told."""
-    letters = [said.effect for said in result.said if isinstance(said.effect, Dispatch)]
-    if letters:
-        yield from map(_letter, letters)
-        return
+    letters = [_letter(said.effect) for said in result.said if isinstance(said.effect, Dispatch)]
+    return letters or _reasons(result)
+
+
+def _reasons(result: Result) -> Iterator[Line]:
     for said in result.said:
-        if isinstance(said.effect, LedgerRow) and said.effect.kind == "stay-event" and said.effect.delta > 0:
-            yield Line(_named(said.effect.what, said.effect.reason))
+        row = said.effect
+        if isinstance(row, LedgerRow) and row.kind == "stay-event" and row.delta > 0:
+            yield Line(_named(row.what, row.reason), event=row.subject)
 
 
 def _letter(letter: Dispatch) -> Line:

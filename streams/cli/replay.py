@@ -53,8 +53,9 @@ def replay(
     turn = _turned(form)
     known = registers_of(settings_of({"registers": registers}))
     played = Replay(known, _time(at))
-    for name, data in _read(files):
-        for line in played.play(data):
+    read = _read(files)
+    for (name, _), lines in zip(read, played.play_all(data for _, data in read), strict=True):
+        for line in lines:
             told = _told(name, line, turn, out)
             if jsonl:
                 emit(told)

@@ -29,8 +29,7 @@ ADDRESSES = addresses()
 def test_the_story_is_told_as_specified(story: Story) -> None:
     letters: list[Letter] = []
     replay = Replay(_registers(story), datetime.fromisoformat(when(story.at)) if story.at else None)
-    for number, (step, data) in enumerate(zip(story.steps, _files(story), strict=True), 1):
-        lines = replay.play(data)
+    for number, (step, lines) in enumerate(zip(story.steps, replay.play_all(_files(story)), strict=True), 1):
         said = [line.notification for line in lines]
         wanted = [line.notification for line in step.lines]
         where = f"{story.source}, step {number}"

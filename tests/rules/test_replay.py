@@ -115,6 +115,37 @@ def test_what_is_held_is_taken_up_when_its_time_has_come() -> None:
     assert told(*files) == [["STIN"], ["none:held"], ["SLHJ", "none"]]
 
 
+# ---- waiting for a START ------------------------------------------------------------------------------------------
+
+
+def final(*files: bytes) -> list[list[str]]:
+    """What is printed: the lines of a file that waits are those of the end of its wait."""
+    return [[line.notification for line in lines] for lines in Replay(registers()).play_all(files)]
+
+
+def of_another(sent: str) -> bytes:
+    return adt("A31", sent, sent=sent, pid=OTHER_PERSON, control=sent)
+
+
+def test_an_event_whose_start_never_came_is_without_start_when_the_wait_is_over() -> None:
+    files = [home(), of_another("20260302101000+0100"), of_another("20260302103000+0100")]
+    assert final(*files) == [["none:no-start"], ["none"], ["none"]]
+
+
+def test_an_event_whose_start_came_or_may_still_come_is_held() -> None:
+    assert final(home(), adt("A01")) == [["none:held"], ["STIN", "SLHJ"]]
+    assert final(home()) == [["none:held"]]
+    assert final(home(), of_another("20260302101000+0100")) == [["none:held"], ["none"]]
+
+
+def test_lines_are_printed_in_the_order_of_the_files_and_as_soon_as_they_are_decided() -> None:
+    replay, taken = Replay(registers()), []
+    files = [adt("A01", pid=OTHER_PERSON, pv1={19: "K"}), home(), of_another("20260302103000+0100")]
+    lines = replay.play_all(taken.append(data) or data for data in files)  # type: ignore[func-returns-value]
+    assert ([line.notification for line in next(lines)], len(taken)) == (["STIN"], 1)
+    assert ([line.notification for line in next(lines)], len(taken)) == (["none:no-start"], 3)
+
+
 # ---- people -----------------------------------------------------------------------------------------------------
 
 

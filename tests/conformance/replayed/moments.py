@@ -238,14 +238,15 @@ _ORDER = [
     story(
         "a-discharge-whose-admission-comes-too-late",
         "04 §4.5.2",
-        step(adt("A03", "03011100", now="03011102"), "none:held or none:no-start"),
+        step(adt("A03", "03011100", now="03011102"), "none:no-start"),
         step(adt("A01", "03011000", now="03011130"), letter("STIN", start="03011000")),
     ),
     *[
         story(
             f"{trigger}-that-never-had-a-start",
             "04 §4.5.2",
-            step(adt(trigger, "03011100"), "none:held or none:no-start"),
+            step(adt(trigger, "03011100"), "none:no-start"),
+            step(adt("A01", "03011200", cpr="2512489996", visit="5a7a5e70-0000-4000-8000-000000000002"), "STIN"),
         )
         for trigger in ("A03", "A21", "A22", "A13", "A11", "A52", "A53", "A12")
     ],
