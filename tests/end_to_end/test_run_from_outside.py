@@ -177,7 +177,9 @@ async def test_a_day_in_the_life_of_one_process(site: Outside, stays: Sequence[S
     assert balance["lines"]["notifications"]["delivered"] >= due(played).total()
     logged = "\n".join(process.err)
     assert not PERSON_SHAPED.search(logged)
-    assert all(json.loads(line)["event"] for line in process.err if line != "ready")
+    events = Counter(json.loads(line)["event"] for line in process.err if line != "ready")
+    assert events["gateway.accepted"] == events["event.taken"] + events["event.rejected"] == len(files)
+    assert events["notification.sent"] >= due(played).total() <= events["receipt.read"]
 
 
 async def _sent(site: Outside, files: list[str]) -> None:
