@@ -40,7 +40,8 @@ def _converted(file: str, to: str) -> bytes:
             return turned
         return json_to_xml(turned) if is_xml else xml_to_json(turned)  # the same form, in our order and spelling
     except OSError as problem:
-        raise Failed(Code.USAGE, "not-readable", f"{problem.filename}: {problem.strerror}") from None
+        hint = "name a file that exists, or - for standard input"
+        raise Failed(Code.USAGE, "not-readable", f"{problem.filename}: {problem.strerror}", hint) from None
     except StopIteration:
         raise Failed(Code.USAGE, "not-readable", f"{file}: the folder is empty", "name a file") from None
     except Rejected as refused:

@@ -66,7 +66,7 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     as_json = bool({"--json", "--jsonl"} & set(given))
     try:
         command: Any = get_command(app)
-        given = _moved(given)
+        given = _moved(given, command)
         status = command.main(args=given, prog_name="stafet", standalone_mode=False)
         sys.stdout.flush()
     except Failed as failure:
@@ -91,13 +91,20 @@ def _usage(wrong: Any) -> Failed:
     return Failed(Code.USAGE, "usage", wrong.format_message(), f"Try: {path} --help")
 
 
-def _moved(given: list[str]) -> list[str]:
-    """Global options before the command, moved behind its words: `stafet --json topics plan`."""
+def _moved(given: list[str], command: Any) -> list[str]:
+    """Global options before the command, moved behind its words: `stafet --json topics plan`.
+
+    Where a command has no such option there is nothing to say differently; only a failure is told as one object.
+    """
     leading = []
     while given and given[0] in _GLOBAL:
         leading.append(given.pop(0))
     if not leading:
         return given
+    for word in given:
+        command = getattr(command, "commands", {}).get(word, command)
+    known = {name for option in command.params for name in option.opts}
+    leading = [name for name in leading if name in known]
     end = given.index("--") if "--" in given else len(given)
     return [*given[:end], *leading, *given[end:]]
 

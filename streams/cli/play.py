@@ -8,7 +8,7 @@ import typer
 from streams.delivery_play import play as played
 
 from .documents import documents
-from .frame import Code, Failed, Jsonl, emit
+from .frame import AsJson, Code, Failed, Jsonl, emit
 
 __all__ = ["play"]
 
@@ -16,6 +16,7 @@ __all__ = ["play"]
 def play(
     files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Traces in JSON; - is stdin, or a folder.")],
     jsonl: Jsonl = False,
+    as_json: AsJson = False,
 ) -> None:
     """Play receipt traces and compare with what they expect; exit 3 when anything differs.
 
@@ -29,7 +30,7 @@ def play(
             hint = "a trace has layer, mode, input, expected and final"
             raise Failed(Code.USAGE, "no-trace", f"{name}: not a trace ({type(fault).__name__})", hint) from None
         differing += not line["matches"]
-        if jsonl:
+        if jsonl or as_json:
             emit(line)
         else:
             typer.echo(f"{name}: {'as expected' if line['matches'] else 'differs'}, {line['final'].get('state', '')}")
@@ -41,6 +42,7 @@ def _traces(files: list[str]) -> list[tuple[str, dict[str, Any]]]:
     try:
         return [(name, json.loads(data)) for name, data in documents(files)]
     except OSError as problem:
-        raise Failed(Code.USAGE, "not-readable", f"{problem.filename}: {problem.strerror}") from None
+        hint = "name files that exist, a folder, or - for standard input"
+        raise Failed(Code.USAGE, "not-readable", f"{problem.filename}: {problem.strerror}", hint) from None
     except ValueError:
         raise Failed(Code.USAGE, "no-trace", "a file is not JSON", "name receipt traces in JSON") from None

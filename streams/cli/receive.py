@@ -7,7 +7,7 @@ import typer
 from streams.receive import play
 
 from .documents import documents
-from .frame import Code, Failed, Jsonl, emit
+from .frame import AsJson, Code, Failed, Jsonl, emit
 
 __all__ = ["receive"]
 
@@ -18,6 +18,7 @@ def receive(
         typer.Argument(metavar="FILE…", help="Notifications in JSON or XML, in the order received; - or a folder."),
     ],
     jsonl: Jsonl = False,
+    as_json: AsJson = False,
     no_basis: Annotated[
         bool, typer.Option("--no-basis", help="The citizen has no case: nothing is kept, the answer is ok.")
     ] = False,
@@ -32,7 +33,7 @@ def receive(
         hint = "name files that exist, a folder, or - for standard input"
         raise Failed(Code.USAGE, "not-readable", f"{problem.filename}: {problem.strerror}", hint) from None
     for line in play(read, basis=not no_basis):
-        if jsonl:
+        if jsonl or as_json:
             emit(line)
         else:
             typer.echo(_sentence(line))

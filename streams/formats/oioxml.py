@@ -69,6 +69,8 @@ def text_at(node: Any, *path: str) -> str | None:
 def mismatches(node: Any, rows: Sequence[Row], path: str) -> Iterator[Issue]:
     """Every place where the children of `node` differ from the table: names in its namespace, without attributes."""
     children, at = list(node), 0
+    if any(text and text.strip() for text in (node.text, *(child.tail for child in children))):
+        yield _issue(path, "text between elements", "send elements only")
     space = f"{{{etree.QName(node).namespace}}}"
     for row in rows:
         count = 0
