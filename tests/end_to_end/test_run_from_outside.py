@@ -178,7 +178,8 @@ async def test_a_day_in_the_life_of_one_process(site: Outside, stays: Sequence[S
     logged = "\n".join(process.err)
     assert not PERSON_SHAPED.search(logged)
     events = Counter(json.loads(line)["event"] for line in process.err if line != "ready")
-    assert events["gateway.accepted"] == events["event.taken"] + events["event.rejected"] == len(files)
+    assert events["gateway.accepted"] == len(files)
+    assert events["event.taken"] + events["event.rejected"] >= len(files)  # and those under another person key
     assert events["notification.sent"] >= due(played).total() <= events["receipt.read"]
 
 
