@@ -23,7 +23,7 @@ from .messages.adt.feed import FeedProfile
 from .messages.adt.key import record_key
 from .messages.adt.read import events
 from .model import Fate, Outcome, StayEvent, Unit
-from .person import PASSED_ON, PassOn, PersonRow, fold
+from .person import ADOPTS, PASSED_ON, PassOn, PersonRow, fold
 
 __all__ = ["REKEYED", "FeedRegisters", "Intake", "take_in"]
 
@@ -90,7 +90,7 @@ def take_in(
             outcome=Outcome(fate=Fate.NOT_SUBJECT, reason="re-keyed"),
             pass_on=(PassOn(own_key, ((REKEYED, key),)),),
         )
-    return _person(document, feed, row, PersonKey(key), origin, passed_on, at, ids, registers)
+    return _person(document, feed, row, PersonKey(key), origin, headers, at, ids, registers)
 
 
 def _person(
@@ -99,7 +99,7 @@ def _person(
     row: PersonRow | None,
     key: PersonKey,
     origin: str,
-    passed_on: bool,
+    headers: Mapping[str, str],
     at: datetime,
     ids: Ids,
     registers: FeedRegisters,
@@ -124,7 +124,8 @@ def _person(
         at=at,
         ids=ids,
         region_at=registers.region_at,
-        passed_on=passed_on,
+        passed_on=PASSED_ON in headers,
+        adopts=headers.get(ADOPTS, ""),
     )
     outcome_or_none = folded.outcome
     return Intake(

@@ -1,8 +1,19 @@
 """What intake knows of one person, and what it makes of the next message about them (00 §2; spec 04 §4.4, §5.5, §8.4)."""
 
-from .arrival import PASSED_ON, PassOn, PersonFold
+from .arrival import ADOPTS, PASSED_ON, PassOn, PersonFold
 from .fold import fold
 from .keys import key_of, person_key
 from .row import KnownVisit, PersonRow, retained
 
-__all__ = ["PASSED_ON", "KnownVisit", "PassOn", "PersonFold", "PersonRow", "fold", "key_of", "person_key", "retained"]
+__all__ = [
+    "ADOPTS",
+    "PASSED_ON",
+    "KnownVisit",
+    "PassOn",
+    "PersonFold",
+    "PersonRow",
+    "fold",
+    "key_of",
+    "person_key",
+    "retained",
+]

@@ -76,7 +76,7 @@ def stay_event(
         id=ids.event(event.feed, event.control_id, str(event.part), payload_hash, visit.local),
         lane=visit.lane,
         visit=visit.local,
-        visit_number=visit.numbers[0],
+        visit_number=visit.numbers[0] if visit.numbers else "",
         patient=_patient(event, row),
         residence=event.residence or (None if event.residence_problem else row.residence),
         class_=event.class_ or (visit.class_ if visit.class_ != "OUTPATIENT" else ""),

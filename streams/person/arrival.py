@@ -13,13 +13,17 @@ from .address import stay_event
 from .origin import RegionAt
 from .row import KnownVisit, PersonRow
 
-__all__ = ["NOT_SUBJECT", "PASSED_ON", "Arrival", "PassOn", "PersonFold"]
+__all__ = ["ADOPTS", "NOT_SUBJECT", "PASSED_ON", "Arrival", "PassOn", "PersonFold"]
 
 #: Reaches no lane, and nobody has to do anything.
 NOT_SUBJECT: Final = Outcome(fate=Fate.NOT_SUBJECT)
 
 #: Header of a record published under another person key; its value is the key it came under.
 PASSED_ON: Final = "passed-on"
+
+#: Header of a merge that goes back to the surviving person: the open visits that are theirs now, by id and lane. Without
+#: it an A31 or a second merge would not find them, nor a discharge the lane of a stay that came by transfer.
+ADOPTS: Final = "adopts"
 
 
 @dataclass(frozen=True, slots=True)

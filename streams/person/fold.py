@@ -19,7 +19,7 @@ from ..ids import Ids, PersonKey
 from ..model import EventKind, Fate, HospitalEvent, Outcome, Transfer
 from .arrival import NOT_SUBJECT, Arrival, PersonFold
 from .keys import person_key
-from .merge import merged, moved
+from .merge import adopted, known_visit, merged, moved
 from .origin import RegionAt, origin_of, transfer_from
 from .row import UNIQUE_FOR, KnownVisit, PersonRow, Seen, learned, new_visit, retained
 from .visit import after, is_never_notified
@@ -47,14 +47,17 @@ def fold(
     ids: Ids,
     region_at: RegionAt | None = None,
     passed_on: bool = False,
+    adopts: str = "",
 ) -> PersonFold:
     """The row under `key` after one message, and what follows from it.
 
     `events` are those of `messages.adt.read`, at least one; `payload_hash` any digest of the bytes; `origin` is
     the record's place in the log, `at` when it is taken up. `region_at` asks the location register for a hospital's region at the time of an arrival;
-    without it the region last seen counts.
+    without it the region last seen counts. `adopts` is the value of that header: visits of a retired person, now theirs.
     """
     row = retained(row or PersonRow(), at)
+    if adopts:
+        return PersonFold(adopted(row, adopts), outcomes=(NOT_SUBJECT,))
     control = f"{events[0].feed}\0{events[0].control_id}"
     seen = row.controls.get(control)
     if seen is not None and (seen.payload_hash == payload_hash or at - seen.at <= UNIQUE_FOR):
@@ -104,7 +107,7 @@ def _stay(row: PersonRow, event: HospitalEvent, arrival: Arrival) -> PersonFold:
         # A17 tells of two people; the second one's row lies under another key, and a bed swap needs nothing of it.
         stranger = new_visit(event, event.visit, arrival.ids, arrival.at)
         return PersonFold(row, (arrival.told(event, stranger, PersonRow()),))
-    known = row.visit(event.feed, event.visit)
+    known = known_visit(row, event, arrival.ids)
     if is_never_notified(event, known):
         return _no_stay(row, msgspec.structs.replace(event, planned=True), arrival)
     visit, transfer = known or new_visit(event, event.visit, arrival.ids, arrival.at), None

@@ -1,25 +1,52 @@
 """Merges and moves: identifiers that turn out to name the same person, visits that belong to another (spec 04 §4.4).
 
 The retired person usually lives under another key. The message is then published once more under each key that its
-retired identifiers may have had (00 §2.2); the copy finds the visits there. Nothing is told under the surviving key:
-when both identifiers map to one person, only the key table changes.
+retired identifiers may have had (00 §2.2); the copy finds the visits there, and hands those that are open over to the
+surviving person. Nothing is told under the surviving key: when both identifiers map to one person, only the key table
+changes.
 """
 
 import msgspec
 
-from ..ids import PersonKey
+from ..ids import Ids, PersonKey
 from ..model import HospitalEvent
-from .arrival import NOT_SUBJECT, PASSED_ON, Arrival, PassOn, PersonFold
+from .arrival import ADOPTS, NOT_SUBJECT, PASSED_ON, Arrival, PassOn, PersonFold
 from .keys import person_key, retired_keys
 from .row import KnownVisit, PersonRow, new_visit
 
-__all__ = ["merged", "moved"]
+__all__ = ["adopted", "known_visit", "merged", "moved"]
 
 
 def _copies(keys: tuple[PersonKey, ...], arrival: Arrival) -> tuple[PassOn, ...]:
     if arrival.passed_on:
         return ()
     return tuple(PassOn(key, ((PASSED_ON, arrival.key),)) for key in keys if key != arrival.key)
+
+
+def _handed_over(visits: tuple[KnownVisit, ...], event: HospitalEvent, arrival: Arrival) -> tuple[PassOn, ...]:
+    """The open visits to the surviving person; by their ids alone, as a header may hold no more."""
+    surviving = person_key(event, arrival.ids)
+    still = [msgspec.structs.replace(visit, numbers=()) for visit in visits if visit.state == "open"]
+    if not still or surviving == arrival.key:
+        return ()
+    return (PassOn(surviving, ((PASSED_ON, arrival.key), (ADOPTS, msgspec.json.encode(still).decode()))),)
+
+
+def adopted(row: PersonRow, header: str) -> PersonRow:
+    """The row with the visits of an `ADOPTS` header. One that is here already only learns its lane; twice is once."""
+    for visit in msgspec.json.decode(header, type=tuple[KnownVisit, ...]):
+        here = row.visit_of(visit.local)
+        known = visit if here is None else msgspec.structs.replace(here, lane=visit.lane, episode=visit.episode)
+        row = row.with_visit(known)
+    return row
+
+
+def known_visit(row: PersonRow, event: HospitalEvent, ids: Ids) -> KnownVisit | None:
+    """The visit an event names: by its number, else by the id of that number, when it was taken over."""
+    if (known := row.visit(event.feed, event.visit)) is not None:
+        return known
+    taken = row.visit_of(ids.episode(event.feed, event.visit))
+    return taken and msgspec.structs.replace(taken, numbers=(*taken.numbers, event.visit))
 
 
 def merged(row: PersonRow, event: HospitalEvent, arrival: Arrival) -> PersonFold:
@@ -34,7 +61,8 @@ def merged(row: PersonRow, event: HospitalEvent, arrival: Arrival) -> PersonFold
         named = tuple(v for v in visits if set(v.numbers) & set(event.retired_visits))
         visits = named or visits
     told = arrival.each(event, visits, row)
-    return PersonFold(row.without(visits), told, () if told else (NOT_SUBJECT,), _copies(retired, arrival))
+    pass_on = _copies(retired, arrival) + _handed_over(visits, event, arrival)
+    return PersonFold(row.without(visits), told, () if told else (NOT_SUBJECT,), pass_on)
 
 
 def moved(row: PersonRow, event: HospitalEvent, arrival: Arrival) -> PersonFold:
@@ -43,9 +71,10 @@ def moved(row: PersonRow, event: HospitalEvent, arrival: Arrival) -> PersonFold:
     retired = retired_keys(event, arrival.ids)
     known = row.visit(event.feed, number)
     if arrival.key in retired:
-        told = arrival.each(event, (known,), row) if known is not None else ()
-        gone = row.without((known,)) if known is not None else row
-        return PersonFold(gone, told, () if told else (NOT_SUBJECT,), _copies(retired, arrival))
+        visits = (known,) if known is not None else ()
+        told = arrival.each(event, visits, row)
+        pass_on = _copies(retired, arrival) + _handed_over(visits, event, arrival)
+        return PersonFold(row.without(visits), told, () if told else (NOT_SUBJECT,), pass_on)
     if arrival.passed_on or person_key(event, arrival.ids) != arrival.key:
         return PersonFold(row, outcomes=(NOT_SUBJECT,), pass_on=_copies(retired, arrival))
     # The new number names the old visit from now on, in its old lane.

@@ -34,7 +34,7 @@ class KnownVisit(Value, frozen=True, kw_only=True):
     episode: EpisodeId  # the id its notices carry: its own, or that of the stay it continues
     lane: Lane
     feed: str
-    numbers: tuple[str, ...]  # PV1-19.1, newest last: A50 gives a visit another number
+    numbers: tuple[str, ...]  # PV1-19.1, newest last: A50 gives another one; none yet when taken over in a merge
     hospital: str = ""  # SOR of the hospital where the person last was
     region_code: str = ""
     class_: EventClass = ""
@@ -73,6 +73,10 @@ class PersonRow(Value, frozen=True, kw_only=True):
             if known.feed == feed and number in known.numbers:
                 return known
         return None
+
+    def visit_of(self, local: EpisodeId) -> KnownVisit | None:
+        """The visit of that local id: one taken over from another key is not known by number."""
+        return next((known for known in self.visits if known.local == local), None)
 
     def with_visit(self, visit: KnownVisit) -> "PersonRow":
         """The row with this visit in place of its older self."""

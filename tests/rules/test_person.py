@@ -9,7 +9,7 @@ import pytest
 
 from streams.ids import EpisodeId, Gln, Ids, Kommunekode, PersonKey, Sor
 from streams.model import EventKind, Fate, HospitalEvent, StayEvent, Unit
-from streams.person import PASSED_ON, PersonFold, PersonRow, fold, person_key, retained
+from streams.person import ADOPTS, PASSED_ON, PersonFold, PersonRow, fold, person_key, retained
 
 K = EventKind
 IDS = Ids(b"a secret of the test suite")
@@ -59,6 +59,7 @@ class Intake:
         payload: str = "",
         key: PersonKey | None = None,
         passed_on: bool = False,
+        adopts: str = "",
         region_at: Any = None,
     ) -> PersonFold:
         self.count += 1
@@ -71,7 +72,8 @@ class Intake:
             at=at,
             ids=IDS,
             region_at=region_at,
-            passed_on=passed_on,
+            passed_on=passed_on or bool(adopts),
+            adopts=adopts,
         )
         self.table[key] = result.row
         return result
@@ -458,10 +460,42 @@ def test_a_merge_goes_on_under_the_key_of_the_retired_person() -> None:
 
     there = intake.take(merge(), payload="merge", key=copy.key, passed_on=True)
     (told,) = there.stay_events
-    assert (told.kind, told.visit, told.lane, there.pass_on) == (K.PERSON_MERGED, V1, IDS.lane(EpisodeId(V1)), ())
+    assert (told.kind, told.visit, told.lane) == (K.PERSON_MERGED, V1, IDS.lane(EpisodeId(V1)))
     assert told.patient is not None
     assert (told.patient.cpr, told.patient.family) == (CPR, "Berggren")
     assert there.row.visits == ()
+
+
+def handed_over(there: PersonFold) -> str:
+    """What goes back to the surviving person, and nothing else goes on."""
+    (back,) = there.pass_on
+    headers = dict(back.headers)
+    assert (back.key, headers.pop(PASSED_ON)) == (IDS.person(CPR), WRONG)
+    return headers.pop(ADOPTS)
+
+
+def test_open_visits_of_the_retired_person_are_the_survivors_from_now_on() -> None:
+    intake = Intake()
+    intake.say(K.START, visit="4711", cprs=(OTHER,))
+    intake.say(K.END, visit="ended", cprs=(OTHER,))
+    header = handed_over(intake.take(merge(), key=WRONG, passed_on=True))
+    assert "4711" not in header  # a header names a stay by its id alone
+    for _ in range(2):  # a repeat changes nothing
+        result = intake.take(merge(), adopts=header)
+        assert (result.stay_events, result.pass_on, reasons(result)) == ((), (), NOT_SUBJECT)
+        assert [visit.local for visit in result.row.visits] == [IDS.episode("EPJ-SYD/OUH", "4711")]
+    assert intake.told(K.PERSON_CHANGED, visit="", dead=True).visit == IDS.episode("EPJ-SYD/OUH", "4711")
+
+
+def test_a_visit_that_was_taken_over_keeps_its_lane() -> None:
+    intake = Intake()
+    intake.say(K.START, cprs=(OTHER,))
+    intake.say(K.START, visit="4711", unit=SHS, cprs=(OTHER,))  # within the region: the lane of the first stay
+    header = handed_over(intake.take(merge(), key=WRONG, passed_on=True))
+    intake.say(K.UPDATE, visit="4711", unit=SHS)  # comes before the visits do
+    intake.take(merge(), adopts=header)
+    told = intake.told(K.END, visit="4711", unit=SHS)
+    assert (told.lane, told.visit_number) == (IDS.lane(EpisodeId(V1)), "4711")
 
 
 def test_a_merge_tells_each_stay_that_is_open_or_ended_within_thirty_days() -> None:
@@ -501,11 +535,12 @@ def test_two_identifiers_of_one_person_only_change_the_key_table() -> None:
     assert len(result.row.visits) == 1
 
 
-def test_a_copy_is_never_passed_on_again_nor_learnt_from() -> None:
+def test_a_copy_only_hands_its_visits_back_and_is_not_learnt_from() -> None:
     intake = Intake()
     intake.say(K.START, cprs=(OTHER,), family="Mortensen", residence="0101")
     there = intake.take(merge(retired_ids=("OUH|9",)), event(K.MOVE, part=1), key=WRONG, passed_on=True)
-    assert (there.pass_on, there.row.family, there.row.residence) == ((), "Mortensen", "0101")
+    assert handed_over(there)
+    assert (there.row.family, there.row.residence) == ("Mortensen", "0101")
     assert [told.kind for told in there.stay_events] == [K.PERSON_MERGED]
 
 

@@ -1,6 +1,6 @@
 """Stories of patients as ADT messages, with what each message must lead to according to spec 00, 01, 04 and 05."""
 
-from . import corrections, courses, documents, moments, persons, starts, transfers
+from . import corners, corrections, courses, documents, moments, persons, starts, transfers
 
 __all__ = ["STORIES"]
 
@@ -12,4 +12,5 @@ STORIES = [
     *persons.STORIES,
     *moments.STORIES,
     *documents.STORIES,
+    *corners.STORIES,
 ]

@@ -7,6 +7,7 @@ import csv
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ class Letter:
     def chain(self) -> list[Any]:
         """Provenances in order of their time."""
         found = [each for each in self.entries.values() if each["resourceType"] == "Provenance"]
-        return sorted(found, key=lambda each: str(each["recorded"]))
+        return sorted(found, key=lambda each: datetime.fromisoformat(each["recorded"]))
 
     @property
     def current(self) -> Any:

@@ -1,0 +1,486 @@
+"""Where rules meet: outpatients, other endings, two people in one message, places and names that are missing."""
+
+from dataclasses import replace
+
+from .er7 import BERGGREN, ELMER, KAJSEN, MORTENSEN, Message, adt, visit
+from .story import C4, C5, KIR, OUH, SHS, Step, Story, letter, step, story
+
+__all__ = ["STORIES"]
+
+
+def _in(at: str = "03011000", **said: str) -> Step:
+    return step(adt("A01", at, **said), "STIN")
+
+
+def _acute(at: str = "03011000") -> Step:
+    return step(adt("A04", at, cls="E"), "STAA")
+
+
+def _away(at: str = "03021000") -> Step:
+    return step(adt("A21", at), "STOR")
+
+
+def _home(at: str = "03041000") -> Step:
+    return step(adt("A03", at), "SLHJ")
+
+
+def _two(first: Message, second: Message, *segments: str) -> bytes:
+    """The first message, and the segments of the second one after it."""
+    lines = bytes(second.numbered("Z")).decode().split("\r")
+    return bytes(first.numbered("Y")) + "".join(f"{x}\r" for x in lines if x[:3] in segments).encode()
+
+
+_OUTPATIENTS = [
+    *[
+        story(
+            f"{trigger}-of-a-planned-outpatient-is-none",
+            "01 11.10",
+            step(adt("A04", "03011000", cls="O"), "none"),
+            step(adt(trigger, "03011100", cls=cls), "none"),
+        )
+        for trigger, cls in (
+            ("A03", "O"),
+            ("A03", ""),
+            ("A08", "O"),
+            ("A02", "O"),
+            ("A11", "O"),
+            ("A12", "O"),
+            ("A13", "O"),
+        )
+    ],
+    *[
+        story(
+            f"{trigger}-of-an-outpatient-never-heard-of-is-none",
+            "01 11.10",
+            step(adt(trigger, "03011100", cls="O"), "none"),
+        )
+        for trigger in ("A03", "A08", "A02", "A11", "A13", "A21")
+    ],
+    story(
+        "an-outpatient-is-admitted-and-goes-home",
+        "01 §21.1 A06",
+        step(adt("A04", "03010900", cls="O"), "none"),
+        step(adt("A06", "03011000"), letter("STIN", flag=True, n=1)),
+        step(adt("A03", "03021000"), letter("SLHJ", n=2, start="03011000")),
+    ),
+    story(
+        "an-outpatient-admitted-by-A01",
+        "01 §21.1 A01",
+        step(adt("A04", "03010900", cls="O"), "none"),
+        step(adt("A01", "03011000"), letter("STIN", flag=True, start="03011000")),
+    ),
+]
+
+_ENDINGS = [
+    story(
+        "the-end-was-a-transfer-after-all",
+        "01 13.1: wrong type",
+        _in(),
+        step(adt("A03", "03041000", disp="01"), "SLHJ"),
+        step(adt("A08", "03041100", disp="02", left="03041000"), letter("AN_SLHJ", what=2, n=3)),
+    ),
+    story(
+        "the-transfer-was-home-after-all",
+        "01 §21.1",
+        _in(),
+        step(adt("A03", "03041000", disp="02"), "none:transfer"),
+        step(adt("A08", "03041100", disp="01", left="03041000"), letter("SLHJ", end="03041000", n=2)),
+    ),
+    story(
+        "home-was-death-after-all",
+        "01 13.1",
+        _in(),
+        step(adt("A03", "03041000", disp="01"), "SLHJ"),
+        step(
+            adt("A08", "03041100", disp="20", dead="Y", left="03041000"),
+            letter("AN_SLHJ", what=2),
+            letter("MORS", end="03041000", activity="admit-inpatient", n=4, what=3),
+        ),
+    ),
+    story("transferred-and-dead-is-dead", "01 §21.1", _in(), step(adt("A03", "03041000", disp="02", dead="Y"), "MORS")),
+    story("still-a-patient-but-dead", "01 §21.1", _in(), step(adt("A03", "03041000", disp="09", dead="Y"), "MORS")),
+    story(
+        "A13-that-still-carries-the-death",
+        "01 §21.1 A13",
+        _in(),
+        step(adt("A03", "03041000", dead="Y"), "MORS"),
+        step(adt("A13", "03041100", dead="Y"), letter("AN_MORS", what=2)),
+    ),
+    story(
+        "dead-then-not-then-home",
+        "01 §11 DEAD",
+        _in(),
+        step(adt("A03", "03041000", dead="Y"), "MORS"),
+        step(adt("A13", "03041100", dead="N"), "AN_MORS"),
+        step(adt("A03", "03051000", dead="N"), letter("SLHJ", n=4, what=3, deceased=None)),
+    ),
+    story(
+        "A03-home-of-the-dead",
+        "01 §11 DEAD",
+        _in(),
+        step(adt("A03", "03041000", dead="Y"), "MORS"),
+        step(adt("A03", "03051000", dead="N"), "none:not-allowed"),
+    ),
+    story(
+        "A01-of-an-acute-patient-who-is-dead",
+        "01 §11 ACUTE",
+        _acute(),
+        step(adt("A01", "03011200", dead="Y"), letter("MORS", n=2, cls="EMER", activity="admit-emergency")),
+    ),
+    story(
+        "death-ends-two-stays",
+        "01 11.9",
+        _in(),
+        step(adt("A01", "03011100", visit=visit(2), ward="C5"), "STIN"),
+        step(adt("A31", "03021000", dead="Y", died="03020950", PV1_19=""), letter("MORS", n=2), letter("MORS", n=2)),
+    ),
+    story(
+        "A29-deletes-both-stays",
+        "04 §4.1",
+        _in(),
+        step(adt("A01", "03011100", visit=visit(2), ward="C5"), "STIN"),
+        step(adt("A29", "03021000", PV1_19=""), letter("AN_STIN", n=2), letter("AN_STIN", n=2)),
+    ),
+    *[
+        story(f"A23-of-the-{name}", "04 §4.1: if the stay is open", _in(), end, step(adt("A23", "03051000"), "none"))
+        for name, end in (("discharged", _home()), ("dead", step(adt("A03", "03041000", dead="Y"), "MORS")))
+    ],
+    story(
+        "a-death-without-any-time",
+        "04 §4.2",
+        _in(),
+        step(adt("A08", "03041000", dead="Y", happened=""), "none:no-event-time or none*"),
+    ),
+    story(
+        "death-takes-the-place-of-a-planned-discharge",
+        "01 7.6",
+        _in(),
+        step(adt("A03", "03051000", now="03021000", recorded="03021000"), "none:held"),
+        step(adt("A03", "03031000", dead="Y"), letter("MORS", n=2)),
+        step(adt("A31", "03061000", cpr=BERGGREN, lives="0751", PV1_19=""), "none"),
+    ),
+    story(
+        "a-planned-leave-is-taken-back",
+        "01 7.6",
+        _in(),
+        step(adt("A21", "03051000", now="03021000", recorded="03021000"), "none:held"),
+        step(adt("A52", "03031000"), "none"),
+        step(adt("A03", "03061000"), letter("SLHJ", n=2)),
+    ),
+]
+
+_AGAIN = [
+    *[
+        story(
+            f"{cancel}-twice",
+            "01 §11",
+            _in(),
+            *before,
+            step(adt(cancel, "03051000"), an),
+            step(adt(cancel, "03051100"), "none:not-allowed"),
+        )
+        for cancel, before, an in (
+            ("A11", (), "AN_STIN"),
+            ("A13", (_home(),), "AN_SLHJ"),
+            ("A52", (_away(),), "AN_STOR"),
+            ("A53", (_away(), step(adt("A22", "03031000"), "SLOR")), "AN_SLOR"),
+        )
+    ],
+    story(
+        "back-and-forth-between-contact-types",
+        "01 11.1, 11.2",
+        _acute(),
+        step(adt("A06", "03011200"), letter("STIN", n=2)),
+        step(adt("A07", "03011400", cls="E"), letter("STAA", n=3, flag=False)),
+        step(adt("A06", "03011600"), letter("STIN", n=4, flag=False, start="03011600", eoc=1)),
+    ),
+    story(
+        "PV1-44-after-a-contact-change-is-the-arrival",
+        "01 13.3",
+        _acute(),
+        step(adt("A06", "03011200", admitted="03011000"), letter("STIN", start="03011200")),
+        step(adt("A08", "03011300", admitted="03010930"), "none"),
+        step(adt("A03", "03021000"), letter("SLHJ", start="03011200")),
+    ),
+    story(
+        "time-and-ward-in-one-A08-are-one-correction",
+        "01 13.1",
+        step(adt("A01", "03011000"), letter("STIN", sender=C4)),
+        step(
+            adt("A08", "03011100", ward="C5", admitted="03010930"), letter("RE_STIN", sender=C5, start="03010930", n=2)
+        ),
+        a08_ward_is_correction=True,
+    ),
+    story(
+        "a-ward-corrected-after-death-tells-nobody",
+        "01 §21.1 A08: start, leave or end",
+        _in(),
+        step(adt("A03", "03041000", dead="Y"), "MORS"),
+        step(adt("A08", "03041100", ward="C5"), "none"),
+        a08_ward_is_correction=True,
+    ),
+    story(
+        "a-ward-corrected-after-discharge",
+        "01 §21.1 A08",
+        _in(),
+        _home(),
+        step(adt("A08", "03041100", ward="C5"), letter("RE_SLHJ", sender=C5, end="03041000", what=2)),
+        a08_ward_is_correction=True,
+    ),
+    story(
+        "contact-type-wrong-while-on-leave",
+        "01 13.11, §21.1",
+        _in(),
+        _away(),
+        step(
+            adt("A08", "03021100", cls="E"),
+            letter("AN_STOR", what=2),
+            letter("AN_STIN", what=1),
+            letter("STAA", role=None, n=1, eoc="new", start="03011000"),
+        ),
+        a08_class_is_correction=True,
+    ),
+    story(
+        "after-a-contact-change-that-was-none-the-new-chain-goes-on",
+        "01 13.16",
+        _acute(),
+        step(adt("A06", "03011200"), "STIN"),
+        step(adt("A11", "03011300"), "AN_STIN", "STAA"),
+        step(adt("A03", "03011500", cls="E"), letter("SLHJ", eoc=4, n=2, what=4, cls="EMER")),
+    ),
+    story(
+        "a-day-before-the-last-event-is-not-too-late",
+        "04 §4.5.5",
+        _in(),
+        step(adt("A21", "03041000"), "STOR"),
+        step(adt("A21", "03041100", happened="03031000"), letter("RE_STOR", leave=("03031000", None))),
+    ),
+    story("home-before-the-admission", "01 P-8", _in(), step(adt("A03", "03011100", happened="03010900"), "none*")),
+    story(
+        "back-before-the-leave", "01 P-8", _in(), _away(), step(adt("A22", "03021100", happened="03020900"), "none*")
+    ),
+    story("A12-where-nothing-moved", "01 §21.1 A12", _in(), step(adt("A12", "03011100"), "none")),
+    story(
+        "resent-under-a-control-id-of-its-own",
+        "04 §5.5",
+        step(adt("A01", "03011000", control="K1"), "STIN"),
+        step(adt("A03", "03021000", control="K1"), "none:control-id-reuse"),
+        step(adt("A03", "03021000", control="K2"), letter("SLHJ", n=2)),
+    ),
+]
+
+_PLACES = [
+    story(
+        "no-location-is-the-hospital-of-MSH-4",
+        "04 §3",
+        step(adt("A01", "03011000", PV1_3=""), letter("STIN", sender=OUH)),
+    ),
+    story(
+        "EVN-7-is-the-hospital",
+        "04 §3 EVN-7",
+        step(adt("A01", "03011000", PV1_3="KIR", EVN_7="SHS"), letter("STIN", sender=KIR)),
+    ),
+    story("a-hospital-without-ward", "04 §8.2", step(adt("A01", "03011000", ward="@SHS"), letter("STIN", sender=SHS))),
+    *[
+        story(
+            f"visit-number-{name}", "04 §8.3", step(adt("A01", "03011000", visit=text), letter("STIN", eocs=[visit(7)]))
+        )
+        for name, text in (
+            ("upper-case", visit(7).upper()),
+            ("with-prefix", f"urn:uuid:{visit(7)}"),
+            ("without-hyphens", visit(7).replace("-", "")),
+        )
+    ],
+    story(
+        "acute-at-one-hospital-admitted-at-another-of-the-region",
+        "01 §12",
+        _acute(),
+        step(adt("A01", "03011200", ward="KIR@SHS", visit=visit(2)), letter("STIN", n=1, role=None, flag=False, eoc=1)),
+    ),
+    story(
+        "admitted-at-one-hospital-acute-in-another-region",
+        "01 §12",
+        _in(),
+        step(adt("A04", "03011200", feed="MIDT", cls="E", ward="AKUT@AUH"), letter("STAA", n=1, flag=True, eoc="new")),
+    ),
+    story(
+        "three-hospitals-two-regions",
+        "01 §12",
+        _in(),
+        step(adt("A03", "03021000", disp="02"), "none:transfer"),
+        step(adt("A01", "03021100", ward="KIR@SHS", visit=visit(2)), letter("STIN", flag=False, eoc=1)),
+        step(adt("A03", "03031000", ward="KIR@SHS", visit=visit(2), disp="02"), "none:transfer"),
+        step(adt("A01", "03031200", feed="MIDT"), letter("STIN", flag=True, eoc="new", n=1)),
+    ),
+]
+
+_PEOPLE = [
+    story(
+        "A17-moves-two-patients",
+        "04 §4.1 A17",
+        _in(),
+        _in("03011005", cpr=BERGGREN, lives="0751", visit=visit(2), ward="C5"),
+        step(
+            _two(
+                adt("A17", "03011200", ward="C5"),
+                adt("A17", "03011200", cpr=BERGGREN, lives="0751", visit=visit(2), ward="C4"),
+                "PID",
+                "PV1",
+            ),
+            "none",
+        ),
+        step(adt("A21", "03021000", PV1_3=""), letter("STOR", "0461", sender=C5)),
+        step(
+            adt("A21", "03021100", cpr=BERGGREN, visit=visit(2), lives="0751", PV1_3=""),
+            letter("STOR", "0751", sender=C4),
+        ),
+    ),
+    story(
+        "A40-of-two-pairs",
+        "04 §4.4",
+        _in(),
+        _in("03011005", cpr=MORTENSEN, lives="0510", visit=visit(2), ward="C5"),
+        step(
+            _two(
+                adt(
+                    "A40",
+                    "03011200",
+                    cpr=BERGGREN,
+                    lives="0751",
+                    retired=ELMER,
+                    PV1_19="",
+                    PV1_2="",
+                    PV1_3="",
+                    PV1_1="",
+                ),
+                adt("A40", "03011200", cpr=KAJSEN, lives="0461", retired=MORTENSEN),
+                "PID",
+                "MRG",
+            ),
+            letter("AN_STIN", "0461", cpr=[ELMER]),
+            letter("STIN", "0751", cpr=[BERGGREN]),
+            letter("AN_STIN", "0510", cpr=[MORTENSEN]),
+            letter("STIN", "0461", cpr=[KAJSEN]),
+        ),
+    ),
+    story(
+        "merged-there-and-back",
+        "04 §4.4",
+        _in(),
+        step(adt("A40", "03011200", cpr=BERGGREN, lives="0751", retired=ELMER), "AN_STIN", "STIN"),
+        step(
+            adt("A40", "03011300", cpr=ELMER, retired=BERGGREN),
+            letter("AN_STIN", "0751", cpr=[BERGGREN], what=3),
+            letter("STIN", "0461", cpr=[ELMER], eoc="new", role=None, n=1),
+        ),
+    ),
+    *[
+        story(
+            f"after-a-merge-{name}",
+            "00 §2.2, 01 §21.1",
+            _in(),
+            step(adt("A40", "03011200", cpr=BERGGREN, lives="0751", retired=ELMER), "AN_STIN", "STIN"),
+            step(
+                adt(trigger, "03021000", cpr=BERGGREN, lives="0751", PV1_19="", dead=dead),
+                letter(told, "0751", n=2, what=3),
+            ),
+        )
+        for name, trigger, dead, told in (
+            ("a-death-is-told", "A31", "Y", "MORS"),
+            ("the-person-is-deleted", "A29", "", "AN_STIN"),
+        )
+    ],
+    story(
+        "after-a-moved-visit-a-death-is-told",
+        "00 §2.2",
+        _in(),
+        step(adt("A45", "03011200", cpr=BERGGREN, lives="0751", retired=ELMER, MRG_5=visit(1)), "AN_STIN", "STIN"),
+        step(adt("A31", "03021000", cpr=BERGGREN, lives="0751", PV1_19="", dead="Y"), letter("MORS", n=2, what=3)),
+        step(adt("A31", "03021100", dead="Y", PV1_19=""), "none"),
+    ),
+    story(
+        "merged-after-a-transfer-between-two-visits",
+        "01 §12, 04 §4.4",
+        _in(),
+        step(adt("A03", "03021000", disp="02"), "none:transfer"),
+        step(adt("A01", "03021100", ward="KIR@SHS", visit=visit(2)), letter("STIN", eoc=1)),
+        step(
+            adt("A40", "03021200", cpr=BERGGREN, lives="0751", retired=ELMER, PV1_19="", PV1_3=""),
+            letter("AN_STIN", cpr=[ELMER]),
+            letter("AN_STIN", cpr=[ELMER]),
+            letter("STIN", "0751", cpr=[BERGGREN], sender=KIR, start="03021100"),
+        ),
+        step(
+            adt("A03", "03031000", cpr=BERGGREN, lives="0751", ward="KIR@SHS", visit=visit(2)),
+            letter("SLHJ", "0751", n=2, what=5),
+        ),
+    ),
+    story(
+        "merged-into-one-who-is-here-too",
+        "04 §4.4",
+        _in(),
+        _in("03011005", cpr=BERGGREN, lives="0751", visit=visit(2), ward="C5"),
+        step(
+            adt("A40", "03011200", cpr=BERGGREN, lives="0751", retired=ELMER, PV1_19=""),
+            letter("AN_STIN", "0461", cpr=[ELMER]),
+            letter("STIN", "0751", cpr=[BERGGREN], eoc="new"),
+        ),
+        step(adt("A03", "03021000", cpr=BERGGREN, lives="0751", visit=visit(2)), letter("SLHJ", n=2, what=2)),
+    ),
+    story(
+        "merged-after-a-transfer-in-the-same-visit",
+        "04 §4.4, 01 §12",
+        _in(),
+        step(adt("A02", "03021000", ward="KIR@SHS", prior="C4"), letter("STIN", eoc=1)),
+        step(
+            adt("A40", "03021200", cpr=BERGGREN, lives="0751", retired=ELMER, PV1_19="", PV1_3=""),
+            letter("AN_STIN", cpr=[ELMER], what=2),
+            letter("AN_STIN", cpr=[ELMER], what=1),
+            letter("STIN", "0751", cpr=[BERGGREN], sender=KIR, start="03021000", role=None),
+        ),
+    ),
+    story(
+        "the-dead-were-another",
+        "01 §21.1",
+        _in(),
+        step(adt("A03", "03041000", dead="Y"), "MORS"),
+        step(
+            adt("A40", "03041200", cpr=BERGGREN, lives="0751", retired=ELMER, PV1_19=""),
+            letter("AN_MORS", cpr=[ELMER]),
+            letter("AN_STIN", cpr=[ELMER]),
+            letter("STIN", "0751", cpr=[BERGGREN], role=None),
+            letter("MORS", "0751", cpr=[BERGGREN], end="03041000"),
+        ),
+    ),
+    story(
+        "a-replacement-number-and-its-events",
+        "05 §2.2",
+        step(adt("A01", "03011000", PID_3="0101801AB2^^^CPR^CPR"), "none:no-official-cpr"),
+        step(adt("A02", "03011100", PID_3="0101801AB2^^^CPR^CPR", ward="C5", prior="C4"), "none*"),
+        step(
+            adt("A08", "03011200", PID_3=f"{ELMER}^^^CPR^CPR", ward="C5"),
+            letter("STIN", start="03011000", sender=C5, flag=True),
+        ),
+        step(adt("A21", "03021000", ward="C5"), letter("STOR", n=2, what=1)),
+    ),
+    story(
+        "a-null-municipality-is-the-one-last-seen",
+        "04 §2.4, 8.4",
+        _in(),
+        step(adt("A21", "03021000", PID_12='""', PID_11='""'), letter("STOR", "0461")),
+    ),
+    story(
+        "no-name-sends-nothing-that-is-not-valid",
+        "01 §3.4 name.family 1..1",
+        step(adt("A01", "03011000", PID_5=""), "none*"),
+    ),
+    story(
+        "a-name-known-from-before",
+        "05 §2.3",
+        step(adt("A31", "02281000", PV1_19=""), "none"),
+        step(adt("A01", "03011000", PID_5=""), letter("STIN", family="Elmer")),
+    ),
+    story("A31-needs-a-person", "04 §4.5.4", step(replace(adt("A31", "03011000"), without=("PID",)), "none:no-person")),
+]
+
+STORIES: list[Story] = [*_OUTPATIENTS, *_ENDINGS, *_AGAIN, *_PLACES, *_PEOPLE]
