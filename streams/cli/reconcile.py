@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,9 +16,9 @@ from streams.observer.reading import read_book, read_recording
 from streams.observer.reconcile import Balance, Check, Line, balance
 from streams.settings import BadSettings, read_settings
 
-__all__ = ["period", "reconcile", "sentences"]
+from .frame import Code, Failed
 
-FAILED, USAGE, DIFFERENCE, NO_BROKER = 1, 2, 3, 6  # exit codes of spec 06 §4.2
+__all__ = ["period", "reconcile", "sentences"]
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _SHOWN = 10  # ids per line on a screen; `--json` has them all
@@ -37,17 +38,11 @@ def reconcile(
     """
     try:
         begin = period(since, datetime.now(UTC)) if since else None
-        address = read_settings({"bootstrap": bootstrap}).bootstrap
-        book = _recorded(recording) if recording else asyncio.run(read_book(address))
-    except (BadSettings, ValueError, KeyError, OSError) as problem:
-        typer.echo("not a recording" if isinstance(problem, KeyError) else str(problem), err=True)
-        raise typer.Exit(USAGE) from None
-    except KafkaError as problem:
-        typer.echo(f"cannot read from {address} ({type(problem).__name__}); check STAFET_BOOTSTRAP", err=True)
-        raise typer.Exit(NO_BROKER) from None
-    result = balance(book, begin)
+    except ValueError as problem:
+        raise Failed(Code.USAGE, "usage", str(problem), "Try: stafet reconcile --since 24h") from None
+    result = balance(_recorded(recording) if recording else _from_broker(bootstrap), begin)
     typer.echo(json.dumps(result.as_dict(), ensure_ascii=False) if as_json else sentences(result))
-    raise typer.Exit(DIFFERENCE if result.difference else 0)
+    raise typer.Exit(Code.DIFFERENCES if result.difference else Code.OK)
 
 
 def period(text: str, now: datetime) -> datetime:
@@ -81,5 +76,27 @@ def _ids(part: Line | Check) -> list[str]:
 
 
 def _recorded(file: Path) -> Book:
-    with file.open(encoding="utf-8") as lines:
-        return Book(read_recording(lines))
+    hint = "name a recording of the topics, a JSON object per line"
+    try:
+        with file.open(encoding="utf-8") as lines:
+            return Book(read_recording(lines))
+    except OSError as problem:
+        raise Failed(Code.USAGE, "not-readable", f"{problem.filename}: {problem.strerror}", hint) from None
+    except (ValueError, KeyError, TypeError):
+        raise Failed(Code.USAGE, "no-recording", f"{file}: not a recording", hint) from None
+
+
+def _from_broker(bootstrap: str | None) -> Book:
+    try:
+        address = read_settings({"bootstrap": bootstrap}).bootstrap
+    except BadSettings as problem:
+        raise Failed(Code.USAGE, "bad-settings", str(problem), "Try: stafet config reference") from None
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells in its own words what is told below
+    try:
+        return asyncio.run(read_book(address))
+    except (KafkaError, OSError) as problem:
+        text = f"cannot read from {address} ({type(problem).__name__})"
+        raise Failed(Code.NO_BROKER, "broker", text, "Try: stafet broker status, or check STAFET_BOOTSTRAP") from None
+    except ValueError:
+        hint = "Try: stafet config show --sources"
+        raise Failed(Code.USAGE, "bad-settings", f"{address}: not Kafka addresses host:port[,…]", hint) from None

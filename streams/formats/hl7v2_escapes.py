@@ -54,6 +54,7 @@ _FORMATS: Final[dict[str, str]] = {
 }
 
 _SPACES: Final = re.compile(r"\.sp\+?([0-9]{1,3})")
+_LINES: Final = 99  # a page; eight characters must not become a thousand
 _INDENTS: Final = re.compile(r"\.(?:in|ti|sk)[+-]?[0-9]{0,3}")
 _HEX: Final = re.compile(r"X((?:[0-9A-Fa-f]{2})+)")
 
@@ -65,7 +66,7 @@ def _meaning(code: str, separators: Separators, charset: str) -> str | None:
     if (kept := _FORMATS.get(code)) is not None:
         return kept
     if (lines := _SPACES.fullmatch(code)) is not None:
-        return "\n" * int(lines[1])
+        return "\n" * min(int(lines[1]), _LINES)
     if _INDENTS.fullmatch(code):
         return " "
     if (digits := _HEX.fullmatch(code)) is not None:

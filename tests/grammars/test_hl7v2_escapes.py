@@ -19,6 +19,7 @@ RESOLVED = [
     pytest.param(r"a\.sp\b", "a\nb", id="one line"),
     pytest.param(r"a\.sp+3\b", "a\n\n\nb", id="three lines"),
     pytest.param(r"a\.sp2\b", "a\n\nb", id="two lines, sign left out"),
+    pytest.param(r"a\.sp999\b", "a" + "\n" * 99 + "b", id="more lines than a page"),
     pytest.param(r"a\.in+4\b", "a b", id="indent"),
     pytest.param(r"a\.ti-4\b", "a b", id="temporary indent"),
     pytest.param(r"a\.sk5\b", "a b", id="skip"),

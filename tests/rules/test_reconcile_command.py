@@ -8,6 +8,8 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from streams.cli import frame
+from streams.cli.app import build
 from streams.cli.reconcile import period, reconcile
 from streams.observer.reading import recorded
 from tests.rules.test_reconcile import LOG, Log, drop
@@ -58,12 +60,18 @@ def test_a_period_is_written_as(text: str, begin: datetime) -> None:
 
 
 @pytest.mark.parametrize("text", ["yesterday", "24", "h", "-1h"])
-def test_anything_else_is_a_usage_error(tmp_path: Path, text: str) -> None:
-    result = run(tmp_path, LOG, f"--since={text}")
-    assert result.exit_code == 2
-    assert "write 24h" in result.stderr
+def test_anything_else_is_a_usage_error(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    status = frame.run(build(), ["reconcile", f"--since={text}"])
+    assert (status, "write 24h" in capsys.readouterr().err) == (2, True)
 
 
-def test_what_is_no_recording_is_a_usage_error(tmp_path: Path) -> None:
-    (tmp_path / "other").write_text('{"a": 1}\n')
-    assert CliRunner().invoke(command, ["--recording", str(tmp_path / "other")]).exit_code == 2
+@pytest.mark.parametrize("text", ['{"a": 1}\n', "[]\n", "nothing\n"])
+def test_what_is_no_recording_is_a_usage_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "other").write_text(text)
+    assert frame.run(build(), ["reconcile", "--recording", str(tmp_path / "other")]) == 2
+
+
+def test_a_broker_that_does_not_answer_is_told_as_an_object_and_ends_with_6(capsys: pytest.CaptureFixture[str]) -> None:
+    status = frame.run(build(), ["reconcile", "--bootstrap", "127.0.0.1:1", "--json"])
+    told = json.loads(capsys.readouterr().err)
+    assert (status, told["code"], bool(told["hint"])) == (6, "broker", True)
