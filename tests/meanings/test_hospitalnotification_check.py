@@ -50,6 +50,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str, Any, str, str]] = {
     "no start": (SLHJ, "Encounter.period.start", ABSENT, "Encounter.period.start", "Bundle.entry[1].resource.period.start"),
     "a leave without start": (SLOR, "Encounter.extension.0.valuePeriod.start", ABSENT, "Encounter.extension:leavePeriod.valuePeriod.start", "Bundle.entry[1].resource.extension[0].valuePeriod.start"),
     "on leave without leave period": (STOR, "Encounter.extension", ABSENT, "medcom-hospitalNotification-6", "Bundle.entry[1].resource.extension"),
+    "on leave with the end of the leave alone": (STOR, "Encounter.extension.0.valuePeriod", {"end": "2026-03-01T10:00:00+01:00"}, "medcom-hospitalNotification-6", "Bundle.entry[1].resource.extension"),
+    "on leave with the leave under another URL": (STOR, "Encounter.extension.0.url", "http://medcomfhir.dk/ig/hospitalnotification/StructureDefinition/medcom-hospitalnotification-leave-period-extension", "medcom-hospitalNotification-6", "Bundle.entry[1].resource.extension"),
     "an episode by reference": (STIN, "Encounter.episodeOfCare.0.reference", "EpisodeOfCare/1", "Encounter.episodeOfCare.reference", "Bundle.entry[1].resource.episodeOfCare[0].reference"),
     "an episode without system": (STIN, "Encounter.episodeOfCare.0.identifier.system", ABSENT, "P-12", "Bundle.entry[1].resource.episodeOfCare"),
     "activity new-message": (STIN, "Provenance.activity.coding.0.code", "new-message", "P-11", "Bundle.entry[5].resource.activity.coding[0].code"),
