@@ -16,12 +16,13 @@ from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from .envelopes import vans
-from .formats.hl7v2 import Refused, parse
+from .formats.hl7v2 import Document, Refused, parse
 from .ids import Ids, Lane, PersonKey
 from .intake import FeedRegisters, Intake, take_in
 from .lane import Context, Dispatch, LaneRow, Result, fold
 from .ledger import LedgerRow
 from .messages.adt.clock import moment
+from .messages.adt.feed import FeedProfile
 from .messages.adt.key import record_key
 from .model import Fate, LaneRecord, StayEventArrived, Wake
 from .person import PersonRow
@@ -108,8 +109,7 @@ class Replay:
         feed = self.registers.feed(document.header.text(3), document.header.text(4))
         if feed is None:
             return _NOBODY, None
-        sent = moment(document.header.text(7), feed)
-        return record_key(document, feed, self._context.ids), sent if isinstance(sent, datetime) else None
+        return record_key(document, feed, self._context.ids), _sent(document, feed)
 
     def _take(self, data: bytes, key: PersonKey, headers: Mapping[str, str]) -> list[Line]:
         self._records += 1
@@ -154,6 +154,14 @@ class Replay:
         for lane, row in self._lanes.items():
             for visit in row.visits.values():
                 yield from ((held.due, lane) for held in visit.held if held.due <= self._now)
+
+
+def _sent(document: Document, feed: FeedProfile) -> datetime | None:
+    """MSH-7; where it says nothing to the minute the time of recording, then that of the event."""
+    event = document.first("EVN")
+    said = [document.header.text(7), *((event.text(2), event.text(6)) if event is not None else ())]
+    found = (moment(text, feed) for text in said)
+    return next((at for at in found if isinstance(at, datetime)), None)
 
 
 def _lines(result: Result) -> Iterable[Line]:

@@ -49,6 +49,17 @@ def known_visit(row: PersonRow, event: HospitalEvent, ids: Ids) -> KnownVisit | 
     return taken and msgspec.structs.replace(taken, numbers=(*taken.numbers, event.visit))
 
 
+def _of_both(row: PersonRow, event: HospitalEvent, arrival: Arrival) -> PersonRow:
+    """What is known of the retired person and holds for the surviving one too.
+
+    A replacement number is the same human being. Another CPR number is another citizen, whose home and name must not
+    stand in a notice about this one: what the message does not say is then unknown.
+    """
+    if arrival.key not in [arrival.ids.person(cpr) for cpr in event.retired_cprs]:
+        return row
+    return msgspec.structs.replace(row, residence=None, family="", given=())
+
+
 def merged(row: PersonRow, event: HospitalEvent, arrival: Arrival) -> PersonFold:
     """A40 and its like: every visit known under a retired key gets the surviving person.
 
@@ -60,7 +71,7 @@ def merged(row: PersonRow, event: HospitalEvent, arrival: Arrival) -> PersonFold
         visits = tuple(v for v in row.visits if v.state in ("open", "ended"))
         named = tuple(v for v in visits if set(v.numbers) & set(event.retired_visits))
         visits = named or visits
-    told = arrival.each(event, visits, row)
+    told = arrival.each(event, visits, _of_both(row, event, arrival))
     pass_on = _copies(retired, arrival) + _handed_over(visits, event, arrival)
     return PersonFold(row.without(visits), told, () if told else (NOT_SUBJECT,), pass_on)
 
@@ -72,7 +83,7 @@ def moved(row: PersonRow, event: HospitalEvent, arrival: Arrival) -> PersonFold:
     known = row.visit(event.feed, number)
     if arrival.key in retired:
         visits = (known,) if known is not None else ()
-        told = arrival.each(event, visits, row)
+        told = arrival.each(event, visits, _of_both(row, event, arrival))
         pass_on = _copies(retired, arrival) + _handed_over(visits, event, arrival)
         return PersonFold(row.without(visits), told, () if told else (NOT_SUBJECT,), pass_on)
     if arrival.passed_on or person_key(event, arrival.ids) != arrival.key:

@@ -487,6 +487,24 @@ def test_open_visits_of_the_retired_person_are_the_survivors_from_now_on() -> No
     assert intake.told(K.PERSON_CHANGED, visit="", dead=True).visit == IDS.episode("EPJ-SYD/OUH", "4711")
 
 
+def test_another_citizen_is_not_told_of_at_the_home_or_by_the_name_of_the_retired_one() -> None:
+    intake = Intake()
+    intake.say(K.START, cprs=(OTHER,), family="Mortensen", residence="0101", protected=True)
+    silent = merge(family="", residence=None)
+    (told,) = intake.take(silent, key=WRONG, passed_on=True).stay_events
+    assert told.patient is not None
+    assert (told.residence, told.patient.family, told.protected) == (None, "", True)
+
+
+def test_a_replacement_number_keeps_home_and_name() -> None:
+    intake = Intake()
+    intake.say(K.START, cprs=(), replacement=True, local_ids=("|0101801AB2",), family="Unknown", residence="0101")
+    known = merge(retired_cprs=(), retired_ids=("CPR|0101801AB2",), family="", residence=None)
+    (told,) = intake.take(known, key=IDS.person("EPJ-SYD/OUH", "0101801AB2"), passed_on=True).stay_events
+    assert told.patient is not None
+    assert (told.residence, told.patient.family) == ("0101", "Unknown")
+
+
 def test_a_visit_that_was_taken_over_keeps_its_lane() -> None:
     intake = Intake()
     intake.say(K.START, cprs=(OTHER,))

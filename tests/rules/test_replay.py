@@ -99,6 +99,12 @@ def test_the_clock_may_be_given_for_all_files() -> None:
     assert timestamp(adt("A01"), datetime(2026, 7, 1, 10, 0, tzinfo=UTC)) == "2026-07-01T12:00:00+02:00"
 
 
+@pytest.mark.parametrize("sent", ["", "20260301"], ids=["absent", "coarse"])
+def test_without_msh_7_to_the_minute_the_clock_is_the_recording_and_then_the_event(sent: str) -> None:
+    assert timestamp(adt("A01", msh={7: sent}, evn={2: "20260301091500+0100"})) == "2026-03-01T09:15:00+01:00"
+    assert timestamp(adt("A01", msh={7: sent}, evn={2: ""})) == "2026-03-01T08:07:00+01:00"
+
+
 def test_a_file_that_is_older_than_another_stays_has_its_own_time() -> None:
     replay = Replay(registers())
     replay.play(adt("A01", "20260401080000+0200", pid=OTHER_PERSON, pv1={19: "0b1c2d3e-4f50-4162-8374-95a6b7c8d9e0"}))
