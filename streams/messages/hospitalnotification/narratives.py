@@ -114,4 +114,6 @@ def provenance_text(provenance: Object) -> Object:
         what = entity["what"]
         rows.append(("Rolle / Role", _ROLES[entity["role"]]))
         rows.append(("Forrige meddelelse / Previous message", what.get("reference") or what["identifier"]["value"]))
+        if "agent" in entity:
+            rows.append(("Forrige aktør / Previous agent", entity["agent"][0]["who"]["reference"]))
     return narrative(rows)

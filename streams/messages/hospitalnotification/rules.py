@@ -161,7 +161,7 @@ _EMITTED: Final[dict[str, frozenset[str]]] = {
         "Organization": "id meta text identifier name",
         "Provenance": "id meta text target occurredDateTime recorded activity agent entity",
         "Provenance.agent": "who",
-        "Provenance.entity": "role what",
+        "Provenance.entity": "role what agent",
         "Provenance.entity.what": "reference identifier",
         "Provenance.entity.what.identifier": "value",
         "Narrative": "status div",

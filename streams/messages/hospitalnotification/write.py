@@ -50,7 +50,8 @@ def write(
     units = _units(n, receiver, mint)
     patient, stay = _patient(n, mint("Patient")), _encounter(n, mint, units)
     header = _header(n, receiver, f"Encounter/{stay['id']}", units)
-    chain = [_provenance(link, units) for link in n.chain]
+    acted = {link.message_id: link.agent for link in n.chain}
+    chain = [_provenance(link, acted.get(link.previous), units) for link in n.chain]  # type: ignore[call-overload]
     organizations = [_organization(*unit) for unit in _roles(n, receiver, units)]
     return _bundle(envelope_id, n.assembled, [header, stay, patient, *organizations, *chain], base)
 
@@ -199,7 +200,8 @@ def _header(n: Notification, receiver: Unit, focus: str, units: dict[Sor, str]) 
     return header
 
 
-def _provenance(link: Link, units: dict[Sor, str]) -> Object:
+def _provenance(link: Link, before: Unit | None, units: dict[Sor, str]) -> Object:
+    """One link; `before` is the unit that sent the message it follows, None when that is not known."""
     sent = danish_text(link.occurred)
     provenance: Object = {
         "resourceType": "Provenance",
@@ -213,7 +215,11 @@ def _provenance(link: Link, units: dict[Sor, str]) -> Object:
         "agent": [{"who": _to(link.agent, units)}],
     }
     if link.role:
-        provenance["entity"] = [{"role": link.role, "what": _predecessor(link)}]
+        entity: Object = {"role": link.role, "what": _predecessor(link)}
+        if before is not None and before.sor != link.agent.sor:
+            # Else nothing in the Bundle leads to the unit that acted earlier (docs/decisions/0008).
+            entity["agent"] = [{"who": _to(before, units)}]
+        provenance["entity"] = [entity]
     provenance["text"] = provenance_text(provenance)
     return provenance
 

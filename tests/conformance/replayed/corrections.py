@@ -243,6 +243,33 @@ _UPDATES = [
         a08_class_is_correction=True,
     ),
     story(
+        "A08-class-as-a-registration-error-with-another-time",
+        "01 13.10",
+        _acute(),
+        step(
+            adt("A08", "03011200", cls="I", admitted="03010930"),
+            letter("AN_STAA", start="03011000"),
+            letter("STIN", start="03010930"),
+        ),
+        a08_class_is_correction=True,
+    ),
+    story(
+        "A08-with-a-death-and-another-admission-time",
+        "01 13.10",
+        _in(),
+        step(
+            adt("A08", "03021000", admitted="03010930", dead="Y", died="03020955"),
+            letter("MORS", start="03010930", end="03020955", n=2),
+        ),
+    ),
+    story(
+        "A08-without-a-death-and-with-another-admission-time",
+        "01 13.10",
+        _in(),
+        step(adt("A03", "03021000", dead="Y"), "MORS"),
+        step(adt("A08", "03021100", admitted="03010930", dead="N"), letter("AN_MORS", start="03010930", what=2)),
+    ),
+    story(
         "A08-says-still-here",
         "04 §4.3 PV1-45 null",
         _in(),
