@@ -138,13 +138,13 @@ def _class_change(draft: Draft) -> Outcome | None:
 
 def _other_contact(draft: Draft, class_: EncounterClass) -> Outcome | None:
     """Contact type wrong from the beginning: AN_ of the wrong start, the right one in a new chain (21.1, 13.16)."""
-    sent = draft.stay.sent
-    wrong = start_of(sent)
-    earlier = sent[: sent.index(wrong)]
-    unwind(draft)
-    if earlier:
-        return revert(draft, earlier[-1])
-    return anew(draft, class_, wrong.time, report=True)
+    sent, changed = draft.stay.sent, dict(filter(None, [_start_change(draft)]))
+    wrong = sent.index(start_of(sent))
+    unwind(draft)  # repeats what was told (10.2); a time corrected in the same A08 is told with the new start
+    if wrong:
+        earlier = sent[wrong - 1]
+        return revert(draft, replace(earlier, time=changed.get(wrong - 1, earlier.time)))
+    return anew(draft, class_, changed.get(wrong, sent[wrong].time), report=True)
 
 
 def _end_again(draft: Draft) -> Outcome | None:
@@ -218,11 +218,22 @@ def _state(draft: Draft) -> State:
     return state_of(draft.stay.sent)
 
 
+def _with_start(act: Callable[[Draft], Outcome | None]) -> Callable[[Draft], Outcome | None]:
+    """The act, with an admission time that the same A08 corrects: stored, and told with what follows (13.10)."""
+
+    def acted(draft: Draft) -> Outcome | None:
+        if (change := _start_change(draft)) is not None:
+            _adjust(draft, *change)
+        return act(draft)
+
+    return acted
+
+
 _A08: Final[tuple[tuple[Callable[[Draft], bool], Callable[[Draft], Outcome | None]], ...]] = (
     (is_other_person, merge),
-    (_death_retracted, unend),
-    (_death_told, _mors),
+    (_death_retracted, _with_start(unend)),
+    (_death_told, _with_start(_mors)),
     (_class_changed, _class_change),
-    (_ending_changed, _end_again),
-    (_end_deleted, lambda draft: reopen(draft) if draft.stay.gone else unend(draft)),
+    (_ending_changed, _with_start(_end_again)),
+    (_end_deleted, _with_start(lambda draft: reopen(draft) if draft.stay.gone else unend(draft))),
 )
