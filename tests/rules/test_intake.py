@@ -211,7 +211,7 @@ def test_a_record_under_a_key_that_is_not_its_persons_goes_on_under_the_right_on
     assert (len(again.stay_events), again.pass_on) == (1, ())
 
 
-def test_a_merge_goes_on_to_the_person_who_is_no_more_and_no_further() -> None:
+def test_a_merge_goes_on_to_the_person_who_is_no_more_and_brings_back_what_is_open_and_goes_no_further() -> None:
     merge = er7("A40", pid={3: f"{OTHER}^^^CPR^CPR"}, more=(segment("MRG", {1: CPR}),))
     result = taken(merge)
     (copy,) = result.pass_on
@@ -220,4 +220,7 @@ def test_a_merge_goes_on_to_the_person_who_is_no_more_and_no_further() -> None:
     row = taken(er7("A01", control="K0")).row
     there = taken(merge, row, key=copy.key, headers=dict(copy.headers))
     assert [event.kind for event in there.stay_events] == [EventKind.PERSON_MERGED]
-    assert there.pass_on == ()
+    (back,) = there.pass_on
+    assert back.key == key_of(merge)
+    here = taken(merge, result.row, key=back.key, headers=dict(copy.headers) | dict(back.headers))
+    assert (here.stay_events, here.pass_on, len(here.row.visits if here.row else ())) == ((), (), 1)
