@@ -13,7 +13,9 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from ..errors import Issue, Rejected, Severity
+from ..formats.fhir.pieces import Finding
 from ..formats.fhir.read import from_json
+from ..formats.fhir.structure import base_check
 from ..trace_codes import (
     ENTITIES,
     ENTITY_SYSTEM,
@@ -85,7 +87,8 @@ def check(event: Object) -> list[Issue]:
     """Every departure of an AuditEvent from its profile."""
     if event.get("resourceType") != "AuditEvent":
         return [_issue("error", "resourceType", _ELEMENTS, "not an AuditEvent", "send an AuditEvent")]
-    return [issue for part in (_values, _codes, _agents, _source, _entities) for issue in part(event)]
+    found = [issue for part in (_values, _codes, _agents, _source, _entities) for issue in part(event)]
+    return [*found, *_shape(event, {issue.path for issue in found})]
 
 
 def profile_of(event: Object) -> Profile:
@@ -129,6 +132,17 @@ def reading(event: Object) -> Object:
 
 def _issue(severity: Severity, path: str, rule: str, problem: str, remedy: str) -> Issue:
     return Issue(severity=severity, path=f"AuditEvent.{path}", rule=rule, problem=problem, remedy=remedy)
+
+
+def _shape(event: Object, spoken: set[str]) -> Iterator[Issue]:
+    """What base FHIR finds wrong at places that no profile rule has spoken of: unknown elements, values of other types."""
+    try:
+        found = base_check(event)
+    except RecursionError:
+        found = [Finding("", "json", "nested too deep", "send the elements of the profile")]
+    for finding in found:
+        if finding.severity == "error" and f"AuditEvent{finding.path}" not in spoken:
+            yield _issue("error", finding.path.removeprefix("."), finding.rule, finding.problem, finding.remedy)
 
 
 def _values(event: Object) -> Iterator[Issue]:

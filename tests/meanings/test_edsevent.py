@@ -156,3 +156,12 @@ JSON = st.recursive(
 @given(st.sampled_from(sorted(PDS)), JSON)
 def test_any_value_in_place_of_another_is_judged(name: str, value: Any) -> None:
     edsevent.inspect(orjson.dumps(PDS | {name: value}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("foo", 1), ("language", 7), ("meta", []), ("text", {"status": "generated"})], ids=str
+)
+def test_what_fhir_does_not_know_is_an_error_in_an_event_too(name: str, value: Any) -> None:
+    found = edsevent.inspect(orjson.dumps(PDS | {name: value}))
+    assert not found["valid"]
+    assert all(issue["path"] != "AuditEvent." for issue in found["issues"])
