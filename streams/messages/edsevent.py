@@ -14,7 +14,7 @@ import msgspec
 
 from ..errors import Issue, Rejected, Severity
 from ..formats.fhir.pieces import Finding
-from ..formats.fhir.read import from_json
+from ..formats.fhir.read import from_bytes
 from ..formats.fhir.structure import base_check
 from ..trace_codes import (
     ENTITIES,
@@ -69,9 +69,9 @@ FORBIDDEN: Final = ("period", "outcomeDesc", "purposeOfEvent")
 
 
 def inspect(data: bytes) -> Object:
-    """`kind`, `valid`, `issues`, `reading` of a status event in JSON (acceptance.md). Never raises on content."""
+    """`kind`, `valid`, `issues`, `reading` of a status event in JSON or XML (acceptance.md). Never raises on content."""
     try:
-        event = from_json(data)
+        event = from_bytes(data)
         issues = check(event)
     except Rejected as rejected:
         event, issues = {}, [rejected.issue()]

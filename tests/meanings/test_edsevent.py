@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.codes import Notice
+from streams.formats.fhir.convert import json_to_xml
 from streams.messages import edsevent
 from streams.model import Receipt
 from streams.trace import About, acknowledged, audit_event, created, sent
@@ -165,3 +166,7 @@ def test_what_fhir_does_not_know_is_an_error_in_an_event_too(name: str, value: A
     found = edsevent.inspect(orjson.dumps(PDS | {name: value}))
     assert not found["valid"]
     assert all(issue["path"] != "AuditEvent." for issue in found["issues"])
+
+
+def test_an_event_reads_alike_in_both_forms() -> None:
+    assert edsevent.inspect(json_to_xml(orjson.dumps(PDS))) == edsevent.inspect(orjson.dumps(PDS))
