@@ -7,6 +7,8 @@ written, and what is said of a letter is said once it has been taken (design §3
 from collections.abc import Callable
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from agents.letters import lane_letter, ledger_letter, letter_of
 from agents.lines import say_alarms, say_lane
 from agents.shell import Fold, Stage
@@ -17,11 +19,11 @@ from streams.deadlines import Deadlines, Due
 from streams.errors import Rejected
 from streams.ids import Lane
 from streams.kafka.dispatch import Refusal
-from streams.kafka.records import Letter, Record, decode_lane_record
+from streams.kafka.records import Letter, Record, decode_lane_record, header
 from streams.kafka.topics import LANES
 from streams.lane import Context, LaneRow, Result, alarms, decode_row, encode_row, fold, next_due, refused, tick
 from streams.ledger import LedgerRow, stay_event_row
-from streams.model import Fate, Outcome, StayEventArrived
+from streams.model import Fate, LaneRecord, Outcome, StayEventArrived
 from streams.stay import StayPolicy
 
 __all__ = ["deadline_of", "lanes_stage", "tick_for"]
@@ -43,7 +45,7 @@ def lanes_stage(station: Station, context: Context, rows: ConfirmedTable, index:
     due_at = deadline_of(context.stay)
 
     def step(row: bytes | None, record: Record) -> Fold:
-        lane_record = decode_lane_record(record.value)
+        lane_record = _redriven(decode_lane_record(record.value), record)
         old = decode_row(row)
         result = fold(old, lane_record, context)
         if result.row is old and old is not None and not result.said:
@@ -65,6 +67,14 @@ def lanes_stage(station: Station, context: Context, rows: ConfirmedTable, index:
         index.set(partition, key, due_at(row))
 
     return Stage(_NAME, LANES, step, rows, on_refused=on_refused, on_fault=on_fault, on_row=on_row)
+
+
+def _redriven(lane_record: LaneRecord, record: Record) -> LaneRecord:
+    """A stay event that an operator has sent again from the dead letters says so in a header of the record."""
+    count = header(record.headers, "dlq.redrive-count")
+    if count is None or not count.isdigit() or not isinstance(lane_record, StayEventArrived):
+        return lane_record
+    return replace(lane_record, redriven=int(count))
 
 
 def _fault_rows(record: Record, at: datetime) -> list[Letter]:

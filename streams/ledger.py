@@ -21,7 +21,7 @@ import msgspec
 from .delivery_rules import FINAL, State
 from .model import Fate, Outcome
 
-__all__ = ["LedgerRow", "event_row", "message_row", "receipt_row", "stay_event_row", "to_json", "waiting_left_row"]
+__all__ = ["LedgerRow", "event_row", "left_row", "message_row", "receipt_row", "stay_event_row", "to_json"]
 
 
 class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,12 +73,12 @@ def event_row(at: datetime, origin: str, outcome: Outcome | None, parts: int, su
 
 
 def stay_event_row(
-    at: datetime, event_id: str, outcome: Outcome, k: int, origin: str, lane: str, *, again: bool = False
+    at: datetime, event_id: str, outcome: Outcome, k: int, origin: str, lane: str, *, time: str = ""
 ) -> LedgerRow:
-    """The fate of a stay event; `again` when it had been waiting before."""
-    waited = "/again" if again else ""
+    """The fate of a stay event; `time` tells a later one apart: it had been waiting, or was sent again from aside."""
+    later = f"/{time}" if time else ""
     return LedgerRow(
-        id=f"stay-event/{event_id}/{outcome.fate}{waited}",
+        id=f"stay-event/{event_id}/{outcome.fate}{later}",
         at=at,
         kind="stay-event",
         subject=event_id,
@@ -90,14 +90,15 @@ def stay_event_row(
     )
 
 
-def waiting_left_row(at: datetime, event_id: str, origin: str, lane: str) -> LedgerRow:
-    """A stay event no longer waits."""
+def left_row(at: datetime, event_id: str, fate: Fate, origin: str, lane: str, *, time: str = "") -> LedgerRow:
+    """A stay event has left a fate: it no longer waits, or is no longer aside."""
+    later = f"/{time}" if time else ""
     return LedgerRow(
-        id=f"stay-event/{event_id}/{Fate.WAITING}/left",
+        id=f"stay-event/{event_id}/{fate}/left{later}",
         at=at,
         kind="stay-event",
         subject=event_id,
-        what=str(Fate.WAITING),
+        what=str(fate),
         delta=-1,
         origin=origin,
         lane=lane,

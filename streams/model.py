@@ -322,10 +322,11 @@ class NetworkReceipt(Value, frozen=True, kw_only=True):
 
 
 class StayEventArrived(Value, frozen=True, kw_only=True, tag="stay-event"):
-    """Intake has read an ADT event of a stay."""
+    """Intake has read an ADT event of a stay. `redriven`: how often it was taken out of the dead letters again."""
 
     at: datetime
     event: StayEvent
+    redriven: int = 0
 
 
 class ReceiptArrived(Value, frozen=True, kw_only=True, tag="receipt"):

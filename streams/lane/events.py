@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from .. import stay
 from ..errors import Rejected
 from ..ids import EventId
-from ..ledger import stay_event_row, waiting_left_row
+from ..ledger import left_row, stay_event_row
 from ..model import Fate, Notification, Outcome, StayEvent, StayEventArrived, Wake
 from ..stay import StayFold, Visit
 from ..stay_state import SEEN_LENGTH
@@ -46,8 +46,8 @@ def take_event(row: LaneRow, record: StayEventArrived, context: Context) -> Resu
     held = _held(visit)
     posted = _post_all(row, folded.notifications, at, context)
     if isinstance(posted, Outcome):
-        return Result(row, tuple(_fate(event, posted, 0, at)))
-    said = [*_fate(event, folded.outcome, _told(folded, event.id), at), *_released(folded, held, at)]
+        return Result(row, tuple(_fate(record, posted, 0)))
+    said = [*_fate(record, folded.outcome, _told(folded, event.id)), *_released(folded, held, at)]
     return _with(row, event.visit, folded, posted, said)
 
 
@@ -107,8 +107,13 @@ def _told(folded: StayFold, event_id: EventId) -> int:
     return sum(notification.event_id == event_id for notification in folded.notifications)
 
 
-def _fate(event: StayEvent, outcome: Outcome, k: int, at: datetime) -> Iterable[Said]:
-    yield Said(stay_event_row(at, event.id, outcome, k, event.origin, event.lane))
+def _fate(record: StayEventArrived, outcome: Outcome, k: int) -> Iterable[Said]:
+    """The fate of the event in hand; one that was sent again from aside is there no longer."""
+    event, at = record.event, record.at
+    time = f"redriven-{record.redriven}" if record.redriven else ""
+    if time:
+        yield Said(left_row(at, event.id, Fate.STOPPED, event.origin, event.lane, time=time))
+    yield Said(stay_event_row(at, event.id, outcome, k, event.origin, event.lane, time=time))
     if outcome.fate is Fate.STOPPED:
         yield Said(SetAside(_rejected(outcome)))
 
@@ -120,9 +125,9 @@ def _released(folded: StayFold, held: Mapping[EventId, StayEvent], at: datetime)
         event = held.get(event_id)
         if event is None or outcome.fate not in _DONE:
             continue
-        said.append(Said(waiting_left_row(at, event_id, event.origin, event.lane)))
+        said.append(Said(left_row(at, event_id, Fate.WAITING, event.origin, event.lane)))
         k = _told(folded, event_id)
-        said.append(Said(stay_event_row(at, event_id, outcome, k, event.origin, event.lane, again=True)))
+        said.append(Said(stay_event_row(at, event_id, outcome, k, event.origin, event.lane, time="again")))
         if outcome.fate is Fate.STOPPED:
             said.append(Said(SetAside(_rejected(outcome), StayEventArrived(at=at, event=event))))
     return said

@@ -33,8 +33,8 @@ def told(*left_out: str) -> Balance:
     rows = [
         ledger.event_row(AT, origin, None, 1),
         ledger.stay_event_row(AT, EVENT.id, Outcome(fate=Fate.WAITING), 0, place, EVENT.lane),
-        ledger.waiting_left_row(AT, EVENT.id, place, EVENT.lane),
-        ledger.stay_event_row(AT, EVENT.id, Outcome(fate=Fate.CONVERTED), 1, place, EVENT.lane, again=True),
+        ledger.left_row(AT, EVENT.id, Fate.WAITING, place, EVENT.lane),
+        ledger.stay_event_row(AT, EVENT.id, Outcome(fate=Fate.CONVERTED), 1, place, EVENT.lane, time="again"),
         *(ledger.message_row(AT, "m-1", s, n, attempt=1, event=EVENT.id) for n, s in enumerate(states)),
         ledger.receipt_row(AT, answer, "first", "ok"),
     ]

@@ -128,6 +128,18 @@ def test_a_stopped_event_is_told_when_it_is_sent_again_after_the_cause_is_mended
     assert opened(lane.letters[0])["timestamp"] == "2026-03-01T11:00:00+01:00"
 
 
+def test_an_event_sent_again_from_aside_is_aside_no_longer() -> None:
+    lane = Lane(context(Unroutable()))
+    built, now = event("A01 08:00")
+    lane.take(StayEventArrived(at=now, event=built))
+    lane.take(StayEventArrived(at=clock("10:00"), event=built, redriven=1))
+    lane.context = context()
+    lane.take(StayEventArrived(at=clock("11:00"), event=built, redriven=2))
+    fates = ["+stopped:unroutable", "-stopped", "+stopped:unroutable", "-stopped", "+converted"]
+    assert (lane.notices, lane.fates) == (["STIN"], fates)
+    assert len({row.id for row in lane.rows if row.kind == "stay-event"}) == len(fates)
+
+
 def test_a_message_that_does_not_pass_our_own_check_never_leaves() -> None:
     nameless = msgspec.structs.replace(event("A01 08:00")[0].unit, name="")  # type: ignore[type-var]  # it has one
     lane = Lane().play("A01 08:00", unit=nameless)

@@ -20,7 +20,7 @@ from streams.ledger import (
     receipt_row,
     stay_event_row,
     to_json,
-    waiting_left_row,
+    left_row,
 )
 from streams.model import Fate, Outcome
 from tests.rules.deliveries import START, Happening, World, stored, told
@@ -44,8 +44,8 @@ def test_a_record_that_cannot_be_read_is_named_by_where_it_lies() -> None:
 
 def test_leaving_waiting_is_a_pair_and_the_fate_after_it_has_an_id_of_its_own() -> None:
     waiting = stay_event_row(START, EVENT, Outcome(fate=Fate.WAITING), 0, ORIGIN, "b978b278")
-    left = waiting_left_row(START, EVENT, ORIGIN, "b978b278")
-    done = stay_event_row(START, EVENT, Outcome(fate=Fate.CONVERTED), 1, ORIGIN, "b978b278", again=True)
+    left = left_row(START, EVENT, Fate.WAITING, ORIGIN, "b978b278")
+    done = stay_event_row(START, EVENT, Outcome(fate=Fate.CONVERTED), 1, ORIGIN, "b978b278", time="again")
     assert [(row.what, row.delta, row.k) for row in (waiting, left, done)] == [
         ("waiting", 1, 0),
         ("waiting", -1, 0),
