@@ -1,11 +1,13 @@
 """A second worker joins under load, takes its share, and leaves on SIGTERM: nothing is lost, nothing is said twice anew."""
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import AdminClient
 
+from agents.clock import FastClock
 from streams.kafka.local import LocalBroker
 from tests.end_to_end.letters import faults_of, inbox_letters
 from tests.end_to_end.relay_worker import RelayOrders, ready, relay_process, terminated
@@ -37,7 +39,7 @@ async def test_a_second_worker_joins_and_leaves_under_load(own_real: LocalBroker
     log = tmp_path / "worker.log"
     async with (
         watching(scene.bootstrap) as ledger,
-        municipalities(scene, BEHAVIOURS) as town,
+        municipalities(scene, BEHAVIOURS, now=FastClock(datetime.now(UTC), 30)) as town,  # they think for seconds
         relay_process(first_orders, log) as one,
         relay_process(second_orders, log) as two,
     ):
