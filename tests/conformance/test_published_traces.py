@@ -94,7 +94,8 @@ def happens(lane: Lane, step: dict[str, Any], zero: datetime) -> None:
 @pytest.mark.parametrize("number", NUMBERS)
 def test_a_lane_tells_the_events_of_the_trace_one_to_one(number: str) -> None:
     trace = orjson.loads(published(number).read_bytes())
-    lane = Lane(context(Otherwise(mode=trace["mode"], envelope=trace["layer"])))
+    # The layer is a signal of the trace alone: an EHMI envelope is not sealed, and asked for it is `no-format`.
+    lane = Lane(context(Otherwise(mode=trace["mode"])))
     zero = datetime.fromisoformat("2026-03-01T08:00:00+01:00")
     for step, expected in zip(trace["input"], trace["expected"], strict=True):
         before = len(lane.said)
