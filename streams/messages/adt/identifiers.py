@@ -45,15 +45,17 @@ def _compact(text: str) -> str:
 
 
 def _is_replacement_oid(oid: str) -> bool:
-    return oid == REPLACEMENT_OID or oid.startswith(REPLACEMENT_OID + ".")
+    return oid.startswith(REPLACEMENT_OID) and oid[len(REPLACEMENT_OID) :][:1] in ("", ".")
 
 
 def _marks(segment: Segment, field: int, rep: int, feed: FeedProfile) -> tuple[bool, bool]:
     """Whether a repetition is marked as a CPR number, and whether as a replacement number (table of spec 04 §8.1)."""
     authority = segment.text(field, rep, 4)
-    oids = {authority.removeprefix("urn:oid:"), segment.text(field, rep, 4, 2).removeprefix("urn:oid:")}
-    marked = CPR_OID in oids or authority in feed.cpr_authorities or segment.text(field, rep, 5) in feed.cpr_types
-    return marked, any(map(_is_replacement_oid, oids))
+    first, second = authority.removeprefix("urn:oid:"), segment.text(field, rep, 4, 2).removeprefix("urn:oid:")
+    marked = (
+        CPR_OID in (first, second) or authority in feed.cpr_authorities or segment.text(field, rep, 5) in feed.cpr_types
+    )
+    return marked, _is_replacement_oid(first) or _is_replacement_oid(second)
 
 
 def _read(segment: Segment | None, field: int, feed: FeedProfile) -> Identity:
@@ -78,9 +80,15 @@ def _read(segment: Segment | None, field: int, feed: FeedProfile) -> Identity:
 
 def identity(pid: Segment | None, feed: FeedProfile) -> Identity:
     """The person of a PID: all repetitions of PID-3, then PID-2, then PID-4, for the CPR; PID-3 for the rest."""
+    if pid is None:
+        return NOBODY
+    if pid.reading is not None and pid.reading[0] is feed and isinstance(pid.reading[1], Identity):
+        return pid.reading[1]
     own = _read(pid, 3, feed)
     cprs = own.cprs or _read(pid, 2, feed).cprs or _read(pid, 4, feed).cprs
-    return Identity(cprs, own.replacement and not cprs, own.local_ids)
+    who = Identity(cprs, own.replacement and not cprs, own.local_ids)
+    pid.reading = (feed, who)
+    return who
 
 
 def merged(merge: Segment | None, feed: FeedProfile) -> Identity:

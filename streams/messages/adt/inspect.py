@@ -54,7 +54,7 @@ def _field(segment: Segment | None, field: int, component: int) -> str:
     """The first repetition as sent, or one component of it."""
     if segment is None:
         return ""
-    separators = segment.document.separators
+    separators = segment.writing.separators
     text = segment.raw(field).split(separators.repetition, 1)[0]
     if not component:
         return text
@@ -66,7 +66,7 @@ def _repetitions(segment: Segment | None, field: int) -> list[list[str]]:
     """Per repetition its components as sent; none when the field is empty."""
     if segment is None or not segment.raw(field):
         return []
-    separators = segment.document.separators
+    separators = segment.writing.separators
     return [text.split(separators.component) for text in segment.raw(field).split(separators.repetition)]
 
 
@@ -74,18 +74,18 @@ def _location(segment: Segment | None) -> list[str]:
     """All components of the first PV1-3, each unescaped."""
     if segment is None:
         return []
-    return [segment.document.plain(part, "PV1", 3) for row in _repetitions(segment, 3)[:1] for part in row]
+    return [segment.writing.plain(part, "PV1", 3) for row in _repetitions(segment, 3)[:1] for part in row]
 
 
 def _identifiers(segment: Segment | None, field: int) -> list[list[str]]:
     """Per repetition: id, assigning authority (first subcomponent), type."""
     if segment is None:
         return []
-    document, found = segment.document, []
+    writing, found = segment.writing, []
     for components in _repetitions(segment, field):
         number, _, _, authority, kind, *_ = (*components, "", "", "", "", "")
-        wanted = (number, authority.split(document.separators.subcomponent)[0], kind)
-        found.append([document.plain(part, segment.name, field) for part in wanted])
+        wanted = (number, authority.split(writing.separators.subcomponent)[0], kind)
+        found.append([writing.plain(part, segment.name, field) for part in wanted])
     return found
 
 
@@ -93,8 +93,8 @@ def _name(segment: Segment | None) -> list[str]:
     """Surname (first subcomponent) and given name of the first repetition."""
     if segment is None:
         return ["", ""]
-    surname = _field(segment, 5, 1).split(segment.document.separators.subcomponent)[0]
-    return [segment.document.plain(part, "PID", 5) for part in (surname, _field(segment, 5, 2))]
+    surname = _field(segment, 5, 1).split(segment.writing.separators.subcomponent)[0]
+    return [segment.writing.plain(part, "PID", 5) for part in (surname, _field(segment, 5, 2))]
 
 
 def _reading(document: Document) -> dict[str, Any]:
