@@ -1,6 +1,7 @@
 """What the product relies on in a broker: the same for the embedded one and for Apache Kafka."""
 
 import asyncio
+import random
 from pathlib import Path
 
 import pytest
@@ -115,7 +116,7 @@ class TestSizes:
     async def test_the_broker_refuses_what_is_larger_than_the_topic_allows(self, real: LocalBroker) -> None:
         topic = fresh("small")
         prepared(real, topic, **{"max.message.bytes": "10000"})
-        letters = [Letter(topic, b"k", b"x" * 20_000)]
+        letters = [Letter(topic, b"k", random.Random(1).randbytes(20_000))]
         async with producing(real.bootstrap) as producer:
             assert await dispatch(producer, letters) == [Refusal(letters[0], "too-large")]
         producer = new_producer(real.bootstrap)
