@@ -172,12 +172,16 @@ async def _up(app: faust.App, limit: float) -> None:
 
 async def _check_topics(app: faust.App) -> None:
     """Faust ignores a topic that is not there, a changelog included, and comes up to do nothing: say it instead."""
-    cluster = await own_producer(app).client.fetch_all_metadata()
+    client = own_producer(app).client
+    cluster = await client.fetch_all_metadata()
     sources = {agent.channel.get_topic_name() for agent in app.agents.values()}
     changelogs = {table.changelog_topic_name: table.partitions for table in app.tables.values()}
     absent = sorted(name for name in {*sources, *changelogs} if cluster.partitions_for_topic(name) is None)
     if absent:
         raise NotReady(f"{app.conf.id}: no topic {', '.join(absent)}; create all with `stafet topics apply`")
+    # aiokafka has heard of every topic at its start but keeps to those it was told: at the first one that is made later
+    # it would forget the others, and letters on their way to them would find no leader until their time is over.
+    await client.set_topics(cluster.topics())
     for name, partitions in changelogs.items():
         found = len(cluster.partitions_for_topic(name))
         if found != partitions:
