@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
 
-from msgspec.structs import replace
-
 from .errors import Rejected
 from .formats.hl7v2 import Document, Refused
 from .ids import Ids, PersonKey
@@ -130,7 +128,7 @@ def _person(
     outcome_or_none = folded.outcome
     return Intake(
         folded.row,
-        tuple(replace(event, origin=origin) for event in folded.stay_events),
+        folded.stay_events,
         outcome_or_none,
         _stopped(outcome_or_none),
         folded.pass_on,

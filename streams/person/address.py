@@ -4,6 +4,7 @@ Patient, residence and protection are the message's, else those last seen. A sta
 message carries an official CPR number: nothing else may ever be notified (spec 05 §2.2).
 """
 
+from operator import attrgetter
 from typing import Final
 
 from ..ids import Ids
@@ -33,6 +34,7 @@ _AS_TOLD: Final = (
     "correction",
     "allow_person_change",
 )
+_told = attrgetter(*_AS_TOLD)  # all in one step: a third of asking by name
 
 
 def _patient(event: HospitalEvent, row: PersonRow) -> Patient | None:
@@ -65,17 +67,18 @@ def stay_event(
     *,
     ids: Ids,
     payload_hash: str,
+    origin: str = "",
     transfer: Transfer | None = None,
 ) -> StayEvent:
     """The event of one visit. `row` is what is known of the person after this message.
 
     Its id stands for feed, control id, part, payload and visit: a repeat of the step gives the same id.
     """
-    as_told = {name: getattr(event, name) for name in _AS_TOLD}
     return StayEvent(
         id=ids.event(event.feed, event.control_id, str(event.part), payload_hash, visit.local),
         lane=visit.lane,
         visit=visit.local,
+        origin=origin,
         visit_number=visit.numbers[0] if visit.numbers else "",
         patient=_patient(event, row),
         residence=event.residence or (None if event.residence_problem else row.residence),
@@ -83,5 +86,5 @@ def stay_event(
         snapshot=_snapshot(event),
         transfer=transfer,
         protected=event.protected or (row.protected and not event.unprotected),
-        **as_told,
+        **dict(zip(_AS_TOLD, _told(event), strict=True)),
     )

@@ -63,12 +63,15 @@ class Arrival:
     ids: Ids
     region_at: RegionAt | None
     passed_on: bool
+    origin: str = ""  # topic/partition/offset of the record
 
     def told(
         self, event: HospitalEvent, visit: KnownVisit, row: PersonRow, transfer: Transfer | None = None
     ) -> StayEvent:
         """The event as the visit's lane gets it."""
-        return stay_event(event, visit, row, ids=self.ids, payload_hash=self.payload_hash, transfer=transfer)
+        return stay_event(
+            event, visit, row, ids=self.ids, payload_hash=self.payload_hash, origin=self.origin, transfer=transfer
+        )
 
     def each(self, event: HospitalEvent, visits: tuple[KnownVisit, ...], row: PersonRow) -> tuple[StayEvent, ...]:
         """The event as the lanes of several visits get it."""

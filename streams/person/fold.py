@@ -63,9 +63,10 @@ def fold(
     if seen is not None and (seen.payload_hash == payload_hash or at - seen.at <= UNIQUE_FOR):
         return _seen_before(row, seen, payload_hash, origin)
     controls = row.controls | {control: Seen(payload_hash=payload_hash, at=at, origin=origin)}
-    result = PersonFold(msgspec.structs.replace(row, controls=controls))
-    arrival = Arrival(key, payload_hash, at, ids, region_at, passed_on)
-    for event in events:
+    arrival = Arrival(key, payload_hash, at, ids, region_at, passed_on, origin)
+    first, *more = events
+    result = _one(msgspec.structs.replace(row, controls=controls), first, arrival)
+    for event in more:
         step = _one(result.row, event, arrival)
         result = PersonFold(
             step.row,

@@ -43,6 +43,8 @@ def adopted(row: PersonRow, header: str) -> PersonRow:
 
 def known_visit(row: PersonRow, event: HospitalEvent, ids: Ids) -> KnownVisit | None:
     """The visit an event names: by its number, else by the id of that number, when it was taken over."""
+    if not row.visits:
+        return None  # most starts; no id has to be computed
     if (known := row.visit(event.feed, event.visit)) is not None:
         return known
     taken = row.visit_of(ids.episode(event.feed, event.visit))

@@ -80,8 +80,8 @@ class PersonRow(Value, frozen=True, kw_only=True):
 
     def with_visit(self, visit: KnownVisit) -> "PersonRow":
         """The row with this visit in place of its older self."""
-        if any(known.local == visit.local for known in self.visits):
-            visits = tuple(visit if known.local == visit.local else known for known in self.visits)
+        if visit.local in [known.local for known in self.visits]:
+            visits = tuple([visit if known.local == visit.local else known for known in self.visits])
         else:
             visits = (*self.visits, visit)
         return msgspec.structs.replace(self, visits=visits)
@@ -106,8 +106,12 @@ def _kept(visit: KnownVisit, at: datetime) -> bool:
 
 def retained(row: PersonRow, at: datetime) -> PersonRow:
     """The row without what is too old at `at` (00 §2.7)."""
-    visits = tuple(visit for visit in row.visits if _kept(visit, at))
+    if not row.visits and not row.controls:
+        return row
+    visits = tuple([visit for visit in row.visits if _kept(visit, at)])
     controls = {name: seen for name, seen in row.controls.items() if at - seen.at <= CONTROL_FOR}
+    if len(visits) == len(row.visits) and len(controls) == len(row.controls):
+        return row
     return msgspec.structs.replace(row, visits=visits, controls=controls)
 
 

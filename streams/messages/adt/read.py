@@ -10,7 +10,7 @@ from collections.abc import Container
 from typing import Any, Final
 
 from ...errors import Rejected
-from ...formats.hl7v2 import Document
+from ...formats.hl7v2 import Document, Segment
 from ...ids import hyphenated
 from ...model import Disposition, EventClass, EventKind, HospitalEvent
 from .clock import Times, times
@@ -49,10 +49,9 @@ def events(
     """
     row = row_of(document.trigger, zbe=feed.zbe)
     if row.kind in _UNREAD:
-        return (HospitalEvent(**_header(document, feed, 0) | {"kind": row.kind}),)
-    return tuple(
-        _event(group, part, row, feed, locate, kommuner) for part, group in enumerate(groups(document, row.opens))
-    )
+        return (HospitalEvent(kind=row.kind, **_header(document, feed, 0)),)
+    parts = enumerate(groups(document, row.opens))
+    return tuple([_event(group, part, row, feed, locate, kommuner) for part, group in parts])
 
 
 def _header(document: Document, feed: FeedProfile, part: int) -> dict[str, Any]:
@@ -69,12 +68,13 @@ def _event(
     group: Group, part: int, row: Row, feed: FeedProfile, locate: Locate, kommuner: Container[str]
 ) -> HospitalEvent:
     """One event: the header, then person, visit, time and place, each of which may stop it."""
-    read = _header(group.document, feed, part) | _person(group, feed, kommuner)
+    read = _header(group.document, feed, part)
+    read |= _person(group, feed, kommuner)
     at = times(group, feed)
-    read |= {"sent": at.sent, "recorded": at.recorded}
+    read["sent"], read["recorded"] = at.sent, at.recorded
     read |= _visit(group, row, feed)
     kind, planned, warnings = _kind(row, read)
-    read |= {"kind": kind, "planned": planned, "warnings": (*at.warnings, *warnings)}
+    read["kind"], read["planned"], read["warnings"] = kind, planned, (*at.warnings, *warnings)
     if kind is EventKind.IRRELEVANT:
         return HospitalEvent(**read)
     if row.visit and not read["visit"]:
@@ -85,9 +85,9 @@ def _event(
     if row.visit:
         when, strict = read["occurred"] or at.recorded, not _is_outpatient(row, read)
         placed = location(group, feed, locate, when, needed=kind is EventKind.START, strict=strict)
-        read |= {"unit": placed.unit, "prior_unit": placed.prior}
+        read["unit"], read["prior_unit"] = placed.unit, placed.prior
         read["warnings"] += placed.warnings
-    return HospitalEvent(**read | _rules(group, feed))
+    return HospitalEvent(**read, **_rules(group, feed))
 
 
 def _person(group: Group, feed: FeedProfile, kommuner: Container[str]) -> dict[str, Any]:
@@ -99,19 +99,28 @@ def _person(group: Group, feed: FeedProfile, kommuner: Container[str]) -> dict[s
     if len(who.cprs) > 1:
         problem = f"{len(who.cprs)} different official CPR numbers"
         raise Rejected("PID-3", problem, "send the one of this person; merge by A40", "two-cprs")
-    legal = next((r for r in range(1, len(pid.repetitions(5)) + 1) if pid.text(5, r, 7) in ("L", "")), 0)
-    given = (pid.text(5, legal, 2), pid.text(5, legal, 3)) if legal else ()
+    family, given = _name(pid)
+    told = group.text("PD1", 12)
     return {
         "cprs": who.cprs,
         "replacement": who.replacement,
         "local_ids": who.local_ids,
-        "family": pid.text(5, legal) if legal else "",
-        "given": tuple(name for name in given if name),
+        "family": family,
+        "given": given,
         "residence": where.kommune,
         "residence_problem": where.problem,
-        "protected": group.text("PD1", 12) == "Y" or bool(pid.text(11, comp=22)),
-        "unprotected": group.text("PD1", 12) == "N",
+        "protected": told == "Y" or bool(pid.text(11, comp=22)),
+        "unprotected": told == "N",
     }
+
+
+def _name(pid: Segment) -> tuple[str, tuple[str, ...]]:
+    """Surname and given names of the first PID-5 that is a legal name or of no type."""
+    for rep in range(1, len(pid.repetitions(5)) + 1):
+        if pid.text(5, rep, 7) in ("L", ""):
+            given = pid.text(5, rep, 2), pid.text(5, rep, 3)
+            return pid.text(5, rep), given if all(given) else tuple(filter(None, given))
+    return "", ()
 
 
 def _visit(group: Group, row: Row, feed: FeedProfile) -> dict[str, Any]:
@@ -125,8 +134,15 @@ def _visit(group: Group, row: Row, feed: FeedProfile) -> dict[str, Any]:
         "class_": _class(group, feed),
         "disposition": disposition,
         "dead": _dead(group, row, disposition),
-        "deleted": tuple(name for segment, field, name in _EMPTIED if _is_null(group, segment, field)),
+        "deleted": _deleted(group),
     }
+
+
+def _deleted(group: Group) -> tuple[str, ...]:
+    pv1, pid = group.first("PV1"), group.first("PID")
+    if not (pv1 is not None and pv1.any_null) and not (pid is not None and pid.any_null):
+        return ()
+    return tuple([name for segment, field, name in _EMPTIED if _is_null(group, segment, field)])
 
 
 def _is_null(group: Group, name: str, field: int) -> bool:
@@ -140,7 +156,11 @@ def _class(group: Group, feed: FeedProfile) -> EventClass:
 
 
 def _any(rules: tuple[FieldRule, ...], group: Group) -> bool:
-    return any(rule.place.value(group.first(rule.place.segment)) in rule.values for rule in rules)
+    for rule in rules:
+        place = rule.place
+        if place.value(group.first(place.segment)) in rule.values:
+            return True
+    return False
 
 
 def _dead(group: Group, row: Row, disposition: Disposition | None) -> bool | None:
@@ -156,7 +176,10 @@ def _lpr3(group: Group, feed: FeedProfile) -> str:
     if not feed.lpr3:
         return ""
     place = Place.of(feed.lpr3)
-    bare = place.value(group.first(place.segment)).strip().lower().removeprefix("urn:uuid:").replace("-", "")
+    sent = place.value(group.first(place.segment))
+    if not sent:
+        return ""
+    bare = sent.strip().lower().removeprefix("urn:uuid:").replace("-", "")
     return f"urn:uuid:{hyphenated(bare)}" if _UUID5.fullmatch(bare) else ""
 
 

@@ -39,8 +39,11 @@ def _code(text: str) -> str:
 
 def _addresses(pid: Segment) -> list[int]:
     """Repetitions of PID-11, most telling type first."""
+    count = len(pid.repetitions(11))
+    if count <= 1:  # nearly always; its type decides only whether it counts
+        return [1] if count and pid.text(11, 1, 7) in _TYPES else []
     by_type: dict[str, list[int]] = {kind: [] for kind in _TYPES}
-    for rep in range(1, len(pid.repetitions(11)) + 1):
+    for rep in range(1, count + 1):
         if (found := by_type.get(pid.text(11, rep, 7))) is not None:
             found.append(rep)
     return [rep for kind in _TYPES for rep in by_type[kind]]
