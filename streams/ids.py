@@ -161,7 +161,10 @@ class Ids:
 
     def mint(self, lane: Lane, *parts: str) -> str:
         """A UUID v4 shaped id that begins with `lane` and stands for `parts` (00 §1.3, 1.4)."""
-        return _as_v4(lane + self._hash("id", lane, *parts)[:24])
+        digits = self._hash("id", lane, *parts)
+        # `_as_v4` of lane and digits, without putting them together first: six ids are minted for each message.
+        variant = _VARIANT[digits[8]]
+        return f"{lane}-{digits[:4]}-4{digits[5:8]}-{variant}{digits[9:12]}-{digits[12:24]}"
 
     def letter(self, lane: Lane, sender: str, *parts: str) -> LetterId:
         """A legacy letter id: 2 letters of the sender, the lane in 7 base-36 digits, 5 of a hash (00 §1.3)."""

@@ -23,7 +23,12 @@ __all__ = ["INBOX", "RouteRegisters", "has_legacy_form", "route", "route_notice"
 #: Step 6. `kafka/topics.py` names the same topic; a test compares the two.
 INBOX: Final = "municipality.{kommunekode}.inbox"
 
+#: The type of each notice, told once: `Notice.family` cuts a prefix and looks an enum up each time.
+_FAMILY: Final = {notice: notice.family for notice in Notice}
+
 HOSPITAL_NOTIFICATION: Final = "hospital-notification"
+
+_SECOND: Final = timedelta(seconds=1)
 
 #: Best first (§6.4.3).
 PREFERENCE: Final = ("fhir", "oioxml", "edifact")
@@ -128,7 +133,8 @@ class RouteRegisters(Protocol):
 
 def has_legacy_form(notice: Notice, class_: EncounterClass, *, acute_as_admission: bool = False) -> bool:
     """Whether XDIS/DIS can say it (04, 13.2)."""
-    return (notice.family, class_) in LEGACY_FORMS or (acute_as_admission and notice.family in ACUTE_AS_ADMISSION)
+    family = _FAMILY[notice]
+    return (family, class_) in LEGACY_FORMS or (acute_as_admission and family in ACUTE_AS_ADMISSION)
 
 
 def route(
@@ -164,18 +170,18 @@ def route_notice(
     ):
         return Outcome(fate=Fate.NOT_SUBJECT, reason="not-representable")
     terms = registers.policy(kommunekode, chosen.format)
-    receivers = registers.receivers(kommunekode, HOSPITAL_NOTIFICATION, at, notice.family.value)
+    receivers = registers.receivers(kommunekode, HOSPITAL_NOTIFICATION, at, _FAMILY[notice])
     return Address(
         kommunekode=kommunekode,
         topic=INBOX.format(kommunekode=kommunekode),
         receiver=address.receiver,
         aliases=address.aliases,
-        receivers=tuple(receiver.system for receiver in receivers),
+        receivers=tuple([receiver.system for receiver in receivers]),
         format=_format(chosen),
         version=chosen.version,
         envelope=_ENVELOPES[chosen.envelope],
         mode=terms.mode,
-        ack_timeout_s=int(terms.ack_timeout.total_seconds()),
+        ack_timeout_s=terms.ack_timeout // _SECOND,
         max_resends=terms.max_resends,
     )
 
@@ -187,8 +193,11 @@ def _chosen(accepted: Sequence[Acceptance], notice: Notice, concerns: str) -> Ac
         for acceptance in accepted:
             if acceptance.format == own:
                 return acceptance
-    ranked = (acceptance for wanted in PREFERENCE for acceptance in accepted if acceptance.format == wanted)
-    return next(ranked, None)
+    for wanted in PREFERENCE:
+        for acceptance in accepted:
+            if acceptance.format == wanted:
+                return acceptance
+    return None
 
 
 def _format(chosen: Acceptance) -> Literal["fhir-json", "fhir-xml", "oioxml", "edifact"]:

@@ -16,12 +16,13 @@ _ZERO = timedelta()
 
 def danish(at: datetime) -> datetime:
     """The same instant as Danish local time, cut to whole seconds (spec 01, 7.2)."""
-    return at.astimezone(COPENHAGEN).replace(microsecond=0)
+    local = at.astimezone(COPENHAGEN)
+    return local.replace(microsecond=0) if local.microsecond else local  # `replace` costs more than the conversion
 
 
 def danish_text(at: datetime) -> str:
     """`YYYY-MM-DDThh:mm:ss+01:00` or `+02:00`, as valid in Denmark at that moment (spec 01, 7.2)."""
-    return danish(at).isoformat()
+    return at.astimezone(COPENHAGEN).isoformat(timespec="seconds")  # cuts as `danish` does, at half the cost
 
 
 def utc_text(at: datetime) -> str:

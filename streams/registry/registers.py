@@ -4,7 +4,7 @@ Every question takes the time it is asked for, because rows have a validity. Not
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TypeVar
@@ -61,6 +61,8 @@ class Registers:
     _acceptances: Index[AcceptanceRow]
     _receivers: Index[ReceiverRow]
     _policy: Policy
+    #: Rows of `_policy` by (kommunekode, format): merging and converting one costs more than the rest of a route.
+    _terms: dict[tuple[str, str], ReceiptPolicy] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def feed(self, application: str, facility: str) -> FeedProfile | None:
         """The feed agreed with (MSH-3.1, MSH-4.1)."""
@@ -117,7 +119,10 @@ class Registers:
 
     def policy(self, kommunekode: str = "", format: str = "fhir") -> ReceiptPolicy:
         """Waits, resends and memory (spec 05 §6.5)."""
-        return self._policy.receipt_policy(kommunekode, format)
+        found = self._terms.get((kommunekode, format))
+        if found is None:
+            found = self._terms[kommunekode, format] = self._policy.receipt_policy(kommunekode, format)
+        return found
 
     def senders(self, kommunekode: str, at: datetime) -> frozenset[str]:
         """GLN and SOR numbers whose receipts count for a municipality at `at` (05 §4.2, 00 §3.2)."""
