@@ -8,11 +8,12 @@ made again when the resource changes.
 from typing import Any, Final
 
 from ...codes import NOTICES
-from ...formats.fhir.narrative import narrative
+from ...formats.fhir.narrative import labelled
 
 __all__ = ["ACTIVITY_TEXTS", "encounter_text", "header_text", "organization_text", "patient_text", "provenance_text"]
 
 Object = dict[str, Any]
+Texts = tuple[str, ...]
 
 #: Activity code -> text (spec 01 §9).
 ACTIVITY_TEXTS: Final[dict[str, str]] = {
@@ -31,89 +32,121 @@ _EVENT: Final = "Advis om sygehusophold / Hospital notification (hospital-notifi
 _PRIMARY: Final = "Primær modtager / Primary receiver (primary)"
 
 
+# Labels of the rows that a resource always has; those it may have are added to them.
+_HEADER: Final[Texts] = (
+    "Id",
+    "Meddelelse / Event",
+    "Modtager / Destination",
+    "Modtagers adresse / Destination endpoint",
+    "Modtagende organisation / Receiver",
+    "Afsender / Sender",
+    "Afsenders adresse / Source endpoint",
+    "Indhold / Focus",
+    "Indlæggelsesrapport ønskes / Report of admission requested",
+)
+_RECIPIENT: Final = "Indlæggelsesrapport sendes til / Report of admission recipient"
+_STAY: Final = ("Id", "Status / Status", "Kontakttype / Class", "Borger / Subject")
+_PERSON: Final[Texts] = ("Id", "CPR-nummer / CPR number", "Navn / Name")
+_LINK: Final[Texts] = (
+    "Id",
+    "Meddelelse / Target",
+    "Sendt / Occurred",
+    "Registreret / Recorded",
+    "Aktivitet / Activity",
+    "Aktør / Agent",
+)
+_ENTITY: Final = ("Rolle / Role", "Forrige meddelelse / Previous message")
+
+
 def header_text(header: Object) -> Object:
     """The MessageHeader: event, receiver, sender, focus and the request for a report of admission."""
-    destination, extensions = header["destination"][0], header["extension"]
-    rows = [
-        ("Id", header["id"]),
-        ("Meddelelse / Event", _EVENT),
-        ("Modtager / Destination", _PRIMARY),
-        ("Modtagers adresse / Destination endpoint", destination["endpoint"]),
-        ("Modtagende organisation / Receiver", destination["receiver"]["reference"]),
-        ("Afsender / Sender", header["sender"]["reference"]),
-        ("Afsenders adresse / Source endpoint", header["source"]["endpoint"]),
-        ("Indhold / Focus", header["focus"][0]["reference"]),
-        ("Indlæggelsesrapport ønskes / Report of admission requested", _YES_NO[extensions[0]["valueBoolean"]]),
-    ]
+    destination, extensions, labels = header["destination"][0], header["extension"], _HEADER
+    values: Texts = (
+        header["id"],
+        _EVENT,
+        _PRIMARY,
+        destination["endpoint"],
+        destination["receiver"]["reference"],
+        header["sender"]["reference"],
+        header["source"]["endpoint"],
+        header["focus"][0]["reference"],
+        _YES_NO[extensions[0]["valueBoolean"]],
+    )
     if len(extensions) > 1:
-        recipient = extensions[1]["valueReference"]["reference"]
-        rows.append(("Indlæggelsesrapport sendes til / Report of admission recipient", recipient))
-    return narrative(rows, extensions=True)
+        labels, values = (*labels, _RECIPIENT), (*values, extensions[1]["valueReference"]["reference"])
+    return labelled(labels, values, extensions=True)
 
 
 def encounter_text(encounter: Object) -> Object:
     """The stay: status, class, person, episode, times, unit, leave."""
-    period = encounter["period"]
-    rows = [
-        ("Id", encounter["id"]),
-        ("Status / Status", _STATUSES[encounter["status"]]),
-        ("Kontakttype / Class", _CLASSES[encounter["class"]["code"]]),
-        ("Borger / Subject", encounter["subject"]["reference"]),
+    period, labels = encounter["period"], [*_STAY]
+    values = [
+        encounter["id"],
+        _STATUSES[encounter["status"]],
+        _CLASSES[encounter["class"]["code"]],
+        encounter["subject"]["reference"],
     ]
     for reference in encounter["episodeOfCare"]:
         identifier = reference["identifier"]
-        rows.append(("Forløbs-id / Episode of care", f"{identifier['value']} ({identifier['system']})"))
-    rows.append(("Start / Start", period["start"]))
-    if "end" in period:
-        rows.append(("Slut / End", period["end"]))
-    rows.append(("Ansvarlig enhed / Service provider", encounter["serviceProvider"]["reference"]))
+        labels.append("Forløbs-id / Episode of care")
+        values.append(f"{identifier['value']} ({identifier['system']})")
     leave = encounter["extension"][0]["valuePeriod"] if "extension" in encounter else {}
-    if leave:
-        rows.append(("Orlov fra / Leave start", leave["start"]))
-    if "end" in leave:
-        rows.append(("Orlov til / Leave end", leave["end"]))
-    return narrative(rows, extensions=bool(leave))
+    rows = (
+        ("Start / Start", period["start"]),
+        ("Slut / End", period.get("end")),
+        ("Ansvarlig enhed / Service provider", encounter["serviceProvider"]["reference"]),
+        ("Orlov fra / Leave start", leave.get("start")),
+        ("Orlov til / Leave end", leave.get("end")),
+    )
+    for label, value in rows:
+        if value is not None:
+            labels.append(label)
+            values.append(value)
+    return labelled(tuple(labels), tuple(values), extensions=bool(leave))
 
 
 def patient_text(patient: Object) -> Object:
     """The person: CPR number, official name, whether dead."""
-    name = patient["name"][0]
-    rows = [
-        ("Id", patient["id"]),
-        ("CPR-nummer / CPR number", patient["identifier"][0]["value"]),
-        ("Navn / Name", " ".join([*name.get("given", ()), name["family"]])),
-    ]
+    name, labels = patient["name"][0], _PERSON
+    values: Texts = (
+        patient["id"],
+        patient["identifier"][0]["value"],
+        " ".join([*name.get("given", ()), name["family"]]),
+    )
     if "deceasedBoolean" in patient:
-        rows.append(("Død / Deceased", _YES_NO[patient["deceasedBoolean"]]))
-    return narrative(rows)
+        labels, values = (*labels, "Død / Deceased"), (*values, _YES_NO[patient["deceasedBoolean"]])
+    return labelled(labels, values)
 
 
 def organization_text(organization: Object) -> Object:
     """A unit: SOR code, and location number and name where it has them."""
-    rows = [("Id", organization["id"]), ("SOR", organization["identifier"][0]["value"])]
-    if len(organization["identifier"]) > 1:
-        rows.append(("Lokationsnummer / GLN", organization["identifier"][1]["value"]))
+    identifiers = organization["identifier"]
+    labels: Texts = ("Id", "SOR")
+    values: Texts = (organization["id"], identifiers[0]["value"])
+    if len(identifiers) > 1:
+        labels, values = (*labels, "Lokationsnummer / GLN"), (*values, identifiers[1]["value"])
     if "name" in organization:
-        rows.append(("Navn / Name", organization["name"]))
-    return narrative(rows)
+        labels, values = (*labels, "Navn / Name"), (*values, organization["name"])
+    return labelled(labels, values)
 
 
 def provenance_text(provenance: Object) -> Object:
     """One link of the chain: message, times, activity, actor, predecessor."""
-    activity = provenance["activity"]["coding"][0]["code"]
-    rows = [
-        ("Id", provenance["id"]),
-        ("Meddelelse / Target", provenance["target"][0]["reference"]),
-        ("Sendt / Occurred", provenance["occurredDateTime"]),
-        ("Registreret / Recorded", provenance["recorded"]),
-        ("Aktivitet / Activity", ACTIVITY_TEXTS.get(activity, activity)),
-        ("Aktør / Agent", provenance["agent"][0]["who"]["reference"]),
-    ]
+    activity, labels = provenance["activity"]["coding"][0]["code"], _LINK
+    values: Texts = (
+        provenance["id"],
+        provenance["target"][0]["reference"],
+        provenance["occurredDateTime"],
+        provenance["recorded"],
+        ACTIVITY_TEXTS.get(activity, activity),
+        provenance["agent"][0]["who"]["reference"],
+    )
     if "entity" in provenance:
         entity = provenance["entity"][0]
         what = entity["what"]
-        rows.append(("Rolle / Role", _ROLES[entity["role"]]))
-        rows.append(("Forrige meddelelse / Previous message", what.get("reference") or what["identifier"]["value"]))
+        labels += _ENTITY
+        values += (_ROLES[entity["role"]], what.get("reference") or what["identifier"]["value"])
         if "agent" in entity:
-            rows.append(("Forrige aktør / Previous agent", entity["agent"][0]["who"]["reference"]))
-    return narrative(rows)
+            labels += ("Forrige aktør / Previous agent",)
+            values += (entity["agent"][0]["who"]["reference"],)
+    return labelled(labels, values)

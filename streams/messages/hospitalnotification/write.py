@@ -9,6 +9,7 @@ nothing is judged here (`check`).
 import unicodedata
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from ...codes import (
@@ -48,7 +49,8 @@ def write(
     """The Bundle of a notification to one receiver. `envelope_id` becomes Bundle.id; `base` begins every fullUrl."""
     n, mint = notification, _minter(notification, ids)
     units = _units(n, receiver, mint)
-    patient, stay = _patient(n, mint("Patient")), _encounter(n, mint, units)
+    patient = _patient(n, mint("Patient"))
+    stay = _encounter(n, mint("Encounter"), patient["id"], units)
     header = _header(n, receiver, f"Encounter/{stay['id']}", units)
     acted = {link.message_id: link.agent for link in n.chain}
     chain = [_provenance(link, acted.get(link.previous), units) for link in n.chain]  # type: ignore[call-overload]
@@ -78,25 +80,25 @@ def _clean(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
-def _actors(n: Notification, receiver: Unit) -> Iterable[Unit]:
+#: The names of units come again with every message; those of persons do not and are not kept.
+_unit_name = lru_cache(maxsize=4096)(_clean)
+
+
+def _actors(n: Notification, receiver: Unit) -> list[Unit]:
     """The units that need the messaging profile: who sends, receives, gets the report, and who acted before (15.7)."""
-    yield n.sender
-    yield receiver
-    if n.report_recipient is not None:
-        yield n.report_recipient
-    for link in n.chain:
-        yield link.agent
+    recipient = [n.report_recipient] if n.report_recipient is not None else []
+    return [n.sender, receiver, *recipient, *[link.agent for link in n.chain]]
 
 
 def _units(n: Notification, receiver: Unit, mint: Callable[..., str]) -> dict[Sor, str]:
     """SOR code -> id of its Organization: one entry for a unit, whatever its roles (2.2)."""
-    sors = dict.fromkeys([n.sender.sor, receiver.sor, n.provider.sor, *(u.sor for u in _actors(n, receiver))])
+    sors = dict.fromkeys([n.sender.sor, receiver.sor, n.provider.sor, *[u.sor for u in _actors(n, receiver)]])
     return {sor: mint("Organization", sor) for sor in sors}
 
 
 def _roles(n: Notification, receiver: Unit, units: dict[Sor, str]) -> Iterable[tuple[Unit, str, str]]:
     """Each unit once, with its id and the strictest profile that its roles ask for."""
-    messaging = {unit.sor: unit for unit in reversed(list(_actors(n, receiver)))}  # the first to be named describes it
+    messaging = {unit.sor: unit for unit in reversed(_actors(n, receiver))}  # the first to be named describes it
     for sor, id_ in units.items():
         if sor in messaging:
             yield messaging[sor], id_, "MessagingOrganization"
@@ -115,7 +117,7 @@ def _organization(unit: Unit, id_: str, profile: str) -> Object:
         "text": None,
         "identifier": identifiers,
     }
-    if name := _clean(unit.name):
+    if name := _unit_name(unit.name):
         organization["name"] = name
     organization["text"] = organization_text(organization)
     return organization
@@ -139,26 +141,26 @@ def _patient(n: Notification, id_: str) -> Object:
 def _name(patient: Patient) -> Object:
     given = [name for name in map(_clean, patient.given) if name]
     name: Object = {"use": "official", "family": _clean(patient.family)}
-    return {**name, "given": given} if given else name
+    if given:
+        name["given"] = given
+    return name
 
 
-def _encounter(n: Notification, mint: Callable[..., str], units: dict[Sor, str]) -> Object:
+def _encounter(n: Notification, id_: str, patient: str, units: dict[Sor, str]) -> Object:
     encounter: Object = {
         "resourceType": "Encounter",
-        "id": mint("Encounter"),
+        "id": id_,
         "meta": _META["Encounter"],
         "text": None,
     }
     if n.leave_start is not None:
         encounter["extension"] = [{"url": LEAVE_PERIOD_URL, "valuePeriod": _period(n.leave_start, n.leave_end)}]
-    encounter |= {
-        "status": n.status,
-        "class": {"system": ACT_SYSTEM, "code": n.class_},
-        "subject": {"reference": f"Patient/{mint('Patient')}"},
-        "episodeOfCare": [{"identifier": {"system": e.system, "value": e.value}} for e in n.episode],
-        "period": _period(n.start, n.end),
-        "serviceProvider": _to(n.provider, units),
-    }
+    encounter["status"] = n.status
+    encounter["class"] = {"system": ACT_SYSTEM, "code": n.class_}
+    encounter["subject"] = {"reference": f"Patient/{patient}"}
+    encounter["episodeOfCare"] = [{"identifier": {"system": e.system, "value": e.value}} for e in n.episode]
+    encounter["period"] = _period(n.start, n.end)
+    encounter["serviceProvider"] = _to(n.provider, units)
     encounter["text"] = encounter_text(encounter)
     return encounter
 
