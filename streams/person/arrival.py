@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+import msgspec
+
 from ..ids import Ids, PersonKey
 from ..model import Fate, HospitalEvent, Outcome, StayEvent, Transfer
 from .address import stay_event
@@ -34,8 +36,7 @@ class PassOn:
     headers: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PersonFold:
+class PersonFold(msgspec.Struct, frozen=True):
     """What one message does. `outcomes`: one per event that reaches no lane."""
 
     row: PersonRow
@@ -49,12 +50,13 @@ class PersonFold:
         """The fate of a record that gives no stay event: a stop before anything else; None when it gives one or is repeated."""
         if self.stay_events or self.repeated:
             return None
-        stopped = (outcome for outcome in self.outcomes if outcome.fate is not Fate.NOT_SUBJECT)
-        return next(stopped, NOT_SUBJECT)
+        for outcome in self.outcomes:
+            if outcome.fate is not Fate.NOT_SUBJECT:
+                return outcome
+        return NOT_SUBJECT
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True):
     """What is the same for all events of one message."""
 
     key: PersonKey

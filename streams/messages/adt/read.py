@@ -208,7 +208,7 @@ def _timed(group: Group, row: Row, kind: EventKind, at: Times, read: dict[str, A
         problem = "no time of the event to the minute"
         raise Rejected("EVN-6", problem, "send YYYYMMDDHHMMSS+ZZZZ in EVN-6", "no-event-time")
     fields, warnings = at.fields, read["warnings"]
-    if kind is EventKind.START and {"EVN-6", "PV1-44"} <= fields.keys():
+    if kind is EventKind.START and "EVN-6" in fields and "PV1-44" in fields:
         apart = abs((fields["EVN-6"] - fields["PV1-44"]).total_seconds())
         if apart > 60:
             group.document.warn("EVN-6", "times-differ", "not the time of PV1-44; EVN-6 counts", "send one time")
