@@ -35,7 +35,7 @@ from . import stay_correct as corrections
 from . import stay_person as persons
 from .codes import Family
 from .ids import Ids
-from .model import EventKind, Fate, Outcome, StayEvent
+from .model import EventKind, Fate, Outcome, Snapshot, StayEvent
 from .stay_cause import cause_of, death_time, event_time
 from .stay_correct import REPEAT
 from .stay_hold import HELD, hold, next_wake, not_before, takes_back_held, wait
@@ -255,15 +255,18 @@ def _learn_unit(draft: Draft) -> None:
 def _remember(visit: Visit, event: StayEvent) -> Visit:
     """The last message's fields (04 §4.3: absence is no change, HL7 null is one), and how late it is."""
     old, new = visit.snapshot, event.snapshot
-    values = {name: value for name in new.__struct_fields__ if (value := getattr(new, name)) not in (None, "", ())}
-    values.pop("deleted", None)
-    gone = {name: _EMPTY.get(name) for name in new.deleted if name in new.__struct_fields__}
+    values = {name: value for name in _FACTS if (value := getattr(new, name)) not in (None, "", ())}
+    for name in new.deleted:
+        if name in _SNAPSHOT:
+            values[name] = _EMPTY.get(name)
     last = visit.last
     if event.kind in TELLS_TIME and event.occurred is not None:
         last = event.occurred if last is None else max(last, event.occurred)
-    return replace(visit, snapshot=replace(old, **{**values, **gone}), last=last)
+    return replace(visit, snapshot=replace(old, **values), last=last)
 
 
+_SNAPSHOT: Final = Snapshot.__struct_fields__
+_FACTS: Final = tuple(name for name in _SNAPSHOT if name != "deleted")
 _EMPTY: Final = {"class_": "", "deleted": ()}
 
 

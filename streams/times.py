@@ -5,6 +5,7 @@ time without offset may be missing (spring) or occur twice (autumn): spec 01, 7.
 """
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 __all__ = ["COPENHAGEN", "danish", "danish_text", "local_time", "second_hour", "utc_text"]
@@ -22,7 +23,16 @@ def danish(at: datetime) -> datetime:
 
 def danish_text(at: datetime) -> str:
     """`YYYY-MM-DDThh:mm:ss+01:00` or `+02:00`, as valid in Denmark at that moment (spec 01, 7.2)."""
+    # One in a message stands in three places, a start in every message of its stay: a text kept costs a tenth. With
+    # fold=1 a time equals the one of fold=0 in the same zone although it is an hour later, so it is never looked up.
+    return _uncached_text(at) if at.fold else _cached_text(at)
+
+
+def _uncached_text(at: datetime) -> str:
     return at.astimezone(COPENHAGEN).isoformat(timespec="seconds")  # cuts as `danish` does, at half the cost
+
+
+_cached_text = lru_cache(maxsize=1024)(_uncached_text)
 
 
 def utc_text(at: datetime) -> str:
