@@ -127,10 +127,13 @@ class Segment:
             return ""
         separators = self.writing.separators
         # Written out for each level: this is called forty times a message.
-        if separators.repetition in text or rep > 1:
+        if rep > 1 or separators.repetition in text:
             text = _part(text, separators.repetition, rep)
-        if separators.component in text or comp > 1:
-            text = _part(text, separators.component, comp)
+        if comp > 1:
+            parts = text.split(separators.component, comp)
+            text = parts[comp - 1] if comp <= len(parts) else ""
+        elif separators.component in text:
+            text = text.partition(separators.component)[0]
         if separators.subcomponent in text or sub > 1:
             text = _part(text, separators.subcomponent, sub)
         if text == NULL:
@@ -279,9 +282,9 @@ def check_header(document: Document) -> None:
     """Step 9: an ADT message with type, trigger and control id. Raises `Refused`; sets `document.trigger`."""
     header = document.header
     kind = header.text(9)
-    for field, value in ((9, kind), (10, document.control_id)):
-        if not value:
-            raise Refused("AR", "101", "empty", "send message type and control id", field=field)
+    if not (kind and document.control_id):
+        empty = 10 if kind else 9
+        raise Refused("AR", "101", "empty", "send message type and control id", field=empty)
     if kind != "ADT":
         raise Refused("AR", "200", "message type not supported", "send ADT messages only", field=9)
     document.trigger = trigger(document)
@@ -298,7 +301,7 @@ def trigger(document: Document) -> str:
 
 def _warn_about_header(document: Document) -> None:
     event = document.first("EVN")
-    if event is not None and event.text(1) not in ("", document.trigger):
+    if event is not None and (told := event.text(1)) and told != document.trigger:
         document.warn("EVN-1", "trigger-differs", "not the trigger of MSH-9.2, which counts", "send the same in both")
     if not _VERSION.fullmatch(document.header.text(12)):
         document.warn("MSH-12", "version", "no HL7 version from 2.1 to 2.9", "send the version the message follows")

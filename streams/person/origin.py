@@ -41,6 +41,8 @@ def _may_be_origin(visit: KnownVisit, event: HospitalEvent) -> bool:
 
 def origin_of(row: PersonRow, event: HospitalEvent) -> KnownVisit | None:
     """The stay that this start continues; of several the one last heard of."""
+    if not row.visits:
+        return None  # most starts
     own = row.visit(event.feed, event.visit)
     candidates = [visit for visit in row.visits if visit != own and _may_be_origin(visit, event)]
     return max(candidates, key=lambda visit: visit.last_at, default=None)

@@ -39,7 +39,7 @@ def location(
 
     Raises `Rejected` with rule `unknown-facility`; not when `strict` is off: then an unknown place is no place.
     """
-    ward, facility = group.text("PV1", 3), group.text("PV1", 3, comp=4)
+    ward, facility = group.text("PV1", 3), group.text("PV1", 3, 1, 4)
     if not (ward or facility or needed):
         return Location()
     facility = facility or group.text("EVN", 7) or group.text("MSH", 4)
@@ -50,7 +50,8 @@ def location(
         problem = "the facility is not in the location register of this feed"
         raise Rejected("PV1-3.4", problem, "add it to the register, or send another facility", "unknown-facility")
     prior = None
-    if (prior_ward := group.text("PV1", 6)) or group.text("PV1", 6, comp=4):
-        prior = locate(feed.key, group.text("PV1", 6, comp=4) or facility, prior_ward, at)
+    prior_ward, prior_facility = group.text("PV1", 6), group.text("PV1", 6, 1, 4)
+    if prior_ward or prior_facility:
+        prior = locate(feed.key, prior_facility or facility, prior_ward, at)
     odd = _unknown_ward(group) if ward and not unit.department else ()
     return Location(unit, prior, odd)
