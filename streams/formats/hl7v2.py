@@ -149,6 +149,7 @@ class Document:
         self.writing = writing = Writing(separators, charset)
         self.warnings = writing.warnings
         self.segments = [Segment(writing, line) for line in lines]
+        self.header = self.segments[0]  # MSH: always the first
         self._sha256 = ""
         self.trigger = ""  # MSH-9.2, else EVN-1; set by `check_header`
 
@@ -161,11 +162,6 @@ class Document:
         if not self._sha256:
             self._sha256 = hashlib.sha256(self.data).hexdigest()
         return self._sha256
-
-    @property
-    def header(self) -> Segment:
-        """MSH: always the first segment."""
-        return self.segments[0]
 
     @property
     def control_id(self) -> str:
@@ -232,7 +228,7 @@ def _lines(text: str) -> list[str]:
 
 def _text(body: bytes, separators: Separators) -> tuple[str, str, bool]:
     """Step 7: the text by MSH-18, the character set that read it, and whether MSH-18 was untrue."""
-    header = _LINE.match(body)[0].decode("latin-1").split(separators.field)  # type: ignore[index]  # matches always
+    header = _LINE.match(body)[0].decode("latin-1").split(separators.field, 18)  # type: ignore[index]  # matches always
     declared = header[17].split(separators.repetition)[0].strip() if len(header) > 17 else ""
     try:
         return decode(body, "" if declared == NULL else declared)
