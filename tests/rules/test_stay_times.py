@@ -1,10 +1,12 @@
 """Acceptance A-7: stays across both clock changes carry the offset valid at each moment; 29 February is a day."""
 
+from datetime import datetime
+
 import msgspec
 import pytest
 
 from streams.stay import Visit
-from streams.times import danish
+from streams.times import COPENHAGEN, danish, danish_text
 from tests.rules.stay_events import Story
 
 SPRING = [
@@ -103,3 +105,10 @@ def test_a_doubtful_hour_is_the_second_one_when_the_first_is_before_the_predeces
     story = play([f"A01 T occurred_time={before} now={before}", f"A21 T {doubtful} now=2026-10-25T09:00:00+01:00"])
     assert story.last.leave_start is not None
     assert story.last.leave_start.isoformat() == leave
+
+
+def test_the_texts_of_the_hour_that_comes_twice_are_told_apart() -> None:
+    """Both are equal for Python, being of one zone: a text that is kept for the one must not be given for the other."""
+    first = datetime(2026, 10, 25, 2, 30, tzinfo=COPENHAGEN)
+    for time, text in [(first, "02:30:00+02:00"), (first.replace(fold=1), "02:30:00+01:00")] * 2:
+        assert danish_text(time) == f"2026-10-25T{text}"
