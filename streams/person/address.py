@@ -4,7 +4,6 @@ Patient, residence and protection are the message's, else those last seen. A sta
 message carries an official CPR number: nothing else may ever be notified (spec 05 §2.2).
 """
 
-from operator import attrgetter
 from typing import Final
 
 from ..ids import Ids
@@ -34,7 +33,6 @@ _AS_TOLD: Final = (
     "correction",
     "allow_person_change",
 )
-_told = attrgetter(*_AS_TOLD)  # all in one step: a third of asking by name
 
 
 def _patient(event: HospitalEvent, row: PersonRow) -> Patient | None:
@@ -86,5 +84,5 @@ def stay_event(
         snapshot=_snapshot(event),
         transfer=transfer,
         protected=event.protected or (row.protected and not event.unprotected),
-        **dict(zip(_AS_TOLD, _told(event), strict=True)),
+        **{name: getattr(event, name) for name in _AS_TOLD},
     )

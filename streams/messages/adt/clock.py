@@ -69,7 +69,7 @@ def moment(
 
 @lru_cache(maxsize=256)  # MSH-7 often is EVN-2, and EVN-6 is PV1-44
 def _usual(text: str) -> datetime | None:
-    """The form nearly every time has, whole seconds with offset, read in one step (0.4 µs; the general form takes 3).
+    """The form nearly every time has, whole seconds with offset, read in one step (0.7 µs; the general form takes 2.5).
 
     None leaves the text to the general form, with every refusal. `fromisoformat` knows more forms than HL7: week dates,
     blanks, colons. So the digits are looked at first.
