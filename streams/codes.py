@@ -98,6 +98,10 @@ class Notice(StrEnum):
         return self.startswith("AN_")
 
 
+#: A table and not a computation: it is asked several times for every message.
+_FAMILIES: Final = {notice: Family(notice.removeprefix("RE_").removeprefix("AN_")) for notice in Notice}
+
+
 class NoticeRow(NamedTuple):
     """What spec 01 §9 and §10 fix for a notice. `None` in status or deceased: depends on the state before."""
 

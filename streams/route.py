@@ -23,8 +23,6 @@ __all__ = ["INBOX", "RouteRegisters", "has_legacy_form", "route", "route_notice"
 #: Step 6. `kafka/topics.py` names the same topic; a test compares the two.
 INBOX: Final = "municipality.{kommunekode}.inbox"
 
-#: The type of each notice, told once: `Notice.family` cuts a prefix and looks an enum up each time.
-_FAMILY: Final = {notice: notice.family for notice in Notice}
 
 HOSPITAL_NOTIFICATION: Final = "hospital-notification"
 
@@ -133,7 +131,7 @@ class RouteRegisters(Protocol):
 
 def has_legacy_form(notice: Notice, class_: EncounterClass, *, acute_as_admission: bool = False) -> bool:
     """Whether XDIS/DIS can say it (04, 13.2)."""
-    family = _FAMILY[notice]
+    family = notice.family
     return (family, class_) in LEGACY_FORMS or (acute_as_admission and family in ACUTE_AS_ADMISSION)
 
 
@@ -170,7 +168,7 @@ def route_notice(
     ):
         return Outcome(fate=Fate.NOT_SUBJECT, reason="not-representable")
     terms = registers.policy(kommunekode, chosen.format)
-    receivers = registers.receivers(kommunekode, HOSPITAL_NOTIFICATION, at, _FAMILY[notice])
+    receivers = registers.receivers(kommunekode, HOSPITAL_NOTIFICATION, at, notice.family)
     return Address(
         kommunekode=kommunekode,
         topic=INBOX.format(kommunekode=kommunekode),

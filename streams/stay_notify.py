@@ -97,7 +97,7 @@ def in_order(sent: tuple[Sent, ...]) -> bool:
 def _before(stay: Stay, notice: Notice) -> tuple[Sent, ...]:
     """The stack that the notice meets, or a refusal (01 §11, 13.3, 13.4)."""
     sent = stay.sent
-    latest_is_other = not sent or sent[-1].family is not _FAMILY[notice]
+    latest_is_other = not sent or sent[-1].family is not notice.family
     if (state(stay), notice) not in TRANSITIONS or (_takes_up(notice) and latest_is_other):
         raise Refused("not-allowed", f"{notice} is not allowed in state {state(stay)}", "decide by hand: spec 01 §11")
     return sent
@@ -133,7 +133,7 @@ def _added(sent: tuple[Sent, ...], new: Sent) -> tuple[Sent, ...]:
 
 def _class(notice: Notice, sent: tuple[Sent, ...], class_: EncounterClass | None) -> EncounterClass:
     """§10: as the previous message, except on a start."""
-    family = _FAMILY[notice]
+    family = notice.family
     if family is Family.STAA:
         return "EMER"
     if family is Family.STIN:
@@ -226,7 +226,7 @@ def _step(draft: Draft, notice: Notice, activity: str, previous: str) -> Step:
 
 def _after(notice: Notice, before: tuple[Sent, ...], new: Sent) -> tuple[Sent, ...]:
     if notice.is_cancellation:
-        return _cancelled(before, _FAMILY[notice])
+        return _cancelled(before, notice.family)
     if notice.is_correction:
         return _corrected(before, new.time, new.activity, new.message_id)
     return _added(before, new)
@@ -255,7 +255,7 @@ def tell(
     previous = "" if not stay.chain else before[-1].message_id if _takes_up(notice) else stay.chain[-1].message_id
     step = _step(draft, notice, activity, previous)
     when = time or before[-1].time
-    new = Sent(_FAMILY[notice], class_, when, activity, step.message_id, to, on_arrival)
+    new = Sent(notice.family, class_, when, activity, step.message_id, to, on_arrival)
     after = _after(notice, before, new)
     if not in_order(after):
         raise Refused(
