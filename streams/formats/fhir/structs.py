@@ -1,0 +1,137 @@
+"""The rows of a profile as msgspec structs: the shape of a right value, tested in C.
+
+Theory of operation. `struct_of` reads the element tables of `shapes` and the same `Profile` rows as `structure` does,
+and gives one struct type for each path: emitted elements and no others, mandatory ones, codes, fixed values, patterns,
+lengths of lists, extensions by their URL. `msgspec.convert` then tells a right value from a doubtful one. Nothing is
+explained here: whoever doubts asks `structure`, which alone words findings. What a struct does not test: emptiness of
+an object whose elements are all optional, the whole-value tests of the profile, dates, `string` and narrative; those
+are left to the caller. Values are JSON as a parser or our writers make it (dict, list, str, bool).
+"""
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+
+from .primitives import PATTERNS
+from .shapes import PRIMITIVES, RESOURCES, Element, elements
+from .structure import BINDINGS, Constraint, Profile
+
+__all__ = ["struct_of"]
+
+#: Primitives that a caller tests where it uses them: a pattern would be a second, dearer look.
+_PLAIN: Final = frozenset({"string", "xhtml", "date", "dateTime", "instant"})
+_PYTHON_NAME: Final = {"class": "class_"}
+
+
+def struct_of(profile: Profile, plain: frozenset[str], kinds: Sequence[str], type_name: str = "Bundle") -> Any:
+    """The struct type of a resource under `profile`; `Resource` in it is one of `kinds`.
+
+    `plain`: paths (by type, `Reference.reference`) whose text the caller tests itself.
+    """
+    return _Structs(profile, plain, kinds).struct(type_name, type_name)
+
+
+def _literal(values: Sequence[str]) -> Any:
+    return Literal[tuple(sorted(set(values)))]
+
+
+def _list(item: Any, least: int, most: int | None) -> Any:
+    return Annotated[list[item], msgspec.Meta(min_length=least, max_length=most)]
+
+
+def _define(name: str, fields: list[tuple[str, Any, bool]], tag: tuple[str, str] | None = None) -> Any:
+    """A struct of (JSON name, type, mandatory); optional ones are None when absent, and null is refused."""
+    made = [
+        (_PYTHON_NAME.get(f, f), kind, msgspec.field(name=f) if needed else msgspec.field(name=f, default=None))
+        for f, kind, needed in fields
+    ]
+    tag_field, tag_value = tag or (None, None)
+    return msgspec.defstruct(
+        name, made, kw_only=True, forbid_unknown_fields=True, gc=False, tag_field=tag_field, tag=tag_value
+    )
+
+
+def _fixed(name: str, values: Sequence[Any]) -> Any:
+    """The type of one of several JSON values of the same form; several may differ in one text only."""
+    if isinstance(values[0], str):
+        return _literal(values)
+    if isinstance(values[0], list):
+        item = _fixed(name, [*chain.from_iterable(values)])
+        return _list(item, len(values[0]), len(values[0]))
+    return _define(name, [(key, _fixed(name, [value[key] for value in values]), True) for key in values[0]])
+
+
+class _Structs:
+    """Makes the types of one profile, each path once."""
+
+    def __init__(self, profile: Profile, plain: frozenset[str], kinds: Sequence[str]) -> None:
+        self._profile, self._plain, self._kinds = profile, plain, kinds
+        self._rows = {row.path: row for row in profile.constraints}
+        self._made: dict[str, Any] = {}
+
+    def struct(self, type_name: str, path: str) -> Any:
+        """The type at a path; `Resource` is a union told apart by resourceType."""
+        if type_name == "Resource":
+            return _union([self._resource(kind) for kind in self._kinds])
+        if path not in self._made:
+            alone = [("resourceType", Literal[type_name], True)] if type_name in RESOURCES else []
+            self._made[path] = _define(type_name, [*alone, *self._fields(type_name, path)])
+        return self._made[path]
+
+    def _resource(self, kind: str) -> Any:
+        return _define(kind, self._fields(kind, kind), ("resourceType", kind))
+
+    def _fields(self, type_name: str, path: str) -> list[tuple[str, Any, bool]]:
+        emitted = self._profile.emitted or {}
+        allowed = emitted.get(path, emitted.get(type_name, frozenset()))
+        found = []
+        for element in elements(type_name).values():
+            if element.name not in allowed:
+                continue
+            below = f"{path}.{element.name}"
+            row = self._rows.get(below) or self._rows.get(f"{type_name}.{element.name}") or Constraint(below)
+            if row.max == 0:
+                continue
+            needed = bool(row.min or (element.min and row.min is None and not element.choice))
+            found.append((element.name, self._member(element, type_name, below, row), needed))
+        return found
+
+    def _member(self, element: Element, type_name: str, path: str, row: Constraint) -> Any:
+        if row.fixed:
+            return _fixed(path.replace(".", ""), row.fixed)
+        if element.type == "Extension":
+            item = self._extension(path)
+        elif codes := row.codes or BINDINGS.get(f"{type_name}.{element.name}"):
+            item = _literal([*codes])
+        elif element.type in PRIMITIVES:
+            item = self._primitive(element.type, f"{type_name}.{element.name}", row.pattern)
+        else:
+            item = self.struct(element.type, path)
+        return _list(item, 1, row.max) if element.many else item
+
+    def _primitive(self, kind: str, path: str, pattern: str) -> Any:
+        if kind == "boolean":
+            return bool
+        if path in self._plain or (kind in _PLAIN and not pattern):
+            return str
+        return Annotated[str, msgspec.Meta(pattern=rf"\A(?:{pattern or PATTERNS[kind].pattern})\Z")]
+
+    def _extension(self, path: str) -> Any:
+        slices = [extension for extension in self._profile.extensions if extension.path == path]
+        alone, made = len(slices) == 1, []
+        for one in slices:
+            below = f"{path.removesuffix('.extension')}.extension:{one.name}.{one.value}"
+            element = elements("Extension")[one.value]
+            value = self._member(element, "Extension", below, self._rows.get(below, Constraint(below)))
+            url = [("url", Literal[one.url], True)] if alone else []
+            made.append(_define(one.value, [*url, (one.value, value, True)], None if alone else ("url", one.url)))
+        return _union(made)
+
+
+def _union(types: list[Any]) -> Any:
+    whole = types[0]
+    for one in types[1:]:
+        whole = whole | one
+    return whole

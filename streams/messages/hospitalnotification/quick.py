@@ -1,0 +1,236 @@
+"""The quick test of what we send ourselves: true only of a notification that the full check finds nothing wrong with.
+
+Every message passes it before it leaves, so its cost is the cost of checking (spec 01, 1.9). The shape is tested in C
+by structs made from the rows of `rules`; what resources say together is tested here, for the one form our writer gives.
+It words nothing and may doubt freely: whatever it does not know as right, deaths included, goes to the full check.
+The value is JSON as a parser or our writer makes it.
+"""
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
+
+from ...codes import ACTIVITY_SYSTEM, CPR_SYSTEM, GLN_SYSTEM, LPR3_SYSTEM, SOR_SYSTEM
+from ...formats.fhir.primitives import PATTERNS, instant_of, is_text
+from ...formats.fhir.structs import struct_of
+from ...formats.fhir.xhtml import is_narrative
+from .classify import COMBINATIONS, classify
+from .identifiers import cpr_is_plausible, episode_identifiers, gln_is_valid
+from .moments import is_danish
+from .rules import OUTGOING, PROFILES
+
+__all__ = ["is_right"]
+
+#: Texts that are compared below with one that is right, or tested by a rule that is stricter than the pattern.
+_COMPARED: Final = frozenset(
+    {"Bundle.id", "Bundle.entry.fullUrl", "Reference.reference", "Identifier.system", "Coding.system"}
+    | {f"{kind}.id" for kind in ("MessageHeader", "Encounter", "Patient", "Organization", "Provenance")}
+)
+_KINDS: Final = ("MessageHeader", "Encounter", "Patient", "Organization", "Provenance")
+_BUNDLE: Final = struct_of(OUTGOING, _COMPARED, _KINDS)
+_UUID: Final = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+_UUIDS: Final = re.compile(f"(?:{_UUID} )*{_UUID}")
+_SOR: Final = re.compile(r"[0-9]{11,18}")
+_MESSAGE: Final = re.compile(f"MessageHeader/{_UUID}")
+_MOST: Final = 200  # entries, names, identifiers: more is doubtful
+_MESSAGING: Final = PROFILES["MessagingOrganization"]
+
+
+def is_right(bundle: Any) -> bool:
+    """Whether this is a notification as we send it. False means only that the full check must look."""
+    try:
+        message = msgspec.convert(bundle, _BUNDLE)
+    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
+        return False
+    kinds = _sorted_out(message)
+    if kinds is None:
+        return False
+    headers, encounters, patients, organizations, provenances = kinds
+    if not (len(headers) == len(encounters) == len(patients) == 1 and provenances):
+        return False
+    header, encounter, patient = headers[0], encounters[0], patients[0]
+    messaging, others = _units(organizations)
+    current = _chain(provenances, f"MessageHeader/{header.id}", messaging)
+    return (
+        current is not None
+        and header is message.entry[0].resource
+        and _is_right_header(header, f"Encounter/{encounter.id}", messaging)
+        and _is_right_patient(patient)
+        and _is_right_stay(encounter, f"Patient/{patient.id}", messaging | others)
+        and _is_in_order(encounter, message.timestamp, current.recorded)
+        and _goes_together(*_codes(current, encounter, patient))
+    )
+
+
+@lru_cache(maxsize=64)
+def _is_base(base: str) -> bool:
+    return (
+        base.startswith("https://")
+        and base.endswith("/")
+        and "/_history/" not in base
+        and PATTERNS["uri"].fullmatch(base) is not None
+    )
+
+
+def _sorted_out(message: Any) -> tuple[list[Any], ...] | None:
+    """The resources by kind, when ids are distinct UUIDs, each fullUrl is base and name, and narratives are whole."""
+    entries = message.entry
+    found: dict[str, list[Any]] = {kind: [] for kind in _KINDS}
+    base = entries[0].fullUrl.removesuffix(f"MessageHeader/{entries[0].resource.id}")
+    if len(entries) > _MOST or not _is_base(base):
+        return None
+    ids = [message.id]
+    for entry in entries:
+        resource, url = entry.resource, entry.fullUrl
+        kind, id_ = resource.__class__.__name__, resource.id
+        if url != f"{base}{kind}/{id_}" or not is_narrative(resource.text.div):
+            return None
+        ids.append(id_)
+        found[kind].append(resource)
+    joined = " ".join(ids)  # as long as that many UUIDs, and nothing but UUIDs: each is one
+    if len(joined) != 37 * len(ids) - 1 or _UUIDS.fullmatch(joined) is None or len(set(ids)) != len(ids):
+        return None
+    return tuple(found.values())
+
+
+def _units(organizations: list[Any]) -> tuple[set[str], set[str]]:
+    """References of the right units: those with GLN, and those that need none. One that is wrong is in neither."""
+    messaging, others = set(), set()
+    for unit in organizations:
+        sor, *more = unit.identifier
+        reference = f"Organization/{unit.id}"
+        if sor.system != SOR_SYSTEM or sor.value is None or not _SOR.fullmatch(sor.value) or not is_text(unit.name):
+            return set(), set()
+        if not more and unit.meta.profile[0] != _MESSAGING:
+            others.add(reference)
+        elif len(more) == 1 and more[0].system == GLN_SYSTEM and gln_is_valid(more[0].value or ""):
+            messaging.add(reference)
+        else:
+            return set(), set()
+    return messaging, others
+
+
+def _chain(provenances: list[Any], mine: str, units: set[str]) -> Any | None:
+    """The Provenance of this message, when the chain is closed, begins once, and its actors are here."""
+    known = {provenance.target[0].reference for provenance in provenances}
+    current, beginnings = [], 0
+    for provenance in provenances:
+        target, coding = provenance.target[0].reference, provenance.activity.coding[0]
+        before = _predecessor(provenance.entity, units)
+        if target == mine:
+            current.append(provenance)
+        elif target is None or _MESSAGE.fullmatch(target) is None:
+            return None
+        beginnings += before is None
+        if (
+            coding.system != ACTIVITY_SYSTEM
+            or provenance.agent[0].who.reference not in units
+            or not (before is None or before in known)
+            or provenance.recorded != provenance.occurredDateTime
+            or instant_of(provenance.recorded) is None
+        ):
+            return None
+    return current[0] if len(current) == 1 and beginnings == 1 else None
+
+
+def _predecessor(entities: list[Any] | None, units: set[str]) -> str | None:
+    """The message before as written; None for none or a legacy letter; empty, which is no message, when in doubt."""
+    if entities is None:
+        return None
+    entity = entities[0]
+    if entity.agent is not None and (len(entity.agent) != 1 or entity.agent[0].who.reference not in units):
+        return ""
+    reference, letter = entity.what.reference, entity.what.identifier
+    if letter is None:
+        return reference or ""
+    return None if reference is None and is_text(letter.value) else ""
+
+
+def _is_right_header(header: Any, focus: str, units: set[str]) -> bool:
+    """References lead to entries; the recipient of a report exactly when it is asked for (P-6, P-10)."""
+    asked, recipient = None, None
+    for extension in header.extension or ():
+        if extension.__class__.__name__ == "valueBoolean":
+            if asked is not None:
+                return False
+            asked = extension.valueBoolean
+        elif recipient is not None or (recipient := extension.valueReference.reference) not in units:
+            return False
+    return (
+        header.focus[0].reference == focus
+        and header.sender.reference in units
+        and header.destination[0].receiver.reference in units
+        and bool(asked) == (recipient is not None)
+    )
+
+
+def _is_right_patient(patient: Any) -> bool:
+    """One CPR number, one official name."""
+    identifier, name = patient.identifier[0], patient.name[0]
+    return (
+        len(patient.identifier) == len(patient.name) == 1
+        and identifier.system == CPR_SYSTEM
+        and cpr_is_plausible(identifier.value or "")
+        and name.use == "official"
+        and is_text(name.family)
+        and all(map(is_text, name.given or ()))
+        and len(name.given or ()) < _MOST
+    )
+
+
+def _is_right_stay(encounter: Any, subject: str, units: set[str]) -> bool:
+    """References lead to entries; every episode id with system and value, its form as its own rule asks (P-12)."""
+    if encounter.subject.reference != subject or encounter.serviceProvider.reference not in units:
+        return False
+    ids = [(episode.identifier.system, episode.identifier.value) for episode in encounter.episodeOfCare]
+    lpr3 = sum(system == LPR3_SYSTEM for system, _ in ids)
+    return lpr3 <= 1 and len(ids) < _MOST and all(_is_right_episode(*one) for one in ids)
+
+
+def _is_right_episode(system: str | None, value: str | None) -> bool:
+    if system is None or not is_text(value) or PATTERNS["uri"].fullmatch(system) is None:
+        return False
+    identifier = {"system": system, "value": value}
+    return system != LPR3_SYSTEM or episode_identifiers([{"identifier": identifier}]) is None
+
+
+def _is_in_order(encounter: Any, assembled: str, sent: str) -> bool:
+    """Stay, leave and return in this order, with Danish offsets; then assembly, then sending (P-7, P-8, P-9)."""
+    leaves = encounter.extension or ()
+    if len(leaves) > 1 or (encounter.status == "onleave" and not leaves):
+        return False
+    start, end = encounter.period.start, encounter.period.end
+    away = [text for leave in leaves for text in (leave.valuePeriod.start, leave.valuePeriod.end)]
+    moments = [start, *(text for text in away if text is not None)]
+    if not all(map(is_danish, moments)) or (end is not None and not is_danish(end)):
+        return False
+    at = [instant_of(text) for text in moments]
+    return (
+        at == sorted(at)  # type: ignore[type-var]
+        and (end is None or _is_not_after(start, end))
+        and _is_not_after(start, sent)
+        and _is_not_after(assembled, sent)
+    )
+
+
+def _is_not_after(one: str, other: str) -> bool:
+    first, second = instant_of(one), instant_of(other)
+    return first is not None and second is not None and first <= second
+
+
+def _codes(current: Any, encounter: Any, patient: Any) -> Iterable[Any]:
+    role = current.entity[0].role if current.entity else ""
+    yield from (current.activity.coding[0].code, role, patient.deceasedBoolean)
+    yield from (encounter.class_.code, encounter.status, encounter.period.end is not None)
+
+
+@lru_cache(maxsize=1024)
+def _goes_together(activity: str, role: str, deceased: bool | None, class_: str, status: str, ended: bool) -> bool:
+    """P-2 without deaths: MORS or RE_MORS is told by the chain, which the full check reads."""
+    if deceased:
+        return False
+    notice = classify(activity, role, deceased, after_death=False)
+    return (notice, class_, status, deceased, role) in COMBINATIONS and ended == (status == "finished")
