@@ -50,6 +50,7 @@ def intake_stage(station: Station, persons: ConfirmedTable) -> Stage:
         return (row if taken.row is known else _encode(taken.row)), _letters(station, record, taken)
 
     def on_fault(row: bytes | None, record: Record, fault: Exception) -> Fold:
+        station.figures.aside(_NAME, fault)
         return row, [ledger_letter(event_row(station.clock(), record.origin, _FAULT, 0))]
 
     return Stage(_NAME, ADT_RAW, step, persons, on_fault=on_fault)
@@ -67,5 +68,6 @@ def _letters(station: Station, record: Record, taken: Intake) -> Sequence[Letter
     say_taken(row, taken.rejected)
     letters.append(ledger_letter(row))
     if taken.rejected is not None:
+        station.figures.aside(_NAME, taken.rejected)
         letters.append(dead_letter(record, taken.rejected, stage=_NAME, at=at, version=station.version))
     return letters

@@ -37,7 +37,7 @@ def lanes_stage(station: Station, context: Context, rows: ConfirmedTable, index:
 
     def said(old: LaneRow | None, result: Result, record: Record, at: datetime) -> Fold:
         letters = [letter_of(one, record, stage=_NAME, at=at, version=station.version) for one in result.said]
-        station.figures.tell(result.said)
+        station.figures.tell(result.said, _NAME)
         say_lane(result.said)
         say_alarms(alarms(old, result.row, context.sample))
         return (None if result.row is None else encode_row(result.row)), letters
@@ -61,6 +61,7 @@ def lanes_stage(station: Station, context: Context, rows: ConfirmedTable, index:
         return said(old, refused(old, refusal.letter.name, at, context), record, at)
 
     def on_fault(row: bytes | None, record: Record, fault: Exception) -> Fold:
+        station.figures.aside(_NAME, fault)
         return row, _fault_rows(record, station.clock())
 
     def on_row(key: bytes, row: bytes | None, partition: int) -> None:

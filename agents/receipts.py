@@ -33,10 +33,12 @@ def receipts_stage(station: Station, positions: ConfirmedTable) -> Stage:
             say_receipt(taken.row)
             letters.append(ledger_letter(taken.row))
         if taken.rejected is not None:
+            station.figures.aside(_NAME, taken.rejected)
             letters.append(dead_letter(record, taken.rejected, stage=_NAME, at=at, version=station.version))
         return None, letters
 
     def on_fault(row: bytes | None, record: Record, fault: Exception) -> Fold:
+        station.figures.aside(_NAME, fault)
         lost = receipt_row(station.clock(), record.origin, "unreadable", reason="internal-error")
         return None, [ledger_letter(lost)]
 

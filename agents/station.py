@@ -6,8 +6,9 @@ from importlib.metadata import version as installed
 
 from agents.clock import Clock, real_clock
 from streams.delivery_rules import FINAL
+from streams.errors import Rejected
 from streams.ids import Ids, audit_event_id
-from streams.lane import Said, Traced
+from streams.lane import Said, SetAside, Traced
 from streams.ledger import LedgerRow
 from streams.metrics import Metrics
 from streams.registry import Registers
@@ -30,7 +31,12 @@ class Figures:
         """A receipt by its class."""
         self.metrics.count("hn_receipts_total", class_=row.what, verdict=row.verdict)
 
-    def tell(self, said: Sequence[Said]) -> None:
+    def aside(self, stage: str, fault: Exception) -> None:
+        """A record put aside: by its reason code, or as a fault of ours."""
+        reason = fault.rule or "rejected" if isinstance(fault, Rejected) else "internal-error"
+        self.metrics.count("stafet_dead_letters_total", stage=stage, reason=reason)
+
+    def tell(self, said: Sequence[Said], stage: str) -> None:
         """Everything a lane has decided on one record."""
         for one in said:
             effect = one.effect
@@ -39,6 +45,8 @@ class Figures:
                 self.metrics.count("eds_events_total", subtype=step.subtype, profile=step.profile, outcome=step.outcome)
             elif isinstance(effect, LedgerRow):
                 self._row(effect)
+            elif isinstance(effect, SetAside):
+                self.aside(stage, effect.rejected)
 
     def _row(self, row: LedgerRow) -> None:
         if row.kind == "stay-event" and row.delta > 0:
