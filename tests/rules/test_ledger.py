@@ -16,11 +16,11 @@ from streams.lane.telling import booked
 from streams.ledger import (
     LedgerRow,
     event_row,
+    left_row,
     message_row,
     receipt_row,
     stay_event_row,
     to_json,
-    left_row,
 )
 from streams.model import Fate, Outcome
 from tests.rules.deliveries import START, Happening, World, stored, told
