@@ -14,8 +14,8 @@ that need a START for `late_start_window` (04 §4.5.2). `wake` takes up what is 
 Decisions where the specification leaves room:
 
 - A stay that could not be told (no official CPR, no municipality) is remembered. Its START follows with its true
-  period.start as soon as an event brings what was missing; if the stay ends before that, nothing is told, except a
-  death, which is told after its START.
+  period.start as soon as an event brings what was missing, the end at home included; if the stay ends before that,
+  nothing is told, except a death, which is told after its START.
 - After a merge of a stay that has ended only the unwinding is sent: a start alone would be false.
 - An A08 that changes how a stay ended (disposition) takes the old ending back and tells the new one.
 

@@ -171,9 +171,14 @@ def _planned_update(draft: Draft) -> Outcome | None:
 
 
 def over(draft: Draft) -> Outcome | None:
-    """A stay that was never told has ended: the municipality has nothing to learn of it."""
+    """A stay that was never told has ended. If its end brings what was missing, both are told: it was open until now.
+
+    Without that, or when it goes on at another hospital, the municipality has nothing to learn of it.
+    """
     untold = draft.stay.untold
     assert untold is not None  # the situation says so
+    if draft.cause is Cause.HOME and not untold.over and not _lacks(draft) and tell_start(draft) is None:
+        return ANEW
     draft.set_stay(replace(draft.stay, untold=replace(untold, over=True)))
     return None
 

@@ -96,6 +96,14 @@ def test_the_journey_begins_with_created_and_sent_in_strict_order_of_time() -> N
     assert len({audit_event(s)["id"] for s in steps}) == len(steps)
 
 
+def test_an_end_at_home_that_brings_the_missing_number_tells_the_start_first() -> None:
+    lane = Lane()
+    lane.event("A01 08:00", patient=None)
+    lane.event("A03 18:00 disposition=home")
+    assert lane.notices == ["STIN", "SLHJ"]
+    assert lane.fates == ["+not-subject:no-official-cpr", "+converted"]
+
+
 def test_a_lane_that_never_told_anything_leaves_nothing() -> None:
     lane = Lane().play("A05 08:00 planned=yes class_=OUTPATIENT")
     assert (lane.letters, lane.fates) == ([], ["+not-subject"])

@@ -199,10 +199,14 @@ STORIES: list[Story] = [
         ),
     ),
     story(
-        "a-replacement-number-known-at-discharge-is-too-late",
-        "05 §2.2: while the stay is open",
+        "a-replacement-number-known-at-discharge",
+        "05 §2.2: the stay is open until its end is told",
         step(adt("A01", "03011000", PID_3="0101801AB2^^^CPR^CPR"), "none:no-official-cpr"),
-        step(adt("A03", "03021000", PID_3=f"{ELMER}^^^CPR^CPR"), "none*"),
+        step(
+            adt("A03", "03021000", PID_3=f"{ELMER}^^^CPR^CPR"),
+            letter("STIN", start="03011000", flag=True, n=1),
+            letter("SLHJ", end="03021000", n=2),
+        ),
     ),
     story(
         "merged-into-one-whose-home-is-unknown",
