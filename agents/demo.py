@@ -148,7 +148,7 @@ def _set_up(options: DemoOptions, show: Callable[[Progress], None]) -> _Stage:
     places = journeys(registers.locations, _BEGIN)
     stays = list(scripts(options.stays, places, residents, _BEGIN - _STAYS_BEGIN, rng, every_story_first=True))
     behaviours = _behaviours(residents, options.faults, _told(stays), rng)
-    town = Town({code: behaviour(name) for code, name in behaviours.items()}, Random(options.seed))  # noqa: S311
+    town = Town({code: behaviour(name) for code, name in behaviours.items()}, Random(options.seed))  # noqa: S311  # the same
     progress = Progress(to_send=sum(len(stay.sendings) for stay in stays))
     return _Stage(
         options, registers, Ids(_SECRET, "demo"), FastClock(_BEGIN, _SPEED, _STRIDE), stays, town, progress, show
