@@ -39,7 +39,7 @@ class Batch:
     def __init__(self, table: ConfirmedTable | None, positions: ConfirmedTable | None) -> None:
         self._table, self._position_table = table, positions
         self.rows: dict[bytes, tuple[Any, bytes | None]] = {}
-        self.letters: list[Letter] = []
+        self._letters: list[Letter] = []
         self._positions: dict[bytes, tuple[int, Any]] = {}
         self._behind: dict[int, Any] = {}
 
@@ -69,15 +69,22 @@ class Batch:
             raise Skipped(message.topic, message.partition, expected, message.offset)
         self._positions[mark] = max(message.offset + 1, expected), event
 
-    def put(self, event: Any, row: bytes | None, letters: Sequence[Letter]) -> None:
+    def put(self, event: Any, row: bytes | None, letters: Sequence[Letter]) -> Sequence[Letter]:
         """What a record has led to. A row is written again even when unchanged: its changelog record may be lost."""
-        self.letters += self.put_again(event, row, letters)
+        self._letters += self.put_again(event, row, letters)
+        return letters
 
-    def send(self, event: Any, letters: Sequence[Letter]) -> None:
+    def send(self, event: Any, letters: Sequence[Letter]) -> Sequence[Letter]:
         """Letters of a record that has nothing to do with the row of its key."""
         for letter in letters:
             self._behind[id(letter)] = event, letter  # the letter is kept, so its id stays its own
-        self.letters += letters
+        self._letters += letters
+        return letters
+
+    def taken(self) -> list[Letter]:
+        """The letters since the last call, in order: the next round to send."""
+        taken, self._letters = self._letters, []
+        return taken
 
     def put_again(self, event: Any, row: bytes | None, letters: Sequence[Letter]) -> Sequence[Letter]:
         """As `put`, for the answer to a refusal: its letters are a round of their own."""

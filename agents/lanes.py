@@ -4,7 +4,7 @@ The thin half of `streams/lane`. One row per lane holds the stay and its deliver
 written, and what is said of a letter is said once it has been taken (design §3).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from agents.letters import lane_letter, ledger_letter, letter_of
 from agents.lines import say_alarms, say_lane
 from agents.shell import Fold, Stage
-from agents.station import Station
+from agents.station import Figures, Station
 from agents.tables import ConfirmedTable
 from agents.timers import Tick
 from streams.deadlines import Deadlines, Due
@@ -21,7 +21,7 @@ from streams.ids import Lane
 from streams.kafka.dispatch import Refusal
 from streams.kafka.records import Letter, Record, decode_lane_record, header
 from streams.kafka.topics import LANES
-from streams.lane import Context, LaneRow, Result, alarms, decode_row, encode_row, fold, next_due, refused, tick
+from streams.lane import Context, LaneRow, Result, Said, alarms, decode_row, encode_row, fold, next_due, refused, tick
 from streams.ledger import LedgerRow, stay_event_row
 from streams.model import Fate, LaneRecord, Outcome, StayEventArrived
 from streams.stay import StayPolicy
@@ -35,10 +35,11 @@ _FAULT = Outcome(fate=Fate.STOPPED, reason="internal-error")
 def lanes_stage(station: Station, context: Context, rows: ConfirmedTable, index: Deadlines) -> Stage:
     """The stage over `lanes`; `index` is kept up to date with the rows that are safe."""
 
+    told = Told(station.figures)
+
     def said(old: LaneRow | None, result: Result, record: Record, at: datetime) -> Fold:
         letters = [letter_of(one, record, stage=_NAME, at=at, version=station.version) for one in result.said]
-        station.figures.tell(result.said, _NAME)
-        say_lane(result.said)
+        told.decided(result.said)
         say_alarms(alarms(old, result.row, context.sample))
         return (None if result.row is None else encode_row(result.row)), letters
 
@@ -52,12 +53,12 @@ def lanes_stage(station: Station, context: Context, rows: ConfirmedTable, index:
             return row, ()  # the row is written again all the same: its changelog record may be missing
         return said(old, result, record, lane_record.at)
 
-    def on_refused(row: bytes | None, refusal: Refusal) -> Fold:
+    def on_refused(row: bytes | None, record: Record, refusal: Refusal) -> Fold:
         old = decode_row(row)
         if old is None:
             return row, ()
-        at = station.clock()
-        record = Record(LANES, 0, 0, refusal.letter.key, b"")
+        told.forget(refusal.letter.name)
+        at = decode_lane_record(record.value).at
         return said(old, refused(old, refusal.letter.name, at, context), record, at)
 
     def on_fault(row: bytes | None, record: Record, fault: Exception) -> Fold:
@@ -67,7 +68,33 @@ def lanes_stage(station: Station, context: Context, rows: ConfirmedTable, index:
     def on_row(key: bytes, row: bytes | None, partition: int) -> None:
         index.set(partition, key, due_at(row))
 
-    return Stage(_NAME, LANES, step, rows, on_refused=on_refused, on_fault=on_fault, on_row=on_row)
+    return Stage(_NAME, LANES, step, rows, on_refused=on_refused, on_taken=told.taken, on_fault=on_fault, on_row=on_row)
+
+
+class Told:
+    """Figures and log lines of what a lane has decided: of a hand-over only once the letter has been taken (03 §4.1, S3)."""
+
+    def __init__(self, figures: Figures) -> None:
+        self._figures = figures
+        self._waiting: dict[str, list[Said]] = {}  # name of a letter -> what is to be said of it
+
+    def decided(self, said: Sequence[Said]) -> None:
+        """What one record has led to."""
+        for name in {one.after for one in said if one.after}:
+            self._waiting[name] = [one for one in said if one.after == name]
+        self._tell([one for one in said if not one.after])
+
+    def taken(self, name: str) -> None:
+        """The broker has this letter."""
+        self._tell(self._waiting.pop(name, []))
+
+    def forget(self, name: str) -> None:
+        """The broker would not have this letter."""
+        self._waiting.pop(name, None)
+
+    def _tell(self, said: Sequence[Said]) -> None:
+        self._figures.tell(said, _NAME)
+        say_lane(said)
 
 
 def _redriven(lane_record: LaneRecord, record: Record) -> LaneRecord:

@@ -5,7 +5,9 @@ batches and sees to the rest (design §8, measured in docs/decisions/0002):
 
 1. the step is folded over the batch; a `Rejected` or a fault of ours becomes a dead letter and the next record is
    taken (Faust would acknowledge what raised, and with it the whole batch);
-2. the letters are sent and confirmed; what the broker refuses is handed back to the stage (`on_refused`);
+2. the letters are sent and confirmed; what the broker refuses is handed back to the stage (`on_refused`). A record
+   behind one of the same key whose letter may be refused waits for its answer and is folded in the next round, so
+   that it never builds on a step that did not happen: a batch is as its records one by one;
 3. the rows are written, repeats too, the next expected offsets beside them, and the changelog is confirmed;
 4. only then does the loop come round, which lets Faust commit.
 
@@ -38,10 +40,12 @@ Fold = tuple[bytes | None, Sequence[Letter]]
 
 #: (row or None, record) -> (new row or None to delete, letters). Pure; raises `Rejected` for a useless record.
 Step = Callable[[bytes | None, Record], Fold]
-#: (row, refusal) -> (row, letters): what the stage does about a letter marked `refusable`.
-OnRefused = Callable[[bytes | None, Refusal], Fold]
+#: (row, record, refusal) -> (row, letters): what the stage does about a letter of that record marked `refusable`.
+OnRefused = Callable[[bytes | None, Record, Refusal], Fold]
 #: (row, record, fault) -> (row, letters): what the stage says beside the dead letter, a ledger row for one.
 OnFault = Callable[[bytes | None, Record, Exception], Fold]
+#: Told by its name of each letter marked `refusable` that the broker has taken.
+OnTaken = Callable[[str], None]
 #: Told when the rows of a batch are safe: (key, row or None, partition).
 OnRow = Callable[[bytes, bytes | None, int], None]
 Leave = Callable[[str], None]
@@ -92,6 +96,10 @@ def _no_rows(_key: bytes, _row: bytes | None, _partition: int) -> None:
     """A stage without an index over its rows."""
 
 
+def _not_told(_name: str) -> None:
+    """A stage that does not wait to hear what was taken."""
+
+
 @dataclass(frozen=True)
 class Stage:
     """One stage of the story: what it reads, what it knows, what it does."""
@@ -102,6 +110,7 @@ class Stage:
     table: ConfirmedTable | None = None
     positions: ConfirmedTable | None = None  # where the next offsets are kept; the stage's own table by default
     on_refused: OnRefused | None = None
+    on_taken: OnTaken = _not_told
     on_fault: OnFault | None = None
     on_row: OnRow = _no_rows
 
@@ -122,42 +131,59 @@ class _Shell:
         positions = self.stage.positions  # an empty table is false, so it is asked by name
         batch = Batch(self.stage.table, self.stage.table if positions is None else positions)
         for event in events:
-            self._fold(batch, event)
-        refused = await self._send([letter for letter in batch.letters if not letter.after], batch)
-        followers = [letter for letter in batch.letters if letter.after and letter.after not in refused]
-        if followers:
-            await self._send(followers, batch)
+            batch.advance(event)
+        waiting: Sequence[Any] = events
+        followers: list[Letter] = []
+        while waiting or followers:
+            waiting = self._round(batch, waiting)
+            letters = batch.taken()
+            refused = await self._send([*followers, *(letter for letter in letters if not letter.after)], batch)
+            followers = [letter for letter in letters if letter.after and letter.after not in refused]
         async with asyncio.timeout(self.limits.changelog):
             await asyncio.gather(*batch.write())
         for key, (event, row) in batch.rows.items():
             self.stage.on_row(key, row, event.message.partition)
 
+    def _round(self, batch: Batch, events: Sequence[Any]) -> Sequence[Any]:
+        """Folds the records of which nothing earlier under their key is undecided; gives back the others, in order."""
+        later: list[Any] = []
+        undecided: set[bytes] = set()
+        for event in events:
+            key = event.message.key
+            if key in undecided:
+                later.append(event)
+            elif any(letter.refusable for letter in self._fold(batch, event)):
+                undecided.add(key)
+        return later
+
     async def _send(self, letters: Sequence[Letter], batch: Batch) -> frozenset[str]:
         """Sends until nothing is left to send, and names the letters that the broker would not have."""
-        refused: list[str] = []
+        refused: set[str] = set()
         for _ in range(self.limits.refusal_rounds):
             refusals = await dispatch(own_producer(self.app), letters, limit=self.limits.send) if letters else []
+            refused |= {refusal.letter.name for refusal in refusals}
+            for letter in letters:
+                if letter.refusable and letter.name not in refused:
+                    self.stage.on_taken(letter.name)
             if not refusals:
                 return frozenset(refused)
-            refused += [refusal.letter.name for refusal in refusals]
             letters = [letter for refusal in refusals for letter in self._refused(batch, refusal)]
         raise Unavailable("a letter is refused again and again")
 
-    def _fold(self, batch: Batch, event: Any) -> None:
+    def _fold(self, batch: Batch, event: Any) -> Sequence[Letter]:
         record = record_of(event.message)
-        batch.advance(event)
         if self._misplaced(record):
-            batch.send(event, [Letter(record.topic, record.key, record.value, (*record.headers, _moved(record)))])
-            return
+            return batch.send(
+                event, [Letter(record.topic, record.key, record.value, (*record.headers, _moved(record)))]
+            )
         old = batch.row(event)
         try:
             row, letters = self.stage.step(old, record)
             self._check_row(record, old, row)
         except Exception as fault:  # noqa: BLE001  # the error policy: no exception leaves a stage
-            self._set_aside(batch, event, record, old, fault)
-            return
+            return self._set_aside(batch, event, record, old, fault)
         self.faults = 0
-        batch.put(event, row, letters)
+        return batch.put(event, row, letters)
 
     def _misplaced(self, record: Record) -> bool:
         """Whether another partitioner has put the record where its row cannot be: it is sent on, once (00 §4.3)."""
@@ -176,17 +202,20 @@ class _Shell:
         if len(row) > self.limits.row_bytes and (old is None or len(row) > len(old)):
             raise OverflowError(f"a row of {len(row)} bytes")
 
-    def _set_aside(self, batch: Batch, event: Any, record: Record, old: bytes | None, fault: Exception) -> None:
+    def _set_aside(
+        self, batch: Batch, event: Any, record: Record, old: bytes | None, fault: Exception
+    ) -> Sequence[Letter]:
         """The dead letter, and what the stage has to say beside it."""
         stage = self.stage
         row, letters = self._beside(old, record, fault)
         letter = _fitting(dead_letter(record, fault, stage=stage.name, at=self.clock(), version=self.version))
-        batch.put(event, row, [*letters, letter])
+        put = batch.put(event, row, [*letters, letter])
         code = fault.rule or "rejected" if isinstance(fault, Rejected) else "internal-error"
         self.faults = 0 if isinstance(fault, Rejected) else self.faults + 1
         self.report("record.set-aside", stage=stage.name, code=code, origin=record.origin, where=place_of(fault))
         if self.faults > self.limits.faults_in_a_row:
             raise TooManyFaults(f"{self.faults} faults of ours in a row in stage {stage.name}") from None
+        return put
 
     def _beside(self, old: bytes | None, record: Record, fault: Exception) -> Fold:
         if self.stage.on_fault is None:
@@ -204,7 +233,7 @@ class _Shell:
         if self.stage.on_refused is None or not letter.refusable:
             raise Unavailable(f"{letter.topic}: {reason}")
         event, row = batch.behind(letter)
-        row, letters = self.stage.on_refused(row, refusal)
+        row, letters = self.stage.on_refused(row, record_of(event.message), refusal)
         return batch.put_again(event, row, letters)
 
 

@@ -88,6 +88,7 @@ class Delivery(Value, frozen=True, kw_only=True):
     address: Address
     created: datetime
     state: State = State.CREATED
+    was: State = State.CREATED  # before the current hand-over: where a refusal takes it back to
     attempts: tuple[Attempt, ...] = ()  # the last one is current; its `sent` is None while it is not handed over
     deadline: datetime | None = None  # of the current attempt
     retry: datetime | None = None  # when a refused hand-over is tried again
@@ -193,6 +194,7 @@ def _moved(delivery: Delivery, signal: Signal, row: Row, at: datetime, next_atte
     attempts, deadline, retry = delivery.attempts, delivery.deadline, delivery.retry
     if "timer:set" in row.emits or (signal is Signal.PRODUCED_UNCONFIRMED and row.to is not delivery.state):
         attempts = _handed_over(delivery, at, next_attempt)
+        delivery = replace(delivery, was=delivery.state)
         deadline, retry = at + timedelta(seconds=delivery.address.ack_timeout_s), None
     elif signal is Signal.PRODUCE_FAILED and delivery.state is State.CREATED:
         delivery = _once_more_refused(delivery)
@@ -200,7 +202,9 @@ def _moved(delivery: Delivery, signal: Signal, row: Row, at: datetime, next_atte
     elif signal is Signal.NET_POS_CUR and attempts:
         attempts = (*attempts[:-1], replace(attempts[-1], network="positive"))
     if row.to in FINAL or row.to is State.TIMED_OUT:
-        deadline = retry = None
+        deadline = None
+    if row.to in FINAL:
+        retry = None
     first = row.receipt == "first"
     return replace(
         delivery,
@@ -270,18 +274,18 @@ def _pause(delivery: Delivery) -> timedelta:
 def hand_over_refused(delivery: Delivery, at: datetime) -> Delivery:
     """The delivery when the broker would not have the current attempt: as before it, with a time to try again.
 
-    The attempt does not count and its ids are used again (02 §5.4: produce failed; 00 §3.3). A first attempt goes back
-    to CREATED, a resend to what the attempt before it had come to. The ledger row of the hand-over was held back with the
-    letter, so its number is free again.
+    The attempt does not count and its ids are used again (02 §5.4: produce failed; 00 §3.3). The message is again in the
+    state that it was handed over from: a resend that an operator decided on waits in TIMED_OUT, where they may still
+    give it up. The ledger row of the hand-over was held back with the letter, so its number is free again.
     """
     if delivery.is_final or not delivery.attempts:
         return delivery
-    back = replace(_once_more_refused(delivery), changes=max(delivery.changes - 1, 0))
+    back = replace(_once_more_refused(delivery), changes=max(delivery.changes - 1, 0), state=delivery.was)
     retry = at + _pause(back)
     if len(delivery.attempts) == 1:
         attempt = replace(delivery.attempts[0], sent=None)
-        return replace(back, state=State.CREATED, attempts=(attempt,), deadline=None, retry=retry)
-    earlier = delivery.attempts[:-1]
-    state = State.NETWORK_OK if earlier[-1].network == "positive" else State.SENT
-    state = State.TRANSIENT if delivery.counts.transient else state
-    return replace(back, state=state, attempts=earlier, deadline=retry, retry=None)
+        return replace(back, attempts=(attempt,), deadline=None, retry=retry)
+    back = replace(back, attempts=delivery.attempts[:-1])
+    if back.state is State.TIMED_OUT:  # no deadline runs there
+        return replace(back, deadline=None, retry=retry)
+    return replace(back, deadline=retry, retry=None)

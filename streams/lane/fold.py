@@ -22,7 +22,7 @@ from .answers import take_network_receipt, take_orphans, take_receipt
 from .context import Context
 from .effects import Result, Said
 from .events import take_event, take_held
-from .post import resend, retry, stored_cpr
+from .post import Posted, resend, retry, stored_cpr
 from .row import KEPT, LaneRow
 from .telling import booked, sent
 
@@ -75,10 +75,14 @@ def _put(row: LaneRow, delivery: Delivery) -> LaneRow:
 
 
 def _wake(row: LaneRow, record: Wake, context: Context) -> Result:
-    """Held events, refused hand-overs, receipts without a message; then what is old enough to be forgotten."""
-    result = _in_turn(row, take_held(row, record, context), record.at, context)
-    row, said = result.row or row, list(result.said)
+    """Receipts without a message, held events, refused hand-overs; then what is old enough to be forgotten.
+
+    Receipts go first: one that is about a message which waits for its hand-over proves that it has left, and a letter of
+    this very record has not been taken yet, so nothing else may speak of its message.
+    """
     result = take_orphans(row, record.at, context)
+    row, said = result.row or row, list(result.said)
+    result = _in_turn(row, take_held(row, record, context), record.at, context)
     row, said = result.row or row, [*said, *result.said]
     return Result(_forgotten(row, record.at, context), tuple(said))
 
@@ -94,9 +98,15 @@ def _in_turn(before: LaneRow, result: Result, at: datetime, context: Context) ->
     new = row.deliveries.keys() - before.deliveries.keys()
     if not new and not any(d.retry is not None and d.retry <= at for d in waiting):
         return result
-    posted = [retry(delivery, at, context) for delivery in waiting]
+    posted = [_once_more(delivery, at, context) for delivery in waiting]
     row = replace(row, deliveries=row.deliveries | {p.delivery.message_id: p.delivery for p in posted})
     return Result(row, (*(said for p in posted for said in p.said), *result.said))
+
+
+def _once_more(delivery: Delivery, at: datetime, context: Context) -> Posted:
+    """A refused hand-over: the first dispatch, or a resend that an operator has decided on."""
+    first = delivery.state is State.CREATED
+    return retry(delivery, at, context) if first else resend(delivery, Signal.OP_RESEND, at, context)
 
 
 def _forgotten(row: LaneRow, at: datetime, context: Context) -> LaneRow:
@@ -144,9 +154,12 @@ def _allowed(row: LaneRow, delivery: Delivery, signal: Signal, at: datetime, con
 
 
 def refused(row: LaneRow, message_id: str, at: datetime, context: Context) -> Result:
-    """The lane when the broker would not have the letter of a message: taken back, to be tried again (00 §3.3)."""
+    """The lane when the broker would not have the letter of a message: taken back, to be tried again (00 §3.3).
+
+    To be asked of the row as the record left it that said the letter, before anything else is folded over it.
+    """
     delivery = row.deliveries.get(message_id)  # type: ignore[call-overload]  # a header holds it as plain text
-    if delivery is None or delivery.state not in (State.SENT, State.CREATED):
+    if delivery is None or delivery.state is not State.SENT:
         return Result(row)
     current = delivery.attempts[-1]
     back = hand_over_refused(delivery, at)

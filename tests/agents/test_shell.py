@@ -150,7 +150,7 @@ def to_nowhere(row: bytes | None, record: Record) -> tuple[bytes | None, Sequenc
     return b"SENT", [Letter(fresh("nowhere"), record.key, b"letter", (("n", b"1"),), refusable=record.value != b"firm")]
 
 
-def back_to_created(row: bytes | None, refusal: Refusal) -> tuple[bytes | None, Sequence[Letter]]:
+def back_to_created(row: bytes | None, record: Record, refusal: Refusal) -> tuple[bytes | None, Sequence[Letter]]:
     assert row == b"SENT"
     return b"CREATED", [Letter(OUT[0], refusal.letter.key, refusal.reason.encode())]
 

@@ -6,11 +6,13 @@ import pytest
 
 from streams.delivery import State
 from streams.errors import Rejected
-from streams.model import Wake
+from streams.model import Receipt, ReceiptArrived, Wake
 from streams.trace import audit_event
-from tests.rules.lanes import opened
+from tests.rules.lanes import Lane, opened
 from tests.rules.stay_events import clock
 from tests.rules.test_lane_answers import LIMIT, admitted, silent, states
+
+GLN = admitted().last.address.receiver.gln
 
 # ---- hand-overs that fail ---------------------------------------------------------------------------------------
 
@@ -81,6 +83,42 @@ def test_a_refusal_that_comes_after_the_answer_changes_nothing() -> None:
     lane.answer()
     row = lane.row
     assert lane.refuse(letter).row == row
+
+
+def test_a_refused_hand_over_leaves_the_message_in_the_state_that_the_ledger_names() -> None:
+    lane = admitted(mode="manual").elapse(clock("09:00"))
+    lane.decide("resend")
+    lane.refuse()
+    assert (lane.states, states(lane)[-1]) == ([State.TIMED_OUT], "TIMED_OUT")
+    lane = admitted()
+    lane.answer("transient-error")
+    lane.overdue()
+    lane.overdue()
+    lane.refuse()
+    assert (lane.states, states(lane)[-1]) == ([State.SENT], "SENT"), (
+        "the temporary fault was that of the first dispatch"
+    )
+
+
+def test_an_operator_may_still_give_up_what_could_not_be_resent() -> None:
+    lane = admitted(mode="manual").elapse(clock("09:00"))
+    lane.decide("resend")
+    lane.refuse()
+    lane.decide("give-up")
+    assert (lane.states, states(lane)[-1], lane.last.due) == ([State.GIVEN_UP], "GIVEN_UP", None)
+
+
+def test_an_answer_that_waited_for_its_message_is_taken_before_the_message_is_tried_again() -> None:
+    known = admitted().last.message_id
+    lane = Lane()
+    receipt = Receipt(verdict="ok", message_id=known, transport_sender=GLN, origin="receipts.raw/0/1")
+    lane.take(ReceiptArrived(at=clock("07:56") + timedelta(seconds=5), receipt=receipt))
+    lane.play("A01 08:00")
+    lane.refuse()
+    before = len(lane.letters)
+    lane.wake(lane.now + timedelta(seconds=5))
+    assert (len(lane.letters), lane.states) == (before, [State.ACKED_OK])
+    assert states(lane) == ["CREATED", "SENT", "ACKED_OK"]
 
 
 # ---- operators --------------------------------------------------------------------------------------------------

@@ -1,0 +1,145 @@
+"""A lanes stage in its shell, without Faust and broker: every record taken alone, or the same records in one batch.
+
+    lane = ShellLane(letter_is_taken)
+    lane.play("A01 08:00"); lane.overdue(); lane.answer()      # each record is a batch of its own
+    lane.again([2, 1]).letters == lane.letters                 # the same records, cut otherwise
+
+Only what is outside our code is stood in for: a table that is a dict, a producer that takes or refuses a letter.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+from aiokafka.errors import MessageSizeTooLargeError
+
+from agents.lanes import lanes_stage
+from agents.shell import guarded
+from agents.station import Station
+from streams.deadlines import Deadlines
+from streams.kafka.records import Letter, encode_lane_record, header
+from streams.kafka.topics import LANES
+from streams.lane import Result, decode_row
+from streams.model import LaneRecord
+from tests.agents.conftest import NOON
+from tests.rules.lanes import Lane, registers
+from tests.rules.stay_events import IDS
+
+#: (which dispatch, counted from 0; how often it was tried before) -> whether the broker takes it.
+Taken = Callable[[int, int], bool]
+
+
+class Table(dict[bytes, bytes]):
+    """Rows in memory, their changelog always confirmed."""
+
+    app = SimpleNamespace(conf=SimpleNamespace(store=SimpleNamespace(scheme="memory")))
+
+    def promises(self) -> list[Any]:
+        """Nothing to wait for."""
+        return []
+
+
+@dataclass
+class Broker:
+    """The producer and its cluster: takes a letter, or finds it too large."""
+
+    taken: Taken
+    letters: list[Letter] = field(default_factory=list)
+    tries: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def client(self) -> Any:
+        """Every topic is there."""
+        return SimpleNamespace(cluster=SimpleNamespace(partitions_for_topic=lambda _topic: {0}))
+
+    async def send(self, topic: str, value: bytes, *, key: bytes, headers: Sequence[tuple[str, bytes]]) -> Any:
+        """The broker's answer, as a future."""
+        answer = asyncio.get_running_loop().create_future()
+        dispatch = (header(headers, "envelope-id") or b"").decode()
+        tried = self.tries[dispatch] if dispatch else 0
+        if dispatch:
+            self.tries[dispatch] += 1
+        if dispatch and not self.taken(list(self.tries).index(dispatch), tried):
+            answer.set_exception(MessageSizeTooLargeError())
+        else:
+            self.letters.append(Letter(topic, key, value, tuple(headers)))
+            answer.set_result(None)
+        return answer
+
+
+class Event:
+    """Faust's event, as far as a batch looks at it."""
+
+    def __init__(self, key: bytes, value: bytes, offset: int) -> None:
+        self.message = SimpleNamespace(
+            topic=LANES, partition=0, offset=offset, key=key, value=value, headers=(), timestamp=0.0
+        )
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A stream that brings one batch and ends."""
+
+    events: Sequence[Event]
+
+    async def take_events(self, _most: int, within: float) -> AsyncIterator[Sequence[Event]]:
+        """The batch."""
+        yield self.events
+
+
+def _left(reason: str) -> None:
+    raise AssertionError(f"the worker left: {reason}")
+
+
+@dataclass
+class ShellLane(Lane):
+    """A lane whose records go through the shell; `taken` decides what the broker does."""
+
+    taken: Taken = lambda _dispatch, _tries: True
+    events: list[Event] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.table, self.broker, self.key = Table(), Broker(self.taken), b""
+        self.station = Station(IDS, registers(), lambda: NOON, version="1")
+        app = SimpleNamespace(
+            producer=SimpleNamespace(_producer=self.broker),
+            consumer=SimpleNamespace(topic_partitions=lambda _topic: 1),
+        )
+        stage = lanes_stage(self.station, self.context, self.table, Deadlines())  # type: ignore[arg-type]  # a dict
+        self.body = guarded(app, stage, clock=self.station.clock, leave=_left, version="1")
+
+    def take(self, record: LaneRecord) -> Result:
+        """One record, a batch of its own; the row is what lies in the table afterwards."""
+        self.now = record.at
+        lane = getattr(getattr(record, "event", None), "lane", None)
+        self.key = self.key or str(lane).encode()
+        self.events.append(Event(self.key, encode_lane_record(record), len(self.events)))
+        self.batch(self.events[-1:])
+        self.row = decode_row(self.table.get(self.key))
+        return Result(self.row)
+
+    def batch(self, events: Sequence[Event]) -> None:
+        """These records together."""
+        asyncio.run(self.body(Stream(events)))
+
+    def again(self, cuts: Iterable[int]) -> "ShellLane":
+        """Another life of the lane: the same records in batches of these sizes, the rest in one."""
+        other = ShellLane(self.context, taken=self.taken)
+        rest = list(self.events)
+        for size in cuts:
+            part, rest = rest[:size], rest[size:]
+            if part:
+                other.batch(part)
+        if rest:
+            other.batch(rest)
+        other.key, other.events = self.key, self.events
+        other.row = decode_row(other.table.get(self.key))
+        return other
+
+    @property
+    def said_to_kafka(self) -> list[Letter]:
+        """Everything that the broker has taken, in order."""
+        return self.broker.letters
