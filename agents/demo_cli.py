@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from agents.demo import FAULTS, DemoOptions, DemoResult, demo
 from agents.demo import Progress as Seen
+from agents.demo_room import MOST_STAYS, Forgotten
 from streams import logs
 from streams.cli.frame import AsJson, Code, Failed
 from streams.kafka.embedded import LIMITS
@@ -21,7 +22,9 @@ __all__ = ["demo_command"]
 
 
 def demo_command(
-    stays: Annotated[int, typer.Option(help="How many stays; all 28 stories are played from 28 on.", min=1)] = 300,
+    stays: Annotated[
+        int, typer.Option(help="How many stays, at most 10000; all 28 stories are played from 28 on.", min=1)
+    ] = 300,
     municipalities: Annotated[int, typer.Option(help="In how many municipalities they live.", min=1, max=98)] = 98,
     faults: Annotated[str, typer.Option(help=f"none, or a list of: {','.join(FAULTS)}.")] = ",".join(FAULTS),
     seed: Annotated[int, typer.Option(help="The same seed plays the same stays.")] = 1,
@@ -31,7 +34,7 @@ def demo_command(
 
     Example: stafet demo --stays 50 --faults silent,late
     """
-    options = DemoOptions(stays, municipalities, _faults(faults), seed)
+    options = DemoOptions(_fitting(stays), municipalities, _faults(faults), seed)
     logs.configure("console", "error")  # the faults are on purpose: their warnings would hide the story
     out = Console(quiet=as_json, highlight=False, soft_wrap=True)
     _introduce(out, options)
@@ -40,11 +43,23 @@ def demo_command(
     except TimeoutError:
         hint = "Try again on a quieter machine, or with fewer stays: stafet demo --stays 50"
         raise Failed(Code.FAILED, "too-slow", "the demo did not come to an end in time", hint) from None
+    except Forgotten as gone:
+        problem = f"there is no balance to show: {gone}"
+        raise Failed(Code.FAILED, "forgotten", problem, "Try again with fewer stays: stafet demo --stays 300") from None
     if as_json:
         typer.echo(json.dumps(result.balance.as_dict(), ensure_ascii=False))
     else:
         _conclude(out, result)
     raise typer.Exit(Code.DIFFERENCES if result.balance.difference else Code.OK)
+
+
+def _fitting(stays: int) -> int:
+    """As many as the embedded broker can keep in memory; more are for a broker with a disk."""
+    if stays > MOST_STAYS:
+        problem = f"{stays} stays are more than the embedded broker keeps in memory; {MOST_STAYS} work"
+        hint = f"Try: stafet broker start, topics apply --yes, run all, then: stafet simulate hospital --stays {stays}"
+        raise Failed(Code.USAGE, "too-many", problem, hint)
+    return stays
 
 
 def _faults(text: str) -> tuple[str, ...]:

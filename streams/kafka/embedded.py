@@ -4,7 +4,7 @@ It is librdkafka's mock cluster, which ships inside confluent-kafka: the real pr
 reached through librdkafka's C functions, because only they create a topic with a chosen partition count and let a
 consumer group form without waiting three seconds (`test.mock.num.brokers` knows neither).
 
-It keeps nothing on disk and about 5 MB per partition, has no timestamps, no access rules and no CreateTopics request:
+It keeps nothing on disk and of each partition the newest 5 MiB (`KEEPS`), has no timestamps, no access rules and no CreateTopics request:
 `create` takes the place of `admin.apply`. A topic nobody created appears on first use with 4 partitions.
 """
 
@@ -18,11 +18,15 @@ import confluent_kafka.cimpl
 
 from streams.kafka.topics import TopicPlan
 
-__all__ = ["LIMITS", "EmbeddedBroker"]
+__all__ = ["KEEPS", "LIMITS", "EmbeddedBroker"]
+
+#: Bytes of one partition, counted as they were sent, compressed. A batch that goes beyond drops the oldest ones at once
+#: and without a word, read or not; the oldest offset moves (librdkafka's mock partition; tests/contracts measure it).
+KEEPS: Final = 5 << 20
 
 #: What the user is told when it is used (kafka.md §1).
 LIMITS: Final = (
-    "embedded broker: for demo and development only; records live in memory, about 5 MB per partition, "
+    "embedded broker: for demo and development only; records live in memory, the newest 5 MB of each partition, "
     "and are gone when the process ends"
 )
 

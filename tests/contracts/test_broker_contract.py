@@ -13,11 +13,15 @@ from streams.cli.broker import broker as broker_command
 from streams.kafka.admin import BrokerProblem, Drift, apply, describe, diff, missing
 from streams.kafka.clients import new_producer, partition_of, read_all
 from streams.kafka.dispatch import Refusal, Unavailable, dispatch
+from streams.kafka.embedded import KEEPS, EmbeddedBroker
 from streams.kafka.jars import KAFKA_VERSION, NoKafka
 from streams.kafka.local import LocalBroker, running_pid
 from streams.kafka.records import Letter, header, headers
 from streams.kafka.topics import ADT_RAW, LARGE, TopicPlan, plan
 from tests.brokers import AnyBroker, fresh, prepared, producing, put, records
+
+#: Bytes of a batch of `new_producer`, which the embedded broker drops as a whole; one record may be alone in its batch.
+LARGEST_BATCH = 2 * 100_000
 
 # ---- both brokers -----------------------------------------------------------------------------------------------
 
@@ -71,6 +75,23 @@ async def test_reading_everything_of_nothing_ends(broker: AnyBroker) -> None:
     empty = fresh("empty")
     prepared(broker, empty)
     assert await records(broker.bootstrap, empty, fresh("absent")) == []
+
+
+# ---- the embedded broker alone ----------------------------------------------------------------------------------
+
+
+async def test_of_a_partition_the_embedded_broker_keeps_the_newest_five_mebibytes(embedded: EmbeddedBroker) -> None:
+    """What `agents/demo_room.py` reckons with: counted as sent, and nothing more is kept than that."""
+    topic, size = fresh("keeps"), 100_000
+    prepared(embedded, topic, partitions=1)
+    value, number = random.Random(5).randbytes(size), KEEPS // size + 8
+    await put(embedded.bootstrap, topic, [(b"k", value)] * (KEEPS // size - 1))
+    assert (await records(embedded.bootstrap, topic))[0].offset == 0
+    await put(embedded.bootstrap, topic, [(b"k", value)] * 9)
+    kept = await records(embedded.bootstrap, topic)
+    assert kept[0].offset > 0
+    assert kept[-1].offset == number - 1
+    assert KEEPS - LARGEST_BATCH < len(kept) * size <= KEEPS
 
 
 # ---- the real broker alone --------------------------------------------------------------------------------------

@@ -88,6 +88,7 @@ async def test_the_same_seed_plays_the_same_stays(tmp_path: Path) -> None:
         pytest.param(("--faults", "silent,laet"), "laet: no such fault", id="an unknown fault"),
         pytest.param(("--faults", ""), "nothing: no such fault", id="no name"),
         pytest.param(("--stays", "0"), "--stays", id="no stays"),
+        pytest.param(("--stays", "10001"), "10000 work\nTry: stafet broker start", id="more than the broker keeps"),
         pytest.param(("--municipalities", "99"), "--municipalities", id="more municipalities than there are"),
     ],
 )
@@ -95,6 +96,12 @@ async def test_what_cannot_be_played_is_a_usage_error(tmp_path: Path, words: tup
     ended = await demo(tmp_path, *words)
     assert (ended.code, ended.out) == (2, "")
     assert says in ended.err
+
+
+async def test_nothing_is_forgotten_where_one_inbox_takes_more_than_a_partition_keeps(tmp_path: Path) -> None:
+    """280 stays in one municipality are 6 MB in its inbox; the embedded broker drops what is older than 5 MiB."""
+    ended = await demo(tmp_path, "--stays", "280", "--municipalities", "1", "--json")
+    assert (ended.code, balance(ended)["difference"]) == (0, 0), ended.err
 
 
 async def test_on_a_busy_machine_it_ends_all_the_same(tmp_path: Path) -> None:
