@@ -24,6 +24,7 @@ from agents.station import Figures, Station
 from agents.wiring import NotReady, Worker, readiness
 from streams import logs
 from streams.cli.access import Bootstrap, Config, RegistersOption, registers_of, settings_of
+from streams.cli.environment import mismatch
 from streams.cli.frame import Code, Failed
 from streams.gateway.report import told
 from streams.gateway.run import GatewayOptions, run_gateway
@@ -78,6 +79,7 @@ def run(role: Role, bootstrap: Bootstrap = None, registers: RegistersOption = No
     settings = settings_of({"bootstrap": bootstrap, "registers": registers}, config)
     logs.configure(settings.log_format, settings.log_level)
     known = registers_of(settings)
+    _fitting(settings, known)
     if settings.ack_timeout != _DEFAULT_TIMEOUT:
         known = known.with_ack_timeout(timedelta(seconds=settings.ack_timeout))
     try:
@@ -87,6 +89,16 @@ def run(role: Role, bootstrap: Bootstrap = None, registers: RegistersOption = No
     installation = Installation(settings, known, ids)
     with _failures():
         asyncio.run(_run(role, installation))
+
+
+def _fitting(settings: Settings, registers: Registers) -> None:
+    """Registers of a test have no place in production: refused, or warned of (decision 0010)."""
+    found = mismatch(settings, registers)
+    if found is None:
+        return
+    if found.severity == "error":
+        raise Failed(Code.USAGE, "registers-do-not-fit", found.problem, found.remedy[0].upper() + found.remedy[1:])
+    logs.get("run").warning("registers.do-not-fit", why=found.problem, hint=found.remedy)
 
 
 @contextlib.contextmanager

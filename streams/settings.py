@@ -111,7 +111,9 @@ class Settings(BaseSettings):
         "127.0.0.1:8080", "host:port of /livez, /readyz, /metrics", "loopback: figures are nobody else's business"
     )
     environment: Literal["production", "test"] = _setting(
-        "production", "what this installation is", "test rules must be asked for"
+        "production",
+        "what this installation is; production refuses registers of a test, and warns of `example` where nothing is said",
+        "test rules must be asked for; letters of production and addresses of a test never meet (05 §6.7)",
     )
     ack_timeout: int = _setting(
         1800,

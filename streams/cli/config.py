@@ -1,13 +1,15 @@
 """`stafet config show|check|reference`: the settings in force, whether they and the registers hold, and all there are."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
-from streams.registry import inspect_registers
+from streams.registry import Finding, inspect_registers, load
 from streams.settings import BadSettings, Settings, explain
 
 from .access import Config, RegistersOption, settings_of
+from .environment import mismatch
 from .frame import AsJson, Code, Failed, emit
 
 __all__ = ["app", "reference_text"]
@@ -45,7 +47,7 @@ def check(registers: RegistersOption = None, config: Config = None, as_json: AsJ
     Example: stafet config check --registers example
     """
     settings = settings_of({"registers": registers}, config)
-    found = inspect_registers(settings.registers) if settings.registers else ()
+    found = _findings(settings) if settings.registers else ()
     if as_json:
         keys = ("file", "line", "severity", "problem", "remedy")
         emit([{key: getattr(finding, key) for key in keys} for finding in found])
@@ -55,6 +57,18 @@ def check(registers: RegistersOption = None, config: Config = None, as_json: AsJ
         typer.echo(f"{len(found)} findings" if settings.registers else "settings hold; no registers are named")
     if any(finding.severity == "error" for finding in found):
         raise typer.Exit(Code.DIFFERENCES)
+
+
+def _findings(settings: Settings) -> Sequence[Finding]:
+    """Those of the register files; where these hold, whether they are for this installation."""
+    assert settings.registers is not None
+    found = inspect_registers(settings.registers)
+    if any(finding.severity == "error" for finding in found):
+        return found
+    misfit = mismatch(settings, load(settings.registers))
+    if misfit is None:
+        return found
+    return [*found, Finding("settings", 0, misfit.problem, misfit.remedy, misfit.severity)]
 
 
 @app.command()

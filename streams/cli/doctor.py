@@ -16,6 +16,7 @@ from streams.registry import EXAMPLE_NAME, inspect_registers, load
 from streams.settings import BadSettings, Settings, secret
 
 from .access import Bootstrap, Config, RegistersOption, settings_of
+from .environment import mismatch
 from .frame import AsJson, Code, emit
 
 __all__ = ["doctor"]
@@ -66,10 +67,10 @@ def _registers(settings: Settings) -> Iterator[Look]:
     errors = [finding for finding in found if finding.severity == "error"]
     remedy = f"Try: stafet config check --registers {settings.registers}" if errors else ""
     yield Look("registers", not errors, f"{len(errors)} errors, {len(found) - len(errors)} warnings", remedy)
-    if not errors and settings.environment == "production":
-        test = load(settings.registers).environment == "test"
-        hint = "name your own registers, or set STAFET_ENVIRONMENT=test" if test else ""
-        yield Look("environment", not test, f"registers of {'test' if test else 'production'} in production", hint)
+    if not errors:
+        misfit = mismatch(settings, load(settings.registers))
+        fits = f"{settings.environment}, and so are the registers"
+        yield Look("environment", misfit is None, misfit.problem if misfit else fits, misfit.remedy if misfit else "")
 
 
 def _secret(settings: Settings) -> Iterator[Look]:
