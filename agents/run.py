@@ -92,7 +92,7 @@ def run(role: Role, bootstrap: Bootstrap = None, registers: RegistersOption = No
 
 
 def _fitting(settings: Settings, registers: Registers) -> None:
-    """Registers of a test have no place in production: refused, or warned of (decision 0010)."""
+    """Registers of a test have no place in production: refused, or warned of (decision 0011)."""
     found = mismatch(settings, registers)
     if found is None:
         return

@@ -1,4 +1,4 @@
-"""Whether the registers are for this installation: of test or of production, both of them (decision 0010).
+"""Whether the registers are for this installation: of test or of production, both of them (decision 0011).
 
 What marks production is `STAFET_ENVIRONMENT`, and it is the default, because test must be asked for (acceptance.md);
 what marks registers is `environment` in their subscriptions.toml. The two never meet (spec 05 §6.3, §6.7.7): letters of
