@@ -82,24 +82,14 @@ class Notice(StrEnum):
     RE_MORS = "RE_MORS"
     AN_MORS = "AN_MORS"
 
-    @property
-    def family(self) -> Family:
-        """The type that this notice announces, corrects or cancels."""
-        return Family(self.removeprefix("RE_").removeprefix("AN_"))
+    family: Family  # the type that this notice announces, corrects or cancels
+    is_correction: bool  # RE_: wrong department or time only (spec 01, 13.1)
+    is_cancellation: bool  # AN_: wrong person or wrong type only (spec 01, 13.1)
 
-    @property
-    def is_correction(self) -> bool:
-        """RE_: wrong department or time only (spec 01, 13.1)."""
-        return self.startswith("RE_")
-
-    @property
-    def is_cancellation(self) -> bool:
-        """AN_: wrong person or wrong type only (spec 01, 13.1)."""
-        return self.startswith("AN_")
-
-
-#: A table and not a computation: it is asked several times for every message.
-_FAMILIES: Final = {notice: Family(notice.removeprefix("RE_").removeprefix("AN_")) for notice in Notice}
+    def __init__(self, name: str) -> None:
+        # Kept and not computed: they are asked a dozen times for every message.
+        self.family = Family(name[-4:])
+        self.is_correction, self.is_cancellation = name.startswith("RE_"), name.startswith("AN_")
 
 
 class NoticeRow(NamedTuple):

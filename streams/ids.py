@@ -89,6 +89,8 @@ def _bare(text: str) -> str:
 
 def uuid4_or_none(text: str) -> EpisodeId | None:
     """The id in our form when `text` is a UUID of version 4 in any spelling (spec 04 §8.3), else None."""
+    if len(text) < 32:
+        return None
     bare = _bare(text)
     if _UUID_HEX.fullmatch(bare) and bare[12] == "4" and bare[16] in "89ab":
         return EpisodeId(hyphenated(bare))
@@ -117,7 +119,7 @@ def audit_event_id(*fields: str) -> str:
     return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{_VARIANT[digest[16]]}{digest[17:20]}-{digest[20:32]}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # equal as one object: it is part of the keys of caches
 class Ids:
     """Mints every id of one installation. Pure: the same arguments give the same id.
 

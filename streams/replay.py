@@ -106,7 +106,7 @@ class Replay:
             document = parse(data)
         except Refused:
             return _NOBODY, None
-        feed = self.registers.feed(document.header.text(3), document.header.text(4))
+        feed = self.registers.feed(document.application, document.facility)
         if feed is None:
             return _NOBODY, None
         return record_key(document, feed, self._context.ids), _sent(document, feed)

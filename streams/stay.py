@@ -101,14 +101,16 @@ def fold(
     Never raises for any order of events. An event that was folded before gives DUPLICATE and nothing else.
     """
     known = visit or Visit(id=event.visit, lane=event.lane, feed=event.feed, number=event.visit_number)
-    event = _in_its_hour(known, event)
-    if event.id[:SEEN_LENGTH] in known.seen:
+    if event.occurred_again is not None:
+        event = _in_its_hour(known, event)
+    own = event.id[:SEEN_LENGTH]
+    if own in known.seen:
         return StayFold(visit=visit, outcome=_DUPLICATE, wake=next_wake(known))
-    seen = (*known.seen, event.id[:SEEN_LENGTH])[-SEEN_LIMIT:]
-    start = replace(known, seen=seen, touched=at)
+    start = replace(known, seen=(*known.seen, own)[-SEEN_LIMIT:], touched=at)
     draft = Draft(start, event, Cause.NOTHING, at, ids, policy, ordinal, origin)
     outcome = _arrive(draft)
-    _release(draft)
+    if draft.visit.held:
+        _release(draft)
     return _folded(draft, outcome, keep=visit is not None)
 
 
@@ -254,17 +256,20 @@ def _learn_unit(draft: Draft) -> None:
 
 def _remember(visit: Visit, event: StayEvent) -> Visit:
     """The last message's fields (04 §4.3: absence is no change, HL7 null is one), and how late it is."""
+    last = visit.last
+    if event.kind in TELLS_TIME and event.occurred is not None:
+        last = event.occurred if last is None else max(last, event.occurred)
     old, new = visit.snapshot, event.snapshot
+    if not new.deleted and old == _NO_SNAPSHOT:
+        return replace(visit, snapshot=new, last=last)
     values = {name: value for name in _FACTS if (value := getattr(new, name)) not in (None, "", ())}
     for name in new.deleted:
         if name in _SNAPSHOT:
             values[name] = _EMPTY.get(name)
-    last = visit.last
-    if event.kind in TELLS_TIME and event.occurred is not None:
-        last = event.occurred if last is None else max(last, event.occurred)
     return replace(visit, snapshot=replace(old, **values), last=last)
 
 
+_NO_SNAPSHOT: Final = Snapshot()
 _SNAPSHOT: Final = Snapshot.__struct_fields__
 _FACTS: Final = tuple(name for name in _SNAPSHOT if name != "deleted")
 _EMPTY: Final = {"class_": "", "deleted": ()}
@@ -299,8 +304,10 @@ def _folded(draft: Draft, outcome: Outcome, *, keep: bool) -> StayFold:
     visit = draft.visit
     ended = (visit.ended or draft.at) if _is_ended(visit) else None
     known = keep or visit.held or situation(visit.stay) is not Situation.NONE
+    if ended is not visit.ended:
+        visit = replace(visit, ended=ended)
     return StayFold(
-        visit=replace(visit, ended=ended) if known else None,
+        visit=visit if known else None,
         notifications=tuple(draft.notes),
         outcome=outcome,
         released=tuple(draft.released),

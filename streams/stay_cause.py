@@ -31,8 +31,11 @@ def is_death(event: StayEvent) -> bool:
 
 def event_time(event: StayEvent) -> datetime | None:
     """Time of a start or end: EVN-6, else PV1-44 or PV1-45; of a change, move or leave: EVN-6 (04 §4.2)."""
-    fallback = {EventKind.START: event.snapshot.start_time, EventKind.END: event.snapshot.end_time}
-    return event.occurred or fallback.get(event.kind)
+    if event.occurred is not None:
+        return event.occurred
+    if event.kind is EventKind.START:
+        return event.snapshot.start_time
+    return event.snapshot.end_time if event.kind is EventKind.END else None
 
 
 def death_time(event: StayEvent) -> datetime | None:

@@ -29,8 +29,9 @@ _ONCE: Final = frozenset({EventKind.START, EventKind.END})
 def not_before(visit: Visit, event: StayEvent) -> datetime | None:
     """When an event may be taken: not before what it tells has happened (01, 7.6)."""
     if event.kind in TELLS_TIME:
+        told = event_time(event)
         death = death_time(event) if is_death(event) else None
-        return max((t for t in (event_time(event), death) if t is not None), default=None)
+        return told if death is None else max(told or death, death)
     if event.kind not in (EventKind.UPDATE, EventKind.PERSON_CHANGED):
         return None
     old, new = visit.snapshot, event.snapshot
@@ -83,4 +84,4 @@ def takes_back_held(draft: Draft) -> bool:
 
 def next_wake(visit: Visit) -> datetime | None:
     """When the first held event is due; None when none is held."""
-    return min((h.due for h in visit.held), default=None)
+    return min([h.due for h in visit.held]) if visit.held else None

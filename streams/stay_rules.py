@@ -17,6 +17,7 @@ __all__ = [
     "CONTENT",
     "DECISIONS",
     "ENDINGS",
+    "START_SHOWN",
     "TELLS_TIME",
     "TRANSITIONS",
     "Action",
@@ -75,29 +76,29 @@ class Content(NamedTuple):
     leave_end: bool
 
 
-_START: Final = Content(end=False, leave_start="no", leave_end=False)
+START_SHOWN: Final = Content(end=False, leave_start="no", leave_end=False)
 _LEAVE: Final = Content(end=False, leave_start="yes", leave_end=False)
 _RETURN: Final = Content(end=False, leave_start="yes", leave_end=True)
 _DEATH: Final = Content(end=True, leave_start="away", leave_end=False)
 
 CONTENT: Final[dict[Notice, Content]] = {
-    Notice.STAA: _START,
-    Notice.STIN: _START,
+    Notice.STAA: START_SHOWN,
+    Notice.STIN: START_SHOWN,
     Notice.STOR: _LEAVE,
     Notice.SLOR: _RETURN,
     Notice.SLHJ: Content(end=True, leave_start="away", leave_end=False),
     Notice.MORS: _DEATH,
-    Notice.RE_STAA: _START,
-    Notice.RE_STIN: _START,
+    Notice.RE_STAA: START_SHOWN,
+    Notice.RE_STIN: START_SHOWN,
     Notice.RE_STOR: _LEAVE,
     Notice.RE_SLOR: _RETURN,
     Notice.RE_SLHJ: Content(end=True, leave_start="no", leave_end=False),
     Notice.RE_MORS: _DEATH,
-    Notice.AN_STAA: _START,  # repeats the cancelled content (10.2); the others show the stay as it is afterwards
-    Notice.AN_STIN: _START,
-    Notice.AN_STOR: _START,
+    Notice.AN_STAA: START_SHOWN,  # repeats the cancelled content (10.2); the others show the stay as it is afterwards
+    Notice.AN_STIN: START_SHOWN,
+    Notice.AN_STOR: START_SHOWN,
     Notice.AN_SLOR: _LEAVE,
-    Notice.AN_SLHJ: _START,
+    Notice.AN_SLHJ: START_SHOWN,
     Notice.AN_MORS: Content(end=False, leave_start="away", leave_end=False),
 }
 

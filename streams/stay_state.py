@@ -207,7 +207,9 @@ _STATE_AFTER: dict[Family, State] = {
     Family.MORS: State.DEAD,
 }
 
-_SITUATION: dict[State, Situation] = {s: Situation(s.value) for s in State}
+_SITUATION_AFTER: dict[Family, Situation] = {family: Situation(state.value) for family, state in _STATE_AFTER.items()}
+
+_STARTS = (Family.STAA, Family.STIN)
 
 _fixed_offset = cache(timezone)
 
@@ -240,29 +242,34 @@ def situation(stay: Stay) -> Situation:
     """The column of the decision table (`stay_rules.DECISIONS`)."""
     if stay.untold is not None:
         return Situation.PLANNED if stay.untold.planned else Situation.UNTOLD
-    if stay.gone and stay.sent:
-        return Situation.GONE
-    return _SITUATION[state(stay)]
+    if stay.sent:
+        return Situation.GONE if stay.gone else _SITUATION_AFTER[stay.sent[-1].family]
+    return Situation.VOID if stay.chain else Situation.NONE
 
 
 def start_of(sent: Sequence[Sent]) -> Sent:
     """The start that counts: the latest one, as a change of contact type begins a new Encounter (11.1)."""
-    return next(s for s in reversed(sent) if s.family in (Family.STAA, Family.STIN))
+    for one in reversed(sent):
+        if one.family in _STARTS:
+            return one
+    raise LookupError("no message of a stay stands without its start")
 
 
 def links(visit: Visit, chain: Sequence[Step]) -> tuple[Link, ...]:
     """The chain as Provenances with their senders in full (15.7)."""
     units = visit.units
     return tuple(
-        Link(
-            message_id=s.message_id,
-            provenance_id=s.provenance_id,
-            notice=s.notice,
-            activity=s.activity,
-            occurred=s.occurred,
-            role=s.role,
-            previous=s.previous,
-            agent=units[s.agent],
-        )
-        for s in chain
+        [
+            Link(
+                message_id=s.message_id,
+                provenance_id=s.provenance_id,
+                notice=s.notice,
+                activity=s.activity,
+                occurred=s.occurred,
+                role=s.role,
+                previous=s.previous,
+                agent=units[s.agent],
+            )
+            for s in chain
+        ]
     )

@@ -15,9 +15,9 @@ from typing import Final, Literal
 
 from ..errors import Issue, Rejected
 from .hl7v2_charset import Undecodable, Unsupported, decode
-from .hl7v2_escapes import Separators, unescape
+from .hl7v2_escapes import STANDARD, Separators, unescape
 
-__all__ = ["Document", "Refused", "Segment", "check_header", "parse", "read", "strip_framing", "trigger"]
+__all__ = ["ABSENT", "Document", "Refused", "Segment", "check_header", "parse", "read", "strip_framing"]
 
 AckCode = Literal["AR", "AE"]
 Newline = Literal["cr", "lf", "crlf"]
@@ -28,6 +28,8 @@ _NAME: Final = re.compile(r"[A-Z][A-Z0-9]{2}")  # at the front of a line
 _VERSION: Final = re.compile(r"2\.[1-9](\.[0-9])?")
 _BOM: Final = b"\xef\xbb\xbf"
 _LINE: Final = re.compile(rb"[^\r\n]*")
+_HEADER: Final = (3, 4, 9, 10, 11)  # MSH: sending application and facility, message type, control id, processing id
+_COMPONENTS: Final = 32  # of one field; PID-11 has the most that anybody reads, 22
 
 
 class Refused(Rejected):
@@ -139,6 +141,42 @@ class Segment:
             return ""
         return self.writing.plain(text, self.name, field) if separators.escape in text else text
 
+    def texts(self, fields: tuple[int, ...]) -> list[str]:
+        """The value of each field, as `text` gives it: a third of the cost, because most are empty or plain."""
+        own, separators = self._fields or self._split(), self.writing.separators
+        count, component, repetition = len(own), separators.component, separators.repetition
+        subcomponent, escape = separators.subcomponent, separators.escape
+        values = []
+        for field in fields:
+            text = own[field] if field < count else ""
+            if text and (
+                component in text or repetition in text or subcomponent in text or escape in text or text == NULL
+            ):
+                text = self.text(field)
+            values.append(text)
+        return values
+
+    def components(self, repetition: str, field: int) -> list[str]:
+        """The components of one of the `repetitions` of a field, each as `text` gives it; at most thirty-two."""
+        separators = self.writing.separators
+        parts = repetition.split(separators.component, _COMPONENTS)
+        if len(parts) > _COMPONENTS:
+            parts.pop()  # all the others in one
+        if separators.subcomponent in repetition or separators.escape in repetition or NULL in repetition:
+            return [self.value(part, field) for part in parts]
+        return parts
+
+    def value(self, component: str, field: int, sub: int = 1) -> str:
+        """One subcomponent of a component as sent, unescaped; "" when absent or null."""
+        text = _part(component, self.writing.separators.subcomponent, sub)
+        if text == NULL:
+            return ""
+        return self.writing.plain(text, self.name, field) if self.writing.separators.escape in text else text
+
+
+#: In place of a segment that is not there: all its values are "".
+ABSENT: Final = Segment(Writing(STANDARD, "ascii"), "")
+
 
 class Document:
     """A message that can be read: its segments in order, how it was written, what was odd about it."""
@@ -148,7 +186,10 @@ class Document:
         self.writing = writing = Writing(separators, charset)
         self.warnings = writing.warnings
         self.segments = [Segment(writing, line) for line in lines]
+        #: The first segment of each name.
+        self.firsts = {segment.name: segment for segment in reversed(self.segments)}
         self.header = self.segments[0]  # MSH: always the first
+        self.application, self.facility, self.kind, self.control_id, self.processing = self.header.texts(_HEADER)
         self._sha256 = ""
         self.trigger = ""  # MSH-9.2, else EVN-1; set by `check_header`
 
@@ -162,17 +203,9 @@ class Document:
             self._sha256 = hashlib.sha256(self.data).hexdigest()
         return self._sha256
 
-    @property
-    def control_id(self) -> str:
-        """MSH-10."""
-        return self.header.text(10)
-
     def first(self, name: str) -> Segment | None:
         """The first segment of that name."""
-        for segment in self.segments:
-            if segment.name == name:
-                return segment
-        return None
+        return self.firsts.get(name)
 
     def all(self, name: str) -> Iterator[Segment]:
         """All segments of that name in order."""
@@ -274,29 +307,21 @@ def parse(data: bytes, *, charset: str | None = None) -> Document:
 
 
 def check_header(document: Document) -> None:
-    """Step 9: an ADT message with type, trigger and control id. Raises `Refused`; sets `document.trigger`."""
-    header = document.header
-    kind = header.text(9)
-    if not (kind and document.control_id):
-        empty = 10 if kind else 9
+    """Step 9: an ADT message with type, trigger and control id. Raises `Refused`; sets `document.trigger`.
+
+    The trigger is MSH-9.2, else EVN-1; MSH-9.3 never decides, it is often wrong.
+    """
+    if not (document.kind and document.control_id):
+        empty = 10 if document.kind else 9
         raise Refused("AR", "101", "empty", "send message type and control id", field=empty)
-    if kind != "ADT":
+    if document.kind != "ADT":
         raise Refused("AR", "200", "message type not supported", "send ADT messages only", field=9)
-    document.trigger = trigger(document)
+    event = document.first("EVN")
+    told = event.text(1) if event is not None else ""
+    document.trigger = document.header.text(9, comp=2) or told
     if not document.trigger:
         raise Refused("AR", "201", "no trigger event", "send it in MSH-9.2", field=9)
-    _warn_about_header(document)
-
-
-def trigger(document: Document) -> str:
-    """MSH-9.2, else EVN-1; MSH-9.3 never decides (it is often wrong)."""
-    event = document.first("EVN")
-    return document.header.text(9, comp=2) or (event.text(1) if event is not None else "")
-
-
-def _warn_about_header(document: Document) -> None:
-    event = document.first("EVN")
-    if event is not None and (told := event.text(1)) and told != document.trigger:
+    if told and told != document.trigger:
         document.warn("EVN-1", "trigger-differs", "not the trigger of MSH-9.2, which counts", "send the same in both")
     if not _VERSION.fullmatch(document.header.text(12)):
         document.warn("MSH-12", "version", "no HL7 version from 2.1 to 2.9", "send the version the message follows")

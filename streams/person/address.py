@@ -4,35 +4,11 @@ Patient, residence and protection are the message's, else those last seen. A sta
 message carries an official CPR number: nothing else may ever be notified (spec 05 §2.2).
 """
 
-from typing import Final
-
 from ..ids import Ids
 from ..model import HospitalEvent, Patient, Snapshot, StayEvent, Transfer
 from .row import KnownVisit, PersonRow
 
 __all__ = ["stay_event"]
-
-#: What a stay event says just as the message does.
-_AS_TOLD: Final = (
-    "kind",
-    "feed",
-    "control_id",
-    "trigger",
-    "occurred",
-    "occurred_again",
-    "recorded",
-    "residence_problem",
-    "lpr3",
-    "planned",
-    "unit",
-    "prior_unit",
-    "disposition",
-    "leave_home",
-    "a08_class_is_correction",
-    "a08_ward_is_correction",
-    "correction",
-    "allow_person_change",
-)
 
 
 def _patient(event: HospitalEvent, row: PersonRow) -> Patient | None:
@@ -84,5 +60,22 @@ def stay_event(
         snapshot=_snapshot(event),
         transfer=transfer,
         protected=event.protected or (row.protected and not event.unprotected),
-        **{name: getattr(event, name) for name in _AS_TOLD},
+        kind=event.kind,
+        feed=event.feed,
+        control_id=event.control_id,
+        trigger=event.trigger,
+        occurred=event.occurred,
+        occurred_again=event.occurred_again,
+        recorded=event.recorded,
+        residence_problem=event.residence_problem,
+        lpr3=event.lpr3,
+        planned=event.planned,
+        unit=event.unit,
+        prior_unit=event.prior_unit,
+        disposition=event.disposition,
+        leave_home=event.leave_home,
+        a08_class_is_correction=event.a08_class_is_correction,
+        a08_ward_is_correction=event.a08_ward_is_correction,
+        correction=event.correction,
+        allow_person_change=event.allow_person_change,
     )

@@ -63,6 +63,8 @@ class Registers:
     _policy: Policy
     #: Rows of `_policy` by (kommunekode, format): merging and converting one costs more than the rest of a route.
     _terms: dict[tuple[str, str], ReceiptPolicy] = field(default_factory=dict, init=False, repr=False, compare=False)
+    #: Units by the rows that describe them.
+    _units: dict[tuple[int, int], Unit] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def feed(self, application: str, facility: str) -> FeedProfile | None:
         """The feed agreed with (MSH-3.1, MSH-4.1)."""
@@ -70,18 +72,26 @@ class Registers:
 
     def locate(self, feed: str, facility: str, ward: str, at: datetime | None) -> Unit | None:
         """The most exact unit known: ward, then department, then hospital (spec 04 §8.2). None: facility unknown."""
-        ladder = (ward, *_department_keys(ward), "") if ward else ("",)
-        for key in ladder:
+        if (row := _valid(self._locations.get((feed, facility, ward), ()), at)) is not None:
+            return self._unit(row, at)
+        for key in (*_department_keys(ward), ""):
             if (row := _valid(self._locations.get((feed, facility, key), ()), at)) is not None:
                 return self._unit(row, at)
         return None
 
     def _unit(self, row: LocationRow, at: datetime | None) -> Unit:
         hospital = _valid(self._locations.get((row.feed, row.facility, ""), ()), at) or row
+        of = (id(row), id(hospital))  # rows live as long as the registers, and to hash one costs more than to read it
+        unit = self._units.get(of)
+        if unit is None:
+            unit = self._units[of] = self._described(row, hospital)
+        return unit
+
+    def _described(self, row: LocationRow, hospital: LocationRow) -> Unit:
         return Unit(
             sor=row.sor,
             gln=row.gln,
-            name=", ".join(part for part in (row.hospital, row.department, row.unit) if part),
+            name=", ".join([part for part in (row.hospital, row.department, row.unit) if part]),
             hospital=hospital.sor,
             hospital_name=row.hospital,
             department=row.department,

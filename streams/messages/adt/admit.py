@@ -37,7 +37,7 @@ def read_from_feed(data: bytes, feed_of: FeedOf) -> tuple[Document, FeedProfile]
 
 
 def _feed(document: Document, feed_of: FeedOf) -> FeedProfile | None:
-    return feed_of(document.header.text(3), document.header.text(4))
+    return feed_of(document.application, document.facility)
 
 
 def _known(document: Document, feed: FeedProfile | None) -> tuple[Document, FeedProfile]:

@@ -115,7 +115,22 @@ class _Clock:
 
 
 def times(group: Group, feed: FeedProfile) -> Times:
-    """All times of a group. A doubtful local hour is judged by its recording time and by PV1-44 (01, 7.7)."""
+    """All times of a group."""
+    texts = [group.document.header.text(7), *group.evn.texts((2, 6)), *group.pv1.texts((44, 45)), group.pid.text(29)]
+    read = [_usual(text) if text else None for text in texts]
+    if len(read) - read.count(None) < len(texts) - texts.count(""):
+        return _judged(group, feed)
+    sent, entered, occurred, start, end, died = read
+    fields = {"EVN-6": occurred, "PV1-44": start, "PV1-45": end, "PID-29": died}
+    if feed.evn2_is_event_time:
+        fields["EVN-2"] = entered
+    return Times(sent, entered or sent, {place: at for place, at in fields.items() if at is not None}, (), {})
+
+
+def _judged(group: Group, feed: FeedProfile) -> Times:
+    """The same where some time is not of the usual form; a doubtful local hour is judged by its recording time and by
+    PV1-44 (01, 7.7).
+    """
     clock = _Clock(group, feed)
     sent = clock.read("MSH", 7)
     entered = clock.read("EVN", 2, not_after=sent)

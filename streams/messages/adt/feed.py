@@ -175,6 +175,6 @@ def check_sender(document: Document, feed: FeedProfile | None) -> FeedProfile:
     """
     if feed is None:
         raise Refused("AR", "207", "unknown sender", "agree on the feed first; it is known by MSH-3 and MSH-4", field=3)
-    if document.header.text(11) in ("T", "D") and not feed.test:
+    if document.processing in ("T", "D") and not feed.test:
         raise Refused("AR", "202", "test message on a production feed", "send P, or use the test feed", field=11)
     return feed

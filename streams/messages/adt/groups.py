@@ -4,7 +4,7 @@ A group sees its own segments and those before the first group (MSH, EVN; for A4
 structures differ by version and are not used (spec 04 §4.1): the segment that opens a group is enough.
 """
 
-from ...formats.hl7v2 import Document, Segment
+from ...formats.hl7v2 import ABSENT, Document, Segment
 
 __all__ = ["Group", "groups"]
 
@@ -12,15 +12,11 @@ __all__ = ["Group", "groups"]
 class Group:
     """The segments that one event is read from, by name."""
 
-    __slots__ = ("_first", "document")
+    __slots__ = ("_first", "document", "evn", "pid", "pv1")
 
-    def __init__(self, document: Document, segments: list[Segment]) -> None:
-        self.document = document
-        first: dict[str, Segment] = {}
-        for segment in segments:
-            if segment.name not in first:
-                first[segment.name] = segment
-        self._first = first
+    def __init__(self, document: Document, first: dict[str, Segment]) -> None:
+        self.document, self._first = document, first
+        self.evn, self.pid, self.pv1 = first.get("EVN", ABSENT), first.get("PID", ABSENT), first.get("PV1", ABSENT)
 
     def first(self, name: str) -> Segment | None:
         """The group's segment of that name."""
@@ -37,9 +33,14 @@ def groups(document: Document, opens: str) -> list[Group]:
     segments = document.segments
     starts = [index for index, segment in enumerate(segments) if segment.name == opens] if opens else []
     if len(starts) < 2:
-        return [Group(document, segments)]
+        return [Group(document, document.firsts)]
     # The group's own segments come first, so they hide those of the common part.
     ends = [*starts[1:], len(segments)]
     return [
-        Group(document, segments[start:end] + segments[: starts[0]]) for start, end in zip(starts, ends, strict=True)
+        Group(document, _firsts(segments[start:end] + segments[: starts[0]]))
+        for start, end in zip(starts, ends, strict=True)
     ]
+
+
+def _firsts(segments: list[Segment]) -> dict[str, Segment]:
+    return {segment.name: segment for segment in reversed(segments)}

@@ -48,14 +48,21 @@ def _is_replacement_oid(oid: str) -> bool:
     return oid.startswith(REPLACEMENT_OID) and oid[len(REPLACEMENT_OID) :][:1] in ("", ".")
 
 
-def _marks(segment: Segment, field: int, rep: int, feed: FeedProfile) -> tuple[bool, bool]:
+def _marks(authority: str, oid: str, type_: str, feed: FeedProfile) -> tuple[bool, bool]:
     """Whether a repetition is marked as a CPR number, and whether as a replacement number (table of spec 04 §8.1)."""
-    authority = segment.text(field, rep, 4)
-    first, second = authority.removeprefix("urn:oid:"), segment.text(field, rep, 4, 2).removeprefix("urn:oid:")
-    marked = (
-        CPR_OID in (first, second) or authority in feed.cpr_authorities or segment.text(field, rep, 5) in feed.cpr_types
-    )
-    return marked, _is_replacement_oid(first) or _is_replacement_oid(second)
+    first, second = authority.removeprefix("urn:oid:"), oid.removeprefix("urn:oid:")
+    marked = CPR_OID in (first, second) or authority in feed.cpr_authorities or type_ in feed.cpr_types
+    replaced = (bool(first) and _is_replacement_oid(first)) or (bool(second) and _is_replacement_oid(second))
+    return marked, replaced
+
+
+def _oid(segment: Segment, repetition: str, field: int) -> str:
+    """The second subcomponent of the assigning authority: its OID."""
+    separators = segment.writing.separators
+    if separators.subcomponent not in repetition:
+        return ""
+    parts = repetition.split(separators.component, 4)
+    return segment.value(parts[3], field, sub=2) if len(parts) > 3 else ""
 
 
 def _read(segment: Segment | None, field: int, feed: FeedProfile) -> Identity:
@@ -64,17 +71,19 @@ def _read(segment: Segment | None, field: int, feed: FeedProfile) -> Identity:
     cprs: dict[str, None] = {}
     others: dict[str, None] = {}
     replacement = False
-    for rep in range(1, len(segment.repetitions(field)) + 1):
-        value = segment.text(field, rep).strip()
+    for repetition in segment.repetitions(field):
+        parts = segment.components(repetition, field)
+        value = parts[0].strip()
         if not value:
             continue
-        marked, replaced = _marks(segment, field, rep, feed)
+        authority, type_ = parts[3] if len(parts) > 3 else "", parts[4] if len(parts) > 4 else ""
+        marked, replaced = _marks(authority, _oid(segment, repetition, field), type_, feed)
         number = _compact(value)
         if marked and not replaced and is_official_cpr(number):
             cprs[number] = None
             continue
         replacement = replacement or marked or replaced
-        others[f"{segment.text(field, rep, 4)}|{value}"] = None
+        others[f"{authority}|{value}"] = None
     return Identity(tuple(cprs), replacement, tuple(others))
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from ...errors import Rejected
+from ...formats.hl7v2 import Segment
 from ...model import Unit
 from .feed import FeedProfile
 from .groups import Group
@@ -27,6 +28,15 @@ class Location(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
+def _place(pv1: Segment, field: int) -> tuple[str, str]:
+    """Ward and facility of a person location: its first and fourth component."""
+    sent = pv1.repetitions(field)
+    if not sent:
+        return "", ""
+    ward, *more = pv1.components(sent[0], field)
+    return ward, more[2] if len(more) > 2 else ""
+
+
 def _unknown_ward(group: Group) -> tuple[str, ...]:
     group.document.warn("PV1-3", "unknown-ward", "ward not in the location register", "add it to the register")
     return ("unknown-ward",)
@@ -39,10 +49,10 @@ def location(
 
     Raises `Rejected` with rule `unknown-facility`; not when `strict` is off: then an unknown place is no place.
     """
-    ward, facility = group.text("PV1", 3), group.text("PV1", 3, 1, 4)
+    ward, facility = _place(group.pv1, 3)
     if not (ward or facility or needed):
         return Location()
-    facility = facility or group.text("EVN", 7) or group.text("MSH", 4)
+    facility = facility or group.evn.text(7) or group.document.facility
     unit = locate(feed.key, facility, ward, at)
     if unit is None and not strict:
         return Location()
@@ -50,7 +60,7 @@ def location(
         problem = "the facility is not in the location register of this feed"
         raise Rejected("PV1-3.4", problem, "add it to the register, or send another facility", "unknown-facility")
     prior = None
-    prior_ward, prior_facility = group.text("PV1", 6), group.text("PV1", 6, 1, 4)
+    prior_ward, prior_facility = _place(group.pv1, 6)
     if prior_ward or prior_facility:
         prior = locate(feed.key, prior_facility or facility, prior_ward, at)
     odd = _unknown_ward(group) if ward and not unit.department else ()

@@ -60,7 +60,7 @@ def _header(document: Document, feed: FeedProfile, part: int) -> dict[str, Any]:
         "control_id": document.control_id,
         "trigger": document.trigger,
         "part": part,
-        "test": document.header.text(11) in ("T", "D"),
+        "test": document.processing in ("T", "D"),
     }
 
 
@@ -68,13 +68,12 @@ def _event(
     group: Group, part: int, row: Row, feed: FeedProfile, locate: Locate, kommuner: Container[str]
 ) -> HospitalEvent:
     """One event: the header, then person, visit, time and place, each of which may stop it."""
-    read = _header(group.document, feed, part)
-    read |= _person(group, feed, kommuner)
+    read = _header(group.document, feed, part) | _person(group, feed, kommuner)
     at = times(group, feed)
-    read["sent"], read["recorded"] = at.sent, at.recorded
     read |= _visit(group, row, feed)
     kind, planned, warnings = _kind(row, read)
-    read["kind"], read["planned"], read["warnings"] = kind, planned, (*at.warnings, *warnings)
+    warnings = (*at.warnings, *warnings)
+    read |= {"kind": kind, "planned": planned, "warnings": warnings, "sent": at.sent, "recorded": at.recorded}
     if kind is EventKind.IRRELEVANT:
         return HospitalEvent(**read)
     if row.visit and not read["visit"]:
@@ -92,10 +91,10 @@ def _event(
 
 def _person(group: Group, feed: FeedProfile, kommuner: Container[str]) -> dict[str, Any]:
     """PID and PD1. Raises `Rejected`: no-person, two-cprs."""
-    pid = group.first("PID")
-    if pid is None:
+    pid = group.pid
+    if not pid.name:
         raise Rejected("PID", "no PID segment", "send the person", "no-person")
-    who, where = identity(pid, feed), residence(group, feed, kommuner)
+    who, where = identity(pid, feed), residence(pid, feed, kommuner)
     if len(who.cprs) > 1:
         problem = f"{len(who.cprs)} different official CPR numbers"
         raise Rejected("PID-3", problem, "send the one of this person; merge by A40", "two-cprs")
@@ -116,22 +115,27 @@ def _person(group: Group, feed: FeedProfile, kommuner: Container[str]) -> dict[s
 
 def _name(pid: Segment) -> tuple[str, tuple[str, ...]]:
     """Surname and given names of the first PID-5 that is a legal name or of no type."""
-    for rep in range(1, len(pid.repetitions(5)) + 1):
-        if pid.text(5, rep, 7) in ("L", ""):
-            given = pid.text(5, rep, 2), pid.text(5, rep, 3)
-            return pid.text(5, rep), given if all(given) else tuple(filter(None, given))
+    for repetition in pid.repetitions(5):
+        family, first, second, _, _, _, kind, *_ = pid.components(repetition, 5) + _NOTHING
+        if kind in ("L", ""):
+            return family, tuple([name for name in (first, second) if name])
     return "", ()
+
+
+#: For the components that a repetition does not have.
+_NOTHING: Final = [""] * 7
 
 
 def _visit(group: Group, row: Row, feed: FeedProfile) -> dict[str, Any]:
     """PV1 without places and times, and the death indicator."""
-    disposition = feed.disposition_of(group.text("PV1", 36), group.text("PV1", 37))
+    class_, number, code, discharged_to = group.pv1.texts((2, 19, 36, 37))
+    disposition = feed.disposition_of(code, discharged_to)
     if row.kind is EventKind.END and disposition is None:
         disposition = "home"  # spec 04 §3.2
     return {
-        "visit": group.text("PV1", 19),
+        "visit": number,
         "lpr3": _lpr3(group, feed),
-        "class_": _class(group, feed),
+        "class_": _class(class_, group, feed),
         "disposition": disposition,
         "dead": _dead(group, row, disposition),
         "deleted": _deleted(group),
@@ -139,8 +143,7 @@ def _visit(group: Group, row: Row, feed: FeedProfile) -> dict[str, Any]:
 
 
 def _deleted(group: Group) -> tuple[str, ...]:
-    pv1, pid = group.first("PV1"), group.first("PID")
-    if not (pv1 is not None and pv1.any_null) and not (pid is not None and pid.any_null):
+    if not group.pv1.any_null and not group.pid.any_null:
         return ()
     return tuple([name for segment, field, name in _EMPTIED if _is_null(group, segment, field)])
 
@@ -150,8 +153,8 @@ def _is_null(group: Group, name: str, field: int) -> bool:
     return segment is not None and segment.is_null(field)
 
 
-def _class(group: Group, feed: FeedProfile) -> EventClass:
-    found = feed.class_of(group.text("PV1", 2))
+def _class(code: str, group: Group, feed: FeedProfile) -> EventClass:
+    found = feed.class_of(code)
     return "EMER" if found == "OUTPATIENT" and _any(feed.acute, group) else found
 
 
@@ -165,10 +168,10 @@ def _any(rules: tuple[FieldRule, ...], group: Group) -> bool:
 
 def _dead(group: Group, row: Row, disposition: Disposition | None) -> bool | None:
     """PID-30; a discharge may also say it by its disposition. None: the message does not say."""
-    indicator = group.text("PID", 30)
+    indicator = group.pid.text(30)
     if indicator == "Y" or (row.kind is EventKind.END and disposition == "death"):
         return True
-    return False if indicator or _is_null(group, "PID", 30) else None
+    return False if indicator or group.pid.is_null(30) else None
 
 
 def _lpr3(group: Group, feed: FeedProfile) -> str:

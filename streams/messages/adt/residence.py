@@ -6,13 +6,12 @@ The rest of the address is never read (spec 05 §5).
 """
 
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from typing import Final, NamedTuple
 
 from ...formats.hl7v2 import Segment
 from ...ids import Kommunekode
 from .feed import FeedProfile
-from .groups import Group
 
 __all__ = ["Residence", "residence"]
 
@@ -37,35 +36,38 @@ def _code(text: str) -> str:
     return text.zfill(4) if text.isascii() and text.isdigit() and len(text) in (3, 4) else ""
 
 
-def _addresses(pid: Segment) -> list[int]:
+class _Address(NamedTuple):
+    """What is read of one repetition of PID-11."""
+
+    country: str  # .6
+    kind: str  # .7
+    county: str  # .9
+    tract: str  # .10
+
+
+def _addresses(pid: Segment) -> list[_Address]:
     """Repetitions of PID-11, most telling type first."""
-    count = len(pid.repetitions(11))
-    if count <= 1:  # nearly always; its type decides only whether it counts
-        return [1] if count and pid.text(11, 1, 7) in _TYPES else []
-    by_type: dict[str, list[int]] = {kind: [] for kind in _TYPES}
-    for rep in range(1, count + 1):
-        if (found := by_type.get(pid.text(11, rep, 7))) is not None:
-            found.append(rep)
-    return [rep for kind in _TYPES for rep in by_type[kind]]
+    by_kind: dict[str, list[_Address]] = {kind: [] for kind in _TYPES}
+    for repetition in pid.repetitions(11):
+        parts = pid.components(repetition, 11)
+        _, _, _, _, _, country, kind, _, county, tract, *_ = parts + [""] * 10
+        if kind in by_kind:
+            by_kind[kind].append(_Address(country, kind, county, tract))
+    return [address for found in by_kind.values() for address in found]
 
 
-def _codes(pid: Segment, addresses: list[int], feed: FeedProfile) -> Iterator[str]:
-    yield _code(pid.text(12))
-    for rep in addresses:
-        yield _code(pid.text(11, rep, 9))
-    for rep in addresses:
-        yield feed.municipalities.get(pid.text(11, rep, 10), "")
-
-
-def residence(group: Group, feed: FeedProfile, kommuner: Container[str]) -> Residence:
+def residence(pid: Segment, feed: FeedProfile, kommuner: Container[str]) -> Residence:
     """The municipality of residence by the message alone; the person register is the caller's (00 §2.2)."""
-    pid = group.first("PID")
-    if pid is None:
-        return Residence(None)
+    code = _code(pid.text(12))
+    code = feed.substitutes.get(code, code)
+    if code in kommuner:
+        return Residence(Kommunekode(code))  # nearly always; else PID-12 is a code among those of the addresses
     addresses = _addresses(pid)
+    counties = [_code(address.county) for address in addresses]
+    tracts = [feed.municipalities.get(address.tract, "") for address in addresses]
     unknown = ""
-    for code in _codes(pid, addresses, feed):
-        code = feed.substitutes.get(code, code)
+    for sent in (code, *counties, *tracts):
+        code = feed.substitutes.get(sent, sent)
         if not code:
             continue
         if code in kommuner:
@@ -73,6 +75,6 @@ def residence(group: Group, feed: FeedProfile, kommuner: Container[str]) -> Resi
         if code in OUTSIDE:
             return Residence(None, OUTSIDE[code])
         unknown = "no-municipality"
-    country = pid.text(11, addresses[0], 6) if addresses else ""
+    country = addresses[0].country if addresses else ""
     abroad = _COUNTRY.fullmatch(country) is not None and country not in _DENMARK
     return Residence(None, "abroad" if abroad else unknown)

@@ -7,10 +7,9 @@ nothing is judged here (`check`).
 """
 
 import unicodedata
-from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ...codes import (
     ACT_SYSTEM,
@@ -47,31 +46,40 @@ def write(
     notification: Notification, receiver: Unit, envelope_id: str, ids: Ids, *, base: str = FULL_URL_BASE
 ) -> Object:
     """The Bundle of a notification to one receiver. `envelope_id` becomes Bundle.id; `base` begins every fullUrl."""
-    n, mint = notification, _minter(notification, ids)
-    units = _units(n, receiver, mint)
-    patient = _patient(n, mint("Patient"))
-    stay = _encounter(n, mint("Encounter"), patient["id"], units)
-    header = _header(n, receiver, f"Encounter/{stay['id']}", units)
+    n, message_id = notification, notification.message_id
+    # Ids of what belongs to this message alone (spec 01 §8): kind and what tells several of a kind apart.
+    patient_id, stay_id = ids.mint(n.lane, "Patient", message_id), ids.mint(n.lane, "Encounter", message_id)
+    units = {
+        sor: _Entry(unit, profile, ids.mint(n.lane, "Organization", message_id, sor))
+        for sor, (unit, profile) in _roles(n, receiver).items()
+    }
     acted = {link.message_id: link.agent for link in n.chain}
-    chain = [_provenance(link, acted.get(link.previous), units) for link in n.chain]  # type: ignore[call-overload]
-    organizations = [_organization(*unit) for unit in _roles(n, receiver, units)]
-    return _bundle(envelope_id, n.assembled, [header, stay, patient, *organizations, *chain], base)
-
-
-def _bundle(envelope_id: str, assembled: datetime, resources: Iterable[Object], base: str) -> Object:
+    resources = [
+        _header(n, receiver, f"Encounter/{stay_id}", units),
+        _encounter(n, stay_id, f"Patient/{patient_id}", units),
+        _patient(n, patient_id),
+        *[_organization(entry) for entry in units.values()],
+        *[_provenance(link, acted.get(link.previous), units) for link in n.chain],  # type: ignore[call-overload]
+    ]
     return {
         "resourceType": "Bundle",
         "id": envelope_id,
         "meta": _META["Bundle"],
         "type": "message",
-        "timestamp": danish_text(assembled),
+        "timestamp": danish_text(n.assembled),
         "entry": [{"fullUrl": f"{base}/{r['resourceType']}/{r['id']}", "resource": r} for r in resources],
     }
 
 
-def _minter(n: Notification, ids: Ids) -> Callable[..., str]:
-    """Ids of what belongs to this message alone (spec 01 §8): kind and what tells several of a kind apart."""
-    return lambda kind, *more: ids.mint(n.lane, kind, n.message_id, *more)
+class _Entry(NamedTuple):
+    """A unit as an entry of the Bundle."""
+
+    unit: Unit
+    profile: str
+    id: str
+
+
+_Units = dict[Sor, _Entry]
 
 
 def _clean(text: str) -> str:
@@ -84,36 +92,34 @@ def _clean(text: str) -> str:
 _unit_name = lru_cache(maxsize=4096)(_clean)
 
 
-def _actors(n: Notification, receiver: Unit) -> list[Unit]:
-    """The units that need the messaging profile: who sends, receives, gets the report, and who acted before (15.7)."""
-    recipient = [n.report_recipient] if n.report_recipient is not None else []
-    return [n.sender, receiver, *recipient, *[link.agent for link in n.chain]]
+def _roles(n: Notification, receiver: Unit) -> dict[Sor, tuple[Unit, str]]:
+    """Each unit once, whatever its roles (2.2), with the strictest profile that they ask for.
+
+    Who sends, receives, gets the report and who acted before (15.7) needs the messaging profile; the first to be named
+    describes the unit.
+    """
+    sender, provider = n.sender, n.provider
+    found = {sender.sor: (sender, "MessagingOrganization")}
+    found.setdefault(receiver.sor, (receiver, "MessagingOrganization"))
+    found.setdefault(provider.sor, (provider, "Organization"))
+    for unit in (n.report_recipient, *[link.agent for link in n.chain]):
+        if unit is not None and found.get(unit.sor, _NOBODY)[1] != "MessagingOrganization":
+            found[unit.sor] = (unit, "MessagingOrganization")
+    return found
 
 
-def _units(n: Notification, receiver: Unit, mint: Callable[..., str]) -> dict[Sor, str]:
-    """SOR code -> id of its Organization: one entry for a unit, whatever its roles (2.2)."""
-    sors = dict.fromkeys([n.sender.sor, receiver.sor, n.provider.sor, *[u.sor for u in _actors(n, receiver)]])
-    return {sor: mint("Organization", sor) for sor in sors}
+_NOBODY: Final = (None, "")
 
 
-def _roles(n: Notification, receiver: Unit, units: dict[Sor, str]) -> Iterable[tuple[Unit, str, str]]:
-    """Each unit once, with its id and the strictest profile that its roles ask for."""
-    messaging = {unit.sor: unit for unit in reversed(_actors(n, receiver))}  # the first to be named describes it
-    for sor, id_ in units.items():
-        if sor in messaging:
-            yield messaging[sor], id_, "MessagingOrganization"
-        else:
-            yield n.provider, id_, "Organization"
-
-
-def _organization(unit: Unit, id_: str, profile: str) -> Object:
+def _organization(entry: _Entry) -> Object:
+    unit = entry.unit
     identifiers = [{"system": SOR_SYSTEM, "value": unit.sor}]
     if unit.gln:
         identifiers.append({"system": GLN_SYSTEM, "value": unit.gln})
     organization: Object = {
         "resourceType": "Organization",
-        "id": id_,
-        "meta": _META[profile],
+        "id": entry.id,
+        "meta": _META[entry.profile],
         "text": None,
         "identifier": identifiers,
     }
@@ -139,14 +145,14 @@ def _patient(n: Notification, id_: str) -> Object:
 
 
 def _name(patient: Patient) -> Object:
-    given = [name for name in map(_clean, patient.given) if name]
+    given = [clean for name in patient.given if (clean := _clean(name))]
     name: Object = {"use": "official", "family": _clean(patient.family)}
     if given:
         name["given"] = given
     return name
 
 
-def _encounter(n: Notification, id_: str, patient: str, units: dict[Sor, str]) -> Object:
+def _encounter(n: Notification, id_: str, subject: str, units: _Units) -> Object:
     encounter: Object = {
         "resourceType": "Encounter",
         "id": id_,
@@ -157,7 +163,7 @@ def _encounter(n: Notification, id_: str, patient: str, units: dict[Sor, str]) -
         encounter["extension"] = [{"url": LEAVE_PERIOD_URL, "valuePeriod": _period(n.leave_start, n.leave_end)}]
     encounter["status"] = n.status
     encounter["class"] = {"system": ACT_SYSTEM, "code": n.class_}
-    encounter["subject"] = {"reference": f"Patient/{patient}"}
+    encounter["subject"] = {"reference": subject}
     encounter["episodeOfCare"] = [{"identifier": {"system": e.system, "value": e.value}} for e in n.episode]
     encounter["period"] = _period(n.start, n.end)
     encounter["serviceProvider"] = _to(n.provider, units)
@@ -172,11 +178,11 @@ def _period(start: datetime, end: datetime | None) -> Object:
     return period
 
 
-def _to(unit: Unit, units: dict[Sor, str]) -> Object:
-    return {"reference": f"Organization/{units[unit.sor]}"}
+def _to(unit: Unit, units: _Units) -> Object:
+    return {"reference": f"Organization/{units[unit.sor].id}"}
 
 
-def _header(n: Notification, receiver: Unit, focus: str, units: dict[Sor, str]) -> Object:
+def _header(n: Notification, receiver: Unit, focus: str, units: _Units) -> Object:
     extensions: list[Object] = [{"url": REPORT_FLAG_URL, "valueBoolean": n.report_of_admission}]  # 16.3: always said
     if n.report_of_admission:
         recipient = _to(n.report_recipient or n.sender, units)
@@ -202,7 +208,7 @@ def _header(n: Notification, receiver: Unit, focus: str, units: dict[Sor, str]) 
     return header
 
 
-def _provenance(link: Link, before: Unit | None, units: dict[Sor, str]) -> Object:
+def _provenance(link: Link, before: Unit | None, units: _Units) -> Object:
     """One link; `before` is the unit that sent the message it follows, None when that is not known."""
     sent = danish_text(link.occurred)
     provenance: Object = {
