@@ -1,6 +1,7 @@
 """FHIR documents are read strictly: one dict for both forms, and nothing but a rejection with its place."""
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -140,6 +141,31 @@ def test_what_fhir_does_not_know_cannot_become_xml() -> None:
     with pytest.raises(Rejected) as rejected:
         json_to_xml(b'{"resourceType":"Patient","weather":"fine"}')
     assert rejected.value.path == "Patient.weather"
+
+
+FOREIGN = (
+    b'<Bundle xmlns="http://hl7.org/fhir"><entry><resource><Practitioner><id value="p1"/><active value="true"/>'
+    b'<name><family value="Lassen"/></name></Practitioner></resource></entry></Bundle>'
+)
+
+
+def test_a_resource_of_an_unknown_type_is_read_as_type_and_id() -> None:
+    inside = {"resourceType": "Practitioner", "id": "p1"}
+    assert from_xml(FOREIGN) == {"resourceType": "Bundle", "entry": [{"resource": inside}]}
+
+
+@pytest.mark.parametrize(
+    ("turn", "data"),
+    [
+        (xml_to_json, FOREIGN),
+        (json_to_xml, b'{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Practitioner","id":"p1"}}]}'),
+    ],
+    ids=["XML", "JSON"],
+)
+def test_a_resource_of_an_unknown_type_cannot_change_form(turn: Callable[[bytes], bytes], data: bytes) -> None:
+    with pytest.raises(Rejected) as rejected:
+        turn(data)
+    assert (rejected.value.path, rejected.value.rule) == ("Bundle.entry[0].resource", "2.4")
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))

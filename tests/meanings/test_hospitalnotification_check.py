@@ -4,11 +4,13 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.codes import Notice
+from streams.formats.fhir.build import to_xml
 from streams.formats.fhir.structure import Compiler
 from streams.messages.hospitalnotification import check, inspect
 from streams.messages.hospitalnotification.identifiers import cpr_is_plausible, gln_is_valid
@@ -209,6 +211,21 @@ def test_a_receiver_takes_every_reference_as_urn_uuid(message: dict[str, Any]) -
     assert '"MessageHeader/' not in json.dumps(told)
     assert errors(told) == set()
     assert warnings(told) == set()
+
+
+def test_a_resource_that_a_notification_does_not_have_is_taken_with_the_same_warning_in_both_forms() -> None:
+    id_ = "0b5c2f0e-9a53-4a3e-8d0f-2f6b7f0f5a11"
+    extra = {
+        "fullUrl": f"https://medcomfhir.dk/ig/hospitalnotification/Practitioner/{id_}",
+        "resource": {"resourceType": "Practitioner", "id": id_},
+    }
+    as_json = orjson.dumps({**STIN, "entry": [*STIN["entry"], extra]})
+    resource = f'<Practitioner><id value="{id_}"/><active value="true"/></Practitioner>'
+    entry = f'<entry><fullUrl value="{extra["fullUrl"]}"/><resource>{resource}</resource></entry>'
+    as_xml = to_xml(STIN).replace(b"</Bundle>", entry.encode() + b"</Bundle>")
+    assert inspect(as_xml) == inspect(as_json)
+    assert inspect(as_json)["valid"]
+    assert [(i["severity"], i["rule"]) for i in inspect(as_json)["issues"]] == [("warning", "2.4")]
 
 
 def test_two_provenances_with_one_id_are_loaded_with_a_warning() -> None:

@@ -1,7 +1,11 @@
 """The same message in the other of FHIR's two forms."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from ...errors import Rejected
 from .build import arranged, to_json, to_xml
+from .pieces import Finding
 from .read import from_json, from_xml
 from .structure import base_check
 
@@ -14,16 +18,31 @@ def json_to_xml(data: bytes) -> bytes:
     XML has no place for what FHIR does not know, so a document of another shape than FHIR's is refused.
     """
     resource = from_json(data)
-    try:
-        wrong = [finding for finding in base_check(resource) if finding.severity == "error"]
-    except RecursionError:
-        raise Rejected("$", "nested too deep", "send the elements of the profile", "json") from None
-    if wrong:
-        path = f"{resource.get('resourceType', '$')}{wrong[0].path}" if len(wrong[0].path) > 1 else "$"
-        raise Rejected(path, wrong[0].problem, wrong[0].remedy, wrong[0].rule)
+    _refuse_first(resource, [found for found in _findings(resource) if found.severity == "error" or _is_foreign(found)])
     return to_xml(arranged(resource))
 
 
 def xml_to_json(data: bytes) -> bytes:
-    """FHIR XML as FHIR JSON. Raises `Rejected` for what cannot be read."""
-    return to_json(from_xml(data))
+    """FHIR XML as FHIR JSON. Raises `Rejected` for what cannot be read, a resource of an unknown type among it."""
+    resource = from_xml(data)
+    _refuse_first(resource, filter(_is_foreign, _findings(resource)))
+    return to_json(resource)
+
+
+def _findings(resource: dict[str, Any]) -> list[Finding]:
+    """What base FHIR finds wrong with the shape."""
+    try:
+        return base_check(resource)
+    except RecursionError:
+        raise Rejected("$", "nested too deep", "send the elements of the profile", "json") from None
+
+
+def _is_foreign(finding: Finding) -> bool:
+    """A resource of a type whose elements we do not know: a warning to a receiver, a loss to whoever turns it."""
+    return finding.rule == "2.4"
+
+
+def _refuse_first(resource: dict[str, Any], findings: Iterable[Finding]) -> None:
+    for first in findings:
+        path = f"{resource.get('resourceType', '$')}{first.path}" if len(first.path) > 1 else "$"
+        raise Rejected(path, first.problem, first.remedy, first.rule)

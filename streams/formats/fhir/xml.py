@@ -69,6 +69,13 @@ def _resource(node: Any, path: str) -> dict[str, Any]:
     return {"resourceType": kind, **_members(node, kind, path)}
 
 
+def _foreign(node: Any, path: str) -> dict[str, Any]:
+    """A resource of a type that `shapes` does not know: type and id. How its elements repeat nobody here can tell, and
+    whether it may be there is the check's matter, as it is in JSON (spec 01, 2.4)."""
+    id_ = next((child.get("value") for child in node if child.tag == _FHIR + "id"), None)
+    return {"resourceType": _local(node, path)} | ({} if id_ is None else {"id": id_})
+
+
 def _members(node: Any, type_name: str, path: str) -> dict[str, Any]:
     """The child elements as members; a repeating element becomes a list, a primitive's extension a `_name`."""
     known = elements(type_name)
@@ -116,7 +123,8 @@ def _value(node: Any, element: Element, path: str) -> tuple[Any, Any]:
     if element.type == "Resource":
         if len(node) != 1 or node.attrib:
             _refuse(path, "not exactly one resource inside", "send one resource")
-        return _resource(node[0], path), None
+        inside = node[0]
+        return (_resource if is_resource(_local(inside, path)) else _foreign)(inside, path), None
     attributes = {"id", "url"} if element.type == "Extension" else {"id"}
     if not attributes.issuperset(node.attrib):
         _refuse(path, "an attribute that FHIR does not have here", "send values as elements")
