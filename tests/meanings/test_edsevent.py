@@ -42,17 +42,19 @@ def put(path: str, value: Any) -> Change:
     return change
 
 
-def checked(event: dict[str, Any], change: Change | None = None) -> list[tuple[str, str]]:
+def checked(event: dict[str, Any], change: Change | None = None, *, outgoing: bool = False) -> list[tuple[str, str]]:
     """Severity and path of every finding about a changed event."""
     event = copy.deepcopy(event)
     if change is not None:
         change(event)
-    return [(issue.severity, issue.path.removeprefix("AuditEvent.")) for issue in edsevent.check(event)]
+    return [
+        (issue.severity, issue.path.removeprefix("AuditEvent.")) for issue in edsevent.check(event, outgoing=outgoing)
+    ]
 
 
 @pytest.mark.parametrize("event", [PDS, BDS, CREATED], ids=["sent", "acknowledged", "created"])
 def test_what_we_emit_has_no_finding(event: dict[str, Any]) -> None:
-    assert checked(event) == []
+    assert checked(event, outgoing=True) == []
 
 
 ERRORS: dict[str, tuple[dict[str, Any], Change, str]] = {
@@ -86,7 +88,8 @@ ERRORS: dict[str, tuple[dict[str, Any], Change, str]] = {
     ),
     "no-message": (BDS, put("entity.0", None), "entity"),
     "two-envelopes": (PDS, lambda e: e["entity"].append(e["entity"][2]), "entity"),
-    "envelope-without-id": (PDS, put("entity.2.what", None), "entity[2].what.identifier"),
+    "envelope-with-an-empty-id": (PDS, put("entity.2.what.identifier.value", ""), "entity[2].what.identifier"),
+    "message-without-id": (PDS, put("entity.1.what", None), "entity[1].what.identifier"),
     "entity-without-display": (PDS, put("entity.1.type.display", None), "entity[1].type.display"),
     "entity-of-another-system": (PDS, put("entity.1.type.system", "x"), "entity[1].type.system"),
     "no-message-type": (PDS, put("entity.1.detail.0", None), "entity[1].detail"),
@@ -105,6 +108,7 @@ WARNINGS: dict[str, tuple[Change, str]] = {
     "no-profile": (put("meta", None), "meta.profile"),
     "gln-in-words": (put("agent.0.extension.0.valueIdentifier.value", "GLN-1"), "agent[0].extension[0]"),
     "device-by-reference": (put("source.observer", {"reference": "Device/x"}), "source.observer"),
+    "envelope-without-id": (put("entity.2.what", None), "entity[2].what.identifier"),
     "cpr-in-words": (put("entity.0.what.identifier.value", "PAT1"), "entity[0].what.identifier"),
 }
 
@@ -113,6 +117,12 @@ WARNINGS: dict[str, tuple[Change, str]] = {
 def test_what_is_only_unusual_is_a_warning(name: str) -> None:
     change, path = WARNINGS[name]
     assert checked(PDS, change) == [("warning", path)]
+
+
+@pytest.mark.parametrize("name", WARNINGS)
+def test_what_is_unusual_is_an_error_in_an_event_of_ours(name: str) -> None:
+    change, path = WARNINGS[name]
+    assert checked(PDS, change, outgoing=True) == [("error", path)]
 
 
 def test_inspect_says_what_an_event_means() -> None:
