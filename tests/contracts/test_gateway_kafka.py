@@ -16,7 +16,7 @@ from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.local import LocalBroker
 from streams.kafka.records import header
 from tests.brokers import records
-from tests.contracts.test_gateway import Running, adt, client, gateway
+from tests.contracts.gateways import Running, adt, client, gateway
 
 LIMITS = Limits(confirm=timedelta(seconds=2))
 

@@ -18,7 +18,7 @@ from streams.metrics import Metrics
 from streams.registry import load
 from streams.settings import Settings
 from tests.brokers import records
-from tests.contracts.test_gateway import adt
+from tests.contracts.gateways import adt
 
 IDS = Ids(b"a secret of the tests")
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from streams.cli.send import send
 from streams.gateway.acceptor import Unconfirmed
-from tests.contracts.test_gateway import Running, adt, gateway
+from tests.contracts.gateways import Running, adt, gateway
 
 command = typer.Typer()
 command.command()(send)

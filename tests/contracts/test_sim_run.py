@@ -21,7 +21,7 @@ from streams.sim.hospital import scripts, woven
 from streams.sim.places import journeys
 from streams.sim.run_hospital import onto_topic, play, through_gateway
 from tests.brokers import records
-from tests.contracts.test_gateway import Running, gateway
+from tests.contracts.gateways import Running, gateway
 
 BEGIN = datetime(2026, 3, 1, 6, 0, tzinfo=UTC)
 IDS = Ids(b"a secret of the tests")

@@ -1,0 +1,111 @@
+"""A gateway over real sockets whose log is a list in memory, a client for it, and messages to send (spec 04 §5).
+
+So each way of failing can be played; `test_gateway_kafka.py` does the same with a broker.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from streams.gateway.acceptor import FrontDesk, Publish
+from streams.gateway.admission import AdtRecord
+from streams.gateway.client import MllpClient
+from streams.gateway.connection import Limits
+from streams.gateway.report import Event, Fields
+from streams.gateway.server import Server
+from streams.gateway.tls import ClientTls, ServerTls, server_context
+from streams.messages.adt.feed import FeedProfile
+
+NOW = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
+FEEDS = {
+    (feed.application, feed.facility): feed
+    for feed in (
+        FeedProfile(application="EPJ-SYD", facility="OUH"),
+        FeedProfile(application="EPJ-TEST", facility="OUH", test=True),
+        FeedProfile(application="EPJ-OLD", facility="OUH", charset="iso8859-1"),
+    )
+}
+LIMITS = Limits()
+PERSON = "PID|1||2512489996^^^&1.2.208.176.1.2&ISO^NNDNK||Berggren^Nancy Ann Test\r"
+
+
+def adt(
+    control_id: str = "A1",
+    *,
+    application: str = "EPJ-SYD",
+    processing: str = "P",
+    accept: str = "",
+    charset: str = "UNICODE UTF-8",
+    kind: str = "ADT^A01",
+    family: str = "Bølgemose",
+) -> bytes:
+    header = f"MSH|^~\\&|{application}|OUH|X|Y|20260301090000+0100||{kind}|{control_id}|{processing}|2.5.1|||{accept}|||{charset}\r"
+    encoding = "latin-1" if charset == "8859/1" or application == "EPJ-OLD" else "utf-8"
+    return (header + PERSON.replace("Berggren", family) + "PV1|1|I\r").encode(encoding)
+
+
+@dataclass
+class Running:
+    """A gateway that is being served, and what it has published and said."""
+
+    port: int = 0
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    records: list[AdtRecord] = field(default_factory=list)
+    said: list[tuple[str, Fields]] = field(default_factory=list)
+
+    async def keep(self, record: AdtRecord) -> None:
+        self.records.append(record)
+
+    def report(self, event: Event, **fields: object) -> None:
+        self.said.append((event, fields))  # type: ignore[arg-type]
+
+    def events(self) -> list[str]:
+        return [event for event, _ in self.said if event not in ("gateway.connected", "gateway.disconnected")]
+
+    async def until(self, event: str) -> Fields:
+        while True:
+            for name, fields in self.said:
+                if name == event:
+                    return fields
+            await asyncio.sleep(0.002)
+
+
+@asynccontextmanager
+async def gateway(
+    publish: Callable[[Running], Publish] = lambda running: running.keep,
+    *,
+    limits: Limits = LIMITS,
+    tls: ServerTls | None = None,
+) -> AsyncIterator[Running]:
+    running, listening = Running(), asyncio.get_running_loop().create_future()
+    desk = FrontDesk(
+        lambda *sender: FEEDS.get(sender),
+        lambda document, feed: f"{feed.key}#key",
+        publish(running),
+        running.report,
+        limits.confirm,
+        now=lambda: NOW,
+    )
+    server = Server(desk, running.report, limits, server_context("127.0.0.1", tls))
+    serving = asyncio.create_task(server.serve("127.0.0.1", 0, running.stop, listening.set_result))
+    running.port = await listening
+    try:
+        yield running
+    finally:
+        running.stop.set()
+        await serving
+
+
+def client(running: Running, tls: ClientTls | None = None, wait: float = 5) -> MllpClient:
+    return MllpClient("localhost" if tls else "127.0.0.1", running.port, tls, timedelta(seconds=wait))
+
+
+async def raw(running: Running, data: bytes, *, end: bool = False) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+    writer.write(data)
+    await writer.drain()
+    if end:
+        writer.write_eof()
+    return reader, writer

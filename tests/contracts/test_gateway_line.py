@@ -1,0 +1,105 @@
+"""The line of the MLLP gateway: slow, idle and broken-off connections, and how it drains (spec 04 §5.1)."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from streams.gateway.acceptor import Publish
+from streams.gateway.admission import AdtRecord
+from streams.gateway.connection import Limits
+from streams.gateway.framing import framed
+from tests.contracts.gateways import Running, adt, client, gateway, raw
+
+# ---- the line -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_block_that_trickles_in_too_slowly_is_cut_off() -> None:
+    async with gateway(limits=Limits(between_bytes=timedelta(milliseconds=30))) as running:
+        reader, writer = await raw(running, framed(adt())[:40])
+        assert await reader.read() == b""
+        writer.close()
+    assert running.said[1] == ("gateway.silent", {"length": 39})
+
+
+async def test_an_idle_connection_stays_open() -> None:
+    async with gateway(limits=Limits(between_bytes=timedelta(milliseconds=5))) as running, client(running) as sender:
+        assert (await sender.send(adt("A1"))).taken
+        async with client(running) as other:
+            for number in range(20):  # more round trips than the limit between bytes allows for
+                await other.send(adt(f"N{number}"))
+        assert (await sender.send(adt("A2"))).taken
+    assert [event for event, _ in running.said].count("gateway.connected") == 2
+
+
+async def test_bytes_before_the_start_byte_are_dropped_and_counted() -> None:
+    async with gateway() as running:
+        reader, writer = await raw(running, b"\r\n" + framed(adt("A1")))
+        assert b"MSA|AA|A1" in await reader.readuntil(b"\x1c\r")
+        writer.close()
+    assert ("gateway.noise", {"length": 2}) in running.said
+
+
+async def test_a_partial_block_at_the_end_of_the_stream_is_dropped_and_its_length_told() -> None:
+    async with gateway() as running:
+        reader, writer = await raw(running, framed(adt("A1")) + b"\x0bMSH|^~", end=True)
+        assert (await reader.read()).count(b"MSA") == 1
+        writer.close()
+    assert ("gateway.partial", {"length": 6}) in running.said
+    assert len(running.records) == 1
+
+
+# ---- draining -----------------------------------------------------------------------------------------------------
+
+
+async def test_draining_closes_idle_connections_and_takes_no_new_ones() -> None:
+    async with gateway() as running:
+        reader, writer = await raw(running, framed(adt("A1")))
+        await reader.readuntil(b"\x1c\r")
+        running.stop.set()
+        assert await reader.read() == b""
+        writer.close()
+        with pytest.raises(ConnectionError):
+            await client(running).send(adt("A2"))
+
+
+async def test_draining_answers_the_message_in_hand_and_leaves_the_next_one_with_its_sender() -> None:
+    confirmed = asyncio.Event()
+
+    def held(running: Running) -> Publish:
+        async def publish(record: AdtRecord) -> None:
+            running.records.append(record)
+            await confirmed.wait()
+
+        return publish
+
+    async with gateway(held) as running:
+        reader, writer = await raw(running, framed(adt("A1")) + framed(adt("A2")))
+        while not running.records:
+            await asyncio.sleep(0.002)
+        running.stop.set()
+        confirmed.set()
+        assert (await reader.read()).count(b"MSA|AA|A1") == 1
+        writer.close()
+    assert [record.document.control_id for record in running.records] == ["A1"]
+
+
+async def test_draining_lets_a_block_that_is_arriving_arrive() -> None:
+    async with gateway() as running:
+        reader, writer = await raw(running, framed(adt("A1")) + framed(adt("A2"))[:30])
+        await reader.readuntil(b"\x1c\r")
+        running.stop.set()
+        writer.write(framed(adt("A2"))[30:])
+        assert b"MSA|AA|A2" in await reader.read()
+        writer.close()
+
+
+async def test_a_connection_that_does_not_end_in_time_is_cut() -> None:
+    async with gateway(limits=Limits(drain=timedelta(milliseconds=30))) as running:
+        reader, writer = await raw(running, framed(adt())[:40])
+        await running.until("gateway.connected")
+        running.stop.set()
+        with pytest.raises(ConnectionError):
+            if await reader.read() == b"":
+                raise ConnectionError
+        writer.close()

@@ -1,0 +1,93 @@
+"""The table of persons, message after message, and the events that tests put into it (00 §2)."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from streams.ids import Gln, Ids, Kommunekode, PersonKey, Sor
+from streams.model import EventKind, Fate, HospitalEvent, StayEvent, Unit
+from streams.person import PersonFold, PersonRow, fold, person_key
+
+K = EventKind
+IDS = Ids(b"a secret of the test suite")
+AT = datetime(2026, 3, 1, 8, 15, tzinfo=UTC)
+CPR, OTHER = "2512489996", "0201609995"
+V1, V2 = "8a2e77d0-5b1d-4c0e-8f0e-0a9d5c1b2233", "e7b2a9d8-4f16-4d8a-a1b3-1c2d3e4f8899"
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+def unit(hospital: str, region: str, ward: str = "1") -> Unit:
+    return Unit(sor=Sor(hospital + ward), gln=Gln("2990000000019"), name="x", hospital=hospital, region_code=region)
+
+
+OUH, SHS, AUH, PRIVATE = unit("OUH", "1083"), unit("SHS", "1083"), unit("AUH", "1082"), unit("PRI", "")
+
+
+def event(kind: EventKind, **fields: Any) -> HospitalEvent:
+    """An event of Nancy's stay V1 at OUH."""
+    defaults: dict[str, Any] = {
+        "feed": "EPJ-SYD/OUH",
+        "control_id": "K1",
+        "trigger": "A01",
+        "cprs": (CPR,),
+        "local_ids": ("OUH|800",),
+        "family": "Berggren",
+        "given": ("Nancy",),
+        "residence": Kommunekode("0751"),
+        "visit": V1,
+        "class_": "IMP",
+        "unit": OUH,
+        "occurred": AT,
+    }
+    return HospitalEvent(kind=kind, **defaults | fields)
+
+
+@dataclass
+class Intake:
+    """The table `persons`, message after message; every message has its own control id unless one is given."""
+
+    table: dict[PersonKey, PersonRow] = field(default_factory=dict)
+    count: int = 0
+
+    def take(
+        self,
+        *events: HospitalEvent,
+        at: datetime = AT,
+        payload: str = "",
+        key: PersonKey | None = None,
+        passed_on: bool = False,
+        adopts: str = "",
+        region_at: Any = None,
+    ) -> PersonFold:
+        self.count += 1
+        key = key or person_key(events[0], IDS)
+        result = fold(
+            self.table.get(key),
+            events,
+            key=key,
+            payload_hash=payload or f"payload {self.count}",
+            at=at,
+            ids=IDS,
+            region_at=region_at,
+            passed_on=passed_on or bool(adopts),
+            adopts=adopts,
+        )
+        self.table[key] = result.row
+        return result
+
+    def say(self, kind: EventKind, *, at: datetime = AT, region_at: Any = None, **fields: Any) -> PersonFold:
+        """One event in a message of its own."""
+        fields.setdefault("control_id", f"K{self.count + 1}")
+        return self.take(event(kind, **fields), at=at, region_at=region_at)
+
+    def told(self, kind: EventKind, **fields: Any) -> StayEvent:
+        """The one stay event that follows."""
+        (stay_event,) = self.say(kind, **fields).stay_events
+        return stay_event
+
+
+def reasons(result: PersonFold) -> list[tuple[Fate, str]]:
+    return [(outcome.fate, outcome.reason) for outcome in result.outcomes]
+
+
+NOT_SUBJECT = [(Fate.NOT_SUBJECT, "")]

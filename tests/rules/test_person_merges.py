@@ -1,0 +1,154 @@
+"""Merged persons and moved visits: who keeps what, and what goes on under the other key (04 §4.4; 00 §2.2)."""
+
+from typing import Any
+
+from streams.ids import EpisodeId
+from streams.model import HospitalEvent
+from streams.person import ADOPTS, PASSED_ON, PersonFold
+from tests.rules.persons import AT, CPR, DAY, IDS, NOT_SUBJECT, OTHER, SHS, V1, Intake, K, event, reasons
+
+WRONG = IDS.person(OTHER)
+
+
+def merge(**fields: Any) -> HospitalEvent:
+    defaults: dict[str, Any] = {"trigger": "A40", "visit": "", "control_id": "M1", "retired_cprs": (OTHER,)}
+    return event(K.PERSON_MERGED, **defaults | fields)
+
+
+def test_a_merge_goes_on_under_the_key_of_the_retired_person() -> None:
+    intake = Intake()
+    intake.say(K.START, cprs=(OTHER,), family="Mortensen")
+    result = intake.take(merge(), payload="merge")
+    assert (result.stay_events, reasons(result)) == ((), NOT_SUBJECT)
+    (copy,) = result.pass_on
+    assert (copy.key, copy.headers) == (WRONG, ((PASSED_ON, IDS.person(CPR)),))
+
+    there = intake.take(merge(), payload="merge", key=copy.key, passed_on=True)
+    (told,) = there.stay_events
+    assert (told.kind, told.visit, told.lane) == (K.PERSON_MERGED, V1, IDS.lane(EpisodeId(V1)))
+    assert told.patient is not None
+    assert (told.patient.cpr, told.patient.family) == (CPR, "Berggren")
+    assert there.row.visits == ()
+
+
+def handed_over(there: PersonFold) -> str:
+    """What goes back to the surviving person, and nothing else goes on."""
+    (back,) = there.pass_on
+    headers = dict(back.headers)
+    assert (back.key, headers.pop(PASSED_ON)) == (IDS.person(CPR), WRONG)
+    return headers.pop(ADOPTS)
+
+
+def test_open_visits_of_the_retired_person_are_the_survivors_from_now_on() -> None:
+    intake = Intake()
+    intake.say(K.START, visit="4711", cprs=(OTHER,))
+    intake.say(K.END, visit="ended", cprs=(OTHER,))
+    header = handed_over(intake.take(merge(), key=WRONG, passed_on=True))
+    assert "4711" not in header  # a header names a stay by its id alone
+    for _ in range(2):  # a repeat changes nothing
+        result = intake.take(merge(), adopts=header)
+        assert (result.stay_events, result.pass_on, reasons(result)) == ((), (), NOT_SUBJECT)
+        assert [visit.local for visit in result.row.visits] == [IDS.episode("EPJ-SYD/OUH", "4711")]
+    assert intake.told(K.PERSON_CHANGED, visit="", dead=True).visit == IDS.episode("EPJ-SYD/OUH", "4711")
+
+
+def test_another_citizen_is_not_told_of_at_the_home_or_by_the_name_of_the_retired_one() -> None:
+    intake = Intake()
+    intake.say(K.START, cprs=(OTHER,), family="Mortensen", residence="0101", protected=True)
+    silent = merge(family="", residence=None)
+    (told,) = intake.take(silent, key=WRONG, passed_on=True).stay_events
+    assert told.patient is not None
+    assert (told.residence, told.patient.family, told.protected) == (None, "", True)
+
+
+def test_a_replacement_number_keeps_home_and_name() -> None:
+    intake = Intake()
+    intake.say(K.START, cprs=(), replacement=True, local_ids=("|0101801AB2",), family="Unknown", residence="0101")
+    known = merge(retired_cprs=(), retired_ids=("CPR|0101801AB2",), family="", residence=None)
+    (told,) = intake.take(known, key=IDS.person("EPJ-SYD/OUH", "0101801AB2"), passed_on=True).stay_events
+    assert told.patient is not None
+    assert (told.residence, told.patient.family) == ("0101", "Unknown")
+
+
+def test_a_visit_that_was_taken_over_keeps_its_lane() -> None:
+    intake = Intake()
+    intake.say(K.START, cprs=(OTHER,))
+    intake.say(K.START, visit="4711", unit=SHS, cprs=(OTHER,))  # within the region: the lane of the first stay
+    header = handed_over(intake.take(merge(), key=WRONG, passed_on=True))
+    intake.say(K.UPDATE, visit="4711", unit=SHS)  # comes before the visits do
+    intake.take(merge(), adopts=header)
+    told = intake.told(K.END, visit="4711", unit=SHS)
+    assert (told.lane, told.visit_number) == (IDS.lane(EpisodeId(V1)), "4711")
+
+
+def test_a_merge_tells_each_stay_that_is_open_or_ended_within_thirty_days() -> None:
+    intake = Intake()
+    for number, kind, at in (("old", K.END, AT - 31 * DAY), ("ended", K.END, AT - 29 * DAY), ("open", K.START, AT)):
+        intake.say(kind, visit=number, cprs=(OTHER,), at=at)
+    intake.say(K.START_CANCELLED, visit="cancelled", cprs=(OTHER,))
+    there = intake.take(merge(), key=WRONG, passed_on=True)
+    assert [told.visit_number for told in there.stay_events] == ["ended", "open"]
+
+
+def test_a_merge_that_names_visits_moves_those() -> None:
+    intake = Intake()
+    for number in ("A", "B"):
+        intake.say(K.START, visit=number, cprs=(OTHER,))
+    there = intake.take(merge(retired_visits=("B",)), key=WRONG, passed_on=True)
+    assert [told.visit_number for told in there.stay_events] == ["B"]
+    assert [visit.numbers for visit in there.row.visits] == [("A",)]
+
+
+def test_a_replacement_number_gets_its_cpr_by_a_merge() -> None:
+    intake = Intake()
+    intake.say(K.START, cprs=(), replacement=True, local_ids=("|0101801AB2", "OUH|800"), family="Unknown")
+    known = merge(retired_cprs=(), retired_ids=("CPR|0101801AB2",))
+    (copy,) = intake.take(known).pass_on
+    assert copy.key == IDS.person("EPJ-SYD/OUH", "0101801AB2")
+    (told,) = intake.take(known, key=copy.key, passed_on=True).stay_events
+    assert told.patient is not None
+    assert told.patient.cpr == CPR
+
+
+def test_two_identifiers_of_one_person_only_change_the_key_table() -> None:
+    intake = Intake()
+    intake.say(K.START)
+    result = intake.take(merge(retired_cprs=(CPR,)))
+    assert (result.stay_events, result.pass_on, reasons(result)) == ((), (), NOT_SUBJECT)
+    assert len(result.row.visits) == 1
+
+
+def test_a_copy_only_hands_its_visits_back_and_is_not_learnt_from() -> None:
+    intake = Intake()
+    intake.say(K.START, cprs=(OTHER,), family="Mortensen", residence="0101")
+    there = intake.take(merge(retired_ids=("OUH|9",)), event(K.MOVE, part=1), key=WRONG, passed_on=True)
+    assert handed_over(there)
+    assert (there.row.family, there.row.residence) == ("Mortensen", "0101")
+    assert [told.kind for told in there.stay_events] == [K.PERSON_MERGED]
+
+
+def test_each_pair_of_a_merge_goes_its_own_way() -> None:
+    result = Intake().take(merge(), merge(part=1, cprs=("0201919990",), retired_cprs=("1509819996",)))
+    assert [copy.key for copy in result.pass_on] == [WRONG, IDS.person("1509819996")]
+
+
+def test_a_moved_visit_is_told_where_it_was_and_known_where_it_is() -> None:
+    intake = Intake()
+    intake.say(K.START, cprs=(OTHER,))
+    move = event(K.STAY_MOVED, trigger="A45", control_id="M1", visit="NEW", retired_visits=(V1,), retired_cprs=(OTHER,))
+    here = intake.take(move)
+    assert (here.stay_events, [copy.key for copy in here.pass_on]) == ((), [WRONG])
+    there = intake.take(move, key=WRONG, passed_on=True)
+    (told,) = there.stay_events
+    assert (told.kind, told.visit, told.patient and told.patient.cpr) == (K.STAY_MOVED, V1, CPR)
+    assert there.row.visits == ()
+    assert intake.told(K.END, visit="NEW").visit == V1
+
+
+def test_a_visit_that_only_gets_another_number_keeps_id_and_lane() -> None:
+    intake = Intake()
+    lane = intake.told(K.START).lane
+    result = intake.say(K.STAY_MOVED, trigger="A50", visit="NEW", retired_visits=(V1,), retired_cprs=(CPR,))
+    assert (result.stay_events, reasons(result)) == ((), NOT_SUBJECT)
+    told = intake.told(K.END, visit="NEW")
+    assert (told.visit, told.visit_number, told.lane) == (V1, V1, lane)
