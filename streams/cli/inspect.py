@@ -1,5 +1,6 @@
 """`stafet inspect` and `stafet validate`: what is it, is it right, what does it mean (acceptance.md)."""
 
+import gc
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -8,7 +9,7 @@ import typer
 from .documents import documents
 from .frame import AsJson, Code, Failed, Jsonl, emit
 from .judge import judge
-from .kinds import KINDS
+from .kinds import KINDS, Kind
 
 __all__ = ["inspect", "validate"]
 
@@ -43,10 +44,20 @@ def _judged(files: list[str], kind: str) -> Iterator[dict[str, Any]]:
         raise Failed(Code.USAGE, "usage", f"{kind}: no such kind", f"Kinds: {', '.join(KINDS)}")
     try:
         for name, data in documents(files):
-            yield {"file": name, **judge(data, name, kind or None)}
+            yield {"file": name, **_alone(data, name, kind or None)}
     except OSError as problem:
         hint = "name files that exist, a folder, or - for standard input"
         raise Failed(Code.USAGE, "not-readable", f"{problem.filename}: {problem.strerror}", hint) from None
+
+
+def _alone(data: bytes, name: str, kind: Kind | None) -> dict[str, Any]:
+    """The judgement, without the cycle collector: a document of millions of parts has no cycles, and walking through
+    its parts again and again is half of the time it takes."""
+    gc.disable()
+    try:
+        return judge(data, name, kind)
+    finally:
+        gc.enable()
 
 
 def _print(line: dict[str, Any], *, as_json: bool) -> None:
