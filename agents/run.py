@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
@@ -20,7 +20,9 @@ from aiokafka.errors import KafkaError
 
 from agents.progress import Progress, positions_of
 from agents.relay import Relay, RelayOptions, build_relay, relay_running
+from agents.shell import leave_now
 from agents.station import Figures, Station
+from agents.stopping import Stopped, beside, last_resort, unless
 from agents.wiring import NotReady, Worker, readiness
 from streams import logs
 from streams.cli.access import Bootstrap, Config, RegistersOption, registers_of, settings_of
@@ -40,6 +42,9 @@ from streams.registry import Registers
 from streams.settings import BadSettings, Listen, Settings, secret
 
 __all__ = ["Role", "run"]
+
+#: Seconds from SIGTERM to the end: the gateway's drain (25 s) fits in, and the 30 s after which supervisors kill.
+_PATIENCE = 28.0
 
 _DEFAULT_TIMEOUT = 1800  # seconds: the row of policy.toml holds unless another is set
 
@@ -101,6 +106,10 @@ def _fitting(settings: Settings, registers: Registers) -> None:
     logs.get("run").warning("registers.do-not-fit", why=found.problem, hint=found.remedy)
 
 
+#: What a role does until `stop`.
+Work = Callable[[Installation, asyncio.Event], Coroutine[Any, Any, None]]
+
+
 @contextlib.contextmanager
 def _failures() -> Iterator[None]:
     """What ends a role otherwise than by a signal, as people meet it."""
@@ -131,9 +140,20 @@ def _unwrapped() -> Iterator[None]:
 async def _run(role: Role, installation: Installation) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def told() -> None:
+        if not stop.is_set():
+            stop.set()
+            last_resort(_PATIENCE, leave_now)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    async with _broker(installation), contextlib.AsyncExitStack() as stack:
+        loop.add_signal_handler(number, told)
+    with contextlib.suppress(Stopped):
+        await _roles_running(role, installation, stop)
+
+
+async def _roles_running(role: Role, installation: Installation, stop: asyncio.Event) -> None:
+    async with _broker(installation, stop), contextlib.AsyncExitStack() as stack:
         listen = Listen.of(installation.settings.http_listen)
         installation.waiting = dict.fromkeys(_roles(role), "starting")
         await stack.enter_async_context(
@@ -141,7 +161,13 @@ async def _run(role: Role, installation: Installation) -> None:
         )
         async with asyncio.TaskGroup() as group:
             for one in _roles(role):
-                group.create_task(_ROLES[one](installation, stop))
+                group.create_task(_until_stopped(_ROLES[one], installation, stop))
+
+
+async def _until_stopped(work: Work, installation: Installation, stop: asyncio.Event) -> None:
+    """A role; one whose start is given up must not take the other with it, which may have to drain."""
+    with contextlib.suppress(Stopped):
+        await work(installation, stop)
 
 
 def _roles(role: Role) -> tuple[str, ...]:
@@ -161,13 +187,14 @@ def _ready(installation: Installation, role: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _broker(installation: Installation) -> AsyncIterator[None]:
+async def _broker(installation: Installation, stop: asyncio.Event) -> AsyncIterator[None]:
     """The broker that is set, with its topics there; or the embedded one, started and prepared."""
     settings = installation.settings
     topics = plan(installation.registers.kommuner, partitions=settings.partitions, replication=settings.replication)
     if settings.bootstrap != "embedded":
         installation.bootstrap = settings.bootstrap
-        installation.partitions = await asyncio.to_thread(_prepared, settings, topics)
+        async with unless(stop):
+            installation.partitions = await beside(lambda: _prepared(settings, topics))
         yield
         return
     with EmbeddedBroker() as broker:
@@ -212,7 +239,9 @@ async def _relay(installation: Installation, stop: asyncio.Event) -> None:
     )
     station = Station(installation.ids, installation.registers, figures=Figures(installation.metrics))
     relay = build_relay(worker, station, RelayOptions(security=installation.security))
-    async with relay_running(relay):
+    async with contextlib.AsyncExitStack() as stack:
+        async with unless(stop):
+            await stack.enter_async_context(relay_running(relay))
         _ready(installation, "relay")
         await _watched(relay, installation, stop)
     logs.get("relay").info("relay.drained")
@@ -235,9 +264,13 @@ async def _gateway(installation: Installation, stop: asyncio.Event) -> None:
     options = GatewayOptions.of(installation.settings, installation.security)
     options = replace(options, bootstrap=installation.bootstrap)  # `embedded` has an address by now
     report = told(logs.get("gateway"), installation.metrics)
-    await run_gateway(
-        options, installation.registers, installation.ids, stop, report, lambda: _ready(installation, "gateway")
-    )
+    async with unless(stop) as started:
+
+        def ready() -> None:
+            started()
+            _ready(installation, "gateway")
+
+        await run_gateway(options, installation.registers, installation.ids, stop, report, ready)
 
 
 _ROLES = {"relay": _relay, "gateway": _gateway}

@@ -11,8 +11,9 @@ commits offsets before the changelog has the rows. Two remedies and a belt:
   holes: neither compacted nor transactional.
 
 Private names used (each pinned by tests/agents/test_faust_private_names.py): `streams._current_event`,
-`TableManager._recovery`, `Producer._producer`, `Producer._settings_extra`; for the embedded broker alone
-`Consumer._new_consumer_thread`, `AIOKafkaConsumerThread._create_consumer` and aiokafka's `_fetch_max_wait_ms`. faust-streaming is pinned exactly.
+`TableManager._recovery`, `Producer._producer`, `Producer._settings_extra`, `Consumer._new_consumer_thread`; for the
+embedded broker alone `AIOKafkaConsumerThread._create_consumer` and aiokafka's `_fetch_max_wait_ms`. faust-streaming is
+pinned exactly.
 """
 
 import asyncio
@@ -136,17 +137,35 @@ class _IdempotentProducer(driver.Producer):  # type: ignore[misc]  # Faust is un
         return {**super()._settings_extra(), "acks": "all", "enable_idempotence": True}
 
 
+class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is untyped to us
+    """Faust's consumer, whose end is always heard of.
+
+    With its broker gone, aiokafka's fetcher is cancelled by its own `close` and says so to whoever called; Faust's thread
+    dies of that without a word, and the worker that stops waits a minute for it.
+    """
+
+    async def on_thread_stop(self) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await super().on_thread_stop()
+
+
+class _Consumer(driver.Consumer):  # type: ignore[misc]  # Faust is untyped to us
+    def _new_consumer_thread(self) -> Any:
+        return _Thread(self, loop=self.loop, beacon=self.beacon)
+
+
 class IdempotentTransport(driver.Transport):  # type: ignore[misc]  # Faust is untyped to us
     """The transport to give an app as its `transport`, from which Faust takes consumer and producer."""
 
     Producer = _IdempotentProducer
+    Consumer = _Consumer
 
 
 #: Milliseconds a fetch may wait at the embedded broker, which does not answer early when a record arrives.
 _PROMPT: Final = 100
 
 
-class _PromptThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is untyped to us
+class _PromptThread(_Thread):
     """Faust's consumer with a short wait in place of its fixed 1.5 s."""
 
     def _create_consumer(self, loop: asyncio.AbstractEventLoop) -> Any:
@@ -155,7 +174,7 @@ class _PromptThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fau
         return consumer
 
 
-class _PromptConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is untyped to us
+class _PromptConsumer(_Consumer):
     def _new_consumer_thread(self) -> Any:
         return _PromptThread(self, loop=self.loop, beacon=self.beacon)
 

@@ -69,8 +69,8 @@ async def run_gateway(
         report("gateway.listening", port=port)
         ready()
 
-    await producer.start()
     try:
+        await producer.start()
         server = Server(desk, report, options.limits, context)
         await server.serve(options.host, options.port, stop, listening)
         report("gateway.drained")

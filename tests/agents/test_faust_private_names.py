@@ -12,6 +12,7 @@ from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.transport.consumer import ThreadDelegateConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Producer, Transport
+from mode.threads import ServiceThread
 
 from agents.tables import CarefulRecovery, CarefulTables, ConfirmedTable, IdempotentTransport, own_producer
 from tests.agents.conftest import Build
@@ -56,6 +57,13 @@ def test_the_driver_makes_its_consumer_where_ours_shortens_the_wait() -> None:
     assert "self._new_consumer_thread()" in inspect.getsource(ThreadDelegateConsumer)
     assert "self._consumer = self._create_consumer(" in inspect.getsource(AIOKafkaConsumerThread.on_start)
     assert "fetch_max_wait_ms=self._fetch_max_wait_ms" in inspect.getsource(AIOKafkaConsumer.start)
+
+
+def test_the_thread_of_the_consumer_ends_where_ours_listens() -> None:
+    """`CancelledError` is no `Exception`: raised there by aiokafka it would end the thread unheard."""
+    assert "await self.on_thread_stop()" in inspect.getsource(ServiceThread._shutdown_thread)
+    assert "except Exception:" in inspect.getsource(ServiceThread._start_thread)
+    assert "await self._consumer.stop()" in inspect.getsource(AIOKafkaConsumerThread.on_thread_stop)
 
 
 async def test_a_running_worker_uses_all_of_them(bench: Build) -> None:
