@@ -68,7 +68,7 @@ class Material:
     def write(self, notification: Notification) -> dict[str, Any]:
         """The Bundle to the municipality of residence."""
         address = route(notification, BEGIN, self.bench.registers)
-        return write(notification, address.receiver, _envelope(notification.lane), IDS)  # type: ignore[union-attr]
+        return write(notification, address.receiver, _envelope(notification.lane))  # type: ignore[union-attr]
 
     def convert(self) -> bytes:
         """ADT bytes to message bytes."""

@@ -32,6 +32,7 @@ __all__ = [
     "TransportId",
     "audit_event_id",
     "hyphenated",
+    "id_beside",
     "lane_of_id",
     "same_episode",
 ]
@@ -111,6 +112,14 @@ def lane_of_id(text: str) -> Lane | None:
         number = int(text[2:9], 36)
         return Lane(f"{number:08x}") if number < 1 << 32 else None
     return None
+
+
+def id_beside(message_id: str, number: int) -> str:
+    """The id of something that belongs to one message alone: the message's, `number` (1 to 65535) folded into its end.
+
+    Other than the message's own and than every other number's, and known wherever that is known; no HMAC of its own.
+    """
+    return f"{message_id[:32]}{int(message_id[32:], 16) ^ number:04x}"
 
 
 def audit_event_id(*fields: str) -> str:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from .codes import LPR3_SYSTEM, NOTICES, SOR_ENDPOINT, EncounterClass, EncounterStatus, Family, Notice, Role
-from .ids import EventId, Ids, Kommunekode, MessageId
+from .ids import EventId, Ids, Kommunekode, MessageId, id_beside
 from .model import EpisodeIdentifier, Fate, Notification, Outcome, StayEvent, Unit
 from .stay_rules import CONTENT, START_SHOWN, TRANSITIONS, Cause
 from .stay_state import Sent, State, Stay, StayPolicy, Step, Untold, Visit, links, stamp, start_of, state, state_of
@@ -22,6 +22,9 @@ from .stay_state import Sent, State, Stay, StayPolicy, Step, Untold, Visit, link
 __all__ = ["NO_CPR", "Draft", "Refused", "in_order", "needed", "tell", "tell_start", "unit_index"]
 
 NO_CPR = Outcome(fate=Fate.NOT_SUBJECT, reason="no-official-cpr")
+
+#: What `id_beside` tells apart within a message: its own Provenance here, its resources where they are written.
+PROVENANCE = 1
 
 _SECOND = timedelta(seconds=1)
 
@@ -218,13 +221,13 @@ def _episode(draft: Draft, sender: Unit, untold: Untold | None) -> tuple[Episode
 
 def _step(draft: Draft, notice: Notice, activity: str, previous: str) -> Step:
     """The Provenance of the message (§15)."""
-    visit, ordinal = draft.visit, str(draft.ordinal)
+    visit = draft.visit
     removal: Role = "removal" if notice.is_cancellation else "revision"
     # The event too: a lane that was forgotten counts from 0 again, and its new messages must not pass for the old ones.
-    stands_for = (visit.id, ordinal, draft.event.id)
+    message_id = draft.ids.mint(visit.lane, "message", visit.id, str(draft.ordinal), draft.event.id)
     return Step(
-        message_id=MessageId(draft.ids.mint(visit.lane, "message", *stands_for)),
-        provenance_id=draft.ids.mint(visit.lane, "provenance", *stands_for),
+        message_id=MessageId(message_id),
+        provenance_id=id_beside(message_id, PROVENANCE),
         notice=notice,
         activity=activity,
         occurred=_sent_at(draft, visit.stay.chain),

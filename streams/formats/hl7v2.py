@@ -11,13 +11,14 @@ import hashlib
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from operator import itemgetter
 from typing import Final, Literal
 
 from ..errors import Issue, Rejected
 from .hl7v2_charset import Undecodable, Unsupported, decode
 from .hl7v2_escapes import STANDARD, Separators, unescape
 
-__all__ = ["ABSENT", "Document", "Refused", "Segment", "check_header", "parse", "read", "strip_framing"]
+__all__ = ["ABSENT", "Document", "Fields", "Refused", "Segment", "check_header", "parse", "read", "strip_framing"]
 
 AckCode = Literal["AR", "AE"]
 Newline = Literal["cr", "lf", "crlf"]
@@ -28,7 +29,10 @@ _NAME: Final = re.compile(r"[A-Z][A-Z0-9]{2}")  # at the front of a line
 _VERSION: Final = re.compile(r"2\.[1-9](\.[0-9])?")
 _BOM: Final = b"\xef\xbb\xbf"
 _LINE: Final = re.compile(rb"[^\r\n]*")
-_HEADER: Final = (3, 4, 9, 10, 11)  # MSH: sending application and facility, message type, control id, processing id
+_USUAL: Final = b"|^~\\&|"  # MSH-1 and MSH-2 of nearly every message
+_KNOWN: Final = frozenset({"MSH|", "EVN|", "PID|", "PD1|", "NK1|", "PV1|", "PV2|", "MRG|"})  # the same of its lines
+_DECLARED: Final = len("MSH|^~\\&")  # behind it, what looks like a separator is one
+_ABSENT: Final = [""] * 64  # fields that a line does not have, up to the last one that anybody reads
 _COMPONENTS: Final = 32  # of one field; PID-11 has the most that anybody reads, 22
 
 
@@ -58,11 +62,13 @@ class Writing:
     A segment that knew its document would form a circle with it, which only the garbage collector takes apart.
     """
 
-    __slots__ = ("charset", "separators", "warnings")
+    __slots__ = ("charset", "marks", "separators", "warnings")
 
-    def __init__(self, separators: Separators, charset: str) -> None:
+    def __init__(self, separators: Separators, charset: str, text: str = "") -> None:
         self.separators, self.charset = separators, charset
         self.warnings: list[Issue] = []
+        #: Of what makes a value more than components side by side, that which this message has at all: mostly little.
+        self.marks = tuple([mark for mark in (*separators.below, NULL) if text.find(mark, _DECLARED) >= 0])
 
     def plain(self, text: str, segment: str, field: int) -> str:
         """`text` unescaped; warns once per field about a sequence that is left as written."""
@@ -78,10 +84,19 @@ class Writing:
             self.warnings.append(issue)
 
 
+class Fields:
+    """Fields that are read together."""
+
+    __slots__ = ("numbers", "of")
+
+    def __init__(self, *numbers: int) -> None:
+        self.numbers, self.of = numbers, itemgetter(*numbers)
+
+
 class Segment:
     """One line. Fields, repetitions, components and subcomponents count from 1; what is not there is ""."""
 
-    __slots__ = ("_fields", "_line", "name", "reading", "writing")
+    __slots__ = ("_fields", "_line", "_plain", "name", "reading", "writing")
 
     def __init__(self, writing: Writing, line: str) -> None:
         self.writing, self._line, self.name = writing, line, line[:3]
@@ -93,11 +108,16 @@ class Segment:
         return f"Segment({self.name})"
 
     def _split(self) -> list[str]:
-        separator = self.writing.separators.field
-        fields = self._line.split(separator)
+        line, separator = self._line, self.writing.separators.field
+        fields = line.split(separator)
         if self.name == "MSH":
             fields.insert(1, separator)  # MSH-1 is the separator itself
-        self._fields = fields
+            line = line[_DECLARED:]
+        fields += _ABSENT[len(fields) :]
+        self._fields, self._plain = fields, True
+        for mark in self.writing.marks:
+            if mark in line:
+                self._plain = False
         return fields
 
     def raw(self, field: int) -> str:
@@ -124,56 +144,48 @@ class Segment:
     def text(self, field: int, rep: int = 1, comp: int = 1, sub: int = 1) -> str:
         """One value, unescaped; "" when absent or null."""
         fields = self._fields or self._split()
-        if field >= len(fields) or not (text := fields[field]):
+        text = fields[field] if field < len(fields) else ""
+        if not text:
             return ""
         separators = self.writing.separators
-        # Written out for each level: this is called forty times a message.
-        if rep > 1 or separators.repetition in text:
-            text = _part(text, separators.repetition, rep)
-        if comp > 1:
-            parts = text.split(separators.component, comp)
-            text = parts[comp - 1] if comp <= len(parts) else ""
-        elif separators.component in text:
-            text = text.partition(separators.component)[0]
-        if separators.subcomponent in text or sub > 1:
-            text = _part(text, separators.subcomponent, sub)
+        if comp == rep == sub == 1 and (self._plain or self._is_plain(text)):
+            return text.partition(separators.component)[0]
+        text = _part(_part(text, separators.repetition, rep), separators.component, comp)
+        return self.subcomponent(text, field, sub)
+
+    def _is_plain(self, text: str) -> bool:
+        return all(mark not in text for mark in self.writing.marks)
+
+    def texts(self, fields: Fields) -> list[str]:
+        """The first value of several fields, each as `text` gives it, at a third of the cost."""
+        sent = fields.of(self._fields or self._split())
+        if not self._plain:
+            return [self.text(field) for field in fields.numbers]
+        component = self.writing.separators.component
+        return [text.partition(component)[0] if component in text else text for text in sent]
+
+    def components(self, repetition: str, field: int) -> list[str]:
+        """The components of one of the `repetitions` of a field, each as `text` gives it; at most thirty-two."""
+        parts = repetition.split(self.writing.separators.component, _COMPONENTS)
+        if len(parts) > _COMPONENTS:
+            parts.pop()  # all the others in one
+        if self._plain or self._is_plain(repetition):
+            return parts
+        return [self.subcomponent(part, field) for part in parts]
+
+    def subcomponent(self, component: str, field: int, sub: int = 1) -> str:
+        """One subcomponent of a component as sent, as `text` gives it."""
+        if self._is_plain(component):
+            return component if sub == 1 else ""
+        separators = self.writing.separators
+        text = _part(component, separators.subcomponent, sub)
         if text == NULL:
             return ""
         return self.writing.plain(text, self.name, field) if separators.escape in text else text
 
-    def texts(self, fields: tuple[int, ...]) -> list[str]:
-        """The value of each field, as `text` gives it: a third of the cost, because most are empty or plain."""
-        own, separators = self._fields or self._split(), self.writing.separators
-        count, component, repetition = len(own), separators.component, separators.repetition
-        subcomponent, escape = separators.subcomponent, separators.escape
-        values = []
-        for field in fields:
-            text = own[field] if field < count else ""
-            if text and (
-                component in text or repetition in text or subcomponent in text or escape in text or text == NULL
-            ):
-                text = self.text(field)
-            values.append(text)
-        return values
 
-    def components(self, repetition: str, field: int) -> list[str]:
-        """The components of one of the `repetitions` of a field, each as `text` gives it; at most thirty-two."""
-        separators = self.writing.separators
-        parts = repetition.split(separators.component, _COMPONENTS)
-        if len(parts) > _COMPONENTS:
-            parts.pop()  # all the others in one
-        if separators.subcomponent in repetition or separators.escape in repetition or NULL in repetition:
-            return [self.value(part, field) for part in parts]
-        return parts
-
-    def value(self, component: str, field: int, sub: int = 1) -> str:
-        """One subcomponent of a component as sent, unescaped; "" when absent or null."""
-        text = _part(component, self.writing.separators.subcomponent, sub)
-        if text == NULL:
-            return ""
-        return self.writing.plain(text, self.name, field) if self.writing.separators.escape in text else text
-
-
+#: MSH: sending application and facility, time, message type, control id, processing id.
+_HEADER: Final = Fields(3, 4, 7, 9, 10, 11)
 #: In place of a segment that is not there: all its values are "".
 ABSENT: Final = Segment(Writing(STANDARD, "ascii"), "")
 
@@ -181,15 +193,18 @@ ABSENT: Final = Segment(Writing(STANDARD, "ascii"), "")
 class Document:
     """A message that can be read: its segments in order, how it was written, what was odd about it."""
 
-    def __init__(self, data: bytes, separators: Separators, charset: str, newline: Newline, lines: list[str]) -> None:
+    def __init__(
+        self, data: bytes, separators: Separators, charset: str, newline: Newline, text: str, lines: list[str]
+    ) -> None:
         self.data, self.separators, self.charset, self.newline = data, separators, charset, newline
-        self.writing = writing = Writing(separators, charset)
+        self.writing = writing = Writing(separators, charset, text)
         self.warnings = writing.warnings
         self.segments = [Segment(writing, line) for line in lines]
         #: The first segment of each name.
         self.firsts = {segment.name: segment for segment in reversed(self.segments)}
         self.header = self.segments[0]  # MSH: always the first
-        self.application, self.facility, self.kind, self.control_id, self.processing = self.header.texts(_HEADER)
+        header = self.header.texts(_HEADER)
+        self.application, self.facility, self.sent, self.kind, self.control_id, self.processing = header
         self._sha256 = ""
         self.trigger = ""  # MSH-9.2, else EVN-1; set by `check_header`
 
@@ -228,6 +243,8 @@ def strip_framing(data: bytes) -> bytes:
 
 def separators_of(body: bytes) -> Separators:
     """Step 5: the delimiters that MSH-1 and MSH-2 declare. Raises `Refused` AR 102."""
+    if body[3:9] == _USUAL:
+        return STANDARD
     end = len(body)
     for stop in (body[3:4], b"\r", b"\n"):
         if stop and 0 <= (found := body.find(stop, 4)) < end:
@@ -297,10 +314,10 @@ def parse(data: bytes, *, charset: str | None = None) -> Document:
     newline = _newline(body)
     lines = _lines(text)
     for number, line in enumerate(lines, start=1):
-        if not _NAME.match(line) or line[3:4] not in (separators.field, ""):
+        if line[:4] not in _KNOWN and (not _NAME.match(line) or line[3:4] not in (separators.field, "")):
             problem = f"line {number} does not begin with a segment name"
             raise Refused("AR", "100", problem, "send three capital letters or digits and the field separator")
-    document = Document(data, separators, used, newline, lines)
+    document = Document(data, separators, used, newline, text, lines)
     if untrue:
         document.warn("MSH-18", "charset-lie", f"not ASCII as declared, read as {used}", "declare the set that is used")
     return document

@@ -29,6 +29,11 @@ class Separators:
         """As declared, field separator first."""
         return self.field + self.component + self.repetition + self.escape + self.subcomponent + self.truncation
 
+    @property
+    def below(self) -> tuple[str, str, str]:
+        """Those that hardly a message uses: repetition, subcomponent, escape."""
+        return self.repetition, self.subcomponent, self.escape
+
 
 STANDARD: Final = Separators("|", "^", "~", "\\", "&")
 

@@ -59,7 +59,7 @@ def post(notification: Notification, at: datetime, context: Context, *, concerns
     if isinstance(address, Outcome):
         return address
     first = _attempt(context, notification.lane, notification.message_id, 1)
-    bundle = write(notification, address.receiver, first.envelope_id, context.ids)
+    bundle = write(notification, address.receiver, first.envelope_id)
     faults = check(bundle, outgoing=True)
     if faults:
         return _faulty(faults[0])

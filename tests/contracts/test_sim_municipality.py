@@ -27,7 +27,7 @@ from streams.sim.municipality import STRANGER, Answer, answer, message_id
 from streams.sim.run_municipality import Town, run_municipalities
 from streams.sim.subscriber import Subscribers
 from tests.brokers import at_least, records, until
-from tests.rules.test_stories import EXAMPLE, IDS, House, played
+from tests.rules.test_stories import EXAMPLE, House, played
 
 AT = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 HOSPITAL_GLN, TOWN_GLN = "2990000000118", "2990000004611"
@@ -40,7 +40,7 @@ def notification() -> dict[str, Any]:
     (first,) = house.notifications
     address = EXAMPLE.address(first.to, "hospital-notification", AT)
     assert address is not None
-    return write(first, address.receiver, "11111111-2222-4333-8444-555555555555", IDS)
+    return write(first, address.receiver, "11111111-2222-4333-8444-555555555555")
 
 
 def sealed(payload: bytes, envelope: str = "e-1") -> bytes:

@@ -180,4 +180,4 @@ def envelope_id(told: Notification, attempt: int = 1) -> EnvelopeId:
 
 def bundle(told: Notification, receiver: Unit = MUNICIPALITY) -> dict[str, Any]:
     """The notification written for a municipality."""
-    return write(told, receiver, envelope_id(told), IDS)
+    return write(told, receiver, envelope_id(told))

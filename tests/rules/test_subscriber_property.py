@@ -24,7 +24,7 @@ from streams.stay_state import Stay, Visit
 from streams.subscriber import Status, StayView, Subscriber, history, status
 from tests.meanings.notifications import MUNICIPALITY
 from tests.rules.lanes import Lane
-from tests.rules.stay_events import IDS, Story
+from tests.rules.stay_events import Story
 from tests.rules.test_stay_properties import arrivals, chains, play, walks
 from tests.rules.test_stories import House, played
 
@@ -40,7 +40,7 @@ SHOWN: dict[State, Status] = {
 
 
 def document(note: Notification) -> bytes:
-    return to_json(write(note, MUNICIPALITY, f"{note.message_id[:-4]}b0b0", IDS))
+    return to_json(write(note, MUNICIPALITY, f"{note.message_id[:-4]}b0b0"))
 
 
 def received(notes: list[Notification]) -> Subscriber:

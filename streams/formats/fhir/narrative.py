@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final
 
-__all__ = ["escaped", "labelled", "narrative"]
+__all__ = ["OPENING", "escaped", "labelled", "narrative"]
 
 OPENING: Final = '<div xmlns="http://www.w3.org/1999/xhtml">'
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from ...formats.hl7v2 import Fields
 from ...times import local_time, second_hour
 from .feed import FeedProfile
 from .groups import Group
@@ -114,9 +115,12 @@ class _Clock:
         return found
 
 
+_RECORDED, _LASTED = Fields(2, 6), Fields(44, 45)  # EVN, PV1
+
+
 def times(group: Group, feed: FeedProfile) -> Times:
     """All times of a group."""
-    texts = [group.document.header.text(7), *group.evn.texts((2, 6)), *group.pv1.texts((44, 45)), group.pid.text(29)]
+    texts = [group.document.sent, *group.evn.texts(_RECORDED), *group.pv1.texts(_LASTED), group.pid.text(29)]
     read = [_usual(text) if text else None for text in texts]
     if len(read) - read.count(None) < len(texts) - texts.count(""):
         return _judged(group, feed)

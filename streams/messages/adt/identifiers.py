@@ -56,13 +56,7 @@ def _marks(authority: str, oid: str, type_: str, feed: FeedProfile) -> tuple[boo
     return marked, replaced
 
 
-def _oid(segment: Segment, repetition: str, field: int) -> str:
-    """The second subcomponent of the assigning authority: its OID."""
-    separators = segment.writing.separators
-    if separators.subcomponent not in repetition:
-        return ""
-    parts = repetition.split(separators.component, 4)
-    return segment.value(parts[3], field, sub=2) if len(parts) > 3 else ""
+_ABSENT: Final = [""] * 5  # for the components that a repetition does not have
 
 
 def _read(segment: Segment | None, field: int, feed: FeedProfile) -> Identity:
@@ -70,14 +64,14 @@ def _read(segment: Segment | None, field: int, feed: FeedProfile) -> Identity:
         return NOBODY
     cprs: dict[str, None] = {}
     others: dict[str, None] = {}
-    replacement = False
+    replacement, component = False, segment.writing.separators.component
     for repetition in segment.repetitions(field):
-        parts = segment.components(repetition, field)
-        value = parts[0].strip()
+        number, _, _, assigner, kind, *_ = repetition.split(component, 5) + _ABSENT
+        value = segment.subcomponent(number, field).strip()
         if not value:
             continue
-        authority, type_ = parts[3] if len(parts) > 3 else "", parts[4] if len(parts) > 4 else ""
-        marked, replaced = _marks(authority, _oid(segment, repetition, field), type_, feed)
+        authority, oid = segment.subcomponent(assigner, field), segment.subcomponent(assigner, field, 2)
+        marked, replaced = _marks(authority, oid, segment.subcomponent(kind, field), feed)
         number = _compact(value)
         if marked and not replaced and is_official_cpr(number):
             cprs[number] = None

@@ -7,10 +7,11 @@ used is `Rejected` with a reason code as its rule; it has been acknowledged all 
 
 import re
 from collections.abc import Container
+from datetime import timedelta
 from typing import Any, Final
 
 from ...errors import Rejected
-from ...formats.hl7v2 import Document, Segment
+from ...formats.hl7v2 import Document, Fields, Segment
 from ...ids import hyphenated
 from ...model import Disposition, EventClass, EventKind, HospitalEvent
 from .clock import Times, times
@@ -126,9 +127,12 @@ def _name(pid: Segment) -> tuple[str, tuple[str, ...]]:
 _NOTHING: Final = [""] * 7
 
 
+_CONTACT: Final = Fields(2, 19, 36, 37)
+
+
 def _visit(group: Group, row: Row, feed: FeedProfile) -> dict[str, Any]:
     """PV1 without places and times, and the death indicator."""
-    class_, number, code, discharged_to = group.pv1.texts((2, 19, 36, 37))
+    class_, number, code, discharged_to = group.pv1.texts(_CONTACT)
     disposition = feed.disposition_of(code, discharged_to)
     if row.kind is EventKind.END and disposition is None:
         disposition = "home"  # spec 04 §3.2
@@ -203,6 +207,9 @@ def _is_outpatient(row: Row, read: dict[str, Any]) -> bool:
     return read["class_"] == "OUTPATIENT" and row.kind is not EventKind.CLASS_CHANGE
 
 
+_SAME: Final = timedelta(minutes=1)
+
+
 def _timed(group: Group, row: Row, kind: EventKind, at: Times, read: dict[str, Any]) -> dict[str, Any]:
     """The time of the event (spec 04 §4.2). Raises `Rejected`: no-event-time."""
     dead = bool(read["dead"]) and kind in _DEATHS
@@ -211,15 +218,14 @@ def _timed(group: Group, row: Row, kind: EventKind, at: Times, read: dict[str, A
         problem = "no time of the event to the minute"
         raise Rejected("EVN-6", problem, "send YYYYMMDDHHMMSS+ZZZZ in EVN-6", "no-event-time")
     fields, warnings = at.fields, read["warnings"]
-    if kind is EventKind.START and "EVN-6" in fields and "PV1-44" in fields:
-        apart = abs((fields["EVN-6"] - fields["PV1-44"]).total_seconds())
-        if apart > 60:
-            group.document.warn("EVN-6", "times-differ", "not the time of PV1-44; EVN-6 counts", "send one time")
-            warnings = (*warnings, "times-differ")
+    start = fields.get("PV1-44")
+    if kind is EventKind.START and start is not None and abs(fields.get("EVN-6", start) - start) > _SAME:
+        group.document.warn("EVN-6", "times-differ", "not the time of PV1-44; EVN-6 counts", "send one time")
+        warnings = (*warnings, "times-differ")
     return {
         "occurred": occurred,
         "occurred_again": at.again.get(occurred) if occurred is not None else None,
-        "start_time": fields.get("PV1-44"),
+        "start_time": start,
         "end_time": fields.get("PV1-45"),
         "death_time": fields.get("PID-29"),
         "class_": _changed_class(row, group, read["class_"]),

@@ -3,6 +3,7 @@
 from .check import check
 from .inspect import inspect
 from .read import HospitalNotification, read
+from .reread import reread
 from .write import redispatch, write
 
-__all__ = ["HospitalNotification", "check", "inspect", "read", "redispatch", "write"]
+__all__ = ["HospitalNotification", "check", "inspect", "read", "redispatch", "reread", "write"]

@@ -7,16 +7,15 @@ The value is JSON as a parser or our writer makes it.
 """
 
 import re
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
 from ...codes import ACTIVITY_SYSTEM, CPR_SYSTEM, GLN_SYSTEM, LPR3_SYSTEM, SOR_SYSTEM
+from ...formats.fhir.narrative import OPENING
 from ...formats.fhir.primitives import PATTERNS, instant_of, is_text
 from ...formats.fhir.structs import struct_of
-from ...formats.fhir.xhtml import is_narrative
 from .classify import COMBINATIONS, classify
 from .identifiers import cpr_is_plausible, episode_identifiers, gln_is_valid
 from .moments import is_danish
@@ -30,11 +29,13 @@ _COMPARED: Final = frozenset(
     | {f"{kind}.id" for kind in ("MessageHeader", "Encounter", "Patient", "Organization", "Provenance")}
 )
 _KINDS: Final = ("MessageHeader", "Encounter", "Patient", "Organization", "Provenance")
+_SINGLE: Final = _KINDS[:3]  # each once, at the front
 _BUNDLE: Final = struct_of(OUTGOING, _COMPARED, _KINDS)
 _UUID: Final = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 _UUIDS: Final = re.compile(f"(?:{_UUID} )*{_UUID}")
 _SOR: Final = re.compile(r"[0-9]{11,18}")
 _MESSAGE: Final = re.compile(f"MessageHeader/{_UUID}")
+_LEAST: Final = len(f"{OPENING}</div>")  # a narrative has something in it
 _MOST: Final = 200  # entries, names, identifiers: more is doubtful
 _MESSAGING: Final = PROFILES["MessagingOrganization"]
 
@@ -45,18 +46,14 @@ def is_right(bundle: Any) -> bool:
         message = msgspec.convert(bundle, _BUNDLE)
     except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
         return False
-    kinds = _sorted_out(message)
-    if kinds is None:
+    resources = _sorted_out(message)
+    if resources is None:
         return False
-    headers, encounters, patients, organizations, provenances = kinds
-    if not (len(headers) == len(encounters) == len(patients) == 1 and provenances):
-        return False
-    header, encounter, patient = headers[0], encounters[0], patients[0]
+    header, encounter, patient, organizations, provenances = resources
     messaging, others = _units(organizations)
     current = _chain(provenances, f"MessageHeader/{header.id}", messaging)
     return (
         current is not None
-        and header is message.entry[0].resource
         and _is_right_header(header, f"Encounter/{encounter.id}", messaging)
         and _is_right_patient(patient)
         and _is_right_stay(encounter, f"Patient/{patient.id}", messaging | others)
@@ -75,25 +72,35 @@ def _is_base(base: str) -> bool:
     )
 
 
-def _sorted_out(message: Any) -> tuple[list[Any], ...] | None:
-    """The resources by kind, when ids are distinct UUIDs, each fullUrl is base and name, and narratives are whole."""
+def _sorted_out(message: Any) -> tuple[Any, Any, Any, list[Any], list[Any]] | None:
+    """Header, stay, patient, units and links in the order of our writer, when each fullUrl is base and name, ids are
+    distinct UUIDs, and narratives are whole.
+    """
     entries = message.entry
-    found: dict[str, list[Any]] = {kind: [] for kind in _KINDS}
-    base = entries[0].fullUrl.removesuffix(f"MessageHeader/{entries[0].resource.id}")
-    if len(entries) > _MOST or not _is_base(base):
+    resources = [entry.resource for entry in entries]
+    kinds = [resource.__class__.__name__ for resource in resources]
+    links = 3 + kinds.count("Organization")
+    base = entries[0].fullUrl.removesuffix(f"MessageHeader/{resources[0].id}")
+    if not 3 < links < len(kinds) < _MOST or not _is_base(base):
         return None
-    ids = [message.id]
-    for entry in entries:
-        resource, url = entry.resource, entry.fullUrl
-        kind, id_ = resource.__class__.__name__, resource.id
-        if url != f"{base}{kind}/{id_}" or not is_narrative(resource.text.div):
+    if kinds != [*_SINGLE, *["Organization"] * (links - 3), *["Provenance"] * (len(kinds) - links)]:
+        return None
+    ids = [resource.id for resource in resources]
+    if [entry.fullUrl for entry in entries] != [f"{base}{kind}/{id_}" for kind, id_ in zip(kinds, ids, strict=True)]:
+        return None
+    if not _are_uuids([message.id, *ids]):
+        return None
+    for resource in resources:
+        div = resource.text.div
+        if div[: len(OPENING)] != OPENING or div[-6:] != "</div>" or len(div) <= _LEAST:
             return None
-        ids.append(id_)
-        found[kind].append(resource)
-    joined = " ".join(ids)  # as long as that many UUIDs, and nothing but UUIDs: each is one
-    if len(joined) != 37 * len(ids) - 1 or _UUIDS.fullmatch(joined) is None or len(set(ids)) != len(ids):
-        return None
-    return tuple(found.values())
+    return resources[0], resources[1], resources[2], resources[3:links], resources[links:]
+
+
+def _are_uuids(ids: list[str]) -> bool:
+    """Distinct, and each a UUID: together as long as that many, and nothing but UUIDs."""
+    joined = " ".join(ids)
+    return len(joined) == 37 * len(ids) - 1 and _UUIDS.fullmatch(joined) is not None and len(set(ids)) == len(ids)
 
 
 def _units(organizations: list[Any]) -> tuple[set[str], set[str]]:
@@ -101,16 +108,20 @@ def _units(organizations: list[Any]) -> tuple[set[str], set[str]]:
     messaging, others = set(), set()
     for unit in organizations:
         sor, *more = unit.identifier
-        reference = f"Organization/{unit.id}"
-        if sor.system != SOR_SYSTEM or sor.value is None or not _SOR.fullmatch(sor.value) or not is_text(unit.name):
+        if sor.system != SOR_SYSTEM or not _is_unit(sor.value, unit.name):
             return set(), set()
         if not more and unit.meta.profile[0] != _MESSAGING:
-            others.add(reference)
+            others.add(f"Organization/{unit.id}")
         elif len(more) == 1 and more[0].system == GLN_SYSTEM and gln_is_valid(more[0].value or ""):
-            messaging.add(reference)
+            messaging.add(f"Organization/{unit.id}")
         else:
             return set(), set()
     return messaging, others
+
+
+@lru_cache(maxsize=4096)  # the municipalities, and the wards of the hospitals
+def _is_unit(sor: str | None, name: str | None) -> bool:
+    return sor is not None and _SOR.fullmatch(sor) is not None and is_text(name)
 
 
 def _chain(provenances: list[Any], mine: str, units: set[str]) -> Any | None:
@@ -185,16 +196,21 @@ def _is_right_stay(encounter: Any, subject: str, units: set[str]) -> bool:
     """References lead to entries; every episode id with system and value, its form as its own rule asks (P-12)."""
     if encounter.subject.reference != subject or encounter.serviceProvider.reference not in units:
         return False
-    ids = [(episode.identifier.system, episode.identifier.value) for episode in encounter.episodeOfCare]
-    lpr3 = sum(system == LPR3_SYSTEM for system, _ in ids)
-    return lpr3 <= 1 and len(ids) < _MOST and all(_is_right_episode(*one) for one in ids)
+    lpr3 = 0
+    for episode in encounter.episodeOfCare:
+        system, value = episode.identifier.system, episode.identifier.value
+        if system is None or not is_text(value) or not _is_uri(system):
+            return False
+        if system == LPR3_SYSTEM:
+            lpr3 += 1
+            if episode_identifiers([{"identifier": {"system": system, "value": value}}]) is not None:
+                return False
+    return lpr3 <= 1 and len(encounter.episodeOfCare) < _MOST
 
 
-def _is_right_episode(system: str | None, value: str | None) -> bool:
-    if system is None or not is_text(value) or PATTERNS["uri"].fullmatch(system) is None:
-        return False
-    identifier = {"system": system, "value": value}
-    return system != LPR3_SYSTEM or episode_identifiers([{"identifier": identifier}]) is None
+@lru_cache(maxsize=1024)  # those of the hospitals
+def _is_uri(text: str) -> bool:
+    return PATTERNS["uri"].fullmatch(text) is not None
 
 
 def _is_in_order(encounter: Any, assembled: str, sent: str) -> bool:
@@ -203,28 +219,30 @@ def _is_in_order(encounter: Any, assembled: str, sent: str) -> bool:
     if len(leaves) > 1 or (encounter.status == "onleave" and not leaves):
         return False
     start, end = encounter.period.start, encounter.period.end
-    away = [text for leave in leaves for text in (leave.valuePeriod.start, leave.valuePeriod.end)]
-    moments = [start, *(text for text in away if text is not None)]
-    if not all(map(is_danish, moments)) or (end is not None and not is_danish(end)):
+    if not is_danish(start) or (end is not None and not (is_danish(end) and _is_not_after(start, end))):
         return False
-    at = [instant_of(text) for text in moments]
-    return (
-        at == sorted(at)  # type: ignore[type-var]
-        and (end is None or _is_not_after(start, end))
-        and _is_not_after(start, sent)
-        and _is_not_after(assembled, sent)
-    )
+    last = start
+    for leave in leaves:
+        for text in (leave.valuePeriod.start, leave.valuePeriod.end):
+            if text is not None:
+                if not (is_danish(text) and _is_not_after(last, text)):
+                    return False
+                last = text
+    return _is_not_after(start, sent) and _is_not_after(assembled, sent)
 
 
 def _is_not_after(one: str, other: str) -> bool:
+    if one == other:
+        return instant_of(one) is not None
     first, second = instant_of(one), instant_of(other)
     return first is not None and second is not None and first <= second
 
 
-def _codes(current: Any, encounter: Any, patient: Any) -> Iterable[Any]:
+def _codes(current: Any, encounter: Any, patient: Any) -> tuple[Any, ...]:
     role = current.entity[0].role if current.entity else ""
-    yield from (current.activity.coding[0].code, role, patient.deceasedBoolean)
-    yield from (encounter.class_.code, encounter.status, encounter.period.end is not None)
+    ended = encounter.period.end is not None
+    activity = current.activity.coding[0].code
+    return activity, role, patient.deceasedBoolean, encounter.class_.code, encounter.status, ended
 
 
 @lru_cache(maxsize=1024)

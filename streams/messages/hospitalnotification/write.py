@@ -23,7 +23,7 @@ from ...codes import (
     SOR_SYSTEM,
 )
 from ...formats.fhir.primitives import instant_of
-from ...ids import Ids, Sor
+from ...ids import Sor, id_beside
 from ...model import Link, Notification, Patient, Unit
 from ...times import danish_text
 from .narratives import encounter_text, header_text, organization_text, patient_text, provenance_text
@@ -42,17 +42,11 @@ _PRIMARY: Final = {
 }
 
 
-def write(
-    notification: Notification, receiver: Unit, envelope_id: str, ids: Ids, *, base: str = FULL_URL_BASE
-) -> Object:
+def write(notification: Notification, receiver: Unit, envelope_id: str, *, base: str = FULL_URL_BASE) -> Object:
     """The Bundle of a notification to one receiver. `envelope_id` becomes Bundle.id; `base` begins every fullUrl."""
     n, message_id = notification, notification.message_id
-    # Ids of what belongs to this message alone (spec 01 §8): kind and what tells several of a kind apart.
-    patient_id, stay_id = ids.mint(n.lane, "Patient", message_id), ids.mint(n.lane, "Encounter", message_id)
-    units = {
-        sor: _Entry(unit, profile, ids.mint(n.lane, "Organization", message_id, sor))
-        for sor, (unit, profile) in _roles(n, receiver).items()
-    }
+    patient_id, stay_id = id_beside(message_id, PATIENT), id_beside(message_id, ENCOUNTER)
+    units = _units(n, receiver)
     acted = {link.message_id: link.agent for link in n.chain}
     resources = [
         _header(n, receiver, f"Encounter/{stay_id}", units),
@@ -69,6 +63,10 @@ def write(
         "timestamp": danish_text(n.assembled),
         "entry": [{"fullUrl": f"{base}/{r['resourceType']}/{r['id']}", "resource": r} for r in resources],
     }
+
+
+#: What `id_beside` tells apart within a message; `stay_notify` gives its Provenance the first.
+PATIENT, ENCOUNTER, ORGANIZATIONS = 2, 3, 16
 
 
 class _Entry(NamedTuple):
@@ -92,23 +90,26 @@ def _clean(text: str) -> str:
 _unit_name = lru_cache(maxsize=4096)(_clean)
 
 
-def _roles(n: Notification, receiver: Unit) -> dict[Sor, tuple[Unit, str]]:
+def _units(n: Notification, receiver: Unit) -> _Units:
     """Each unit once, whatever its roles (2.2), with the strictest profile that they ask for.
 
     Who sends, receives, gets the report and who acted before (15.7) needs the messaging profile; the first to be named
     describes the unit.
     """
-    sender, provider = n.sender, n.provider
-    found = {sender.sor: (sender, "MessagingOrganization")}
-    found.setdefault(receiver.sor, (receiver, "MessagingOrganization"))
-    found.setdefault(provider.sor, (provider, "Organization"))
+    found = {n.sender.sor: (n.sender, _ACTS)}
+    found.setdefault(receiver.sor, (receiver, _ACTS))
+    found.setdefault(n.provider.sor, (n.provider, "Organization"))
     for unit in (n.report_recipient, *[link.agent for link in n.chain]):
-        if unit is not None and found.get(unit.sor, _NOBODY)[1] != "MessagingOrganization":
-            found[unit.sor] = (unit, "MessagingOrganization")
-    return found
+        if unit is not None and (unit.sor not in found or found[unit.sor][1] is not _ACTS):
+            found[unit.sor] = (unit, _ACTS)
+    units, number = {}, ORGANIZATIONS
+    for sor, (unit, profile) in found.items():
+        units[sor] = _Entry(unit, profile, id_beside(n.message_id, number))
+        number += 1
+    return units
 
 
-_NOBODY: Final = (None, "")
+_ACTS: Final = "MessagingOrganization"
 
 
 def _organization(entry: _Entry) -> Object:

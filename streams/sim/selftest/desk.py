@@ -79,7 +79,7 @@ class Desk:
     def bundle(self, notification: Notification) -> dict[str, Any]:
         """The message as it is written at first."""
         envelope_id = self._mint(notification, "Bundle", "1")
-        return write(notification, self.cast.receiver, envelope_id, self.cast.ids)
+        return write(notification, self.cast.receiver, envelope_id)
 
     def again(self, notification: Notification, bundle: dict[str, Any]) -> dict[str, Any]:
         """The same message sent again, unchanged: new Bundle.id and times (02 §5.5)."""
@@ -119,7 +119,7 @@ class Desk:
     def acknowledgement(self, notification: Notification) -> Letter:
         """The hospital's acknowledgement of a message that it got from the unit under test."""
         cast, hospital = self.cast, notification.sender
-        theirs = write(_from(notification, cast.receiver), hospital, self._mint(notification, "Bundle", "3"), cast.ids)
+        theirs = write(_from(notification, cast.receiver), hospital, self._mint(notification, "Bundle", "3"))
         header_id, envelope_id = (self._mint(notification, kind, "receipt") for kind in ("MessageHeader", "Bundle"))
         bundle = write_receipt(theirs, "ok", header_id=header_id, envelope_id=envelope_id, at=cast.at)
         transport_id = self._mint(notification, "transport", envelope_id)
