@@ -105,7 +105,7 @@ class Delivery(Value, frozen=True, kw_only=True):
     changes: int = 0  # ledger rows written: the ordinal of the next one (counted where they are written)
     recorded: datetime | None = None  # time of the last trace event: strictly increasing (03 §4.4)
     arrivals: tuple[str, ...] = ()  # origins of the receipts taken: a repeat of our own step is none of theirs
-    content: bytes = b""  # the message, zstd, until final (00 §3.7)
+    content: bytes = b""  # the message, zstd, until final and without an open case (00 §3.7, docs/decisions/0012)
     finished: datetime | None = None
     replaces: str = ""  # message id (00 §3.5)
     replaced_by: str = ""
@@ -206,6 +206,7 @@ def _moved(delivery: Delivery, signal: Signal, row: Row, at: datetime, next_atte
     if row.to in FINAL:
         retry = None
     first = row.receipt == "first"
+    case = _case(delivery, signal, row, at)
     return replace(
         delivery,
         state=row.to,
@@ -216,9 +217,9 @@ def _moved(delivery: Delivery, signal: Signal, row: Row, at: datetime, next_atte
         verdict_at=at if first else delivery.verdict_at,
         late=delivery.late or (first and delivery.state in FINAL),
         counts=_counted(delivery.counts, signal, row),
-        case=_case(delivery, signal, row, at),
+        case=case,
         conflict=delivery.conflict or "case:conflict" in row.emits,
-        content=b"" if row.to in FINAL else delivery.content,
+        content=b"" if row.to in FINAL and not _is_open(case) else delivery.content,
         finished=(delivery.finished or at) if row.to in FINAL else None,
     )
 
@@ -256,9 +257,13 @@ def _case(delivery: Delivery, signal: Signal, row: Row, at: datetime) -> Case | 
     if "case:open" in row.emits:
         by_operator = signal is Signal.OP_GIVE_UP
         return Case(reason="given-up-by-operator" if by_operator else _CASE_OF[row.to], opened=at)
-    if "case:close" in row.emits and delivery.case is not None:
+    if "case:close" in row.emits and delivery.case is not None and _is_open(delivery.case):
         return replace(delivery.case, closed=at, closing="late-ok")
     return delivery.case
+
+
+def _is_open(case: Case | None) -> bool:
+    return case is not None and case.closed is None
 
 
 def _once_more_refused(delivery: Delivery) -> Delivery:

@@ -7,7 +7,7 @@ words in a row (`emits`) are the vocabulary of 02 §5.4. What a delivery is, and
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple
 
-__all__ = ["FINAL", "PROVES_HAND_OVER", "TRANSITIONS", "ReceiptClass", "Row", "Signal", "State"]
+__all__ = ["FINAL", "PROVES_HAND_OVER", "RENEWABLE", "TRANSITIONS", "ReceiptClass", "Row", "Signal", "State"]
 
 
 class State(StrEnum):
@@ -28,6 +28,9 @@ class State(StrEnum):
 FINAL: Final = frozenset(
     {State.ACKED_OK, State.ACKED_FATAL, State.UNDELIVERABLE, State.GIVEN_UP, State.SENT_UNCONFIRMED}
 )
+
+#: 00 §3.5: no municipality has such a message, and it is never resent; an operator may have it sent anew.
+RENEWABLE: Final = frozenset({State.GIVEN_UP, State.UNDELIVERABLE, State.ACKED_FATAL})
 
 
 class Signal(StrEnum):

@@ -7,7 +7,8 @@ readers drop it. No row holds anything of a person.
 What a row says, by kind (docs/architecture.md):
 
 - `event`: what became of one record of `adt.raw`; `parts` is the number of stay events that it gave.
-- `stay-event`: what became of one stay event; leaving `waiting` is a row of delta -1 and one of delta +1.
+- `stay-event`: what became of one stay event; leaving `waiting` is a row of delta -1 and one of delta +1. A message
+  sent anew is one notification more (`k`) of its event, in a row of delta 0.
 - `message`: a message has entered a state; `ordinal` counts its changes without holes; `delta` is that of a final
   state (03 §6.1), and a correction is a pair of rows.
 - `receipt`: what one record of `receipts.raw` was.
@@ -21,7 +22,7 @@ import msgspec
 from .delivery_rules import FINAL, State
 from .model import Fate, Outcome
 
-__all__ = ["LedgerRow", "event_row", "left_row", "message_row", "receipt_row", "stay_event_row", "to_json"]
+__all__ = ["LedgerRow", "anew_row", "event_row", "left_row", "message_row", "receipt_row", "stay_event_row", "to_json"]
 
 
 class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +102,21 @@ def left_row(at: datetime, event_id: str, fate: Fate, origin: str, lane: str, *,
         what=str(fate),
         delta=-1,
         origin=origin,
+        lane=lane,
+    )
+
+
+def anew_row(at: datetime, event_id: str, message_id: str, lane: str) -> LedgerRow:
+    """One notification more of a converted event: `message_id` says anew what no municipality has (00 §3.5)."""
+    return LedgerRow(
+        id=f"stay-event/{event_id}/anew/{message_id}",
+        at=at,
+        kind="stay-event",
+        subject=event_id,
+        what=str(Fate.CONVERTED),
+        delta=0,
+        k=1,
+        reason="sent-anew",
         lane=lane,
     )
 

@@ -361,13 +361,14 @@ class Wake(Value, frozen=True, kw_only=True, tag="wake"):
 
 
 class Decision(Value, frozen=True, kw_only=True, tag="decision"):
-    """An operator's decision about one message (02 §5.8, 00 §3.5)."""
+    """An operator's decision about one message (02 §5.8, 00 §3.5). `id` tells a repeat from a second decision."""
 
     at: datetime
-    action: Literal["resend", "give-up", "close-case"]
+    action: Literal["resend", "give-up", "close-case", "send-anew"]
     message_id: MessageId
     actor: str
     reason: str
+    id: str = ""
 
 
 LaneRecord = StayEventArrived | ReceiptArrived | NetworkReceiptArrived | Overdue | Wake | Decision

@@ -7,6 +7,7 @@ import typer
 
 from . import broker, config, quarantine, recipients, selftest, simulate, topics
 from .convert import convert
+from .decide import close_case, give_up, resend, send_anew
 from .doctor import doctor
 from .inspect import inspect, validate
 from .play import play
@@ -30,6 +31,8 @@ def build() -> typer.Typer:
     app.callback()(_global)
     for command in (inspect, validate, convert, play, receive, replay, reconcile, send, doctor):
         app.command()(command)
+    for decision in (resend, give_up, send_anew, close_case):
+        app.command()(decision)
     app.add_typer(topics.app, name="topics")
     app.add_typer(broker.broker, name="broker")
     app.add_typer(quarantine.app, name="quarantine")

@@ -25,7 +25,7 @@ from .post import stored_cpr
 from .row import LaneRow, Orphan
 from .telling import booked, known_receipt, sent, unknown_receipt
 
-__all__ = ["take_network_receipt", "take_orphans", "take_receipt"]
+__all__ = ["settled", "take_network_receipt", "take_orphans", "take_receipt"]
 
 #: Arrivals remembered per message and per lane: far more than 3 dispatches can honestly bring.
 _REMEMBERED: Final = 64
@@ -50,7 +50,7 @@ def take_orphans(row: LaneRow, at: datetime, context: Context) -> Result:
         row = replace(row, orphans=tuple(o for o in row.orphans if o is not orphan))
         delivery = _find(row, orphan.receipt)
         if delivery is None:
-            row = _settled(row, orphan.receipt)
+            row = settled(row, orphan.receipt.origin)
             said += _unmatched(orphan.receipt, at, context)
         else:
             result = _apply(row, delivery, orphan.receipt, at, context)
@@ -84,7 +84,7 @@ def _apply(row: LaneRow, delivery: Delivery, receipt: Receipt, at: datetime, con
     if arrival in delivery.arrivals:
         return Result(row)
     if not sender_matches(receipt, delivery.address):
-        return Result(_settled(row, receipt), tuple(_quarantined(delivery, receipt, at)))
+        return Result(settled(row, receipt.origin), tuple(_quarantined(delivery, receipt, at)))
     signal = verdict_signal(receipt.verdict)
     delivery, proof = _proved(delivery, signal, at, context)
     after, _, class_ = advance(delivery, signal, at)
@@ -134,8 +134,9 @@ def _quarantined(delivery: Delivery, receipt: Receipt, at: datetime) -> Iterable
     yield Said(SetAside(fault))
 
 
-def _settled(row: LaneRow, receipt: Receipt) -> LaneRow:
-    return replace(row, settled=(*row.settled, receipt.origin)[-_REMEMBERED:])
+def settled(row: LaneRow, name: str) -> LaneRow:
+    """The row that remembers a receipt by its origin, or a decision by its id: not taken twice."""
+    return replace(row, settled=(*row.settled, name)[-_REMEMBERED:])
 
 
 def _put(row: LaneRow, delivery: Delivery) -> LaneRow:

@@ -1,7 +1,8 @@
 """The lane after one record: which rule for which kind. Every record carries `at`; there is no other clock (00 §1.1)."""
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import assert_never
+from typing import Final, assert_never
 
 from msgspec.structs import replace
 
@@ -18,7 +19,8 @@ from ..model import (
     StayEventArrived,
     Wake,
 )
-from .answers import take_network_receipt, take_orphans, take_receipt
+from .anew import take_send_anew
+from .answers import settled, take_network_receipt, take_orphans, take_receipt
 from .context import Context
 from .effects import Result, Said
 from .events import take_event, take_held
@@ -125,31 +127,49 @@ def _forgotten(row: LaneRow, at: datetime, context: Context) -> LaneRow:
 
 
 def _decided(row: LaneRow, record: Decision, context: Context) -> Result:
-    """An operator's decision (02 §5.8); what the state does not allow is refused by the table."""
+    """An operator's decision (02 §5.8); what the state does not allow is refused. A repeat of our own step says nothing."""
+    if record.id and record.id in row.settled:
+        return Result(row)
     delivery = row.deliveries.get(record.message_id)
     if delivery is None:
-        raise Rejected(
-            "message_id", "no message of this lane has this id", "look it up: `stafet track show`", "unknown"
-        )
-    match record.action:
-        case "resend":
-            return _allowed(row, delivery, resend_signal(delivery), record.at, context)
-        case "give-up":
-            return _allowed(row, delivery, Signal.OP_GIVE_UP, record.at, context)
-        case "close-case":
-            if delivery.case is None or delivery.case.closed is not None:
-                raise Rejected("action", "there is no open case", "look it up: `stafet track show`", "no-case")
-            case = replace(delivery.case, closed=record.at, closing=record.reason)
-            return Result(_put(row, replace(delivery, case=case)))
-        case _:
-            assert_never(record.action)
+        raise Rejected("message_id", "no message of this lane has this id", "look it up in the ledger", "unknown")
+    result = _DECISIONS[record.action](row, delivery, record, context)
+    return Result(settled(result.row or row, record.id), result.said) if record.id else result
+
+
+def _resend(row: LaneRow, delivery: Delivery, record: Decision, context: Context) -> Result:
+    return _allowed(row, delivery, resend_signal(delivery), record.at, context)
+
+
+def _give_up(row: LaneRow, delivery: Delivery, record: Decision, context: Context) -> Result:
+    return _allowed(row, delivery, Signal.OP_GIVE_UP, record.at, context)
+
+
+def _close_case(row: LaneRow, delivery: Delivery, record: Decision, _: Context) -> Result:
+    if delivery.case is None or delivery.case.closed is not None:
+        raise Rejected("action", "there is no open case", "look it up in the ledger", "no-case")
+    case = replace(delivery.case, closed=record.at, closing=record.reason)
+    return Result(_put(row, replace(delivery, case=case, content=b"")))
+
+
+def _send_anew(row: LaneRow, delivery: Delivery, record: Decision, context: Context) -> Result:
+    return _in_turn(row, take_send_anew(row, delivery, record, context), record.at, context)
+
+
+#: What an operator may decide (02 §5.8, 00 §3.5).
+_DECISIONS: Final[dict[str, Callable[[LaneRow, Delivery, Decision, Context], Result]]] = {
+    "resend": _resend,
+    "give-up": _give_up,
+    "close-case": _close_case,
+    "send-anew": _send_anew,
+}
 
 
 def _allowed(row: LaneRow, delivery: Delivery, signal: Signal, at: datetime, context: Context) -> Result:
     """Raises `Rejected` where the table says `refused`, so that the one who decided hears of it."""
     if any(word.startswith("refused:") for word in TRANSITIONS[delivery.state, signal].emits):
         problem = f"a message in state {delivery.state} with {delivery.attempt} attempts does not allow it (02 §5.4)"
-        raise Rejected("action", problem, "look it up: `stafet track show`", "not-allowed")
+        raise Rejected("action", problem, "look it up in the ledger", "not-allowed")
     return _signalled(row, delivery, signal, at, context)
 
 

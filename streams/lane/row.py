@@ -33,7 +33,7 @@ class LaneRow(Value, frozen=True, kw_only=True):
     visits: dict[EpisodeId, Visit] = msgspec.field(default_factory=dict)
     deliveries: dict[MessageId, Delivery] = msgspec.field(default_factory=dict)
     orphans: tuple[Orphan, ...] = ()
-    settled: tuple[str, ...] = ()  # origins of receipts that found no delivery: not taken twice
+    settled: tuple[str, ...] = ()  # receipts that found no delivery, decisions: not taken twice
 
     @property
     def is_empty(self) -> bool:

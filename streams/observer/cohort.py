@@ -102,7 +102,8 @@ class Cohort:
         self.receipts = self._arrived({place: arrival.at for place, arrival in book.receipts.items()})
         self.events = self._rows("event", lambda row: self._belongs(_origin(row)))
         self.lane_events = self._lane_events()
-        self.stay_events = self._rows("stay-event", self._is_judged)
+        judged = {row["subject"] for row in self._rows("stay-event", self._is_judged)}
+        self.stay_events = self._rows("stay-event", lambda row: row["subject"] in judged)
         followed = self.lane_events | {row["subject"] for row in self.stay_events}
         self.messages = self._rows("message", lambda row: row["event"] in followed)
         self.classes = self._rows("receipt", lambda row: self._belongs(row["subject"]))

@@ -124,7 +124,7 @@ def test_an_answer_that_waited_for_its_message_is_taken_before_the_message_is_tr
 # ---- operators --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("action", ["resend", "give-up", "close-case"])
+@pytest.mark.parametrize("action", ["resend", "give-up", "close-case", "send-anew"])
 def test_a_decision_about_an_unknown_message_is_refused(action: str) -> None:
     with pytest.raises(Rejected) as refused:
         admitted().decide(action, message_id="unknown")

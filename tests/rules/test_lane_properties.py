@@ -32,7 +32,7 @@ EVENTS = (
     "A31 09:00 residence=0751",
 )
 VERDICTS = ("ok", "fatal-error", "transient-error")
-ACTIONS = ("resend", "give-up", "close-case")
+ACTIONS = ("resend", "give-up", "close-case", "send-anew")
 
 acts = st.one_of(
     st.tuples(st.just("event"), st.sampled_from(EVENTS)),

@@ -200,6 +200,18 @@ def test_the_order_of_reading_does_not_matter() -> None:
 Mutation = Callable[[Log, int], Log]
 
 
+def test_a_message_sent_anew_is_one_notification_more_of_its_event() -> None:
+    w = Writer()
+    w.row("event", origin := w.adt(), "accepted", origin=origin, parts=1)
+    w.stay_event("e-anew", origin, "converted", k=1)
+    refused_by_the_receiver(w, "m-old", "e-anew")
+    w.row("stay-event", "e-anew", "converted", delta=0, k=1)  # it has no origin of its own
+    delivered(w, "m-new", "e-anew")
+    assert opened(balance(w.log)) == []
+    forgotten = opened(balance([seen for seen in w.log if seen.topic != "lanes"]))
+    assert "notifications made" not in forgotten, "it is judged with its event when `lanes` has forgotten that"
+
+
 def drop(log: Log, index: int) -> Log:
     return log[:index] + log[index + 1 :]
 

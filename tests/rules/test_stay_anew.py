@@ -4,7 +4,7 @@ import pytest
 
 from streams.ids import MessageId
 from streams.stay import Visit
-from streams.stay_anew import send_anew
+from streams.stay_anew import renewed, send_anew
 from tests.rules.stay_events import IDS, Story, clock
 
 
@@ -13,7 +13,8 @@ def anew(story: Story, index: int, time: str) -> str:
     old = story.notes[index]
     result = send_anew(story.visit, old.message_id, at=clock(time), ids=IDS, ordinal=len(story.notes))
     assert result is not None
-    story.visit, link = result
+    story.visit, chain = result
+    link = chain[-1]
     assert link.notice == old.notice
     assert (link.role, link.previous, link.activity) == (old.chain[-1].role, old.chain[-1].previous, old.activity)
     assert link.message_id.startswith(old.lane)
@@ -41,6 +42,8 @@ def test_a_message_that_is_not_the_last_is_replaced_where_it_stands(lines: list[
     new = anew(story, 0, "10:00")
     story.play("A12 11:00 unit=MED" if "A02" in lines[0] else "A22 11:00", "A03 12:00")
     assert story.last.chain[0].message_id == new
+    held = {link.message_id for link in story.last.chain}
+    assert all(link.previous in held for link in story.last.chain[1:]), "a chain holds what it names (P-3)"
 
 
 def test_a_message_of_a_chain_that_has_been_replaced_is_not_found() -> None:
@@ -48,3 +51,24 @@ def test_a_message_of_a_chain_that_has_been_replaced_is_not_found() -> None:
     assert isinstance(story.visit, Visit)
     for message_id in (story.notes[0].message_id, MessageId("no such message")):
         assert send_anew(story.visit, message_id, at=clock("11:00"), ids=IDS, ordinal=3) is None
+
+
+def test_such_a_message_keeps_its_chain_and_gets_an_own_link_that_is_new() -> None:
+    story = Story().play("A01 08:00", "A11 09:00", "A01 10:00")
+    chain = story.notes[1].chain
+    kwargs = {"lane": story.notes[1].lane, "visit": story.notes[1].visit, "ids": IDS, "ordinal": 3}
+    new = renewed(chain, at=clock("11:00"), **kwargs)
+    assert new[:-1] == chain[:-1]
+    assert (new[-1].role, new[-1].previous, new[-1].activity) == (
+        chain[-1].role,
+        chain[-1].previous,
+        chain[-1].activity,
+    )
+    assert not {new[-1].message_id, new[-1].provenance_id} & {chain[-1].message_id, chain[-1].provenance_id}
+
+
+def test_the_new_one_is_sent_later_than_what_it_follows_even_within_a_second() -> None:
+    story = Story().play("A01 08:00", "A21 09:00")
+    last = story.last.chain[-1]
+    new = renewed(story.last.chain, lane=story.last.lane, visit=story.last.visit, at=last.occurred, ids=IDS, ordinal=2)
+    assert new[-1].occurred > last.occurred

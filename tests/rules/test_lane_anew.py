@@ -1,0 +1,258 @@
+"""What an operator's `send-anew` does in a lane: a new message in the old one's place, counted once more (00 §3.5)."""
+
+from datetime import timedelta
+
+import pytest
+
+from streams.codes import Verdict
+from streams.delivery import State
+from streams.errors import Rejected
+from streams.formats.fhir.build import to_json
+from streams.messages.hospitalnotification import check
+from streams.receive import play
+from tests.rules.lanes import DAY, Lane, Otherwise, Unroutable, books, context, opened, resources
+from tests.rules.stay_events import clock
+from tests.rules.test_lane_answers import admitted, silent
+
+
+def given_up(*lines: str) -> Lane:
+    """A lane of one message that nobody answered."""
+    return admitted().elapse(clock("12:00")).play(*lines)
+
+
+def refused_by_receiver() -> Lane:
+    lane = admitted()
+    lane.answer("fatal-error")
+    return lane
+
+
+def undeliverable() -> Lane:
+    lane = admitted()
+    lane.network(positive=False)
+    return lane
+
+
+SENDABLE = {"given up": given_up, "refused": refused_by_receiver, "undeliverable": undeliverable}
+
+
+def anew(lane: Lane, number: int = 0, **more: str) -> str:
+    """Message `number` of the lane is sent anew; the id of the new one."""
+    assert lane.row is not None
+    lane.decide("send-anew", message_id=list(lane.row.deliveries)[number], **more)
+    return lane.last.message_id
+
+
+@pytest.mark.parametrize("way", SENDABLE)
+def test_a_message_that_no_municipality_has_is_sent_anew_under_a_new_id(way: str) -> None:
+    lane = SENDABLE[way]()
+    old = lane.last
+    letter = lane.letters[-1]
+    new = anew(lane)
+    assert new != old.message_id
+    assert new.startswith(old.lane)
+    before, after = opened(letter), opened(lane.letters[-1])
+    assert check(after, outgoing=True) == []
+    ids = [{entry["resource"]["id"] for entry in bundle["entry"]} for bundle in (before, after)]
+    assert not ids[0] & ids[1], "another message: every id of its own is new (spec 01, 8)"
+    (stay,), (same) = resources(before, "Encounter"), resources(after, "Encounter")[0]
+    assert [stay[name] for name in ("status", "class", "period", "episodeOfCare")] == [
+        same[name] for name in ("status", "class", "period", "episodeOfCare")
+    ]
+
+
+@pytest.mark.parametrize("way", SENDABLE)
+def test_the_old_one_is_linked_to_it_and_its_case_is_closed(way: str) -> None:
+    lane = SENDABLE[way]()
+    state = lane.last.state
+    new = anew(lane)
+    assert lane.row is not None
+    old = next(iter(lane.row.deliveries.values()))
+    assert (old.state, old.replaced_by, lane.last.replaces) == (state, new, old.message_id)
+    assert old.case is not None
+    assert (old.case.closed, old.case.closing, old.content) == (lane.now, f"replaced-by {new}", b"")
+    assert (lane.last.state, lane.last.attempt, lane.last.event_id) == (State.SENT, 1, old.event_id)
+
+
+def test_a_progress_notice_keeps_its_place_and_role_and_names_what_it_named() -> None:
+    lane = admitted()
+    lane.answer()
+    lane.play("A21 09:00")
+    lane.answer("fatal-error")
+    first, second = (opened(letter) for letter in lane.letters)
+    new = anew(lane, 1)
+    links = resources(opened(lane.letters[-1]), "Provenance")
+    old = resources(second, "Provenance")
+    assert links[0] == {**old[0], "agent": links[0]["agent"], "text": links[0]["text"]}
+    assert links[1]["target"] == [{"reference": f"MessageHeader/{new}"}]
+    assert (links[1]["activity"], links[1]["entity"]) == (old[1]["activity"], old[1]["entity"])
+    assert links[1]["entity"][0]["what"]["reference"] == f"MessageHeader/{first['entry'][0]['resource']['id']}"
+
+
+@pytest.mark.parametrize("behind", [[], ["A21 08:30"]], ids=["the last", "one with a message behind it"])
+def test_later_messages_carry_the_new_one_and_pass_our_own_check(behind: list[str]) -> None:
+    lane = Lane().play("A01 08:00", *behind).elapse(clock("12:00"))
+    old = lane.letters[0].message_id
+    new = anew(lane)
+    lane.play("A22 14:00" if behind else "A21 14:00", "A03 15:00")
+    for letter in lane.letters[-2:]:
+        assert check(opened(letter), outgoing=True) == []
+        targets = [link["target"][0]["reference"] for link in resources(opened(letter), "Provenance")]
+        assert f"MessageHeader/{new}" in targets
+        assert f"MessageHeader/{old}" not in targets
+
+
+def test_two_messages_in_a_row_are_sent_anew_one_upon_the_other() -> None:
+    lane = given_up("A21 12:30").elapse(clock("18:00"))
+    first = anew(lane, 0)
+    second = anew(lane, 1)
+    targets = [link["target"][0]["reference"] for link in resources(opened(lane.letters[-1]), "Provenance")]
+    assert targets == [f"MessageHeader/{first}", f"MessageHeader/{second}"]
+    assert check(opened(lane.letters[-1]), outgoing=True) == []
+
+
+def test_a_message_of_a_chain_that_has_ended_is_sent_anew_with_the_chain_it_had() -> None:
+    lane = admitted()
+    lane.answer()
+    lane.play("A11 09:00")
+    lane.answer("fatal-error")
+    lane.play("A01 10:00")
+    cancelled = opened(lane.letters[1])
+    anew(lane, 1)
+    bundle = opened(lane.letters[-1])
+    assert check(bundle, outgoing=True) == []
+    assert resources(bundle, "Provenance")[1]["entity"] == resources(cancelled, "Provenance")[1]["entity"]
+
+
+def test_the_municipality_sees_one_stay() -> None:
+    """Admission and leave reached nobody; then both anew, and the return."""
+    lane = given_up("A21 12:30").elapse(clock("18:00"))
+    anew(lane, 0)
+    anew(lane, 1)
+    lane.play("A22 19:00")
+    lines = play((letter.message_id, to_json(opened(letter))) for letter in lane.letters[-3:])
+    assert [(line["acknowledgement"], line["status"]) for line in lines] == [
+        ("ok", "admitted"),
+        ("ok", "on-leave"),
+        ("ok", "admitted"),
+    ]
+    assert lines[-1]["history"] == ["STIN", "STOR", "SLOR"]
+    assert not lines[-1]["issues"]
+
+
+@pytest.mark.parametrize("settled", [False, True], ids=["under way", "received"])
+def test_a_start_that_was_overtaken_is_not_sent_anew(settled: bool) -> None:
+    lane = given_up("A03 12:30")
+    if settled:
+        lane.answer()
+    with pytest.raises(Rejected, match="the stay that the message began has gone on") as refused:
+        anew(lane)
+    assert refused.value.rule == "overtaken"
+
+
+def test_a_start_of_a_chain_that_has_ended_is_not_sent_anew() -> None:
+    lane = refused_by_receiver().play("A11 09:00", "A01 10:00")
+    with pytest.raises(Rejected) as refused:
+        anew(lane, 0)
+    assert refused.value.rule == "overtaken"
+
+
+def test_a_message_in_the_middle_lands_in_the_middle() -> None:
+    lane = admitted()
+    lane.answer()
+    lane.play("A21 09:00").answer("fatal-error")
+    lane.play("A22 10:00").answer()
+    anew(lane, 1)
+    lines = play((letter.message_id, to_json(opened(letter))) for letter in (lane.letters[i] for i in (0, 2, 3)))
+    assert (lines[-1]["status"], lines[-1]["history"]) == ("admitted", ["STIN", "STOR", "SLOR"])
+
+
+def test_it_goes_where_the_registers_say_today() -> None:
+    lane = refused_by_receiver()
+    lane.context = context(Otherwise(mode="manual"))
+    anew(lane)
+    assert lane.last.address.mode == "manual"
+
+
+@pytest.mark.parametrize("verdict", [None, "ok"], ids=["under way", "delivered"])
+def test_what_a_municipality_has_or_may_have_is_not_sent_anew(verdict: Verdict | None) -> None:
+    lane = admitted()
+    if verdict:
+        lane.answer(verdict)
+    with pytest.raises(Rejected, match=f"state {lane.last.state} is not sent anew") as refused:
+        anew(lane)
+    assert refused.value.rule == "not-allowed"
+
+
+def test_nothing_is_sent_anew_twice_but_the_new_one_may_be() -> None:
+    lane = given_up()
+    new = anew(lane)
+    with pytest.raises(Rejected, match=f"already, as {new}"):
+        anew(lane, 0)
+    lane.answer("fatal-error")
+    assert anew(lane, 1) not in ("", new)
+
+
+def test_a_closed_case_has_let_go_of_what_was_said() -> None:
+    lane = given_up()
+    assert lane.last.content
+    lane.decide("close-case", reason="delivered-otherwise")
+    assert lane.last.content == b""
+    with pytest.raises(Rejected, match="the case of the message is closed"):
+        anew(lane)
+
+
+def test_a_decision_that_cannot_be_carried_out_changes_nothing() -> None:
+    lane = given_up()
+    row, lane.context = lane.row, context(Unroutable())
+    with pytest.raises(Rejected) as refused:
+        anew(lane)
+    assert (refused.value.rule, lane.row) == ("unroutable", row)
+
+
+def test_our_own_step_repeated_after_a_crash_says_nothing_twice() -> None:
+    lane = given_up()
+    old = lane.last.message_id
+    new = anew(lane, id="decision-1")
+    assert silent(lane.decide("send-anew", message_id=old, id="decision-1"), lane)
+    assert lane.last.message_id == new
+
+
+def test_a_new_message_goes_behind_what_waits_for_its_hand_over() -> None:
+    lane = admitted()
+    lane.answer()
+    lane.play("A21 09:00").answer("fatal-error")
+    lane.play("A22 13:00").refuse()
+    waiting = lane.letters[-1].message_id
+    new = anew(lane, 1)
+    assert [letter.message_id for letter in lane.letters[-2:]] == [waiting, new]
+
+
+def test_a_late_receipt_for_the_old_one_settles_the_old_one_and_leaves_its_case() -> None:
+    lane = given_up()
+    old = lane.last.message_id
+    new = anew(lane)
+    lane.answer(message_id=old)
+    assert lane.row is not None
+    settled = lane.row.deliveries[old]
+    assert (settled.state, settled.late) == (State.ACKED_OK, True)
+    assert settled.case is not None
+    assert settled.case.closing == f"replaced-by {new}"
+
+
+@pytest.mark.parametrize("way", SENDABLE)
+def test_it_is_one_notification_more_of_the_event(way: str) -> None:
+    lane = SENDABLE[way]()
+    state = str(lane.last.state)
+    anew(lane)
+    lane.answer()
+    events, messages, _ = books(lane)
+    assert (events["converted"], events["notifications"], messages["created"]) == (1, 2, 2)
+    assert (messages[state], messages["ACKED_OK"]) == (1, 1)
+
+
+def test_the_old_one_is_forgotten_when_it_is_old_and_the_new_one_later() -> None:
+    lane = given_up()
+    new = anew(lane)
+    lane.elapse(lane.now + 30 * DAY + timedelta(minutes=1))
+    assert lane.row is not None
+    assert list(lane.row.deliveries) == [new]
