@@ -10,7 +10,7 @@ product can write are chosen; a notice with no form in a legacy format is `not-r
 Not here: the registers (asked through `RouteRegisters`), the letter, the envelope.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Literal, Protocol
 
@@ -128,6 +128,13 @@ class RouteRegisters(Protocol):
     def policy(self, kommunekode: str, format: str) -> Terms:
         """The rules about receipts."""
 
+    def epoch(self, at: datetime) -> int:
+        """Number of the stretch of time around `at` in which none of these answers changes."""
+
+    @property
+    def routes(self) -> dict[Hashable, Address | Outcome]:
+        """Routes decided before, by epoch and what was asked: kept with the registers that decide them."""
+
 
 def has_legacy_form(notice: Notice, class_: EncounterClass, *, acute_as_admission: bool = False) -> bool:
     """Whether XDIS/DIS can say it (04, 13.2)."""
@@ -157,6 +164,21 @@ def route_notice(
     still accepted. When the result has another format, the caller follows 04, 14.1 (new state, no correction).
     The outcome's reason is `unroutable` (its problem begins with `no-address` or `no-format`) or `not-representable`.
     """
+    asked = (registers.epoch(at), kommunekode, notice, class_, concerns)
+    found = registers.routes.get(asked)
+    if found is None:
+        found = registers.routes[asked] = _decided(kommunekode, notice, class_, at, registers, concerns)
+    return found
+
+
+def _decided(
+    kommunekode: Kommunekode,
+    notice: Notice,
+    class_: EncounterClass,
+    at: datetime,
+    registers: RouteRegisters,
+    concerns: str,
+) -> Address | Outcome:
     address = registers.address(kommunekode, HOSPITAL_NOTIFICATION, at)
     if address is None:
         return _unroutable("no-address", "the municipality has no address for this type of message on this day")

@@ -3,7 +3,8 @@
 Every question takes the time it is asked for, because rows have a validity. Nothing here reads a file or a clock.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -11,7 +12,7 @@ from typing import TypeVar
 
 from ..ids import Kommunekode
 from ..messages.adt.feed import FeedProfile
-from ..model import Unit
+from ..model import Address, Outcome, Unit
 from ..stay_state import StayPolicy
 from .files import Finding
 from .policy import Policy
@@ -61,10 +62,16 @@ class Registers:
     _acceptances: Index[AcceptanceRow]
     _receivers: Index[ReceiverRow]
     _policy: Policy
+    _turns: tuple[float, ...]  # the instants at which some row begins or ends, as POSIX timestamps
     #: Rows of `_policy` by (kommunekode, format): merging and converting one costs more than the rest of a route.
     _terms: dict[tuple[str, str], ReceiptPolicy] = field(default_factory=dict, init=False, repr=False, compare=False)
-    #: Units by the rows that describe them.
-    _units: dict[tuple[int, int], Unit] = field(default_factory=dict, init=False, repr=False, compare=False)
+    #: Answers that hold for one `epoch`: routes by what was asked, units by (epoch, feed, facility, ward).
+    routes: dict[Hashable, Address | Outcome] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _units: dict[tuple[int, str, str, str], Unit] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def epoch(self, at: datetime) -> int:
+        """Number of the stretch of time around `at` in which no row begins or ends: within it no answer changes."""
+        return bisect_right(self._turns, at.timestamp())
 
     def feed(self, application: str, facility: str) -> FeedProfile | None:
         """The feed agreed with (MSH-3.1, MSH-4.1)."""
@@ -72,8 +79,12 @@ class Registers:
 
     def locate(self, feed: str, facility: str, ward: str, at: datetime | None) -> Unit | None:
         """The most exact unit known: ward, then department, then hospital (spec 04 §8.2). None: facility unknown."""
-        if (row := _valid(self._locations.get((feed, facility, ward), ()), at)) is not None:
-            return self._unit(row, at)
+        of = (self.epoch(at) if at is not None else -1, feed, facility, ward)
+        if (known := self._units.get(of)) is not None:
+            return known
+        if (row := _valid(self._locations.get(of[1:], ()), at)) is not None:
+            unit = self._units[of] = self._unit(row, at)
+            return unit
         for key in (*_department_keys(ward), ""):
             if (row := _valid(self._locations.get((feed, facility, key), ()), at)) is not None:
                 return self._unit(row, at)
@@ -81,13 +92,6 @@ class Registers:
 
     def _unit(self, row: LocationRow, at: datetime | None) -> Unit:
         hospital = _valid(self._locations.get((row.feed, row.facility, ""), ()), at) or row
-        of = (id(row), id(hospital))  # rows live as long as the registers, and to hash one costs more than to read it
-        unit = self._units.get(of)
-        if unit is None:
-            unit = self._units[of] = self._described(row, hospital)
-        return unit
-
-    def _described(self, row: LocationRow, hospital: LocationRow) -> Unit:
         return Unit(
             sor=row.sor,
             gln=row.gln,
@@ -207,6 +211,11 @@ def _receivers(tables: Tables) -> Index[ReceiverRow]:
     return MappingProxyType({key: tuple(sorted(group, key=lambda row: row.type)) for key, group in index.items()})
 
 
+def _turns(rows: Iterable[Row]) -> tuple[float, ...]:
+    moments = (at for row in rows for at in (row.valid_from, row.valid_to) if at is not None)
+    return tuple(sorted({at.timestamp() for at in moments}))
+
+
 def freeze(tables: Tables, warnings: tuple[Finding, ...]) -> Registers:
     """The tables, checked by the caller, as registers."""
     here = tables.environment
@@ -228,4 +237,7 @@ def freeze(tables: Tables, warnings: tuple[Finding, ...]) -> Registers:
         _acceptances=_acceptances(tables),
         _receivers=_receivers(tables),
         _policy=tables.policy,
+        _turns=_turns(
+            [*addresses, *municipalities, *locations, *_plain(tables.acceptances), *_plain(tables.receivers)]
+        ),
     )

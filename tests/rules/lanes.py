@@ -81,6 +81,7 @@ class Otherwise:
 
     def __init__(self, **changes: Any) -> None:
         self._changes, self._inner = changes, registers()
+        self.routes: dict[Any, Any] = {}  # what is decided by the changed ones is theirs
 
     def policy(self, kommunekode: str = "", format: str = "fhir") -> Any:
         """The terms, changed."""
