@@ -45,7 +45,11 @@ _HEADER: Final[Texts] = (
     "Indlæggelsesrapport ønskes / Report of admission requested",
 )
 _RECIPIENT: Final = "Indlæggelsesrapport sendes til / Report of admission recipient"
-_STAY: Final = ("Id", "Status / Status", "Kontakttype / Class", "Borger / Subject")
+_STAY: Final[Texts] = ("Id", "Status / Status", "Kontakttype / Class", "Borger / Subject")
+_EPISODE: Final = ("Forløbs-id / Episode of care",)
+_FROM, _TO = ("Start / Start",), ("Slut / End",)
+_PROVIDER: Final = ("Ansvarlig enhed / Service provider",)
+_AWAY, _BACK = ("Orlov fra / Leave start",), ("Orlov til / Leave end",)
 _PERSON: Final[Texts] = ("Id", "CPR-nummer / CPR number", "Navn / Name")
 _LINK: Final[Texts] = (
     "Id",
@@ -79,30 +83,27 @@ def header_text(header: Object) -> Object:
 
 def encounter_text(encounter: Object) -> Object:
     """The stay: status, class, person, episode, times, unit, leave."""
-    period, labels = encounter["period"], [*_STAY]
-    values = [
+    period, labels = encounter["period"], _STAY
+    values: Texts = (
         encounter["id"],
         _STATUSES[encounter["status"]],
         _CLASSES[encounter["class"]["code"]],
         encounter["subject"]["reference"],
-    ]
+    )
     for reference in encounter["episodeOfCare"]:
         identifier = reference["identifier"]
-        labels.append("Forløbs-id / Episode of care")
-        values.append(f"{identifier['value']} ({identifier['system']})")
-    leave = encounter["extension"][0]["valuePeriod"] if "extension" in encounter else {}
-    rows = (
-        ("Start / Start", period["start"]),
-        ("Slut / End", period.get("end")),
-        ("Ansvarlig enhed / Service provider", encounter["serviceProvider"]["reference"]),
-        ("Orlov fra / Leave start", leave.get("start")),
-        ("Orlov til / Leave end", leave.get("end")),
-    )
-    for label, value in rows:
-        if value is not None:
-            labels.append(label)
-            values.append(value)
-    return labelled(tuple(labels), tuple(values), extensions=bool(leave))
+        labels, values = labels + _EPISODE, (*values, f"{identifier['value']} ({identifier['system']})")
+    labels, values = labels + _FROM, (*values, period["start"])
+    if "end" in period:
+        labels, values = labels + _TO, (*values, period["end"])
+    labels, values = labels + _PROVIDER, (*values, encounter["serviceProvider"]["reference"])
+    if "extension" not in encounter:
+        return labelled(labels, values)
+    leave = encounter["extension"][0]["valuePeriod"]
+    labels, values = labels + _AWAY, (*values, leave["start"])
+    if "end" in leave:
+        labels, values = labels + _BACK, (*values, leave["end"])
+    return labelled(labels, values, extensions=True)
 
 
 def patient_text(patient: Object) -> Object:

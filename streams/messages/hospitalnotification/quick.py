@@ -29,12 +29,12 @@ _COMPARED: Final = frozenset(
     | {f"{kind}.id" for kind in ("MessageHeader", "Encounter", "Patient", "Organization", "Provenance")}
 )
 _KINDS: Final = ("MessageHeader", "Encounter", "Patient", "Organization", "Provenance")
-_SINGLE: Final = _KINDS[:3]  # each once, at the front
 _BUNDLE: Final = struct_of(OUTGOING, _COMPARED, _KINDS)
 _UUID: Final = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 _UUIDS: Final = re.compile(f"(?:{_UUID} )*{_UUID}")
 _SOR: Final = re.compile(r"[0-9]{11,18}")
 _MESSAGE: Final = re.compile(f"MessageHeader/{_UUID}")
+_OPENS: Final = len(OPENING)
 _LEAST: Final = len(f"{OPENING}</div>")  # a narrative has something in it
 _MOST: Final = 200  # entries, names, identifiers: more is doubtful
 _MESSAGING: Final = PROFILES["MessagingOrganization"]
@@ -46,14 +46,18 @@ def is_right(bundle: Any) -> bool:
         message = msgspec.convert(bundle, _BUNDLE)
     except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
         return False
-    resources = _sorted_out(message)
-    if resources is None:
+    kinds = _sorted_out(message)
+    if kinds is None:
         return False
-    header, encounter, patient, organizations, provenances = resources
+    headers, encounters, patients, organizations, provenances = kinds
+    if not (len(headers) == len(encounters) == len(patients) == 1 and provenances):
+        return False
+    header, encounter, patient = headers[0], encounters[0], patients[0]
     messaging, others = _units(organizations)
     current = _chain(provenances, f"MessageHeader/{header.id}", messaging)
     return (
         current is not None
+        and header is message.entry[0].resource
         and _is_right_header(header, f"Encounter/{encounter.id}", messaging)
         and _is_right_patient(patient)
         and _is_right_stay(encounter, f"Patient/{patient.id}", messaging | others)
@@ -72,29 +76,24 @@ def _is_base(base: str) -> bool:
     )
 
 
-def _sorted_out(message: Any) -> tuple[Any, Any, Any, list[Any], list[Any]] | None:
-    """Header, stay, patient, units and links in the order of our writer, when each fullUrl is base and name, ids are
-    distinct UUIDs, and narratives are whole.
-    """
+def _sorted_out(message: Any) -> tuple[list[Any], ...] | None:
+    """The resources by kind, when ids are distinct UUIDs, each fullUrl is base and name, and narratives are whole."""
     entries = message.entry
-    resources = [entry.resource for entry in entries]
-    kinds = [resource.__class__.__name__ for resource in resources]
-    links = 3 + kinds.count("Organization")
-    base = entries[0].fullUrl.removesuffix(f"MessageHeader/{resources[0].id}")
-    if not 3 < links < len(kinds) < _MOST or not _is_base(base):
+    found: dict[str, list[Any]] = {kind: [] for kind in _KINDS}
+    base = entries[0].fullUrl.removesuffix(f"MessageHeader/{entries[0].resource.id}")
+    if len(entries) > _MOST or not _is_base(base):
         return None
-    if kinds != [*_SINGLE, *["Organization"] * (links - 3), *["Provenance"] * (len(kinds) - links)]:
-        return None
-    ids = [resource.id for resource in resources]
-    if [entry.fullUrl for entry in entries] != [f"{base}{kind}/{id_}" for kind, id_ in zip(kinds, ids, strict=True)]:
-        return None
-    if not _are_uuids([message.id, *ids]):
-        return None
-    for resource in resources:
-        div = resource.text.div
-        if div[: len(OPENING)] != OPENING or div[-6:] != "</div>" or len(div) <= _LEAST:
+    ids = [message.id]
+    for entry in entries:
+        resource = entry.resource
+        kind, id_, div = resource.__class__.__name__, resource.id, resource.text.div
+        if entry.fullUrl != f"{base}{kind}/{id_}" or not (
+            div[:_OPENS] == OPENING and div[-6:] == "</div>" and len(div) > _LEAST
+        ):
             return None
-    return resources[0], resources[1], resources[2], resources[3:links], resources[links:]
+        ids.append(id_)
+        found[kind].append(resource)
+    return tuple(found.values()) if _are_uuids(ids) else None
 
 
 def _are_uuids(ids: list[str]) -> bool:

@@ -86,10 +86,6 @@ def _clean(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
-#: The names of units come again with every message; those of persons do not and are not kept.
-_unit_name = lru_cache(maxsize=4096)(_clean)
-
-
 def _units(n: Notification, receiver: Unit) -> _Units:
     """Each unit once, whatever its roles (2.2), with the strictest profile that they ask for.
 
@@ -113,21 +109,30 @@ _ACTS: Final = "MessagingOrganization"
 
 
 def _organization(entry: _Entry) -> Object:
-    unit = entry.unit
-    identifiers = [{"system": SOR_SYSTEM, "value": unit.sor}]
-    if unit.gln:
-        identifiers.append({"system": GLN_SYSTEM, "value": unit.gln})
-    organization: Object = {
+    before, after, described = _described(entry.unit)
+    return {
         "resourceType": "Organization",
         "id": entry.id,
         "meta": _META[entry.profile],
-        "text": None,
-        "identifier": identifiers,
+        "text": {"status": "generated", "div": f"{before}{entry.id}{after}"},
+        **described,
     }
-    if name := _unit_name(unit.name):
-        organization["name"] = name
-    organization["text"] = organization_text(organization)
-    return organization
+
+
+@lru_cache(maxsize=4096)  # units come again with every message
+def _described(unit: Unit) -> tuple[str, str, Object]:
+    """Of an Organization the narrative before and after its id, and what its unit says of it."""
+    identifiers = [{"system": SOR_SYSTEM, "value": unit.sor}]
+    if unit.gln:
+        identifiers.append({"system": GLN_SYSTEM, "value": unit.gln})
+    described: Object = {"identifier": identifiers}
+    if name := _clean(unit.name):
+        described["name"] = name
+    before, after = organization_text({"id": _ID, **described})["div"].split(_ID)
+    return before, after, described
+
+
+_ID: Final = "\0"  # in place of an id: no text holds it
 
 
 def _patient(n: Notification, id_: str) -> Object:
