@@ -67,6 +67,7 @@ class Unroutable:
 
     def __init__(self, inner: Registers | None = None) -> None:
         self._inner = inner or registers()
+        self.routes: dict[Any, Any] = {}
 
     def address(self, kommunekode: str, message_type: str, at: datetime) -> None:
         """Nobody has one."""
