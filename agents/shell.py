@@ -20,7 +20,7 @@ key is sent on to the right partition first.
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, Protocol
 
@@ -30,8 +30,8 @@ from agents.tables import ConfirmedTable, own_producer
 from streams import logs
 from streams.errors import Rejected
 from streams.kafka.clients import partition_of
-from streams.kafka.dispatch import Refusal, Unavailable, dispatch, size_of
-from streams.kafka.records import Headers, Letter, Record, dead_letter, header, place_of
+from streams.kafka.dispatch import Refusal, Unavailable, dispatch
+from streams.kafka.records import Letter, Record, dead_letter, header, place_of, size_of
 from streams.kafka.topics import SMALL, size_limit
 
 __all__ = ["Leave", "Limits", "OnFault", "OnRefused", "Report", "Stage", "Step", "guarded", "leave_now", "say"]
@@ -173,13 +173,12 @@ class _Shell:
     def _fold(self, batch: Batch, event: Any) -> Sequence[Letter]:
         record = record_of(event.message)
         if self._misplaced(record):
-            return batch.send(
-                event, [Letter(record.topic, record.key, record.value, (*record.headers, _moved(record)))]
-            )
+            return batch.send(event, self._sent_on(record))
         old = batch.row(event)
         try:
             row, letters = self.stage.step(old, record)
             self._check_row(record, old, row)
+            _check_letters(letters)
         except Exception as fault:  # noqa: BLE001  # the error policy: no exception leaves a stage
             return self._set_aside(batch, event, record, old, fault)
         self.faults = 0
@@ -194,13 +193,25 @@ class _Shell:
             self.partitions = self.app.consumer.topic_partitions(record.topic)
         return self.partitions is not None and partition_of(key, self.partitions) != record.partition
 
+    def _sent_on(self, record: Record) -> Sequence[Letter]:
+        letter = Letter(record.topic, record.key, record.value, (*record.headers, _moved(record)))
+        try:
+            _check_letters([letter])
+        except Rejected as fault:  # one more header, and it is too large
+            _, beside = self._beside(None, record, fault)
+            return [*beside, self._dead_letter(record, fault)]
+        return [letter]
+
+    def _dead_letter(self, record: Record, fault: Exception) -> Letter:
+        return dead_letter(record, fault, stage=self.stage.name, at=self.clock(), version=self.version)
+
     def _check_row(self, record: Record, old: bytes | None, row: bytes | None) -> None:
         if row is None:
             return
         if self.stage.table is None or usable_key(record.key) is None:
             raise Rejected("key", "missing or of a reserved form", "send the record with its key", "no-key")
         if len(row) > self.limits.row_bytes and (old is None or len(row) > len(old)):
-            raise OverflowError(f"a row of {len(row)} bytes")
+            raise _too_large(f"a row of {len(row)} bytes, which the changelog does not take")
 
     def _set_aside(
         self, batch: Batch, event: Any, record: Record, old: bytes | None, fault: Exception
@@ -208,8 +219,7 @@ class _Shell:
         """The dead letter, and what the stage has to say beside it."""
         stage = self.stage
         row, letters = self._beside(old, record, fault)
-        letter = _fitting(dead_letter(record, fault, stage=stage.name, at=self.clock(), version=self.version))
-        put = batch.put(event, row, [*letters, letter])
+        put = batch.put(event, row, [*letters, self._dead_letter(record, fault)])
         code = fault.rule or "rejected" if isinstance(fault, Rejected) else "internal-error"
         self.faults = 0 if isinstance(fault, Rejected) else self.faults + 1
         self.report("record.set-aside", stage=stage.name, code=code, origin=record.origin, where=place_of(fault))
@@ -241,14 +251,15 @@ def _moved(record: Record) -> tuple[str, bytes]:
     return _MOVED, record.origin.encode()
 
 
-def _fitting(letter: Letter) -> Letter:
-    """A dead letter that its topic can take: an oversize one leaves its value where it lies, in the source topic."""
-    if size_of(letter) <= size_limit(letter.topic):
-        return letter
-    kept: Headers = tuple((name, value) for name, value in letter.headers if name.startswith(("dlq.", "kafka_dlt-")))
-    return letter._replace(
-        value=None, headers=(*kept, ("dlq.value-left-behind", str(len(letter.value or b"")).encode()))
-    )
+def _check_letters(letters: Iterable[Letter]) -> None:
+    """A letter that may not be refused and would be, for its size, is a matter of the record that leads to it."""
+    for letter in letters:
+        if not letter.refusable and size_of(letter) > size_limit(letter.topic):
+            raise _too_large(f"{size_of(letter)} bytes on {letter.topic}, which takes {size_limit(letter.topic)}")
+
+
+def _too_large(what: str) -> Rejected:
+    return Rejected("$", f"leads to {what}", "send shorter values", "too-large")
 
 
 def guarded(

@@ -19,10 +19,10 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
-from streams.kafka.records import Letter
+from streams.kafka.records import Letter, size_of
 from streams.kafka.topics import size_limit
 
-__all__ = ["Reason", "Refusal", "Unavailable", "dispatch", "size_of"]
+__all__ = ["Reason", "Refusal", "Unavailable", "dispatch"]
 
 Reason = Literal["topic-missing", "not-permitted", "too-large"]
 
@@ -33,9 +33,6 @@ _REFUSALS: Final[tuple[tuple[type[KafkaError], Reason], ...]] = (
     (PolicyViolationError, "not-permitted"),
     (MessageSizeTooLargeError, "too-large"),
 )
-
-#: What a record weighs beside its fields: framing of the batch and lengths of the fields, generously.
-_FRAMING: Final = 1024
 
 #: How long the question "which topics are there" may take before the broker counts as gone, in seconds.
 _ASKING: Final = 5.0
@@ -50,12 +47,6 @@ class Refusal(NamedTuple):
 
 class Unavailable(Exception):
     """Kafka takes nothing: the letters' fate is unknown, so nothing may be acknowledged."""
-
-
-def size_of(letter: Letter) -> int:
-    """Bytes of the record on the wire, never less than the truth."""
-    fields = sum(len(name) + len(value) + 8 for name, value in letter.headers)
-    return len(letter.key or b"") + len(letter.value or b"") + fields + _FRAMING
 
 
 async def dispatch(producer: Any, letters: Sequence[Letter], *, limit: float = 45.0) -> list[Refusal]:

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from streams.errors import Rejected
-from streams.kafka.topics import DEAD_LETTERS
+from streams.kafka.topics import DEAD_LETTERS, size_limit
 from streams.model import LaneRecord
 from streams.times import utc_text
 
@@ -30,6 +30,7 @@ __all__ = [
     "header",
     "headers",
     "place_of",
+    "size_of",
     "traceparent",
 ]
 
@@ -67,6 +68,16 @@ class Letter(NamedTuple):
     refusable: bool = False
     name: str = ""
     after: str = ""
+
+
+#: What a record weighs beside its fields: framing of the batch and lengths of the fields, generously.
+_FRAMING: Final = 1024
+
+
+def size_of(letter: Letter) -> int:
+    """Bytes of the record on the wire, never less than the truth."""
+    fields = sum(len(name) + len(value) + 8 for name, value in letter.headers)
+    return len(letter.key or b"") + len(letter.value or b"") + fields + _FRAMING
 
 
 def traceparent(message_id: str, event_type: str) -> str:
@@ -164,7 +175,8 @@ def _kept(of: Sequence[tuple[str, bytes]]) -> Headers:
 def dead_letter(record: Record, fault: Exception, *, stage: str, at: datetime, version: str = "") -> Letter:
     """The record set aside: same key, value and headers, and why (spec 06 §4.3).
 
-    A record that was sent again after an earlier failure keeps its first failure and its count of redrives.
+    One that would be too large for its topic, because what was compressed may be larger than any limit, leaves its value
+    where it lies, in the source topic, and says so. A record that was sent again after an earlier failure keeps its first failure and its count of redrives.
     """
     earlier = {name: value for name, value in record.headers if name.startswith("dlq.")}
     now = utc_text(at)
@@ -182,12 +194,12 @@ def dead_letter(record: Record, fault: Exception, *, stage: str, at: datetime, v
         "redrive-count": str(_number(earlier.get("dlq.redrive-count"))),
     }
     ours = tuple((f"dlq.{name}", text.encode()) for name, text in own.items())
-    return Letter(
-        DEAD_LETTERS,
-        record.key,
-        record.value,
-        (*_kept(record.headers), *ours, ("kafka_dlt-original-topic", record.topic.encode())),
-    )
+    ours = (*ours, ("kafka_dlt-original-topic", record.topic.encode()))
+    letter = Letter(DEAD_LETTERS, record.key, record.value, (*_kept(record.headers), *ours))
+    if size_of(letter) <= size_limit(DEAD_LETTERS):
+        return letter
+    left = str(len(record.value or b"")).encode()
+    return letter._replace(value=None, headers=(*ours, ("dlq.value-left-behind", left)))
 
 
 def _number(text: bytes | None) -> int:

@@ -115,13 +115,41 @@ async def test_what_the_stage_says_about_a_fault_goes_out_beside_the_dead_letter
     assert [r.value for r in letters] == [b"KeyError", b"1"]
 
 
-async def test_a_row_too_large_for_its_changelog_is_a_fault_of_ours_and_changes_nothing(bench: Build) -> None:
+async def test_a_row_too_large_for_its_changelog_is_set_aside_and_changes_nothing(bench: Build) -> None:
     async with bench(concatenate) as b:
         await put(b.bootstrap, b.source, [(b"k", b"1"), (b"k", b"huge"), (b"k", b"2")])
         letters = await at_least(b.bootstrap, b.out, 2)
         [aside] = await dead_letters_of(b, 1)
     assert [r.value for r in letters] == [b"1", b"12"]
-    assert header(aside.headers, "dlq.error-class") == b"OverflowError"
+    assert header(aside.headers, "dlq.error-code") == b"too-large"
+
+
+async def test_however_many_records_are_too_large_the_worker_does_not_leave(bench: Build) -> None:
+    """A sender may repeat the same message all night: that is no fault in every record."""
+    async with bench(concatenate, limits=Limits(faults_in_a_row=3)) as b:
+        await put(b.bootstrap, b.source, [(b"k", b"huge")] * 8 + [(b"k", b"1")])
+        await dead_letters_of(b, 8)
+        [letter] = await at_least(b.bootstrap, b.out, 1)
+    assert letter.value == b"1"
+
+
+async def test_a_record_that_leads_to_a_letter_too_large_to_send_is_set_aside(bench: Build) -> None:
+    """Nobody can take it, so a worker that left would meet it again for ever."""
+
+    def quoting(row: bytes | None, record: Record) -> tuple[bytes | None, Sequence[Letter]]:
+        said = b"x" * (1 << 20) if record.value == b"huge" else b"small"
+        return record.value, [Letter(OUT[0], record.key, b"before"), Letter(OUT[0], record.key, said)]
+
+    async with bench(quoting) as b:
+        OUT[0] = b.out
+        await put(b.bootstrap, b.source, [(b"k", b"huge"), (b"k", b"1")])
+        [aside] = await dead_letters_of(b, 1)
+        letters = await at_least(b.bootstrap, b.out, 2)
+        await settled(b, 2)
+        rows = rows_of(b.table)
+    assert (aside.value, header(aside.headers, "dlq.error-code")) == (b"huge", b"too-large")
+    assert [letter.value for letter in letters] == [b"before", b"small"]
+    assert rows == [(b"k", b"1")]
 
 
 async def test_faults_in_every_record_make_the_worker_leave_with_nothing_acknowledged(bench: Build) -> None:

@@ -86,8 +86,18 @@ def bad_messages(scene: Scene, good: bytes) -> dict[str, tuple[bytes | None, byt
         "truncated": (key_of(scene, good), good[: good.index(b"PV1")]),
         "wrong character set": (b"k", good.replace(b"Test", b"T\xf8st")),
         "unknown sender": (b"k", stranger),
+        "a name too long for a lane": (key_of(scene, good), in_field(good, b"PID", 5, b'"' * 600_000)),
         "a key of our own form": (b"\0position/adt.raw/0", b"MSH"),
     }
+
+
+def in_field(data: bytes, segment: bytes, number: int, value: bytes) -> bytes:
+    """The message with another value in a field."""
+    lines = [line.split(b"|") for line in data.split(b"\r")]
+    for fields in lines:
+        if fields[0] == segment:
+            fields[number] = value
+    return b"\r".join(b"|".join(fields) for fields in lines)
 
 
 def key_of(scene: Scene, data: bytes) -> bytes:
@@ -151,12 +161,21 @@ def bad_receipts(envelope: bytes, large: bytes) -> dict[str, bytes | None]:
         "unknown id": _about(plain, message, foreign),
         "unknown id of our form": _about(plain, message, ours),
         "wrong sender": answer(envelope, behaviour("wrong-sender"), NOON, Random(0))[0].data,
+        "words too long for a lane": json.dumps(_wordy(bundle)).encode(),
         "an answer to an answer": enveloped(message, _to_an_answer(bundle), message.receiver, NOON),
     }
 
 
 def _about(plain: bytes, message: Arrived, other: str) -> bytes:
     return plain.replace(message.header["id"].encode(), other.encode())
+
+
+def _wordy(bundle: dict[str, Any]) -> dict[str, Any]:
+    """The same with a text of more than a mebibyte, once it is JSON."""
+    said = json.loads(json.dumps(bundle))
+    outcome = next(e["resource"] for e in said["entry"] if e["resource"]["resourceType"] == "OperationOutcome")
+    outcome["issue"][0]["details"]["text"] = '"' * 600_000
+    return said
 
 
 def _to_an_answer(bundle: dict[str, Any]) -> dict[str, Any]:
