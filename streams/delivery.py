@@ -66,9 +66,12 @@ class Counts(Value, frozen=True, kw_only=True):
 
 
 class Case(Value, frozen=True, kw_only=True):
-    """Manual handling (02 §5.8). A conflict case is separate and does not change this one."""
+    """Manual handling (02 §5.8). A conflict case is separate and does not change this one.
 
-    reason: Literal["timeout", "undeliverable", "fatal", "given-up-by-operator"]
+    `abandoned` is the reason of a case about a stay (00 §2.7), the others are about a message.
+    """
+
+    reason: Literal["timeout", "undeliverable", "fatal", "given-up-by-operator", "abandoned"]
     opened: datetime
     closed: datetime | None = None
     closing: str = ""  # late-ok, delivered-otherwise, replaced-by <message id>, obsolete

@@ -1,7 +1,7 @@
 """What someone should hear of when a lane has changed: the alerts and cases of 02 §5.4, found by comparing the rows.
 
-A message that times out, goes to manual handling, is answered twice and differently, or cannot be handed over. And a
-second opinion: of a sample of new messages, what the public FHIR models would refuse (spec 01, 1.11). It stops nothing,
+A message that times out, goes to manual handling, is answered twice and differently, or cannot be handed over; a stay
+that was open and silent for 400 days (00 §2.7). And a second opinion: of a sample of new messages, what the public FHIR models would refuse (spec 01, 1.11). It stops nothing,
 because our own check has passed the message and is the one that decides; the sample is drawn by the message's id, so
 the same messages are looked at in every life.
 """
@@ -14,7 +14,7 @@ from ..delivery import Delivery
 from ..delivery_rules import State
 from ..formats.fhir.check import border_check
 from .post import stored
-from .row import LaneRow
+from .row import LaneRow, StayCase
 
 __all__ = ["Alarm", "alarms"]
 
@@ -23,7 +23,7 @@ Word = Literal["alert:timeout", "alert:produce", "case:open", "case:conflict", "
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """One thing to be heard of: ids, codes and places, nothing of a person."""
+    """One thing to be heard of: ids, codes and places, nothing of a person. `message_id` is what a decision names."""
 
     word: Word
     message_id: str
@@ -41,12 +41,14 @@ def alarms(before: LaneRow | None, after: LaneRow | None, sample: int) -> tuple[
     if after is None or before is after:
         return ()
     known = {} if before is None else before.deliveries
-    return tuple(
+    cases = {} if before is None else before.cases
+    of_messages = (
         alarm
         for key, delivery in after.deliveries.items()
         if known.get(key) is not delivery
         for alarm in _of(known.get(key), delivery, sample)
     )
+    return (*of_messages, *(_of_stay(key, found) for key, found in after.cases.items() if key not in cases))
 
 
 def _of(before: Delivery | None, after: Delivery, sample: int) -> Iterator[Alarm]:
@@ -62,6 +64,10 @@ def _of(before: Delivery | None, after: Delivery, sample: int) -> Iterator[Alarm
     if before is None and after.content and sample and int(after.message_id[-8:], 16) % sample == 0:
         for issue in border_check(stored(after)):
             yield _alarm("alert:border-check", after, issue.rule, issue.path)
+
+
+def _of_stay(key: str, found: StayCase) -> Alarm:
+    return Alarm("case:open", key, str(found.kommunekode or ""), found.state, found.case.reason)
 
 
 def _case(delivery: Delivery) -> object:

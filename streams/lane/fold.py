@@ -21,6 +21,7 @@ from ..model import (
 )
 from .anew import take_send_anew
 from .answers import settled, take_network_receipt, take_orphans, take_receipt
+from .cases import case_of, close_stay_case
 from .context import Context
 from .effects import Result, Said
 from .events import take_event, take_held
@@ -112,18 +113,23 @@ def _once_more(delivery: Delivery, at: datetime, context: Context) -> Posted:
 
 
 def _forgotten(row: LaneRow, at: datetime, context: Context) -> LaneRow:
-    """What has come of age leaves: stays by 00 §2.7, messages by 02 §5.1; no stay of which an event waits."""
-    visits = {
-        key: visit
-        for key, visit in row.visits.items()
-        if visit.held or not (stay.forget(visit, at, context.stay) or stay.abandoned(visit, at, context.stay))
-    }
+    """What has come of age leaves: stays by 00 §2.7, messages by 02 §5.1; no stay of which an event waits.
+
+    An open stay that was silent too long leaves a case behind.
+    """
+    visits = {key: visit for key, visit in row.visits.items() if visit.held or not stay.forget(visit, at, context.stay)}
+    silent = [visit for visit in visits.values() if not visit.held and stay.abandoned(visit, at, context.stay)]
     deliveries = {
         key: delivery
         for key, delivery in row.deliveries.items()
         if delivery.finished is None or at - delivery.finished < KEPT
     }
-    return replace(row, visits=visits, deliveries=deliveries)
+    return replace(
+        row,
+        visits={key: visit for key, visit in visits.items() if visit not in silent},
+        deliveries=deliveries,
+        cases=row.cases | dict(case_of(visit, at, context.ids) for visit in silent),
+    )
 
 
 def _decided(row: LaneRow, record: Decision, context: Context) -> Result:
@@ -131,9 +137,10 @@ def _decided(row: LaneRow, record: Decision, context: Context) -> Result:
     if record.id and record.id in row.settled:
         return Result(row)
     delivery = row.deliveries.get(record.message_id)
-    if delivery is None:
-        raise Rejected("message_id", "no message of this lane has this id", "look it up in the ledger", "unknown")
-    result = _DECISIONS[record.action](row, delivery, record, context)
+    if delivery is not None:
+        result = _DECISIONS[record.action](row, delivery, record, context)
+    else:
+        result = close_stay_case(row, record)
     return Result(settled(result.row or row, record.id), result.said) if record.id else result
 
 

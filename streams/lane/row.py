@@ -10,12 +10,12 @@ from typing import Final
 
 import msgspec
 
-from ..delivery import Delivery
-from ..ids import EpisodeId, MessageId
+from ..delivery import Case, Delivery
+from ..ids import EpisodeId, Kommunekode, MessageId
 from ..model import Overdue, Receipt, Value, Wake
 from ..stay import StayPolicy, Visit
 
-__all__ = ["KEPT", "LaneRow", "Orphan", "decode_row", "encode_row", "next_due", "tick"]
+__all__ = ["KEPT", "LaneRow", "Orphan", "StayCase", "decode_row", "encode_row", "next_due", "tick"]
 
 
 class Orphan(Value, frozen=True, kw_only=True):
@@ -26,6 +26,17 @@ class Orphan(Value, frozen=True, kw_only=True):
     due: datetime
 
 
+class StayCase(Value, frozen=True, kw_only=True):
+    """A stay that was open and has been silent too long (00 §2.7): what is needed to ask the hospital, and no person."""
+
+    visit: EpisodeId
+    feed: str
+    number: str  # PV1-19.1: what the hospital calls the visit
+    kommunekode: Kommunekode | None  # who was told last, or would be
+    state: str  # what the municipality believes: `admitted`, `leave`, or `untold`
+    case: Case
+
+
 class LaneRow(Value, frozen=True, kw_only=True):
     """`ordinal` counts the messages that the lane has sent: the next one takes it."""
 
@@ -33,12 +44,13 @@ class LaneRow(Value, frozen=True, kw_only=True):
     visits: dict[EpisodeId, Visit] = msgspec.field(default_factory=dict)
     deliveries: dict[MessageId, Delivery] = msgspec.field(default_factory=dict)
     orphans: tuple[Orphan, ...] = ()
+    cases: dict[str, StayCase] = msgspec.field(default_factory=dict)  # by an id of their own, until they are closed
     settled: tuple[str, ...] = ()  # receipts that found no delivery, decisions: not taken twice
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is left to remember."""
-        return not (self.visits or self.deliveries or self.orphans)
+        return not (self.visits or self.deliveries or self.orphans or self.cases)
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode

@@ -209,7 +209,9 @@ class Lane:
     def decide(self, action: Any, **more: Any) -> Result:
         """An operator decides about the last message."""
         record = {"at": self.now + MINUTE, "action": action, "actor": "operator", "reason": "a reason"} | more
-        return self.take(Decision(**{"message_id": self.last.message_id} | record))
+        return self.take(
+            Decision(**record if "message_id" in record else {"message_id": self.last.message_id} | record)
+        )
 
     def refuse(self, message_id: str = "") -> Result:
         """The broker would not have the letter just said."""

@@ -317,14 +317,15 @@ def test_a_stay_that_has_ended_is_remembered_while_one_of_its_events_waits() -> 
     assert lane.fates[-2] == "-waiting"
 
 
-def test_a_stay_of_which_nothing_is_heard_is_forgotten_after_400_days() -> None:
+def test_a_stay_of_which_nothing_is_heard_is_forgotten_after_400_days_but_for_its_case() -> None:
     lane = Lane().play("A01 08:00")
     lane.answer()
     lane.elapse(clock("399/00:00"))
     assert lane.row is not None
     assert list(lane.row.visits) == [VISIT]
     lane.elapse(clock("402/00:00"))
-    assert lane.row is None
+    assert lane.row is not None
+    assert (lane.row.visits, lane.row.deliveries, len(lane.row.cases)) == ({}, {}, 1)
 
 
 def test_a_visit_that_begins_again_after_it_was_forgotten_has_messages_of_its_own() -> None:
