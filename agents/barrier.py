@@ -21,7 +21,7 @@ class Barrier:
 
     def __init__(self, bootstrap: str, group: str, security: Mapping[str, Any]) -> None:
         self._bootstrap, self._group, self._security = bootstrap, group, dict(security)
-        self._ends: dict[TopicPartition, int] | None = None
+        self._waiting: dict[TopicPartition, int] | None = None
         self._is_open = False
 
     async def note_ends(self) -> None:
@@ -30,9 +30,11 @@ class Barrier:
         consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, **self._security)
         await consumer.start()
         try:
-            self._ends = await consumer.end_offsets(partitions)
+            starts, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
         finally:
             await consumer.stop()
+        # Where nothing is kept any more nothing will be read, so no offset would ever be committed there.
+        self._waiting = {tp: end for tp, end in ends.items() if end > starts[tp]}
 
     async def _partitions(self) -> list[TopicPartition]:
         """Asked of the broker: a consumer without an assignment knows of no partition."""
@@ -42,9 +44,8 @@ class Barrier:
 
     async def is_open(self) -> bool:
         """Whether every receipt that lay there at start has been taken."""
-        if not self._is_open and self._ends is not None:
-            waiting = {tp: end for tp, end in self._ends.items() if end > 0}
-            self._is_open = not waiting or await self._passed(waiting)
+        if not self._is_open and self._waiting is not None:
+            self._is_open = not self._waiting or await self._passed(self._waiting)
         return self._is_open
 
     async def _passed(self, waiting: Mapping[TopicPartition, int]) -> bool:

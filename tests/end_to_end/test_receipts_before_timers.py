@@ -5,11 +5,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
+import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from agents.barrier import Barrier
 from streams.kafka.embedded import EmbeddedBroker
-from streams.kafka.topics import RECEIPTS_RAW
+from streams.kafka.local import LocalBroker
+from streams.kafka.topics import RECEIPTS_RAW, RELAY
 from streams.sim.behaviour import behaviour
 from streams.sim.municipality import answer
-from tests.brokers import put
+from tests.brokers import prepared, put
 from tests.end_to_end.letters import inbox_letters
 from tests.end_to_end.rest import watching
 from tests.end_to_end.scene import Scene, closes, prepare, relay_here, stays
@@ -80,3 +86,16 @@ async def test_what_was_not_answered_is_sent_again_once_the_receipts_are_read(
     assert len(letters) == due + 1
     assert len({one.envelope_id for one in again}) == 2
     await closes(scene.bootstrap)
+
+
+@pytest.mark.real
+async def test_receipts_that_are_no_longer_kept_hold_no_timer_up(own_real: LocalBroker) -> None:
+    """The group has no offset where it found no record: after a long rest every partition would wait for ever."""
+    prepared(own_real, RECEIPTS_RAW, partitions=1)
+    await put(own_real.bootstrap, RECEIPTS_RAW, [(b"k", b"receipt")] * 3)
+    admin = AdminClient({"bootstrap.servers": own_real.bootstrap, "log_level": 0})
+    [gone] = admin.delete_records([TopicPartition(RECEIPTS_RAW, 0, 3)]).values()
+    gone.result(10)
+    barrier = Barrier(own_real.bootstrap, RELAY, {})
+    await barrier.note_ends()
+    assert await barrier.is_open()
