@@ -48,7 +48,14 @@ async def caught_up(app: Any, positions: ConfirmedTable, topic: str, partition: 
     return bool(earliest.get(tp) == highwater)
 
 
-def keep_index(app: Any, table: ConfirmedTable, topic: str, index: Deadlines, deadline: Callable[[bytes], Any]) -> None:
+def keep_index(
+    app: Any,
+    table: ConfirmedTable,
+    topic: str,
+    index: Deadlines,
+    deadline: Callable[[bytes], datetime | None],
+    report: Report = say,
+) -> None:
     """Rebuilds the index from the rows after every recovery. `deadline`: row -> datetime or None, pure.
 
     A row that cannot be read is no reason to have no timers: it is left out, and its next record will tell.
@@ -57,7 +64,14 @@ def keep_index(app: Any, table: ConfirmedTable, topic: str, index: Deadlines, de
     @table.on_recover  # type: ignore[untyped-decorator]  # Faust is untyped to us
     async def rebuild() -> None:
         partitions = app.consumer.topic_partitions(topic) or table.partitions
-        index.rebuild((partition_of(key, partitions), key, deadline(row)) for key, row in rows_of(table))
+        index.rebuild((partition_of(key, partitions), key, due_at(row)) for key, row in rows_of(table))
+
+    def due_at(row: bytes) -> datetime | None:
+        try:
+            return deadline(row)
+        except Exception as fault:  # noqa: BLE001  # Faust swallows what a callback raises, and the rest of the index with it
+            report("row.unreadable", topic=topic, where=place_of(fault), why=type(fault).__name__)
+            return None
 
 
 async def publish_due(
@@ -79,8 +93,8 @@ async def publish_due(
         for partition in sorted(owned(app, topic)):
             due = index.due(partition, clock())
             if due and await gate(partition):
-                await _publish(app, topic, due, [tick(one, clock()) for one in due])
-                published += len(due)
+                ticks = [(one, _ticked(one, tick, clock(), topic, report)) for one in due]
+                published += await _publish(app, topic, ticks)
                 for one in due:
                     index.done(one)
     except Exception as fault:  # noqa: BLE001  # what leaves a timer crashes the app
@@ -88,11 +102,22 @@ async def publish_due(
     return published
 
 
-async def _publish(app: Any, topic: str, due: Sequence[Due], letters: Sequence[Letter]) -> None:
+def _ticked(one: Due, tick: Tick, now: datetime, topic: str, report: Report) -> Letter | None:
+    """None for a lane whose row or key is none of ours: others do not wait behind it, and its next record will tell."""
+    try:
+        return tick(one, now)
+    except Exception as fault:  # noqa: BLE001  # a fault of one lane
+        report("timer.failed", topic=topic, where=place_of(fault), why=type(fault).__name__)
+        return None
+
+
+async def _publish(app: Any, topic: str, ticks: Sequence[tuple[Due, Letter | None]]) -> int:
     producer = own_producer(app)
     async with asyncio.timeout(_LIMIT):
         sends = [
             await producer.send(topic, letter.value, key=one.key, partition=one.partition, headers=list(letter.headers))
-            for one, letter in zip(due, letters, strict=True)
+            for one, letter in ticks
+            if letter is not None
         ]
         await asyncio.gather(*sends)
+    return len(sends)

@@ -77,6 +77,44 @@ async def test_a_timer_that_fails_says_so_and_does_not_raise(bench: Build) -> No
     assert "2512489996" not in told[0]
 
 
+async def test_a_lane_without_a_tick_holds_no_other_up(bench: Build) -> None:
+    """Its row cannot be read, or its key is none of ours: every later lane would wait behind it for ever."""
+    index, told = Deadlines(), list[str]()
+    index.set(0, b"bad", NOON - timedelta(minutes=1))
+    for partition, key in ((0, b"a"), (3, b"c")):
+        index.set(partition, key, NOON)
+
+    def picky(due: Due, now: datetime) -> Letter:
+        return Letter("", due.key, {b"a": b"tick", b"c": b"tick"}[due.key])
+
+    async def rung(b: Bench) -> int:
+        return await publish_due(
+            b.app, b.source, index, picky, clock=lambda: NOON, gate=always, report=lambda event, **_: told.append(event)
+        )
+
+    async with bench(remember) as b:
+        assert [await rung(b), await rung(b)] == [2, 0]
+        await at_least(b.bootstrap, b.source, 2)
+    assert told == ["timer.failed"]
+
+
+async def test_a_row_that_cannot_be_read_is_left_out_of_the_index(bench: Build) -> None:
+    name, index, told = fresh("worker"), Deadlines(), list[str]()
+    async with bench(remember, name=name) as b:
+        await put(b.bootstrap, b.source, [(b"%d" % n, b"10" if n % 2 else b"torn") for n in range(10)])
+        await at_least(b.bootstrap, b.out, 10)
+
+    def strict(row: bytes) -> datetime | None:
+        return NOON + timedelta(minutes=int(row))
+
+    def keep(b: Bench) -> None:
+        keep_index(b.app, b.table, b.source, index, strict, lambda event, **_: told.append(event))
+
+    async with bench(remember, name=name, create=False, before=keep):
+        assert len(index) == 5
+    assert told == ["row.unreadable"] * 5
+
+
 async def test_the_index_returns_from_the_rows_after_a_restart(bench: Build) -> None:
     name, index = fresh("worker"), Deadlines()
     async with bench(remember, name=name) as b:
