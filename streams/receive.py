@@ -13,7 +13,7 @@ import msgspec
 from . import subscriber
 from .codes import EncounterClass, EncounterStatus
 from .errors import Issue, Rejected
-from .formats.fhir.read import from_bytes
+from .formats.fhir.read import document
 from .ids import Gln, Sor
 from .messages.hospitalnotification import HospitalNotification, check, read
 from .messages.hospitalnotification.read import UnitRead
@@ -38,10 +38,10 @@ def play(files: Iterable[tuple[str, bytes]], *, basis: bool = True) -> list[dict
 def answer(state: Subscriber, data: bytes, *, basis: bool = True) -> tuple[Subscriber, Answer]:
     """The subscriber after a document in JSON or XML, and its answer. Never raises on content."""
     try:
-        bundle = from_bytes(data)
+        sent = document(data)
     except Rejected as rejected:
         return state, subscriber.refuse([rejected.issue()])
-    found = check(bundle)
+    bundle, found = sent.resource, sent.beside(check(sent.resource))
     if any(issue.severity == "error" for issue in found):
         return state, subscriber.refuse(found)
     if not basis:

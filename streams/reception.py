@@ -25,7 +25,7 @@ from .envelopes import vans
 from .envelopes.media import FHIR_JSON
 from .errors import Rejected
 from .formats.fhir.build import to_json
-from .formats.fhir.read import from_bytes
+from .formats.fhir.read import document
 from .ids import EDS_NAMESPACE, same_episode
 from .messages.acknowledgement import issues_of_findings, write
 from .messages.hospitalnotification import read
@@ -200,7 +200,7 @@ def _answered(
 
     Raises `Rejected` when the document does not say who sent what to whom: nobody can be answered.
     """
-    original = from_bytes(payload)
+    original = document(payload).resource  # what is wrong with its form is told by `answer`
     view = View(original)
     if text_at(member(view.header[1], "eventCoding"), "code") == ACKNOWLEDGEMENT_EVENT:
         return reception, None

@@ -15,7 +15,7 @@ import msgspec
 
 from ..errors import Issue, Rejected, Severity
 from ..formats.fhir.pieces import Finding
-from ..formats.fhir.read import from_bytes
+from ..formats.fhir.read import document
 from ..formats.fhir.structure import base_check
 from ..trace_codes import (
     ENTITIES,
@@ -72,8 +72,8 @@ FORBIDDEN: Final = ("period", "outcomeDesc", "purposeOfEvent")
 def inspect(data: bytes) -> Object:
     """`kind`, `valid`, `issues`, `reading` of a status event in JSON or XML (acceptance.md). Never raises on content."""
     try:
-        event = from_bytes(data)
-        issues = check(event)
+        read = document(data)
+        event, issues = read.resource, read.beside(check(read.resource))
     except Rejected as rejected:
         event, issues = {}, [rejected.issue()]
     return {

@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from ..errors import Rejected
-from ..formats.fhir.read import from_bytes
+from ..errors import Issue, Rejected
+from ..formats.fhir.read import document
 
 __all__ = ["inspect"]
 
@@ -15,29 +15,29 @@ _NOTHING_KNOWN: Final = Rejected(
 def inspect(data: bytes) -> dict[str, Any]:
     """A FHIR Bundle by its event and ids (00 §6: kind `fhir-message`); all else is `unknown`. Never raises."""
     try:
-        document = from_bytes(data)
+        read = document(data)
     except Rejected as rejected:
         is_fhir = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{" or b"http://hl7.org/fhir" in data[:4096]
-        return _judged("unknown", rejected if is_fhir else _NOTHING_KNOWN, None)
+        return _judged("unknown", [(rejected if is_fhir else _NOTHING_KNOWN).issue()], None)
     except RecursionError:
-        return _judged("unknown", Rejected("$", "nested too deep", "send one message", "json"), None)
-    if document.get("resourceType") != "Bundle":
+        return _judged("unknown", [Rejected("$", "nested too deep", "send one message", "json").issue()], None)
+    resource = read.resource
+    if resource.get("resourceType") != "Bundle":
         unknown = Rejected("$.resourceType", "a resource that is no message", "send a message Bundle", "unknown-kind")
-        return _judged("unknown", unknown, {"resource_type": document.get("resourceType")})
-    header = _header(document)
+        return _judged("unknown", [unknown.issue()], {"resource_type": resource.get("resourceType")})
+    header = _header(resource)
     reading = {
         "event": _text(header.get("eventCoding"), "code"),
         "message_header_id": _text(header, "id"),
-        "bundle_id": _text(document, "id"),
-        "bundle_type": _text(document, "type"),
-        "timestamp": _text(document, "timestamp"),
+        "bundle_id": _text(resource, "id"),
+        "bundle_type": _text(resource, "type"),
+        "timestamp": _text(resource, "timestamp"),
     }
-    missing = None if header else Rejected("Bundle.entry", "no MessageHeader", "send a message Bundle", "00 §6")
-    return _judged("fhir-message", missing, reading)
+    missing = Rejected("Bundle.entry", "no MessageHeader", "send a message Bundle", "00 §6").issue()
+    return _judged("fhir-message", read.beside([] if header else [missing]), reading)
 
 
-def _judged(kind: str, rejected: Rejected | None, reading: dict[str, Any] | None) -> dict[str, Any]:
-    issues = [] if rejected is None else [rejected.issue()]
+def _judged(kind: str, issues: list[Issue], reading: dict[str, Any] | None) -> dict[str, Any]:
     found = [{name: getattr(issue, name) for name in issue.__struct_fields__} for issue in issues]
     return {"kind": kind, "valid": not issues, "issues": found, "reading": reading}
 

@@ -14,7 +14,8 @@ from streams.codes import Notice
 from streams.errors import Rejected
 from streams.formats.fhir.build import arranged, to_json, to_xml
 from streams.formats.fhir.convert import json_to_xml, xml_to_json
-from streams.formats.fhir.read import from_bytes, from_json, from_xml
+from streams.formats.fhir.read import document, from_bytes, from_json, from_xml
+from streams.formats.fhir.shapes import DOMAIN_RESOURCES, PRIMITIVES, elements
 from tests.meanings.damage import any_damage, changed
 from tests.meanings.notifications import CASES, bundle, notification
 
@@ -107,6 +108,66 @@ def test_xml_is_refused_with(data: bytes, problem: str) -> None:
     assert rejected.value.problem.startswith(problem)
 
 
+GENDER, ACTIVE = '<gender value="male"/>', '<active value="true"/>'
+NAME, CODING = '<name><family value="Elmer"/></name>', '<code value="a"/>'
+DIV = '<div xmlns="http://www.w3.org/1999/xhtml">a</div>'
+EXTENSION = '<extension url="x"><valueBoolean value="true"/></extension>'
+#: The elements of a Patient, the path of the one that comes too late, the element it has to stand before.
+DISORDERED: dict[str, tuple[str, str, str]] = {
+    "the last first": (f"{GENDER}{ACTIVE}", "Patient.active", "gender"),
+    "the id of a resource": (f'{ACTIVE}<id value="a"/>', "Patient.id", "active"),
+    "what every resource has": (f'<language value="da"/><meta><versionId value="1"/></meta>{ACTIVE}', "Patient.meta", "language"),
+    "an extension after the text's place": (f'{EXTENSION}<text><status value="generated"/>{DIV}</text>', "Patient.text", "extension"),
+    "a modifier before an extension": (f'<modifierExtension url="x"/>{EXTENSION}', "Patient.extension[0]", "modifierExtension"),
+    "contained at the end": (f"{ACTIVE}<contained><Organization>{ACTIVE}</Organization></contained>", "Patient.contained[0]", "active"),
+    "a repetition that is torn": (f"{NAME}{GENDER}{NAME}", "Patient.name[1]", "gender"),
+    "a choice after what it precedes": ('<address/><deceasedBoolean value="true"/>', "Patient.deceasedBoolean", "address"),
+    "the div of a narrative": (f'<text>{DIV}<status value="generated"/></text>', "Patient.text.status", "div"),
+    "an extension inside a datatype": (f'<name><family value="Elmer"/>{EXTENSION}</name>', "Patient.name[0].extension[0]", "family"),
+    "a datatype two levels down": (f'<maritalStatus><coding>{CODING}<system value="urn:x"/></coding></maritalStatus>', "Patient.maritalStatus.coding[0].system", "code"),
+    "a resource inside another": (f"<contained><Patient>{GENDER}{ACTIVE}</Patient></contained>", "Patient.contained[0].active", "gender"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("inner", "path", "later"), DISORDERED.values(), ids=DISORDERED)
+def test_xml_out_of_order_is_told_with_its_place_and_read_all_the_same(inner: str, path: str, later: str) -> None:
+    read = document(wrapped(inner))
+    told = [(issue.severity, issue.path, issue.rule) for issue in read.issues]
+    assert told == [("error", path, "element-order")]
+    assert read.issues[0].remedy.startswith(f"send it before {later}:")
+    assert from_xml(to_xml(arranged(read.resource))) == read.resource
+    with pytest.raises(Rejected) as rejected:
+        from_xml(wrapped(inner))
+    assert (rejected.value.path, rejected.value.rule) == (path, "element-order")
+
+
+def test_elements_of_one_choice_have_no_order_among_themselves() -> None:
+    both = '<deceasedDateTime value="2026"/><deceasedBoolean value="true"/>'  # their number is the check's matter
+    assert document(wrapped(both)).issues == ()
+
+
+def test_what_fhir_does_not_know_in_xml_is_told_and_left_out() -> None:
+    inner = f'<weather value="fine"><sun/></weather><resourceType value="Bundle"/><_gender value="x"/>{GENDER}'
+    read = document(wrapped(inner))
+    assert read.resource == {"resourceType": "Patient", "gender": "male"}
+    told = [(issue.path, issue.rule, issue.remedy) for issue in read.issues]
+    places = ("weather", "resourceType", "?")
+    assert told == [(f"Patient.{place}", "unknown-element", "leave it out") for place in places]
+
+
+@pytest.mark.parametrize(
+    "inner",
+    ['<name><id value="a"/></name>', '<extension><url value="x"/><valueBoolean value="true"/></extension>'],
+    ids=["the id of a datatype", "the url of an extension"],
+)
+def test_what_xml_has_as_an_attribute_is_no_element(inner: str) -> None:
+    assert [issue.remedy for issue in document(wrapped(inner)).issues] == ["send it as an attribute"]
+
+
+def test_of_very_many_faults_some_are_told() -> None:
+    assert len(document(wrapped("<weather/>" * 50_000)).issues) == 1000
+
+
 def test_entities_do_not_multiply() -> None:
     lol = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10}">' for i in range(1, 10))
     with pytest.raises(Rejected):
@@ -188,3 +249,60 @@ def test_xml_with_any_byte_changed_is_read_or_rejected(data: st.DataObject) -> N
     broken = XML[:place] + data.draw(st.binary(max_size=3)) + XML[place + data.draw(st.integers(0, 20)) :]
     with suppress(Rejected):
         from_xml(broken)
+
+
+def values(type_name: str, depth: int) -> st.SearchStrategy[Any]:
+    """Any value of a FHIR type that our writer may meet, members in any order; nothing where it would go too deep."""
+    if type_name == "boolean":
+        return st.booleans()
+    if type_name in ("integer", "positiveInt", "unsignedInt", "decimal"):
+        return st.integers(0, 1000)
+    if type_name == "xhtml":
+        return st.just('<div xmlns="http://www.w3.org/1999/xhtml"><p>a</p></div>')
+    if type_name in PRIMITIVES:
+        return st.text("aé<&\"'\n\t ", min_size=1, max_size=5)
+    if type_name == "Resource":
+        return st.sampled_from(sorted(DOMAIN_RESOURCES)).flatmap(lambda kind: resources(kind, depth - 1))
+    return members(type_name, depth - 1)
+
+
+@st.composite
+def members(draw: st.DrawFn, type_name: str, depth: int) -> dict[str, Any]:
+    """Some of the elements of a type in any order, primitives with an id or extension of their own now and then."""
+    known = [e for e in elements(type_name).values() if depth > 0 or e.type in PRIMITIVES]
+    must = [e for e in known if e.name == "url" and type_name == "Extension"]
+    chosen = draw(st.lists(st.sampled_from(known), min_size=1, max_size=5, unique_by=lambda e: e.choice or e.name))
+    out: dict[str, Any] = {}
+    for element in dict.fromkeys([*chosen, *must]):
+        value = values(element.type, depth)
+        out[element.name] = draw(st.lists(value, min_size=1, max_size=2) if element.many else value)
+        if (
+            element.type in PRIMITIVES - {"xhtml"}
+            and element.name not in ("id", "url")
+            and draw(st.integers(0, 9)) == 0
+        ):
+            extra = {"extension": [{"url": "x", "valueBoolean": True}], "id": "e"}
+            out["_" + element.name] = [None] * (len(out[element.name]) - 1) + [extra] if element.many else extra
+    return out
+
+
+def resources(kind: str, depth: int = 4) -> st.SearchStrategy[dict[str, Any]]:
+    """Any resource of a type, of any content."""
+    return members(kind, depth).map(lambda inner: {"resourceType": kind, **inner})
+
+
+@given(st.sampled_from(["Bundle", *sorted(DOMAIN_RESOURCES)]).flatmap(resources))
+def test_whatever_our_writer_writes_is_in_order(resource: dict[str, Any]) -> None:
+    assert document(to_xml(arranged(resource))) == (resource, ())
+
+
+@given(st.data())
+def test_two_elements_that_change_places_are_told(data: st.DataObject) -> None:
+    resource = arranged(data.draw(st.sampled_from(sorted(DOMAIN_RESOURCES)).flatmap(resources)))
+    names = [name for name in resource if name != "resourceType" and not name.startswith("_")]
+    moved = data.draw(st.permutations(names))
+    hidden = {name: resource[name] for name in resource if name.startswith("_")}
+    shuffled = {"resourceType": resource["resourceType"], **{name: resource[name] for name in moved}, **hidden}
+    read = document(to_xml(shuffled))
+    assert read.resource == resource
+    assert bool(read.issues) is (list(moved) != names)

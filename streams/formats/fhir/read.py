@@ -2,7 +2,8 @@
 
 Decided by FHIR R4 (JSON representation) and RFC 8259. What JSON readers let pass silently is refused here: a member
 given twice, NaN, a byte order mark, numbers that no one can hold. Whether elements are known is the check's matter.
-The XML form is read in `xml.py`. Nothing but `Rejected` leaves this module.
+The XML form is read in `xml.py`; what of it is wrong need not keep a message from being read (`document`). Nothing but
+`Rejected` leaves this module.
 """
 
 import json
@@ -11,9 +12,9 @@ from typing import Any, Final, NoReturn
 
 from ...errors import Rejected
 from .primitives import ILLEGAL_CHARACTER
-from .xml import from_xml
+from .xml import Document, from_xml, read_xml
 
-__all__ = ["LIMIT", "excess", "from_bytes", "from_json", "from_xml"]
+__all__ = ["LIMIT", "Document", "document", "excess", "from_bytes", "from_json", "from_xml"]
 
 LIMIT: Final = 100 * 1024 * 1024  # bytes: MedCom's limit of a message in its envelope (spec 01, 20.1)
 _DEPTH: Final = 100  # levels; a hospital notification has 9
@@ -35,9 +36,21 @@ class _Doubled(dict[str, Any]):
     member = ""
 
 
+def document(data: bytes) -> Document:
+    """A document in either form, and what is wrong with the form: XML when it begins with `<`, else JSON.
+
+    Raises `Rejected` when it cannot be read.
+    """
+    return read_xml(data) if _is_xml(data) else Document(from_json(data))
+
+
 def from_bytes(data: bytes) -> dict[str, Any]:
-    """A FHIR document in either form: XML when it begins with `<`, else JSON."""
-    return from_xml(data) if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<" else from_json(data)
+    """The resource of a document in either form, which must be right. Raises `Rejected` with the first fault."""
+    return from_xml(data) if _is_xml(data) else from_json(data)
+
+
+def _is_xml(data: bytes) -> bool:
+    return data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
 
 
 def from_json(data: bytes) -> dict[str, Any]:

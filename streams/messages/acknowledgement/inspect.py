@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from ...errors import Issue, Rejected
-from ...formats.fhir.read import from_bytes
+from ...formats.fhir.read import document
 from .judge import Reaction, judge
 from .message import Message
 from .parts import parts_of
@@ -23,11 +23,11 @@ KIND: Final = "acknowledgement"
 def inspect(data: bytes) -> dict[str, Any]:
     """`kind`, `valid`, `issues`, `reading` of a document in JSON or XML. Who may answer (AV3) is not judged here."""
     try:
-        bundle = from_bytes(data)
+        read = document(data)
     except Rejected as rejected:
         return _judged([rejected.issue()], {}, "dead-letter")
-    judged = judge(bundle)
-    return _judged(judged.issues, bundle, judged.reaction)
+    judged = judge(read.resource)
+    return _judged(read.beside(judged.issues), read.resource, judged.reaction)
 
 
 def _judged(issues: list[Issue], bundle: Any, reaction: Reaction) -> dict[str, Any]:

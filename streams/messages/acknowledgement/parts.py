@@ -14,7 +14,8 @@ from typing import Any, Final, get_args, get_origin
 
 import msgspec
 
-from ...formats.fhir.read import LIMIT, from_bytes, from_json, from_xml
+from ...formats.fhir.read import LIMIT, document, from_json
+from ...formats.fhir.xml import read_xml
 
 __all__ = ["Bundle", "Coded", "Coding", "Identifier", "Reference", "Resource", "decoded", "parts_of"]
 
@@ -140,8 +141,8 @@ def decoded(data: bytes, media: str = "") -> Bundle:
     Raises `Rejected` when it cannot be read at all.
     """
     if media:
-        return parts_of(from_xml(data)) if "xml" in media else _from_json(data)
-    return _from_json(data) if data[:1] == b"{" else parts_of(from_bytes(data))
+        return parts_of(read_xml(data).resource) if "xml" in media else _from_json(data)
+    return _from_json(data) if data[:1] == b"{" else parts_of(document(data).resource)
 
 
 def _from_json(data: bytes) -> Bundle:

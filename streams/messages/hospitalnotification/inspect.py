@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from ...errors import Issue, Rejected
-from ...formats.fhir.read import from_bytes
+from ...formats.fhir.read import document
 from .check import check
 from .identifiers import gln_of, sor_of
 from .moments import leave_periods
@@ -25,10 +25,10 @@ KIND: Final = "hospital-notification"
 def inspect(data: bytes) -> dict[str, Any]:
     """`kind`, `valid`, `issues`, `reading` of a document in JSON or XML."""
     try:
-        bundle = from_bytes(data)
+        read = document(data)
     except Rejected as rejected:
         return _judged([rejected.issue()], {})
-    return _judged(check(bundle), bundle)
+    return _judged(read.beside(check(read.resource)), read.resource)
 
 
 def _judged(issues: list[Issue], bundle: Object) -> dict[str, Any]:

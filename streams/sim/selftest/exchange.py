@@ -13,7 +13,7 @@ from typing import Any
 
 from streams.envelopes import vans
 from streams.errors import Issue, Rejected
-from streams.formats.fhir.read import from_bytes
+from streams.formats.fhir.read import document
 from streams.messages.acknowledgement import judge
 from streams.model import Receipt
 
@@ -118,8 +118,8 @@ class Exchange:
             self.strangers += 1
 
     def _message(self, opened: vans.Opened | None, payload: bytes, at: datetime) -> None:
-        bundle = from_bytes(payload)
-        judged = judge(bundle)
+        read = document(payload)
+        bundle, judged = read.resource, judge(read.resource)
         receipt = judged.receipt
         quoted = () if receipt is None else (receipt.message_id, *receipt.fallback_ids)
         about = next((self._messages[id_.lower()] for id_ in quoted if id_.lower() in self._messages), None)
@@ -127,7 +127,7 @@ class Exchange:
             self.strangers += 1
             return
         envelope = () if opened is None or opened.meta is None else _words(opened, opened.meta)
-        told = Acknowledged(at, receipt, _provenances(bundle), tuple(judged.issues), *envelope)
+        told = Acknowledged(at, receipt, _provenances(bundle), tuple(read.beside(judged.issues)), *envelope)
         self.acknowledged[about].append(told)
 
     def letters(self) -> Iterator[Letter]:
