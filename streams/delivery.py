@@ -108,7 +108,7 @@ class Delivery(Value, frozen=True, kw_only=True):
     changes: int = 0  # ledger rows written: the ordinal of the next one (counted where they are written)
     recorded: datetime | None = None  # time of the last trace event: strictly increasing (03 §4.4)
     arrivals: tuple[str, ...] = ()  # origins of the receipts taken: a repeat of our own step is none of theirs
-    content: bytes = b""  # the message, zstd, until final and without an open case (00 §3.7, docs/decisions/0012)
+    content: bytes = b""  # the message, zstd, until final and without an open case (00 §3.7, docs/decisions/0015)
     finished: datetime | None = None
     replaces: str = ""  # message id (00 §3.5)
     replaced_by: str = ""

@@ -4,7 +4,7 @@ The old message was given up, was undeliverable or was refused, so no municipali
 and the role of the old one; only its own Provenance is replaced, and later messages of the stay carry and name the
 new one. What was sent after the old message and named it is carried from then on as naming the new one: the chain of a
 message must hold every message that it names (spec 01, P-3), and it no longer holds the old one
-(docs/decisions/0012).
+(docs/decisions/0015).
 
 Not here: whether a message may be sent anew (`lane/anew`), and its content, which is the old one's.
 """

@@ -7,7 +7,7 @@ What was said lies in the old message until its case is closed, and this closes 
 
 The message that began a stay is not sent anew once a later one of its chain has been received or may be: it has no
 chain that would show a receiver that it is the older one, and a start replaces what is known (spec 01, 19.9). A citizen
-who has gone home would be shown as admitted. All of this: docs/decisions/0012.
+who has gone home would be shown as admitted. All of this: docs/decisions/0015.
 """
 
 from datetime import datetime
