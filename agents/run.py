@@ -20,6 +20,7 @@ from aiokafka.errors import KafkaError
 
 from agents.progress import Progress, positions_of
 from agents.relay import Relay, RelayOptions, build_relay, relay_running
+from agents.same_secret import SecretChanged, check_secret
 from agents.shell import leave_now
 from agents.station import Figures, Station
 from agents.stopping import Stopped, beside, last_resort, unless
@@ -118,6 +119,9 @@ def _failures() -> Iterator[None]:
             yield
     except (NotReady, admin.BrokerProblem) as problem:
         raise Failed(Code.NO_BROKER, "not-ready", str(problem), "Try: stafet doctor") from None
+    except SecretChanged as problem:
+        hint = "Put the old secret back; a new one is taken when no stay is open"
+        raise Failed(Code.USAGE, "secret-changed", str(problem), hint) from None
     except KafkaError as problem:
         hint = "Check STAFET_BOOTSTRAP, or Try: stafet broker start"
         raise Failed(Code.NO_BROKER, "broker", f"Kafka cannot be reached ({type(problem).__name__})", hint) from None
@@ -241,6 +245,7 @@ async def _relay(installation: Installation, stop: asyncio.Event) -> None:
     relay = build_relay(worker, station, RelayOptions(security=installation.security))
     async with contextlib.AsyncExitStack() as stack:
         async with unless(stop):
+            await check_secret(installation.bootstrap, installation.ids, installation.security)
             await stack.enter_async_context(relay_running(relay))
         _ready(installation, "relay")
         await _watched(relay, installation, stop)

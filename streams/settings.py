@@ -84,7 +84,8 @@ class Settings(BaseSettings):
     secret_file: Path | None = _setting(
         None,
         "file with the installation secret, at least 16 bytes",
-        "every id is computed from it (00 §1.5), so a start without it is refused; a file, because it is backed up",
+        "every id is computed from it (00 §1.5): a start without it is refused, and with another one while stays are "
+        "open; a file, because it is backed up",
     )
     secret_key_id: str = _setting("k1", "name of the secret in backups", "00 §1.5", pattern=r"^[A-Za-z0-9-]{1,16}$")
     state_dir: Path = _setting(

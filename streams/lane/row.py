@@ -52,6 +52,11 @@ class LaneRow(Value, frozen=True, kw_only=True):
         """Whether nothing is left to remember."""
         return not (self.visits or self.deliveries or self.orphans or self.cases)
 
+    @property
+    def open_stays(self) -> int:
+        """Stays that are not over: their ids must not change (00 §1.5)."""
+        return sum(visit.ended is None for visit in self.visits.values())
+
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(LaneRow).decode
