@@ -32,7 +32,7 @@ __all__ = [
     "TransportId",
     "audit_event_id",
     "hyphenated",
-    "id_beside",
+    "ids_beside",
     "lane_of_id",
     "same_episode",
 ]
@@ -114,12 +114,13 @@ def lane_of_id(text: str) -> Lane | None:
     return None
 
 
-def id_beside(message_id: str, number: int) -> str:
-    """The id of something that belongs to one message alone: the message's, `number` (1 to 65535) folded into its end.
+def ids_beside(message_id: str, *numbers: int) -> list[str]:
+    """Ids of what belongs to one message alone: the message's, a number (1 to 65535) folded into its end.
 
     Other than the message's own and than every other number's, and known wherever that is known; no HMAC of its own.
     """
-    return f"{message_id[:32]}{int(message_id[32:], 16) ^ number:04x}"
+    front, end = message_id[:32], int(message_id[32:], 16)
+    return [f"{front}{end ^ number:04x}" for number in numbers]
 
 
 def audit_event_id(*fields: str) -> str:

@@ -9,9 +9,10 @@ in `agents/intake.py`. `stafet replay` runs the same code.
 """
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
+
+import msgspec
 
 from .errors import Rejected
 from .formats.hl7v2 import Document, Refused
@@ -46,8 +47,7 @@ class FeedRegisters(Protocol):
         """The region of a hospital (by SOR) on that day (spec 05 §1.4)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Intake:
+class Intake(msgspec.Struct, frozen=True):
     """What one record leads to. `row` is None when nothing is remembered; `outcome` is None when stays are told.
 
     `rejected` says where, what and what to send instead, for the dead letter of a refused or stopped record.

@@ -128,7 +128,7 @@ class RouteRegisters(Protocol):
     def policy(self, kommunekode: str, format: str) -> Terms:
         """The rules about receipts."""
 
-    def epoch(self, at: datetime) -> int:
+    def epoch(self, at: datetime) -> float:
         """Number of the stretch of time around `at` in which none of these answers changes."""
 
     @property

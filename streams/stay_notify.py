@@ -7,14 +7,13 @@ believes, so a forbidden transition cannot be sent by mistake (spec 01, 21.2.4: 
 Not here: what an event means (`stay_acts`), what is corrected (`stay_correct`) or taken back (`stay_cancel`).
 """
 
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
 from .codes import LPR3_SYSTEM, NOTICES, SOR_ENDPOINT, EncounterClass, EncounterStatus, Family, Notice, Role
-from .ids import EventId, Ids, Kommunekode, MessageId, id_beside
+from .ids import EventId, Ids, Kommunekode, MessageId, ids_beside
 from .model import EpisodeIdentifier, Fate, Notification, Outcome, StayEvent, Unit
 from .stay_rules import CONTENT, START_SHOWN, TRANSITIONS, Cause
 from .stay_state import Sent, State, Stay, StayPolicy, Step, Untold, Visit, links, stamp, start_of, state, state_of
@@ -23,7 +22,7 @@ __all__ = ["NO_CPR", "Draft", "Refused", "in_order", "needed", "tell", "tell_sta
 
 NO_CPR = Outcome(fate=Fate.NOT_SUBJECT, reason="no-official-cpr")
 
-#: What `id_beside` tells apart within a message: its own Provenance here, its resources where they are written.
+#: What `ids_beside` tells apart within a message: its own Provenance here, its resources where they are written.
 PROVENANCE = 1
 
 _SECOND = timedelta(seconds=1)
@@ -37,8 +36,7 @@ class Refused(Exception):
         self.outcome = Outcome(fate=Fate.STOPPED, reason=reason, path=path, problem=problem, remedy=remedy)
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(msgspec.Struct):
     """One fold in progress."""
 
     visit: Visit
@@ -49,8 +47,8 @@ class Draft:
     policy: StayPolicy
     ordinal: int
     origin: Visit | None = None
-    notes: list[Notification] = field(default_factory=list)
-    released: list[tuple[EventId, Outcome]] = field(default_factory=list)
+    notes: list[Notification] = []  # msgspec gives each its own
+    released: list[tuple[EventId, Outcome]] = []
 
     @property
     def stay(self) -> Stay:
@@ -157,7 +155,7 @@ def _status(notice: Notice, after: tuple[Sent, ...], policy: StayPolicy) -> Enco
     return policy.death_on_arrival_status if after and after[-1].on_arrival else fixed
 
 
-class _Times(NamedTuple):
+class _Times(msgspec.Struct, frozen=True):
     """The times of §10 by their place in the Notification."""
 
     start: datetime
@@ -227,7 +225,7 @@ def _step(draft: Draft, notice: Notice, activity: str, previous: str) -> Step:
     message_id = draft.ids.mint(visit.lane, "message", visit.id, str(draft.ordinal), draft.event.id)
     return Step(
         message_id=MessageId(message_id),
-        provenance_id=id_beside(message_id, PROVENANCE),
+        provenance_id=ids_beside(message_id, PROVENANCE)[0],
         notice=notice,
         activity=activity,
         occurred=_sent_at(draft, visit.stay.chain),

@@ -16,7 +16,7 @@ What decides the state machine: `stay_rules`. What turns a stack into a message:
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from .codes import EncounterClass, EncounterStatus, Family, Notice, Role
@@ -216,9 +216,17 @@ _fixed_offset = cache(timezone)
 
 def stamp(at: datetime) -> datetime:
     """The instant in Danish time, whole seconds, its offset fixed so that instants compare as instants (7.2)."""
+    # The times of one message are asked for several times. Of fold=1 see `times.danish_text`.
+    return _stamp(at) if at.fold else _kept_stamp(at)
+
+
+def _stamp(at: datetime) -> datetime:
     offset = at.astimezone(COPENHAGEN).utcoffset() or timedelta()
     fixed = at.astimezone(_fixed_offset(offset))  # at a third of the cost of `replace(tzinfo=…)`
     return fixed.replace(microsecond=0) if fixed.microsecond else fixed
+
+
+_kept_stamp = lru_cache(maxsize=1024)(_stamp)
 
 
 def hospital_of(unit: Unit) -> str:

@@ -1,6 +1,6 @@
 """The route of one notice (spec 05 §4.3, §6.4): the first step that fails names the outcome; dates decide."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -64,6 +64,10 @@ class Register:
     accepted: Sequence[AcceptanceRow] = field(default_factory=lambda: [accepts("fhir")])
     systems: Sequence[ReceiverRow] = ()
     terms: Terms = field(default_factory=Terms)
+    routes: dict[Hashable, Address | Outcome] = field(default_factory=dict)
+
+    def epoch(self, at: datetime) -> float:
+        return at.timestamp()
 
     def address(self, kommunekode: str, message_type: str, at: datetime) -> AddressRow | None:
         return next((row for row in self.addresses if row.valid(at)), None)

@@ -8,7 +8,9 @@ and is never padded.
 import re
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from ...formats.hl7v2 import Fields
 from ...times import local_time, second_hour
@@ -22,7 +24,7 @@ _FORM: Final = re.compile(
 )
 
 
-class Times(NamedTuple):
+class Times(msgspec.Struct, frozen=True):
     """The times of one group, each None when absent, coarse or no time at all."""
 
     sent: datetime | None  # MSH-7

@@ -6,7 +6,9 @@ replacement number: recorded, and never a reason to notify.
 """
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from ...formats.hl7v2 import Segment
 from .feed import FeedProfile
@@ -23,7 +25,7 @@ CPR_OID: Final = "1.2.208.176.1.2"
 REPLACEMENT_OID: Final = "1.2.208.176.1.6.1"
 
 
-class Identity(NamedTuple):
+class Identity(msgspec.Struct, frozen=True):
     """The identifiers of a person, each once, in the order found."""
 
     cprs: tuple[str, ...]
@@ -59,19 +61,25 @@ def _marks(authority: str, oid: str, type_: str, feed: FeedProfile) -> tuple[boo
 _ABSENT: Final = [""] * 5  # for the components that a repetition does not have
 
 
+def _oid(segment: Segment, repetition: str, field: int) -> str:
+    """The second subcomponent of the assigning authority."""
+    parts = repetition.split(segment.writing.separators.component, 4)
+    return segment.subcomponent(parts[3], field, 2) if len(parts) > 3 else ""
+
+
 def _read(segment: Segment | None, field: int, feed: FeedProfile) -> Identity:
     if segment is None:
         return NOBODY
     cprs: dict[str, None] = {}
     others: dict[str, None] = {}
-    replacement, component = False, segment.writing.separators.component
+    replacement, subcomponent = False, segment.writing.separators.subcomponent
     for repetition in segment.repetitions(field):
-        number, _, _, assigner, kind, *_ = repetition.split(component, 5) + _ABSENT
-        value = segment.subcomponent(number, field).strip()
+        number, _, _, authority, kind, *_ = segment.components(repetition, field) + _ABSENT
+        value = number.strip()
         if not value:
             continue
-        authority, oid = segment.subcomponent(assigner, field), segment.subcomponent(assigner, field, 2)
-        marked, replaced = _marks(authority, oid, segment.subcomponent(kind, field), feed)
+        oid = _oid(segment, repetition, field) if subcomponent in repetition else ""
+        marked, replaced = _marks(authority, oid, kind, feed)
         number = _compact(value)
         if marked and not replaced and is_official_cpr(number):
             cprs[number] = None

@@ -6,7 +6,8 @@ that it does not know is shown as the facility. The look-up from ward to departm
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import NamedTuple
+
+import msgspec
 
 from ...errors import Rejected
 from ...formats.hl7v2 import Segment
@@ -20,7 +21,7 @@ __all__ = ["Locate", "Location", "location"]
 Locate = Callable[[str, str, str, datetime | None], Unit | None]
 
 
-class Location(NamedTuple):
+class Location(msgspec.Struct, frozen=True):
     """Present and prior unit, and what was odd."""
 
     unit: Unit | None = None

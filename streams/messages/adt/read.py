@@ -87,7 +87,8 @@ def _event(
         placed = location(group, feed, locate, when, needed=kind is EventKind.START, strict=strict)
         read["unit"], read["prior_unit"] = placed.unit, placed.prior
         read["warnings"] += placed.warnings
-    return HospitalEvent(**read, **_rules(group, feed))
+    read |= _rules(group, feed)
+    return HospitalEvent(**read)
 
 
 def _person(group: Group, feed: FeedProfile, kommuner: Container[str]) -> dict[str, Any]:

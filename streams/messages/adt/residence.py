@@ -9,6 +9,8 @@ import re
 from collections.abc import Container
 from typing import Final, NamedTuple
 
+import msgspec
+
 from ...formats.hl7v2 import Segment
 from ...ids import Kommunekode
 from .feed import FeedProfile
@@ -24,7 +26,7 @@ _COUNTRY: Final = re.compile(r"[A-Z]{2,3}|[0-9]{3}", re.ASCII)
 _TYPES: Final = ("H", "P", "L", "")  # PID-11.7 in the order of spec 04 §8.4
 
 
-class Residence(NamedTuple):
+class Residence(msgspec.Struct, frozen=True):
     """The municipality, or why there is none: "" when the message does not say where the person lives."""
 
     kommune: Kommunekode | None

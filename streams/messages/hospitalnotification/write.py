@@ -9,7 +9,9 @@ nothing is judged here (`check`).
 import unicodedata
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+import msgspec
 
 from ...codes import (
     ACT_SYSTEM,
@@ -23,7 +25,7 @@ from ...codes import (
     SOR_SYSTEM,
 )
 from ...formats.fhir.primitives import instant_of
-from ...ids import Sor, id_beside
+from ...ids import Sor, ids_beside
 from ...model import Link, Notification, Patient, Unit
 from ...times import danish_text
 from .narratives import encounter_text, header_text, organization_text, patient_text, provenance_text
@@ -45,8 +47,14 @@ _PRIMARY: Final = {
 def write(notification: Notification, receiver: Unit, envelope_id: str, *, base: str = FULL_URL_BASE) -> Object:
     """The Bundle of a notification to one receiver. `envelope_id` becomes Bundle.id; `base` begins every fullUrl."""
     n, message_id = notification, notification.message_id
-    patient_id, stay_id = id_beside(message_id, PATIENT), id_beside(message_id, ENCOUNTER)
-    units = _units(n, receiver)
+    roles = _roles(n, receiver)
+    patient_id, stay_id, *own = ids_beside(
+        message_id, PATIENT, ENCOUNTER, *range(ORGANIZATIONS, ORGANIZATIONS + len(roles))
+    )
+    units = {
+        sor: _Entry(unit, profile, id_, f"Organization/{id_}")
+        for (sor, (unit, profile)), id_ in zip(roles.items(), own, strict=True)
+    }
     acted = {link.message_id: link.agent for link in n.chain}
     resources = [
         _header(n, receiver, f"Encounter/{stay_id}", units),
@@ -65,16 +73,17 @@ def write(notification: Notification, receiver: Unit, envelope_id: str, *, base:
     }
 
 
-#: What `id_beside` tells apart within a message; `stay_notify` gives its Provenance the first.
+#: What `ids_beside` tells apart within a message; `stay_notify` gives its Provenance the first.
 PATIENT, ENCOUNTER, ORGANIZATIONS = 2, 3, 16
 
 
-class _Entry(NamedTuple):
+class _Entry(msgspec.Struct, frozen=True):
     """A unit as an entry of the Bundle."""
 
     unit: Unit
     profile: str
     id: str
+    reference: str
 
 
 _Units = dict[Sor, _Entry]
@@ -86,7 +95,7 @@ def _clean(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
-def _units(n: Notification, receiver: Unit) -> _Units:
+def _roles(n: Notification, receiver: Unit) -> dict[Sor, tuple[Unit, str]]:
     """Each unit once, whatever its roles (2.2), with the strictest profile that they ask for.
 
     Who sends, receives, gets the report and who acted before (15.7) needs the messaging profile; the first to be named
@@ -98,11 +107,7 @@ def _units(n: Notification, receiver: Unit) -> _Units:
     for unit in (n.report_recipient, *[link.agent for link in n.chain]):
         if unit is not None and (unit.sor not in found or found[unit.sor][1] is not _ACTS):
             found[unit.sor] = (unit, _ACTS)
-    units, number = {}, ORGANIZATIONS
-    for sor, (unit, profile) in found.items():
-        units[sor] = _Entry(unit, profile, id_beside(n.message_id, number))
-        number += 1
-    return units
+    return found
 
 
 _ACTS: Final = "MessagingOrganization"
@@ -185,7 +190,7 @@ def _period(start: datetime, end: datetime | None) -> Object:
 
 
 def _to(unit: Unit, units: _Units) -> Object:
-    return {"reference": f"Organization/{units[unit.sor].id}"}
+    return {"reference": units[unit.sor].reference}
 
 
 def _header(n: Notification, receiver: Unit, focus: str, units: _Units) -> Object:
