@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents.cli import command_line
 from streams.cli.app import build
 from streams.cli.frame import Code, run
 from streams.cli.judge import judge
@@ -204,6 +205,36 @@ def test_doctor_is_content_with_what_is_complete(stafet: Any, tmp_path: Path, mo
     monkeypatch.setenv("STAFET_ENVIRONMENT", "test")
     status, out, _ = stafet("doctor", "--bootstrap", "embedded", "--registers", "example")
     assert status == Code.OK, out
+
+
+@pytest.mark.parametrize("folder", ["nowhere", "."], ids=["missing", "empty"])
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        pytest.param(("replay", "-"), Code.USAGE, id="replay"),
+        pytest.param(("config", "check"), Code.DIFFERENCES, id="config"),
+        pytest.param(("doctor",), Code.DIFFERENCES, id="doctor"),
+        pytest.param(("doctor", "--bootstrap", "127.0.0.1:1"), Code.DIFFERENCES, id="doctor, with a broker"),
+        pytest.param(("run", "relay"), Code.USAGE, id="run"),
+        pytest.param(("topics", "plan"), Code.USAGE, id="topics"),
+        pytest.param(("recipients", "ls"), Code.USAGE, id="recipients"),
+    ],
+)
+def test_registers_that_are_not_there_are_told_in_one_sentence(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    words: tuple[str, ...],
+    code: int,
+    folder: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status = run(command_line(), [*words, "--registers", folder])
+    out, err = capsys.readouterr()
+    problem = "no such folder" if folder == "nowhere" else "a folder without register files"
+    (line,) = [line for line in f"{out}{err}".splitlines() if "register" in line]
+    assert status == code
+    assert f"{folder}: {problem}; name a folder of register files" in line
 
 
 @pytest.mark.published

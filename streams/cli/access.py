@@ -26,7 +26,8 @@ def _told() -> Iterator[None]:
     except BadSettings as problem:
         raise Failed(Code.USAGE, "bad-settings", str(problem), "Try: stafet config reference") from None
     except BadRegisters as problem:
-        raise Failed(Code.USAGE, "bad-registers", str(problem), "Try: stafet config check --registers DIR") from None
+        hint = "Try: stafet config check --registers DIR" if len(problem.findings) > 1 else ""
+        raise Failed(Code.USAGE, "bad-registers", str(problem), hint) from None
 
 
 def settings_of(flags: Mapping[str, Any] | None = None, config: Path | None = None) -> Settings:

@@ -54,7 +54,8 @@ def check(registers: RegistersOption = None, config: Config = None, as_json: AsJ
     else:
         for finding in found:
             typer.echo(f"{finding.severity} {finding}")
-        typer.echo(f"{len(found)} findings" if settings.registers else "settings hold; no registers are named")
+        count = "1 finding" if len(found) == 1 else f"{len(found)} findings"
+        typer.echo(count if settings.registers else "settings hold; no registers are named")
     if any(finding.severity == "error" for finding in found):
         raise typer.Exit(Code.DIFFERENCES)
 

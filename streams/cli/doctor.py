@@ -12,7 +12,7 @@ import typer
 from streams.kafka import admin
 from streams.kafka.security import librdkafka_options
 from streams.kafka.topics import plan
-from streams.registry import EXAMPLE_NAME, inspect_registers, load
+from streams.registry import EXAMPLE_NAME, BadRegisters, Registers, inspect_registers, load
 from streams.settings import BadSettings, Settings, secret
 
 from .access import Bootstrap, Config, RegistersOption, settings_of
@@ -65,6 +65,9 @@ def _registers(settings: Settings) -> Iterator[Look]:
         return
     found = inspect_registers(settings.registers)
     errors = [finding for finding in found if finding.severity == "error"]
+    if len(errors) == 1:
+        yield Look("registers", False, f"{errors[0].file}: {errors[0].problem}", errors[0].remedy)
+        return
     remedy = f"Try: stafet config check --registers {settings.registers}" if errors else ""
     yield Look("registers", not errors, f"{len(errors)} errors, {len(found) - len(errors)} warnings", remedy)
     if not errors:
@@ -90,18 +93,32 @@ def _disk(settings: Settings) -> Iterator[Look]:
     yield Look("disk", free >= _LEAST_FREE, f"{free >> 20} MB free", "" if free >= _LEAST_FREE else "free some space")
 
 
+def _loaded(settings: Settings) -> Registers | None:
+    """The registers that decide which topics there are; None when the ones that are named do not hold."""
+    try:
+        return load(settings.registers or EXAMPLE_NAME)
+    except BadRegisters:
+        return None
+
+
 def _broker(settings: Settings) -> Iterator[Look]:
     if settings.bootstrap == "embedded":
         yield Look("broker", True, "embedded: keeps nothing, for demo and development")
         return
-    known = load(EXAMPLE_NAME) if settings.registers is None else load(settings.registers)
-    wanted = plan(known.kommuner, partitions=settings.partitions, replication=settings.replication)
+    known = _loaded(settings)
+    kommuner = (load(EXAMPLE_NAME) if known is None else known).kommuner  # else only to look whether it answers
+    wanted = plan(kommuner, partitions=settings.partitions, replication=settings.replication)
     try:
         drifts = admin.diff(settings.bootstrap, wanted, security=librdkafka_options(settings))
     except admin.BrokerProblem as problem:
         yield Look("broker", False, str(problem), "Try: stafet broker start, or set STAFET_BOOTSTRAP")
         return
     yield Look("broker", True, settings.bootstrap)
+    if known is None:
+        yield Look(
+            "topics", False, "not looked at: which there are to be is in the registers", "mend the registers first"
+        )
+        return
     remedy = "Try: stafet topics diff, then stafet topics apply --yes" if drifts else ""
     yield Look("topics", not drifts, f"{len(drifts)} differences from the plan of {len(wanted)}", remedy)
 

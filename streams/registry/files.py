@@ -23,7 +23,7 @@ _KEY = re.compile(r"""^\s*["']?([\w-]+)["']?\s*=""")
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """Something wrong in a register file: where, what, and what to do about it."""
+    """Something wrong in a register file: where (line 0: in the whole of it), what, and what to do about it."""
 
     file: str
     line: int
@@ -32,18 +32,25 @@ class Finding(msgspec.Struct, frozen=True):
     severity: Severity = "error"
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.problem}; {self.remedy}"
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.problem}; {self.remedy}"
 
 
 @dataclass(slots=True)
 class Findings:
-    """Collects findings: all of them, not the first only."""
+    """Collects findings: all of them, not the first only. `unread`: a file among them could not be read at all."""
 
     all: list[Finding] = field(default_factory=list)
+    unread: bool = False
 
     def add(self, file: str, line: int, problem: str, remedy: str, severity: Severity = "error") -> None:
         """One more."""
         self.all.append(Finding(file, line, problem, remedy, severity))
+
+    def add_unread(self, file: str, line: int, problem: str, remedy: str) -> None:
+        """One about a file that could not be read: what the others say of it cannot be judged."""
+        self.unread = True
+        self.add(file, line, problem, remedy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,7 @@ def read_csv(path: Path, findings: Findings) -> Sheet:
             reader = csv.DictReader(lines)
             rows = tuple(_csv_rows(reader))
     except (OSError, UnicodeDecodeError, csv.Error) as fault:
-        findings.add(path.name, 0, f"cannot be read ({type(fault).__name__})", "put a CSV file in UTF-8 there")
+        findings.add_unread(path.name, 0, f"cannot be read ({type(fault).__name__})", "put a CSV file in UTF-8 there")
         return Sheet(path.name)
     return Sheet(path.name, rows)
 
@@ -85,10 +92,10 @@ def read_toml(path: Path, findings: Findings) -> tuple[dict[str, Any], dict[str,
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as fault:
         line = int(found[1]) if (found := re.search(r"line (\d+)", str(fault))) else 0
-        findings.add(path.name, line, "not TOML", "see the form at https://toml.io")
+        findings.add_unread(path.name, line, "not TOML", "see the form at https://toml.io")
         return {}, {}
     except (OSError, UnicodeDecodeError) as fault:
-        findings.add(path.name, 0, f"cannot be read ({type(fault).__name__})", "put a TOML file in UTF-8 there")
+        findings.add_unread(path.name, 0, f"cannot be read ({type(fault).__name__})", "put a TOML file in UTF-8 there")
         return {}, {}
     lines = _headers(text)
     return content, {

@@ -27,10 +27,12 @@ from .rows import (
     SenderAcceptanceRow,
 )
 
-__all__ = ["EXAMPLE", "Placed", "Tables", "read_tables"]
+__all__ = ["EXAMPLE", "OWN_FILES", "Placed", "Tables", "read_tables"]
 
 #: The folder of this package holds the example set.
 EXAMPLE: Final = Path(__file__).parent
+#: What a set has of its own; all else may be left to the product.
+OWN_FILES: Final = ("subscriptions.toml", "locations.csv", "feeds")
 
 R = TypeVar("R", bound=msgspec.Struct)
 R_co = TypeVar("R_co", bound=msgspec.Struct, covariant=True)
@@ -158,5 +160,5 @@ def _feeds(folder: Path, findings: Findings) -> tuple[Placed[FeedProfile], ...]:
                 f"feeds/{path.name}", 1, f"not a feed: {fault}", "see streams/messages/adt/feed.py for the keys"
             )
     if not feeds:
-        findings.add("feeds", 0, "no feed", "describe each sending system in feeds/<name>.toml")
+        findings.add_unread("feeds", 0, "no feed", "describe each sending system in feeds/<name>.toml")
     return tuple(feeds)

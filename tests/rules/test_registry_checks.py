@@ -213,6 +213,28 @@ def test_all_findings_are_listed_and_the_set_is_refused(folder: Path) -> None:
     assert all(BREAKS[case].says in str(refused.value) for case in cases)
 
 
+NONE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a folder that is not there": (lambda folder: shutil.rmtree(folder), "no such folder"),
+    "a file": (lambda folder: (shutil.rmtree(folder), folder.write_text("")), "not a folder"),
+    "an empty folder": (lambda folder: (shutil.rmtree(folder), folder.mkdir()), "a folder without register files"),
+}
+
+
+@pytest.mark.parametrize(("change", "problem"), NONE.values(), ids=NONE)
+def test_what_is_no_register_set_is_one_sentence(folder: Path, change: Callable[[Path], object], problem: str) -> None:
+    change(folder)
+    with pytest.raises(BadRegisters) as refused:
+        load(folder, now=NOW)
+    remedy = "name a folder of register files, or example for the shipped set (--registers, STAFET_REGISTERS)"
+    assert str(refused.value) == f"{folder}: {problem}; {remedy}"
+
+
+@pytest.mark.parametrize("name", [S, L])
+def test_a_file_that_is_missing_is_one_finding_and_not_one_for_each_row_it_lacks(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    assert [(finding.file, finding.line) for finding in found(folder)] == [(name, 0)]
+
+
 def test_a_wrong_sor_digit_is_a_warning_until_the_set_says_strict(folder: Path) -> None:
     BREAKS["a SOR code with a wrong digit"].change(folder)
     assert len(load(folder, now=NOW).warnings) == 1
