@@ -28,8 +28,8 @@ class Barrier:
         """Remembers how far `receipts.raw` reaches now; to be called before the worker starts."""
         partitions = await self._partitions()
         consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, **self._security)
-        await consumer.start()
         try:
+            await consumer.start()
             starts, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
         finally:
             await consumer.stop()
@@ -57,8 +57,8 @@ class Barrier:
     @contextlib.asynccontextmanager
     async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
         admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, **self._security)
-        await admin.start()
         try:
+            await admin.start()
             yield admin
         finally:
             await admin.close()

@@ -13,7 +13,10 @@ from enum import IntEnum
 from typing import Annotated, Any
 
 import typer
+from aiokafka.errors import KafkaError
 from typer.main import get_command
+
+from streams.settings import BadSettings
 
 __all__ = ["AsJson", "Code", "Failed", "Jsonl", "Quiet", "emit", "run"]
 
@@ -69,7 +72,8 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
         given = _moved(given, command)
         status = command.main(args=given, prog_name="stafet", standalone_mode=False)
         sys.stdout.flush()
-    except Failed as failure:
+    except (Failed, BadSettings, KafkaError) as problem:
+        failure = _failed(problem)
         typer.echo(failure.tell(as_json=as_json), err=True)
         return failure.exit_code
     except (BrokenPipeError, SystemExit) as end:
@@ -83,6 +87,16 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
         typer.echo(_usage(wrong).tell(as_json=as_json), err=True)
         return Code.USAGE
     return status if isinstance(status, int) else Code.OK
+
+
+def _failed(problem: Exception) -> Failed:
+    """What a command did not tell itself: settings that show as unusable late, and a broker that does not answer."""
+    if isinstance(problem, Failed):
+        return problem
+    if isinstance(problem, BadSettings):
+        return Failed(Code.USAGE, "bad-settings", str(problem), "Try: stafet config reference")
+    text = f"Kafka cannot be reached or refuses ({type(problem).__name__})"
+    return Failed(Code.NO_BROKER, "broker", text, "Check STAFET_BOOTSTRAP, or Try: stafet doctor")
 
 
 def _usage(wrong: Any) -> Failed:

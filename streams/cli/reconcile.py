@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from aiokafka.errors import KafkaError
 
+from streams.kafka.security import aiokafka_options
 from streams.observer.cohort import Book
 from streams.observer.reading import read_book, read_recording
 from streams.observer.reconcile import Balance, Check, Line, balance
@@ -88,12 +89,13 @@ def _recorded(file: Path) -> Book:
 
 def _from_broker(bootstrap: str | None) -> Book:
     try:
-        address = read_settings({"bootstrap": bootstrap}).bootstrap
+        settings = read_settings({"bootstrap": bootstrap})
+        address, security = settings.bootstrap, aiokafka_options(settings)
     except BadSettings as problem:
         raise Failed(Code.USAGE, "bad-settings", str(problem), "Try: stafet config reference") from None
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells in its own words what is told below
     try:
-        return asyncio.run(read_book(address))
+        return asyncio.run(read_book(address, **security))
     except (KafkaError, OSError) as problem:
         text = f"cannot read from {address} ({type(problem).__name__})"
         raise Failed(Code.NO_BROKER, "broker", text, "Try: stafet broker status, or check STAFET_BOOTSTRAP") from None

@@ -173,5 +173,6 @@ async def _run(
         async with MllpClient(gateway.host, gateway.port) as client:
             return await play(sendings, through_gateway(client), stop, rate=rate)
     assert ids is not None
-    async with new_producer(settings.bootstrap, client_id="stafet-simulator") as producer:
+    security = aiokafka_options(settings)
+    async with new_producer(settings.bootstrap, client_id="stafet-simulator", **security) as producer:
         return await play(sendings, onto_topic(producer, registers, ids), stop, rate=rate)

@@ -34,8 +34,8 @@ async def read_book(bootstrap: str, **security: Any) -> Book:
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap, enable_auto_commit=False, max_partition_fetch_bytes=_FETCH_BYTES, **security
     )
-    await consumer.start()
     try:
+        await consumer.start()
         starts = await consumer.beginning_offsets(partitions)
         ends = await consumer.end_offsets(partitions)
         book.starts |= {(tp.topic, tp.partition): offset for tp, offset in starts.items()}
@@ -50,8 +50,8 @@ async def read_book(bootstrap: str, **security: Any) -> Book:
 async def _partitions(bootstrap: str, security: dict[str, Any]) -> list[TopicPartition]:
     """The partitions there are, asked of the broker: a consumer knows those of its own topics only."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **security)
-    await admin.start()
     try:
+        await admin.start()
         names = sorted(filter(_is_ours, await admin.list_topics()))
         topics = await admin.describe_topics(names) if names else []  # no names would mean all topics
     finally:

@@ -112,8 +112,8 @@ async def run_municipalities(
         auto_offset_reset="earliest" if from_start else "latest",
         **security,
     )
-    await consumer.start()
     try:
+        await consumer.start()
         consumer.assign(partitions)
         while not stop.is_set():
             for batch in (await consumer.getmany(timeout_ms=_POLL_MS)).values():
@@ -134,8 +134,8 @@ async def _send(town: Answering, producer: AIOKafkaProducer, topic: str, now: da
 
 async def _partitions(bootstrap: str, topics: list[str], security: dict[str, Any]) -> list[TopicPartition]:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **security)
-    await admin.start()
     try:
+        await admin.start()
         present = sorted(set(topics).intersection(await admin.list_topics()))
         found = await admin.describe_topics(present) if present else []
     finally:

@@ -40,8 +40,8 @@ async def run_selftest(
     that should not come. Raises MissingTopic.
     """
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, **security)
-    await consumer.start()
     try:
+        await consumer.start()
         await _assign(consumer, inbox, receipts)
         async with new_producer(bootstrap, client_id="stafet-selftest", **security) as producer:
             end = await _until_acknowledged(exchange, producer, inbox, consumer, timeout, now)
