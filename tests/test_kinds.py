@@ -5,6 +5,7 @@ import pytest
 
 from streams.cli.judge import judge
 from streams.cli.kinds import KINDS, Kind, kind_of
+from tests.published import SHARED
 
 HN = "http://medcomfhir.dk/ig/hospitalnotification/StructureDefinition/medcom-hospitalNotification-message"
 ACK = "http://medcomfhir.dk/ig/acknowledgement/StructureDefinition/medcom-messaging-acknowledgement"
@@ -78,3 +79,53 @@ def test_a_document_is_judged_as_the_kind_it_is_to_be_read_as(data: bytes, kind:
 def test_a_document_of_another_kind_than_asked_for_is_not_valid() -> None:
     judged = judge(UNB + b"UNH+1+CONTRL:D:93A:ZZ:C0330Q+CTL03'UCI+1+1:14+2:14+7'UNT+3+1'UNZ+1+X'", kind="dis20")
     assert (judged["valid"], judged["issues"][0]["rule"]) == (False, "kind")
+
+
+#: A document of each kind, one that can be read.
+READ: dict[Kind, str] = {
+    "adt": "conformance/examples/adt/dk-a1-A04-emergency.hl7",
+    "hospital-notification": "conformance/examples/hospitalnotification/Bundle-a5e5b880-c087-4055-b9ec-99108695f81d.json",
+    "acknowledgement": "conformance/examples/acknowledgement/own/02-fatal-error.json",
+    "fhir-message": "conformance/examples/acknowledgement/Bundle-eb26be85-fdb7-454d-a980-95cba6d1745b.json",
+    "vans-envelope": "conformance/examples/vansenvelope/valid/01-message-hospitalnotification-json.xml",
+    "sbdh": "conformance/examples/sbdh/own/01-hospitalnotification.xml",
+    "eds-event": "conformance/examples/eds/own-station/01-msg-created.json",
+    "xdis20": "data/legacy/XDIS20-nytbrev.xml",
+    "xdis17": "data/legacy/XDIS17-nytbrev.xml",
+    "dis20": "data/legacy/DIS20-nytbrev.edi",
+    "dis17": "data/legacy/DIS17-nytbrev.edi",
+    "xctl": "data/legacy/XCTL02-negative.xml",
+    "ctl": "data/legacy/CTL02-negative.edi",
+    "unknown": "conformance/examples/reliable-messaging/T01-ok.json",
+}  # fmt: skip
+
+
+@pytest.mark.published
+@pytest.mark.parametrize("data", [b"", b"{}", b"<a/>", b"<a", UNB, b"\0\xff", bundle("x")], ids=range(7))
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_key_of_a_kind_is_there_whatever_could_be_read(kind: Kind, data: bytes) -> None:
+    right, wrong = judge((SHARED / READ[kind]).read_bytes()), judge(data, kind=kind)
+    assert right["kind"] == kind
+    assert list(wrong["reading"]) == list(right["reading"])
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        pytest.param(UNB + b"SPR+ORG++DIS17:SKS:SST'", "dis17", id="an interchange without UNH"),
+        pytest.param(UNB + b"UCI+1+1+1+7'", "ctl", id="a receipt without UNH"),
+        pytest.param(b"<Emessage><NotificationOfAdmission>", "xdis20", id="a letter cut off"),
+        pytest.param(b"<Emessage><NegativeReceipt>", "xctl", id="a receipt cut off"),
+        pytest.param(
+            UNB + b"UNH+1+DIS20:D:93A:UN:D2030C+XXX'SPR+1'UNT+3+1'UNZ+1+X'", "dis20", id="a letter of no type"
+        ),
+        pytest.param(bundle("hello")[:-2], "fhir-message", id="a message cut off"),
+        pytest.param(b"<Bundle xmlns='http://hl7.org/fhir'><a>", "fhir-message", id="a message in XML cut off"),
+        pytest.param(b"hello", "unknown", id="words"),
+        pytest.param(b'{"resourceType":"Patient"}', "unknown", id="a resource that is no message"),
+    ],
+)
+def test_a_document_that_cannot_be_read_has_the_keys_of_its_kind(data: bytes, kind: Kind) -> None:
+    judged = judge(data)
+    assert (judged["kind"], judged["valid"]) == (kind, False)
+    assert judged["reading"].keys() == judge(b"", kind=kind)["reading"].keys()

@@ -27,6 +27,8 @@ _READERS: Final[dict[Kind, str]] = {
     "ctl": "streams.messages.legacy.inspect",
     "unknown": "streams.messages.other",
 }
+#: Readers of several kinds: they may find another one, or none; so each says which keys a kind has.
+_OF_SEVERAL: Final = ("streams.messages.legacy.inspect", "streams.messages.other")
 #: Envelopes are given `judge` for what is inside them.
 _ENVELOPES: Final[dict[Kind, str]] = {"vans-envelope": "streams.envelopes.vans", "sbdh": "streams.envelopes.sbdh"}
 
@@ -44,7 +46,16 @@ def judge(data: bytes, name: str = "", kind: Kind | None = None) -> dict[str, An
         judged = read(data)
     shown = {"kind": as_kind, **{key: judged[key] for key in ("valid", "issues", "reading")}}
     seen = judged.get("kind", as_kind)
-    return shown if seen in (as_kind, "unknown") else _of_another_kind(shown, seen, wanted=kind)
+    return _complete(shown if seen in (as_kind, "unknown") else _of_another_kind(shown, seen, wanted=kind))
+
+
+def _complete(shown: dict[str, Any]) -> dict[str, Any]:
+    """The judgement with every key of its kind, absent values null (acceptance.md), whatever could be read."""
+    module = _READERS.get(shown["kind"], "")
+    if module not in _OF_SEVERAL:
+        return shown
+    keys, found = import_module(module).nothing_read(shown["kind"]), shown["reading"] or {}
+    return {**shown, "reading": {key: found.get(key, absent) for key, absent in keys.items()}}
 
 
 def _of_another_kind(shown: dict[str, Any], seen: Kind, *, wanted: Kind | None) -> dict[str, Any]:

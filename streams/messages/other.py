@@ -5,11 +5,22 @@ from typing import Any, Final
 from ..errors import Issue, Rejected
 from ..formats.fhir.read import document
 
-__all__ = ["inspect"]
+__all__ = ["inspect", "nothing_read"]
+
+#: The keys of a reading, in the order shown. Of a document of no kind there is only to say whether it is a resource.
+_KEYS: Final = {
+    "fhir-message": ("event", "message_header_id", "bundle_id", "bundle_type", "timestamp"),
+    "unknown": ("resource_type",),
+}
 
 _NOTHING_KNOWN: Final = Rejected(
     "$", "no document that is known", "send HL7 v2, FHIR, VANS, SBDH, OIOXML or EDIFACT", "unknown-kind"
 )
+
+
+def nothing_read(kind: str) -> dict[str, Any]:
+    """The reading of a document of that kind of which nothing can be read."""
+    return dict.fromkeys(_KEYS[kind])
 
 
 def inspect(data: bytes) -> dict[str, Any]:

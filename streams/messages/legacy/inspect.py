@@ -4,7 +4,7 @@ Identifying fields only (acceptance.md, "others"): ids, versions, parties, statu
 syntaxes give the same keys.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from lxml import etree
 
@@ -14,13 +14,43 @@ from .interchange import issues as interchange_issues
 from .interchange import reading as interchange_reading
 from .trees import LETTERS, PAS
 
-__all__ = ["inspect"]
+__all__ = ["inspect", "nothing_read"]
 
 _KINDS = {"NotificationOfAdmission": "xdis20", "NotificationOfDischarge": "xdis17"}
+#: The keys of a reading, in the order shown.
+_ENVELOPE_KEYS: Final = (
+    "type",
+    "version",
+    "envelope_id",
+    "letter_id",
+    "sent",
+    "sender_gln",
+    "receiver_gln",
+    "positive_receipt_wanted",
+)
+_NOTICE_KEYS: Final = (
+    "status",
+    "stay_id",
+    "authorised",
+    "sender_id",
+    "municipality",
+    "answer_to_gln",
+    "patient_status",
+    "occurred",
+)
+_RECEIPT_KEYS: Final = ("original_envelope_id", "original_sender_gln", "original_receiver_gln", "refuse_code")
+
+
+def nothing_read(kind: str) -> dict[str, Any]:
+    """The reading of a document of that kind of which nothing can be read."""
+    if kind in ("xctl", "ctl"):
+        return {**dict.fromkeys((*_ENVELOPE_KEYS, *_RECEIPT_KEYS)), "letters": []}
+    return dict.fromkeys((*_ENVELOPE_KEYS, *_NOTICE_KEYS))
 
 
 def inspect(data: bytes) -> dict[str, Any]:
-    """`{"kind", "valid", "issues", "reading"}`; of kind `unknown` and without reading when nothing can be read. Never raises on content."""
+    """`{"kind", "valid", "issues", "reading"}`; of kind `unknown` and without reading (`nothing_read`) when nothing can be
+    read. Never raises on content."""
     is_xml = data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
     try:
         kind, issues, reading = _oioxml(data) if is_xml else _edifact(data)
