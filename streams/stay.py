@@ -100,14 +100,15 @@ def fold(
     `at` is now (00 §1.1). `ordinal` counts the messages that the lane has sent so far: the first new one takes it.
     Never raises for any order of events. An event that was folded before gives DUPLICATE and nothing else.
     """
-    known = visit or Visit(id=event.visit, lane=event.lane, feed=event.feed, number=event.visit_number)
-    if event.occurred_again is not None:
-        event = _in_its_hour(known, event)
     own = event.id[:SEEN_LENGTH]
-    if own in known.seen:
-        return StayFold(visit=visit, outcome=_DUPLICATE, wake=next_wake(known))
-    start = replace(known, seen=(*known.seen, own)[-SEEN_LIMIT:], touched=at)
-    draft = Draft(start, event, Cause.NOTHING, at, ids, policy, ordinal, origin)
+    if visit is None:
+        number, seen = event.visit_number, (own,)
+        known = Visit(id=event.visit, lane=event.lane, feed=event.feed, number=number, seen=seen, touched=at)
+    elif own in visit.seen:
+        return StayFold(visit=visit, outcome=_DUPLICATE, wake=next_wake(visit))
+    else:
+        known = replace(visit, seen=(*visit.seen, own)[-SEEN_LIMIT:], touched=at)
+    draft = Draft(known, _in_its_hour(known, event), Cause.NOTHING, at, ids, policy, ordinal, origin)
     outcome = _arrive(draft)
     if draft.visit.held:
         _release(draft)

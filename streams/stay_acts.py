@@ -15,7 +15,7 @@ from .codes import SOR_ENDPOINT, EncounterClass, Family, Notice
 from .model import EpisodeIdentifier, EventClass, Fate, Outcome, Transfer
 from .stay_cause import class_of, death_time, event_time, is_death
 from .stay_correct import again, correct
-from .stay_notify import Draft, Refused, needed, tell, tell_start, unit_index
+from .stay_notify import Draft, Refused, needed, numbered, tell, tell_start, unit_index
 from .stay_person import settle_person
 from .stay_rules import Cause
 from .stay_state import MOVES_LIMIT, Sent, State, Stay, Untold, hospital_of, state
@@ -77,9 +77,9 @@ def _begin(draft: Draft, class_: EventClass, time: datetime) -> None:
     wrong_before = state(draft.stay) is State.VOID  # 13.13: receivers know the old id as entered in error
     episode = _reused(draft, transfer) if transfer is not None and same and not wrong_before else ()
     hospital = hospital_of(event.unit) if event.unit else draft.stay.hospital
-    unit = unit_index(draft, event.unit) if event.unit else draft.stay.unit
+    unit, units = numbered(draft.visit, event.unit) if event.unit else (draft.stay.unit, draft.visit.units)
     untold = Untold(class_=class_, start=time, report=not same, episode=episode)
-    draft.set_stay(Stay(hospital=hospital, unit=unit, untold=untold))
+    draft.visit = replace(draft.visit, units=units, stay=Stay(hospital=hospital, unit=unit, untold=untold))
 
 
 def _start_time(draft: Draft) -> datetime:

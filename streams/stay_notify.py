@@ -18,7 +18,7 @@ from .model import EpisodeIdentifier, Fate, Notification, Outcome, StayEvent, Un
 from .stay_rules import CONTENT, START_SHOWN, TRANSITIONS, Cause
 from .stay_state import Sent, State, Stay, StayPolicy, Step, Untold, Visit, links, stamp, start_of, state, state_of
 
-__all__ = ["NO_CPR", "Draft", "Refused", "in_order", "needed", "tell", "tell_start", "unit_index"]
+__all__ = ["NO_CPR", "Draft", "Refused", "in_order", "needed", "numbered", "tell", "tell_start", "unit_index"]
 
 NO_CPR = Outcome(fate=Fate.NOT_SUBJECT, reason="no-official-cpr")
 
@@ -67,14 +67,18 @@ def needed(time: datetime | None, path: str = "EVN-6") -> datetime:
     return stamp(time)
 
 
+def numbered(visit: Visit, unit: Unit) -> tuple[int, tuple[Unit, ...]]:
+    """The number of a unit, and the units of the visit with it."""
+    units = visit.units
+    return (units.index(unit), units) if unit in units else (len(units), (*units, unit))
+
+
 def unit_index(draft: Draft, unit: Unit) -> int:
     """The number of a unit in the visit, which learns it when it is new."""
-    units = draft.visit.units
-    try:
-        return units.index(unit)
-    except ValueError:
-        draft.visit = replace(draft.visit, units=(*units, unit))
-        return len(units)
+    index, units = numbered(draft.visit, unit)
+    if units is not draft.visit.units:
+        draft.visit = replace(draft.visit, units=units)
+    return index
 
 
 def in_order(sent: tuple[Sent, ...]) -> bool:

@@ -30,7 +30,7 @@ _VERSION: Final = re.compile(r"2\.[1-9](\.[0-9])?")
 _BOM: Final = b"\xef\xbb\xbf"
 _LINE: Final = re.compile(rb"[^\r\n]*")
 _USUAL: Final = b"|^~\\&|"  # MSH-1 and MSH-2 of nearly every message
-_KNOWN: Final = frozenset({"MSH|", "EVN|", "PID|", "PD1|", "NK1|", "PV1|", "PV2|", "MRG|"})  # the same of its lines
+_KNOWN: Final = frozenset({"MSH|", "EVN|", "PID|", "PD1|", "NK1|", "PV1|", "PV2|", "MRG|"})  # and how its lines begin
 _DECLARED: Final = len("MSH|^~\\&")  # behind it, what looks like a separator is one
 _ABSENT: Final = [""] * 64  # fields that a line does not have, up to the last one that anybody reads
 _COMPONENTS: Final = 32  # of one field; PID-11 has the most that anybody reads, 22
@@ -274,17 +274,27 @@ def _newline(body: bytes) -> Newline:
     return "lf" if b"\n" in body and b"\r" not in body else "cr"
 
 
-def _lines(text: str) -> list[str]:
-    """Step 4: CR, CRLF and LF all end a segment, also mixed; blank lines are dropped."""
+def _lines(text: str, separators: Separators) -> list[str]:
+    """Steps 4 and 8: CR, CRLF and LF all end a segment, also mixed; blank lines are dropped; each line has a name."""
     if "\n" in text:
         text = text.replace("\r\n", "\r").replace("\n", "\r")
-    return [line for line in text.split("\r") if line and not line.isspace()]
+    known = _KNOWN if separators.field == "|" else ()
+    lines: list[str] = []
+    for line in text.split("\r"):
+        if line[:4] in known:
+            lines.append(line)
+        elif line and not line.isspace():
+            if not _NAME.match(line) or line[3:4] not in (separators.field, ""):
+                problem = f"line {len(lines) + 1} does not begin with a segment name"
+                raise Refused("AR", "100", problem, "send three capital letters or digits and the field separator")
+            lines.append(line)
+    return lines
 
 
 def _text(body: bytes, separators: Separators) -> tuple[str, str, bool]:
     """Step 7: the text by MSH-18, the character set that read it, and whether MSH-18 was untrue."""
     header = _LINE.match(body)[0].decode("latin-1").split(separators.field, 18)  # type: ignore[index]  # matches always
-    declared = header[17].split(separators.repetition)[0].strip() if len(header) > 17 else ""
+    declared = header[17].partition(separators.repetition)[0].strip() if len(header) > 17 else ""
     try:
         return decode(body, "" if declared == NULL else declared)
     except Unsupported:
@@ -317,13 +327,7 @@ def parse(data: bytes, *, charset: str | None = None) -> Document:
     if b"\rMSH" in body or b"\nMSH" in body:
         raise Refused("AR", "100", "more than one MSH in one block", "send one message per block")
     text, used, untrue = _forced_text(body, charset) if charset else _text(body, separators)
-    newline = _newline(body)
-    lines = _lines(text)
-    for number, line in enumerate(lines, start=1):
-        if line[:4] not in _KNOWN and (not _NAME.match(line) or line[3:4] not in (separators.field, "")):
-            problem = f"line {number} does not begin with a segment name"
-            raise Refused("AR", "100", problem, "send three capital letters or digits and the field separator")
-    document = Document(data, separators, used, newline, text, lines)
+    document = Document(data, separators, used, _newline(body), text, _lines(text, separators))
     if untrue:
         document.warn("MSH-18", "charset-lie", f"not ASCII as declared, read as {used}", "declare the set that is used")
     return document
