@@ -58,6 +58,8 @@ def post(notification: Notification, at: datetime, context: Context, *, concerns
     address = route(notification, notification.assembled, context.registers, concerns=concerns)
     if isinstance(address, Outcome):
         return address
+    if not notification.patient.family.strip():
+        return _NAMELESS
     first = _attempt(context, notification.lane, notification.message_id, 1)
     bundle = write(notification, address.receiver, first.envelope_id)
     faults = check(bundle, outgoing=True)
@@ -158,6 +160,16 @@ def _sealed(
         kommunekode=address.kommunekode,
         notice=str(delivery.notice),
     )
+
+
+#: A message needs the surname, name.family 1..1 (01, 3.4); without one there is none, whatever the source (04 §14.2).
+_NAMELESS: Final = Outcome(
+    fate=Fate.STOPPED,
+    reason="no-name",
+    path="PID-5",
+    problem="no surname, and none known from before: Patient.name.family is 1..1",
+    remedy="send the surname in PID-5.1, with this event or a person update (A31), and this event once more",
+)
 
 
 def _faulty(fault: Issue) -> Outcome:

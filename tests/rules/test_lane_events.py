@@ -155,6 +155,20 @@ def test_a_message_that_does_not_pass_our_own_check_never_leaves() -> None:
     assert "3.5" in lane.aside[0].rejected.problem
 
 
+@pytest.mark.parametrize("family", ["", " "], ids=["none", "blank"])
+def test_a_stay_of_a_person_without_a_name_is_set_aside_until_it_has_one(family: str) -> None:
+    (built, now), lane = event("A01 08:00"), Lane()
+    assert built.patient is not None
+    nameless = msgspec.structs.replace(built, patient=msgspec.structs.replace(built.patient, family=family))
+    lane.take(StayEventArrived(at=now, event=nameless))
+    assert (lane.letters, lane.row, lane.fates) == ([], None, ["+stopped:no-name"])
+    (aside,) = lane.aside
+    assert (aside.rejected.path, aside.rejected.rule) == ("PID-5", "no-name")
+    assert aside.rejected.remedy
+    lane.take(StayEventArrived(at=clock("09:00"), event=built))
+    assert lane.notices == ["STIN"]
+
+
 def test_a_chain_that_has_grown_too_large_stops_and_is_never_cut() -> None:
     small = Lane().play("A01 08:00")
     limit = len(envelope(small.letters[0]).payload)

@@ -179,8 +179,8 @@ STORIES: list[Story] = [
     ),
     story(
         "no-name-sends-nothing-that-is-not-valid",
-        "01 §3.4 name.family 1..1",
-        step(adt("A01", "03011000", PID_5=""), "none*"),
+        "01 §3.4 name.family 1..1, 04 §14.2",
+        step(adt("A01", "03011000", PID_5=""), "none:no-name"),
     ),
     story(
         "a-name-known-from-before",
