@@ -42,10 +42,10 @@ from streams.observer.health import health_served
 from streams.registry import Registers
 from streams.settings import BadSettings, Listen, Settings, secret
 
-__all__ = ["Role", "run"]
+__all__ = ["PATIENCE", "Role", "run"]
 
 #: Seconds from SIGTERM to the end: the gateway's drain (25 s) fits in, and the 30 s after which supervisors kill.
-_PATIENCE = 28.0
+PATIENCE = 28.0
 
 _DEFAULT_TIMEOUT = 1800  # seconds: the row of policy.toml holds unless another is set
 
@@ -148,7 +148,7 @@ async def _run(role: Role, installation: Installation) -> None:
     def told() -> None:
         if not stop.is_set():
             stop.set()
-            last_resort(_PATIENCE, leave_now)
+            last_resort(PATIENCE, leave_now)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told)

@@ -1,6 +1,7 @@
 """`docker-compose.yml` starts what exists: commands of the command line, settings by their names, one Kafka version."""
 
 import re
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import yaml
 from typer.main import get_command
 
 from agents.cli import command_line
+from agents.run import PATIENCE
 from streams.kafka.jars import KAFKA_VERSION
 from streams.settings import Listen, Settings
 from tests.published import ROOT
@@ -19,6 +21,21 @@ OWN = {name: service for name, service in SERVICES.items() if service.get("build
 
 def test_the_broker_has_the_version_the_tests_run_on() -> None:
     assert SERVICES["kafka"]["image"] == f"apache/kafka:{KAFKA_VERSION}"
+
+
+def test_what_the_broker_keeps_lies_in_its_volume() -> None:
+    [volume] = SERVICES["kafka"]["volumes"]
+    assert volume.split(":")[1] == SERVICES["kafka"]["environment"]["KAFKA_LOG_DIRS"]
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_service_is_told_to_stop_and_has_the_time_to_drain(name: str) -> None:
+    assert OWN[name]["init"]
+    assert float(OWN[name]["stop_grace_period"].removesuffix("s")) > PATIENCE
+
+
+def test_the_image_is_called_by_the_version_of_the_product() -> None:
+    assert {service["image"] for service in OWN.values()} == {f"stafet:{version('stafet')}"}
 
 
 @pytest.mark.parametrize("name", OWN)
