@@ -1,48 +1,16 @@
-"""SOR codes and location numbers (GLN): their check digits, and the fictional ones that tests and simulators use.
+"""SOR codes and location numbers (GLN) in registers, and the fictional ones that tests and simulators use.
 
-Decided by spec 05 §3. GLN: GS1 modulus 10. SOR: `<item>` + `1000016` + `00` + a Verhoeff digit, measured over the
-published codes and not documented, so a wrong digit there is a warning unless a register says `strict`.
+Decided by spec 05 §3. In a register both must be right; a wrong digit of a SOR code is a warning unless the register
+says `strict`. The digits themselves: `streams/digits`.
 """
 
-from functools import reduce
 from typing import Final
 
-__all__ = ["fictional_gln", "fictional_sor", "gln_digit", "gln_problem", "sor_digit", "sor_problem"]
+from ..digits import gln_digit, sor_digit
 
-#: Verhoeff's multiplication table of the dihedral group D5: row r+5s, column r'+5s'.
-_MULTIPLY: Final = (
-    (0, 1, 2, 3, 4, 5, 6, 7, 8, 9),
-    (1, 2, 3, 4, 0, 6, 7, 8, 9, 5),
-    (2, 3, 4, 0, 1, 7, 8, 9, 5, 6),
-    (3, 4, 0, 1, 2, 8, 9, 5, 6, 7),
-    (4, 0, 1, 2, 3, 9, 5, 6, 7, 8),
-    (5, 9, 8, 7, 6, 0, 4, 3, 2, 1),
-    (6, 5, 9, 8, 7, 1, 0, 4, 3, 2),
-    (7, 6, 5, 9, 8, 2, 1, 0, 4, 3),
-    (8, 7, 6, 5, 9, 3, 2, 1, 0, 4),
-    (9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
-)  # fmt: skip
-#: His permutation of the digits, applied once more for every place from the right.
-_PERMUTE: Final = (1, 5, 7, 6, 2, 8, 3, 0, 9, 4)
-_INVERSE: Final = (0, 4, 3, 2, 1, 5, 6, 7, 8, 9)
+__all__ = ["fictional_gln", "fictional_sor", "gln_problem", "sor_problem"]
 
 _SOR_LENGTHS: Final = range(11, 19)  # spec 05 §3: at least 11 by profile, 18 possible
-
-
-def _permuted(digit: int, place: int) -> int:
-    return reduce(lambda d, _: _PERMUTE[d], range(place % 8), digit)
-
-
-def sor_digit(body: str) -> str:
-    """The check digit of a SOR code without its last digit (Verhoeff)."""
-    places = enumerate(reversed(body), start=1)
-    return str(_INVERSE[reduce(lambda c, p: _MULTIPLY[c][_permuted(int(p[1]), p[0])], places, 0)])
-
-
-def gln_digit(body: str) -> str:
-    """The check digit of the first twelve digits of a GLN: weights 1, 3, 1, 3 … from the left (GS1)."""
-    total = sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(body))
-    return str(-total % 10)
 
 
 def sor_problem(sor: str) -> tuple[str, bool]:

@@ -13,10 +13,16 @@ from streams.codes import Notice
 from streams.formats.fhir.build import to_xml
 from streams.formats.fhir.structure import Compiler
 from streams.messages.hospitalnotification import check, inspect
+from streams.messages.hospitalnotification.check import full_check
 from streams.messages.hospitalnotification.identifiers import cpr_is_plausible, gln_is_valid
 from streams.messages.hospitalnotification.rules import OUTGOING
 from tests.meanings.damage import ABSENT, any_damage, changed, damaged, entry_of
 from tests.meanings.notifications import HEART, MUNICIPALITY, PATIENT, SURGERY, bundle, notification
+
+
+def resources_of(message: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    return [entry["resource"] for entry in message["entry"] if entry["resource"]["resourceType"] == kind]
+
 
 STIN, STOR, SLOR = (bundle(notification(n)) for n in (Notice.STIN, Notice.STOR, Notice.SLOR))
 SLHJ, AN_MORS = bundle(notification(Notice.SLHJ)), bundle(notification(Notice.AN_MORS, "IMP"))
@@ -226,6 +232,16 @@ def test_a_resource_that_a_notification_does_not_have_is_taken_with_the_same_war
     assert inspect(as_xml) == inspect(as_json)
     assert inspect(as_json)["valid"]
     assert [(i["severity"], i["rule"]) for i in inspect(as_json)["issues"]] == [("warning", "2.4")]
+
+
+def test_a_sor_code_with_a_wrong_digit_is_loaded_with_a_warning_and_sent_as_registered() -> None:
+    sor = resources_of(STIN, "Organization")[0]["identifier"][0]["value"]
+    wrong = damaged(STIN, "Organization.identifier.0.value", sor[:-1] + str((int(sor[-1]) + 1) % 10))
+    told = [(issue.severity, issue.rule, issue.path) for issue in check(wrong)]
+    assert told == [("warning", "sor-check-digit", "Bundle.entry[3].resource.identifier[0].value")]
+    assert (
+        check(wrong, outgoing=True) == full_check(wrong, outgoing=True) == []
+    )  # a register that says `strict` refuses
 
 
 def test_two_provenances_with_one_id_are_loaded_with_a_warning() -> None:

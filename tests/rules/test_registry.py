@@ -9,16 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.codes import Notice
+from streams.digits import gln_digit, sor_digit
 from streams.model import Address
 from streams.registry import Registers, load
-from streams.registry.numbers import (
-    fictional_gln,
-    fictional_sor,
-    gln_digit,
-    gln_problem,
-    sor_digit,
-    sor_problem,
-)
+from streams.registry.numbers import fictional_gln, fictional_sor, gln_problem, sor_problem
 from streams.registry.policy import duration
 from streams.registry.tables import EXAMPLE
 from streams.route import route_notice

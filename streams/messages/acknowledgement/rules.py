@@ -15,7 +15,7 @@ from ...codes import (
 )
 from ...formats.fhir.pieces import Check
 from ...formats.fhir.structure import Compiler, Constraint, Extension, Profile
-from ..hospitalnotification.identifiers import organization_identifiers
+from ..hospitalnotification.identifiers import organization_identifiers, sor_digits
 from ..hospitalnotification.rules import DESTINATION_USE_URL
 from ..hospitalnotification.rules import PROFILES as _NOTIFICATION_PROFILES
 
@@ -116,7 +116,7 @@ CHECK: Final[Check] = Compiler(
     Profile(
         _CONSTRAINTS,
         _EXTENSIONS,
-        {"Organization.identifier[]": (organization_identifiers,)},
+        {"Organization.identifier[]": (organization_identifiers, sor_digits)},
         extension_origins=_ORIGINS,
     )
 ).check("Bundle")

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from ...codes import CPR_SYSTEM, GLN_SYSTEM, GLN_SYSTEMS_ACCEPTED, LPR3_SYSTEM, SOR_SYSTEM
+from ...digits import sor_digit
 from ...formats.fhir.pieces import Finding
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "gln_of",
     "organization_identifiers",
     "patient_identifiers",
+    "sor_digits",
     "sor_of",
 ]
 
@@ -131,6 +133,21 @@ def organization_identifiers(listed: list[dict[str, Any]]) -> list[Finding] | No
     if systems.count(GLN_SYSTEM) > 1:  # one under another system besides it is an identifier among others
         found.append(Finding("", "Organization.identifier:EAN-ID", "more than one GLN", "send one"))
     return found or None
+
+
+def sor_digits(listed: list[dict[str, Any]]) -> list[Finding] | None:
+    """A SOR code with a wrong check digit: remarked in what others send (05 §3), for the rule is measured, not published.
+
+    Not a test of what we send: whether a register may hold such a code is the register's own setting.
+    """
+    problem, remedy = "wrong check digit of a SOR code", "send the SOR code as registered"
+    return [
+        Finding(f"[{index}].value", "sor-check-digit", problem, remedy, "warning")
+        for index, identifier in enumerate(listed)
+        if identifier.get("system") == SOR_SYSTEM
+        and _SOR.fullmatch(value := identifier.get("value", ""))
+        and value[-1] != sor_digit(value[:-1])
+    ] or None
 
 
 def episode_identifiers(listed: list[dict[str, Any]]) -> list[Finding] | None:

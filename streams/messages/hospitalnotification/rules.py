@@ -24,7 +24,7 @@ from ...codes import (
 from ...formats.fhir.pieces import Check, Finding
 from ...formats.fhir.structure import Constraint, Extension, Profile
 from ...formats.fhir.xhtml import is_narrative
-from .identifiers import episode_identifiers, organization_identifiers, patient_identifiers
+from .identifiers import episode_identifiers, organization_identifiers, patient_identifiers, sor_digits
 
 __all__ = ["INCOMING", "OUTGOING", "PROFILES"]
 
@@ -251,7 +251,12 @@ def _merged(rows: tuple[Constraint, ...], more: tuple[Constraint, ...]) -> tuple
 _ORIGINS: Final = ("http://hl7.org/fhir/StructureDefinition/", "http://hl7.dk/fhir/", "http://medcomfhir.dk/")
 
 #: What a receiver refuses.
-INCOMING: Final = Profile(_CONSTRAINTS, _EXTENSIONS, _WHOLES, extension_origins=_ORIGINS)
+INCOMING: Final = Profile(
+    _CONSTRAINTS,
+    _EXTENSIONS,
+    _WHOLES | {"Organization.identifier[]": (organization_identifiers, sor_digits)},
+    extension_origins=_ORIGINS,
+)
 #: What we hold ourselves to.
 OUTGOING: Final = Profile(
     _merged(_CONSTRAINTS, _OWN), _EXTENSIONS, _WHOLES, _EMITTED, _SHORTCUTS, well_formed_narrative=False
