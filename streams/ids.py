@@ -11,8 +11,7 @@ Two stays may share a lane (32 bits): they then share only an order.
 import base64
 import hashlib
 import re
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 from typing import Any, NewType
 from uuid import UUID
 
@@ -66,13 +65,6 @@ def _as_v4(digits: str) -> str:
     """The first 32 hex digits with version and variant of a random UUID (RFC 4122 §4.4) set, hyphenated."""
     variant = _VARIANT[digits[16]]
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
-
-
-@lru_cache(maxsize=16)
-def _keyed(secret: bytes) -> tuple[Any, Any]:
-    """The two halves of HMAC-SHA-256 (RFC 2104) with the key already in: an id costs a third of a new HMAC."""
-    block = (secret if len(secret) <= 64 else hashlib.sha256(secret).digest()).ljust(64, b"\0")
-    return hashlib.sha256(bytes(b ^ 0x36 for b in block)), hashlib.sha256(bytes(b ^ 0x5C for b in block))
 
 
 def _base36(number: int, width: int) -> str:
@@ -138,13 +130,19 @@ class Ids:
 
     secret: bytes
     key_id: str = "k1"
+    _begun: Any = field(init=False)  # HMAC-SHA-256 (RFC 2104) with the key already in, its two halves:
+    _ended: Any = field(init=False)  # an id costs a third of a new HMAC
+
+    def __post_init__(self) -> None:
+        key = self.secret if len(self.secret) <= 64 else hashlib.sha256(self.secret).digest()
+        for half, pad in (("_begun", 0x36), ("_ended", 0x5C)):
+            object.__setattr__(self, half, hashlib.sha256(bytes(byte ^ pad for byte in key.ljust(64, b"\0"))))
 
     def __repr__(self) -> str:
         return f"Ids(key_id={self.key_id!r})"
 
     def _hash(self, *parts: str) -> str:
-        begun, ended = _keyed(self.secret)
-        inner, outer = begun.copy(), ended.copy()
+        inner, outer = self._begun.copy(), self._ended.copy()
         inner.update("\0".join(parts).encode())
         outer.update(inner.digest())
         digest: str = outer.hexdigest()
@@ -152,7 +150,7 @@ class Ids:
 
     def lane(self, episode: EpisodeId) -> Lane:
         """The lane of the stay whose first local episode-of-care id is `episode` (00 §1.2)."""
-        return Lane(self._hash("lane", episode)[:8])
+        return Lane(self._hash(episode)[:8])
 
     def person(self, *identity: str) -> PersonKey:
         """Key of `adt.raw` and `persons`: over the official CPR, else feed and first PID-3 id, else MSH-10 (00 §2.1)."""
@@ -161,11 +159,12 @@ class Ids:
     def episode(self, feed: str, visit: str, chain: int = 0) -> EpisodeId:
         """The local episode-of-care id of a visit number (spec 04 §8.3, 00 §2.3).
 
-        A visit number that is a UUID v4 is itself the id of the first chain; every later chain is an HMAC.
+        A visit number that is a UUID v4 is itself the id of the first chain; every later chain is an HMAC over feed
+        name, NUL, PV1-19.1, NUL and the number of the chain.
         """
         if chain == 0 and (own := uuid4_or_none(visit)) is not None:
             return own
-        return EpisodeId(_as_v4(self._hash("episode", feed, visit, str(chain))))
+        return EpisodeId(_as_v4(self._hash(feed, visit, str(chain))))
 
     def event(self, feed: str, control_id: str, *more: str) -> EventId:
         """One hospital event; `more` tells apart the several events of one message."""

@@ -87,10 +87,10 @@ class Writing:
 class Fields:
     """Fields that are read together."""
 
-    __slots__ = ("numbers", "of")
+    __slots__ = ("last", "numbers", "of")
 
     def __init__(self, *numbers: int) -> None:
-        self.numbers, self.of = numbers, itemgetter(*numbers)
+        self.numbers, self.last, self.of = numbers, max(numbers), itemgetter(*numbers)
 
 
 class Segment:
@@ -113,7 +113,6 @@ class Segment:
         if self.name == "MSH":
             fields.insert(1, separator)  # MSH-1 is the separator itself
             line = line[_DECLARED:]
-        fields += _ABSENT[len(fields) :]
         self._fields, self._plain = fields, True
         for mark in self.writing.marks:
             if mark in line:
@@ -161,7 +160,8 @@ class Segment:
 
     def texts(self, fields: Fields) -> list[str]:
         """The first value of several fields, each as `text` gives it, at a third of the cost."""
-        sent = fields.of(self._fields or self._split())
+        own = self._fields or self._split()
+        sent = fields.of(own if len(own) > fields.last else own + _ABSENT)
         if not self._plain:
             return [self.text(field) for field in fields.numbers]
         component = self.writing.separators.component
