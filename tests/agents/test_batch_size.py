@@ -89,7 +89,7 @@ def test_a_decision_whose_letter_is_refused_leaves_the_answer_behind_it_its_numb
     assert changes(lane.again([])) == changes(lane)
 
 
-def test_no_message_overtakes_a_refused_one_of_its_lane() -> None:
+def test_what_was_refused_is_tried_again_before_the_next_message_of_its_lane_leaves() -> None:
     lane = ShellLane(taken=lambda dispatch, tries: dispatch > 0 or tries > 1)
     lane.play("A01 08:00", "A21 09:00", "A22 10:00", "A03 11:00")
     assert [letter.headers for letter in lane.again([]).said_to_kafka] == [x.headers for x in lane.said_to_kafka]
