@@ -16,7 +16,7 @@ from .grammar import decoded, faults, root_of
 from .media import media_type_of, require_parses
 from .vans_parts import ContentKind, EndpointKind, Head, MetaInformation, unread_meta
 from .vans_plain import plain
-from .vans_rules import ENVELOPE, MIME_TAG, NAMESPACE, known
+from .vans_rules import ENVELOPE, MIME_TAG, NAMESPACE, known, name_to_send
 
 __all__ = ["RECEIPTS", "Opened", "Refused", "judged", "open_envelope"]
 
@@ -171,7 +171,7 @@ def _message(meta: MetaInformation, payload: bytes, **head: Any) -> Opened:
         meta=meta,
         payload=payload,
         media_type=media_type_of(label, payload) if is_fhir else "",
-        warnings=_warnings(label) if is_fhir else (),
+        warnings=_warnings(label, meta.name) if is_fhir else (),
     )
 
 
@@ -201,12 +201,26 @@ def _meta(node: Any) -> MetaInformation:
     )
 
 
-def _warnings(label: str) -> tuple[Issue, ...]:
-    if label:
-        return ()
-    path = "VANSEnvelope.Message.MetaInformation.Transport.ServiceTag"
-    problem, remedy = "no MCM:MIME tag; recognised by its first byte", "send the media type in a service tag MCM:MIME"
-    return (Issue(severity="warning", path=path, rule="V6", problem=problem, remedy=remedy),)
+_META: Final = "VANSEnvelope.Message.MetaInformation"
+
+
+def _warnings(label: str, name: str) -> tuple[Issue, ...]:
+    """What is odd about a FHIR document's labels and all the same no reason to refuse it."""
+    found = []
+    if usual := name_to_send(name):
+        problem = "an activity code as postfix, which the code system of names does not have"
+        found.append(_warning(f"{_META}.Document.Name", "V5", problem, f"send {usual}"))
+    if not label:
+        problem, remedy = (
+            "no MCM:MIME tag; recognised by its first byte",
+            "send the media type in a service tag MCM:MIME",
+        )
+        found.append(_warning(f"{_META}.Transport.ServiceTag", "V6", problem, remedy))
+    return tuple(found)
+
+
+def _warning(path: str, rule: str, problem: str, remedy: str) -> Issue:
+    return Issue(severity="warning", path=path, rule=rule, problem=problem, remedy=remedy)
 
 
 def _require(opened: Opened, ours: Container[str] | None) -> None:
@@ -215,7 +229,7 @@ def _require(opened: Opened, ours: Container[str] | None) -> None:
         raise Rejected("VANSEnvelope.ReceiverID", "unknown receiver", "send to a receiver of this system", "V3")
     if opened.content_kind != "message" or opened.meta is None:
         return
-    meta, path = opened.meta, "VANSEnvelope.Message.MetaInformation"
+    meta, path = opened.meta, _META
     if len(opened.payload) != meta.size:
         problem = f"{meta.size} stated, {len(opened.payload)} bytes decoded"
         raise Rejected(f"{path}.Document.SizeInBytes", problem, "send the length of the document before base64", "V4")

@@ -5,9 +5,10 @@ The one place where we are stricter than the schema: an id is hexadecimal (spec 
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from ..codes import ACK_CODES, VANS_POSTFIX, Verdict, postfix_of_activity
+from ..codes import ACK_CODES, ACTIVITIES, VANS_POSTFIX, Verdict, postfix_of_activity
 from .grammar import BASE64, BOOLEAN, DATE_TIME, Choice, Element, Text, matching, one_of, sized
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "acknowledgement_name",
     "document_name",
     "known",
+    "name_to_send",
 ]
 
 NAMESPACE: Final = "urn:oio:medcom:vans-envelope:1.0.4"
@@ -97,17 +99,29 @@ ENVELOPE: Final = _node(
 
 
 class Known(NamedTuple):
-    """A kind of document: its format, its names, its versions, and whether it is FHIR (spec 02 §2.3)."""
+    """A kind of document: its format, its names, its versions, whether it is FHIR (spec 02 §2.3), odd names."""
 
     format: str
     names: frozenset[str]
     versions: re.Pattern[str]
     fhir: bool = False
+    tolerated: Mapping[str, str] = {}  # names that partners use -> the one to send
 
+
+_NOTIFICATION: Final = "MCM:FDIS20#"
+#: MedCom's governance asks for an activity code as postfix, and for a name that the code system has, which excludes it
+#: (spec 02 §2.3): we write the code system's, and partners who follow the other sentence are read (spec 01, 20.6).
+_BY_ACTIVITY: Final = {f"{_NOTIFICATION}{code}": _NOTIFICATION + postfix_of_activity(code) for code in ACTIVITIES}
 
 #: Version: older pages say 1.0 for all FHIR types (spec 02 §2.3); `MCM:FCTL` had no postfix before terminology 2.0.0.
 DOCUMENTS: Final = (
-    Known("HL7", frozenset(f"MCM:FDIS20#{p}" for p in VANS_POSTFIX.values()), re.compile(r"3\.0(\.\d+)?|1\.0"), True),
+    Known(
+        "HL7",
+        frozenset(_NOTIFICATION + postfix for postfix in VANS_POSTFIX.values()),
+        re.compile(r"3\.0(\.\d+)?|1\.0"),
+        True,
+        _BY_ACTIVITY,
+    ),
     Known(
         "HL7", frozenset({"MCM:FCTL"} | {f"MCM:FCTL#{c}" for c in ACK_CODES}), re.compile(r"2\.0(\.\d+)?|1\.0"), True
     ),
@@ -120,14 +134,23 @@ DOCUMENTS: Final = (
 def known(format_: str, name: str, version: str) -> Known | None:
     """The row of a document, or None when it is none that we read; a version may be missing (spec 02 §2.2)."""
     for row in DOCUMENTS:
-        if name in row.names and format_ == row.format and (not version or row.versions.fullmatch(version)):
+        if (
+            (name in row.names or name in row.tolerated)
+            and format_ == row.format
+            and (not version or row.versions.fullmatch(version))
+        ):
             return row
     return None
 
 
+def name_to_send(name: str) -> str:
+    """The name that the code system has for one that is only tolerated; "" for every other."""
+    return next((row.tolerated[name] for row in DOCUMENTS if name in row.tolerated), "")
+
+
 def document_name(activity: str) -> str:
     """Name of a hospital notification: `MCM:FDIS20#` and the postfix of its activity (spec 02 §2.3)."""
-    return "MCM:FDIS20#" + postfix_of_activity(activity)
+    return _NOTIFICATION + postfix_of_activity(activity)
 
 
 def acknowledgement_name(verdict: Verdict) -> str:

@@ -83,6 +83,15 @@ def test_every_activity_has_a_document_name_that_we_know(activity: str) -> None:
     assert vans.open_envelope(sealed(name=name)).warnings == ()
 
 
+@pytest.mark.parametrize("activity", sorted(ACTIVITIES))
+def test_a_partner_may_name_the_activity_itself_and_is_told(activity: str) -> None:
+    (warning,) = vans.open_envelope(sealed(name=f"MCM:FDIS20#{activity}")).warnings
+    assert (warning.severity, warning.rule, warning.path) == ("warning", "V5", f"{META}.Document.Name")
+    assert vans.document_name(activity) in warning.remedy
+    judged = vans.inspect(sealed(name=f"MCM:FDIS20#{activity}"), lambda _: {})
+    assert (judged["valid"], judged["reading"]["document"]) == (True, f"MCM:FDIS20#{activity}")
+
+
 @pytest.mark.parametrize("verdict", ["ok", "transient-error", "fatal-error"])
 def test_every_verdict_has_a_document_name_that_we_know(verdict: Any) -> None:
     data = sealed(name=vans.acknowledgement_name(verdict), version=vans.ACKNOWLEDGEMENT_VERSION)
@@ -198,7 +207,7 @@ def test_six_service_tags_are_one_too_many() -> None:
 #: name: (change of the sealing, rule)
 LATER: dict[str, tuple[dict[str, Any], str]] = {
     "name": ({"name": "MCM:FDIS91#other"}, "V5"),
-    "postfix": ({"name": "MCM:FDIS20#admit-inpatient"}, "V5"),
+    "postfix": ({"name": "MCM:FDIS20#admit-outpatient"}, "V5"),
     "version": ({"version": "9.0.0"}, "V5"),
     "format": ({"format": "XML"}, "V5"),
     "media-type": ({"media_type": "text/xml"}, "V6"),
