@@ -163,7 +163,7 @@ class Segment:
         own = self._fields or self._split()
         sent = fields.of(own if len(own) > fields.last else own + _ABSENT)
         if not self._plain:
-            return [self.text(field) for field in fields.numbers]
+            return [self.text(field) if text else "" for field, text in zip(fields.numbers, sent, strict=True)]
         component = self.writing.separators.component
         return [text.partition(component)[0] if component in text else text for text in sent]
 
@@ -177,7 +177,9 @@ class Segment:
         separators = self.writing.separators
         if separators.escape in repetition or NULL in repetition:
             return [self.subcomponent(part, field) for part in parts]
-        return [part.partition(separators.subcomponent)[0] for part in parts]
+        if separators.subcomponent in repetition:
+            return [part.partition(separators.subcomponent)[0] for part in parts]
+        return parts
 
     def subcomponent(self, component: str, field: int, sub: int = 1) -> str:
         """One subcomponent of a component as sent, as `text` gives it."""
@@ -190,8 +192,8 @@ class Segment:
         return self.writing.plain(text, self.name, field) if separators.escape in text else text
 
 
-#: MSH: sending application and facility, time, message type, control id, processing id.
-_HEADER: Final = Fields(3, 4, 7, 9, 10, 11)
+#: MSH: sending application and facility, time, message type, control id, processing id, version.
+_HEADER: Final = Fields(3, 4, 7, 9, 10, 11, 12)
 #: In place of a segment that is not there: all its values are "".
 ABSENT: Final = Segment(Writing(STANDARD, "ascii"), "")
 
@@ -210,7 +212,7 @@ class Document:
         self.firsts = {segment.name: segment for segment in reversed(self.segments)}
         self.header = self.segments[0]  # MSH: always the first
         header = self.header.texts(_HEADER)
-        self.application, self.facility, self.sent, self.kind, self.control_id, self.processing = header
+        self.application, self.facility, self.sent, self.kind, self.control_id, self.processing, self.version = header
         self._sha256 = ""
         self.trigger = ""  # MSH-9.2, else EVN-1; set by `check_header`
 
@@ -350,7 +352,7 @@ def check_header(document: Document) -> None:
         raise Refused("AR", "201", "no trigger event", "send it in MSH-9.2", field=9)
     if told and told != document.trigger:
         document.warn("EVN-1", "trigger-differs", "not the trigger of MSH-9.2, which counts", "send the same in both")
-    if not _VERSION.fullmatch(document.header.text(12)):
+    if not _VERSION.fullmatch(document.version):
         document.warn("MSH-12", "version", "no HL7 version from 2.1 to 2.9", "send the version the message follows")
 
 

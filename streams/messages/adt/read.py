@@ -110,9 +110,15 @@ def _person(group: Group, feed: FeedProfile, kommuner: Container[str]) -> dict[s
         "given": given,
         "residence": where.kommune,
         "residence_problem": where.problem,
-        "protected": told == "Y" or bool(pid.text(11, comp=22)),
+        "protected": told == "Y" or _has_protection_code(pid),
         "unprotected": told == "N",
     }
+
+
+def _has_protection_code(pid: Segment) -> bool:
+    """PID-11.22, of the first address."""
+    # Nearly every address is shorter than that, which is seen without taking it apart.
+    return pid.raw(11).count(pid.writing.separators.component) > 20 and bool(pid.text(11, comp=22))
 
 
 def _name(pid: Segment) -> tuple[str, tuple[str, ...]]:
