@@ -12,12 +12,13 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import faust
 import typer
 from aiokafka.errors import KafkaError
 
+from agents.losses import accept_losses
 from agents.progress import Progress, positions_of
 from agents.relay import Relay, RelayOptions, build_relay, relay_running
 from agents.same_secret import SecretChanged, check_secret
@@ -70,6 +71,7 @@ class Installation:
     partitions: int = 12
     waiting: dict[str, str] = field(default_factory=dict)  # role -> why it is not ready
     dead: str = ""  # why the relay should be restarted
+    accept_loss: bool = False
 
     @property
     def security(self) -> dict[str, Any]:
@@ -77,7 +79,19 @@ class Installation:
         return aiokafka_options(self.settings)
 
 
-def run(role: Role, bootstrap: Bootstrap = None, registers: RegistersOption = None, config: Config = None) -> None:
+AcceptLoss = Annotated[
+    bool,
+    typer.Option("--accept-loss", help="Pass over records that the topics no longer keep; once, after a long rest."),
+]
+
+
+def run(
+    role: Role,
+    bootstrap: Bootstrap = None,
+    registers: RegistersOption = None,
+    config: Config = None,
+    accept_loss: AcceptLoss = False,
+) -> None:
     """Run a role until SIGTERM: relay (worker), gateway (MLLP server), or all (both in one process).
 
     Example: stafet run all --registers example
@@ -92,7 +106,7 @@ def run(role: Role, bootstrap: Bootstrap = None, registers: RegistersOption = No
         ids = Ids(secret(settings), settings.secret_key_id)
     except BadSettings as problem:
         raise Failed(Code.USAGE, "no-secret", str(problem), "Try: head -c 32 /dev/urandom > stafet.secret") from None
-    installation = Installation(settings, known, ids)
+    installation = Installation(settings, known, ids, accept_loss=accept_loss)
     with _failures():
         asyncio.run(_run(role, installation))
 
@@ -246,6 +260,8 @@ async def _relay(installation: Installation, stop: asyncio.Event) -> None:
     async with contextlib.AsyncExitStack() as stack:
         async with unless(stop):
             await check_secret(installation.bootstrap, installation.ids, installation.security)
+            if installation.accept_loss:
+                await accept_losses(installation.bootstrap, installation.partitions, installation.security)
             await stack.enter_async_context(relay_running(relay))
         _ready(installation, "relay")
         await _watched(relay, installation, stop)

@@ -50,7 +50,10 @@ class Skipped(Exception):
     """A record of the source never arrived: expected one offset, got a later one."""
 
     def __init__(self, topic: str, partition: int, expected: int, got: int) -> None:
-        super().__init__(f"{topic}/{partition}: expected offset {expected}, got {got}")
+        super().__init__(
+            f"{topic}/{partition}: expected offset {expected}, got {got}; start again, or, when the topic no longer keeps "
+            "what lies between, with --accept-loss"
+        )
         self.topic, self.partition, self.expected, self.got = topic, partition, expected, got
 
 
