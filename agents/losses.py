@@ -1,5 +1,5 @@
 """Records that a source topic kept no longer than the relay was down for: found, and passed over when an operator says so
-(decision 0018).
+(decision 0019).
 
 A worker leaves before it acknowledges anything beyond a hole in the offsets (`agents/tables.py`), and it does so at every
 start while the hole is there: right for a record that was skipped, no way on where retention has deleted it for good.
