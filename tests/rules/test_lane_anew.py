@@ -136,7 +136,7 @@ def test_the_municipality_sees_one_stay() -> None:
         ("ok", "admitted"),
     ]
     assert lines[-1]["history"] == ["STIN", "STOR", "SLOR"]
-    assert not lines[-1]["issues"]
+    assert "01 19.16" not in {issue["rule"] for line in lines for issue in line["issues"]}, "it has what each one names"
 
 
 @pytest.mark.parametrize("settled", [False, True], ids=["under way", "received"])
