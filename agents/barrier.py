@@ -4,9 +4,10 @@ At start the end of `receipts.raw` is noted. No deadline is published before the
 that is, has committed past that end. The offsets are the broker's, so it holds for several workers.
 """
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -14,6 +15,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from streams.kafka.topics import RECEIPTS_RAW
 
 __all__ = ["Barrier"]
+
+#: Seconds between two questions to the broker: the timer looks five times a second, for each partition.
+_PAUSE: Final = 1.0
 
 
 class Barrier:
@@ -23,6 +27,7 @@ class Barrier:
         self._bootstrap, self._group, self._security = bootstrap, group, dict(security)
         self._waiting: dict[TopicPartition, int] | None = None
         self._is_open = False
+        self._ask_again = 0.0  # time of the loop
 
     async def note_ends(self) -> None:
         """Remembers how far `receipts.raw` reaches now; to be called before the worker starts."""
@@ -44,7 +49,9 @@ class Barrier:
 
     async def is_open(self) -> bool:
         """Whether every receipt that lay there at start has been taken."""
-        if not self._is_open and self._waiting is not None:
+        now = asyncio.get_running_loop().time()
+        if not self._is_open and self._waiting is not None and now >= self._ask_again:
+            self._ask_again = now + _PAUSE
             self._is_open = not self._waiting or await self._passed(self._waiting)
         return self._is_open
 
