@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import re
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -95,10 +96,21 @@ def _from_broker(bootstrap: str | None) -> Book:
         raise Failed(Code.USAGE, "bad-settings", str(problem), "Try: stafet config reference") from None
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells in its own words what is told below
     try:
-        return asyncio.run(read_book(address, **security))
+        book = asyncio.run(read_book(address, **security))
     except (KafkaError, OSError) as problem:
         text = f"cannot read from {address} ({type(problem).__name__})"
         raise Failed(Code.NO_BROKER, "broker", text, "Try: stafet broker status, or check STAFET_BOOTSTRAP") from None
     except ValueError:
         hint = "Try: stafet config show --sources"
         raise Failed(Code.USAGE, "bad-settings", f"{address}: not Kafka addresses host:port[,…]", hint) from None
+    _tell_forgotten(book)
+    return book
+
+
+def _tell_forgotten(book: Book) -> None:
+    """A difference may be no more than this: topics forget at different ages, the embedded broker after 5 MB."""
+    gone: Counter[str] = Counter()
+    for (topic, _), oldest in book.starts.items():
+        gone[topic] += oldest
+    if told := ", ".join(f"{number} of {topic}" for topic, number in sorted((+gone).items())):
+        typer.echo(f"no longer kept, and so not looked at: records {told}", err=True)

@@ -1,12 +1,19 @@
 """Reading the topics for the balance: everything on a broker, and nothing that came later."""
 
+import asyncio
 import json
+from random import Random
 
+import pytest
+
+from streams.cli.app import build
+from streams.cli.frame import run
 from streams.kafka.clients import new_producer
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.topics import plan
 from streams.observer.reading import read_book
 from streams.observer.reconcile import balance
+from tests.brokers import put
 from tests.rules.test_reconcile import LOG
 
 
@@ -33,6 +40,18 @@ async def test_one_row_too_few_on_a_broker_is_reported() -> None:
             await producer.flush()
         book = await read_book(broker.bootstrap)
     assert "m-fatal" in str(balance(book).as_dict())
+
+
+def test_what_a_topic_no_longer_keeps_is_told_beside_the_balance(capsys: pytest.CaptureFixture[str]) -> None:
+    """The embedded broker keeps 5 MiB of a partition; a difference may be no more than that."""
+    with EmbeddedBroker() as broker:
+        broker.create(plan(["0461"], partitions=1, inbox_partitions=1))
+        large = [(b"k", Random(number).randbytes(1 << 20)) for number in range(8)]
+        asyncio.run(put(broker.bootstrap, "dead.letters", large, partition=0))
+        status = run(build(), ["reconcile", "--bootstrap", broker.bootstrap, "--json"])
+    out, err = capsys.readouterr()
+    assert (status, json.loads(out)["difference"]) == (0, 0)
+    assert err == "no longer kept, and so not looked at: records 4 of dead.letters\n"
 
 
 async def test_an_empty_broker_balances() -> None:
