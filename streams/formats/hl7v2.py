@@ -67,8 +67,7 @@ class Writing:
     def __init__(self, separators: Separators, charset: str, text: str = "") -> None:
         self.separators, self.charset = separators, charset
         self.warnings: list[Issue] = []
-        #: Of what makes a value more than components side by side, that which this message has at all: mostly little.
-        self.marks = tuple([mark for mark in (*separators.below, NULL) if text.find(mark, _DECLARED) >= 0])
+        self.marks = separators.marks(text[_DECLARED:])
 
     def plain(self, text: str, segment: str, field: int) -> str:
         """`text` unescaped; warns once per field about a sequence that is left as written."""

@@ -29,10 +29,10 @@ class Separators:
         """As declared, field separator first."""
         return self.field + self.component + self.repetition + self.escape + self.subcomponent + self.truncation
 
-    @property
-    def below(self) -> tuple[str, str, str]:
-        """Those that hardly a message uses: repetition, subcomponent, escape."""
-        return self.repetition, self.subcomponent, self.escape
+    def marks(self, text: str) -> tuple[str, ...]:
+        """Of what makes a value more than components side by side, that which occurs in `text`: mostly little."""
+        candidates = (self.repetition, self.subcomponent, self.escape, '""')
+        return tuple([mark for mark in candidates if mark in text])
 
 
 STANDARD: Final = Separators("|", "^", "~", "\\", "&")

@@ -12,7 +12,6 @@ from typing import Final
 
 import msgspec
 
-from ...formats.hl7v2 import Fields
 from ...times import local_time, second_hour
 from .feed import FeedProfile
 from .groups import Group
@@ -117,20 +116,22 @@ class _Clock:
         return found
 
 
-_RECORDED, _LASTED = Fields(2, 6), Fields(44, 45)  # EVN, PV1
-
-
 def times(group: Group, feed: FeedProfile) -> Times:
     """All times of a group."""
-    texts = [group.document.sent, *group.evn.texts(_RECORDED), *group.pv1.texts(_LASTED), group.pid.text(29)]
-    read = [_usual(text) if text else None for text in texts]
-    if len(read) - read.count(None) < len(texts) - texts.count(""):
-        return _judged(group, feed)
-    sent, entered, occurred, start, end, died = read
-    fields = {"EVN-6": occurred, "PV1-44": start, "PV1-45": end, "PID-29": died}
-    if feed.evn2_is_event_time:
-        fields["EVN-2"] = entered
-    return Times(sent, entered or sent, {place: at for place, at in fields.items() if at is not None}, (), {})
+    *_, start, end = group.attended
+    entered, occurred = group.recorded
+    texts = {"MSH-7": group.document.sent, "EVN-2": entered, "EVN-6": occurred, "PV1-44": start, "PV1-45": end}
+    texts["PID-29"] = group.dying[0]
+    fields: dict[str, datetime] = {}
+    for place, text in texts.items():
+        if text:
+            at = _usual(text)
+            if at is None:
+                return _judged(group, feed)
+            fields[place] = at
+    sent = fields.pop("MSH-7", None)
+    recorded = fields.get("EVN-2", sent) if feed.evn2_is_event_time else fields.pop("EVN-2", sent)
+    return Times(sent, recorded, fields, (), {})
 
 
 def _judged(group: Group, feed: FeedProfile) -> Times:

@@ -4,19 +4,31 @@ A group sees its own segments and those before the first group (MSH, EVN; for A4
 structures differ by version and are not used (spec 04 §4.1): the segment that opens a group is enough.
 """
 
-from ...formats.hl7v2 import ABSENT, Document, Segment
+from typing import Final
+
+from ...formats.hl7v2 import ABSENT, Document, Fields, Segment
 
 __all__ = ["Group", "groups"]
+
+_RECORDED: Final = Fields(2, 6)  # EVN: recorded, occurred
+_DYING: Final = Fields(29, 30)  # PID: time of death, whether dead
+_ATTENDED: Final = Fields(2, 19, 36, 37, 44, 45)  # PV1: class, number, disposition, discharged to, start, end
 
 
 class Group:
     """The segments that one event is read from, by name."""
 
-    __slots__ = ("_first", "document", "evn", "pid", "pv1")
+    __slots__ = ("_first", "attended", "document", "dying", "evn", "pid", "pv1", "recorded")
 
     def __init__(self, document: Document, first: dict[str, Segment]) -> None:
         self.document, self._first = document, first
         self.evn, self.pid, self.pv1 = first.get("EVN", ABSENT), first.get("PID", ABSENT), first.get("PV1", ABSENT)
+        # What every event is read from, once: plain values by their field.
+        self.recorded, self.dying, self.attended = (
+            self.evn.texts(_RECORDED),
+            self.pid.texts(_DYING),
+            self.pv1.texts(_ATTENDED),
+        )
 
     def first(self, name: str) -> Segment | None:
         """The group's segment of that name."""

@@ -95,9 +95,10 @@ def identity(pid: Segment | None, feed: FeedProfile) -> Identity:
         return NOBODY
     if pid.reading is not None and pid.reading[0] is feed and isinstance(pid.reading[1], Identity):
         return pid.reading[1]
-    own = _read(pid, 3, feed)
-    cprs = own.cprs or _read(pid, 2, feed).cprs or _read(pid, 4, feed).cprs
-    who = Identity(cprs, own.replacement and not cprs, own.local_ids)
+    who = _read(pid, 3, feed)
+    if not who.cprs or who.replacement:
+        cprs = who.cprs or _read(pid, 2, feed).cprs or _read(pid, 4, feed).cprs
+        who = Identity(cprs, who.replacement and not cprs, who.local_ids)
     pid.reading = (feed, who)
     return who
 

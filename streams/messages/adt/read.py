@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from ...errors import Rejected
-from ...formats.hl7v2 import Document, Fields, Segment
+from ...formats.hl7v2 import Document, Segment
 from ...ids import hyphenated
 from ...model import Disposition, EventClass, EventKind, HospitalEvent
 from .clock import Times, times
@@ -134,12 +134,9 @@ def _name(pid: Segment) -> tuple[str, tuple[str, ...]]:
 _NOTHING: Final = [""] * 7
 
 
-_CONTACT: Final = Fields(2, 19, 36, 37)
-
-
 def _visit(group: Group, row: Row, feed: FeedProfile) -> dict[str, Any]:
     """PV1 without places and times, and the death indicator."""
-    class_, number, code, discharged_to = group.pv1.texts(_CONTACT)
+    class_, number, code, discharged_to, *_ = group.attended
     disposition = feed.disposition_of(code, discharged_to)
     if row.kind is EventKind.END and disposition is None:
         disposition = "home"  # spec 04 §3.2
@@ -179,7 +176,7 @@ def _any(rules: tuple[FieldRule, ...], group: Group) -> bool:
 
 def _dead(group: Group, row: Row, disposition: Disposition | None) -> bool | None:
     """PID-30; a discharge may also say it by its disposition. None: the message does not say."""
-    indicator = group.pid.text(30)
+    indicator = group.dying[1]
     if indicator == "Y" or (row.kind is EventKind.END and disposition == "death"):
         return True
     return False if indicator or group.pid.is_null(30) else None
@@ -190,8 +187,8 @@ def _lpr3(group: Group, feed: FeedProfile) -> str:
     if not feed.lpr3:
         return ""
     place = Place.of(feed.lpr3)
-    sent = place.value(group.first(place.segment))
-    if not sent:
+    segment = group.first(place.segment)
+    if segment is None or not segment.raw(place.field) or not (sent := place.value(segment)):
         return ""
     bare = sent.strip().lower().removeprefix("urn:uuid:").replace("-", "")
     return f"urn:uuid:{hyphenated(bare)}" if _UUID5.fullmatch(bare) else ""
