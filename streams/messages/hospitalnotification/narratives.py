@@ -3,17 +3,19 @@
 Rows are the must-support summary elements and MedCom's newer wish list (5.3, 5.4): label and, for codes, Danish
 first, English second; references as `Type/id`. Everything shown is taken from the resource itself, so a text can be
 made again when the resource changes.
+
+Each is one template, filled in. What others chose (names, the systems and values of identifiers) is escaped; ids,
+references, times and codes are ours and hold no markup.
 """
 
 from typing import Any, Final
 
 from ...codes import NOTICES
-from ...formats.fhir.narrative import labelled
+from ...formats.fhir.narrative import OPENING, escaped
 
 __all__ = ["ACTIVITY_TEXTS", "encounter_text", "header_text", "organization_text", "patient_text", "provenance_text"]
 
 Object = dict[str, Any]
-Texts = tuple[str, ...]
 
 #: Activity code -> text (spec 01 §9).
 ACTIVITY_TEXTS: Final[dict[str, str]] = {
@@ -28,126 +30,99 @@ _STATUSES: Final = {
 _CLASSES: Final = {"EMER": "Akut ambulant / Acute ambulant (EMER)", "IMP": "Indlagt / Admitted (IMP)"}
 _ROLES: Final = {"revision": "Ændring / Revision (revision)", "removal": "Annullering / Removal (removal)"}
 _YES_NO: Final = {True: "Ja / Yes", False: "Nej / No"}
-_EVENT: Final = "Advis om sygehusophold / Hospital notification (hospital-notification-message)"
-_PRIMARY: Final = "Primær modtager / Primary receiver (primary)"
-
-
-# Labels of the rows that a resource always has; those it may have are added to them.
-_HEADER: Final[Texts] = (
-    "Id",
-    "Meddelelse / Event",
-    "Modtager / Destination",
-    "Modtagers adresse / Destination endpoint",
-    "Modtagende organisation / Receiver",
-    "Afsender / Sender",
-    "Afsenders adresse / Source endpoint",
-    "Indhold / Focus",
-    "Indlæggelsesrapport ønskes / Report of admission requested",
-)
-_RECIPIENT: Final = "Indlæggelsesrapport sendes til / Report of admission recipient"
-_STAY: Final[Texts] = ("Id", "Status / Status", "Kontakttype / Class", "Borger / Subject")
-_EPISODE: Final = ("Forløbs-id / Episode of care",)
-_FROM, _TO = ("Start / Start",), ("Slut / End",)
-_PROVIDER: Final = ("Ansvarlig enhed / Service provider",)
-_AWAY, _BACK = ("Orlov fra / Leave start",), ("Orlov til / Leave end",)
-_PERSON: Final[Texts] = ("Id", "CPR-nummer / CPR number", "Navn / Name")
-_LINK: Final[Texts] = (
-    "Id",
-    "Meddelelse / Target",
-    "Sendt / Occurred",
-    "Registreret / Recorded",
-    "Aktivitet / Activity",
-    "Aktør / Agent",
-)
-_ENTITY: Final = ("Rolle / Role", "Forrige meddelelse / Previous message")
 
 
 def header_text(header: Object) -> Object:
     """The MessageHeader: event, receiver, sender, focus and the request for a report of admission."""
-    destination, extensions, labels = header["destination"][0], header["extension"], _HEADER
-    values: Texts = (
-        header["id"],
-        _EVENT,
-        _PRIMARY,
-        destination["endpoint"],
-        destination["receiver"]["reference"],
-        header["sender"]["reference"],
-        header["source"]["endpoint"],
-        header["focus"][0]["reference"],
-        _YES_NO[extensions[0]["valueBoolean"]],
+    destination, extensions = header["destination"][0], header["extension"]
+    body = (
+        f"<b>Id</b>: {header['id']}<br/><b>Meddelelse / Event</b>: Advis om sygehusophold / Hospital notification "
+        "(hospital-notification-message)<br/><b>Modtager / Destination</b>: Primær modtager / Primary receiver "
+        f"(primary)<br/><b>Modtagers adresse / Destination endpoint</b>: {destination['endpoint']}<br/>"
+        f"<b>Modtagende organisation / Receiver</b>: {destination['receiver']['reference']}<br/>"
+        f"<b>Afsender / Sender</b>: {header['sender']['reference']}<br/>"
+        f"<b>Afsenders adresse / Source endpoint</b>: {header['source']['endpoint']}<br/>"
+        f"<b>Indhold / Focus</b>: {header['focus'][0]['reference']}<br/>"
+        f"<b>Indlæggelsesrapport ønskes / Report of admission requested</b>: {_YES_NO[extensions[0]['valueBoolean']]}"
     )
     if len(extensions) > 1:
-        labels, values = (*labels, _RECIPIENT), (*values, extensions[1]["valueReference"]["reference"])
-    return labelled(labels, values, extensions=True)
+        recipient = extensions[1]["valueReference"]["reference"]
+        body += f"<br/><b>Indlæggelsesrapport sendes til / Report of admission recipient</b>: {recipient}"
+    return _with_extensions(body)
 
 
 def encounter_text(encounter: Object) -> Object:
     """The stay: status, class, person, episode, times, unit, leave."""
-    period, labels = encounter["period"], _STAY
-    values: Texts = (
-        encounter["id"],
-        _STATUSES[encounter["status"]],
-        _CLASSES[encounter["class"]["code"]],
-        encounter["subject"]["reference"],
+    period = encounter["period"]
+    body = (
+        f"<b>Id</b>: {encounter['id']}<br/><b>Status / Status</b>: {_STATUSES[encounter['status']]}<br/>"
+        f"<b>Kontakttype / Class</b>: {_CLASSES[encounter['class']['code']]}<br/>"
+        f"<b>Borger / Subject</b>: {encounter['subject']['reference']}<br/>"
     )
     for reference in encounter["episodeOfCare"]:
         identifier = reference["identifier"]
-        labels, values = labels + _EPISODE, (*values, f"{identifier['value']} ({identifier['system']})")
-    labels, values = labels + _FROM, (*values, period["start"])
+        shown = escaped(f"{identifier['value']} ({identifier['system']})")
+        body += f"<b>Forløbs-id / Episode of care</b>: {shown}<br/>"
+    body += f"<b>Start / Start</b>: {period['start']}<br/>"
     if "end" in period:
-        labels, values = labels + _TO, (*values, period["end"])
-    labels, values = labels + _PROVIDER, (*values, encounter["serviceProvider"]["reference"])
+        body += f"<b>Slut / End</b>: {period['end']}<br/>"
+    body += f"<b>Ansvarlig enhed / Service provider</b>: {encounter['serviceProvider']['reference']}"
     if "extension" not in encounter:
-        return labelled(labels, values)
+        return _generated(body)
     leave = encounter["extension"][0]["valuePeriod"]
-    labels, values = labels + _AWAY, (*values, leave["start"])
+    body += f"<br/><b>Orlov fra / Leave start</b>: {leave['start']}"
     if "end" in leave:
-        labels, values = labels + _BACK, (*values, leave["end"])
-    return labelled(labels, values, extensions=True)
+        body += f"<br/><b>Orlov til / Leave end</b>: {leave['end']}"
+    return _with_extensions(body)
 
 
 def patient_text(patient: Object) -> Object:
     """The person: CPR number, official name, whether dead."""
-    name, labels = patient["name"][0], _PERSON
-    values: Texts = (
-        patient["id"],
-        patient["identifier"][0]["value"],
-        " ".join([*name.get("given", ()), name["family"]]),
+    name = patient["name"][0]
+    body = (
+        f"<b>Id</b>: {patient['id']}<br/><b>CPR-nummer / CPR number</b>: {patient['identifier'][0]['value']}<br/>"
+        f"<b>Navn / Name</b>: {escaped(' '.join([*name.get('given', ()), name['family']]))}"
     )
     if "deceasedBoolean" in patient:
-        labels, values = (*labels, "Død / Deceased"), (*values, _YES_NO[patient["deceasedBoolean"]])
-    return labelled(labels, values)
+        body += f"<br/><b>Død / Deceased</b>: {_YES_NO[patient['deceasedBoolean']]}"
+    return _generated(body)
 
 
 def organization_text(organization: Object) -> Object:
     """A unit: SOR code, and location number and name where it has them."""
     identifiers = organization["identifier"]
-    labels: Texts = ("Id", "SOR")
-    values: Texts = (organization["id"], identifiers[0]["value"])
+    body = f"<b>Id</b>: {organization['id']}<br/><b>SOR</b>: {identifiers[0]['value']}"
     if len(identifiers) > 1:
-        labels, values = (*labels, "Lokationsnummer / GLN"), (*values, identifiers[1]["value"])
+        body += f"<br/><b>Lokationsnummer / GLN</b>: {identifiers[1]['value']}"
     if "name" in organization:
-        labels, values = (*labels, "Navn / Name"), (*values, organization["name"])
-    return labelled(labels, values)
+        body += f"<br/><b>Navn / Name</b>: {escaped(organization['name'])}"
+    return _generated(body)
 
 
 def provenance_text(provenance: Object) -> Object:
     """One link of the chain: message, times, activity, actor, predecessor."""
-    activity, labels = provenance["activity"]["coding"][0]["code"], _LINK
-    values: Texts = (
-        provenance["id"],
-        provenance["target"][0]["reference"],
-        provenance["occurredDateTime"],
-        provenance["recorded"],
-        ACTIVITY_TEXTS.get(activity, activity),
-        provenance["agent"][0]["who"]["reference"],
+    activity = provenance["activity"]["coding"][0]["code"]
+    body = (
+        f"<b>Id</b>: {provenance['id']}<br/><b>Meddelelse / Target</b>: {provenance['target'][0]['reference']}<br/>"
+        f"<b>Sendt / Occurred</b>: {provenance['occurredDateTime']}<br/>"
+        f"<b>Registreret / Recorded</b>: {provenance['recorded']}<br/>"
+        f"<b>Aktivitet / Activity</b>: {ACTIVITY_TEXTS.get(activity, activity)}<br/>"
+        f"<b>Aktør / Agent</b>: {provenance['agent'][0]['who']['reference']}"
     )
     if "entity" in provenance:
         entity = provenance["entity"][0]
         what = entity["what"]
-        labels += _ENTITY
-        values += (_ROLES[entity["role"]], what.get("reference") or what["identifier"]["value"])
+        shown = what.get("reference") or escaped(what["identifier"]["value"])
+        body += f"<br/><b>Rolle / Role</b>: {_ROLES[entity['role']]}<br/><b>Forrige meddelelse / Previous message</b>: {shown}"
         if "agent" in entity:
-            labels += ("Forrige aktør / Previous agent",)
-            values += (entity["agent"][0]["who"]["reference"],)
-    return labelled(labels, values)
+            body += f"<br/><b>Forrige aktør / Previous agent</b>: {entity['agent'][0]['who']['reference']}"
+    return _generated(body)
+
+
+def _generated(body: str) -> Object:
+    return {"status": "generated", "div": f"{OPENING}<p>{body}</p></div>"}
+
+
+def _with_extensions(body: str) -> Object:
+    """The same of a text that speaks of extension content too (5.2)."""
+    return {"status": "extensions", "div": f"{OPENING}<p>{body}</p></div>"}
