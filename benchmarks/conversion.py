@@ -5,6 +5,7 @@ what they are named for before anything is measured.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import hl7
@@ -40,17 +41,22 @@ class Material:
     bench: Bench
     flow: Flow
 
-    @property
+    @cached_property
     def adt(self) -> bytes:
         """The ADT message."""
         return self.flow.event.value or b""
+
+    @cached_property
+    def key(self) -> str:
+        """The key it has on `adt.raw`."""
+        return (self.flow.event.key or b"").decode()
 
     def take_in(self) -> Intake:
         """Intake of a person never seen."""
         return take_in(
             self.adt,
             None,
-            key=(self.flow.event.key or b"").decode(),
+            key=self.key,
             origin="adt.raw/0/1",
             headers={},
             at=BEGIN,
@@ -99,7 +105,7 @@ def _in(m: Material) -> dict[str, Work]:
     document, feed = read_from_feed(data, registers.feed)
     told = events(document, feed, registers.locate, registers.kommuner)
     (event,) = m.take_in().stay_events
-    key, digest = PersonKey((m.flow.event.key or b"").decode()), document.sha256
+    key, digest = PersonKey(m.key), document.sha256
 
     def read() -> object:
         return events(*read_from_feed(data, registers.feed), registers.locate, registers.kommuner)

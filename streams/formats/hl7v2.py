@@ -26,6 +26,7 @@ Newline = Literal["cr", "lf", "crlf"]
 NULL: Final = '""'  # "delete the value"; for us not present, except in the comparison of an A08 (spec 04 §2.4)
 
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9]{2}")  # at the front of a line
+_VERSIONS: Final = frozenset({"2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6"})  # those in use; found without a pattern
 _VERSION: Final = re.compile(r"2\.[1-9](\.[0-9])?")
 _BOM: Final = b"\xef\xbb\xbf"
 _LINE: Final = re.compile(rb"[^\r\n]*")
@@ -161,7 +162,7 @@ class Segment:
         """The first value of several fields, each as `text` gives it, at a third of the cost."""
         own = self._fields or self._split()
         sent = fields.of(own if len(own) > fields.last else own + _ABSENT)
-        if not self._plain:
+        if not self._plain and any(sent):
             return [self.text(field) if text else "" for field, text in zip(fields.numbers, sent, strict=True)]
         component = self.writing.separators.component
         return [text.partition(component)[0] if component in text else text for text in sent]
@@ -351,7 +352,7 @@ def check_header(document: Document) -> None:
         raise Refused("AR", "201", "no trigger event", "send it in MSH-9.2", field=9)
     if told and told != document.trigger:
         document.warn("EVN-1", "trigger-differs", "not the trigger of MSH-9.2, which counts", "send the same in both")
-    if not _VERSION.fullmatch(document.version):
+    if document.version not in _VERSIONS and not _VERSION.fullmatch(document.version):
         document.warn("MSH-12", "version", "no HL7 version from 2.1 to 2.9", "send the version the message follows")
 
 

@@ -52,13 +52,9 @@ def _is_replacement_oid(oid: str) -> bool:
 
 def _marks(authority: str, oid: str, type_: str, feed: FeedProfile) -> tuple[bool, bool]:
     """Whether a repetition is marked as a CPR number, and whether as a replacement number (table of spec 04 §8.1)."""
-    first, second = authority.removeprefix("urn:oid:"), oid.removeprefix("urn:oid:")
-    marked = CPR_OID in (first, second) or authority in feed.cpr_authorities or type_ in feed.cpr_types
-    replaced = (bool(first) and _is_replacement_oid(first)) or (bool(second) and _is_replacement_oid(second))
-    return marked, replaced
-
-
-_ABSENT: Final = [""] * 5  # for the components that a repetition does not have
+    oids = [one.removeprefix("urn:oid:") for one in (authority, oid) if one]
+    marked = type_ in feed.cpr_types or authority in feed.cpr_authorities or CPR_OID in oids
+    return marked, bool(oids) and any(map(_is_replacement_oid, oids))
 
 
 def _oid(segment: Segment, repetition: str, field: int) -> str:
@@ -74,10 +70,11 @@ def _read(segment: Segment | None, field: int, feed: FeedProfile) -> Identity:
     others: dict[str, None] = {}
     replacement, subcomponent = False, segment.writing.separators.subcomponent
     for repetition in segment.repetitions(field):
-        number, _, _, authority, kind, *_ = segment.components(repetition, field) + _ABSENT
-        value = number.strip()
+        parts = segment.components(repetition, field)
+        value = parts[0].strip()
         if not value:
             continue
+        authority, kind = parts[3] if len(parts) > 3 else "", parts[4] if len(parts) > 4 else ""
         oid = _oid(segment, repetition, field) if subcomponent in repetition else ""
         marked, replaced = _marks(authority, oid, kind, feed)
         number = _compact(value)

@@ -55,21 +55,26 @@ def write(notification: Notification, receiver: Unit, envelope_id: str, *, base:
         sor: _Entry(unit, profile, id_, f"Organization/{id_}")
         for (sor, (unit, profile)), id_ in zip(roles.items(), own, strict=True)
     }
-    acted = {link.message_id: link.agent for link in n.chain}
-    resources = [
-        _header(n, receiver, f"Encounter/{stay_id}", units),
-        _encounter(n, stay_id, f"Patient/{patient_id}", units),
-        _patient(n, patient_id),
-        *[_organization(entry) for entry in units.values()],
-        *[_provenance(link, acted.get(link.previous), units) for link in n.chain],  # type: ignore[call-overload]
+    header = _header(n, receiver, f"Encounter/{stay_id}", units)
+    stay, patient = _encounter(n, stay_id, f"Patient/{patient_id}", units), _patient(n, patient_id)
+    entries = [
+        {"fullUrl": f"{base}/MessageHeader/{message_id}", "resource": header},
+        {"fullUrl": f"{base}/Encounter/{stay_id}", "resource": stay},
+        {"fullUrl": f"{base}/Patient/{patient_id}", "resource": patient},
     ]
+    entries += [{"fullUrl": f"{base}/{unit.reference}", "resource": _organization(unit)} for unit in units.values()]
+    acted: dict[str, Unit] = {}
+    for link in n.chain:
+        provenance = _provenance(link, acted.get(link.previous), units)
+        entries.append({"fullUrl": f"{base}/Provenance/{link.provenance_id}", "resource": provenance})
+        acted[link.message_id] = link.agent
     return {
         "resourceType": "Bundle",
         "id": envelope_id,
         "meta": _META["Bundle"],
         "type": "message",
         "timestamp": danish_text(n.assembled),
-        "entry": [{"fullUrl": f"{base}/{r['resourceType']}/{r['id']}", "resource": r} for r in resources],
+        "entry": entries,
     }
 
 
