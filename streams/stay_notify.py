@@ -332,5 +332,6 @@ def tell_start(draft: Draft) -> Outcome | None:
     if visit.residence is None:
         return _unroutable(visit).outcome
     notice = Notice.STAA if untold.class_ == "EMER" else Notice.STIN
-    tell(draft, notice, time=needed(untold.start), report=untold.report)
+    start = needed(None) if untold.start is None else untold.start  # stamped when it was kept
+    tell(draft, notice, time=start, report=untold.report)
     return None

@@ -183,7 +183,7 @@ class Segment:
 
     def subcomponent(self, component: str, field: int, sub: int = 1) -> str:
         """One subcomponent of a component as sent, as `text` gives it."""
-        if self._is_plain(component):
+        if not component or self._is_plain(component):
             return component if sub == 1 else ""
         separators = self.writing.separators
         text = _part(component, separators.subcomponent, sub)

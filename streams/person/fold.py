@@ -51,7 +51,8 @@ def fold(
 ) -> PersonFold:
     """The row under `key` after one message, and what follows from it.
 
-    `events` are those of `messages.adt.read`, at least one; `payload_hash` any digest of the bytes; `origin` is
+    `events` are those of `messages.adt.read`, at least one; `key` is that of the first one's person, unless the record
+    was `passed_on`; `payload_hash` any digest of the bytes; `origin` is
     the record's place in the log, `at` when it is taken up. `region_at` asks the location register for a hospital's region at the time of an arrival;
     without it the region last seen counts. `adopts` is the value of that header: visits of a retired person, now theirs.
     """
@@ -65,9 +66,11 @@ def fold(
     controls = row.controls | {control: Seen(payload_hash=payload_hash, at=at, origin=origin)}
     arrival = Arrival(key, payload_hash, at, ids, region_at, passed_on, origin)
     first, *more = events
-    result = _one(msgspec.structs.replace(row, controls=controls), first, arrival)
+    # A record comes under the key of its first person; only a copy that was passed on does not.
+    own = not passed_on or person_key(first, ids) == key
+    result = _one(msgspec.structs.replace(row, controls=controls), first, arrival, own=own)
     for event in more:
-        step = _one(result.row, event, arrival)
+        step = _one(result.row, event, arrival, own=person_key(event, ids) == key)
         result = PersonFold(
             step.row,
             result.stay_events + step.stay_events,
@@ -84,14 +87,18 @@ def _seen_before(row: PersonRow, seen: Seen, payload_hash: str, origin: str) -> 
     return PersonFold(row, outcomes=(_DUPLICATE if seen.payload_hash == payload_hash else _REUSED,))
 
 
-def _one(row: PersonRow, event: HospitalEvent, arrival: Arrival) -> PersonFold:
+def _one(row: PersonRow, event: HospitalEvent, arrival: Arrival, *, own: bool) -> PersonFold:
     """One event by the rule of its kind. What it says of the person is learnt under the person's own key only."""
-    own = person_key(event, arrival.ids) == arrival.key
     if arrival.passed_on and event.kind not in _PASSED_ON:
         return PersonFold(row, outcomes=(NOT_SUBJECT,))
     if own and not arrival.passed_on:
         row = learned(row, event)
-    return RULES.get(event.kind, _stay)(row, event, arrival)
+    rule = RULES.get(event.kind, _stay)
+    if rule is _stay and not own:
+        # A17 tells of two people; the second one's row lies under another key, and a bed swap needs nothing of it.
+        stranger = new_visit(event, event.visit, arrival.ids, arrival.at)
+        return PersonFold(row, (arrival.told(event, stranger, PersonRow()),))
+    return rule(row, event, arrival)
 
 
 def _no_stay(row: PersonRow, event: HospitalEvent, arrival: Arrival) -> PersonFold:
@@ -104,10 +111,6 @@ def _no_stay(row: PersonRow, event: HospitalEvent, arrival: Arrival) -> PersonFo
 
 def _stay(row: PersonRow, event: HospitalEvent, arrival: Arrival) -> PersonFold:
     """An event of one visit."""
-    if person_key(event, arrival.ids) != arrival.key:
-        # A17 tells of two people; the second one's row lies under another key, and a bed swap needs nothing of it.
-        stranger = new_visit(event, event.visit, arrival.ids, arrival.at)
-        return PersonFold(row, (arrival.told(event, stranger, PersonRow()),))
     known = known_visit(row, event, arrival.ids)
     if is_never_notified(event, known):
         return _no_stay(row, msgspec.structs.replace(event, planned=True), arrival)

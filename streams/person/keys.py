@@ -5,7 +5,6 @@ calls them; a message about nobody has its own key.
 """
 
 from collections.abc import Iterable
-from functools import lru_cache
 
 from ..ids import Ids, PersonKey
 from ..model import HospitalEvent
@@ -13,7 +12,6 @@ from ..model import HospitalEvent
 __all__ = ["key_of", "person_key", "retired_keys"]
 
 
-@lru_cache(maxsize=16)  # one message asks three times, once before it is read; 1.3 µs each
 def key_of(feed: str, cprs: tuple[str, ...], local_ids: tuple[str, ...], control_id: str, ids: Ids) -> PersonKey:
     """Over the official CPR number, else over feed and first PID-3 id, else over feed and MSH-10."""
     if cprs:

@@ -57,10 +57,13 @@ def _marks(authority: str, oid: str, type_: str, feed: FeedProfile) -> tuple[boo
     return marked, bool(oids) and any(map(_is_replacement_oid, oids))
 
 
-def _oid(segment: Segment, repetition: str, field: int) -> str:
-    """The second subcomponent of the assigning authority."""
-    parts = repetition.split(segment.writing.separators.component, 4)
-    return segment.subcomponent(parts[3], field, 2) if len(parts) > 3 else ""
+def _identifier(segment: Segment, repetition: str, field: int) -> tuple[str, str, str, str]:
+    """The id, its assigning authority in its first two subcomponents, its type."""
+    parts = repetition.split(segment.writing.separators.component, 5)
+    number, assigner, kind = parts[0], parts[3] if len(parts) > 3 else "", parts[4] if len(parts) > 4 else ""
+    authority = segment.subcomponent(assigner, field)
+    oid = segment.subcomponent(assigner, field, 2) if authority != assigner else ""
+    return segment.subcomponent(number, field).strip(), authority, oid, segment.subcomponent(kind, field)
 
 
 def _read(segment: Segment | None, field: int, feed: FeedProfile) -> Identity:
@@ -68,14 +71,11 @@ def _read(segment: Segment | None, field: int, feed: FeedProfile) -> Identity:
         return NOBODY
     cprs: dict[str, None] = {}
     others: dict[str, None] = {}
-    replacement, subcomponent = False, segment.writing.separators.subcomponent
+    replacement = False
     for repetition in segment.repetitions(field):
-        parts = segment.components(repetition, field)
-        value = parts[0].strip()
+        value, authority, oid, kind = _identifier(segment, repetition, field)
         if not value:
             continue
-        authority, kind = parts[3] if len(parts) > 3 else "", parts[4] if len(parts) > 4 else ""
-        oid = _oid(segment, repetition, field) if subcomponent in repetition else ""
         marked, replaced = _marks(authority, oid, kind, feed)
         number = _compact(value)
         if marked and not replaced and is_official_cpr(number):

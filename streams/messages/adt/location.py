@@ -34,8 +34,8 @@ def _place(pv1: Segment, field: int) -> tuple[str, str]:
     sent = pv1.repetitions(field)
     if not sent:
         return "", ""
-    ward, *more = pv1.components(sent[0], field)
-    return ward, more[2] if len(more) > 2 else ""
+    parts = pv1.components(sent[0], field)
+    return parts[0], parts[3] if len(parts) > 3 else ""
 
 
 def _unknown_ward(group: Group) -> tuple[str, ...]:

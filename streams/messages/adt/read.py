@@ -126,7 +126,7 @@ def _name(pid: Segment) -> tuple[str, tuple[str, ...]]:
     for repetition in pid.repetitions(5):
         family, first, second, _, _, _, kind, *_ = pid.components(repetition, 5) + _NOTHING
         if kind in ("L", ""):
-            return family, tuple([name for name in (first, second) if name])
+            return family, (first, second) if first and second else tuple(filter(None, (first, second)))
     return "", ()
 
 
@@ -223,7 +223,8 @@ def _timed(group: Group, row: Row, kind: EventKind, at: Times, read: dict[str, A
         raise Rejected("EVN-6", problem, "send YYYYMMDDHHMMSS+ZZZZ in EVN-6", "no-event-time")
     fields, warnings = at.fields, read["warnings"]
     start = fields.get("PV1-44")
-    if kind is EventKind.START and start is not None and abs(fields.get("EVN-6", start) - start) > _SAME:
+    told = fields.get("EVN-6", start)
+    if kind is EventKind.START and told != start and told and start and abs(told - start) > _SAME:
         group.document.warn("EVN-6", "times-differ", "not the time of PV1-44; EVN-6 counts", "send one time")
         warnings = (*warnings, "times-differ")
     return {
