@@ -106,13 +106,16 @@ def lane_of_id(text: str) -> Lane | None:
     return None
 
 
+_ENDS = [f"{number:03x}" for number in range(1 << 12)]
+
+
 def ids_beside(message_id: str, *numbers: int) -> list[str]:
-    """Ids of what belongs to one message alone: the message's, a number (1 to 65535) folded into its end.
+    """Ids of what belongs to one message alone: the message's, a number (1 to 4095) folded into its end.
 
     Other than the message's own and than every other number's, and known wherever that is known; no HMAC of its own.
     """
-    front, end = message_id[:32], int(message_id[32:], 16)
-    return [f"{front}{end ^ number:04x}" for number in numbers]
+    front, end = message_id[:33], int(message_id[33:], 16)
+    return [front + _ENDS[end ^ number] for number in numbers]
 
 
 def audit_event_id(*fields: str) -> str:

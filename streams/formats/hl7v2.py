@@ -108,10 +108,13 @@ class Segment:
         return f"Segment({self.name})"
 
     def _split(self) -> list[str]:
-        line, separator = self._line, self.writing.separators.field
-        fields = line.split(separator)
+        return self.take(self._line.split(self.writing.separators.field))
+
+    def take(self, fields: list[str]) -> list[str]:
+        """Its fields, split by whoever had to look at them first."""
+        line = self._line
         if self.name == "MSH":
-            fields.insert(1, separator)  # MSH-1 is the separator itself
+            fields.insert(1, self.writing.separators.field)  # MSH-1 is the separator itself
             line = line[_DECLARED:]
         self._fields, self._plain = fields, True
         for mark in self.writing.marks:
@@ -202,7 +205,15 @@ class Document:
     """A message that can be read: its segments in order, how it was written, what was odd about it."""
 
     def __init__(
-        self, data: bytes, separators: Separators, charset: str, newline: Newline, text: str, lines: list[str]
+        self,
+        data: bytes,
+        separators: Separators,
+        charset: str,
+        newline: Newline,
+        text: str,
+        lines: list[str],
+        *,
+        header: list[str] | None = None,
     ) -> None:
         self.data, self.separators, self.charset, self.newline = data, separators, charset, newline
         self.writing = writing = Writing(separators, charset, text)
@@ -211,8 +222,10 @@ class Document:
         #: The first segment of each name.
         self.firsts = {segment.name: segment for segment in reversed(self.segments)}
         self.header = self.segments[0]  # MSH: always the first
-        header = self.header.texts(_HEADER)
-        self.application, self.facility, self.sent, self.kind, self.control_id, self.processing, self.version = header
+        if header is not None:
+            self.header.take(header)  # they had to be known before the character set
+        told = self.header.texts(_HEADER)
+        self.application, self.facility, self.sent, self.kind, self.control_id, self.processing, self.version = told
         self._sha256 = ""
         self.trigger = ""  # MSH-9.2, else EVN-1; set by `check_header`
 
@@ -293,9 +306,8 @@ def _lines(text: str, separators: Separators) -> list[str]:
     return lines
 
 
-def _text(body: bytes, separators: Separators) -> tuple[str, str, bool]:
+def _text(body: bytes, separators: Separators, header: list[str]) -> tuple[str, str, bool]:
     """Step 7: the text by MSH-18, the character set that read it, and whether MSH-18 was untrue."""
-    header = _LINE.match(body)[0].decode("latin-1").split(separators.field, 18)  # type: ignore[index]  # matches always
     declared = header[17].partition(separators.repetition)[0].strip() if len(header) > 17 else ""
     try:
         return decode(body, "" if declared == NULL else declared)
@@ -328,8 +340,13 @@ def parse(data: bytes, *, charset: str | None = None) -> Document:
     separators = separators_of(body)
     if b"\rMSH" in body or b"\nMSH" in body:
         raise Refused("AR", "100", "more than one MSH in one block", "send one message per block")
-    text, used, untrue = _forced_text(body, charset) if charset else _text(body, separators)
-    document = Document(data, separators, used, _newline(body), text, _lines(text, separators))
+    line = _LINE.match(body)[0].decode("latin-1")  # type: ignore[index]  # matches always
+    header = line.split(separators.field)
+    text, used, untrue = _forced_text(body, charset) if charset else _text(body, separators, header)
+    lines = _lines(text, separators)
+    document = Document(
+        data, separators, used, _newline(body), text, lines, header=header if line == lines[0] else None
+    )
     if untrue:
         document.warn("MSH-18", "charset-lie", f"not ASCII as declared, read as {used}", "declare the set that is used")
     return document

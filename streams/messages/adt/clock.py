@@ -116,14 +116,16 @@ class _Clock:
         return found
 
 
+_PLACES: Final = ("MSH-7", "EVN-2", "EVN-6", "PV1-44", "PV1-45", "PID-29")
+
+
 def times(group: Group, feed: FeedProfile) -> Times:
     """All times of a group."""
     *_, start, end = group.attended
     entered, occurred = group.recorded
-    texts = {"MSH-7": group.document.sent, "EVN-2": entered, "EVN-6": occurred, "PV1-44": start, "PV1-45": end}
-    texts["PID-29"] = group.dying[0]
+    texts = (group.document.sent, entered, occurred, start, end, group.dying[0])
     fields: dict[str, datetime] = {}
-    for place, text in texts.items():
+    for place, text in zip(_PLACES, texts, strict=True):
         if text:
             at = _usual(text)
             if at is None:
