@@ -110,6 +110,9 @@ def _broker(settings: Settings) -> Iterator[Look]:
     wanted = plan(kommuner, partitions=settings.partitions, replication=settings.replication)
     try:
         drifts = admin.diff(settings.bootstrap, wanted, security=librdkafka_options(settings))
+    except BadSettings as problem:
+        yield Look("broker", False, str(problem), "see docs/settings.md")
+        return
     except admin.BrokerProblem as problem:
         yield Look("broker", False, str(problem), "Try: stafet broker start, or set STAFET_BOOTSTRAP")
         return
