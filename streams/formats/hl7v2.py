@@ -18,7 +18,18 @@ from ..errors import Issue, Rejected
 from .hl7v2_charset import Undecodable, Unsupported, decode
 from .hl7v2_escapes import STANDARD, Separators, unescape
 
-__all__ = ["ABSENT", "Document", "Fields", "Refused", "Segment", "check_header", "parse", "read", "strip_framing"]
+__all__ = [
+    "ABSENT",
+    "NULL",
+    "Document",
+    "Fields",
+    "Refused",
+    "Segment",
+    "check_header",
+    "parse",
+    "read",
+    "strip_framing",
+]
 
 AckCode = Literal["AR", "AE"]
 Newline = Literal["cr", "lf", "crlf"]
@@ -293,12 +304,14 @@ def _lines(text: str, separators: Separators) -> list[str]:
     """Steps 4 and 8: CR, CRLF and LF all end a segment, also mixed; blank lines are dropped; each line has a name."""
     if "\n" in text:
         text = text.replace("\r\n", "\r").replace("\n", "\r")
-    known = _KNOWN if separators.field == "|" else ()
+    sent = text.split("\r")
+    if not sent[-1]:
+        sent.pop()
+    if separators.field == "|" and {line[:4] for line in sent} <= _KNOWN:
+        return sent  # nearly always
     lines: list[str] = []
-    for line in text.split("\r"):
-        if line[:4] in known:
-            lines.append(line)
-        elif line and not line.isspace():
+    for line in sent:
+        if line and not line.isspace():
             if not _NAME.match(line) or line[3:4] not in (separators.field, ""):
                 problem = f"line {len(lines) + 1} does not begin with a segment name"
                 raise Refused("AR", "100", problem, "send three capital letters or digits and the field separator")

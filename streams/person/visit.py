@@ -61,7 +61,15 @@ def _state(event: HospitalEvent, visit: KnownVisit) -> VisitState:
 
 def after(visit: KnownVisit, event: HospitalEvent, at: datetime) -> KnownVisit:
     """The visit after an event that arrived at `at`."""
-    state = _state(event, visit)
+    state, unit = _state(event, visit), event.unit
+    if state == visit.state and state != "ended" and unit is not None:  # most events
+        return msgspec.structs.replace(
+            visit,
+            last_at=at,
+            class_=event.class_ or visit.class_,
+            hospital=unit.hospital or unit.sor,
+            region_code=unit.region_code,
+        )
     changed: dict[str, Any] = {"state": state, "last_at": at, "class_": event.class_ or visit.class_}
     if state != visit.state:
         changed |= _end(event, state, at)

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from ...formats.hl7v2 import Segment
+from ...formats.hl7v2 import NULL, Segment
 from .feed import FeedProfile
 
 __all__ = ["Identity", "identity", "is_official_cpr", "merged"]
@@ -52,18 +52,20 @@ def _is_replacement_oid(oid: str) -> bool:
 
 def _marks(authority: str, oid: str, type_: str, feed: FeedProfile) -> tuple[bool, bool]:
     """Whether a repetition is marked as a CPR number, and whether as a replacement number (table of spec 04 §8.1)."""
-    oids = [one.removeprefix("urn:oid:") for one in (authority, oid) if one]
-    marked = type_ in feed.cpr_types or authority in feed.cpr_authorities or CPR_OID in oids
-    return marked, bool(oids) and any(map(_is_replacement_oid, oids))
+    first, second = authority.removeprefix("urn:oid:"), oid.removeprefix("urn:oid:")
+    marked = type_ in feed.cpr_types or authority in feed.cpr_authorities or CPR_OID in (first, second)
+    return marked, _is_replacement_oid(first) or _is_replacement_oid(second)
 
 
 def _identifier(segment: Segment, repetition: str, field: int) -> tuple[str, str, str, str]:
     """The id, its assigning authority in its first two subcomponents, its type."""
-    parts = repetition.split(segment.writing.separators.component, 5)
-    number, assigner, kind = parts[0], parts[3] if len(parts) > 3 else "", parts[4] if len(parts) > 4 else ""
-    authority = segment.subcomponent(assigner, field)
-    oid = segment.subcomponent(assigner, field, 2) if authority != assigner else ""
-    return segment.subcomponent(number, field).strip(), authority, oid, segment.subcomponent(kind, field)
+    separators = segment.writing.separators
+    parts = repetition.split(separators.component, 5)
+    authority, _, oid = parts[3].partition(separators.subcomponent) if len(parts) > 3 else ("", "", "")
+    sent = parts[0], authority, oid, parts[4] if len(parts) > 4 else ""
+    if separators.escape in repetition or NULL in repetition or separators.subcomponent in "".join(sent):
+        sent = tuple([segment.subcomponent(part, field) for part in sent])  # type: ignore[assignment]  # as many as sent
+    return sent
 
 
 def _read(segment: Segment | None, field: int, feed: FeedProfile) -> Identity:
@@ -74,7 +76,7 @@ def _read(segment: Segment | None, field: int, feed: FeedProfile) -> Identity:
     replacement = False
     for repetition in segment.repetitions(field):
         value, authority, oid, kind = _identifier(segment, repetition, field)
-        if not value:
+        if not (value := value.strip()):
             continue
         marked, replaced = _marks(authority, oid, kind, feed)
         number = _compact(value)

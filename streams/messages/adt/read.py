@@ -51,8 +51,13 @@ def events(
     row = row_of(document.trigger, zbe=feed.zbe)
     if row.kind in _UNREAD:
         return (HospitalEvent(kind=row.kind, **_header(document, feed, 0)),)
-    parts = enumerate(groups(document, row.opens))
-    return tuple([_event(group, part, row, feed, locate, kommuner) for part, group in parts])
+    first, *more = groups(document, row.opens)
+    told = _event(first, 0, row, feed, locate, kommuner)
+    return (
+        (told, *[_event(group, part, row, feed, locate, kommuner) for part, group in enumerate(more, 1)])
+        if more
+        else (told,)
+    )
 
 
 def _header(document: Document, feed: FeedProfile, part: int) -> dict[str, Any]:
