@@ -155,7 +155,7 @@ def abandoned(visit: Visit, at: datetime, policy: StayPolicy | None = None) -> b
 def _arrive(draft: Draft) -> Outcome:
     """Hold it, or take it."""
     event, visit = draft.event, draft.visit
-    if takes_back_held(draft):
+    if visit.held and takes_back_held(draft):
         return _NOT_TOLD
     due = not_before(visit, event)
     if due is not None and due > draft.at:

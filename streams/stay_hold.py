@@ -70,8 +70,6 @@ def drop(draft: Draft, kind: EventKind | None) -> bool:
 
 def takes_back_held(draft: Draft) -> bool:
     """Whether the event is done with by taking back a held one, of which nothing has been told."""
-    if not draft.visit.held:
-        return False
     kind, nothing_known = draft.event.kind, situation(draft.stay) is Situation.NONE
     if kind in (EventKind.DELETED, EventKind.START_CANCELLED):
         return drop(draft, None) and nothing_known

@@ -220,13 +220,12 @@ class Document:
         data: bytes,
         separators: Separators,
         charset: str,
-        newline: Newline,
         text: str,
         lines: list[str],
         *,
         header: list[str] | None = None,
     ) -> None:
-        self.data, self.separators, self.charset, self.newline = data, separators, charset, newline
+        self.data, self.separators, self.charset = data, separators, charset
         self.writing = writing = Writing(separators, charset, text)
         self.warnings = writing.warnings
         self.segments = [Segment(writing, line) for line in lines]
@@ -242,6 +241,14 @@ class Document:
 
     def __repr__(self) -> str:
         return f"Document({len(self.data)} bytes, {len(self.segments)} segments)"
+
+    @property
+    def newline(self) -> Newline:
+        """The line end found; of several the most deliberate one, as the published examples name it."""
+        body = strip_framing(self.data)
+        if b"\r\n" in body:
+            return "crlf"
+        return "lf" if b"\n" in body and b"\r" not in body else "cr"
 
     @property
     def sha256(self) -> str:
@@ -291,13 +298,6 @@ def _declared(declared: bytes) -> Separators:
         problem = "MSH-1 and MSH-2 are not 5 or 6 different printable characters"
         raise Refused("AR", "102", problem, "send MSH|^~\\& and use these delimiters", field=2)
     return Separators(*declared.decode("ascii"))
-
-
-def _newline(body: bytes) -> Newline:
-    """The line end found; of several the most deliberate one, as the published examples name it."""
-    if b"\r\n" in body:
-        return "crlf"
-    return "lf" if b"\n" in body and b"\r" not in body else "cr"
 
 
 def _lines(text: str, separators: Separators) -> list[str]:
@@ -357,9 +357,7 @@ def parse(data: bytes, *, charset: str | None = None) -> Document:
     header = line.split(separators.field)
     text, used, untrue = _forced_text(body, charset) if charset else _text(body, separators, header)
     lines = _lines(text, separators)
-    document = Document(
-        data, separators, used, _newline(body), text, lines, header=header if line == lines[0] else None
-    )
+    document = Document(data, separators, used, text, lines, header=header if line == lines[0] else None)
     if untrue:
         document.warn("MSH-18", "charset-lie", f"not ASCII as declared, read as {used}", "declare the set that is used")
     return document

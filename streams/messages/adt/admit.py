@@ -26,19 +26,13 @@ def read_from_feed(data: bytes, feed_of: FeedOf) -> tuple[Document, FeedProfile]
     except Refused as refused:
         if refused.field != _CHARSET_FIELD:
             raise
-        feed = _feed(parse(data, charset="latin-1"), feed_of)
+        document = parse(data, charset="latin-1")
+        feed = feed_of(document.application, document.facility)
         if feed is None or not feed.charset:
             raise refused from None
-        return _known(read(data, charset=feed.charset), feed)
-    feed = _feed(document, feed_of)
+        document = read(data, charset=feed.charset)
+        return document, check_sender(document, feed)
+    feed = feed_of(document.application, document.facility)
     if feed is not None and feed.charset not in ("", document.charset):
         document = read(data, charset=feed.charset)
-    return _known(document, feed)
-
-
-def _feed(document: Document, feed_of: FeedOf) -> FeedProfile | None:
-    return feed_of(document.application, document.facility)
-
-
-def _known(document: Document, feed: FeedProfile | None) -> tuple[Document, FeedProfile]:
     return document, check_sender(document, feed)

@@ -37,7 +37,7 @@ Each such agreement is a key below, with the default that the specification give
 """
 
 import re
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -111,7 +111,7 @@ class FieldRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return Place.of(self.field)
 
 
-class FeedProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class FeedProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """The dialect of one feed; the keys are explained in the module's docstring."""
 
     application: str
@@ -143,7 +143,7 @@ class FeedProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         if self.lpr3:
             Place.of(self.lpr3)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """`application/facility`: how the feed is named in registers, headers and ids."""
         return f"{self.application}/{self.facility}"

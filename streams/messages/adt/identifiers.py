@@ -61,7 +61,8 @@ def _identifier(segment: Segment, repetition: str, field: int) -> tuple[str, str
     """The id, its assigning authority in its first two subcomponents, its type."""
     separators = segment.writing.separators
     parts = repetition.split(separators.component, 5)
-    authority, _, oid = parts[3].partition(separators.subcomponent) if len(parts) > 3 else ("", "", "")
+    authority, _, rest = parts[3].partition(separators.subcomponent) if len(parts) > 3 else ("", "", "")
+    oid = rest.partition(separators.subcomponent)[0]
     sent = parts[0], authority, oid, parts[4] if len(parts) > 4 else ""
     if separators.escape in repetition or NULL in repetition or separators.subcomponent in "".join(sent):
         sent = tuple([segment.subcomponent(part, field) for part in sent])  # type: ignore[assignment]  # as many as sent

@@ -53,11 +53,9 @@ def events(
         return (HospitalEvent(kind=row.kind, **_header(document, feed, 0)),)
     first, *more = groups(document, row.opens)
     told = _event(first, 0, row, feed, locate, kommuner)
-    return (
-        (told, *[_event(group, part, row, feed, locate, kommuner) for part, group in enumerate(more, 1)])
-        if more
-        else (told,)
-    )
+    if not more:
+        return (told,)
+    return (told, *[_event(group, part, row, feed, locate, kommuner) for part, group in enumerate(more, 1)])
 
 
 def _header(document: Document, feed: FeedProfile, part: int) -> dict[str, Any]:
@@ -74,7 +72,8 @@ def _event(
     group: Group, part: int, row: Row, feed: FeedProfile, locate: Locate, kommuner: Container[str]
 ) -> HospitalEvent:
     """One event: the header, then person, visit, time and place, each of which may stop it."""
-    read = _header(group.document, feed, part) | _person(group, feed, kommuner)
+    read = _header(group.document, feed, part)
+    read |= _person(group, feed, kommuner)
     at = times(group, feed)
     read |= _visit(group, row, feed)
     kind, planned, warnings = _kind(row, read)
@@ -87,6 +86,8 @@ def _event(
     if row.kind in STAY_MERGES:
         read |= _retired(group, feed)
     read |= _timed(group, row, kind, at, read)
+    if group.document.trigger == "A06":
+        read["class_"] = "IMP"  # to inpatient, whatever PV1-2 says (spec 04 §4.1)
     if row.visit:
         when, strict = read["occurred"] or at.recorded, not _is_outpatient(row, read)
         placed = location(group, feed, locate, when, needed=kind is EventKind.START, strict=strict)
@@ -129,14 +130,11 @@ def _has_protection_code(pid: Segment) -> bool:
 def _name(pid: Segment) -> tuple[str, tuple[str, ...]]:
     """Surname and given names of the first PID-5 that is a legal name or of no type."""
     for repetition in pid.repetitions(5):
-        family, first, second, _, _, _, kind, *_ = pid.components(repetition, 5) + _NOTHING
-        if kind in ("L", ""):
-            return family, (first, second) if first and second else tuple(filter(None, (first, second)))
+        parts = pid.components(repetition, 5)
+        if len(parts) < 7 or parts[6] in ("L", ""):
+            given = tuple(parts[1:3])
+            return parts[0], given if all(given) else tuple(filter(None, given))
     return "", ()
-
-
-#: For the components that a repetition does not have.
-_NOTHING: Final = [""] * 7
 
 
 def _visit(group: Group, row: Row, feed: FeedProfile) -> dict[str, Any]:
@@ -222,24 +220,22 @@ _SAME: Final = timedelta(minutes=1)
 def _timed(group: Group, row: Row, kind: EventKind, at: Times, read: dict[str, Any]) -> dict[str, Any]:
     """The time of the event (spec 04 §4.2). Raises `Rejected`: no-event-time."""
     dead = bool(read["dead"]) and kind in _DEATHS
-    occurred = at.first_of((*_order(row, kind, dead=dead), "EVN-2"))
+    occurred = at.first_of(_order(row, kind, dead=dead)) or at.fields.get("EVN-2")
     if row.times and occurred is None and not _is_outpatient(row, read):
         problem = "no time of the event to the minute"
         raise Rejected("EVN-6", problem, "send YYYYMMDDHHMMSS+ZZZZ in EVN-6", "no-event-time")
-    fields, warnings = at.fields, read["warnings"]
+    fields = at.fields
     start = fields.get("PV1-44")
     told = fields.get("EVN-6", start)
     if kind is EventKind.START and told != start and told and start and abs(told - start) > _SAME:
         group.document.warn("EVN-6", "times-differ", "not the time of PV1-44; EVN-6 counts", "send one time")
-        warnings = (*warnings, "times-differ")
+        read["warnings"] += ("times-differ",)
     return {
         "occurred": occurred,
-        "occurred_again": at.again.get(occurred) if occurred is not None else None,
+        "occurred_again": at.again.get(occurred) if at.again and occurred is not None else None,
         "start_time": start,
         "end_time": fields.get("PV1-45"),
         "death_time": fields.get("PID-29"),
-        "class_": _changed_class(row, group, read["class_"]),
-        "warnings": warnings,
     }
 
 
@@ -248,11 +244,6 @@ def _order(row: Row, kind: EventKind, *, dead: bool) -> tuple[str, ...]:
     if not dead:
         return row.times or ("EVN-6",)
     return (*row.times, *_DIED_AT) if kind is EventKind.START else _DIED_AT
-
-
-def _changed_class(row: Row, group: Group, class_: EventClass) -> EventClass:
-    """An A06 is to inpatient whatever PV1-2 says (spec 04 §4.1)."""
-    return "IMP" if row.kind is EventKind.CLASS_CHANGE and group.document.trigger == "A06" else class_
 
 
 def _retired(group: Group, feed: FeedProfile) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def header_text(header: Object) -> Object:
     if len(extensions) > 1:
         recipient = extensions[1]["valueReference"]["reference"]
         body += f"<br/><b>Indlæggelsesrapport sendes til / Report of admission recipient</b>: {recipient}"
-    return _with_extensions(body)
+    return {"status": "extensions", "div": f"{OPENING}<p>{body}</p></div>"}  # it speaks of extension content too (5.2)
 
 
 def encounter_text(encounter: Object) -> Object:
@@ -68,12 +68,12 @@ def encounter_text(encounter: Object) -> Object:
         body += f"<b>Slut / End</b>: {period['end']}<br/>"
     body += f"<b>Ansvarlig enhed / Service provider</b>: {encounter['serviceProvider']['reference']}"
     if "extension" not in encounter:
-        return _generated(body)
+        return {"status": "generated", "div": f"{OPENING}<p>{body}</p></div>"}
     leave = encounter["extension"][0]["valuePeriod"]
     body += f"<br/><b>Orlov fra / Leave start</b>: {leave['start']}"
     if "end" in leave:
         body += f"<br/><b>Orlov til / Leave end</b>: {leave['end']}"
-    return _with_extensions(body)
+    return {"status": "extensions", "div": f"{OPENING}<p>{body}</p></div>"}
 
 
 def patient_text(patient: Object) -> Object:
@@ -85,7 +85,7 @@ def patient_text(patient: Object) -> Object:
     )
     if "deceasedBoolean" in patient:
         body += f"<br/><b>Død / Deceased</b>: {_YES_NO[patient['deceasedBoolean']]}"
-    return _generated(body)
+    return {"status": "generated", "div": f"{OPENING}<p>{body}</p></div>"}
 
 
 def organization_text(organization: Object) -> Object:
@@ -96,7 +96,7 @@ def organization_text(organization: Object) -> Object:
         body += f"<br/><b>Lokationsnummer / GLN</b>: {identifiers[1]['value']}"
     if "name" in organization:
         body += f"<br/><b>Navn / Name</b>: {escaped(organization['name'])}"
-    return _generated(body)
+    return {"status": "generated", "div": f"{OPENING}<p>{body}</p></div>"}
 
 
 def provenance_text(provenance: Object) -> Object:
@@ -116,13 +116,4 @@ def provenance_text(provenance: Object) -> Object:
         body += f"<br/><b>Rolle / Role</b>: {_ROLES[entity['role']]}<br/><b>Forrige meddelelse / Previous message</b>: {shown}"
         if "agent" in entity:
             body += f"<br/><b>Forrige aktør / Previous agent</b>: {entity['agent'][0]['who']['reference']}"
-    return _generated(body)
-
-
-def _generated(body: str) -> Object:
     return {"status": "generated", "div": f"{OPENING}<p>{body}</p></div>"}
-
-
-def _with_extensions(body: str) -> Object:
-    """The same of a text that speaks of extension content too (5.2)."""
-    return {"status": "extensions", "div": f"{OPENING}<p>{body}</p></div>"}

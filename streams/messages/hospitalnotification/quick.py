@@ -31,7 +31,6 @@ _COMPARED: Final = frozenset(
 _KINDS: Final = ("MessageHeader", "Encounter", "Patient", "Organization", "Provenance")
 _BUNDLE: Final = struct_of(OUTGOING, _COMPARED, _KINDS)
 _UUID: Final = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
-_UUIDS: Final = re.compile(f"(?:{_UUID} )*{_UUID}")
 _SOR: Final = re.compile(r"[0-9]{11,18}")
 _MESSAGE: Final = re.compile(f"MessageHeader/{_UUID}")
 _OPENS: Final = len(OPENING)
@@ -97,9 +96,13 @@ def _sorted_out(message: Any) -> tuple[list[Any], ...] | None:
 
 
 def _are_uuids(ids: list[str]) -> bool:
-    """Distinct, and each a UUID: together as long as that many, and nothing but UUIDs."""
-    joined = " ".join(ids)
-    return len(joined) == 37 * len(ids) - 1 and _UUIDS.fullmatch(joined) is not None and len(set(ids)) == len(ids)
+    """Distinct, and each a UUID; asked together, which costs half as much as one by one."""
+    return _uuids(len(ids)).fullmatch(" ".join(ids)) is not None and len(set(ids)) == len(ids)
+
+
+@lru_cache(maxsize=_MOST)
+def _uuids(count: int) -> re.Pattern[str]:
+    return re.compile(" ".join([_UUID] * count))
 
 
 def _units(organizations: list[Any]) -> tuple[set[str], set[str]]:
@@ -107,11 +110,11 @@ def _units(organizations: list[Any]) -> tuple[set[str], set[str]]:
     messaging, others = set(), set()
     for unit in organizations:
         sor, *more = unit.identifier
-        if sor.system != SOR_SYSTEM or not _is_unit(sor.value, unit.name):
+        if sor.system != SOR_SYSTEM:
             return set(), set()
-        if not more and unit.meta.profile[0] != _MESSAGING:
+        if not more and unit.meta.profile[0] != _MESSAGING and _is_unit(sor.value, None, unit.name):
             others.add(f"Organization/{unit.id}")
-        elif len(more) == 1 and more[0].system == GLN_SYSTEM and gln_is_valid(more[0].value or ""):
+        elif len(more) == 1 and more[0].system == GLN_SYSTEM and _is_unit(sor.value, more[0].value or "", unit.name):
             messaging.add(f"Organization/{unit.id}")
         else:
             return set(), set()
@@ -119,8 +122,8 @@ def _units(organizations: list[Any]) -> tuple[set[str], set[str]]:
 
 
 @lru_cache(maxsize=4096)  # the municipalities, and the wards of the hospitals
-def _is_unit(sor: str | None, name: str | None) -> bool:
-    return sor is not None and _SOR.fullmatch(sor) is not None and is_text(name)
+def _is_unit(sor: str | None, gln: str | None, name: str | None) -> bool:
+    return sor is not None and _SOR.fullmatch(sor) is not None and (gln is None or gln_is_valid(gln)) and is_text(name)
 
 
 def _chain(provenances: list[Any], mine: str, units: set[str]) -> Any | None:

@@ -48,9 +48,7 @@ def write(notification: Notification, receiver: Unit, envelope_id: str, *, base:
     """The Bundle of a notification to one receiver. `envelope_id` becomes Bundle.id; `base` begins every fullUrl."""
     n, message_id = notification, notification.message_id
     roles = _roles(n, receiver)
-    patient_id, stay_id, *own = ids_beside(
-        message_id, PATIENT, ENCOUNTER, *range(ORGANIZATIONS, ORGANIZATIONS + len(roles))
-    )
+    patient_id, stay_id, *own = ids_beside(message_id, *_NUMBERS[: 2 + len(roles)])
     units = {
         sor: _Entry(unit, profile, id_, f"Organization/{id_}")
         for (sor, (unit, profile)), id_ in zip(roles.items(), own, strict=True)
@@ -79,7 +77,8 @@ def write(notification: Notification, receiver: Unit, envelope_id: str, *, base:
 
 
 #: What `ids_beside` tells apart within a message; `stay_notify` gives its Provenance the first.
-PATIENT, ENCOUNTER, ORGANIZATIONS = 2, 3, 16
+_PATIENT, _ENCOUNTER, _ORGANIZATIONS = 2, 3, range(16, 1 << 12)
+_NUMBERS: Final = (_PATIENT, _ENCOUNTER, *_ORGANIZATIONS)
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -182,7 +181,7 @@ def _encounter(n: Notification, id_: str, subject: str, units: _Units) -> Object
     encounter["subject"] = {"reference": subject}
     encounter["episodeOfCare"] = [{"identifier": {"system": e.system, "value": e.value}} for e in n.episode]
     encounter["period"] = _period(n.start, n.end)
-    encounter["serviceProvider"] = _to(n.provider, units)
+    encounter["serviceProvider"] = {"reference": units[n.provider.sor].reference}
     encounter["text"] = encounter_text(encounter)
     return encounter
 
@@ -194,19 +193,15 @@ def _period(start: datetime, end: datetime | None) -> Object:
     return period
 
 
-def _to(unit: Unit, units: _Units) -> Object:
-    return {"reference": units[unit.sor].reference}
-
-
 def _header(n: Notification, receiver: Unit, focus: str, units: _Units) -> Object:
     extensions: list[Object] = [{"url": REPORT_FLAG_URL, "valueBoolean": n.report_of_admission}]  # 16.3: always said
     if n.report_of_admission:
-        recipient = _to(n.report_recipient or n.sender, units)
-        extensions.append({"url": REPORT_RECIPIENT_URL, "valueReference": recipient})
+        recipient = units[(n.report_recipient or n.sender).sor]
+        extensions.append({"url": REPORT_RECIPIENT_URL, "valueReference": {"reference": recipient.reference}})
     destination = {
         "extension": [_PRIMARY],
         "endpoint": SOR_ENDPOINT + receiver.sor,
-        "receiver": _to(receiver, units),
+        "receiver": {"reference": units[receiver.sor].reference},
     }
     header: Object = {
         "resourceType": "MessageHeader",
@@ -216,7 +211,7 @@ def _header(n: Notification, receiver: Unit, focus: str, units: _Units) -> Objec
         "extension": extensions,
         "eventCoding": _EVENT,
         "destination": [destination],
-        "sender": _to(n.sender, units),
+        "sender": {"reference": units[n.sender.sor].reference},
         "source": {"endpoint": SOR_ENDPOINT + n.sender.sor},
         "focus": [{"reference": focus}],
     }
@@ -236,13 +231,13 @@ def _provenance(link: Link, before: Unit | None, units: _Units) -> Object:
         "occurredDateTime": sent,
         "recorded": sent,  # 7.3: the same text
         "activity": {"coding": [{"system": ACTIVITY_SYSTEM, "code": link.activity}]},
-        "agent": [{"who": _to(link.agent, units)}],
+        "agent": [{"who": {"reference": units[link.agent.sor].reference}}],
     }
     if link.role:
         entity: Object = {"role": link.role, "what": _predecessor(link)}
         if before is not None and before.sor != link.agent.sor:
             # Else nothing in the Bundle leads to the unit that acted earlier (docs/decisions/0008).
-            entity["agent"] = [{"who": _to(before, units)}]
+            entity["agent"] = [{"who": {"reference": units[before.sor].reference}}]
         provenance["entity"] = [entity]
     provenance["text"] = provenance_text(provenance)
     return provenance
