@@ -20,12 +20,11 @@ from .stay_cause import death_time, is_death
 from .stay_notify import Draft, Refused, in_order, needed, tell
 from .stay_person import is_other_person, merge
 from .stay_rules import ENDINGS, Cause
-from .stay_state import OPEN, State, start_of, state_of
+from .stay_state import OPEN, STARTS, State, start_of, state_of
 
 __all__ = ["REPEAT", "again", "correct", "update"]
 
 REPEAT: Final = Outcome(fate=Fate.NOT_SUBJECT, reason="repeat")
-_STARTS: Final = (Family.STAA, Family.STIN)
 
 #: 21.1, A08 row "department changed as a correction": latest valid is a start, leave or end message.
 _CORRECTS_WARD: Final = frozenset({Family.STAA, Family.STIN, Family.STOR, Family.SLOR, Family.SLHJ})
@@ -194,7 +193,7 @@ def _start_change(draft: Draft) -> tuple[int, datetime] | None:
     sent, same = draft.stay.sent, draft.policy.same_time
     if sent[-1].on_arrival:
         return None
-    indexes = [i for i, s in enumerate(sent) if s.family in _STARTS]
+    indexes = [i for i, s in enumerate(sent) if s.family in STARTS]
     return next((i for i in indexes if abs(sent[i].time - old) < same), indexes[-1]), needed(new)
 
 

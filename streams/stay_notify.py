@@ -8,6 +8,7 @@ Not here: what an event means (`stay_acts`), what is corrected (`stay_correct`) 
 """
 
 from datetime import datetime, timedelta
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
@@ -16,7 +17,21 @@ from .codes import LPR3_SYSTEM, NOTICES, SOR_ENDPOINT, EncounterClass, Encounter
 from .ids import EventId, Ids, Kommunekode, MessageId, ids_beside
 from .model import EpisodeIdentifier, Fate, Notification, Outcome, StayEvent, Unit
 from .stay_rules import CONTENT, START_SHOWN, TRANSITIONS, Cause
-from .stay_state import Sent, State, Stay, StayPolicy, Step, Untold, Visit, links, stamp, start_of, state, state_of
+from .stay_state import (
+    STARTS,
+    Sent,
+    State,
+    Stay,
+    StayPolicy,
+    Step,
+    Untold,
+    Visit,
+    links,
+    stamp,
+    start_of,
+    state,
+    state_of,
+)
 
 __all__ = ["NO_CPR", "Draft", "Refused", "in_order", "needed", "numbered", "tell", "tell_start", "unit_index"]
 
@@ -85,7 +100,7 @@ def in_order(sent: tuple[Sent, ...]) -> bool:
     """Rule P-8: start <= leave start <= leave end, start <= end; and nobody ends before a leave began."""
     floor: datetime | None = None
     for one in sent:
-        if one.family in (Family.STAA, Family.STIN):
+        if one.family in STARTS:
             floor = one.time
         elif floor is not None and one.time < floor:
             return False
@@ -118,7 +133,7 @@ def _corrected(sent: tuple[Sent, ...], time: datetime, activity: str, message_id
 
 def _cancelled(sent: tuple[Sent, ...], family: Family) -> tuple[Sent, ...]:
     """The stack after a cancellation. A cancelled start voids the chain; a cancelled discharge also ends a leave."""
-    if family in (Family.STAA, Family.STIN):
+    if family in STARTS:
         return ()
     if family is Family.SLHJ and sent[-2].family is Family.STOR:
         return sent[:-2]  # 10.5: told as in-progress; the leave is told again if it lasts
@@ -135,12 +150,10 @@ def _added(sent: tuple[Sent, ...], new: Sent) -> tuple[Sent, ...]:
 
 def _class(notice: Notice, sent: tuple[Sent, ...], class_: EncounterClass | None) -> EncounterClass:
     """§10: as the previous message, except on a start."""
-    family = notice.family
-    if family is Family.STAA:
-        return "EMER"
-    if family is Family.STIN:
-        return "IMP"
-    return class_ or sent[-1].class_
+    return _CLASS_OF_START.get(notice.family) or class_ or sent[-1].class_
+
+
+_CLASS_OF_START: Final[dict[Family, EncounterClass]] = {Family.STAA: "EMER", Family.STIN: "IMP"}
 
 
 def _activity(notice: Notice, class_: EncounterClass, sent: tuple[Sent, ...]) -> str:
@@ -201,10 +214,10 @@ def _unroutable(visit: Visit) -> Refused:
 def _sent_at(draft: Draft, chain: tuple[Step, ...]) -> datetime:
     """Now, raised so that times in the chain and in the fold strictly increase (7.5)."""
     now = stamp(draft.at)
-    earlier = [step.occurred for step in chain]
-    if draft.notes:
-        earlier.append(draft.notes[-1].assembled)
-    if not earlier or now > (floor := max(earlier)):
+    if not chain and not draft.notes:
+        return now
+    floor = max([*[step.occurred for step in chain], *[note.assembled for note in draft.notes[-1:]]])
+    if now > floor:
         return now
     return stamp(floor + _SECOND)
 

@@ -26,6 +26,7 @@ from .times import COPENHAGEN
 
 __all__ = [
     "OPEN",
+    "STARTS",
     "Held",
     "Sent",
     "Situation",
@@ -209,7 +210,10 @@ _STATE_AFTER: dict[Family, State] = {
 
 _SITUATION_AFTER: dict[Family, Situation] = {family: Situation(state.value) for family, state in _STATE_AFTER.items()}
 
-_STARTS = (Family.STAA, Family.STIN)
+STARTS = (Family.STAA, Family.STIN)
+
+# Asked for several times with every event; a member of an enum costs as much to find as a call.
+_UNKNOWN, _WITHDRAWN = Situation.NONE, Situation.VOID
 
 _fixed_offset = cache(timezone)
 
@@ -252,13 +256,13 @@ def situation(stay: Stay) -> Situation:
         return Situation.PLANNED if stay.untold.planned else Situation.UNTOLD
     if stay.sent:
         return Situation.GONE if stay.gone else _SITUATION_AFTER[stay.sent[-1].family]
-    return Situation.VOID if stay.chain else Situation.NONE
+    return _WITHDRAWN if stay.chain else _UNKNOWN
 
 
 def start_of(sent: Sequence[Sent]) -> Sent:
     """The start that counts: the latest one, as a change of contact type begins a new Encounter (11.1)."""
     for one in reversed(sent):
-        if one.family in _STARTS:
+        if one.family in STARTS:
             return one
     raise LookupError("no message of a stay stands without its start")
 

@@ -24,6 +24,8 @@ from .triggers import STAY_MERGES, Row, row_of
 
 __all__ = ["events"]
 
+# Asked for with every event; a member of an enum costs as much to find as a call.
+_START, _END, _IRRELEVANT = EventKind.START, EventKind.END, EventKind.IRRELEVANT
 #: Kinds that never leave intake: nothing is read but the header.
 _UNREAD: Final = frozenset({EventKind.IRRELEVANT, EventKind.PLANNED, EventKind.PLANNED_CANCELLED})
 #: A death may be told by these (spec 04 §4.1; 01, 21.1: A01, A04, A03, A08, A31).
@@ -79,7 +81,7 @@ def _event(
     kind, planned, warnings = _kind(row, read)
     warnings = (*at.warnings, *warnings)
     read |= {"kind": kind, "planned": planned, "warnings": warnings, "sent": at.sent, "recorded": at.recorded}
-    if kind is EventKind.IRRELEVANT:
+    if kind is _IRRELEVANT:
         return HospitalEvent(**read)
     if row.visit and not read["visit"]:
         raise Rejected("PV1-19", "no visit number", "send the visit number in PV1-19.1", "no-visit-id")
@@ -90,7 +92,7 @@ def _event(
         read["class_"] = "IMP"  # to inpatient, whatever PV1-2 says (spec 04 §4.1)
     if row.visit:
         when, strict = read["occurred"] or at.recorded, not _is_outpatient(row, read)
-        placed = location(group, feed, locate, when, needed=kind is EventKind.START, strict=strict)
+        placed = location(group, feed, locate, when, needed=kind is _START, strict=strict)
         read["unit"], read["prior_unit"] = placed.unit, placed.prior
         read["warnings"] += placed.warnings
     read |= _rules(group, feed)
@@ -141,7 +143,7 @@ def _visit(group: Group, row: Row, feed: FeedProfile) -> dict[str, Any]:
     """PV1 without places and times, and the death indicator."""
     class_, number, code, discharged_to, *_ = group.attended
     disposition = feed.disposition_of(code, discharged_to)
-    if row.kind is EventKind.END and disposition is None:
+    if row.kind is _END and disposition is None:
         disposition = "home"  # spec 04 §3.2
     return {
         "visit": number,
@@ -180,7 +182,7 @@ def _any(rules: tuple[FieldRule, ...], group: Group) -> bool:
 def _dead(group: Group, row: Row, disposition: Disposition | None) -> bool | None:
     """PID-30; a discharge may also say it by its disposition. None: the message does not say."""
     indicator = group.dying[1]
-    if indicator == "Y" or (row.kind is EventKind.END and disposition == "death"):
+    if indicator == "Y" or (row.kind is _END and disposition == "death"):
         return True
     return False if indicator or group.pid.is_null(30) else None
 
@@ -201,8 +203,8 @@ def _kind(row: Row, read: dict[str, Any]) -> tuple[EventKind, bool, tuple[str, .
     """The kind that class and disposition leave, whether it is a planned attendance, what is odd (01, 11.10)."""
     if row.outpatient is not None and read["class_"] == "OUTPATIENT":
         return row.outpatient, True, ()
-    if row.kind is EventKind.END and read["disposition"] == "ignore" and not read["dead"]:
-        return EventKind.IRRELEVANT, False, ("no-end",)  # 09 and 30: still a patient (spec 04 §3.2)
+    if row.kind is _END and read["disposition"] == "ignore" and not read["dead"]:
+        return _IRRELEVANT, False, ("no-end",)  # 09 and 30: still a patient (spec 04 §3.2)
     return row.kind, False, ()
 
 
@@ -227,7 +229,7 @@ def _timed(group: Group, row: Row, kind: EventKind, at: Times, read: dict[str, A
     fields = at.fields
     start = fields.get("PV1-44")
     told = fields.get("EVN-6", start)
-    if kind is EventKind.START and told != start and told and start and abs(told - start) > _SAME:
+    if kind is _START and told != start and told and start and abs(told - start) > _SAME:
         group.document.warn("EVN-6", "times-differ", "not the time of PV1-44; EVN-6 counts", "send one time")
         read["warnings"] += ("times-differ",)
     return {
@@ -243,7 +245,7 @@ def _order(row: Row, kind: EventKind, *, dead: bool) -> tuple[str, ...]:
     """Where the time stands. Dead on arrival: the arrival first, since that starts the stay."""
     if not dead:
         return row.times or ("EVN-6",)
-    return (*row.times, *_DIED_AT) if kind is EventKind.START else _DIED_AT
+    return (*row.times, *_DIED_AT) if kind is _START else _DIED_AT
 
 
 def _retired(group: Group, feed: FeedProfile) -> dict[str, Any]:
