@@ -47,7 +47,7 @@ class FeedRegisters(Protocol):
         """The region of a hospital (by SOR) on that day (spec 05 §1.4)."""
 
 
-class Intake(msgspec.Struct, frozen=True):
+class Intake(msgspec.Struct, frozen=True, gc=False):
     """What one record leads to. `row` is None when nothing is remembered; `outcome` is None when stays are told.
 
     `rejected` says where, what and what to send instead, for the dead letter of a refused or stopped record.

@@ -19,7 +19,7 @@ from .codes import EncounterClass, EncounterStatus, Notice, Role, Verdict
 from .ids import EnvelopeId, EpisodeId, EventId, Gln, Kommunekode, Lane, MessageId, Sor, TransportId
 
 
-class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Base of every word: immutable, named fields, defaults left out on the wire."""
 
 

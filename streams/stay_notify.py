@@ -51,7 +51,7 @@ class Refused(Exception):
         self.outcome = Outcome(fate=Fate.STOPPED, reason=reason, path=path, problem=problem, remedy=remedy)
 
 
-class Draft(msgspec.Struct):
+class Draft(msgspec.Struct, gc=False):
     """One fold in progress."""
 
     visit: Visit
@@ -172,7 +172,7 @@ def _status(notice: Notice, after: tuple[Sent, ...], policy: StayPolicy) -> Enco
     return policy.death_on_arrival_status if after and after[-1].on_arrival else fixed
 
 
-class _Times(msgspec.Struct, frozen=True):
+class _Times(msgspec.Struct, frozen=True, gc=False):
     """The times of §10 by their place in the Notification."""
 
     start: datetime

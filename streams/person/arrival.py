@@ -36,7 +36,7 @@ class PassOn:
     headers: tuple[tuple[str, str], ...]
 
 
-class PersonFold(msgspec.Struct, frozen=True):
+class PersonFold(msgspec.Struct, frozen=True, gc=False):
     """What one message does. `outcomes`: one per event that reaches no lane."""
 
     row: PersonRow
@@ -56,7 +56,7 @@ class PersonFold(msgspec.Struct, frozen=True):
         return NOT_SUBJECT
 
 
-class Arrival(msgspec.Struct, frozen=True):
+class Arrival(msgspec.Struct, frozen=True, gc=False):
     """What is the same for all events of one message."""
 
     key: PersonKey

@@ -23,7 +23,7 @@ _FORM: Final = re.compile(
 )
 
 
-class Times(msgspec.Struct, frozen=True):
+class Times(msgspec.Struct, frozen=True, gc=False):
     """The times of one group, each None when absent, coarse or no time at all."""
 
     sent: datetime | None  # MSH-7

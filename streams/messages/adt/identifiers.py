@@ -25,7 +25,7 @@ CPR_OID: Final = "1.2.208.176.1.2"
 REPLACEMENT_OID: Final = "1.2.208.176.1.6.1"
 
 
-class Identity(msgspec.Struct, frozen=True):
+class Identity(msgspec.Struct, frozen=True, gc=False):
     """The identifiers of a person, each once, in the order found."""
 
     cprs: tuple[str, ...]

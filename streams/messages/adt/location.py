@@ -21,7 +21,7 @@ __all__ = ["Locate", "Location", "location"]
 Locate = Callable[[str, str, str, datetime | None], Unit | None]
 
 
-class Location(msgspec.Struct, frozen=True):
+class Location(msgspec.Struct, frozen=True, gc=False):
     """Present and prior unit, and what was odd."""
 
     unit: Unit | None = None

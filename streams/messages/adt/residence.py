@@ -26,7 +26,7 @@ _COUNTRY: Final = re.compile(r"[A-Z]{2,3}|[0-9]{3}", re.ASCII)
 _TYPES: Final = ("H", "P", "L", "")  # PID-11.7 in the order of spec 04 §8.4
 
 
-class Residence(msgspec.Struct, frozen=True):
+class Residence(msgspec.Struct, frozen=True, gc=False):
     """The municipality, or why there is none: "" when the message does not say where the person lives."""
 
     kommune: Kommunekode | None

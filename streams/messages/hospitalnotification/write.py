@@ -81,7 +81,7 @@ _PATIENT, _ENCOUNTER, _ORGANIZATIONS = 2, 3, range(16, 1 << 12)
 _NUMBERS: Final = (_PATIENT, _ENCOUNTER, *_ORGANIZATIONS)
 
 
-class _Entry(msgspec.Struct, frozen=True):
+class _Entry(msgspec.Struct, frozen=True, gc=False):
     """A unit as an entry of the Bundle."""
 
     unit: Unit
