@@ -187,7 +187,7 @@ def _take(draft: Draft) -> Outcome:
 
 def _why_nothing(draft: Draft) -> Outcome:
     """State only; of a stay that waits for a CPR number, that is the reason."""
-    waits = situation(draft.stay) is Situation.UNTOLD and draft.visit.patient is None
+    waits = draft.visit.patient is None and situation(draft.stay) is Situation.UNTOLD
     return NO_CPR if waits else _NOT_TOLD
 
 
@@ -195,7 +195,7 @@ def _decide(draft: Draft) -> Outcome | None:
     """Ask the table, once more when the action has told a late START."""
     outcome: Outcome | None = acts.ANEW
     while outcome is acts.ANEW:
-        action = DECISIONS[draft.cause, situation(draft.stay)]
+        action = DECISIONS[draft.cause, situation(draft.visit.stay)]
         outcome = _ACTIONS[action](draft)
     return outcome
 
@@ -247,7 +247,7 @@ def _check_person(draft: Draft) -> None:
 
 def _learn_unit(draft: Draft) -> None:
     """The unit an event names is where the patient is (§12: later messages show it), within the hospital."""
-    event, stay = draft.event, draft.stay
+    event, stay = draft.event, draft.visit.stay
     if event.unit is None or event.kind in _PLACES or hospital_of(event.unit) != stay.hospital:
         return
     unit = unit_index(draft, event.unit)

@@ -338,7 +338,8 @@ def tell_start(draft: Draft) -> Outcome | None:
 
     The stay is remembered either way: the START follows when CPR or municipality become known (21.1, A40).
     """
-    untold, visit = draft.stay.untold, draft.visit
+    visit = draft.visit
+    untold = visit.stay.untold
     assert untold is not None  # only called for a stay not told
     if visit.patient is None:
         return NO_CPR

@@ -145,11 +145,6 @@ class Segment:
             return []
         return text.split(self.writing.separators.repetition)
 
-    @property
-    def any_null(self) -> bool:
-        """Whether some field may say `""`; hardly any message has one, and then none need be asked."""
-        return NULL in self._line
-
     def is_null(self, field: int) -> bool:
         """Whether the field says `""`: delete the value (spec 04 §2.4)."""
         return self.raw(field) == NULL
@@ -228,6 +223,7 @@ class Document:
         self.data, self.separators, self.charset = data, separators, charset
         self.writing = writing = Writing(separators, charset, text)
         self.warnings = writing.warnings
+        self.any_null = NULL in writing.marks  # whether some field may say `""`: else none need be asked
         self.segments = [Segment(writing, line) for line in lines]
         #: The first segment of each name.
         self.firsts = {segment.name: segment for segment in reversed(self.segments)}

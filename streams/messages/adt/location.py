@@ -31,10 +31,10 @@ class Location(msgspec.Struct, frozen=True, gc=False):
 
 def _place(pv1: Segment, field: int) -> tuple[str, str]:
     """Ward and facility of a person location: its first and fourth component."""
-    sent = pv1.repetitions(field)
-    if not sent:
+    text = pv1.raw(field)
+    if not text:
         return "", ""
-    parts = pv1.components(sent[0], field)
+    parts = pv1.components(text.partition(pv1.writing.separators.repetition)[0], field)
     return parts[0], parts[3] if len(parts) > 3 else ""
 
 

@@ -156,7 +156,7 @@ def _visit(group: Group, row: Row, feed: FeedProfile) -> dict[str, Any]:
 
 
 def _deleted(group: Group) -> tuple[str, ...]:
-    if not group.pv1.any_null and not group.pid.any_null:
+    if not group.document.any_null:
         return ()
     return tuple([name for segment, field, name in _EMPTIED if _is_null(group, segment, field)])
 
@@ -184,7 +184,7 @@ def _dead(group: Group, row: Row, disposition: Disposition | None) -> bool | Non
     indicator = group.dying[1]
     if indicator == "Y" or (row.kind is _END and disposition == "death"):
         return True
-    return False if indicator or group.pid.is_null(30) else None
+    return False if indicator or (group.document.any_null and group.pid.is_null(30)) else None
 
 
 def _lpr3(group: Group, feed: FeedProfile) -> str:

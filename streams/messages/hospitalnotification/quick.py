@@ -59,7 +59,7 @@ def is_right(bundle: Any) -> bool:
         and header is message.entry[0].resource
         and _is_right_header(header, f"Encounter/{encounter.id}", messaging)
         and _is_right_patient(patient)
-        and _is_right_stay(encounter, f"Patient/{patient.id}", messaging | others)
+        and _is_right_stay(encounter, f"Patient/{patient.id}", messaging | others if others else messaging)
         and _is_in_order(encounter, message.timestamp, current.recorded)
         and _goes_together(*_codes(current, encounter, patient))
     )
@@ -234,8 +234,6 @@ def _is_in_order(encounter: Any, assembled: str, sent: str) -> bool:
 
 
 def _is_not_after(one: str, other: str) -> bool:
-    if one == other:
-        return instant_of(one) is not None
     first, second = instant_of(one), instant_of(other)
     return first is not None and second is not None and first <= second
 
