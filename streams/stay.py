@@ -296,15 +296,11 @@ def _take_up(draft: Draft, held: Held) -> None:
 # ---- the result ------------------------------------------------------------------------------------------------------
 
 
-def _is_ended(visit: Visit) -> bool:
-    untold = visit.stay.untold
-    return situation(visit.stay) in _ENDED or bool(untold and untold.over)
-
-
 def _folded(draft: Draft, outcome: Outcome, *, keep: bool) -> StayFold:
     visit = draft.visit
-    ended = (visit.ended or draft.at) if _is_ended(visit) else None
-    known = keep or visit.held or situation(visit.stay) is not Situation.NONE
+    here, untold = situation(visit.stay), visit.stay.untold
+    ended = (visit.ended or draft.at) if here in _ENDED or (untold and untold.over) else None
+    known = keep or visit.held or here is not Situation.NONE
     if ended is not visit.ended:
         visit = replace(visit, ended=ended)
     return StayFold(

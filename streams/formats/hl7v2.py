@@ -369,9 +369,10 @@ def check_header(document: Document) -> None:
         raise Refused("AR", "101", "empty", "send message type and control id", field=empty)
     if document.kind != "ADT":
         raise Refused("AR", "200", "message type not supported", "send ADT messages only", field=9)
-    event = document.first("EVN")
+    event, header = document.first("EVN"), document.header
     told = event.text(1) if event is not None else ""
-    document.trigger = document.header.text(9, comp=2) or told
+    _, *more = header.components(header.repetitions(9)[0], 9)
+    document.trigger = (more[0] if more else "") or told
     if not document.trigger:
         raise Refused("AR", "201", "no trigger event", "send it in MSH-9.2", field=9)
     if told and told != document.trigger:

@@ -56,7 +56,7 @@ def fold(
     the record's place in the log, `at` when it is taken up. `region_at` asks the location register for a hospital's region at the time of an arrival;
     without it the region last seen counts. `adopts` is the value of that header: visits of a retired person, now theirs.
     """
-    row = retained(row or PersonRow(), at)
+    row = PersonRow() if row is None else retained(row, at)
     if adopts:
         return PersonFold(adopted(row, adopts), outcomes=(NOT_SUBJECT,))
     control = f"{events[0].feed}\0{events[0].control_id}"

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from .narrative import OPENING
 from .primitives import PATTERNS
 from .shapes import PRIMITIVES, RESOURCES, Element, elements
 from .structure import BINDINGS, Constraint, Profile
@@ -114,6 +115,8 @@ class _Structs:
     def _primitive(self, kind: str, path: str, pattern: str) -> Any:
         if kind == "boolean":
             return bool
+        if kind == "xhtml":
+            return Annotated[str, msgspec.Meta(min_length=len(f"{OPENING}</div>") + 1)]  # something in it
         if path in self._plain or (kind in _PLAIN and not pattern):
             return str
         return Annotated[str, msgspec.Meta(pattern=rf"\A(?:{pattern or PATTERNS[kind].pattern})\Z")]

@@ -34,7 +34,6 @@ _UUID: Final = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9
 _SOR: Final = re.compile(r"[0-9]{11,18}")
 _MESSAGE: Final = re.compile(f"MessageHeader/{_UUID}")
 _OPENS: Final = len(OPENING)
-_LEAST: Final = len(f"{OPENING}</div>")  # a narrative has something in it
 _MOST: Final = 200  # entries, names, identifiers: more is doubtful
 _MESSAGING: Final = PROFILES["MessagingOrganization"]
 
@@ -86,9 +85,7 @@ def _sorted_out(message: Any) -> tuple[list[Any], ...] | None:
     for entry in entries:
         resource = entry.resource
         kind, id_, div = resource.__class__.__name__, resource.id, resource.text.div
-        if entry.fullUrl != f"{base}{kind}/{id_}" or not (
-            div[:_OPENS] == OPENING and div[-6:] == "</div>" and len(div) > _LEAST
-        ):
+        if entry.fullUrl != f"{base}{kind}/{id_}" or div[:_OPENS] != OPENING or div[-6:] != "</div>":
             return None
         ids.append(id_)
         found[kind].append(resource)
