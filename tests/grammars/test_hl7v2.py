@@ -169,6 +169,12 @@ def test_delimiters_are_those_of_the_message() -> None:
     assert document.separators.text == "!@#%*"
 
 
+def test_a_line_that_only_begins_like_a_known_segment_is_refused_under_other_delimiters() -> None:
+    with pytest.raises(Refused) as caught:
+        read(b"MSH!@#%*!A!B!!!1!!ADT@A01!K1!P!2.5\rPID|1\r")
+    assert (caught.value.ack, caught.value.code) == ("AR", "100")
+
+
 def test_msh_1_is_the_separator_itself() -> None:
     header = read(message()).header
     assert (header.raw(1), header.raw(2), header.text(3), header.text(9, comp=2)) == ("|", "^~\\&", "EPJ", "A01")

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from streams.formats.hl7v2 import Document, Refused, read
+from streams.formats.hl7v2 import Document, Fields, Refused, read
 from streams.formats.hl7v2_ack import acknowledgement
+from streams.formats.hl7v2_escapes import STANDARD, unescape
 from tests.grammars.test_hl7v2_ack import OURS
 from tests.published import examples
 
@@ -82,6 +83,33 @@ def test_a_megabyte_of_anything_takes_a_moment(filling: bytes) -> None:
     if document is not None:
         document.segments[-1].text(1)
     assert time.perf_counter() - began < 5, "bounded, on a busy machine too"
+
+
+_SENT = st.text(st.sampled_from('|^~&\\"FTx. '), max_size=60)
+
+
+def naive(line: str, field: int, rep: int, comp: int) -> str:
+    """The value by splitting at every level, with nothing spared."""
+    value = line
+    for separator, index in zip("|~^&", (field, rep - 1, comp - 1, 0), strict=True):
+        parts = value.split(separator)
+        value = parts[index] if index < len(parts) else ""
+    return "" if value == '""' else unescape(value, STANDARD, "utf-8")[0]
+
+
+@given(st.lists(_SENT, max_size=3))
+@example(["x^\\T\\~&", '|""^x'])
+def test_every_way_to_ask_for_a_value_gives_what_splitting_at_every_level_gives(lines: list[str]) -> None:
+    document = read(VALID + b"".join(f"ZZZ|{line}\r".encode() for line in lines))
+    fields = Fields(*range(1, 9))
+    for line, segment in zip(lines, document.all("ZZZ"), strict=True):
+        values = [naive(f"ZZZ|{line}", field, 1, 1) for field in fields.numbers]
+        assert segment.texts(fields) == [segment.text(field) for field in fields.numbers] == values
+        for field in fields.numbers:
+            for rep, repetition in enumerate(segment.repetitions(field), start=1):
+                parts = segment.components(repetition, field)
+                asked = [segment.text(field, rep, comp) for comp in range(1, len(parts) + 1)]
+                assert parts == asked == [naive(f"ZZZ|{line}", field, rep, comp) for comp in range(1, len(parts) + 1)]
 
 
 # Values without delimiters; python-hl7 strips blanks and takes only CR.
