@@ -146,4 +146,5 @@ async def _send(settings: Settings, decisions: Sequence[Decision]) -> None:
             )
             key = str(lane_of_id(one.message_id)).encode()
             await producer.send_and_wait(LANES, encode_lane_record(one), key=key, headers=list(about))
-            logs.get("decide").info("message.decided", message_id=one.message_id, kind=one.action, reason=one.reason)
+            # Not the reason: it is free text, and a person may be named in it.
+            logs.get("decide").info("message.decided", message_id=one.message_id, kind=one.action)
