@@ -1,11 +1,12 @@
 """What makes Faust's tables safe: the one file that knows Faust's inside.
 
 Measured in docs/decisions/0002 and shown by tests/end_to_end: stock Faust skips records after table recovery and
-commits offsets before the changelog has the rows. Two remedies and a belt:
+commits offsets before the changelog has the rows. Three remedies and a belt:
 
 - `CarefulTables` (setting `TableManager`): nothing reaches a stream between the end of recovery and the seek to the
   committed offsets, so nothing can be thrown away and look like a hole in the log.
 - `ConfirmedTable` (setting `Table`): the promise of every changelog record is kept until the broker has it.
+- A partition of which nothing is committed is read from its beginning after every rebalance (`_Consumer`).
 - A *position row* per source partition, in the table itself: the next offset expected. A record beyond it was
   skipped, by whatever fault; the worker leaves before anything is acknowledged. It needs source topics without
   holes: neither compacted nor transactional.
@@ -19,7 +20,7 @@ pinned exactly.
 import asyncio
 import contextlib
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import faust
@@ -153,8 +154,23 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is 
 
 
 class _Consumer(driver.Consumer):  # type: ignore[misc]  # Faust is untyped to us
+    """Faust's consumer; a partition of which nothing is committed is read from its beginning."""
+
     def _new_consumer_thread(self) -> Any:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
+
+    async def seek_to_committed(self) -> Mapping[Any, int]:
+        """To what is committed, and to the beginning where nothing is.
+
+        aiokafka leaves a partition without commit where it stands: in a rebalance that may be behind records that Faust
+        has fetched and thrown away. No position row speaks of them yet, so nothing else would miss them.
+        """
+        committed: Mapping[Any, int] = await super().seek_to_committed()
+        changelogs = self.app.tables.changelog_topics  # where they are read from is the recovery's affair
+        fresh = [tp for tp, offset in committed.items() if not offset and tp.topic not in changelogs]
+        if fresh:
+            await self.seek_wait(await self.earliest_offsets(*fresh))
+        return committed
 
 
 class IdempotentTransport(driver.Transport):  # type: ignore[misc]  # Faust is untyped to us

@@ -5,6 +5,7 @@ import gc
 from collections.abc import Sequence
 
 import pytest
+from faust.types import TP
 
 from agents.shell import Limits
 from agents.tables import is_own_row, position_key, rows_of
@@ -212,6 +213,19 @@ async def test_a_letter_that_may_not_be_refused_makes_the_worker_leave(bench: Bu
         await put(b.bootstrap, b.source, [(b"k", b"firm")])
         assert "topic-missing" in await b.departure()
         assert not rows_of(b.table)
+
+
+async def test_records_thrown_away_before_anything_was_committed_come_again_after_the_rebalance(bench: Build) -> None:
+    async with bench(concatenate) as b:
+        consumer, place = b.app.consumer, TP(b.source, partition_of(b"k", 4))
+        consumer.stop_flow()
+        b.app.flow_control.suspend()
+        await put(b.bootstrap, b.source, [(b"k", b"1"), (b"k", b"2"), (b"k", b"3")])
+        await consumer.seek_wait({place: 2})  # two were fetched, and thrown away when the rebalance began
+        await consumer.perform_seek()
+        b.app.flow_control.resume()
+        consumer.resume_flow()
+        assert [letter.value for letter in await at_least(b.bootstrap, b.out, 3)] == [b"1", b"12", b"123"]
 
 
 async def test_a_hole_in_the_offsets_makes_the_worker_leave(bench: Build) -> None:
