@@ -2,15 +2,16 @@
 
 import asyncio
 import json
+import subprocess
 import sys
-import time
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.closing import note
 from tests.end_to_end.outside import STAFET, Ended
 
 pytestmark = pytest.mark.timeout(240)
@@ -19,14 +20,51 @@ pytestmark = pytest.mark.timeout(240)
 STORY = ("ADT A01", "message …", "sent to the municipality (attempt 1)", "receipt ok: settled", "status events:")
 
 
-async def demo(folder: Path, *words: str) -> Ended:
-    child = await asyncio.create_subprocess_exec(
-        str(STAFET), "demo", *words, cwd=folder, env={"PATH": ""},
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    out, err = await child.communicate()
-    assert child.returncode is not None
-    return Ended(child.returncode, out.decode(), err.decode())
+#: Test -> the words of each demo it looks at.
+PLAYED = {
+    "test_with_json_the_last_line_is_a_balance_that_closes": ["--stays 40 --json"],
+    "test_a_person_is_told_broker_progress_story_and_balance": ["--stays 28 --municipalities 5"],
+    "test_without_faults_nothing_is_sent_twice_and_all_is_delivered": ["--stays 10 --faults none --json"],
+    "test_only_the_faults_asked_for_are_played": ["--stays 10 --faults silent,late --municipalities 4"],
+    "test_the_same_seed_plays_the_same_stays": [
+        f"--stays 8 --faults none --seed {seed} --json" for seed in ("7", "7", "8")
+    ],
+    # 280 stays in one municipality are 6 MB in its inbox; the embedded broker drops what is older than 5 MiB.
+    "test_nothing_is_forgotten_where_one_inbox_takes_more_than_a_partition_keeps": [
+        "--stays 280 --municipalities 1 --json"
+    ],
+}
+
+
+def demo(folder: Path, *words: str) -> Ended:
+    done = subprocess.run(  # our own words only
+        [STAFET, "demo", *words],
+        cwd=folder,
+        env={"PATH": ""},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    assert not any(folder.iterdir()), "a demo leaves nothing behind"
+    return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@pytest.fixture(scope="module")
+def playing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """The demos of the chosen tests, two at a time: they wait more than they work."""
+    chosen = {item.name for item in request.session.items}
+    with ThreadPoolExecutor(2) as pool:
+        yield {
+            test: [pool.submit(demo, tmp_path_factory.mktemp("demo"), *words.split()) for words in demos]
+            for test, demos in PLAYED.items()
+            if test in chosen
+        }
+
+
+@pytest.fixture
+def ended(request: pytest.FixtureRequest, playing: dict[str, Any]) -> list[Ended]:
+    """What this test's demos have left behind."""
+    return [future.result() for future in playing[request.node.name]]
 
 
 def balance(ended: Ended) -> dict[str, Any]:
@@ -34,50 +72,41 @@ def balance(ended: Ended) -> dict[str, Any]:
     return found
 
 
-async def test_with_json_the_last_line_is_a_balance_that_closes(tmp_path: Path) -> None:
-    began = time.monotonic()
-    ended = await demo(tmp_path, "--stays", "40", "--json")
-    found = balance(ended)
-    assert (ended.code, found["difference"]) == (0, 0)
+def test_with_json_the_last_line_is_a_balance_that_closes(ended: list[Ended]) -> None:
+    found = balance(ended[0])
+    assert (ended[0].code, found["difference"]) == (0, 0)
     assert found["lines"]["notifications"]["total"] > 40
     assert found["lines"]["open"]["total"] == 0
-    note(f"demo of 40 stays with every fault: {time.monotonic() - began:.0f} s")
 
 
-async def test_a_person_is_told_broker_progress_story_and_balance(tmp_path: Path) -> None:
-    ended = await demo(tmp_path, "--stays", "28", "--municipalities", "5")
-    assert ended.code == 0
-    assert all(piece in ended.out for piece in STORY)
-    assert "Embedded broker: for demo and development only" in ended.out
-    assert "the installation secret of a demo is no secret" in ended.out
-    assert "28 stays over 5 municipalities" in ended.out
-    assert "difference 0" in ended.out.splitlines()[-1]
-    assert "100 %" in ended.err
-    assert "Traceback" not in ended.err
-    assert list(tmp_path.iterdir()) == []
+def test_a_person_is_told_broker_progress_story_and_balance(ended: list[Ended]) -> None:
+    told = ended[0]
+    assert told.code == 0
+    assert all(piece in told.out for piece in STORY)
+    assert "Embedded broker: for demo and development only" in told.out
+    assert "the installation secret of a demo is no secret" in told.out
+    assert "28 stays over 5 municipalities" in told.out
+    assert "difference 0" in told.out.splitlines()[-1]
+    assert "100 %" in told.err
+    assert "Traceback" not in told.err
 
 
-async def test_without_faults_nothing_is_sent_twice_and_all_is_delivered(tmp_path: Path) -> None:
-    found = balance(await demo(tmp_path, "--stays", "10", "--faults", "none", "--json"))
+def test_without_faults_nothing_is_sent_twice_and_all_is_delivered(ended: list[Ended]) -> None:
+    found = balance(ended[0])
     line = found["lines"]["notifications"]
     assert line["delivered"] == line["total"] > 0
 
 
-async def test_only_the_faults_asked_for_are_played(tmp_path: Path) -> None:
-    ended = await demo(tmp_path, "--stays", "10", "--faults", "silent,late", "--municipalities", "4")
-    assert ended.code == 0
-    towns = ended.out.split("The municipalities\n")[1].split("\n\n")[0]
+def test_only_the_faults_asked_for_are_played(ended: list[Ended]) -> None:
+    assert ended[0].code == 0
+    towns = ended[0].out.split("The municipalities\n")[1].split("\n\n")[0]
     assert {word for word in ("fatal", "transient", "garbage", "duplicate") if word in towns} == set()
     assert "late:45m" in towns
 
 
-async def test_the_same_seed_plays_the_same_stays(tmp_path: Path) -> None:
-    one, again, other = await asyncio.gather(
-        *(demo(tmp_path, "--stays", "8", "--faults", "none", "--seed", seed, "--json") for seed in ("7", "7", "8"))
-    )
-    counts = [
-        Counter({name: line["total"] for name, line in balance(ended)["lines"].items()}) for ended in (one, again)
-    ]
+def test_the_same_seed_plays_the_same_stays(ended: list[Ended]) -> None:
+    one, again, other = ended
+    counts = [Counter({name: line["total"] for name, line in balance(each)["lines"].items()}) for each in (one, again)]
     assert counts[0] == counts[1]
     assert balance(other)["difference"] == 0
 
@@ -92,23 +121,21 @@ async def test_the_same_seed_plays_the_same_stays(tmp_path: Path) -> None:
         pytest.param(("--municipalities", "99"), "--municipalities", id="more municipalities than there are"),
     ],
 )
-async def test_what_cannot_be_played_is_a_usage_error(tmp_path: Path, words: tuple[str, ...], says: str) -> None:
-    ended = await demo(tmp_path, *words)
-    assert (ended.code, ended.out) == (2, "")
-    assert says in ended.err
+def test_what_cannot_be_played_is_a_usage_error(tmp_path: Path, words: tuple[str, ...], says: str) -> None:
+    refused = demo(tmp_path, *words)
+    assert (refused.code, refused.out) == (2, "")
+    assert says in refused.err
 
 
-async def test_nothing_is_forgotten_where_one_inbox_takes_more_than_a_partition_keeps(tmp_path: Path) -> None:
-    """280 stays in one municipality are 6 MB in its inbox; the embedded broker drops what is older than 5 MiB."""
-    ended = await demo(tmp_path, "--stays", "280", "--municipalities", "1", "--json")
-    assert (ended.code, balance(ended)["difference"]) == (0, 0), ended.err
+def test_nothing_is_forgotten_where_one_inbox_takes_more_than_a_partition_keeps(ended: list[Ended]) -> None:
+    assert (ended[0].code, balance(ended[0])["difference"]) == (0, 0), ended[0].err
 
 
 async def test_on_a_busy_machine_it_ends_all_the_same(tmp_path: Path) -> None:
     """Deadlines run on a clock 600 times faster: what the machine is too slow for is sent again, and the books close."""
     busy = [await asyncio.create_subprocess_exec(sys.executable, "-c", "while True: pass") for _ in range(2)]
     try:
-        ended = await demo(tmp_path, "--stays", "60", "--json")
+        ended = await asyncio.to_thread(demo, tmp_path, "--stays", "60", "--json")
     finally:
         for child in busy:
             child.kill()
