@@ -38,6 +38,7 @@ async def test_what_has_started_goes_on() -> None:
         stop.set()
         asyncio.get_running_loop().call_later(0.05, done.set)
         await done.wait()
+    assert done.is_set(), "what had started came to its end"
 
 
 async def test_a_time_limit_inside_is_its_own() -> None:
