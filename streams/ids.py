@@ -11,6 +11,7 @@ Two stays may share a lane (32 bits): they then share only an order.
 import base64
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NewType
 from uuid import UUID
@@ -109,7 +110,7 @@ def lane_of_id(text: str) -> Lane | None:
 _ENDS = [f"{number:03x}" for number in range(1 << 12)]
 
 
-def ids_beside(message_id: str, *numbers: int) -> list[str]:
+def ids_beside(message_id: str, numbers: Iterable[int]) -> list[str]:
     """Ids of what belongs to one message alone: the message's, a number (1 to 4095) folded into its end.
 
     Other than the message's own and than every other number's, and known wherever that is known; no HMAC of its own.

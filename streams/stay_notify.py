@@ -242,7 +242,7 @@ def _step(draft: Draft, notice: Notice, activity: str, previous: str) -> Step:
     message_id = draft.ids.mint(visit.lane, "message", visit.id, str(draft.ordinal), draft.event.id)
     return Step(
         message_id=MessageId(message_id),
-        provenance_id=ids_beside(message_id, PROVENANCE)[0],
+        provenance_id=ids_beside(message_id, (PROVENANCE,))[0],
         notice=notice,
         activity=activity,
         occurred=_sent_at(draft, visit.stay.chain),

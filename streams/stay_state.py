@@ -214,6 +214,7 @@ STARTS = (Family.STAA, Family.STIN)
 
 # Asked for several times with every event; a member of an enum costs as much to find as a call.
 _UNKNOWN, _WITHDRAWN = Situation.NONE, Situation.VOID
+_NONE, _VOID = State.NONE, State.VOID
 
 _fixed_offset = cache(timezone)
 
@@ -247,7 +248,7 @@ def state(stay: Stay) -> State:
     """What the municipality believes (spec 01 §11). A chain of which nothing stands is void."""
     if stay.sent:
         return state_of(stay.sent)
-    return State.VOID if stay.chain else State.NONE
+    return _VOID if stay.chain else _NONE
 
 
 def situation(stay: Stay) -> Situation:

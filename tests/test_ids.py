@@ -45,7 +45,7 @@ def test_a_secret_of_any_length_is_a_key_as_rfc_2104_has_it(secret: bytes) -> No
 
 def test_ids_beside_a_message_differ_from_it_and_from_each_other() -> None:
     message = IDS.mint(IDS.lane(EpisodeId("an episode")), "message")
-    beside = ids_beside(message, *range(1, 300))
+    beside = ids_beside(message, range(1, 300))
     assert len({message, *beside}) == 300
     assert {(UUID(one).version, one[:32]) for one in beside} == {(4, message[:32])}
 

@@ -9,10 +9,12 @@ Not here: what the fields mean (`streams/messages/adt`), framing (the gateway), 
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import Final, Literal
+
+import msgspec
 
 from ..errors import Issue, Rejected
 from .hl7v2_charset import Undecodable, Unsupported, decode
@@ -40,7 +42,6 @@ _NAME: Final = re.compile(r"[A-Z][A-Z0-9]{2}")  # at the front of a line
 _VERSIONS: Final = frozenset({"2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6"})  # those in use; found without a pattern
 _VERSION: Final = re.compile(r"2\.[1-9](\.[0-9])?")
 _BOM: Final = b"\xef\xbb\xbf"
-_LINE: Final = re.compile(rb"[^\r\n]*")
 _USUAL: Final = b"|^~\\&|"  # MSH-1 and MSH-2 of nearly every message
 _KNOWN: Final = frozenset({"MSH|", "EVN|", "PID|", "PD1|", "NK1|", "PV1|", "PV2|", "MRG|"})  # and how its lines begin
 _DECLARED: Final = len("MSH|^~\\&")  # behind it, what looks like a separator is one
@@ -104,16 +105,16 @@ class Fields:
         self.numbers, self.last, self.of = numbers, max(numbers), itemgetter(*numbers)
 
 
-class Segment:
+class Segment(msgspec.Struct, eq=False, gc=False):
     """One line. Fields, repetitions, components and subcomponents count from 1; what is not there is ""."""
 
-    __slots__ = ("_fields", "_line", "_plain", "name", "reading", "writing")
-
-    def __init__(self, writing: Writing, line: str) -> None:
-        self.writing, self._line, self.name = writing, line, line[:3]
-        self._fields: list[str] | None = None
-        #: What a reader has made of the segment, and by what: a message is asked twice who it is about (3.5 µs).
-        self.reading: tuple[object, object] | None = None
+    name: str  # the first three characters of the line
+    writing: Writing
+    _line: str
+    _fields: list[str] | None = None
+    _plain: bool = True
+    #: What a reader has made of the segment, and by what: a message is asked twice who it is about (3.5 µs).
+    reading: tuple[object, object] | None = None
 
     def __repr__(self) -> str:
         return f"Segment({self.name})"
@@ -167,13 +168,15 @@ class Segment:
                 return False
         return True
 
-    def texts(self, fields: Fields) -> list[str]:
+    def texts(self, fields: Fields) -> Sequence[str]:
         """The first value of several fields, each as `text` gives it, at a third of the cost."""
         own = self._fields or self._split()
-        sent = fields.of(own if len(own) > fields.last else own + _ABSENT)
+        sent: Sequence[str] = fields.of(own if len(own) > fields.last else own + _ABSENT)
         if not self._plain and any(sent):
             return [self.text(field) if text else "" for field, text in zip(fields.numbers, sent, strict=True)]
         component = self.writing.separators.component
+        if component not in "".join(sent):
+            return sent
         return [text.partition(component)[0] if component in text else text for text in sent]
 
     def components(self, repetition: str, field: int) -> list[str]:
@@ -204,7 +207,7 @@ class Segment:
 #: MSH: sending application and facility, time, message type, control id, processing id, version.
 _HEADER: Final = Fields(3, 4, 7, 9, 10, 11, 12)
 #: In place of a segment that is not there: all its values are "".
-ABSENT: Final = Segment(Writing(STANDARD, "ascii"), "")
+ABSENT: Final = Segment("", Writing(STANDARD, "ascii"), "")
 
 
 class Document:
@@ -224,9 +227,14 @@ class Document:
         self.writing = writing = Writing(separators, charset, text)
         self.warnings = writing.warnings
         self.any_null = NULL in writing.marks  # whether some field may say `""`: else none need be asked
-        self.segments = [Segment(writing, line) for line in lines]
-        #: The first segment of each name.
-        self.firsts = {segment.name: segment for segment in reversed(self.segments)}
+        self.segments: list[Segment] = []
+        self.firsts: dict[str, Segment] = {}  # the first segment of each name
+        for line in lines:
+            name = line[:3]
+            segment = Segment(name, writing, line)
+            self.segments.append(segment)
+            if name not in self.firsts:
+                self.firsts[name] = segment
         self.header = self.segments[0]  # MSH: always the first
         if header is not None:
             self.header.take(header)  # they had to be known before the character set
@@ -303,8 +311,13 @@ def _lines(text: str, separators: Separators) -> list[str]:
     sent = text.split("\r")
     if not sent[-1]:
         sent.pop()
-    if separators.field == "|" and {line[:4] for line in sent} <= _KNOWN:
-        return sent  # nearly always
+    for line in sent:
+        if line[:4] not in _KNOWN or separators.field != "|":
+            return _judged(sent, separators)
+    return sent  # nearly always
+
+
+def _judged(sent: list[str], separators: Separators) -> list[str]:
     lines: list[str] = []
     for line in sent:
         if line and not line.isspace():
@@ -349,7 +362,7 @@ def parse(data: bytes, *, charset: str | None = None) -> Document:
     separators = separators_of(body)
     if b"\rMSH" in body or b"\nMSH" in body:
         raise Refused("AR", "100", "more than one MSH in one block", "send one message per block")
-    line = _LINE.match(body)[0].decode("latin-1")  # type: ignore[index]  # matches always
+    line = body.partition(b"\r")[0].partition(b"\n")[0].decode("latin-1")
     header = line.split(separators.field)
     text, used, untrue = _forced_text(body, charset) if charset else _text(body, separators, header)
     lines = _lines(text, separators)

@@ -31,8 +31,11 @@ class Separators:
 
     def marks(self, text: str) -> tuple[str, ...]:
         """Of what makes a value more than components side by side, that which occurs in `text`: mostly little."""
-        candidates = (self.repetition, self.subcomponent, self.escape, '""')
-        return tuple([mark for mark in candidates if mark in text])
+        found: tuple[str, ...] = ()
+        for mark in (self.repetition, self.subcomponent, self.escape, '""'):
+            if mark in text:
+                found += (mark,)
+        return found
 
 
 STANDARD: Final = Separators("|", "^", "~", "\\", "&")

@@ -26,9 +26,11 @@ __all__ = ["is_right"]
 #: Texts that are compared below with one that is right, or tested by a rule that is stricter than the pattern.
 _COMPARED: Final = frozenset(
     {"Bundle.id", "Bundle.entry.fullUrl", "Reference.reference", "Identifier.system", "Coding.system"}
+    | {"MessageHeader.source.endpoint", "MessageHeader.destination.endpoint"}
     | {f"{kind}.id" for kind in ("MessageHeader", "Encounter", "Patient", "Organization", "Provenance")}
 )
-_KINDS: Final = ("MessageHeader", "Encounter", "Patient", "Organization", "Provenance")
+_FIRST: Final = ("MessageHeader", "Encounter", "Patient")
+_KINDS: Final = (*_FIRST, "Organization", "Provenance")
 _BUNDLE: Final = struct_of(OUTGOING, _COMPARED, _KINDS)
 _UUID: Final = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 _SOR: Final = re.compile(r"[0-9]{11,18}")
@@ -44,21 +46,17 @@ def is_right(bundle: Any) -> bool:
         message = msgspec.convert(bundle, _BUNDLE)
     except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
         return False
-    kinds = _sorted_out(message)
-    if kinds is None:
+    laid_out = _laid_out(message)
+    if laid_out is None:
         return False
-    headers, encounters, patients, organizations, provenances = kinds
-    if not (len(headers) == len(encounters) == len(patients) == 1 and provenances):
-        return False
-    header, encounter, patient = headers[0], encounters[0], patients[0]
-    messaging, others = _units(organizations)
-    current = _chain(provenances, f"MessageHeader/{header.id}", messaging)
+    (header, encounter, patient, *others), (_, stay, person, *names), count = laid_out
+    messaging, units = _units(others[:count], names)
+    current = _chain(others[count:], f"MessageHeader/{header.id}", messaging)
     return (
         current is not None
-        and header is message.entry[0].resource
-        and _is_right_header(header, f"Encounter/{encounter.id}", messaging)
+        and _is_right_header(header, stay, messaging)
         and _is_right_patient(patient)
-        and _is_right_stay(encounter, f"Patient/{patient.id}", messaging | others if others else messaging)
+        and _is_right_stay(encounter, person, units)
         and _is_in_order(encounter, message.timestamp, current.recorded)
         and _goes_together(*_codes(current, encounter, patient))
     )
@@ -74,22 +72,36 @@ def _is_base(base: str) -> bool:
     )
 
 
-def _sorted_out(message: Any) -> tuple[list[Any], ...] | None:
-    """The resources by kind, when ids are distinct UUIDs, each fullUrl is base and name, and narratives are whole."""
+def _laid_out(message: Any) -> tuple[list[Any], list[str], int] | None:
+    """The resources, their relative references, and how many of them are units; all in the order of our writer.
+
+    None unless ids are distinct UUIDs, each fullUrl is base and reference, and narratives are whole.
+    """
     entries = message.entry
-    found: dict[str, list[Any]] = {kind: [] for kind in _KINDS}
     base = entries[0].fullUrl.removesuffix(f"MessageHeader/{entries[0].resource.id}")
     if len(entries) > _MOST or not _is_base(base):
         return None
-    ids = [message.id]
+    resources, names, kinds, ids = [], [], [], [message.id]
     for entry in entries:
         resource = entry.resource
         kind, id_, div = resource.__class__.__name__, resource.id, resource.text.div
-        if entry.fullUrl != f"{base}{kind}/{id_}" or div[:_OPENS] != OPENING or div[-6:] != "</div>":
+        name = f"{kind}/{id_}"
+        if entry.fullUrl != base + name or div[:_OPENS] != OPENING or div[-6:] != "</div>":
             return None
+        resources.append(resource)
+        names.append(name)
+        kinds.append(kind)
         ids.append(id_)
-        found[kind].append(resource)
-    return tuple(found.values()) if _are_uuids(ids) else None
+    count = _units_among(tuple(kinds))
+    return (resources, names, count) if count and _are_uuids(ids) else None
+
+
+@lru_cache(maxsize=1024)
+def _units_among(kinds: tuple[str, ...]) -> int:
+    """How many units stand between the first three entries and the chain; 0 for an order that our writer never gives."""
+    count = kinds.count("Organization")
+    chain = len(kinds) - len(_FIRST) - count
+    return count if chain > 0 and kinds == (*_FIRST, *["Organization"] * count, *["Provenance"] * chain) else 0
 
 
 def _are_uuids(ids: list[str]) -> bool:
@@ -102,20 +114,18 @@ def _uuids(count: int) -> re.Pattern[str]:
     return re.compile(" ".join([_UUID] * count))
 
 
-def _units(organizations: list[Any]) -> tuple[set[str], set[str]]:
-    """References of the right units: those with GLN, and those that need none. One that is wrong is in neither."""
-    messaging, others = set(), set()
-    for unit in organizations:
+def _units(organizations: list[Any], names: list[str]) -> tuple[set[str], set[str]]:
+    """References of the units with GLN, and of all; none at all when one of them is wrong."""
+    messaging, every = set(), set(names[: len(organizations)])
+    for unit, name in zip(organizations, names):  # noqa: B905
         sor, *more = unit.identifier
         if sor.system != SOR_SYSTEM:
             return set(), set()
-        if not more and unit.meta.profile[0] != _MESSAGING and _is_unit(sor.value, None, unit.name):
-            others.add(f"Organization/{unit.id}")
-        elif len(more) == 1 and more[0].system == GLN_SYSTEM and _is_unit(sor.value, more[0].value or "", unit.name):
-            messaging.add(f"Organization/{unit.id}")
-        else:
+        if len(more) == 1 and more[0].system == GLN_SYSTEM and _is_unit(sor.value, more[0].value or "", unit.name):
+            messaging.add(name)
+        elif more or unit.meta.profile[0] == _MESSAGING or not _is_unit(sor.value, None, unit.name):
             return set(), set()
-    return messaging, others
+    return messaging, every
 
 
 @lru_cache(maxsize=4096)  # the municipalities, and the wards of the hospitals
@@ -171,6 +181,8 @@ def _is_right_header(header: Any, focus: str, units: set[str]) -> bool:
             return False
     return (
         header.focus[0].reference == focus
+        and _is_uri(header.source.endpoint)
+        and _is_uri(header.destination[0].endpoint)
         and header.sender.reference in units
         and header.destination[0].receiver.reference in units
         and bool(asked) == (recipient is not None)

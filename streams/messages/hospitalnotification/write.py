@@ -48,19 +48,20 @@ def write(notification: Notification, receiver: Unit, envelope_id: str, *, base:
     """The Bundle of a notification to one receiver. `envelope_id` becomes Bundle.id; `base` begins every fullUrl."""
     n, message_id = notification, notification.message_id
     roles = _roles(n, receiver)
-    patient_id, stay_id, *own = ids_beside(message_id, *_NUMBERS[: 2 + len(roles)])
-    units = {
-        sor: _Entry(unit, profile, id_, f"Organization/{id_}")
-        for (sor, (unit, profile)), id_ in zip(roles.items(), own, strict=True)
-    }
+    patient_id, stay_id, *own = ids_beside(message_id, _NUMBERS[: 2 + len(roles)])
+    units: _Units = {}
+    organizations: list[Object] = []
+    for id_, (unit, profile) in zip(own, roles.values(), strict=True):
+        units[unit.sor] = entry = _Entry(unit, profile, id_, f"Organization/{id_}")
+        organizations.append({"fullUrl": f"{base}/{entry.reference}", "resource": _organization(entry)})
     header = _header(n, receiver, f"Encounter/{stay_id}", units)
     stay, patient = _encounter(n, stay_id, f"Patient/{patient_id}", units), _patient(n, patient_id)
     entries = [
         {"fullUrl": f"{base}/MessageHeader/{message_id}", "resource": header},
         {"fullUrl": f"{base}/Encounter/{stay_id}", "resource": stay},
         {"fullUrl": f"{base}/Patient/{patient_id}", "resource": patient},
+        *organizations,
     ]
-    entries += [{"fullUrl": f"{base}/{unit.reference}", "resource": _organization(unit)} for unit in units.values()]
     acted: dict[str, Unit] = {}
     for link in n.chain:
         provenance = _provenance(link, acted.get(link.previous), units)
