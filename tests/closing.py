@@ -1,8 +1,11 @@
-"""What the suites have counted, for the closing lines of a run: a count is a fact that a green dot does not show."""
+"""What the suites have counted, for the closing lines of a run: a count is a fact that a green dot does not show.
+
+Of a run in several processes each counts for itself; `tests.summary` brings together what they `told`.
+"""
 
 from collections import Counter
 
-__all__ = ["count", "lines", "note"]
+__all__ = ["add", "count", "lines", "note", "told"]
 
 _counts: Counter[str] = Counter()
 _notes: list[str] = []
@@ -17,6 +20,18 @@ def note(line: str) -> None:
     """Adds a line once, as it stands."""
     if line not in _notes:
         _notes.append(line)
+
+
+def told() -> tuple[dict[str, int], list[str]]:
+    """Counters and notes of this process."""
+    return dict(_counts), [*_notes]
+
+
+def add(counts: dict[str, int], notes: list[str]) -> None:
+    """Takes up what another process has told."""
+    _counts.update(counts)
+    for line in notes:
+        note(line)
 
 
 def lines() -> list[str]:

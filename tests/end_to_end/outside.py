@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import re
-import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -13,19 +12,13 @@ from typing import Any
 
 import aiohttp
 
+from streams.kafka.local import free_port
 from tests.brokers import until
 
 STAFET = Path(sys.executable).with_name("stafet")
 
 #: Ten digits shaped like a CPR number and no part of an id.
 PERSON_SHAPED = re.compile(r"(?<![0-9A-Fa-f-])[0-3][0-9][01][0-9]{3}[- ]?[0-9]{4}(?![0-9A-Fa-f-])")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ def test_a_restart_between_any_two_happenings_changes_nothing(
     assert play(events, address, restarts=True).delivery == play(events, address).delivery
 
 
-@pytest.mark.parametrize("state", FINAL, ids=str)
+@pytest.mark.parametrize("state", sorted(FINAL), ids=str)
 def test_no_timer_moves_a_settled_message(state: State) -> None:
     timers = [signal for signal in Signal if signal.name.startswith("TIMER")]
     assert {TRANSITIONS[state, signal].to for signal in timers} == {state}
