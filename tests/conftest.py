@@ -21,6 +21,7 @@ def pytest_configure() -> None:
         raise pytest.UsageError(MISSING)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("published") and not CONFORMANCE.is_dir():
