@@ -29,7 +29,7 @@ demo: $(RUNTIME) ## the whole relay in one process, with faults; ARGS="--stays 5
 
 test: $(FULL) ## every suite; says at the end what ran and what did not; ARGS="-k route"
 	@$(BIN)/python -m tests.machine
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 check: $(FULL) ## format, lint, types, floor plan, docs; under a minute
 	@$(BIN)/ruff format --quiet --check .

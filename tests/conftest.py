@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.local import LocalBroker
@@ -21,25 +22,24 @@ def pytest_configure() -> None:
         raise pytest.UsageError(MISSING)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("published") and not CONFORMANCE.is_dir():
             item.add_marker(pytest.mark.skip(reason=MISSING))
-        item.add_marker(pytest.mark.xdist_group(_company(item)))
-    if hasattr(config, "workerinput"):  # of several processes: the longest first, or one waits for it at the end
-        items.sort(key=lambda item: _LONGEST.index(group) if (group := _company(item)) in _LONGEST else len(_LONGEST))
+    if hasattr(config, "workerinput"):  # of several processes: what takes longest begins first
+        items.sort(key=lambda item: not item.nodeid.startswith("tests/end_to_end/"))
 
 
-_LONGEST = ("broker", "referee")
+class _ByFolder(LoadScopeScheduling):
+    """With `-n`, a folder of tests runs in one process: brokers and referee stand up once, no two relays at a time."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid.split("::")[0].rpartition("/")[0]
 
 
-def _company(item: pytest.Item) -> str:
-    """Which tests run in one process: those that share something dear, else those of a file."""
-    suite = item.path.relative_to(Path(__file__).parent).parts[0]
-    if suite == "end_to_end" or item.get_closest_marker("real"):
-        return "broker"
-    return "referee" if suite == "conformance" else item.path.name
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByFolder:
+    return _ByFolder(config, log)
 
 
 @pytest.fixture(scope="session")
