@@ -269,10 +269,6 @@ class Document:
         """All segments of that name in order."""
         return (segment for segment in self.segments if segment.name == name)
 
-    def plain(self, text: str, segment: str, field: int) -> str:
-        """`Writing.plain`."""
-        return self.writing.plain(text, segment, field)
-
     def warn(self, path: str, rule: str, problem: str, remedy: str) -> None:
         """`Writing.warn`."""
         self.writing.warn(path, rule, problem, remedy)
@@ -318,6 +314,7 @@ def _lines(text: str, separators: Separators) -> list[str]:
 
 
 def _judged(sent: list[str], separators: Separators) -> list[str]:
+    """The same where some line is of a segment that we do not read, blank, or none at all."""
     lines: list[str] = []
     for line in sent:
         if line and not line.isspace():

@@ -115,7 +115,7 @@ def _reading(document: Document) -> dict[str, Any]:
         "pid3": _identifiers(pid, 3),
         "pid5": _name(pid),
         "pv1_3": _location(pv1),
-        "pv1_19": document.plain(_field(pv1, 19, 1), "PV1", 19),
+        "pv1_19": document.writing.plain(_field(pv1, 19, 1), "PV1", 19),
         "mrg1": [row[0] for row in _identifiers(merge, 1)],
     }
 
