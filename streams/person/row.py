@@ -80,7 +80,7 @@ class PersonRow(Value, frozen=True, kw_only=True):
 
     def with_visit(self, visit: KnownVisit) -> "PersonRow":
         """The row with this visit in place of its older self."""
-        if visit.local in [known.local for known in self.visits]:
+        if self.visits and visit.local in [known.local for known in self.visits]:
             visits = tuple([visit if known.local == visit.local else known for known in self.visits])
         else:
             visits = (*self.visits, visit)

@@ -7,8 +7,10 @@ used is `Rejected` with a reason code as its rule; it has been acknowledged all 
 
 import re
 from collections.abc import Container
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
+
+import msgspec
 
 from ...errors import Rejected
 from ...formats.hl7v2 import Document, Segment
@@ -17,8 +19,8 @@ from ...model import Disposition, EventClass, EventKind, HospitalEvent
 from .clock import Times, times
 from .feed import FeedProfile, FieldRule, Place
 from .groups import Group, groups
-from .identifiers import NOBODY, identity, merged
-from .location import Locate, location
+from .identifiers import NOBODY, Identity, identity, merged
+from .location import Locate, Location, location
 from .residence import residence
 from .triggers import STAY_MERGES, Row, row_of
 
@@ -52,7 +54,7 @@ def events(
     """
     row = row_of(document.trigger, zbe=feed.zbe)
     if row.kind in _UNREAD:
-        return (HospitalEvent(kind=row.kind, **_header(document, feed, 0)),)
+        return (HospitalEvent(kind=row.kind, **_header(document, feed)),)
     first, *more = groups(document, row.opens)
     told = _event(first, 0, row, feed, locate, kommuner)
     if not more:
@@ -60,67 +62,99 @@ def events(
     return (told, *[_event(group, part, row, feed, locate, kommuner) for part, group in enumerate(more, 1)])
 
 
-def _header(document: Document, feed: FeedProfile, part: int) -> dict[str, Any]:
+def _header(document: Document, feed: FeedProfile) -> dict[str, Any]:
+    """What is said of an event that nobody reads."""
     return {
         "feed": feed.key,
         "control_id": document.control_id,
         "trigger": document.trigger,
-        "part": part,
-        "test": document.processing in ("T", "D"),
+        "test": document.processing in _TESTS,
     }
 
 
 def _event(
     group: Group, part: int, row: Row, feed: FeedProfile, locate: Locate, kommuner: Container[str]
 ) -> HospitalEvent:
-    """One event: the header, then person, visit, time and place, each of which may stop it."""
-    read = _header(group.document, feed, part)
-    read |= _person(group, feed, kommuner)
-    at = times(group, feed)
-    read |= _visit(group, row, feed)
-    kind, planned, warnings = _kind(row, read)
-    warnings = (*at.warnings, *warnings)
-    read |= {"kind": kind, "planned": planned, "warnings": warnings, "sent": at.sent, "recorded": at.recorded}
-    if kind is _IRRELEVANT:
-        return HospitalEvent(**read)
-    if row.visit and not read["visit"]:
-        raise Rejected("PV1-19", "no visit number", "send the visit number in PV1-19.1", "no-visit-id")
-    if row.kind in STAY_MERGES:
-        read |= _retired(group, feed)
-    read |= _timed(group, row, kind, at, read)
-    if group.document.trigger == "A06":
-        read["class_"] = "IMP"  # to inpatient, whatever PV1-2 says (spec 04 §4.1)
-    if row.visit:
-        when, strict = read["occurred"] or at.recorded, not _is_outpatient(row, read)
-        placed = location(group, feed, locate, when, needed=kind is _START, strict=strict)
-        read["unit"], read["prior_unit"] = placed.unit, placed.prior
-        read["warnings"] += placed.warnings
-    read |= _rules(group, feed)
-    return HospitalEvent(**read)
+    """One event: person, visit, time and place, each of which may stop it."""
+    document, pid = group.document, group.pid
+    who, where = _person(pid, feed), residence(pid, feed, kommuner)
+    family, given = _name(pid)
+    told = group.text("PD1", 12)
+    at, visit = times(group, feed), _visit(group, row, feed)
+    kind, planned, warnings = _kind(row, visit)
+    occurred, fields, placed, retired = None, _NO_TIMES, _NOWHERE, NOBODY
+    retired_visits: tuple[str, ...] = ()
+    if kind is not _IRRELEVANT:
+        if row.visit and not visit.number:
+            raise Rejected("PV1-19", "no visit number", "send the visit number in PV1-19.1", "no-visit-id")
+        if row.kind in STAY_MERGES:
+            retired, retired_visits = _retired(group, feed)
+        occurred, fields = _occurred(row, kind, at, visit), at.fields
+        if kind is _START and _times_differ(fields):
+            document.warn("EVN-6", "times-differ", "not the time of PV1-44; EVN-6 counts", "send one time")
+            warnings += ("times-differ",)
+        if row.visit:
+            needed, strict = kind is _START, not _is_outpatient(row, visit)
+            placed = location(group, feed, locate, occurred or at.recorded, needed=needed, strict=strict)
+            warnings += placed.warnings
+    return HospitalEvent(
+        kind=kind,
+        feed=feed.key,
+        control_id=document.control_id,
+        trigger=document.trigger,
+        part=part,
+        test=document.processing in _TESTS,
+        sent=at.sent,
+        recorded=at.recorded,
+        occurred=occurred,
+        occurred_again=at.again.get(occurred) if at.again and occurred is not None else None,
+        cprs=who.cprs,
+        replacement=who.replacement,
+        local_ids=who.local_ids,
+        family=family,
+        given=given,
+        residence=where.kommune,
+        residence_problem=where.problem,
+        protected=told == "Y" or _has_protection_code(pid),
+        unprotected=told == "N",
+        visit=visit.number,
+        lpr3=visit.lpr3,
+        class_=visit.class_,
+        planned=planned,
+        unit=placed.unit,
+        prior_unit=placed.prior,
+        disposition=visit.disposition,
+        dead=visit.dead,
+        death_time=fields.get("PID-29"),
+        start_time=fields.get("PV1-44"),
+        end_time=fields.get("PV1-45"),
+        deleted=visit.deleted,
+        retired_cprs=retired.cprs,
+        retired_ids=retired.local_ids,
+        retired_visits=retired_visits,
+        leave_home=not _any(feed.leave_elsewhere, group),
+        a08_class_is_correction=feed.a08_class_is_correction,
+        a08_ward_is_correction=feed.a08_ward_is_correction,
+        allow_person_change=feed.allow_person_change,
+        correction=feed.zbe and group.text("ZBE", 4) == "UPDATE",
+        warnings=(*at.warnings, *warnings),
+    )
 
 
-def _person(group: Group, feed: FeedProfile, kommuner: Container[str]) -> dict[str, Any]:
-    """PID and PD1. Raises `Rejected`: no-person, two-cprs."""
-    pid = group.pid
+_TESTS: Final = ("T", "D")  # MSH-11: training, debugging
+_NO_TIMES: Final[dict[str, datetime]] = {}
+_NOWHERE: Final = Location()
+
+
+def _person(pid: Segment, feed: FeedProfile) -> Identity:
+    """Who it is about. Raises `Rejected`: no-person, two-cprs."""
     if not pid.name:
         raise Rejected("PID", "no PID segment", "send the person", "no-person")
-    who, where = identity(pid, feed), residence(pid, feed, kommuner)
+    who = identity(pid, feed)
     if len(who.cprs) > 1:
         problem = f"{len(who.cprs)} different official CPR numbers"
         raise Rejected("PID-3", problem, "send the one of this person; merge by A40", "two-cprs")
-    family, given = _name(pid)
-    told = group.text("PD1", 12)
-    return {
-        "cprs": who.cprs,
-        "replacement": who.replacement,
-        "local_ids": who.local_ids,
-        "family": family,
-        "given": given,
-        "residence": where.kommune,
-        "residence_problem": where.problem,
-        "protected": told == "Y" or _has_protection_code(pid),
-        "unprotected": told == "N",
-    }
+    return who
 
 
 def _has_protection_code(pid: Segment) -> bool:
@@ -139,20 +173,30 @@ def _name(pid: Segment) -> tuple[str, tuple[str, ...]]:
     return "", ()
 
 
-def _visit(group: Group, row: Row, feed: FeedProfile) -> dict[str, Any]:
+class _Visit(msgspec.Struct, frozen=True, gc=False):
     """PV1 without places and times, and the death indicator."""
+
+    number: str
+    lpr3: str
+    class_: EventClass
+    disposition: Disposition | None
+    dead: bool | None
+    deleted: tuple[str, ...]
+
+
+def _visit(group: Group, row: Row, feed: FeedProfile) -> _Visit:
     class_, number, code, discharged_to, *_ = group.attended
     disposition = feed.disposition_of(code, discharged_to)
     if row.kind is _END and disposition is None:
         disposition = "home"  # spec 04 §3.2
-    return {
-        "visit": number,
-        "lpr3": _lpr3(group, feed),
-        "class_": _class(class_, group, feed),
-        "disposition": disposition,
-        "dead": _dead(group, row, disposition),
-        "deleted": _deleted(group),
-    }
+    return _Visit(
+        number,
+        _lpr3(group, feed),
+        _class(class_, group, feed),
+        disposition,
+        _dead(group, row, disposition),
+        _deleted(group),
+    )
 
 
 def _deleted(group: Group) -> tuple[str, ...]:
@@ -167,6 +211,8 @@ def _is_null(group: Group, name: str, field: int) -> bool:
 
 
 def _class(code: str, group: Group, feed: FeedProfile) -> EventClass:
+    if group.document.trigger == "A06":
+        return "IMP"  # to inpatient, whatever PV1-2 says (spec 04 §4.1)
     found = feed.class_of(code)
     return "EMER" if found == "OUTPATIENT" and _any(feed.acute, group) else found
 
@@ -199,46 +245,40 @@ def _lpr3(group: Group, feed: FeedProfile) -> str:
     return f"urn:uuid:{hyphenated(bare)}" if _UUID5.fullmatch(bare) else ""
 
 
-def _kind(row: Row, read: dict[str, Any]) -> tuple[EventKind, bool, tuple[str, ...]]:
+def _kind(row: Row, visit: _Visit) -> tuple[EventKind, bool, tuple[str, ...]]:
     """The kind that class and disposition leave, whether it is a planned attendance, what is odd (01, 11.10)."""
-    if row.outpatient is not None and read["class_"] == "OUTPATIENT":
+    if row.outpatient is not None and visit.class_ == "OUTPATIENT":
         return row.outpatient, True, ()
-    if row.kind is _END and read["disposition"] == "ignore" and not read["dead"]:
+    if row.kind is _END and visit.disposition == "ignore" and not visit.dead:
         return _IRRELEVANT, False, ("no-end",)  # 09 and 30: still a patient (spec 04 §3.2)
     return row.kind, False, ()
 
 
-def _is_outpatient(row: Row, read: dict[str, Any]) -> bool:
+def _is_outpatient(row: Row, visit: _Visit) -> bool:
     """An event of an outpatient, almost surely of an attendance that is never notified (01, 11.10).
 
     Most ADT of a hospital is of this kind; an odd time or clinic in it is nobody's work to repair.
     """
-    return read["class_"] == "OUTPATIENT" and row.kind is not EventKind.CLASS_CHANGE
+    return visit.class_ == "OUTPATIENT" and row.kind is not EventKind.CLASS_CHANGE
 
 
 _SAME: Final = timedelta(minutes=1)
 
 
-def _timed(group: Group, row: Row, kind: EventKind, at: Times, read: dict[str, Any]) -> dict[str, Any]:
+def _occurred(row: Row, kind: EventKind, at: Times, visit: _Visit) -> datetime | None:
     """The time of the event (spec 04 §4.2). Raises `Rejected`: no-event-time."""
-    dead = bool(read["dead"]) and kind in _DEATHS
+    dead = bool(visit.dead) and kind in _DEATHS
     occurred = at.first_of(_order(row, kind, dead=dead)) or at.fields.get("EVN-2")
-    if row.times and occurred is None and not _is_outpatient(row, read):
+    if row.times and occurred is None and not _is_outpatient(row, visit):
         problem = "no time of the event to the minute"
         raise Rejected("EVN-6", problem, "send YYYYMMDDHHMMSS+ZZZZ in EVN-6", "no-event-time")
-    fields = at.fields
-    start = fields.get("PV1-44")
-    told = fields.get("EVN-6", start)
-    if kind is _START and told != start and told and start and abs(told - start) > _SAME:
-        group.document.warn("EVN-6", "times-differ", "not the time of PV1-44; EVN-6 counts", "send one time")
-        read["warnings"] += ("times-differ",)
-    return {
-        "occurred": occurred,
-        "occurred_again": at.again.get(occurred) if at.again and occurred is not None else None,
-        "start_time": start,
-        "end_time": fields.get("PV1-45"),
-        "death_time": fields.get("PID-29"),
-    }
+    return occurred
+
+
+def _times_differ(fields: dict[str, datetime]) -> bool:
+    """Whether a start is told in two ways."""
+    told, start = fields.get("EVN-6"), fields.get("PV1-44")
+    return told is not None and start is not None and told != start and abs(told - start) > _SAME
 
 
 def _order(row: Row, kind: EventKind, *, dead: bool) -> tuple[str, ...]:
@@ -248,24 +288,10 @@ def _order(row: Row, kind: EventKind, *, dead: bool) -> tuple[str, ...]:
     return (*row.times, *_DIED_AT) if kind is _START else _DIED_AT
 
 
-def _retired(group: Group, feed: FeedProfile) -> dict[str, Any]:
+def _retired(group: Group, feed: FeedProfile) -> tuple[Identity, tuple[str, ...]]:
     """MRG: identifiers and visit numbers that no longer stand (spec 04 §4.4)."""
     merge = group.first("MRG")
-    who = merged(merge, feed) if merge is not None else NOBODY
-    visits = [merge.text(5, rep) for rep in range(1, len(merge.repetitions(5)) + 1)] if merge is not None else []
-    return {
-        "retired_cprs": who.cprs,
-        "retired_ids": who.local_ids,
-        "retired_visits": tuple(dict.fromkeys(visit for visit in visits if visit)),
-    }
-
-
-def _rules(group: Group, feed: FeedProfile) -> dict[str, Any]:
-    """What the feed's profile says of the event."""
-    return {
-        "leave_home": not _any(feed.leave_elsewhere, group),
-        "a08_class_is_correction": feed.a08_class_is_correction,
-        "a08_ward_is_correction": feed.a08_ward_is_correction,
-        "allow_person_change": feed.allow_person_change,
-        "correction": feed.zbe and group.text("ZBE", 4) == "UPDATE",
-    }
+    if merge is None:
+        return NOBODY, ()
+    visits = [merge.text(5, rep) for rep in range(1, len(merge.repetitions(5)) + 1)]
+    return merged(merge, feed), tuple(dict.fromkeys(visit for visit in visits if visit))
