@@ -23,16 +23,19 @@ from .rules import OUTGOING, PROFILES
 
 __all__ = ["is_right"]
 
+_KINDS: Final = ("MessageHeader", "Encounter", "Patient", "Organization", "Provenance")
 #: Texts that are compared below with one that is right, or tested by a rule that is stricter than the pattern.
 _COMPARED: Final = frozenset(
     {"Bundle.id", "Bundle.entry.fullUrl", "Reference.reference", "Identifier.system", "Coding.system"}
     | {"MessageHeader.source.endpoint", "MessageHeader.destination.endpoint"}
-    | {f"{kind}.id" for kind in ("MessageHeader", "Encounter", "Patient", "Organization", "Provenance")}
+    | {f"{kind}.id" for kind in _KINDS}
 )
-_FIRST: Final = ("MessageHeader", "Encounter", "Patient")
-_KINDS: Final = (*_FIRST, "Organization", "Provenance")
 _BUNDLE: Final = struct_of(OUTGOING, _COMPARED, _KINDS)
 _UUID: Final = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+#: Bundle.id and the relative references of the entries in the order of our writer.
+_LAYOUT: Final = re.compile(
+    f"{_UUID} MessageHeader/{_UUID} Encounter/{_UUID} Patient/{_UUID}(?: Organization/{_UUID})+(?: Provenance/{_UUID})+"
+)
 _SOR: Final = re.compile(r"[0-9]{11,18}")
 _MESSAGE: Final = re.compile(f"MessageHeader/{_UUID}")
 _OPENS: Final = len(OPENING)
@@ -49,9 +52,10 @@ def is_right(bundle: Any) -> bool:
     laid_out = _laid_out(message)
     if laid_out is None:
         return False
-    (header, encounter, patient, *others), (_, stay, person, *names), count = laid_out
+    placed, count = laid_out
+    (mine, stay, person, *names), (header, encounter, patient, *others) = placed, placed.values()
     messaging, units = _units(others[:count], names)
-    current = _chain(others[count:], f"MessageHeader/{header.id}", messaging)
+    current = _chain(others[count:], mine, messaging)
     return (
         current is not None
         and _is_right_header(header, stay, messaging)
@@ -72,8 +76,8 @@ def _is_base(base: str) -> bool:
     )
 
 
-def _laid_out(message: Any) -> tuple[list[Any], list[str], int] | None:
-    """The resources, their relative references, and how many of them are units; all in the order of our writer.
+def _laid_out(message: Any) -> tuple[dict[str, Any], int] | None:
+    """The resources by relative reference in the order of our writer, and how many of them are units.
 
     None unless ids are distinct UUIDs, each fullUrl is base and reference, and narratives are whole.
     """
@@ -81,37 +85,19 @@ def _laid_out(message: Any) -> tuple[list[Any], list[str], int] | None:
     base = entries[0].fullUrl.removesuffix(f"MessageHeader/{entries[0].resource.id}")
     if len(entries) > _MOST or not _is_base(base):
         return None
-    resources, names, kinds, ids = [], [], [], [message.id]
+    placed, ids = {}, {message.id}
     for entry in entries:
         resource = entry.resource
-        kind, id_, div = resource.__class__.__name__, resource.id, resource.text.div
-        name = f"{kind}/{id_}"
+        id_, div = resource.id, resource.text.div
+        name = f"{resource.__class__.__name__}/{id_}"
         if entry.fullUrl != base + name or div[:_OPENS] != OPENING or div[-6:] != "</div>":
             return None
-        resources.append(resource)
-        names.append(name)
-        kinds.append(kind)
-        ids.append(id_)
-    count = _units_among(tuple(kinds))
-    return (resources, names, count) if count and _are_uuids(ids) else None
-
-
-@lru_cache(maxsize=1024)
-def _units_among(kinds: tuple[str, ...]) -> int:
-    """How many units stand between the first three entries and the chain; 0 for an order that our writer never gives."""
-    count = kinds.count("Organization")
-    chain = len(kinds) - len(_FIRST) - count
-    return count if chain > 0 and kinds == (*_FIRST, *["Organization"] * count, *["Provenance"] * chain) else 0
-
-
-def _are_uuids(ids: list[str]) -> bool:
-    """Distinct, and each a UUID; asked together, which costs half as much as one by one."""
-    return _uuids(len(ids)).fullmatch(" ".join(ids)) is not None and len(set(ids)) == len(ids)
-
-
-@lru_cache(maxsize=_MOST)
-def _uuids(count: int) -> re.Pattern[str]:
-    return re.compile(" ".join([_UUID] * count))
+        placed[name] = resource
+        ids.add(id_)
+    names = " ".join(placed)
+    if len(ids) <= len(entries) or _LAYOUT.fullmatch(f"{message.id} {names}") is None:
+        return None
+    return placed, names.count("Organization")
 
 
 def _units(organizations: list[Any], names: list[str]) -> tuple[set[str], set[str]]:
