@@ -132,6 +132,23 @@ def test_entries_in_another_order_are_judged_alike() -> None:
             _agree(changed(bundle, lambda b, step=step: b["entry"].append(b["entry"].pop(step))))
 
 
+@pytest.mark.parametrize("of", ["the Bundle", "an entry"])
+def test_an_id_that_reads_like_two_entries_is_no_entry(of: str) -> None:
+    def merge(bundle: dict[str, Any]) -> None:
+        place = 0 if of == "the Bundle" else 1
+        gone = bundle["entry"].pop(place)["resource"]
+        reference = f" {gone['resourceType']}/{gone['id']}"
+        if of == "the Bundle":
+            bundle["id"] += reference
+        else:
+            bundle["entry"][0]["resource"]["id"] += reference
+            bundle["entry"][0]["fullUrl"] += reference
+
+    bundle = changed(GOLDEN_NOTICES["STIN-IMP"], merge)
+    assert not is_right(bundle)
+    assert full_check(bundle, outgoing=True)
+
+
 LPR3 = {"system": "https://www.esundhed.dk/Registre/Landspatientregisteret"}
 OF_VERSION_5 = LPR3 | {"value": "urn:uuid:0b0f1b3c-7a55-5c0e-9d7e-3c1a5d2f4e6a"}
 OF_VERSION_4 = LPR3 | {"value": "urn:uuid:0b0f1b3c-7a55-4c0e-9d7e-3c1a5d2f4e6a"}

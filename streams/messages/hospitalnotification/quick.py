@@ -94,8 +94,9 @@ def _laid_out(message: Any) -> tuple[dict[str, Any], int] | None:
             return None
         placed[name] = resource
         ids.add(id_)
-    names = " ".join(placed)
-    if len(ids) <= len(entries) or _LAYOUT.fullmatch(f"{message.id} {names}") is None:
+    names = " ".join([message.id, *placed])
+    # An id may be any text here, even one that reads like two references; so the blanks are counted as well.
+    if len(ids) <= len(entries) or names.count(" ") != len(entries) or _LAYOUT.fullmatch(names) is None:
         return None
     return placed, names.count("Organization")
 
