@@ -8,7 +8,7 @@ used is `Rejected` with a reason code as its rule; it has been acknowledged all 
 import re
 from collections.abc import Container
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -54,22 +54,17 @@ def events(
     """
     row = row_of(document.trigger, zbe=feed.zbe)
     if row.kind in _UNREAD:
-        return (HospitalEvent(kind=row.kind, **_header(document, feed)),)
+        test = document.processing in _TESTS
+        return (
+            HospitalEvent(
+                kind=row.kind, feed=feed.key, control_id=document.control_id, trigger=document.trigger, test=test
+            ),
+        )
     first, *more = groups(document, row.opens)
     told = _event(first, 0, row, feed, locate, kommuner)
     if not more:
         return (told,)
     return (told, *[_event(group, part, row, feed, locate, kommuner) for part, group in enumerate(more, 1)])
-
-
-def _header(document: Document, feed: FeedProfile) -> dict[str, Any]:
-    """What is said of an event that nobody reads."""
-    return {
-        "feed": feed.key,
-        "control_id": document.control_id,
-        "trigger": document.trigger,
-        "test": document.processing in _TESTS,
-    }
 
 
 def _event(

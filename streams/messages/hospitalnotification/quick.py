@@ -104,7 +104,7 @@ def _laid_out(message: Any) -> tuple[dict[str, Any], int] | None:
 def _units(organizations: list[Any], names: list[str]) -> tuple[set[str], set[str]]:
     """References of the units with GLN, and of all; none at all when one of them is wrong."""
     messaging, every = set(), set(names[: len(organizations)])
-    for unit, name in zip(organizations, names):  # noqa: B905
+    for unit, name in zip(organizations, names):  # noqa: B905  # after them come the names of the chain
         sor, *more = unit.identifier
         if sor.system != SOR_SYSTEM:
             return set(), set()
