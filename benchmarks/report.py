@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from .kafka import Throughput
+from .slices import Spent
 
 __all__ = ["Row", "missed", "rows_of", "table", "written"]
 
@@ -49,7 +50,7 @@ _NOTES: Final[Mapping[str, str]] = {
 
 
 def rows_of(
-    micros: Mapping[str, float], others: Mapping[str, float], kafka: Throughput, referee: float | str
+    micros: Mapping[str, Spent], others: Mapping[str, Spent], kafka: Throughput, referee: float | str
 ) -> list[Row]:
     """Every row in the order it is shown; `others`: the general libraries."""
     rows = [_time(name, value) for name, value in micros.items()]
@@ -61,8 +62,9 @@ def rows_of(
     return [*rows, Row("HL7 validator, one message", referee if ran else None, "µs wall", note=note)]  # type: ignore[arg-type]
 
 
-def _time(name: str, value: float) -> Row:
-    return Row(name, value, "µs CPU", FLOORS.get(name), _NOTES.get(name, ""))
+def _time(name: str, spent: Spent) -> Row:
+    note = "; ".join([f"median {spent.median:,.1f}", *filter(None, [_NOTES.get(name)])])
+    return Row(name, spent.best, "µs CPU", FLOORS.get(name), note)
 
 
 def _throughput(kafka: Throughput) -> Iterable[Row]:
@@ -77,13 +79,13 @@ def _throughput(kafka: Throughput) -> Iterable[Row]:
     yield Row(share, kafka.share * 100, "%", FLOORS[share])
 
 
-def _ratios(micros: Mapping[str, float], others: Mapping[str, float]) -> Iterable[Row]:
+def _ratios(micros: Mapping[str, Spent], others: Mapping[str, Spent]) -> Iterable[Row]:
     pairs = (
         ("python-hl7: parse and seven fields", "ER7 read and events"),
         ("fhir.resources: validate", "profile check"),
     )
     for other, ours in pairs:
-        yield Row(f"{other} / {ours}", others[other] / micros[ours], "×", note="how much longer theirs takes")
+        yield Row(f"{other} / {ours}", others[other].best / micros[ours].best, "×", note="how much longer theirs takes")
 
 
 def missed(rows: Iterable[Row]) -> list[Row]:

@@ -1,27 +1,35 @@
-"""CPU time of short pieces of work, side by side: all cases in turn, several rounds, the median of each.
+"""CPU time of short pieces of work, side by side: all cases in turn, many rounds, the best slice of each.
 
-Process CPU time, the garbage collector off inside a slice. What else the machine does then disturbs a round and not
-the comparison.
+Process CPU time, the garbage collector off inside a slice. Whatever else the machine and its other guests do only adds
+to a slice (`timeit` advises the best one for the same reason); the median beside it tells how much that was.
 """
 
 import gc
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
-__all__ = ["Work", "measured"]
+__all__ = ["Spent", "Work", "measured"]
 
 Work = Callable[[], object]
 
 
-def measured(cases: Mapping[str, Work], *, rounds: int, slice_ms: float) -> dict[str, float]:
-    """Microseconds of CPU of one call of each case: median of `rounds` slices of at least `slice_ms`."""
+class Spent(NamedTuple):
+    """Microseconds of CPU of one call."""
+
+    best: float
+    median: float
+
+
+def measured(cases: Mapping[str, Work], *, rounds: int, slice_ms: float) -> dict[str, Spent]:
+    """What one call of each case costs, by `rounds` slices of about `slice_ms` of CPU each."""
     repeats = {name: _repeats(work, slice_ms / 1000) for name, work in cases.items()}
     found: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(rounds):
         for name, work in cases.items():
             found[name].append(_slice(work, repeats[name]) / repeats[name] * 1e6)
-    return {name: statistics.median(values) for name, values in found.items()}
+    return {name: Spent(min(values), statistics.median(values)) for name, values in found.items()}
 
 
 def _repeats(work: Work, wanted: float) -> int:
