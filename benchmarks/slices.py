@@ -1,7 +1,8 @@
 """CPU time of short pieces of work, side by side: all cases in turn, many rounds, the best slice of each.
 
 Process CPU time, the garbage collector off inside a slice. Whatever else the machine and its other guests do only adds
-to a slice (`timeit` advises the best one for the same reason); the median beside it tells how much that was.
+to a slice (`timeit` advises the best one for the same reason), so slices are short and many; the median beside it tells
+how much that was.
 """
 
 import gc
@@ -24,11 +25,16 @@ class Spent(NamedTuple):
 
 def measured(cases: Mapping[str, Work], *, rounds: int, slice_ms: float) -> dict[str, Spent]:
     """What one call of each case costs, by `rounds` slices of about `slice_ms` of CPU each."""
-    repeats = {name: _repeats(work, slice_ms / 1000) for name, work in cases.items()}
-    found: dict[str, list[float]] = {name: [] for name in cases}
-    for _ in range(rounds):
-        for name, work in cases.items():
-            found[name].append(_slice(work, repeats[name]) / repeats[name] * 1e6)
+    gc.collect()
+    gc.freeze()  # what there is already is not gone through again before every slice
+    try:
+        repeats = {name: _repeats(work, slice_ms / 1000) for name, work in cases.items()}
+        found: dict[str, list[float]] = {name: [] for name in cases}
+        for _ in range(rounds):
+            for name, work in cases.items():
+                found[name].append(_slice(work, repeats[name]) / repeats[name] * 1e6)
+    finally:
+        gc.unfreeze()
     return {name: Spent(min(values), statistics.median(values)) for name, values in found.items()}
 
 
