@@ -293,12 +293,14 @@ def _older(message: Facts, other: Facts, collides: bool) -> bool:
 def _meant(entries: list[Entry], message: Facts) -> int | None:
     """Which line a correction or cancellation speaks of: the one it names, else the last of its kind (19.16).
 
-    A death has no activity code of its own: a second death that names the first corrects it (9.2).
+    A death has no activity code of its own: a second death that names the first corrects it (9.2). One that follows the
+    cancellation of the first is another.
     """
     numbered = [(i, e) for i, e in enumerate(entries) if e.family is message.notice.family]
     named = [i for i, e in numbered if message.previous in e.message_ids]
     if not (message.notice.is_correction or message.notice.is_cancellation):
-        return named[-1] if message.notice is Notice.MORS and named else None
+        again = message.notice is Notice.MORS and named and entries[named[-1]].mark != "cancelled"
+        return named[-1] if again else None
     standing = [i for i, e in numbered if e.mark != "cancelled"]
     found = named or standing
     return found[-1] if found else None

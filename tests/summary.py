@@ -22,6 +22,7 @@ _PARTS = {
     "published": "tests against the published packages and examples",
 }
 
+_NO_FILES: Final = "got empty parameter set"  # what pytest says of a table that is made from files which are not there
 _DESELECTED: Final = "deselected on the command line"
 _left: Counter[str] = Counter()  # tests that no report tells of, by reason
 
@@ -73,7 +74,10 @@ def _left_out(terminalreporter: Any) -> Counter[str]:
     reasons: Counter[str] = Counter()
     for report in terminalreporter.stats.get("skipped", []):
         text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-        reasons[text.removeprefix("Skipped: ")] += 1
+        reason = text.removeprefix("Skipped: ")
+        if reason.startswith(_NO_FILES) and not CONFORMANCE.is_dir():
+            reason = MISSING
+        reasons[reason] += 1
     for report in terminalreporter.stats.get("xfailed", []):
         reasons[f"known fault: {report.wasxfail}"] += 1
     return reasons + _left

@@ -54,6 +54,11 @@ STORIES: dict[str, tuple[list[Notice], str, list[str]]] = {
         ["STIN", "SLHJ(cancelled)", "SLHJ"],
     ),
     "death cancelled": ([N.STIN, N.MORS, N.AN_MORS], "admitted", ["STIN", "MORS(cancelled)"]),
+    "death cancelled, then died": (
+        [N.STIN, N.MORS, N.AN_MORS, N.MORS],
+        "dead",
+        ["STIN", "MORS(cancelled)", "MORS"],
+    ),
     "death corrected": ([N.STIN, N.MORS, N.RE_MORS], "dead", ["STIN", "MORS(corrected)"]),
     "a second death that names the first": ([N.STIN, N.MORS, N.MORS], "dead", ["STIN", "MORS(corrected)"]),
     "wrong citizen found on leave": (

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from streams import delivery
@@ -92,6 +92,8 @@ def test_the_order_of_arrival_within_a_chain_changes_nothing(steps: list[tuple[s
     assert shown(received(arrived)) == shown(received(chain))
 
 
+@example([("A11", ""), ("A01", "dead=yes"), ("A13", "")])
+@example([("A03", "dead=yes"), ("A13", ""), ("A03", "dead=yes")])
 @settings(max_examples=60, deadline=None)
 @given(walks)
 def test_the_line_that_stands_has_the_kind_and_the_time_that_the_hospital_has(steps: list[tuple[str, str]]) -> None:
@@ -102,6 +104,9 @@ def test_the_line_that_stands_has_the_kind_and_the_time_that_the_hospital_has(st
     standing = [e for e in history(view_of(received(story.notes), stay.chain[-1].message_id)) if e.mark != "cancelled"]
     if not stay.sent or (story.last.notice == "AN_SLHJ" and standing[-1].family == "STOR"):
         return  # 10.5: a discharge cancelled on leave ends the leave without a message of its own
+    if not standing:  # 10.3: nor had the start of a death on arrival, which alone stands when the death is taken back
+        assert (story.last.notice, len(stay.sent)) == ("AN_MORS", 1)
+        return
     assert (standing[-1].family, standing[-1].at) == (stay.sent[-1].family, stay.sent[-1].time)  # 7.9
 
 
