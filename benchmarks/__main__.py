@@ -1,6 +1,6 @@
 """`python -m benchmarks`: ratios measured in one run, printed as a table and written to `results/latest.json`.
 
-CPU time of a process over interleaved rounds (`slices`), the collector off inside slices. Only figures of one run may be
+CPU time of a process, medians over interleaved rounds, the collector off inside slices. Only figures of one run may be
 compared: another machine, or the same one an hour later, has another clock.
 """
 
@@ -21,8 +21,8 @@ _RESULTS = Path(__file__).parent / "results" / "latest.json"
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=120, help="rounds of the short pieces of work")
-    parser.add_argument("--slice-ms", type=float, default=5.0, help="slice of a round, in ms of CPU")
+    parser.add_argument("--rounds", type=int, default=15, help="rounds of the short pieces of work")
+    parser.add_argument("--slice-ms", type=float, default=40.0, help="slice of a round, in ms of CPU")
     parser.add_argument("--flows", type=int, default=500, help="complete flows of one round over Kafka")
     parser.add_argument("--kafka-rounds", type=int, default=5, help="rounds over Kafka, after one not counted")
     parser.add_argument("--judged", type=int, default=20, help="messages for the HL7 validator; 0 leaves it out")

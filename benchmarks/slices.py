@@ -1,8 +1,7 @@
-"""CPU time of short pieces of work, side by side: all cases in turn, many rounds, the best slice of each.
+"""CPU time of short pieces of work, side by side: all cases in turn, several rounds, the median of each.
 
 Process CPU time, the garbage collector off inside a slice. Whatever else the machine and its other guests do only adds
-to a slice (`timeit` advises the best one for the same reason), so slices are short and many; the median beside it tells
-how much that was.
+to a slice; the best one beside the median tells how much that was.
 """
 
 import gc
@@ -19,8 +18,8 @@ Work = Callable[[], object]
 class Spent(NamedTuple):
     """Microseconds of CPU of one call."""
 
-    best: float
     median: float
+    best: float
 
 
 def measured(cases: Mapping[str, Work], *, rounds: int, slice_ms: float) -> dict[str, Spent]:
@@ -35,7 +34,7 @@ def measured(cases: Mapping[str, Work], *, rounds: int, slice_ms: float) -> dict
                 found[name].append(_slice(work, repeats[name]) / repeats[name] * 1e6)
     finally:
         gc.unfreeze()
-    return {name: Spent(min(values), statistics.median(values)) for name, values in found.items()}
+    return {name: Spent(statistics.median(values), min(values)) for name, values in found.items()}
 
 
 def _repeats(work: Work, wanted: float) -> int:
