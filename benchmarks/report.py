@@ -85,7 +85,9 @@ def _ratios(micros: Mapping[str, Spent], others: Mapping[str, Spent]) -> Iterabl
         ("fhir.resources: validate", "profile check"),
     )
     for other, ours in pairs:
-        yield Row(f"{other} / {ours}", others[other].median / micros[ours].median, "×", note="how much longer theirs takes")
+        yield Row(
+            f"{other} / {ours}", others[other].median / micros[ours].median, "×", note="how much longer theirs takes"
+        )
 
 
 def missed(rows: Iterable[Row]) -> list[Row]:
