@@ -14,6 +14,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from streams.kafka.clients import committed_offsets
 from streams.kafka.topics import LANES, RECEIPTS_RAW
 
 __all__ = ["Barrier"]
@@ -82,9 +83,8 @@ class Barrier:
         if not ends:
             return True
         async with self._admin() as admin:
-            # Named one by one: the embedded broker has no answer to the question for all.
-            committed = await admin.list_consumer_group_offsets(self._group, partitions=list(ends))
-        return all(tp in committed and committed[tp].offset >= end for tp, end in ends.items())
+            committed = await committed_offsets(admin, self._group, ends)
+        return all(committed.get(tp, 0) >= end for tp, end in ends.items())
 
     @contextlib.asynccontextmanager
     async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:

@@ -20,7 +20,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from agents.fence import Fence, Place, Rows
 from agents.tables import owner_key, position_key
 from streams import logs
-from streams.kafka.clients import read_all, state_producer
+from streams.kafka.clients import committed_offsets, read_all, state_producer
 from streams.kafka.topics import ADT_RAW, LANES, RECEIPTS_RAW, RELAY, changelog
 
 __all__ = ["Loss", "accept_losses"]
@@ -96,9 +96,9 @@ async def _offsets(
             for topic in await admin.describe_topics(list(_TABLES))
             for partition in topic["partitions"]
         ]
-        committed = await admin.list_consumer_group_offsets(RELAY, partitions=places)
+        committed = await committed_offsets(admin, RELAY, places)
         oldest = await consumer.beginning_offsets(places)
     finally:
         await consumer.stop()
         await admin.close()
-    return {tp: offset.offset for tp, offset in committed.items() if offset.offset > 0}, oldest
+    return committed, oldest

@@ -4,18 +4,34 @@ One producer per process: `acks=all`, idempotent, murmur2 partitioner (aiokafka'
 00 §4.3). The reader joins no group and commits nothing: reconciliation and test checkers read past all our state.
 """
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.codec import has_lz4, has_zstd
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    KafkaConnectionError,
+    NotCoordinatorForGroupError,
+)
 from aiokafka.partitioner import murmur2
 
 from streams.kafka.records import Record
 from streams.kafka.topics import LARGE, SMALL
 
-__all__ = ["NoConnection", "compression", "new_producer", "partition_of", "read_all", "state_producer"]
+__all__ = [
+    "NoConnection",
+    "committed_offsets",
+    "compression",
+    "new_producer",
+    "partition_of",
+    "read_all",
+    "state_producer",
+]
 
 
 #: Nobody answers, or a wrong password, which aiokafka does not tell apart (kafka.md §3).
@@ -61,6 +77,26 @@ def new_producer(bootstrap: str, *, client_id: str = "stafet", linger_ms: int = 
         request_timeout_ms=30_000,
         **security,
     )
+
+
+async def committed_offsets(
+    admin: AIOKafkaAdminClient, group: str, places: Iterable[TopicPartition], *, limit: float = 30.0
+) -> dict[TopicPartition, int]:
+    """What the group has committed of these partitions; one without a commit is left out.
+
+    A broker whose first group this is has no coordinator for a moment: asked again for `limit` seconds.
+    """
+    wanted, end = list(places), time.monotonic() + limit
+    while True:
+        try:
+            # Named one by one: the embedded broker has no answer to the question for all.
+            found = await admin.list_consumer_group_offsets(group, partitions=wanted)
+        except (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError, GroupLoadInProgressError):
+            if time.monotonic() > end:
+                raise
+            await asyncio.sleep(0.2)
+        else:
+            return {tp: offset.offset for tp, offset in found.items() if offset.offset >= 0}
 
 
 def state_producer(bootstrap: str, transactional_id: str | None, **security: Any) -> AIOKafkaProducer:
