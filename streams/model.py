@@ -388,6 +388,8 @@ class Address(Value, frozen=True, kw_only=True):
     mode: Literal["auto", "manual"] = "auto"
     ack_timeout_s: int = 1800
     max_resends: int = 2
+    retry_pauses_s: tuple[int, ...] = (5, 15, 60, 300)  # of a hand-over that failed; the last one repeats (00 §3.3)
+    memory_s: int = 2_592_000  # how long the message is known once it is settled (02 R14, §5.1)
 
 
 class Attempt(Value, frozen=True, kw_only=True):

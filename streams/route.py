@@ -104,6 +104,14 @@ class Terms(Protocol):
     def max_resends(self) -> int:
         """How often it is sent again."""
 
+    @property
+    def retry_pauses(self) -> tuple[timedelta, ...]:
+        """Pauses before a refused hand-over is tried again."""
+
+    @property
+    def memory(self) -> timedelta:
+        """How long a settled message is known."""
+
 
 class Receiver(Protocol):
     """A row of 05 §6.2."""
@@ -203,6 +211,8 @@ def _decided(
         mode=terms.mode,
         ack_timeout_s=terms.ack_timeout // _SECOND,
         max_resends=terms.max_resends,
+        retry_pauses_s=tuple([pause // _SECOND for pause in terms.retry_pauses]),
+        memory_s=terms.memory // _SECOND,
     )
 
 

@@ -1,7 +1,7 @@
 """From a folder to registers: read, check everything, refuse or freeze.
 
-A folder that holds no registers is one finding, and what one file says is held against the others only when all could
-be read: a missing file is one fault, not one for each municipality that is not in it.
+A folder that holds no registers is one finding, and a file that could not be used in full is held against no other: a
+missing file is one fault, not one for each municipality that is not in it.
 """
 
 from collections.abc import Sequence
@@ -41,9 +41,8 @@ def _read(source: Path | str, now: datetime | None) -> tuple[Tables | None, tupl
         return None, (Finding(str(source), 0, problem, remedy),)
     findings = Findings()
     tables = read_tables(folder, findings)
-    if not findings.unread:
-        check(tables, now or datetime.now(UTC), findings)
-    return tables, tuple(findings.all)
+    check(tables, now or datetime.now(UTC), findings)
+    return tables, tuple(sorted(findings.all, key=lambda finding: (finding.file, finding.line)))
 
 
 def _no_set(folder: Path) -> str:

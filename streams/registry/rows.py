@@ -6,27 +6,31 @@ dated row. Field names are the names in the files; an unknown one is refused whe
 Not here: reading (`load`), judging (`check`), asking (`registers`).
 """
 
-from datetime import datetime, timedelta
-from typing import Literal
+from datetime import date, datetime, time, timedelta
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from ..ids import Gln, Kommunekode, Sor
 from ..model import Unit
+from ..times import COPENHAGEN
 
 __all__ = [
+    "VALIDITY",
     "AcceptanceRow",
     "AddressRow",
+    "CountRow",
     "Environment",
     "Format",
     "LocationRow",
     "MessageType",
     "MunicipalityRow",
-    "ProfileRow",
     "ReceiptPolicy",
     "ReceiverRow",
     "Row",
     "SenderAcceptanceRow",
+    "SystemRow",
+    "instant",
 ]
 
 MessageType = Literal["hospital-notification", "acknowledgement"]
@@ -34,6 +38,30 @@ Format = Literal["fhir", "oioxml", "edifact"]
 Environment = Literal["production", "test"]
 Envelope = Literal["vans", "sbdh", "beskedkuvert", "none"]
 Network = Literal["vans", "ehmi", "beskedfordeler", "direct"]
+
+
+#: The keys that hold a border of validity.
+VALIDITY: Final = ("valid_from", "valid_to")
+#: Nothing here is older, or planned for longer; times far outside cannot be compared in every zone.
+_YEARS: Final = range(1900, 2200)
+
+
+def instant(value: Any, *, text: bool = False) -> datetime:
+    """A border of validity: an instant with offset; a bare day is midnight in Copenhagen (spec 05 §1.4).
+
+    `text`: the value is written as text (CSV), else it is a date or a time of TOML. Raises ValueError.
+    """
+    if text:
+        value = date.fromisoformat(value) if len(value) == len("2027-01-01") else datetime.fromisoformat(value)
+    if not isinstance(value, date):
+        raise ValueError(f"{type(value).__name__} where a day or an instant is due")
+    if value.year not in _YEARS:
+        raise ValueError(f"the year {value.year} lies outside {_YEARS.start} to {_YEARS.stop - 1}")
+    if not isinstance(value, datetime):
+        return datetime.combine(value, time(), COPENHAGEN)
+    if value.tzinfo is None:
+        raise ValueError("a time of day without offset")
+    return value
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,6 +80,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         """Whether it still holds at some instant after `now`."""
         return self.valid_to is None or self.valid_to > now
 
+    @property
+    def begins(self) -> float:
+        """When it begins, in seconds since 1970; without a border before everything."""
+        return self.valid_from.timestamp() if self.valid_from is not None else float("-inf")
+
     def overlaps(self, other: "Row") -> bool:
         """Whether some instant lies in both."""
         return not (_ended(self, other) or _ended(other, self))
@@ -64,10 +97,17 @@ def _ended(row: Row, before: Row) -> bool:
 class MunicipalityRow(Row, frozen=True, kw_only=True):
     """A municipality and the region it lies in (spec 05 §1.1, §1.4)."""
 
-    kommunekode: Kommunekode
+    kommunekode: Annotated[Kommunekode, msgspec.Meta(pattern="^0[1-8][0-9]{2}$")]  # 05 §1.1
     name: str
     region_code: str
     region: str
+
+
+class CountRow(Row, frozen=True, kw_only=True):
+    """How many municipalities there are, in all or by region code: what `municipalities.csv` is held against."""
+
+    value: int | dict[str, int]
+    source: Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class LocationRow(Row, frozen=True, kw_only=True):
@@ -113,6 +153,7 @@ class ReceiverRow(Row, frozen=True, kw_only=True):
     kind: str  # EOJ, SAPA, other
     type: Literal["A", "B", "C"]
     name: str = ""
+    product: str = ""  # as in systems.csv; empty: not known, and nothing is said of its approval (00 §10.3)
     notices: frozenset[Literal["STAA", "STIN", "STOR", "SLOR", "SLHJ", "MORS"]] = frozenset()  # B, C; empty: all
 
     @property
@@ -137,8 +178,6 @@ class AcceptanceRow(Row, frozen=True, kw_only=True):
     environment: Environment
     after_gap: bool = False  # on purpose, nothing was accepted before this row
     send_acute_as_admission: bool = False  # 04, 13.2
-    cancel_on_class_change: bool = False  # 04, 13.2
-    expects_positive_receipt: bool = True  # 04 §12
 
 
 class SenderAcceptanceRow(Row, frozen=True, kw_only=True):
@@ -148,15 +187,18 @@ class SenderAcceptanceRow(Row, frozen=True, kw_only=True):
     format: Format
     version: str
     environment: Environment
+    product: str = ""  # the sending system, as in systems.csv
 
 
-class ProfileRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A form that the product writes, best first (spec 05 §6.3, §6.4.3)."""
+class SystemRow(Row, frozen=True, kw_only=True):
+    """What a product is approved for, and what it is not (00 §10.3); `valid_from` is the day on which that was so."""
 
+    product: str
+    role: Literal["sender", "receiver"]
     message_type: MessageType
     format: Format
     version: str
-    uri: str
+    approved: Literal["yes", "no"]
     source: str
 
 
@@ -166,8 +208,6 @@ class ReceiptPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ack_timeout: timedelta
     max_resends: int
     mode: Literal["auto", "manual"]
-    network_warning: timedelta
-    expects_positive_receipt: bool
-    memory: timedelta  # of seen ids, and of rows after their final state
-    orphan_recheck: timedelta  # an unmatched receipt is looked up once more after this (02 §5.6)
+    memory: timedelta  # how long a settled message is known (02 R14, §5.1)
+    orphan_recheck: timedelta  # how long a receipt without a message waits for it (02 §5.6); the same for all
     retry_pauses: tuple[timedelta, ...]  # of a hand-over that failed (00 §3.3); the last one repeats
