@@ -30,7 +30,7 @@ from streams.deadlines import Deadlines
 from streams.kafka.topics import LANES
 from streams.lane import Context
 
-__all__ = ["Relay", "build_relay", "lane_context", "relay_running"]
+__all__ = ["Relay", "build_relay", "relay_running"]
 
 #: How often the timer looks, on the wall clock.
 _EVERY = timedelta(milliseconds=200)
@@ -59,20 +59,14 @@ class RelayOptions:
     every: timedelta = _EVERY
 
 
-def lane_context(station: Station) -> Context:
-    """What the lanes may ask, as the registers of this station say it."""
-    registers = station.registers
-    recheck = registers.policy().orphan_recheck
-    return Context(station.ids, registers, registers.stay, station.device_id, orphan_wait=recheck)
-
-
 def build_relay(worker: Worker, station: Station, options: RelayOptions | None = None) -> Relay:
     """The app with its three stages and the timer; call inside the running loop."""
     options = options or RelayOptions()
     app = build_app(worker)
     persons, lanes, receipts = (raw_table(app, name, worker.partitions) for name in ("persons", "lanes", "receipts"))
     index = Deadlines()
-    context = lane_context(station)
+    registers = station.registers
+    context = Context(station.ids, registers, registers.stay, station.device_id)
     relay = Relay(
         app,
         station,

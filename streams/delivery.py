@@ -50,6 +50,7 @@ _COUNTED: Final = {
     "log:transient_stale": "stale",
 }
 
+
 class Counts(Value, frozen=True, kw_only=True):
     """Receipts of each kind (02 §5.1); `net_*` count those without effect too."""
 

@@ -1,12 +1,10 @@
 """The words of the domain, as values: what a hospital told us, what a municipality is to be told, what came back.
 
 Everything here is immutable and has no behaviour. Structs are msgspec's, because the same values travel as JSON on
-`lanes` and lie in table rows; `tests/rules/test_model.py` shows that each survives the trip. Personal data appears
-in `Patient` only, and `Patient` never prints itself.
+`lanes` and lie in table rows. Personal data appears in `Patient` only, and `Patient` never prints itself.
 
-The way of one event: `HospitalEvent` (one ADT message, read) -> `StayEvent` (with person, lane and residence; a
-record on `lanes`) -> `Notification` (what is to be said) -> letter and envelope -> `Delivery` in the lane's row
--> `Receipt` / `NetworkReceipt` / `Overdue` / `Decision` (records on `lanes`).
+The way of one event: `HospitalEvent` -> `StayEvent` (with person, lane and residence) -> `Notification` -> letter and
+envelope -> `Delivery` in the lane's row -> `Receipt` / `NetworkReceipt` / `Overdue` / `Decision`.
 """
 
 from datetime import datetime

@@ -109,6 +109,10 @@ class Terms(Protocol):
         """Pauses before a refused hand-over is tried again."""
 
     @property
+    def orphan_recheck(self) -> timedelta:
+        """How long a receipt waits for its message."""
+
+    @property
     def memory(self) -> timedelta:
         """How long a settled message is known."""
 

@@ -65,7 +65,7 @@ def check_known(tables: Tables, now: datetime, findings: Findings) -> None:
         *tables.receivers,
         *tables.acceptances,
     )
-    places = [(each.row.kommunekode, each.at("kommunekode")) for each in rows]
+    places: list[tuple[str, int]] = [(each.row.kommunekode, each.at("kommunekode")) for each in rows]
     places += [(code, tables.not_connected_lines[code]) for code in tables.not_connected]
     places += [(code, tables.policy.override_lines[code]) for code, _ in tables.policy.overrides if code]
     said: set[str] = set()
@@ -109,14 +109,15 @@ def _connected(tables: Tables, at: datetime) -> dict[str, set[str]]:
 
 
 def _last_line(tables: Tables, code: str, kind: str) -> int:
-    """Where the municipality's last row of that kind stands, else the first row that it has."""
-    tried: tuple[Iterable[Placed[AddressRow | ReceiverRow | AcceptanceRow]], ...] = (
-        {"address": tables.addresses, "acceptance": tables.acceptances}.get(kind, tables.receivers),
-        tables.addresses,
-        tables.receivers,
-        tables.acceptances,
-    )
-    return next((lines[-1] for rows in tried if (lines := [r.line for r in rows if r.row.kommunekode == code])), 0)
+    """Where the municipality's last row of that kind stands, else the last row that it has."""
+    kinds: dict[str, Iterable[Placed[AddressRow | ReceiverRow | AcceptanceRow]]] = {
+        "address": tables.addresses,
+        "receiver of type A": tables.receivers,
+        "acceptance": tables.acceptances,
+    }
+    everything = [each for rows in kinds.values() for each in rows]
+    of_code = ([each.line for each in rows if each.row.kommunekode == code] for rows in (kinds[kind], everything))
+    return next((lines[-1] for lines in of_code if lines), 0)
 
 
 def check_overlaps(tables: Tables, now: datetime, findings: Findings) -> None:
@@ -216,7 +217,7 @@ def check_borders(tables: Tables, now: datetime, findings: Findings) -> None:
                 findings.add(each.file, each.at(key), f"{key} is not midnight in Copenhagen", f"write {midnight}")
         first, last = each.row.valid_from, each.row.valid_to
         if first is not None and last is not None and last <= first:
-            findings.add(each.file, each.at("valid_to"), "the row ends before it begins", "exchange the two dates")
+            findings.add_lost(each.file, each.at("valid_to"), "the row ends before it begins", "exchange the two dates")
 
 
 def check_environments(tables: Tables, now: datetime, findings: Findings) -> None:

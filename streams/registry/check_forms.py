@@ -50,7 +50,8 @@ def check_return(tables: Tables, now: datetime, findings: Findings) -> None:
         if each.row.valid_to_after(now) and not is_read(each.row):
             known = ", ".join(f"{form} {version}" for _, form, version in sorted(READ))
             problem = f"{each.row.format} {each.row.version} is not understood as an acknowledgement"
-            findings.add_lost(each.file, each.at("version"), problem, f"write {known}")
+            key = "version" if any(form == each.row.format for _, form, _ in READ) else "format"
+            findings.add_lost(each.file, each.at(key), problem, f"write {known}")
             return
     here = tables.environment
     fhir = [a for a in tables.acceptances if a.row.format == "fhir" and a.row.environment == here]

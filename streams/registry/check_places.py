@@ -49,8 +49,9 @@ def check_municipalities(tables: Tables, now: datetime, findings: Findings) -> N
     said: set[int] = set()
     for at in moments(tables, now):
         rows = [each for each in tables.municipalities if each.row.valid(at)]
-        found = [(each, *fault) for each, *fault in _doubtful(rows) if each.line not in said]
-        for each, problem, remedy in found:
+        for each, problem, remedy in _doubtful(rows):
+            if each.line in said:
+                continue
             said.add(each.line)
             findings.add_lost(each.file, each.line, f"{problem}{since(at, now)}", remedy)
         if not said and _check_counts(tables, Counter(each.row.region_code for each in rows), at, now, findings):
@@ -73,9 +74,7 @@ def _doubtful(rows: Sequence[Placed[MunicipalityRow]]) -> Iterator[tuple[Placed[
             yield each, f"region {row.region_code} is {usual[row.region_code]} elsewhere", "use one name per code"
 
 
-def _check_counts(
-    tables: Tables, by_region: Counter[str], at: datetime, now: datetime, findings: Findings
-) -> bool:
+def _check_counts(tables: Tables, by_region: Counter[str], at: datetime, now: datetime, findings: Findings) -> bool:
     """Whether a count is not what the policy of that date expects: then the rows are not all there."""
     for _, expected in tables.policy.counts:
         if not expected.valid(at):
@@ -87,7 +86,9 @@ def _check_counts(
             wrong = [code for code in codes if by_region[code] != expected.value.get(code, 0)]
             differing = [f"region {code} has {by_region[code]} of {expected.value.get(code, 0)}" for code in wrong]
         if differing:
-            problem = f"municipalities{since(at, now)}: {', '.join(differing)} that policy.toml expects"
+            problem = (
+                f"municipalities{since(at, now)}: {', '.join(differing)} that policy.toml expects ({expected.source})"
+            )
             remedy = "correct the rows, or [municipalities] in policy.toml"
             findings.add_lost("municipalities.csv", 0, problem, remedy)
             return True
@@ -117,23 +118,24 @@ def check_hospitals(tables: Tables, now: datetime, findings: Findings) -> None:
     """04 §8.2: each feed, hospital and region is known, at every date from now on."""
     feeds = {each.row.key for each in tables.feeds}
     hospitals = {(each.row.feed, each.row.facility) for each in tables.locations if not each.row.ward}
-    said: set[int] = set()
+    said: set[str] = set()
     for at in moments(tables, now):
         regions = {each.row.region_code for each in tables.municipalities if each.row.valid(at)} | {""}
         for each in tables.locations:
             row = each.row
-            if not row.valid(at) or each.line in said:
+            if not row.valid(at):
                 continue
             if row.feed not in feeds:
                 problem, remedy = f"no feed {row.feed}", "describe it in feeds/, or correct the name"
             elif (row.feed, row.facility) not in hospitals:
                 problem, remedy = f"no row for the hospital {row.facility}", "add one with an empty ward"
             elif row.region_code not in regions:
-                problem, remedy = f"no region {row.region_code}{since(at, now)}", "see municipalities.csv"
+                problem, remedy = f"no region {row.region_code}", "see municipalities.csv"
             else:
                 continue
-            said.add(each.line)
-            findings.add(each.file, each.line, problem, remedy)
+            if problem not in said:
+                said.add(problem)
+                findings.add(each.file, each.line, f"{problem}{since(at, now)}", remedy)
 
 
 def check_feeds(tables: Tables, now: datetime, findings: Findings) -> None:
@@ -145,6 +147,7 @@ def check_feeds(tables: Tables, now: datetime, findings: Findings) -> None:
             problem = f"feed {each.row.key} is described in {first[each.row.key]} already"
             findings.add(each.file, each.line, problem, "keep one file")
         for key, codes in (("municipalities", each.row.municipalities), ("substitutes", each.row.substitutes)):
-            for code in codes.values():
+            for name, code in codes.items():
                 if code not in known:
-                    findings.add(each.file, each.at(key), f"{code}: no municipality has this code", "see municipalities.csv")
+                    line = each.keys.get(f"{key}.{name}", each.at(key))
+                    findings.add(each.file, line, f"{code}: no municipality has this code", "see municipalities.csv")

@@ -32,12 +32,14 @@ def check_systems(tables: Tables, now: datetime, findings: Findings) -> None:
             return
         said.add((line, what))
         day = f"{row.valid_from.astimezone(COPENHAGEN):%Y-%m-%d}" if row.valid_from else "the beginning"
-        problem = f"{row.product} is not approved {what} (as of {day}){since(at, now)}"
+        problem = f"{row.product} is not approved {what} (as of {day}, {row.source}){since(at, now)}"
         remedy = "ask for the approval, or correct systems.csv"
         findings.add("subscriptions.toml", line, problem, remedy, "error" if severity == "error" else "warning")
 
     for at in moments(tables, now):
-        refused = {_of(each.row): each.row for each in tables.systems if each.row.approved == "no" and each.row.valid(at)}
+        refused = {
+            _of(each.row): each.row for each in tables.systems if each.row.approved == "no" and each.row.valid(at)
+        }
         if not refused:
             continue
         holders = [each for each in tables.receivers if each.row.type == "A" and each.row.valid(at)]

@@ -96,7 +96,9 @@ class Toml:
             name = ".".join(path)
             findings.add_lost(self.file, self.line(*path), f"{name} is no list of tables", f"write [[{name}]]")
             return Sheet(self.file)
-        places = [(*path, number) if (*path, number) in self.lines else path for number in range(len(rows))]
+        places: list[KeyPath] = [
+            (*path, number) if (*path, number) in self.lines else path for number in range(len(rows))
+        ]
         keys = tuple({str(p[-1]): at for p, at in self.lines.items() if p[:-1] == place} for place in places)
         return Sheet(self.file, tuple((self.line(*place), row) for place, row in zip(places, rows, strict=True)), keys)
 
@@ -156,12 +158,10 @@ def _header_holds(
     return not (unknown or missing or twice)
 
 
-def _csv_rows(
-    file: str, reader: "csv.DictReader[str]", findings: Findings
-) -> Iterator[tuple[int, dict[str, Any]]]:
+def _csv_rows(file: str, reader: "csv.DictReader[str]", findings: Findings) -> Iterator[tuple[int, dict[str, Any]]]:
     wide = len(reader.fieldnames or ())
     for row in reader:
-        extra: Any = row.pop(None, None)  # type: ignore[arg-type]  # csv keeps cells without a column there
+        extra: Any = row.pop(None, None)  # csv keeps cells without a column there
         if extra is not None:
             problem = f"{wide + len(extra)} cells where the header has {wide}"
             findings.add_lost(file, reader.line_num, problem, "put a value with a comma in quotes")

@@ -109,8 +109,8 @@ def _counts(toml: Toml, findings: Findings) -> Iterator[tuple[int, CountRow]]:
                 dated = {key: instant(value) if key in VALIDITY else value for key, value in cells.items()}
                 row = msgspec.convert(dated, CountRow)
                 msgspec.convert(row.value, int if name == "count" else dict[str, int])
-            except (msgspec.ValidationError, ValueError) as fault:
-                remedy = f'write value, source and, where it changes, valid_from and valid_to of {name}'
+            except (msgspec.ValidationError, ValueError, TypeError) as fault:
+                remedy = f"write value, source and, where it changes, valid_from and valid_to of {name}"
                 findings.add_lost(toml.file, line, f"[municipalities] {name}: {fault}", remedy)
             else:
                 yield line, row

@@ -40,6 +40,10 @@ Envelope = Literal["vans", "sbdh", "beskedkuvert", "none"]
 Network = Literal["vans", "ehmi", "beskedfordeler", "direct"]
 
 
+Text = Annotated[str, msgspec.Meta(min_length=1)]
+#: A part of a topic's name: `municipality.<kommunekode>.<system>`; two of these names are topics already.
+System = Annotated[str, msgspec.Meta(pattern="^(?!(inbox|receipts)$)[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+
 #: The keys that hold a border of validity.
 VALIDITY: Final = ("valid_from", "valid_to")
 #: Nothing here is older, or planned for longer; times far outside cannot be compared in every zone.
@@ -49,12 +53,12 @@ _YEARS: Final = range(1900, 2200)
 def instant(value: Any, *, text: bool = False) -> datetime:
     """A border of validity: an instant with offset; a bare day is midnight in Copenhagen (spec 05 §1.4).
 
-    `text`: the value is written as text (CSV), else it is a date or a time of TOML. Raises ValueError.
+    `text`: the value is written as text (CSV), else it is a date or a time of TOML. Raises ValueError or TypeError.
     """
-    if text:
+    if text and isinstance(value, str):
         value = date.fromisoformat(value) if len(value) == len("2027-01-01") else datetime.fromisoformat(value)
     if not isinstance(value, date):
-        raise ValueError(f"{type(value).__name__} where a day or an instant is due")
+        raise TypeError(f"{type(value).__name__} where a day or an instant is due")
     if value.year not in _YEARS:
         raise ValueError(f"the year {value.year} lies outside {_YEARS.start} to {_YEARS.stop - 1}")
     if not isinstance(value, datetime):
@@ -98,28 +102,28 @@ class MunicipalityRow(Row, frozen=True, kw_only=True):
     """A municipality and the region it lies in (spec 05 §1.1, §1.4)."""
 
     kommunekode: Annotated[Kommunekode, msgspec.Meta(pattern="^0[1-8][0-9]{2}$")]  # 05 §1.1
-    name: str
-    region_code: str
-    region: str
+    name: Text
+    region_code: Text
+    region: Text
 
 
 class CountRow(Row, frozen=True, kw_only=True):
     """How many municipalities there are, in all or by region code: what `municipalities.csv` is held against."""
 
     value: int | dict[str, int]
-    source: Annotated[str, msgspec.Meta(min_length=1)]
+    source: Text
 
 
 class LocationRow(Row, frozen=True, kw_only=True):
     """A hospital (ward empty), department or ward of one feed (spec 04 §8.2)."""
 
-    feed: str
-    facility: str
+    feed: Text
+    facility: Text
     ward: str = ""
     shak: str = ""
     sor: Sor
     gln: Gln
-    hospital: str
+    hospital: Text
     department: str = ""
     unit: str = ""
     region_code: str = ""  # empty: a private hospital, outside the regions
@@ -132,7 +136,7 @@ class AddressRow(Row, frozen=True, kw_only=True):
     message_type: MessageType
     sor: Sor
     gln: Gln
-    unit_name: str
+    unit_name: Text
     network: Network
     environment: Environment | None = None  # None: that of the register set
     shared_endpoint: bool = False  # the GLN serves other municipalities too (4.1.5)
@@ -149,8 +153,8 @@ class ReceiverRow(Row, frozen=True, kw_only=True):
 
     kommunekode: Kommunekode
     message_type: MessageType
-    system: str
-    kind: str  # EOJ, SAPA, other
+    system: System
+    kind: Text  # EOJ, SAPA, other
     type: Literal["A", "B", "C"]
     name: str = ""
     product: str = ""  # as in systems.csv; empty: not known, and nothing is said of its approval (00 §10.3)
@@ -172,7 +176,7 @@ class AcceptanceRow(Row, frozen=True, kw_only=True):
     kommunekode: Kommunekode
     message_type: MessageType
     format: Format
-    version: str
+    version: Text
     mime: Literal["application/fhir+json", "application/fhir+xml", ""] = ""
     envelope: Envelope
     environment: Environment
@@ -185,7 +189,7 @@ class SenderAcceptanceRow(Row, frozen=True, kw_only=True):
 
     message_type: Literal["acknowledgement"]
     format: Format
-    version: str
+    version: Text
     environment: Environment
     product: str = ""  # the sending system, as in systems.csv
 
@@ -193,13 +197,13 @@ class SenderAcceptanceRow(Row, frozen=True, kw_only=True):
 class SystemRow(Row, frozen=True, kw_only=True):
     """What a product is approved for, and what it is not (00 §10.3); `valid_from` is the day on which that was so."""
 
-    product: str
+    product: Text
     role: Literal["sender", "receiver"]
     message_type: MessageType
     format: Format
-    version: str
+    version: Text
     approved: Literal["yes", "no"]
-    source: str
+    source: Text
 
 
 class ReceiptPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -3,6 +3,7 @@
 A row that has not the right form becomes a finding here and is left out; whether the rows fit each other is `check`.
 """
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,6 +81,7 @@ def read_tables(folder: Path, findings: Findings) -> Tables:
     _known_keys(own, findings)
     environment: Environment = "test" if own.content.get("environment") == "test" else "production"
     excused = own.content.get("not_connected", {})
+    excused = excused if isinstance(excused, dict) else {}
     return Tables(
         environment=environment,
         municipalities=_csv(_own_or_shipped(folder, "municipalities.csv"), MunicipalityRow, findings),
@@ -126,14 +128,16 @@ def _known_keys(own: Toml, findings: Findings) -> None:
             findings.add_lost(own.file, own.line(key), f"{key} is no table", f"write [{key}]")
 
 
-def _reasons(own: Toml, excused: Any, findings: Findings) -> dict[str, str]:
+def _reasons(own: Toml, excused: Mapping[str, Any], findings: Findings) -> dict[str, str]:
     """Why a municipality is not connected: each in words."""
     reasons = {}
-    for code, why in excused.items() if isinstance(excused, dict) else ():
+    for code, why in excused.items():
         if isinstance(why, str) and why.strip():
             reasons[code] = why
         else:
-            findings.add_lost(own.file, own.line("not_connected", code), f"{code}: no reason", f'write "{code}" = "why"')
+            findings.add_lost(
+                own.file, own.line("not_connected", code), f"{code}: no reason", f'write "{code}" = "why"'
+            )
     return reasons
 
 
@@ -176,10 +180,19 @@ def _shaped(
         try:
             return form(**good)
         except ValueError as fault:
-            faults.append(("", str(fault), "correct the value"))
+            faults.append((_culprit(good, form), str(fault), "correct the value"))
     for key, problem, remedy in faults:
         findings.add_lost(place.file, place.at(key), problem, remedy)
     return None
+
+
+def _culprit(cells: Mapping[str, Any], form: type[msgspec.Struct]) -> str:
+    """The key without which the row would hold; "" when there is none."""
+    for key in cells:
+        with contextlib.suppress(TypeError, ValueError):
+            form(**{other: value for other, value in cells.items() if other != key})
+            return key
+    return ""
 
 
 def _remedy(key: str) -> str:
@@ -195,7 +208,7 @@ def _feeds(folder: Path, findings: Findings) -> tuple[Placed[FeedProfile], ...]:
         toml = read_toml(path, findings, f"feeds/{path.name}")
         if not toml.lines and toml.file in findings.incomplete:
             continue
-        keys = {str(place[0]): line for place, line in reversed(toml.lines.items())}
+        keys = {".".join(map(str, place)): line for place, line in toml.lines.items()}
         value = _shaped(toml.content, FeedProfile, Placed(None, toml.file, 1, keys), findings)
         if value is not None:
             feeds.append(Placed(value, toml.file, 1, keys))

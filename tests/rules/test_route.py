@@ -56,6 +56,7 @@ class Terms:
     max_resends: int = 2
     retry_pauses: tuple[timedelta, ...] = (timedelta(seconds=5), timedelta(minutes=5))
     memory: timedelta = timedelta(days=30)
+    orphan_recheck: timedelta = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
