@@ -13,7 +13,7 @@ from ..errors import Severity
 from .dates import moments, since
 from .files import Findings
 from .numbers import gln_problem, sor_problem
-from .rows import LocationRow, MunicipalityRow
+from .rows import CountRow, LocationRow, MunicipalityRow
 from .tables import Placed, Tables
 
 __all__ = [
@@ -54,7 +54,7 @@ def check_municipalities(tables: Tables, now: datetime, findings: Findings) -> N
                 continue
             said.add(each.line)
             findings.add_lost(each.file, each.line, f"{problem}{since(at, now)}", remedy)
-        if not said and _check_counts(tables, Counter(each.row.region_code for each in rows), at, now, findings):
+        if not said and _check_counts(tables, rows, at, now, findings):
             return
 
 
@@ -74,25 +74,35 @@ def _doubtful(rows: Sequence[Placed[MunicipalityRow]]) -> Iterator[tuple[Placed[
             yield each, f"region {row.region_code} is {usual[row.region_code]} elsewhere", "use one name per code"
 
 
-def _check_counts(tables: Tables, by_region: Counter[str], at: datetime, now: datetime, findings: Findings) -> bool:
-    """Whether a count is not what the policy of that date expects: then the rows are not all there."""
-    for _, expected in tables.policy.counts:
-        if not expected.valid(at):
-            continue
-        if isinstance(expected.value, int):
-            differing = [] if by_region.total() == expected.value else [f"{by_region.total()} of {expected.value}"]
-        else:
-            codes = sorted({*by_region, *expected.value})
-            wrong = [code for code in codes if by_region[code] != expected.value.get(code, 0)]
-            differing = [f"region {code} has {by_region[code]} of {expected.value.get(code, 0)}" for code in wrong]
-        if differing:
-            problem = (
-                f"municipalities{since(at, now)}: {', '.join(differing)} that policy.toml expects ({expected.source})"
-            )
-            remedy = "correct the rows, or [municipalities] in policy.toml"
-            findings.add_lost("municipalities.csv", 0, problem, remedy)
-            return True
-    return False
+def _check_counts(
+    tables: Tables, rows: Sequence[Placed[MunicipalityRow]], at: datetime, now: datetime, findings: Findings
+) -> bool:
+    """Whether a count is not what the policy of that date expects: then the rows are not all there.
+
+    The line is the last of the region whose count is wrong, else the last of all.
+    """
+    by_region = Counter(each.row.region_code for each in rows)
+    expected = [row for _, row in tables.policy.counts if row.valid(at)]
+    differing = [text for row in expected for text in _differing(row, by_region)]
+    if differing:
+        sources = ", ".join(dict.fromkeys(row.source for row in expected))
+        problem = f"municipalities{since(at, now)}: {', '.join(differing)} that policy.toml expects ({sources})"
+        remedy = "correct the rows, or [municipalities] in policy.toml"
+        odd = [
+            each.line for each in rows if any(text.startswith(f"region {each.row.region_code} ") for text in differing)
+        ]
+        findings.add_lost("municipalities.csv", max(odd or [each.line for each in rows], default=1), problem, remedy)
+    return bool(differing)
+
+
+def _differing(expected: CountRow, by_region: Counter[str]) -> Iterator[str]:
+    if isinstance(expected.value, int):
+        if by_region.total() != expected.value:
+            yield f"{by_region.total()} of {expected.value}"
+        return
+    for code in sorted({*by_region, *expected.value}):
+        if by_region[code] != expected.value.get(code, 0):
+            yield f"region {code} has {by_region[code]} of {expected.value.get(code, 0)}"
 
 
 def check_locations(tables: Tables, now: datetime, findings: Findings) -> None:
