@@ -48,8 +48,8 @@ _FHIR: Final[dict[str, Literal["fhir-json", "fhir-xml"]]] = {
     "application/fhir+xml": "fhir-xml",
 }
 _LEGACY: Final[dict[str, Literal["oioxml", "edifact"]]] = {"oioxml": "oioxml", "edifact": "edifact"}
-#: Envelopes the product seals; a municipality that wants another one gets `no-format`, aloud (02 §3: EHMI is a second
-#: route, switched on per municipality once its schema admits this message).
+#: Envelopes that a delivery may have; another one is `no-format`, aloud. Which of them are sealed today is decided before,
+#: by the registers (`registry/forms.py`), which hand over no other acceptance.
 _ENVELOPES: Final[dict[str, Literal["vans", "none"]]] = {"vans": "vans", "none": "none"}
 
 

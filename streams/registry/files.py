@@ -99,8 +99,15 @@ class Toml:
         places: list[KeyPath] = [
             (*path, number) if (*path, number) in self.lines else path for number in range(len(rows))
         ]
-        keys = tuple({str(p[-1]): at for p, at in self.lines.items() if p[:-1] == place} for place in places)
-        return Sheet(self.file, tuple((self.line(*place), row) for place, row in zip(places, rows, strict=True)), keys)
+        keys: dict[KeyPath, dict[str, int]] = {place: {} for place in places}
+        for key, at in self.lines.items():
+            if key[:-1] in keys:
+                keys[key[:-1]][str(key[-1])] = at
+        return Sheet(
+            self.file,
+            tuple((self.line(*place), row) for place, row in zip(places, rows, strict=True)),
+            tuple(keys[place] for place in places),
+        )
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:

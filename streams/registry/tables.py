@@ -6,6 +6,7 @@ A row that has not the right form becomes a finding here and is left out; whethe
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
@@ -163,7 +164,7 @@ def _shaped(
     cells: Mapping[str, Any], form: type[R], place: "Placed[Any]", findings: Findings, *, text: bool = False
 ) -> R | None:
     """The row, cell by cell; None when a cell is wrong, missing or not known. `text`: validity is written as text."""
-    fields = {each.name: each for each in msgspec.structs.fields(form)}
+    fields = _fields(form)
     good: dict[str, Any] = {}
     faults = [(key, f"no key {key}", did_you_mean(key, tuple(fields))) for key in cells if key not in fields]
     meant = {remedy.removeprefix("did you mean ").rstrip("?") for _, _, remedy in faults}
@@ -184,6 +185,11 @@ def _shaped(
     for key, problem, remedy in faults:
         findings.add_lost(place.file, place.at(key), problem, remedy)
     return None
+
+
+@cache
+def _fields(form: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
+    return {each.name: each for each in msgspec.structs.fields(form)}
 
 
 def _culprit(cells: Mapping[str, Any], form: type[msgspec.Struct]) -> str:
