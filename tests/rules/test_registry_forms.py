@@ -1,15 +1,20 @@
 """What a register may promise is what the lane writes: every form is either sealed or refused at the start."""
 
 import shutil
+from datetime import timedelta
 from itertools import product
 from pathlib import Path
 
 import pytest
 
+from streams.codes import Notice
 from streams.envelopes import vans
+from streams.ids import Kommunekode
+from streams.model import Outcome
 from streams.registry import BadRegisters, inspect_registers, load
 from streams.registry.forms import EXISTS, WRITTEN
 from streams.registry.tables import EXAMPLE
+from streams.route import route_notice
 from tests.rules.lanes import Lane, context
 from tests.rules.test_registry_columns import NOW, OWN
 
@@ -80,7 +85,11 @@ valid_from = 2026-02-01T00:00:00+01:00
     with (folder / OWN).open("a", encoding="utf-8") as own:
         own.write(later)
     assert inspect_registers(folder, now=NOW) == ()
-    Lane(context(load(folder, now=NOW))).play("A01 08:00")
+    registers = load(folder, now=NOW)
+    assert Lane(context(registers)).play("A01 08:00").letters
+    before = route_notice(Kommunekode("0461"), Notice.STIN, "IMP", NOW - timedelta(days=60), registers)
+    assert isinstance(before, Outcome), "what nothing can write is no route, not a fault of ours"
+    assert before.problem.startswith("no-format")
 
 
 def test_a_form_that_begins_later_is_refused_today(tmp_path: Path) -> None:
