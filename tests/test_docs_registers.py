@@ -10,6 +10,7 @@ from streams.messages.adt.feed import FeedProfile
 from streams.registry.forms import WRITTEN
 from streams.registry.policy import RANGES
 from streams.registry.rows import (
+    RETIRED,
     AcceptanceRow,
     AddressRow,
     CountRow,
@@ -102,6 +103,11 @@ def test_what_can_be_written_is_the_table_that_the_check_reads() -> None:
     lines = TEXT.split("| Message | Format |")[1].split("\n\n")[0].splitlines()[2:]
     told = [tuple(re.findall(r"`([^`]+)`", line)) for line in lines]
     assert told == [form[:-1] for form in WRITTEN]
+
+
+def test_what_has_no_effect_is_told() -> None:
+    (line,) = [line for line in TEXT.splitlines() if "have no effect today" in line]
+    assert set(re.findall(r"`([^`]+)`", line)) == set(RETIRED)
 
 
 def test_the_ranges_are_those_of_the_check() -> None:

@@ -14,7 +14,7 @@ import msgspec
 
 from ..stay_state import StayPolicy
 from .files import Findings, Toml, did_you_mean
-from .rows import VALIDITY, CountRow, ReceiptPolicy, instant
+from .rows import RETIRED, VALIDITY, CountRow, ReceiptPolicy, instant
 
 __all__ = ["Policy", "duration", "read_policy"]
 
@@ -140,6 +140,11 @@ class _Reader:
         table = ".".join(path[:-1])
         self.findings.add_lost(self.toml.file, self.toml.line(*path), f"[{table}] {path[-1]}: {problem}", remedy)
 
+    def retired(self, *path: str) -> None:
+        """A warning about a row that steers nothing."""
+        problem = f"{path[-1]} has no effect: {RETIRED[path[-1]]}"
+        self.findings.add(self.toml.file, self.toml.line(*path), problem, "remove it", "warning")
+
     def section(self, name: str, form: type[msgspec.Struct]) -> dict[str, Any]:
         return self.checked(self.values(name, form.__struct_fields__), form, name)
 
@@ -148,7 +153,9 @@ class _Reader:
         rows = self.toml.content.get(section, {})
         found = {}
         for name, row in rows.items() if isinstance(rows, dict) else ():
-            if name not in known:
+            if name in RETIRED:
+                self.retired(section, name)
+            elif name not in known:
                 self.fault("no such row", did_you_mean(name, known), section, name)
             elif not (isinstance(row, dict) and row.get("source") and "value" in row):
                 self.fault("no value with a source", f'write {name} = {{ value = …, source = "…" }}', section, name)
@@ -163,6 +170,9 @@ class _Reader:
         types = {each.name: each.type for each in msgspec.structs.fields(form)}
         found: dict[str, Any] = {}
         for name, value in values.items() if isinstance(values, dict) else ():
+            if name in RETIRED:
+                self.retired(*path, name)
+                continue
             if name not in types:
                 self.fault("no such row", did_you_mean(name, tuple(types)), *path, name)
                 continue

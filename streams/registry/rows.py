@@ -16,6 +16,7 @@ from ..model import Unit
 from ..times import COPENHAGEN
 
 __all__ = [
+    "RETIRED",
     "VALIDITY",
     "AcceptanceRow",
     "AddressRow",
@@ -46,6 +47,12 @@ System = Annotated[str, msgspec.Meta(pattern="^(?!(inbox|receipts)$)[A-Za-z0-9][
 
 #: The keys that hold a border of validity.
 VALIDITY: Final = ("valid_from", "valid_to")
+#: Names that spec 05 §6 has and that steer nothing today, with the reason: a warning, and no effect.
+RETIRED: Final = {
+    "network_warning": "no SBDH is sent, whose receipts it is about",
+    "expects_positive_receipt": "no legacy letter is sent, whose receipts it is about",
+    "cancel_on_class_change": "no legacy letter is sent, which it is about",
+}
 #: Nothing here is older, or planned for longer; times far outside cannot be compared in every zone.
 _YEARS: Final = range(1900, 2200)
 

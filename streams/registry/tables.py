@@ -16,6 +16,7 @@ from ..messages.adt.feed import FeedProfile
 from .files import Findings, Sheet, Toml, did_you_mean, read_csv, read_toml
 from .policy import Policy, read_policy
 from .rows import (
+    RETIRED,
     VALIDITY,
     AcceptanceRow,
     AddressRow,
@@ -166,6 +167,9 @@ def _shaped(
     """The row, cell by cell; None when a cell is wrong, missing or not known. `text`: validity is written as text."""
     fields = _fields(form)
     good: dict[str, Any] = {}
+    for key in cells.keys() & RETIRED.keys() - fields.keys():
+        findings.add(place.file, place.at(key), f"{key} has no effect: {RETIRED[key]}", "remove it", "warning")
+    cells = {key: value for key, value in cells.items() if key in fields or key not in RETIRED}
     faults = [(key, f"no key {key}", did_you_mean(key, tuple(fields))) for key in cells if key not in fields]
     meant = {remedy.removeprefix("did you mean ").rstrip("?") for _, _, remedy in faults}
     for key, each in fields.items():
