@@ -35,6 +35,18 @@ def test_the_copy_of_the_example_passes_the_check(stafet: Stafet, tmp_path: Path
     assert load(tmp_path / "a/set").kommuner == load("example").kommuner
 
 
+def test_the_copy_passes_where_nobody_has_named_the_environment(
+    stafet: Stafet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STAFET_ENVIRONMENT")
+    stafet("config", "init", "set")
+    status, out, err = stafet("config", "check", "--registers", "set")
+    assert (status, err) == (Code.OK, "")
+    assert out.startswith("warning settings: STAFET_ENVIRONMENT is production")
+    assert len(out.splitlines()) == 1
+    assert stafet("run", "relay", "--registers", "set")[0] == Code.USAGE
+
+
 def test_the_copy_holds_every_file_of_the_example(stafet: Stafet, tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     assert stafet("config", "init", "set")[0] == Code.OK

@@ -86,6 +86,9 @@ def _findings(settings: Settings) -> Sequence[Finding]:
     misfit = mismatch(settings, load(settings.registers))
     if misfit is None:
         return found
+    if misfit.severity == "error" and "environment" not in settings.model_fields_set:
+        problem = f"{misfit.problem}; a start refuses them"  # the files are judged here, and they hold
+        return [*found, Finding("settings", 0, problem, misfit.remedy, "warning")]
     return [*found, Finding("settings", 0, misfit.problem, misfit.remedy, misfit.severity)]
 
 
