@@ -219,16 +219,13 @@ class Link(Value, frozen=True, kw_only=True):
 
 
 class Notification(Value, frozen=True, kw_only=True):
-    """What a municipality is to be told, complete but for address and bytes (spec 01 §10).
-
-    `chain` holds every link in order; the last one is this message. `ordinal` counts the messages of the lane.
-    """
+    """What a municipality is to be told, complete but for address and bytes (spec 01 §10)."""
 
     notice: Notice
     message_id: MessageId
     lane: Lane
     visit: EpisodeId
-    ordinal: int
+    ordinal: int  # counts the messages of the lane
     event_id: EventId
     assembled: datetime  # Bundle.timestamp; Provenance times are those of the last link
     class_: EncounterClass
@@ -245,7 +242,7 @@ class Notification(Value, frozen=True, kw_only=True):
     report_recipient: Unit | None = None  # present iff report_of_admission (16.2)
     episode: tuple[EpisodeIdentifier, ...]  # local first (14.4)
     to: Kommunekode
-    chain: tuple[Link, ...]
+    chain: tuple[Link, ...]  # every link in order; the last one is this message
 
     @property
     def activity(self) -> str:
