@@ -16,8 +16,8 @@ WORDS = (FHIR_GUIDES.split("/")[2], EHMI.split("/")[2])
 def texts(path: Path) -> list[str]:
     """String constants of a module, documentation apart."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    constants = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in said)
+    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    constants = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in prose)
     return [node.value for node in constants if isinstance(node.value, str)]
 
 

@@ -69,13 +69,13 @@ def test_every_column_is_described_and_no_other(name: str) -> None:
 
 
 @sections
-def test_it_is_told_what_is_needed(name: str) -> None:
-    told = {column for column, (_, left_out, _) in rows(name).items() if left_out == "needed"}
-    assert told == {column for column, each in fields(name).items() if each.required}
+def test_what_is_needed_is_marked(name: str) -> None:
+    shown = {column for column, (_, left_out, _) in rows(name).items() if left_out == "needed"}
+    assert shown == {column for column, each in fields(name).items() if each.required}
 
 
 @sections
-def test_the_words_that_a_column_may_hold_are_told(name: str) -> None:
+def test_the_words_of_a_column_are_listed(name: str) -> None:
     for column, each in fields(name).items():
         if column in ("dispositions", "discharged_to", "death_on_arrival_status"):  # a word list of another place
             continue
@@ -85,7 +85,7 @@ def test_the_words_that_a_column_may_hold_are_told(name: str) -> None:
 
 
 @sections
-def test_plain_defaults_are_told(name: str) -> None:
+def test_plain_defaults_are_shown(name: str) -> None:
     for column, each in fields(name).items():
         left_out = rows(name)[column][1]
         if isinstance(each.default, bool):
@@ -101,11 +101,11 @@ def test_every_file_is_described() -> None:
 
 def test_what_can_be_written_is_the_table_that_the_check_reads() -> None:
     lines = TEXT.split("| Message | Format |")[1].split("\n\n")[0].splitlines()[2:]
-    told = [tuple(re.findall(r"`([^`]+)`", line)) for line in lines]
-    assert told == [form[:-1] for form in WRITTEN]
+    shown = [tuple(re.findall(r"`([^`]+)`", line)) for line in lines]
+    assert shown == [form[:-1] for form in WRITTEN]
 
 
-def test_what_has_no_effect_is_told() -> None:
+def test_what_has_no_effect_is_listed() -> None:
     (line,) = [line for line in TEXT.splitlines() if "have no effect today" in line]
     assert set(re.findall(r"`([^`]+)`", line)) == set(RETIRED)
 
@@ -114,5 +114,5 @@ def test_the_ranges_are_those_of_the_check() -> None:
     units = {"1 s": 1, "1 min": 60, "1 h": 3600, "24 h": 86_400, "30 d": 2_592_000, "400 d": 34_560_000, "0": 0, "2": 2}
     for column, (low, high, _) in RANGES.items():
         form = rows("[receipts]")[column][0].split(", ")[-1]
-        told = [units[end] for end in form.split(" to ")]
-        assert told == [end if isinstance(end, int) else end.total_seconds() for end in (low, high)], column
+        shown = [units[end] for end in form.split(" to ")]
+        assert shown == [end if isinstance(end, int) else end.total_seconds() for end in (low, high)], column

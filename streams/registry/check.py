@@ -68,16 +68,16 @@ def check_known(tables: Tables, now: datetime, findings: Findings) -> None:
     places: list[tuple[str, int]] = [(each.row.kommunekode, each.at("kommunekode")) for each in rows]
     places += [(code, tables.not_connected_lines[code]) for code in tables.not_connected]
     places += [(code, tables.policy.override_lines[code]) for code, _ in tables.policy.overrides if code]
-    said: set[str] = set()
+    reported: set[str] = set()
     for code, line in sorted(places, key=lambda place: place[1]):
-        if code not in known and code not in said:
-            said.add(code)
+        if code not in known and code not in reported:
+            reported.add(code)
             findings.add_lost(OWN, line, f"{code}: no municipality has this code", "see municipalities.csv")
 
 
 def check_connected(tables: Tables, now: datetime, findings: Findings) -> None:
     """§6.7.1: every municipality has an address, a receiver A and an acceptance, or is not connected on purpose."""
-    said: set[tuple[str, str]] = set()
+    reported: set[tuple[str, str]] = set()
     for at in moments(tables, now):
         kinds = _connected(tables, at)
         for each in tables.municipalities:
@@ -85,8 +85,8 @@ def check_connected(tables: Tables, now: datetime, findings: Findings) -> None:
             if code in tables.not_connected or not each.row.valid(at):
                 continue
             for kind, having in kinds.items():
-                if code not in having and (code, kind) not in said:
-                    said.add((code, kind))
+                if code not in having and (code, kind) not in reported:
+                    reported.add((code, kind))
                     problem = f"{code}: no {kind} for hospital notifications in {tables.environment}{since(at, now)}"
                     remedy = "add a row, or list the code under [not_connected]"
                     findings.add(OWN, _last_line(tables, code, kind), problem, remedy)

@@ -46,15 +46,15 @@ def alias_problem(each: Placed[msgspec.Struct], alias: str, findings: Findings) 
 
 def check_municipalities(tables: Tables, now: datetime, findings: Findings) -> None:
     """§1.1: codes, names, regions and counts at every date from now on; one finding per line, with the first date."""
-    said: set[int] = set()
+    reported: set[int] = set()
     for at in moments(tables, now):
         rows = [each for each in tables.municipalities if each.row.valid(at)]
         for each, problem, remedy in _doubtful(rows):
-            if each.line in said:
+            if each.line in reported:
                 continue
-            said.add(each.line)
+            reported.add(each.line)
             findings.add_lost(each.file, each.line, f"{problem}{since(at, now)}", remedy)
-        if not said and _check_counts(tables, rows, at, now, findings):
+        if not reported and _check_counts(tables, rows, at, now, findings):
             return
 
 
@@ -128,7 +128,7 @@ def check_hospitals(tables: Tables, now: datetime, findings: Findings) -> None:
     """04 §8.2: each feed, hospital and region is known, at every date from now on."""
     feeds = {each.row.key for each in tables.feeds}
     hospitals = {(each.row.feed, each.row.facility) for each in tables.locations if not each.row.ward}
-    said: set[str] = set()
+    reported: set[str] = set()
     for at in moments(tables, now):
         regions = {each.row.region_code for each in tables.municipalities if each.row.valid(at)} | {""}
         for each in tables.locations:
@@ -143,8 +143,8 @@ def check_hospitals(tables: Tables, now: datetime, findings: Findings) -> None:
                 problem, remedy = f"no region {row.region_code}", "see municipalities.csv"
             else:
                 continue
-            if problem not in said:
-                said.add(problem)
+            if problem not in reported:
+                reported.add(problem)
                 findings.add(each.file, each.line, f"{problem}{since(at, now)}", remedy)
 
 

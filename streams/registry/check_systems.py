@@ -25,12 +25,12 @@ def check_products(tables: Tables, now: datetime, findings: Findings) -> None:
 
 def check_systems(tables: Tables, now: datetime, findings: Findings) -> None:
     """An acceptance of a system that is not approved for it is a warning; one that never answers is no receiver A."""
-    said: set[tuple[int, str]] = set()
+    reported: set[tuple[int, str]] = set()
 
     def say(line: int, row: SystemRow, what: str, at: datetime, severity: str = "warning") -> None:
-        if (line, what) in said:
+        if (line, what) in reported:
             return
-        said.add((line, what))
+        reported.add((line, what))
         day = f"{row.valid_from.astimezone(COPENHAGEN):%Y-%m-%d}" if row.valid_from else "the beginning"
         problem = f"{row.product} is not approved {what} (as of {day}, {row.source}){since(at, now)}"
         remedy = "ask for the approval, or correct systems.csv"

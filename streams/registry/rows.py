@@ -164,7 +164,7 @@ class ReceiverRow(Row, frozen=True, kw_only=True):
     kind: Text  # EOJ, SAPA, other
     type: Literal["A", "B", "C"]
     name: str = ""
-    product: str = ""  # as in systems.csv; empty: not known, and nothing is said of its approval (00 §10.3)
+    product: str = ""  # as in systems.csv; empty: not known, so is its approval (00 §10.3)
     notices: frozenset[Literal["STAA", "STIN", "STOR", "SLOR", "SLHJ", "MORS"]] = frozenset()  # B, C; empty: all
 
     @property

@@ -16,7 +16,7 @@ from tests.end_to_end.scene import Scene, closes, prepare, relay_here
 from tests.new_year import AFTER, BEFORE, EVE, HOUR, MIDNIGHT, NEW, ODENSE, ODENSE_C4, adt, dated
 
 
-def told(record: Record) -> tuple[str, str]:
+def delivered(record: Record) -> tuple[str, str]:
     """To which unit, and in which form."""
     root = etree.fromstring(record.value)
     return root.findtext(".//{*}ReceiverID"), root.findtext(".//{*}ServiceTag")
@@ -46,7 +46,7 @@ async def test_each_event_is_routed_by_its_date_in_one_run_and_after_a_restart(
     now[0] = morning
     async with relay_here(scene, registers=load(folder, now=morning)):
         later = await send(3, adt("A01", morning, ODENSE_C4, 2), morning)
-    assert [told(one) for one in (eve, new_year, later)] == [
+    assert [delivered(one) for one in (eve, new_year, later)] == [
         (fictional_gln(ODENSE), "application/fhir+json"),
         (fictional_gln(NEW), "application/fhir+xml"),
         (fictional_gln(NEW), "application/fhir+xml"),

@@ -159,7 +159,7 @@ def test_a_resend_after_midnight_goes_where_the_first_dispatch_went(registers: R
     [
         pytest.param(BEFORE, BEFORE, False, id="before midnight"),
         pytest.param(AFTER, AFTER, True, id="at midnight"),
-        pytest.param(BEFORE, AFTER + HOUR, False, id="before midnight, told after it"),
+        pytest.param(BEFORE, AFTER + HOUR, False, id="before midnight, sent after it"),
     ],
 )
 def test_two_regions_are_one_from_the_arrival_after_midnight(

@@ -31,7 +31,7 @@ from streams.registry.rows import (
 from streams.registry.tables import EXAMPLE
 from streams.stay_state import StayPolicy
 from tests.conformance.replayed import STORIES
-from tests.conformance.test_replay_as_specified import test_the_story_is_told_as_specified as tell
+from tests.conformance.test_replay_as_specified import test_the_story_is_told_as_specified as play
 from tests.rules.lanes import Lane, Otherwise, context
 from tests.rules.test_registry_columns import NOW, OWN
 from tests.rules.test_route import Register, accepts, routed
@@ -97,7 +97,7 @@ def reads() -> Iterator[dict[type, set[str]]]:
 
 @pytest.fixture(scope="module")
 def played(reads: dict[type, set[str]], tmp_path_factory: pytest.TempPathFactory) -> dict[type, set[str]]:
-    """What is read while sets are checked, one is shown to an operator, and every story of the specification is told."""
+    """What is read while sets are checked, one is shown to an operator, and every story of the specification is played."""
     folder = Path(
         shutil.copytree(EXAMPLE, tmp_path_factory.mktemp("set") / "set", ignore=shutil.ignore_patterns("*.py"))
     )
@@ -109,7 +109,7 @@ def played(reads: dict[type, set[str]], tmp_path_factory: pytest.TempPathFactory
     inspect_registers(folder, now=NOW)
     assert run(command_line(), ["recipients", "show", "0461", "--registers", "example"]) == 0
     for story in STORIES:
-        tell(story)
+        play(story)
     Lane(context(load("example", now=NOW))).play("A01 08:00").answer(message_id="of another")
     routed(Register(accepted=[accepts("oioxml")]), Notice.STAA, "EMER")
     return reads
