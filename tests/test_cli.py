@@ -212,7 +212,7 @@ def test_doctor_is_content_with_what_is_complete(stafet: Any, tmp_path: Path, mo
     ("words", "code"),
     [
         pytest.param(("replay", "-"), Code.USAGE, id="replay"),
-        pytest.param(("config", "check"), Code.DIFFERENCES, id="config"),
+        pytest.param(("config", "check"), Code.USAGE, id="config"),
         pytest.param(("doctor",), Code.DIFFERENCES, id="doctor"),
         pytest.param(("doctor", "--bootstrap", "127.0.0.1:1"), Code.DIFFERENCES, id="doctor, with a broker"),
         pytest.param(("run", "relay"), Code.USAGE, id="run"),

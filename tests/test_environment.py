@@ -98,8 +98,8 @@ async def test_the_example_set_named_on_purpose_runs_and_is_warned_of(tmp_path: 
 @pytest.mark.parametrize(
     ("said", "registers", "status", "severities"),
     [
-        pytest.param("production", "example", Code.DIFFERENCES, ["error"], id="example in production"),
-        pytest.param("", "own", Code.DIFFERENCES, ["error"], id="own of test, nothing said"),
+        pytest.param("production", "example", Code.USAGE, ["error"], id="example in production"),
+        pytest.param("", "own", Code.OK, ["warning"], id="own of test, nothing said"),
         pytest.param("", "example", Code.OK, ["warning"], id="example, nothing said"),
         pytest.param("test", "production", Code.OK, ["warning"], id="registers of production in a test"),
         pytest.param("test", "example", Code.OK, [], id="example in a test"),

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 #: observer stand alone, simulators use the gateway's client, the command line mounts them all.
 FLOORS = {
     "streams.ids": 0.0,
+    "streams.canonicals": 0.0,
     "streams.codes": 0.0,
     "streams.model": 0.0,
     "streams.errors": 0.0,

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from aiokafka.errors import KafkaError
 
+from streams.canonicals import AUTHORITY
 from streams.ids import Ids, Kommunekode
 from streams.kafka.security import aiokafka_options
 from streams.registry import Registers, load
@@ -21,7 +22,7 @@ from .frame import AsJson, Code, Failed, emit
 
 __all__ = ["app"]
 
-app = typer.Typer(help="A partner's system against MedCom's scenarios.", no_args_is_help=True)
+app = typer.Typer(help=f"A partner's system against {AUTHORITY}'s scenarios.", no_args_is_help=True)
 
 _INBOX = re.compile(r"municipality\.([0-9]{4})\..+")
 _QUIET = timedelta(seconds=2)  # for answers that should not come

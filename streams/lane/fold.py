@@ -26,7 +26,7 @@ from .context import Context
 from .effects import Result, Said
 from .events import take_event, take_held
 from .post import Posted, resend, retry, stored_cpr
-from .row import KEPT, LaneRow
+from .row import LaneRow
 from .telling import booked, sent
 
 __all__ = ["fold", "refused"]
@@ -122,7 +122,7 @@ def _forgotten(row: LaneRow, at: datetime, context: Context) -> LaneRow:
     deliveries = {
         key: delivery
         for key, delivery in row.deliveries.items()
-        if delivery.finished is None or at - delivery.finished < KEPT
+        if delivery.forgotten is None or at < delivery.forgotten
     }
     return replace(
         row,

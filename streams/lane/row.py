@@ -5,7 +5,7 @@ contents are bytes, and half a row would be base64 in JSON.
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -15,7 +15,7 @@ from ..ids import EpisodeId, Kommunekode, MessageId
 from ..model import Overdue, Receipt, Value, Wake
 from ..stay import StayPolicy, Visit
 
-__all__ = ["KEPT", "LaneRow", "Orphan", "StayCase", "decode_row", "encode_row", "next_due", "tick"]
+__all__ = ["LaneRow", "Orphan", "StayCase", "decode_row", "encode_row", "next_due", "tick"]
 
 
 class Orphan(Value, frozen=True, kw_only=True):
@@ -61,9 +61,6 @@ class LaneRow(Value, frozen=True, kw_only=True):
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(LaneRow).decode
 
-#: 02 §5.1: settled messages are known this long.
-KEPT: Final = timedelta(days=30)
-
 
 def encode_row(row: LaneRow) -> bytes:
     """The row as it lies in the table."""
@@ -87,8 +84,8 @@ def _dues(row: LaneRow, policy: StayPolicy) -> Iterator[datetime]:
     for delivery in row.deliveries.values():
         if delivery.due is not None:
             yield delivery.due
-        elif delivery.finished is not None:
-            yield delivery.finished + KEPT
+        elif delivery.forgotten is not None:
+            yield delivery.forgotten
     yield from (orphan.due for orphan in row.orphans)
 
 

@@ -6,6 +6,7 @@ spec 02 §4.3. The checks of §4.4 are in `faults.py` and `read.py`, because the
 
 from typing import Final
 
+from ...canonicals import FHIR_GUIDES
 from ...codes import (
     ACK_ERROR_SYSTEM,
     ACKNOWLEDGEMENT_EVENT,
@@ -21,7 +22,7 @@ from ..hospitalnotification.rules import PROFILES as _NOTIFICATION_PROFILES
 
 __all__ = ["CHECK", "ERROR_CODES", "ISSUE_TYPES", "KNOWN_CODES", "PROFILES", "SEVERITIES"]
 
-_ACK: Final = "http://medcomfhir.dk/ig/acknowledgement/StructureDefinition/"
+_ACK: Final = f"{FHIR_GUIDES}ig/acknowledgement/StructureDefinition/"
 
 #: Canonicals of meta.profile.
 PROFILES: Final[dict[str, str]] = {
@@ -109,7 +110,7 @@ _EXTENSIONS: Final = (
     Extension("MessageHeader.destination.extension", "use", DESTINATION_USE_URL, "valueCoding", min=1),
 )
 #: Extensions of HL7, HL7 Denmark and MedCom are tolerated where the profiles are open; others the validator refuses.
-_ORIGINS: Final = ("http://hl7.org/fhir/StructureDefinition/", "http://hl7.dk/fhir/", "http://medcomfhir.dk/")
+_ORIGINS: Final = ("http://hl7.org/fhir/StructureDefinition/", "http://hl7.dk/fhir/", FHIR_GUIDES)
 
 #: The shape and profile of a received acknowledgement, from a JSON value to findings.
 CHECK: Final[Check] = Compiler(

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final
 from uuid import uuid5
 
+from ...canonicals import FULL_URLS
 from ...codes import (
     ACK_ERROR_SYSTEM,
     ACKNOWLEDGEMENT_EVENT,
@@ -38,7 +39,7 @@ from .rules import ERROR_CODES, ISSUE_TYPES, PROFILES, SEVERITIES
 
 __all__ = ["FULL_URL_BASE", "issues_of_findings", "write"]
 
-FULL_URL_BASE: Final = "https://medcomfhir.dk/ig/acknowledgement"  # 00 §3.1
+FULL_URL_BASE: Final = f"{FULL_URLS}ig/acknowledgement"  # 00 §3.1
 _META: Final = {name: {"profile": [canonical]} for name, canonical in PROFILES.items()}
 _EVENT: Final = {"system": EVENT_SYSTEM, "code": ACKNOWLEDGEMENT_EVENT}
 _PRIMARY: Final = {
