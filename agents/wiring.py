@@ -19,6 +19,7 @@ from agents.shell import Leave, leave_now
 from agents.tables import CarefulTables, ConfirmedTable, EmbeddedTransport, IdempotentTransport, own_producer
 from streams.kafka.clients import NoConnection, compression
 from streams.kafka.topics import LARGE, RELAY
+from streams.private_files import private_folder
 
 __all__ = ["NotReady", "Readiness", "Worker", "build_app", "raw_table", "raw_topic", "readiness", "running"]
 
@@ -138,7 +139,7 @@ async def running(app: faust.App, limit: float = 60.0, leave: Leave = leave_now)
     nothing more is acknowledged, so nothing is lost.
     """
     app.in_worker = True
-    app.conf.datadir.mkdir(parents=True, exist_ok=True)
+    private_folder(app.conf.datadir)
     try:
         await _up(app, limit)
     except BaseException:
