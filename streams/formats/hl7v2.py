@@ -52,22 +52,13 @@ _COMPONENTS: Final = 32  # of one field; PID-11 has the most that anybody reads,
 class Refused(Rejected):
     """A message that is answered negatively: `ack` AR or AE (None: no answer can be formed), `code` of table 0357.
 
-    `segment` and `field` fill ERR-2; the text says nothing of the content (spec 04 §5.2). `rule`: our own reason code,
-    where that of the table says too little.
+    `segment` and `field` fill ERR-2; the text says nothing of the content (spec 04 §5.2).
     """
 
     def __init__(
-        self,
-        ack: AckCode | None,
-        code: str,
-        problem: str,
-        remedy: str,
-        *,
-        segment: str = "MSH",
-        field: int = 0,
-        rule: str = "",
+        self, ack: AckCode | None, code: str, problem: str, remedy: str, *, segment: str = "MSH", field: int = 0
     ) -> None:
-        super().__init__(f"{segment}-{field}" if field else segment, problem, remedy, rule=rule or f"hl7-{code}")
+        super().__init__(f"{segment}-{field}" if field else segment, problem, remedy, rule=f"hl7-{code}")
         self.ack, self.code, self.segment, self.field = ack, code, segment, field
 
 

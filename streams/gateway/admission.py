@@ -50,14 +50,19 @@ def admit(block: bytes, peer: Peer, feed_of: FeedOf, key_of: KeyOf, masked: Mask
 def too_long(limit: int) -> Refused:
     """The refusal of a block over the limit (spec 04 §5.1): its form is not taken, resending does not cure it."""
     problem, remedy = f"the message is longer than {limit} bytes", "send it without embedded documents"
-    return Refused("AR", "207", problem, remedy, rule="too-large")
+    return _by_rule("too-large", Refused("AR", "207", problem, remedy))
 
 
 def too_slow() -> Refused:
     """The refusal of a block that was not whole in time (spec 04 §5.1). It has no answer: sending it again may cure it."""
-    return Refused(
-        None, "207", "the message was not whole in time", "send each message without pauses", rule="too-slow"
-    )
+    problem, remedy = "the message was not whole in time", "send each message without pauses"
+    return _by_rule("too-slow", Refused(None, "207", problem, remedy))
+
+
+def _by_rule(rule: str, refused: Refused) -> Refused:
+    """The refusal under our own reason code, where that of table 0357 says too little."""
+    refused.rule = rule
+    return refused
 
 
 def _headers(document: Document, feed: str, masked: Masked, received: datetime) -> records.Headers:

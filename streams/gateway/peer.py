@@ -21,8 +21,8 @@ class ForeignCertificate(Refused):
     def __init__(self, feed: str) -> None:
         problem = "the certificate of this connection may not send as MSH-3 and MSH-4"
         remedy = "connect with a certificate of this feed, or have its name registered"
-        super().__init__("AR", "207", problem, remedy, field=3, rule="foreign-certificate")
-        self.feed = feed
+        super().__init__("AR", "207", problem, remedy, field=3)
+        self.rule, self.feed = "foreign-certificate", feed
 
 
 @dataclass(frozen=True, slots=True)
