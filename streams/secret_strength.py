@@ -40,7 +40,7 @@ _HEX: Final = re.compile(rb"([0-9a-f]{2})+|([0-9A-F]{2})+")
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/_-]+={0,2}")
 _PRINTABLE: Final = re.compile(rb"[\x20-\x7e\r\n\t]+")
 _WORD: Final = re.compile(rb"[A-Z]?[a-z]{5,}|[A-Z]{6,}")
-_BLOCKS: Final = 3  # of letters, or of digits: twenty random ones have nine
+_BLOCKS: Final = 2  # of letters, or of digits: twenty random ones have nine
 _LOWER: Final = re.compile(rb"[a-z0-9]+|[A-Z0-9]+=*")
 _HYPHENED: Final = re.compile(rb"(?=.*[g-z])[a-z0-9]+([-_.][a-z0-9]+){2,}")  # some letter beyond those of hex
 _BLOCK: Final = re.compile(rb"[0-9]+|[^0-9]+")

@@ -118,9 +118,9 @@ def is_acknowledgement(data: bytes) -> bool:
     An answer that is answered, and be it negatively, is answered again: two engines would never stop (00 §8.5).
     """
     header = _Header(data)
-    return header.possible and (
-        header.component(9).strip().upper() == "ACK" or re.search(rb"[\r\n]MSA", data) is not None
-    )
+    answering = b"MSA" + header.separators.field.encode()
+    told = header.component(9).strip().upper() == "ACK"
+    return header.possible and (told or b"\r" + answering in data or b"\n" + answering in data)
 
 
 def sent_control_id(data: bytes) -> str:

@@ -80,6 +80,8 @@ class Server:
                 self._arriving.discard(_this_task())
             if connection is not None:
                 await self._run(connection)
+        except Exception as fault:  # noqa: BLE001  # a fault of ours ends this connection without an ACK, and no other
+            self.report("gateway.fault", why=type(fault).__name__)
         finally:
             door.leave(address)
 
@@ -99,17 +101,22 @@ class Server:
         except OSError as failed:  # of TLS too, and of its time limit
             self.report("gateway.handshake-failed", peer=address, why=_reason(failed))
             return None
+        try:
+            peer = _peer(transport, address)
+        except BaseException:
+            transport.abort()
+            raise
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
-        return Connection(reader, writer, self.acceptor, self.limits, self.report, _peer(transport, address))
+        return Connection(reader, writer, self.acceptor, self.limits, self.report, peer)
 
     async def _run(self, connection: Connection) -> None:
         self._open[connection] = _this_task()
         self.report("gateway.connected", open=len(self._open))
         try:
             await connection.serve()
-        except Exception as fault:  # noqa: BLE001  # a fault of ours ends this connection without an ACK, and no other
-            self.report("gateway.fault", why=type(fault).__name__)
+        except BaseException:
             connection.cut()
+            raise
         finally:
             del self._open[connection]
             self.report("gateway.disconnected", open=len(self._open))
@@ -139,4 +146,6 @@ def _reason(failed: OSError) -> str:
     """Why a handshake failed: OpenSSL's own words, which say nothing of the peer's names."""
     if isinstance(failed, ssl.SSLCertVerificationError):
         return f"{failed.reason}: {failed.verify_message}"
+    if isinstance(failed, ConnectionAbortedError):  # as asyncio says it of its time limit
+        return "not done in time"
     return getattr(failed, "reason", None) or type(failed).__name__

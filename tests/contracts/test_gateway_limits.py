@@ -4,6 +4,7 @@ import asyncio
 import errno
 import io
 import json
+import logging
 import os
 import resource
 import socket
@@ -19,6 +20,15 @@ from streams.gateway.framing import framed
 from streams.gateway.report import told
 from streams.metrics import Metrics
 from tests.contracts.gateways import Running, adt, client, gateway, raw
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 async def closed(reader: asyncio.StreamReader) -> bool:

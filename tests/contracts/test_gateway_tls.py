@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from streams.gateway import server
 from streams.gateway.caps import Caps
 from streams.gateway.client import NoAnswer
 from streams.gateway.peer import names_of
@@ -149,6 +150,31 @@ async def test_a_handshake_too_many_is_closed_and_the_others_stay(keys: Keys) ->
                     async with client(running, keys.known) as second:
                         if (await second.send(adt("A3"))).taken:
                             break
+
+
+async def test_a_handshake_without_an_end_is_named(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_HANDSHAKE_S", 0.05)
+    async with gateway(tls=keys.server) as running:
+        reader, writer = await raw(running, b"")
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read() == b""
+        writer.close()
+    assert ("gateway.handshake-failed", {"peer": "127.0.0.1", "why": "not done in time"}) in running.said
+
+
+async def test_a_certificate_we_cannot_read_ends_one_connection_and_no_other(
+    keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(certificate: object) -> frozenset[str]:
+        raise ValueError
+
+    async with gateway(tls=keys.server) as running, client(running, keys.known) as first:
+        assert (await first.send(adt("A1"))).taken
+        with monkeypatch.context() as patched, pytest.raises((NoAnswer, ConnectionError)):
+            patched.setattr(server, "names_of", broken)
+            await client(running, keys.known).send(adt("A2"))
+        assert (await first.send(adt("A3"))).taken
+    assert ("gateway.fault", {"why": "ValueError"}) in running.said
 
 
 async def test_draining_ends_handshakes_under_way(keys: Keys) -> None:
