@@ -12,8 +12,6 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
-from streams.formats.hl7v2_ack import sent_control_id
-
 from .framing import FrameReader, framed
 from .tls import ClientTls, client_context
 
@@ -87,7 +85,7 @@ class MllpClient:
             async with asyncio.timeout(self._wait):
                 writer.write(framed(message))
                 await writer.drain()
-                return await self._answer(reader, sent_control_id(message))
+                return read_acknowledgement(await self._block(reader))
         except (OSError, TimeoutError) as lost:
             self.close()
             raise NoAnswer(
@@ -106,15 +104,9 @@ class MllpClient:
                 raise ConnectionError(f"cannot connect to {host}:{port} ({type(failed).__name__})") from None
         return self._streams
 
-    async def _answer(self, reader: asyncio.StreamReader, control_id: str) -> Acknowledgement:
-        frames = FrameReader()
-        while True:
-            answer = read_acknowledgement(await self._block(reader, frames))
-            if answer.code and answer.control_id.rstrip(" ") == control_id.rstrip(" "):
-                return answer
-
     @staticmethod
-    async def _block(reader: asyncio.StreamReader, frames: FrameReader) -> bytes:
+    async def _block(reader: asyncio.StreamReader) -> bytes:
+        frames = FrameReader()
         while (block := frames.next_block()) is None:
             data = await reader.read(1 << 16)
             if not data:

@@ -201,20 +201,6 @@ async def test_an_acknowledgement_is_never_answered(answer: bytes) -> None:
     assert (running.refusals, len(running.records)) == ([], 1)
 
 
-async def test_an_answer_to_another_message_is_passed_over() -> None:
-    async def stray(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\x1c\r")
-        for control_id in (b"old", b"A1"):
-            writer.write(framed(b"MSH|^~\\&|||||||ACK|1|P|2.5\rMSA|AA|" + control_id + b"\r"))
-        await writer.drain()
-        writer.close()
-
-    async with await asyncio.start_server(stray, "127.0.0.1", 0) as server:
-        running = Running(port=server.sockets[0].getsockname()[1])
-        async with client(running) as sender:
-            assert (await sender.send(adt("A1"))).control_id == "A1"
-
-
 async def test_a_block_over_the_limit_is_refused_and_the_connection_closed() -> None:
     async with gateway(limits=Limits(block=400)) as running:
         reader, writer = await raw(running, framed(adt("A1") + b"OBX|" + b"x" * 1000) + framed(adt("A2")))
