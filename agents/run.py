@@ -108,7 +108,7 @@ def run(
     try:
         ids = Ids(secret(settings), settings.secret_key_id)
     except BadSettings as problem:
-        raise Failed(Code.USAGE, "no-secret", str(problem), "Try: head -c 32 /dev/urandom > stafet.secret") from None
+        raise Failed(Code.USAGE, "no-secret", str(problem), "Look at it with: stafet doctor") from None
     installation = Installation(settings, known, ids, accept_loss=accept_loss)
     with _failures():
         asyncio.run(_run(role, installation))

@@ -29,7 +29,7 @@ FIELDS: Final = frozenset(
         # how much and how long
         "count", "length", "open", "step_ms", "wait_ms", "lag", "difference", "limit",
         # the process
-        "why", "port", "host", "url", "version", "worker_id", "store", "signal", "bootstrap", "environment", "role",
+        "why", "port", "host", "peer", "url", "version", "worker_id", "store", "signal", "bootstrap", "environment", "role",
         "actor", "hint", "where", "partitions", "finding", "setting", "text",
     }
 )  # fmt: skip
@@ -99,7 +99,7 @@ class Sparing(logging.Filter):
 
 
 #: Libraries that repeat themselves.
-NOISY: Final = ("aiokafka", "faust", "mode", "kafka", "agents.tables")  # the last speaks through mode
+NOISY: Final = ("aiokafka", "faust", "mode", "kafka", "asyncio", "agents.tables")  # the last speaks through mode
 
 
 def configure(form: Literal["json", "console"] = "json", level: str = "info", *, stream: TextIO | None = None) -> None:

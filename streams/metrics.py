@@ -28,6 +28,7 @@ MetricName = Literal[
     "stafet_events_total",
     "stafet_gateway_messages_total",
     "stafet_gateway_connections",
+    "stafet_gateway_unserved_total",
     "stafet_dead_letters_total",
     "stafet_step_seconds",
 ]
@@ -66,6 +67,8 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric("stafet_events_total", "counter", ("fate", "reason"), "hospital events, by what became of them"),
     Metric("stafet_gateway_messages_total", "counter", ("feed", "result"), "HL7 messages at the gateway, by answer"),
     Metric("stafet_gateway_connections", "gauge", (), "open MLLP connections"),
+    Metric("stafet_gateway_unserved_total", "counter", ("reason",), "connections that were not served: over a limit, a TLS "
+           "handshake that failed, no file descriptor", "no-file-descriptor over 0"),
     Metric("stafet_dead_letters_total", "counter", ("stage", "reason"), "records put aside", "any internal-error"),
     Metric("stafet_step_seconds", "histogram", ("stage",), "time for one record in one stage", "", _STEP),
 )  # fmt: skip

@@ -59,6 +59,26 @@ def test_the_messages_are_written_under_their_ids(stafet: Any) -> None:
     assert len(list(Path("new/letters").iterdir())) == 2
 
 
+def test_what_is_written_is_its_owners_alone(stafet: Any) -> None:
+    (line,) = lines(stafet("1.hl7", "--jsonl", "--out", "new")[1])
+    assert (Path("new").stat().st_mode & 0o777, Path(line["path"]).stat().st_mode & 0o777) == (0o700, 0o600)
+
+
+@pytest.mark.parametrize("link", ["new", "file"])
+def test_nothing_is_written_through_a_link(stafet: Any, link: str) -> None:
+    Path("elsewhere").mkdir()
+    if link == "new":
+        Path("new").symlink_to("elsewhere")
+    else:
+        (line,) = lines(stafet("1.hl7", "--jsonl", "--out", "new")[1])
+        Path(line["path"]).unlink()
+        Path(line["path"]).symlink_to(Path("elsewhere/letter").resolve())
+    status, _, err = stafet("1.hl7", "--jsonl", "--out", "new")
+    assert status == Code.FAILED
+    assert "is no link" in err
+    assert list(Path("elsewhere").iterdir()) == []
+
+
 def test_the_same_files_are_written_the_same_again(stafet: Any) -> None:
     first = stafet("1.hl7", "3.hl7", "--jsonl", "--out", "one")[1]
     second = stafet("1.hl7", "3.hl7", "--jsonl", "--out", "two")[1]

@@ -36,6 +36,7 @@ FLOORS = {
     "streams.registry": 4.0,
     "streams.settings": 4.0,
     "streams.logs": 4.0,
+    "streams.private_files": 4.0,
     "streams.metrics": 4.0,
     "streams.kafka": 5.0,
     "streams.gateway": 6.0,

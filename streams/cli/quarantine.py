@@ -159,6 +159,9 @@ def _sendable(record: Record) -> None:
     """Raises `Failed` for a letter that does not know where it came from, or has left its value there."""
     if not _origin(record):
         raise Failed(Code.FAILED, "no-origin", f"{record.origin} does not say where it came from", "", [record.origin])
+    if (length := header(record.headers, "dlq.value-cut")) is not None:
+        text = f"{record.origin} is the first {length.decode('ascii', 'replace')} bytes of a message that was not taken"
+        raise Failed(Code.FAILED, "value-cut", text, "Have its sender send it again", [record.origin])
     if header(record.headers, "dlq.value-left-behind") is not None:
         place = "/".join(_facts(record)[f"original-{part}"] for part in ("topic", "partition", "offset"))
         text = f"{record.origin} was too large for its letter; its value lies at {place}"

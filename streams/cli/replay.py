@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from streams.formats.fhir.convert import json_to_xml, xml_to_json
+from streams.private_files import private_folder, write_private
 from streams.registry import EXAMPLE_NAME
 from streams.replay import Line, Replay
 from streams.times import local_time
@@ -118,11 +119,10 @@ def _told(name: str, line: Line, turn: Callable[[bytes], bytes], out: Path | Non
 def _written(out: Path, message_id: str, payload: bytes) -> str:
     path = out / f"{message_id}.{_suffix(payload)}"
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(payload)
+        write_private(private_folder(out) / path.name, payload)
     except OSError as problem:
-        hint = "name a folder that can be written"
-        raise Failed(Code.FAILED, "not-writable", f"{problem.filename}: {problem.strerror}", hint) from None
+        hint = "name a folder that can be written and is no link"
+        raise Failed(Code.FAILED, "not-writable", f"{path}: {problem.strerror}", hint) from None
     return str(path)
 
 

@@ -22,6 +22,9 @@ Source = tuple[str, str]
 #: Topic and partition.
 Partition = tuple[str, int]
 
+#: How the origin of a message begins that the gateway refused: it has no place on a topic.
+GATEWAY = "gateway/"
+
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
@@ -45,6 +48,7 @@ class Book:
         self.receipts: dict[str, Arrival] = {}
         self.rows: dict[str, dict[str, Row]] = defaultdict(dict)  # kind -> id -> row
         self.dead: dict[str, str] = {}  # origin -> place
+        self.turned_away: dict[str, datetime | None] = {}  # refused before any topic had it: origin -> received
         self.starts: dict[Partition, int] = {}  # oldest offset kept
         self.ends: dict[Partition, int] = {}  # first offset that was not read
         for seen in records:
@@ -62,8 +66,7 @@ class Book:
         elif seen.topic == "ledger":
             self._row(seen)
         elif seen.topic == "dead.letters":
-            origin = (seen.headers.get(f"dlq.original-{part}", "?") for part in ("topic", "partition", "offset"))
-            self.dead["/".join(origin)] = seen.place
+            self._dead_letter(seen)
         elif seen.topic.endswith(".inbox"):
             self._letter(seen)
 
@@ -77,6 +80,14 @@ class Book:
         row = row_of(seen.value)
         if row is not None:
             self.rows[row["kind"]][row["id"]] = row
+
+    def _dead_letter(self, seen: Seen) -> None:
+        if (origin := seen.headers.get("dlq.origin", "")).startswith(GATEWAY):
+            self.turned_away[origin] = received_at(seen)
+        else:
+            places = (seen.headers.get(f"dlq.original-{part}", "?") for part in ("topic", "partition", "offset"))
+            origin = "/".join(places)
+        self.dead[origin] = seen.place
 
     def _letter(self, seen: Seen) -> None:
         letter = open_letter(seen.value)
@@ -100,7 +111,8 @@ class Cohort:
         self._first = dict(book.starts)
         self.raw = self._arrived(book.raw)
         self.receipts = self._arrived({place: arrival.at for place, arrival in book.receipts.items()})
-        self.events = self._rows("event", lambda row: self._belongs(_origin(row)))
+        self.turned_away = {origin for origin, at in book.turned_away.items() if self._is_since(at)}
+        self.events = self._rows("event", self._is_judged_event)
         self.lane_events = self._lane_events()
         judged = {row["subject"] for row in self._rows("stay-event", self._is_judged)}
         self.stay_events = self._rows("stay-event", lambda row: row["subject"] in judged)
@@ -120,6 +132,18 @@ class Cohort:
             if source in inside or (whole and source not in everywhere)
         }
 
+    def _is_since(self, at: datetime | None) -> bool:
+        return self._since is None or at is None or at >= self._since
+
+    def _is_judged_event(self, row: Row) -> bool:
+        """A row about a refusal of the gateway is judged with its letter; without one, if none can be forgotten."""
+        origin = _origin(row)
+        if not origin.startswith(GATEWAY):
+            return self._belongs(origin)
+        forgotten = any(offset for (topic, _), offset in self.book.starts.items() if topic == "dead.letters")
+        kept = origin not in self.book.turned_away and not forgotten
+        return origin in self.turned_away or (kept and self._is_since(_moment(row["at"])))
+
     def _is_judged(self, row: Row) -> bool:
         """A fate is judged with its event; without one on `lanes`, if it should be there."""
         if row["subject"] in self.book.lane_events:
@@ -133,7 +157,7 @@ class Cohort:
         """Places in the cohort; notes per partition where it begins, which is after the last record before it."""
         inside = set()
         for place, at in there.items():
-            if self._since is None or at is None or at >= self._since:
+            if self._is_since(at):
                 inside.add(place)
             else:
                 partition, offset = _spot(place)
@@ -148,6 +172,13 @@ class Cohort:
 
 def _origin(row: Row) -> str:
     return str(row["origin"] or row["subject"])
+
+
+def _moment(text: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
 
 
 def _spot(place: str) -> tuple[Partition, int]:

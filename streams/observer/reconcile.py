@@ -160,9 +160,9 @@ def _event_lines(cohort: Cohort) -> Iterator[Line]:
     parts, fates = _parts(cohort), _fates(cohort)
     accepted = _accepted(cohort, fates)
     told = {_origin(row) for row in cohort.events}
-    received = sum(max(1, parts[place]) for place in cohort.raw)
+    received = sum(max(1, parts[place]) for place in cohort.raw) + len(cohort.turned_away)
     terms = {"refused": fates["refused"], "duplicates": fates["duplicate"], "accepted": accepted}
-    yield Line("events received", received, terms, _sorted(cohort.raw ^ told))
+    yield Line("events received", received, terms, _sorted((cohort.raw | cohort.turned_away) ^ told))
     decided = {row["subject"] for row in cohort.stay_events}
     terms = {fate: fates[fate] for fate in ACCEPTED}
     yield Line("accepted", accepted, terms, _sorted(cohort.lane_events ^ decided))

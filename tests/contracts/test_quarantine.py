@@ -4,14 +4,17 @@ import asyncio
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from streams.cli.app import build
-from streams.cli.frame import run
+from streams.cli.frame import Code, run
 from streams.errors import Rejected
+from streams.formats.hl7v2 import Refused
+from streams.gateway.refusal import Refusal
 from streams.kafka.clients import partition_of
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.records import Letter, Record, dead_letter, header
@@ -115,3 +118,29 @@ def test_a_value_that_was_left_behind_is_not_sent_as_nothing(stafet: Any) -> Non
 def test_without_a_broker_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(build(), ["quarantine", "ls", "--bootstrap", "127.0.0.1:1"]) == 6
     assert "STAFET_BOOTSTRAP" in capsys.readouterr().err
+
+
+# ---- what the gateway refused -------------------------------------------------------------------------------------
+
+REFUSED = Refusal(b"MSH|...", Refused("AR", "207", "unknown sender", "agree first"), "10.0.0.1", "A1", AT)
+
+
+def test_what_the_gateway_refused_is_sent_to_the_topic_it_never_reached(stafet: Any) -> None:
+    asyncio.run(lay(stafet.bootstrap, [REFUSED.dead_letter("1.0")]))
+    (row,) = json.loads(stafet("ls", "--stage", "gateway", "--json")[1])
+    assert (row["error-code"], row["original-topic"]) == ("hl7-207", ADT_RAW)
+    assert f"origin: {REFUSED.origin}" in stafet("show", row["id"])[1].splitlines()
+    status, _, err = stafet("redrive", row["id"], "--reason", "the feed is agreed")
+    assert status == 0, err
+    (sent,) = on_topic(stafet)
+    assert (sent.value, header(sent.headers, "hl7-control-id")) == (b"MSH|...", b"A1")
+    assert header(sent.headers, "dlq.origin") is None
+
+
+def test_a_part_of_a_message_is_not_sent_again(stafet: Any) -> None:
+    asyncio.run(lay(stafet.bootstrap, [replace(REFUSED, whole=False).dead_letter()]))
+    (row,) = json.loads(stafet("ls", "--stage", "gateway", "--json")[1])
+    status, _, err = stafet("redrive", row["id"], "--reason", "x")
+    assert status == Code.FAILED
+    assert "is the first 7 bytes of a message that was not taken" in err
+    assert on_topic(stafet) == []

@@ -20,6 +20,7 @@ from streams.registry import load
 from streams.sim.hospital import scripts, woven
 from streams.sim.places import journeys
 from streams.sim.run_hospital import onto_topic, play, through_gateway
+from tests.a_secret import SECRET
 from tests.brokers import records
 from tests.contracts.gateways import Running, gateway
 
@@ -94,7 +95,7 @@ def test_a_story_that_is_not_there_is_answered_with_those_that_are() -> None:
 
 
 def test_messages_are_written_to_the_topic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "secret").write_bytes(b"a secret of the tests")
+    (tmp_path / "secret").write_bytes(SECRET)
     monkeypatch.setenv("STAFET_SECRET_FILE", str(tmp_path / "secret"))
     with EmbeddedBroker() as broker:
         broker.create_topic("adt.raw", 12)

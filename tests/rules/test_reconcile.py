@@ -358,3 +358,39 @@ def test_a_recording_gives_the_same_balance() -> None:
 )
 def test_a_document_is_opened_as_far_as_its_id(value: bytes, letter: Letter | None) -> None:
     assert open_letter(value) == letter
+
+
+# ---- refused by the gateway ---------------------------------------------------------------------------------------
+
+
+def at_the_gateway(hours: float = 0, name: str = "A1") -> Log:
+    """A message that reached no topic: its dead letter and its row."""
+    w, origin = Writer(), f"gateway/10.0.0.1 engine.test/{name}/0011223344556677"
+    received = (BEGIN + timedelta(hours=hours)).isoformat()
+    w.add("dead.letters", b"MSH|", hours, dlq_stage="gateway", dlq_origin=origin, received_at=received)
+    w.row("event", origin, "refused", origin=origin, at=received)
+    return w.log
+
+
+def test_a_message_that_the_gateway_refused_is_received_and_refused() -> None:
+    line = balance(at_the_gateway()).lines[0]
+    assert (line.total, line.terms["refused"], line.difference) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("missing", ["dead.letters", "ledger"])
+def test_half_a_refusal_is_reported(missing: str) -> None:
+    result = balance([seen for seen in at_the_gateway() if seen.topic != missing])
+    assert result.lines[0].ids == ("gateway/10.0.0.1 engine.test/A1/0011223344556677",)
+
+
+def test_a_period_takes_the_refusals_in_it() -> None:
+    late = [replace(seen, offset=seen.offset + 10) for seen in at_the_gateway(hours=30, name="A2")]
+    late = [replace(s, value=s.value.replace(b'"L0"', b'"L9"')) for s in late]
+    result = balance([*at_the_gateway(), *late], since=BEGIN + timedelta(hours=24))
+    assert (result.lines[0].total, result.difference) == (1, 0)
+
+
+def test_a_refusal_whose_letter_may_be_forgotten_is_not_judged() -> None:
+    book = Book(seen for seen in at_the_gateway() if seen.topic == "ledger")
+    book.starts["dead.letters", 0] = 7
+    assert balance(book).difference == 0

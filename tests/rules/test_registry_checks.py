@@ -157,6 +157,7 @@ BREAKS = {
     "a ward without department": Break(replaced(L, "Medicinsk afdeling,Afsnit 4,1085", ",Afsnit 4,1085"), L, "a ward without its department"),
     "a feed twice": Break(added("feeds/again.toml", 'application = "EPJ-SJ"\nfacility = "SUH"\n'), "feeds/epj-sj-suh.toml", "is described in feeds/again.toml already"),
     "a feed leads to nobody": Break(added("feeds/epj-sj-suh.toml", '[municipalities]\n"1" = "0411"\n'), "feeds/epj-sj-suh.toml", "0411: no municipality"),
+    "a certificate name that cannot be": Break(replaced("feeds/epj-sj-suh.toml", '"engine.example"', '"*.example"', 1), "feeds/epj-sj-suh.toml", "certificates: '*.example' cannot be the name of a certificate"),
     "a key that no feed has": Break(added("feeds/epj-sj-suh.toml", 'zones = "x"\n'), "feeds/epj-sj-suh.toml", "no key zones"),
     # form
     "an unknown key": Break(replaced(S, 'unit_name = "Sygehusadviser, Odense', 'unitname = "Sygehusadviser, Odense'), S, "no key unitname"),
