@@ -56,6 +56,8 @@ def replay(
     read = _read(files)
     for (name, _), lines in zip(read, played.play_all(data for _, data in read), strict=True):
         for line in lines:
+            for odd in line.warnings:
+                typer.echo(f"{name}: warning {odd.path} [{odd.rule}]: {odd.problem}; {odd.remedy}", err=True)
             told = _told(name, line, turn, out)
             if jsonl:
                 emit(told)
