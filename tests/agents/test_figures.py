@@ -3,7 +3,8 @@
 import pytest
 
 from agents.station import Figures
-from streams.errors import Rejected
+from streams.errors import Issue, Rejected
+from streams.intake import Intake
 from streams.lane import Said, SetAside
 from streams.ledger import event_row
 from streams.model import Fate, Outcome
@@ -36,6 +37,13 @@ def test_a_record_put_aside_is_counted_by_stage_and_reason(fault: Exception, rea
     figures.aside("intake", fault)
     assert f'stafet_dead_letters_total{{reason="{reason}",stage="intake"}} 1.0' in text(figures)
     assert "2512489996" not in text(figures)
+
+
+def test_what_was_odd_about_a_message_is_counted_by_feed_and_rule() -> None:
+    figures = Figures()
+    odd = Issue(severity="warning", path="MSH-18", rule="charset-lie", problem="x", remedy="y")
+    figures.odd(Intake(None, feed="EPJ/OUH", warnings=(odd,)))
+    assert 'stafet_message_warnings_total{feed="EPJ/OUH",rule="charset-lie"} 1.0' in text(figures)
 
 
 def test_what_a_lane_sets_aside_is_counted_as_the_lanes() -> None:
