@@ -101,6 +101,8 @@ def test_for_people_it_says_it_in_a_sentence(stafet: Any) -> None:
         pytest.param(["1.hl7", "--format", "edifact"], "Available: fhir-json, fhir-xml", id="another one"),
         pytest.param(["1.hl7", "--format", "pdf"], "no such form", id="no form at all"),
         pytest.param(["1.hl7", "--at", "noon"], "--at", id="no time"),
+        pytest.param(["1.hl7", "--at", "9999-12-31T23:59:59-12:00"], "--at", id="the last day there is"),
+        pytest.param(["1.hl7", "--at", "0001-01-01T00:00:00+14:00"], "--at", id="the first day there is"),
         pytest.param(["1.hl7", "--registers", "nowhere"], "registers", id="no registers"),
     ],
 )

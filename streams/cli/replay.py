@@ -94,6 +94,8 @@ def _time(at: str | None) -> datetime | None:
     except ValueError:
         hint = "write 2026-03-01T12:00:00+01:00"
         raise Failed(Code.USAGE, "usage", "--at: not a time in ISO form", hint) from None
+    if not 1 < given.year < 9999:  # what waits for a time would wait beyond the calendar
+        raise Failed(Code.USAGE, "usage", "--at: a year at the end of the calendar", "write a year from 2 to 9998")
     return local_time(given) if given.tzinfo is None else given
 
 

@@ -190,7 +190,12 @@ def check_borders(tables: Tables, now: datetime, findings: Findings) -> None:
             at: datetime | None = getattr(each.row, key)
             if at is None:
                 continue
-            local = at.astimezone(COPENHAGEN)
+            try:
+                local = at.astimezone(COPENHAGEN)
+            except OverflowError:
+                problem = f"{key} is at the end of the calendar"
+                findings.add(each.file, each.at(key), problem, "leave it out, or write a year from 2 to 9998")
+                continue
             if at.utcoffset() != local.utcoffset() or timedelta(
                 hours=local.hour, minutes=local.minute, seconds=local.second
             ):
