@@ -17,7 +17,7 @@ from streams.settings import BadSettings, Settings, secret
 
 from .access import Bootstrap, Config, RegistersOption, settings_of
 from .environment import mismatch
-from .frame import AsJson, Code, emit
+from .frame import AsJson, Code, emit, say
 
 __all__ = ["doctor"]
 
@@ -46,7 +46,7 @@ def doctor(
         emit([look._asdict() for look in looks])
     else:
         for look in looks:
-            typer.echo(
+            say(
                 f"{'ok ' if look.ok else 'NO '} {look.what}: {look.found}" + (f"; {look.remedy}" if look.remedy else "")
             )
     raise typer.Exit(Code.OK if all(look.ok for look in looks) else Code.DIFFERENCES)

@@ -7,7 +7,7 @@ import typer
 from streams.receive import play
 
 from .documents import documents
-from .frame import AsJson, Code, Failed, Jsonl, emit
+from .frame import AsJson, Code, Failed, Jsonl, emit, say
 
 __all__ = ["receive"]
 
@@ -36,7 +36,7 @@ def receive(
         if jsonl or as_json:
             emit(line)
         else:
-            typer.echo(_sentence(line))
+            say(_sentence(line))
 
 
 def _sentence(line: dict[str, Any]) -> str:

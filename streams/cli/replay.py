@@ -17,7 +17,7 @@ from streams.times import local_time
 
 from .access import registers_of, settings_of
 from .documents import documents
-from .frame import Code, Failed, Jsonl, emit
+from .frame import Code, Failed, Jsonl, emit, say
 
 __all__ = ["replay"]
 
@@ -57,12 +57,12 @@ def replay(
     for (name, _), lines in zip(read, played.play_all(data for _, data in read), strict=True):
         for line in lines:
             for odd in line.warnings:
-                typer.echo(f"{name}: warning {odd.path} [{odd.rule}]: {odd.problem}; {odd.remedy}", err=True)
+                say(f"{name}: warning {odd.path} [{odd.rule}]: {odd.problem}; {odd.remedy}", err=True)
             told = _told(name, line, turn, out)
             if jsonl:
                 emit(told)
             else:
-                typer.echo(_sentence(told))
+                say(_sentence(told))
 
 
 def _turned(form: str | None) -> Callable[[bytes], bytes]:
