@@ -65,6 +65,7 @@ def _letters(station: Station, record: Record, taken: Intake) -> Sequence[Letter
         letters.append(Letter(ADT_RAW, copy.key.encode(), record.value, (*record.headers, *more)))
     row = event_row(at, record.origin, taken.outcome, len(taken.stay_events))
     station.figures.event(row)
+    station.figures.odd(taken)
     say_taken(row, taken.rejected)
     letters.append(ledger_letter(row))
     if taken.rejected is not None:

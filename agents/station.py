@@ -8,6 +8,7 @@ from agents.clock import Clock, real_clock
 from streams.delivery_rules import FINAL
 from streams.errors import Rejected
 from streams.ids import Ids, audit_event_id
+from streams.intake import Intake
 from streams.lane import Said, SetAside, Traced
 from streams.ledger import LedgerRow
 from streams.metrics import Metrics
@@ -26,6 +27,11 @@ class Figures:
         """A record of `adt.raw` that gave no stay event; the others are counted in their lanes."""
         if row.parts == 0:
             self.metrics.count("stafet_events_total", fate=row.what, reason=row.reason)
+
+    def odd(self, taken: Intake) -> None:
+        """What was odd about a message that was read: its sender should hear of it."""
+        for warning in taken.warnings:
+            self.metrics.count("stafet_message_warnings_total", feed=taken.feed, rule=warning.rule)
 
     def receipt(self, row: LedgerRow) -> None:
         """A receipt by its class."""

@@ -15,6 +15,8 @@ from typing import Any, Final, Literal, TextIO
 
 import structlog
 
+from .visible import visible
+
 __all__ = ["FIELDS", "configure", "get", "only_fields", "redact"]
 
 #: What a line may say beside its event. Ids, codes, counts, durations, places; no content, no names, no numbers of
@@ -59,6 +61,11 @@ def redact(_: Any, __: str, event: Event) -> Event:
     for name in event:
         event[name] = _clean(event[name])
     return event
+
+
+def _shown(_: Any, __: str, line: Any) -> str:
+    """The finished line, as people may see it (00 §8.6)."""
+    return visible(line, lines=True)
 
 
 def _clean(value: Any) -> Any:
@@ -118,7 +125,7 @@ def configure(form: Literal["json", "console"] = "json", level: str = "info", *,
     target.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, _shown],
         )
     )
     _to_root(target, level)

@@ -26,6 +26,7 @@ MetricName = Literal[
     "eds_parked_contexts",
     "hn_law_residual",
     "stafet_events_total",
+    "stafet_message_warnings_total",
     "stafet_gateway_messages_total",
     "stafet_gateway_connections",
     "stafet_gateway_unserved_total",
@@ -65,6 +66,8 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric("eds_parked_contexts", "gauge", (), "contexts whose events wait"),
     Metric("hn_law_residual", "gauge", ("law",), "difference of a balance equation (spec 03 §6)", "not 0 twice in a row"),
     Metric("stafet_events_total", "counter", ("fate", "reason"), "hospital events, by what became of them"),
+    Metric("stafet_message_warnings_total", "counter", ("feed", "rule"), "odd things in HL7 messages that were read, by rule",
+           "any charset-lie or unknown-ward"),
     Metric("stafet_gateway_messages_total", "counter", ("feed", "result"), "HL7 messages at the gateway, by answer"),
     Metric("stafet_gateway_connections", "gauge", (), "open MLLP connections"),
     Metric("stafet_gateway_unserved_total", "counter", ("reason",), "connections that were not served: over a limit, a TLS "

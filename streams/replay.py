@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from .envelopes import vans
+from .errors import Issue
 from .formats.hl7v2 import Document, Refused, parse
 from .ids import Ids, Lane, PersonKey
 from .intake import FeedRegisters, Intake, take_in
@@ -56,6 +57,7 @@ class Line:
     bundle_id: str | None = None
     payload: bytes = b""
     event: str = field(default="", compare=False)  # the stay event that a line without a message is about
+    warnings: tuple[Issue, ...] = field(default=(), compare=False)  # what was odd about the file; on its first line
 
 
 @dataclass
@@ -70,6 +72,7 @@ class Replay:
     _clocks: dict[Lane, datetime] = field(default_factory=dict)  # no lane's time runs backwards
     _reasons: dict[str, str] = field(default_factory=dict)  # the last word about an event that gave no message
     _records: int = 0
+    _warnings: tuple[Issue, ...] = ()  # of the last file
     _now: datetime = _BEGINNING
 
     def __post_init__(self) -> None:
@@ -98,7 +101,8 @@ class Replay:
         self._now = self.at or sent or self._now
         woken = [line for line in self._wake() if line.message_id]
         told = self._take(data, key, {})
-        return [*woken, *([line for line in told if line.message_id] or told[:1])]
+        lines = [*woken, *([line for line in told if line.message_id] or told[:1])]
+        return [replace(lines[0], warnings=self._warnings), *lines[1:]]
 
     def _header(self, data: bytes) -> tuple[PersonKey, datetime | None]:
         """The record key and MSH-7; neither when the message or its sender is unknown."""
@@ -123,6 +127,7 @@ class Replay:
             ids=self._context.ids,
             registers=self.registers,
         )
+        self._warnings = taken.warnings
         if taken.row is not None:
             self._persons[key] = taken.row
         lines: list[Line] = []

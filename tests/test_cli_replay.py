@@ -46,6 +46,13 @@ def test_a_line_per_message_and_one_for_a_file_that_gives_none(stafet: Any) -> N
     assert told[1]["message_header_id"] is told[1]["bundle_id"] is None
 
 
+def test_what_is_odd_about_a_file_is_said_beside_the_data(stafet: Any, tmp_path: Path) -> None:
+    (tmp_path / "odd.hl7").write_bytes(adt("A01", pv1={3: "ZZ9^^^OUH"}))
+    status, out, err = stafet("odd.hl7", "1.hl7", "--jsonl")
+    assert (status, [line["notification"] for line in lines(out)]) == (0, ["STIN", "none:control-id-reuse"])
+    assert err == "odd.hl7: warning PV1-3 [unknown-ward]: ward not in the location register; add it to the register\n"
+
+
 def test_a_folder_is_played_in_the_order_of_its_names(stafet: Any, tmp_path: Path) -> None:
     assert [line["notification"] for line in lines(stafet(str(tmp_path), "--jsonl")[1])] == ["STIN", "none", "SLHJ"]
 
@@ -114,6 +121,8 @@ def test_for_people_it_says_it_in_a_sentence(stafet: Any) -> None:
         pytest.param(["1.hl7", "--format", "edifact"], "Available: fhir-json, fhir-xml", id="another one"),
         pytest.param(["1.hl7", "--format", "pdf"], "no such form", id="no form at all"),
         pytest.param(["1.hl7", "--at", "noon"], "--at", id="no time"),
+        pytest.param(["1.hl7", "--at", "9999-12-31T23:59:59-12:00"], "--at", id="the last day there is"),
+        pytest.param(["1.hl7", "--at", "0001-01-01T00:00:00+14:00"], "--at", id="the first day there is"),
         pytest.param(["1.hl7", "--registers", "nowhere"], "registers", id="no registers"),
     ],
 )

@@ -22,6 +22,7 @@ FLOORS = {
     "streams.model": 0.0,
     "streams.errors": 0.0,
     "streams.times": 0.0,
+    "streams.visible": 0.0,
     "streams.formats": 1.0,
     "streams": 2.0,
     "streams.ledger": 2.1,  # tells the states of deliveries as rows

@@ -9,6 +9,7 @@ from . import broker, config, quarantine, recipients, selftest, simulate, topics
 from .convert import convert
 from .decide import close_case, give_up, resend, send_anew
 from .doctor import doctor
+from .frame import say
 from .inspect import inspect, validate
 from .play import play
 from .receive import receive
@@ -45,7 +46,7 @@ def build() -> typer.Typer:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(version("stafet"))
+        say(version("stafet"))
         raise typer.Exit
 
 

@@ -11,7 +11,7 @@ from streams.settings import BadSettings, Settings, explain
 
 from .access import Config, RegistersOption, settings_of
 from .environment import mismatch
-from .frame import AsJson, Code, Failed, emit
+from .frame import AsJson, Code, Failed, emit, say
 
 __all__ = ["app", "reference_text"]
 
@@ -34,7 +34,7 @@ def show(
         return
     for row in rows:
         value = "-" if row.value is None else row.value
-        typer.echo(f"STAFET_{row.name.upper():24} {value}" + (f"   ({row.source})" if sources else ""))
+        say(f"STAFET_{row.name.upper():24} {value}" + (f"   ({row.source})" if sources else ""))
 
 
 def _plain(value: Any) -> Any:
@@ -54,9 +54,9 @@ def check(registers: RegistersOption = None, config: Config = None, as_json: AsJ
         emit([{key: getattr(finding, key) for key in keys} for finding in found])
     else:
         for finding in found:
-            typer.echo(f"{finding.severity} {finding}")
+            say(f"{finding.severity} {finding}")
         if not found:
-            typer.echo("no findings" if settings.registers else "settings hold; no registers are named")
+            say("no findings" if settings.registers else "settings hold; no registers are named")
     if any(finding.severity == "error" for finding in found):
         raise typer.Exit(Code.USAGE)
 
@@ -73,8 +73,8 @@ def init(
     except OSError as fault:
         raise Failed(Code.FAILED, "not-written", f"{folder}: {fault.strerror}", "Name a folder to write in") from None
     for path in copied:
-        typer.echo(str(path))
-    typer.echo(f"Next: change them (docs/registers.md), then stafet config check --registers {folder}", err=True)
+        say(str(path))
+    say(f"Next: change them (docs/registers.md), then stafet config check --registers {folder}", err=True)
 
 
 def _findings(settings: Settings) -> Sequence[Finding]:
@@ -95,7 +95,7 @@ def _findings(settings: Settings) -> Sequence[Finding]:
 @app.command()
 def reference() -> None:
     """Print every setting with type, default, meaning and reason (docs/settings.md). Example: stafet config reference"""
-    typer.echo(reference_text(), nl=False)
+    say(*reference_text().splitlines())
 
 
 def reference_text() -> str:

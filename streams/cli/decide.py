@@ -24,7 +24,7 @@ from streams.model import Decision
 from streams.settings import Settings
 
 from .access import Bootstrap, Config, settings_of
-from .frame import AsJson, Code, Failed, emit
+from .frame import AsJson, Code, Failed, emit, say
 
 __all__ = ["close_case", "give_up", "resend", "send_anew"]
 
@@ -126,7 +126,7 @@ def _decide(action: _Action, ids: Sequence[str], reason: str, actor: str, settin
         emit([{"id": one.message_id, "action": action, "decision": one.id} for one in wanted])
         return
     for one in wanted:
-        typer.echo(f"{one.message_id} {action}: decided; if its state does not allow it: stafet quarantine ls")
+        say(f"{one.message_id} {action}: decided; if its state does not allow it: stafet quarantine ls")
 
 
 def _sent(settings: Settings, decisions: Sequence[Decision]) -> None:

@@ -17,7 +17,7 @@ from streams.settings import BadSettings, Settings, secret
 from .access import Bootstrap, Config, RegistersOption, settings_of
 from .doctor_files import feeds_named, rights
 from .environment import mismatch
-from .frame import AsJson, Code, emit
+from .frame import AsJson, Code, emit, say
 from .look import Look
 
 __all__ = ["doctor"]
@@ -39,7 +39,7 @@ def doctor(
     else:
         for look in looks:
             mark = "NO " if not look.ok else "!  " if look.warning else "ok "
-            typer.echo(f"{mark} {look.what}: {look.found}" + (f"; {look.remedy}" if look.remedy else ""))
+            say(f"{mark} {look.what}: {look.found}" + (f"; {look.remedy}" if look.remedy else ""))
     raise typer.Exit(Code.OK if all(look.ok for look in looks) else Code.DIFFERENCES)
 
 

@@ -17,8 +17,9 @@ from aiokafka.errors import KafkaError
 from typer.main import get_command
 
 from streams.settings import BadSettings
+from streams.visible import visible
 
-__all__ = ["AsJson", "Code", "Failed", "Jsonl", "Quiet", "emit", "run"]
+__all__ = ["AsJson", "Code", "Failed", "Jsonl", "Quiet", "emit", "run", "say"]
 
 
 class Code(IntEnum):
@@ -44,14 +45,23 @@ class Failed(Exception):
     def tell(self, *, as_json: bool) -> str:
         """The failure for a machine, or for people."""
         if as_json:
-            told = {"code": self.code, "message": self.message, "hint": self.hint, "ids": self.ids}
-            return json.dumps(told, ensure_ascii=False)
-        return f"{self.message}\n{self.hint}" if self.hint else self.message
+            return _json({"code": self.code, "message": self.message, "hint": self.hint, "ids": self.ids})
+        return visible(f"{self.message}\n{self.hint}" if self.hint else self.message, lines=True)
 
 
 def emit(value: Mapping[str, Any] | Sequence[Any], *, indent: int | None = None) -> None:
     """One JSON value on a line of its own (or indented, for reading)."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=indent))
+    typer.echo(_json(value, indent))
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    return visible(json.dumps(value, ensure_ascii=False, indent=indent), lines=True)
+
+
+def say(*lines: str, err: bool = False) -> None:
+    """Lines for people, on standard error when `err`. What others wrote in them stays within its line (00 §8.6)."""
+    for line in lines:
+        typer.echo(visible(line), err=err)
 
 
 #: The options of a command that prints data, in the words of spec 06 §4.2.

@@ -22,7 +22,7 @@ from streams.kafka.topics import DEAD_LETTERS
 from streams.settings import Settings
 
 from .access import Bootstrap, Config, settings_of
-from .frame import AsJson, Code, Failed, emit
+from .frame import AsJson, Code, Failed, emit, say
 
 __all__ = ["app"]
 
@@ -80,7 +80,7 @@ def list_(
         emit(rows)
         return
     for row in rows:
-        typer.echo(f"{row['id']:22} {row['last-failed-at']:28} {row['stage']:9} {row['error-code']}")
+        say(f"{row['id']:22} {row['last-failed-at']:28} {row['stage']:9} {row['error-code']}")
 
 
 @app.command()
@@ -102,7 +102,7 @@ def show(
         emit(told)
         return
     for key, text in told.items():
-        typer.echo(f"{key}: {text}")
+        say(f"{key}: {text}")
 
 
 @app.command()
@@ -128,7 +128,7 @@ def redrive(
         emit(rows)
         return
     for row in rows:
-        typer.echo(f"{row['id']} {'would go' if dry_run else 'sent'} to {row['topic']}")
+        say(f"{row['id']} {'would go' if dry_run else 'sent'} to {row['topic']}")
 
 
 async def _redriven(settings: Settings, names: Sequence[str], reason: str, *, dry_run: bool) -> list[Record]:

@@ -8,7 +8,7 @@ import typer
 from streams.registry import ReceiverRow, Registers
 
 from .access import Config, RegistersOption, registers_of, settings_of
-from .frame import AsJson, Code, Failed, emit
+from .frame import AsJson, Code, Failed, emit, say
 
 __all__ = ["app"]
 
@@ -51,7 +51,7 @@ def ls(registers: RegistersOption = None, config: Config = None, as_json: AsJson
         return
     for row in rows:
         how = f"{row['format']} {row['version']} in {row['envelope']}" if row["format"] else "cannot receive"
-        typer.echo(f"{row['kommunekode']} {row['name']:22} {row['gln'] or '-':13} {how}")
+        say(f"{row['kommunekode']} {row['name']:22} {row['gln'] or '-':13} {how}")
 
 
 @app.command()
@@ -81,4 +81,4 @@ def show(
         emit(details)
         return
     for key, value in details.items():
-        typer.echo(f"{key}: {value}")
+        say(f"{key}: {value}")

@@ -18,7 +18,7 @@ from streams.times import local_time
 
 from .access import registers_of, settings_of
 from .documents import documents
-from .frame import Code, Failed, Jsonl, emit
+from .frame import Code, Failed, Jsonl, emit, say
 
 __all__ = ["replay"]
 
@@ -57,11 +57,13 @@ def replay(
     read = _read(files)
     for (name, _), lines in zip(read, played.play_all(data for _, data in read), strict=True):
         for line in lines:
+            for odd in line.warnings:
+                say(f"{name}: warning {odd.path} [{odd.rule}]: {odd.problem}; {odd.remedy}", err=True)
             told = _told(name, line, turn, out)
             if jsonl:
                 emit(told)
             else:
-                typer.echo(_sentence(told))
+                say(_sentence(told))
 
 
 def _turned(form: str | None) -> Callable[[bytes], bytes]:
@@ -93,6 +95,8 @@ def _time(at: str | None) -> datetime | None:
     except ValueError:
         hint = "write 2026-03-01T12:00:00+01:00"
         raise Failed(Code.USAGE, "usage", "--at: not a time in ISO form", hint) from None
+    if not 1 < given.year < 9999:  # what waits for a time would wait beyond the calendar
+        raise Failed(Code.USAGE, "usage", "--at: a year at the end of the calendar", "write a year from 2 to 9998")
     return local_time(given) if given.tzinfo is None else given
 
 

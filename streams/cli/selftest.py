@@ -18,7 +18,7 @@ from streams.sim.run_selftest import MissingTopic, run_selftest
 from streams.sim.selftest import Cast, Exchange, Result, parts, results
 
 from .access import Bootstrap, Config, RegistersOption, registers_of, settings_of
-from .frame import AsJson, Code, Failed, emit
+from .frame import AsJson, Code, Failed, emit, say
 
 __all__ = ["app"]
 
@@ -127,5 +127,5 @@ def _show(judged: tuple[Result, ...], exchange: Exchange, *, as_json: bool) -> N
         return
     for result in judged:
         problem = f": {result.problem}" if result.problem else ""
-        typer.echo(f"{'pass' if result.passed else 'FAIL'}  {result.name} - {result.what} [{result.rule}]{problem}")
-    typer.echo(f"{len(judged) - failed} of {len(judged)} passed")
+        say(f"{'pass' if result.passed else 'FAIL'}  {result.name} - {result.what} [{result.rule}]{problem}")
+    say(f"{len(judged) - failed} of {len(judged)} passed")

@@ -24,6 +24,8 @@ from streams.sim.run_municipality import Answering, Tally, Town, run_municipalit
 from streams.sim.stories import STORIES, Story
 from streams.sim.subscriber import Subscribers
 
+from .frame import say
+
 __all__ = ["app", "hospital", "municipality"]
 
 FAILED, USAGE = 1, 2  # exit codes of spec 06 §4.2
@@ -58,7 +60,7 @@ def hospital(
         address = Listen.of(gateway) if gateway else None
         ids = Ids(secret(settings), settings.secret_key_id) if address is None else None
     played = asyncio.run(_run(sendings, settings, known, address, ids, rate or None))
-    typer.echo(f"{played.taken} taken, {played.refused} refused, {played.again} sent again")
+    say(f"{played.taken} taken, {played.refused} refused, {played.again} sent again")
     raise typer.Exit(FAILED if played.refused else 0)
 
 
@@ -90,9 +92,9 @@ def municipality(
     try:
         tally = asyncio.run(_answer(settings, town, from_start=not new_only))
     except LookupError as problem:
-        typer.echo(str(problem), err=True)
+        say(*str(problem).splitlines(), err=True)
         raise typer.Exit(FAILED) from None
-    typer.echo(f"{tally.received} received, {tally.answered} receipts sent")
+    say(f"{tally.received} received, {tally.answered} receipts sent")
 
 
 def _town(codes: Sequence[str], behaviour: str, seed: int, known: Registers | None) -> Answering:
@@ -118,7 +120,7 @@ def usage_errors() -> Iterator[None]:
     try:
         yield
     except (BadSettings, BadRegisters, ValueError) as problem:
-        typer.echo(str(problem), err=True)
+        say(*str(problem).splitlines(), err=True)
         raise typer.Exit(USAGE) from None
 
 

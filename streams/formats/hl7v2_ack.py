@@ -63,15 +63,16 @@ class _Header:
         except Refused:
             self.separators = STANDARD
         line = re.split(rb"[\r\n]", body, maxsplit=1)[0]
-        text = re.sub(r"[\x00-\x1f]", "", line.decode(self.charset, errors="replace"))
+        text = re.sub("[\x00\x0b\x1c]", "", line.decode(self.charset, errors="replace"))  # what no block may hold
         self._fields = text.split(self.separators.field)
 
     def whole(self, field: int) -> str:
+        """As it came, blanks and all: MSA-2 is MSH-10 unchanged (00 §8.1)."""
         return self._fields[field - 1] if field - 1 < len(self._fields) else ""
 
     def component(self, field: int, comp: int = 1) -> str:
         parts = self.whole(field).split(self.separators.repetition)[0].split(self.separators.component)
-        return parts[comp - 1] if comp <= len(parts) else ""
+        return parts[comp - 1].rstrip(" ") if comp <= len(parts) else ""
 
 
 def acknowledgement(

@@ -144,6 +144,8 @@ BREAKS = {
     "nothing takes acknowledgements": Break(replaced(S, '[[sender]]\nmessage_type = "acknowledgement"\nformat = "fhir"\nversion = "2.0"\nenvironment = "test"', '[[sender]]\nmessage_type = "acknowledgement"\nformat = "fhir"\nversion = "2.0"\nenvironment = "production"'), S, "acknowledgements can be received in return"),
     # §6.7.6
     "not midnight": Break(replaced(S, TODAY, "2024-01-01T01:00:00+01:00"), S, "valid_from is not midnight in Copenhagen"),
+    "the last day there is": Break(replaced(S, TODAY, "9999-12-31T23:59:59-12:00"), S, "lies outside 1900 to 2199"),
+    "the first day there is": Break(replaced(L, "1085,2024-01-01T00:00:00+01:00", "1085,0001-01-01T00:00:00+14:00"), L, "lies outside 1900 to 2199"),
     "the offset of another season": Break(replaced(S, TODAY, "2024-01-01T00:00:00+02:00"), S, "valid_from is not midnight in Copenhagen"),
     # §6.7.7
     "an acceptance of production at a test address": Break(added(S, acceptance("0461", environment='"production"')), S, "an acceptance of production meets an address of test"),

@@ -118,6 +118,8 @@ WRONG: dict[str, dict[str, str]] = {
         "facility": '"XXX"',
         "zone": '"Europe/Roskilde"',
         "charset": '"latin"',
+        "charset_mismatch": '"ignore"',
+        "certificates": '["*.example"]',
         "test": '"no"',
         "evn2_is_event_time": '"no"',
         "a08_class_is_correction": '"no"',

@@ -9,7 +9,7 @@ the same bytes. Whether and how a message is to be answered is decided before (s
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import uuid5
 
 from ...canonicals import FULL_URLS
@@ -174,12 +174,22 @@ def _copy(newest: Object, actor: Object, id_: str) -> Object:
         "meta": _META["Provenance"],
         "text": None,
     }
-    copy |= {name: newest[name] for name in ("target", "occurredDateTime", "recorded", "activity") if name in newest}
+    carried = ("target", "occurredDateTime", "recorded", "activity")
+    copy |= {name: _plain(newest[name]) for name in carried if name in newest}
     copy["agent"] = [{"who": _to(actor)}]
     if listed(newest, "entity"):
-        copy["entity"] = newest["entity"]
+        copy["entity"] = _plain(newest["entity"])
     copy["text"] = provenance_text(copy)
     return copy
+
+
+def _plain(value: Any) -> Any:
+    """The value without extensions: what others may send, we may not (00 §8.3)."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: _plain(child) for name, child in value.items() if name != "extension" and name[:1] != "_"}
 
 
 def _own(id_: str, header_id: str, answered: str, sender: Object, at: datetime) -> Object:

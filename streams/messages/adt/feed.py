@@ -8,6 +8,7 @@ Each such agreement is a key below, with the default that the specification give
     facility = "OUH"                 # MSH-4.1
     zone = "Europe/Copenhagen"       # of times without offset
     charset = "iso8859-1"            # forced, overrides MSH-18; leave out to believe MSH-18
+    charset_mismatch = "read"        # bytes of another set than declared are read as what they are; or "refuse" (AE)
     test = false                     # a test feed: MSH-11 T and D are taken
     certificates = ["epj.ouh.example"]   # names (CN, DNS, URI) of the client certificates that may send as this feed;
                                      # [] is none; has to be said where the gateway asks for certificates (00 §9.2)
@@ -123,6 +124,7 @@ class FeedProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     facility: str
     zone: str = "Europe/Copenhagen"
     charset: Literal["", "utf-8", "iso8859-1", "iso8859-15", "ascii"] = ""
+    charset_mismatch: Literal["read", "refuse"] = "read"
     test: bool = False
     certificates: tuple[str, ...] | None = None  # None: not said
     evn2_is_event_time: bool = False

@@ -248,15 +248,10 @@ def _merged(rows: tuple[Constraint, ...], more: tuple[Constraint, ...]) -> tuple
     return tuple({row.path: row for row in (*rows, *more)}.values())
 
 
-#: Extensions of HL7, HL7 Denmark and MedCom are tolerated where the profiles are open; others the validator refuses.
-_ORIGINS: Final = ("http://hl7.org/fhir/StructureDefinition/", "http://hl7.dk/fhir/", FHIR_GUIDES)
-
-#: What a receiver refuses.
+#: What a receiver refuses. An extension that it does not know is a warning: it need not understand what it does not
+#: show (00 §8.3).
 INCOMING: Final = Profile(
-    _CONSTRAINTS,
-    _EXTENSIONS,
-    _WHOLES | {"Organization.identifier[]": (organization_identifiers, sor_digits)},
-    extension_origins=_ORIGINS,
+    _CONSTRAINTS, _EXTENSIONS, _WHOLES | {"Organization.identifier[]": (organization_identifiers, sor_digits)}
 )
 #: What we hold ourselves to.
 OUTGOING: Final = Profile(
