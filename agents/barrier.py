@@ -9,9 +9,10 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from streams.kafka.lenient import AIOKafkaConsumer
 from streams.kafka.topics import RECEIPTS_RAW
 
 __all__ = ["Barrier"]

@@ -12,11 +12,12 @@ It is done while no worker runs in the group: one that does would write its own 
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from agents.tables import position_key
 from streams import logs
 from streams.kafka.clients import new_producer, read_all
+from streams.kafka.lenient import AIOKafkaConsumer
 from streams.kafka.topics import ADT_RAW, LANES, RECEIPTS_RAW, RELAY, changelog
 
 __all__ = ["Loss", "accept_losses"]

@@ -7,11 +7,12 @@ One producer per process: `acks=all`, idempotent, murmur2 partitioner (aiokafka'
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaProducer
 from aiokafka.codec import has_lz4, has_zstd
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.partitioner import murmur2
 
+from streams.kafka.lenient import AIOKafkaConsumer
 from streams.kafka.records import Record
 from streams.kafka.topics import LARGE
 

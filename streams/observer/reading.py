@@ -11,8 +11,10 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+
+from streams.kafka.lenient import AIOKafkaConsumer
 
 from .cohort import Book
 from .evidence import Seen

@@ -14,9 +14,10 @@ from itertools import count
 from random import Random
 from typing import Any, Protocol
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from streams.kafka.lenient import AIOKafkaConsumer
 from streams.kafka.topics import RECEIPTS_RAW, inbox
 
 from .behaviour import Behaviour
