@@ -19,6 +19,7 @@ from streams.deadlines import Deadlines, Due
 from streams.errors import Rejected
 from streams.ids import Lane
 from streams.kafka.dispatch import Refusal
+from streams.kafka.foreign import number
 from streams.kafka.records import Letter, Record, decode_lane_record, header
 from streams.kafka.topics import LANES
 from streams.lane import Context, LaneRow, Result, Said, alarms, decode_row, encode_row, fold, next_due, refused, tick
@@ -99,10 +100,10 @@ class Told:
 
 def _redriven(lane_record: LaneRecord, record: Record) -> LaneRecord:
     """A stay event that an operator has sent again from the dead letters says so in a header of the record."""
-    count = header(record.headers, "dlq.redrive-count")
-    if count is None or not count.isdigit() or not isinstance(lane_record, StayEventArrived):
+    count = number(header(record.headers, "dlq.redrive-count"))
+    if not count or not isinstance(lane_record, StayEventArrived):
         return lane_record
-    return replace(lane_record, redriven=int(count))
+    return replace(lane_record, redriven=count)
 
 
 def _fault_rows(record: Record, at: datetime) -> list[Letter]:

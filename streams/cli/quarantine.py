@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 
 from streams import logs
 from streams.kafka.clients import new_producer, read_all
+from streams.kafka.foreign import number
 from streams.kafka.records import Headers, Record, header
 from streams.kafka.security import aiokafka_options
 from streams.kafka.topics import DEAD_LETTERS
@@ -156,19 +157,22 @@ def _origin(record: Record) -> str:
 
 
 def _sendable(record: Record) -> None:
-    """Raises `Failed` for a letter that does not know where it came from, or has left its value there."""
+    """Raises `Failed` for a letter that does not know where it came from, or has left a part of its record there."""
     if not _origin(record):
         raise Failed(Code.FAILED, "no-origin", f"{record.origin} does not say where it came from", "", [record.origin])
-    if header(record.headers, "dlq.value-left-behind") is not None:
-        place = "/".join(_facts(record)[f"original-{part}"] for part in ("topic", "partition", "offset"))
-        text = f"{record.origin} was too large for its letter; its value lies at {place}"
-        raise Failed(Code.FAILED, "value-left-behind", text, "Have its sender send it again", [record.origin])
+    place = "/".join(_facts(record)[f"original-{part}"] for part in ("topic", "partition", "offset"))
+    for part in ("value", "key", "headers"):
+        if header(record.headers, f"dlq.{part}-left-behind") is not None:
+            text = f"{record.origin} was too large for its letter; its {part} lies at {place}"
+            raise Failed(Code.FAILED, f"{part}-left-behind", text, "Have its sender send it again", [record.origin])
+    if header(record.headers, "dlq.value-null") is not None:
+        text = f"{record.origin} has neither key nor value, so it can lead to nothing"
+        raise Failed(Code.FAILED, "empty-record", text, "", [record.origin])
 
 
 def _again(record: Record) -> Headers:
     """The headers it had before it failed; its first failure and its counts go along (spec 06 §4.3)."""
     own = tuple((key, text) for key, text in record.headers if not key.startswith(("dlq.", "kafka_dlt-")))
     along = tuple((key, text) for key, text in record.headers if key in _ALONG)
-    count = header(record.headers, "dlq.redrive-count") or b"0"
-    number = int(count) + 1 if count.isdigit() else 1
-    return (*own, *along, ("dlq.redrive-count", str(number).encode()))
+    count = number(header(record.headers, "dlq.redrive-count"))
+    return (*own, *along, ("dlq.redrive-count", b"%d" % (count + 1)))
