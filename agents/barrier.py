@@ -12,6 +12,7 @@ from typing import Any, Final
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from agents.gaps import Gaps
 from streams.kafka.lenient import AIOKafkaConsumer
 from streams.kafka.topics import RECEIPTS_RAW
 
@@ -24,7 +25,8 @@ _PAUSE: Final = 1.0
 class Barrier:
     """Opens once and stays open."""
 
-    def __init__(self, bootstrap: str, group: str, security: Mapping[str, Any]) -> None:
+    def __init__(self, bootstrap: str, group: str, security: Mapping[str, Any], gaps: Gaps | None = None) -> None:
+        self._gaps = gaps or Gaps(bootstrap, security)
         self._bootstrap, self._group, self._security = bootstrap, group, dict(security)
         self._waiting: dict[TopicPartition, int] | None = None
         self._is_open = False
@@ -60,7 +62,12 @@ class Barrier:
         async with self._admin() as admin:
             # Named one by one: the embedded broker has no answer to the question for all.
             committed = await admin.list_consumer_group_offsets(self._group, partitions=list(waiting))
-        return all(tp in committed and committed[tp].offset >= end for tp, end in waiting.items())
+        reached = {tp: committed[tp].offset if tp in committed else -1 for tp in waiting}
+        return all([await self._is_done(tp, reached[tp], end) for tp, end in waiting.items()])
+
+    async def _is_done(self, tp: TopicPartition, reached: int, end: int) -> bool:
+        """A partition may end in the marker of a transaction, beyond which nobody commits."""
+        return reached >= end or (reached >= 0 and await self._gaps.is_empty(tp.topic, tp.partition, reached, end))
 
     @contextlib.asynccontextmanager
     async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from aiokafka import TopicPartition
 
+from agents.positions import position_at
 from agents.tables import position_key
 from streams import logs
 from streams.kafka.clients import new_producer, read_all
@@ -66,8 +67,10 @@ async def _losses(bootstrap: str, partitions: int, security: Mapping[str, Any]) 
     places = {position_key(t, n): (t, n) for t in _TABLES for n in range(partitions)}
     expected: dict[tuple[str, int], int] = {}
     async for record in read_all(bootstrap, [changelog(RELAY, table) for table in _TABLES.values()], **security):
-        if record.key in places and record.value:
-            expected[places[record.key]] = int(record.value)
+        if record.key in places:
+            at = position_at(record.value or None, *places[record.key])
+            if at is not None:
+                expected[places[record.key]] = at
     oldest = await _oldest(bootstrap, [TopicPartition(*place) for place in places.values()], security)
     return [Loss(*place, at, oldest[place]) for place, at in sorted(expected.items()) if oldest[place] > at]
 

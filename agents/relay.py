@@ -18,10 +18,12 @@ from typing import Any
 import faust
 
 from agents.barrier import Barrier
+from agents.gaps import Gaps
 from agents.intake import intake_stage
 from agents.lanes import deadline_of, lanes_stage, tick_for
 from agents.receipts import receipts_stage
 from agents.shell import Leave, Limits, Stage, guarded, leave_now
+from agents.skips import Skips
 from agents.station import Station
 from agents.tables import ConfirmedTable
 from agents.timers import caught_up, keep_index, publish_due
@@ -47,6 +49,8 @@ class Relay:
     receipts: ConfirmedTable
     index: Deadlines
     barrier: Barrier
+    gaps: Gaps
+    skips: Skips
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ def build_relay(worker: Worker, station: Station, options: RelayOptions | None =
     index = Deadlines()
     registers = station.registers
     context = Context(station.ids, registers, registers.stay, station.device_id)
+    gaps = Gaps(worker.bootstrap, options.security)
     relay = Relay(
         app,
         station,
@@ -74,7 +79,9 @@ def build_relay(worker: Worker, station: Station, options: RelayOptions | None =
         persons,
         receipts,
         index,
-        Barrier(worker.bootstrap, worker.app_id, options.security),
+        Barrier(worker.bootstrap, worker.app_id, options.security, gaps),
+        gaps,
+        Skips(worker.bootstrap, options.security),
     )
     for stage in (
         intake_stage(station, persons),
@@ -83,13 +90,25 @@ def build_relay(worker: Worker, station: Station, options: RelayOptions | None =
     ):
         _agent(relay, stage, options)
     _timer(relay, options)
+
+    @app.timer(Skips.EVERY.total_seconds())  # type: ignore[untyped-decorator]  # Faust is untyped to us
+    async def skips() -> None:
+        await relay.skips.refresh()
+
     return relay
 
 
 def _agent(relay: Relay, stage: Stage, options: RelayOptions) -> None:
     station = relay.station
     body = guarded(
-        relay.app, stage, clock=station.clock, leave=options.leave, limits=options.limits, version=station.version
+        relay.app,
+        stage,
+        clock=station.clock,
+        leave=options.leave,
+        limits=options.limits,
+        version=station.version,
+        gaps=relay.gaps,
+        skips=relay.skips,
     )
     relay.app.agent(raw_topic(relay.app, stage.source), name=stage.name)(body)
 
@@ -99,7 +118,8 @@ def _timer(relay: Relay, options: RelayOptions) -> None:
     tick = tick_for(relay.lanes)
 
     async def gate(partition: int) -> bool:
-        return await relay.barrier.is_open() and await caught_up(relay.app, relay.lanes, LANES, partition)
+        open_now = await relay.barrier.is_open()
+        return open_now and await caught_up(relay.app, relay.lanes, LANES, partition, relay.gaps)
 
     @relay.app.timer(options.every.total_seconds())  # type: ignore[untyped-decorator]  # Faust is untyped to us
     async def overdue() -> None:
@@ -110,5 +130,6 @@ def _timer(relay: Relay, options: RelayOptions) -> None:
 async def relay_running(relay: Relay, limit: float = 60.0, leave: Leave = leave_now) -> AsyncIterator[Relay]:
     """The relay started and recovered; at the end drained. Raises `wiring.NotReady`."""
     await asyncio.wait_for(relay.barrier.note_ends(), limit)
+    await relay.skips.refresh()
     async with running(relay.app, limit, leave):
         yield relay

@@ -29,6 +29,8 @@ from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.transport.drivers import aiokafka as driver
 
+from agents.junk import rows_among
+
 __all__ = [
     "CarefulRecovery",
     "CarefulTables",
@@ -94,6 +96,10 @@ class ConfirmedTable(faust.Table):  # type: ignore[misc]  # Faust is untyped to 
         promise = super().send_changelog(*args, **kwargs)
         self._promises.append(promise)
         return promise
+
+    def apply_changelog_batch(self, batch: Any) -> None:
+        """As Faust does, but for records without a key, which are no rows and would end the recovery."""
+        super().apply_changelog_batch(rows_among(batch))
 
     def promises(self) -> list[Any]:
         """The promises since the last call, now the caller's to await.

@@ -14,6 +14,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from .bounds import bounded
 from .envelopes import sbdh, vans
 from .errors import Rejected
 from .ids import Lane, lane_of_id
@@ -41,7 +42,7 @@ class Inbound:
 def take_receipt(value: bytes, *, origin: str, at: datetime) -> Inbound:
     """What the record at `origin` (`topic/partition/offset`) is, as taken up at `at`. Never raises `Rejected`."""
     try:
-        read = _read(value, origin)
+        read = bounded(_read(value, origin))
     except Rejected as rejected:
         return Inbound(row=receipt_row(at, origin, "unreadable", reason=rejected.rule), rejected=rejected)
     if isinstance(read, NetworkReceipt):

@@ -7,7 +7,7 @@ One producer per process: `acks=all`, idempotent, murmur2 partitioner (aiokafka'
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.codec import has_lz4, has_zstd
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.partitioner import murmur2
@@ -16,7 +16,7 @@ from streams.kafka.lenient import AIOKafkaConsumer
 from streams.kafka.records import Record
 from streams.kafka.topics import LARGE
 
-__all__ = ["NoConnection", "compression", "new_producer", "partition_of", "read_all"]
+__all__ = ["NoConnection", "compression", "extent", "new_producer", "partition_of", "read_all"]
 
 
 #: Nobody answers, or a wrong password, which aiokafka does not tell apart (kafka.md §3).
@@ -81,6 +81,20 @@ async def read_all(bootstrap: str, topics: Iterable[str], **security: Any) -> As
         await consumer.start()
         async for record in _until_end(consumer):
             yield record
+    finally:
+        await consumer.stop()
+
+
+async def extent(bootstrap: str, tp: TopicPartition, **security: Any) -> tuple[int, int]:
+    """The oldest offset kept of a partition and the next one to be written; twice 0 for one that is not there."""
+    if not await _present(bootstrap, [tp.topic], security):
+        return 0, 0
+    consumer = AIOKafkaConsumer(tp.topic, bootstrap_servers=bootstrap, enable_auto_commit=False, **security)
+    try:
+        await consumer.start()
+        if tp not in consumer.assignment():
+            return 0, 0
+        return (await consumer.beginning_offsets([tp]))[tp], (await consumer.end_offsets([tp]))[tp]
     finally:
         await consumer.stop()
 

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from streams.bounds import check_times
 from streams.errors import Rejected
 from streams.kafka.foreign import Copy, bounded, left_behind, number, one_line, time_text
 from streams.kafka.topics import DEAD_LETTERS, size_limit
@@ -22,9 +23,11 @@ from streams.model import LaneRecord
 from streams.times import utc_text
 
 __all__ = [
+    "LANE_RECORD",
     "Headers",
     "Letter",
     "Record",
+    "check_lane_size",
     "dead_letter",
     "decode_lane_record",
     "encode_lane_record",
@@ -117,6 +120,8 @@ def header(of: Iterable[tuple[str, bytes]], name: str) -> bytes | None:
 
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 _decode: Final[msgspec.json.Decoder[LaneRecord]] = msgspec.json.Decoder(LaneRecord)
+#: Bytes of a record on `lanes`; a row takes 1 MB, and an event or a receipt in full some 40 KB.
+LANE_RECORD: Final = 128 << 10
 _PLACE: Final = re.compile(r"`(\$[^`]*)`$")
 
 
@@ -127,17 +132,26 @@ def encode_lane_record(record: LaneRecord) -> bytes:
 
 def decode_lane_record(value: bytes | None) -> LaneRecord:
     """The record on `lanes`; raises `Rejected` with the place of the fault and none of its content."""
+    check_lane_size(value)
     try:
-        return _decode.decode(value or b"")
+        record = _decode.decode(value or b"")
     except msgspec.ValidationError as fault:
         place = _PLACE.search(str(fault))
         raise Rejected(
             place[1] if place else "$", "a value of another form", "send a record of `lanes`", "unreadable"
         ) from None
-    except (msgspec.DecodeError, RecursionError):  # nesting without end is not DecodeError to msgspec
+    except (msgspec.DecodeError, RecursionError, UnicodeError):  # nesting without end is not DecodeError to msgspec
         raise Rejected(
             "$", f"{len(value or b'')} bytes that are not JSON of a sane depth", "send JSON", "unreadable"
         ) from None
+    check_times(record)
+    return record
+
+
+def check_lane_size(value: bytes | None) -> None:
+    """Raises `Rejected` for a record that would fill the row of its lane by itself."""
+    if value is not None and len(value) > LANE_RECORD:
+        raise Rejected("$", f"{len(value)} bytes about one event", f"send {LANE_RECORD} at most", "too-large")
 
 
 def place_of(fault: BaseException) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from agents.gaps import Gaps
 from agents.shell import Limits, Stage, guarded
 from agents.tables import ConfirmedTable
 from agents.wiring import Worker, build_app, raw_table, raw_topic, running
@@ -88,6 +89,7 @@ def bench(embedded: EmbeddedBroker, tmp_path: Path) -> Build:
             leave=b.left.append,
             report=lambda event, **facts: b.told.append((event, facts)),
             limits=limits,
+            gaps=Gaps(embedded.bootstrap),
         )
         app.agent(raw_topic(app, source), name="stage")(body)
         before(b)
