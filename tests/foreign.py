@@ -63,3 +63,18 @@ async def transaction(
     for key, value in pairs:
         await producer.send_and_wait(topic, value, key=key, partition=0)
     await (producer.commit_transaction() if commit else producer.abort_transaction())
+
+
+async def send(
+    producer: AIOKafkaProducer,
+    topic: str,
+    key: bytes | None,
+    value: bytes | None,
+    headers: list[tuple[str, bytes]],
+    *,
+    timestamp_ms: int | None = None,
+) -> None:
+    """One record into partition 0, as it is: without key and value too, which aiokafka's `send` refuses."""
+    batch = producer.create_batch()
+    batch.append(timestamp=timestamp_ms, key=key, value=value, headers=headers)
+    await (await producer.send_batch(batch, topic, partition=0))

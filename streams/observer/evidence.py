@@ -88,7 +88,7 @@ def row_of(value: bytes) -> dict[str, Any] | None:
 
 #: Fields of a ledger row that are compared, and what they are (03 §6).
 _ROW_FIELDS: Mapping[str, type] = {
-    "id": str, "kind": str, "subject": str, "what": str, "origin": str, "event": str, "verdict": str,
+    "id": str, "kind": str, "subject": str, "what": str, "origin": str, "event": str,
     "delta": int, "ordinal": int, "parts": int, "k": int, "attempt": int,
 }  # fmt: skip
 

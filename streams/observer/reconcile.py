@@ -204,14 +204,15 @@ def _receipt_line(cohort: Cohort) -> Line:
 
 
 def _passed_over_lines(book: Book) -> Iterator[Line]:
-    """What was never looked at: by an operator's decision, and because no topic kept it long enough."""
+    """What was never looked at, where there is any: operators decided so, or no topic kept it long enough."""
     skipped = {str(row["subject"]) for row in book.rows["skipped"].values()}
-    aside = len(skipped & book.dead.keys())
-    terms = {"set aside": aside, "not met yet": len(skipped) - aside}
-    yield Line("skipped by operators", len(skipped), terms, _sorted(skipped))
-    lost = book.rows["lost"].values()
-    total = sum(row["parts"] for row in lost)
-    yield Line("lost to retention", total, {"named": total}, _sorted(str(row["subject"]) for row in lost))
+    if skipped:
+        aside = len(skipped & book.dead.keys())
+        terms = {"set aside": aside, "not met yet": len(skipped) - aside}
+        yield Line("skipped by operators", len(skipped), terms, _sorted(skipped))
+    if lost := book.rows["lost"].values():
+        total = sum(row["parts"] for row in lost)
+        yield Line("lost to retention", total, {"named": total}, _sorted(str(row["subject"]) for row in lost))
 
 
 def _sorted(ids: Iterable[str]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import pytest
 
 from agents.gaps import Gaps
 from agents.shell import Limits, Stage, guarded
+from agents.skips import Skips
 from agents.tables import ConfirmedTable
 from agents.wiring import Worker, build_app, raw_table, raw_topic, running
 from streams.kafka.embedded import EmbeddedBroker
@@ -61,6 +62,7 @@ def bench(embedded: EmbeddedBroker, tmp_path: Path) -> Build:
         limits: Limits = LIMITS,
         create: bool = True,
         before: Callable[[Bench], None] = lambda _bench: None,
+        skips: Skips | None = None,
         **stage: Any,
     ) -> AsyncIterator[Bench]:
         name = name or fresh("worker")
@@ -90,6 +92,7 @@ def bench(embedded: EmbeddedBroker, tmp_path: Path) -> Build:
             report=lambda event, **facts: b.told.append((event, facts)),
             limits=limits,
             gaps=Gaps(embedded.bootstrap),
+            skips=skips,
         )
         app.agent(raw_topic(app, source), name="stage")(body)
         before(b)
