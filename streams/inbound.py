@@ -42,11 +42,12 @@ class Inbound:
 def take_receipt(value: bytes, *, origin: str, at: datetime) -> Inbound:
     """What the record at `origin` (`topic/partition/offset`) is, as taken up at `at`. Never raises `Rejected`."""
     try:
-        read = bounded(_read(value, origin))
+        read = _read(value, origin)
     except Rejected as rejected:
         return Inbound(row=receipt_row(at, origin, "unreadable", reason=rejected.rule), rejected=rejected)
     if isinstance(read, NetworkReceipt):
-        return _network(read, at)
+        return _network(bounded(read), at)
+    read = bounded(read)
     if reaction(read) == "ignore":
         return _refused(read, at, "quarantined", "an acknowledgement is never acknowledged", "AV6")
     quoted = (read.message_id, *read.fallback_ids)

@@ -39,7 +39,8 @@ def bounded(key: bytes | None, headers: Sequence[tuple[str, bytes]]) -> Copy:
     """The copy of a key and of headers, each whole or not at all."""
     more: Headers = ()
     if key is not None and len(key) > _KEY:
-        key, more = None, left_behind("key", key)
+        more = left_behind("key", key)
+        key = None
     kept: list[tuple[str, bytes]] = []
     left: list[tuple[str, bytes]] = []
     size = 0
