@@ -5,13 +5,17 @@ partition of the record that changed them, never to that of their own key (Faust
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from agents.positions import position_at
 from agents.tables import ConfirmedTable, at, is_own_row, position_key
 from streams.kafka.records import Letter, Record
 
 __all__ = ["Batch", "record_of", "usable_key"]
+
+
+#: Bytes. Ours have 16; one beyond the limit of the changelog would end the worker that writes its row.
+_LONGEST_KEY: Final = 1024
 
 
 def record_of(message: Any) -> Record:
@@ -30,8 +34,8 @@ def record_of(message: Any) -> Record:
 
 
 def usable_key(key: bytes | None) -> bytes | None:
-    """The key under which a row may lie: not missing, not empty, not of the form of the table's own rows."""
-    return key if key and not is_own_row(key) else None
+    """The key under which a row may lie: not missing, not empty, not of the form of the table's own rows, of sane length."""
+    return key if key and len(key) <= _LONGEST_KEY and not is_own_row(key) else None
 
 
 class Batch:

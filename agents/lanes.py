@@ -62,6 +62,7 @@ def lanes_stage(station: Station, context: Context, rows: ConfirmedTable, index:
 
     def step(row: bytes | None, record: Record) -> Fold:
         lane_record = _redriven(decode_lane_record(record.value), record)
+        _check_lane(lane_record, record.key)
         old = decode_row(row)
         result = fold(old, lane_record, context)
         if result.row is old and old is not None and not result.said:
@@ -121,6 +122,12 @@ class Told:
     def _tell(self, said: Sequence[Said]) -> None:
         self._figures.tell(said, _NAME)
         say_lane(said)
+
+
+def _check_lane(lane_record: LaneRecord, key: bytes | None) -> None:
+    """Raises `Rejected` for an event in another lane than its own: the answers to its messages would not find it."""
+    if isinstance(lane_record, StayEventArrived) and lane_record.event.lane.encode() != key:
+        raise Rejected("key", "not the lane of the event", "send the record under the lane it names", "no-key")
 
 
 def _redriven(lane_record: LaneRecord, record: Record) -> LaneRecord:

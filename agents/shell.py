@@ -209,7 +209,7 @@ class _Shell:
     def _misplaced(self, record: Record) -> bool:
         """Whether another partitioner has put the record where its row cannot be: it is sent on, once (00 §4.3)."""
         key = usable_key(record.key)
-        if self.stage.table is None or key is None or header(record.headers, _MOVED) is not None:
+        if self.stage.table is None or key is None:
             return False
         if self.partitions is None:
             self.partitions = self.app.consumer.topic_partitions(record.topic)
@@ -218,8 +218,9 @@ class _Shell:
     def _sent_on(self, record: Record) -> Sequence[Letter]:
         letter = Letter(record.topic, record.key, record.value, (*record.headers, _moved(record)))
         try:
+            _check_moves(record)
             _check_letters([letter])
-        except Rejected as fault:  # one more header, and it is too large
+        except Rejected as fault:  # or with one more header it is too large
             _, beside = self._beside(None, record, fault)
             return [*beside, self._dead_letter(record, fault)]
         return [letter]
@@ -291,6 +292,13 @@ class _Shell:
 
 def _moved(record: Record) -> tuple[str, bytes]:
     return _MOVED, record.origin.encode()
+
+
+def _check_moves(record: Record) -> None:
+    """Raises `Rejected` for a record that says it was sent on already: sent on once more it would go in circles."""
+    if header(record.headers, _MOVED) is not None:
+        problem = "says that the record was sent on, and it lies where its key does not"
+        raise Rejected(_MOVED, problem, "send the record without it", "misplaced")
 
 
 def _check_letters(letters: Iterable[Letter]) -> None:

@@ -34,6 +34,10 @@ def choosy(row: bytes | None, record: Record) -> Fold:
     raise Rejected("$", "unwanted", "send another", "unwanted")
 
 
+def forgetful(row: bytes | None, record: Record) -> Fold:
+    return None, [Letter(record.topic.replace(".in", ".out"), b"k", b"taken")]
+
+
 def failing() -> None:
     raise ValueError
 
@@ -67,6 +71,27 @@ async def test_a_strange_record_is_set_aside_and_the_next_one_taken(
     assert letter.value == b"taken"
     assert not b.left
     assert header(aside.headers, "dlq.error-code") == b"unwanted"
+
+
+@pytest.mark.parametrize("store", ["memory", "rocksdb"])
+async def test_a_key_that_no_changelog_takes_carries_no_row(bench: Build, store: str) -> None:
+    async with bench(forgetful, partitions=1, store=store) as b:
+        await put(b.bootstrap, b.source, [(b"k" * 2_000_000, b"x"), (b"k", b"good")])
+        letters = await at_least(b.bootstrap, b.out, 2)
+    assert [letter.value for letter in letters] == [b"taken", b"taken"]
+    assert not b.left
+
+
+async def test_a_record_that_claims_to_have_been_moved_is_not_folded_where_it_lies(bench: Build) -> None:
+    right = partition_of(b"k", 4)
+    async with bench(choosy) as b:
+        more = {"partition": (right + 1) % 4, "headers": [("moved-from", b"x/0/0")]}
+        await put(b.bootstrap, b.source, [(b"k", b"good")], **more)
+        [aside] = await dead_letters_of(b, 1)
+        await put(b.bootstrap, b.source, [(b"k", b"good")])
+        letters = await at_least(b.bootstrap, b.out, 1)
+    assert header(aside.headers, "dlq.error-code") == b"misplaced"
+    assert len(letters) == 1
 
 
 async def test_no_number_of_faults_ends_a_worker_that_can_take_a_good_record(bench: Build) -> None:
