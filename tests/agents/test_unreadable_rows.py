@@ -47,7 +47,7 @@ def test_events_of_an_unreadable_lane_are_set_aside_and_its_row_stays() -> None:
     lane.table[key] = JUNK
     lane.batch(events[:2])
     lane.batch(events[2:])
-    assert lane.table[key] == JUNK, "no stay begins anew"
+    assert lane.table[key] == JUNK, "no stay begins again"
     letters = lane.said_to_kafka
     changelog = b"stafet-relay-lanes-changelog"
     assert dead(letters) == [(changelog, b"row-unreadable"), *[(b"lanes", b"row-unreadable")] * 3]
