@@ -1,7 +1,8 @@
 """Records as no producer of ours writes them: raw bytes in header names, transactions that end either way."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.producer import message_accumulator
@@ -25,13 +26,12 @@ class RawName(str):
         return self.raw
 
 
-@contextmanager
-def raw_names() -> Iterator[None]:
-    """Inside, aiokafka's producer encodes header names by their own method."""
+def raw_batch(producer: AIOKafkaProducer) -> Any:
+    """An empty batch that encodes header names by their own method: aiokafka's own writes UTF-8 whatever they are."""
     own = message_accumulator.DefaultRecordBatchBuilder
     message_accumulator.DefaultRecordBatchBuilder = _DefaultRecordBatchBuilderPy
     try:
-        yield
+        return producer.create_batch()
     finally:
         message_accumulator.DefaultRecordBatchBuilder = own
 
@@ -47,12 +47,11 @@ async def foreign_producer(
         max_request_size=4 * LARGE,
         transactional_id=fresh("transactions") if transactional else None,
     )
-    with raw_names():
-        await producer.start()
-        try:
-            yield producer
-        finally:
-            await producer.stop()
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        await producer.stop()
 
 
 async def transaction(
@@ -75,6 +74,6 @@ async def send(
     timestamp_ms: int | None = None,
 ) -> None:
     """One record into partition 0, as it is: without key and value too, which aiokafka's `send` refuses."""
-    batch = producer.create_batch()
+    batch = raw_batch(producer)
     batch.append(timestamp=timestamp_ms, key=key, value=value, headers=headers)
     await (await producer.send_batch(batch, topic, partition=0))

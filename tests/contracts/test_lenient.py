@@ -3,7 +3,7 @@
 import pytest
 
 from tests.brokers import AnyBroker, fresh, prepared, records
-from tests.foreign import RawName, foreign_producer
+from tests.foreign import RawName, foreign_producer, raw_batch
 
 
 @pytest.mark.parametrize("compression", [None, "gzip", "zstd"])
@@ -11,7 +11,7 @@ async def test_a_header_name_of_any_bytes_is_read(broker: AnyBroker, compression
     topic = fresh("names")
     prepared(broker, topic, partitions=1)
     async with foreign_producer(broker.bootstrap, compression=compression) as producer:
-        batch = producer.create_batch()
+        batch = raw_batch(producer)
         for number in range(6):
             name = RawName(b"f\xe6ed") if number in (2, 5) else "feed"
             batch.append(timestamp=None, key=b"k%d" % number, value=b"v", headers=[(name, b"h"), ("last", None)])
