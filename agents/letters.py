@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import assert_never
 
-from streams.bounds import check_times
+from streams.bounds import check_lane_record
 from streams.errors import Rejected
 from streams.formats.fhir.build import to_json
 from streams.ids import Lane
@@ -22,7 +22,7 @@ _JSON, _FHIR = "application/json", "application/fhir+json"
 
 def lane_letter(lane: Lane, record: LaneRecord, message_id: str) -> Letter:
     """A record for `lanes`; `message_id` is the id of what it is about. Raises `Rejected` for one the lane refuses."""
-    check_times(record)
+    check_lane_record(record)
     value = encode_lane_record(record)
     check_lane_size(value)
     kind = str(record.__struct_config__.tag)

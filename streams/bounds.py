@@ -5,6 +5,7 @@ where it enters. Their ids are longer than any of ours where they are cut, so a 
 match whole.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Final, TypeVar
@@ -25,7 +26,7 @@ from .model import (
     Wake,
 )
 
-__all__ = ["ISSUES", "ORPHANS", "TEXT", "bounded", "check_times", "cut"]
+__all__ = ["ISSUES", "ORPHANS", "TEXT", "bounded", "check_lane_record", "cut"]
 
 #: Characters of one text of others, and issues of one receipt, that are kept (02 §4.3).
 TEXT: Final = 2000
@@ -34,6 +35,8 @@ ISSUES: Final = 20
 ORPHANS: Final = 16
 #: Characters of an id, a number or a code of others: ours have 44 at most.
 _ID: Final = 256
+
+_LANE: Final = re.compile(r"[0-9a-f]{8}")
 
 _R = TypeVar("_R", Receipt, NetworkReceipt)
 
@@ -72,8 +75,10 @@ def _bounded(part: str | Issue) -> str | Issue:
     )
 
 
-def check_times(record: LaneRecord) -> None:
-    """Raises `Rejected` for a record with a time without its zone, or of no year that a stay can be in."""
+def check_lane_record(record: LaneRecord) -> None:
+    """Raises `Rejected` for a time without its zone or of no year that a stay can be in, and for a lane that is none."""
+    if isinstance(record, StayEventArrived) and not _LANE.fullmatch(record.event.lane):
+        raise Rejected("$.event.lane", "no lane", "send eight hex digits", "unreadable")
     for path, at in _times(record):
         if at is not None and (at.tzinfo is None or at.year not in _YEARS):
             problem = "a time without its zone" if at.tzinfo is None else "a time of no year that a stay can be in"

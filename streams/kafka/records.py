@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from streams.bounds import check_times
+from streams.bounds import check_lane_record
 from streams.errors import Rejected
 from streams.kafka.foreign import Copy, bounded, left_behind, number, one_line, time_text
 from streams.kafka.topics import DEAD_LETTERS, size_limit
@@ -144,7 +144,7 @@ def decode_lane_record(value: bytes | None) -> LaneRecord:
         raise Rejected(
             "$", f"{len(value or b'')} bytes that are not JSON of a sane depth", "send JSON", "unreadable"
         ) from None
-    check_times(record)
+    check_lane_record(record)
     return record
 
 

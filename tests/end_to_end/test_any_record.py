@@ -57,7 +57,7 @@ async def test_each_record_that_was_seen_is_set_aside_and_the_good_ones_are_take
 ) -> None:
     scene = Scene(own_real, tmp_path, ("0101",), clock=FastClock(NOON, 100), partitions=1)
     prepare(scene)
-    await put(own_real.bootstrap, CONTROL, [(b"installation", b"junk"), (b"skip/x", b"["), (None, b"junk")])
+    await put(own_real.bootstrap, CONTROL, [(b"installation", b"junk"), (b"skip/x", b"[")])
     for table, source in (("persons", ADT_RAW), ("lanes", LANES), ("receipts", RECEIPTS_RAW)):
         junk = [(b"k", b"\xff"), (position_key(source, 0), b"junk"), (b"\0x", b""), (b"", b"junk")]
         await put(own_real.bootstrap, changelog(RELAY, table), junk)

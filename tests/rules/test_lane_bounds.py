@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from streams.bounds import ISSUES, ORPHANS, TEXT, bounded, check_times, cut
+from streams.bounds import ISSUES, ORPHANS, TEXT, bounded, check_lane_record, cut
 from streams.errors import Rejected
 from streams.ids import MessageId
 from streams.kafka.records import LANE_RECORD, decode_lane_record, encode_lane_record
@@ -82,7 +82,7 @@ def test_a_time_out_of_range_is_refused_by_its_place(path: str, record: LaneReco
 
 
 def test_a_good_record_has_good_times() -> None:
-    check_times(arrived())
+    check_lane_record(arrived())
 
 
 def test_a_record_that_would_fill_a_row_is_refused() -> None:
