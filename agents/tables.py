@@ -8,8 +8,8 @@ commits offsets before the changelog has the rows. Three remedies and a belt:
 - `ConfirmedTable` (setting `Table`): the promise of every changelog record is kept until the broker has it.
 - A partition of which nothing is committed is read from its beginning after every rebalance (`_Consumer`).
 - A *position row* per source partition, in the table itself: the next offset expected. A record beyond it was
-  skipped, by whatever fault; the worker leaves before anything is acknowledged. It needs source topics without
-  holes: neither compacted nor transactional.
+  skipped, by whatever fault; the worker leaves before anything is acknowledged. Offsets without a record are asked
+  of the broker (`gaps.py`).
 
 Private names used (each pinned by tests/agents/test_faust_private_names.py): `streams._current_event`,
 `TableManager._recovery`, `Producer._producer`, `Producer._settings_extra`, `Consumer._new_consumer_thread`; for the
@@ -54,8 +54,7 @@ class Skipped(Exception):
 
     def __init__(self, topic: str, partition: int, expected: int, got: int) -> None:
         super().__init__(
-            f"{topic}/{partition}: expected offset {expected}, got {got}; start again, or, when the topic no longer keeps "
-            "what lies between, with --accept-loss"
+            f"{topic}/{partition}: expected offset {expected}, got {got}, and the broker has records in between; start again"
         )
         self.topic, self.partition, self.expected, self.got = topic, partition, expected, got
 
