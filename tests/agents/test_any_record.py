@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from agents.gaps import Gaps
 from agents.shell import Limits
 from agents.skips import Skips
-from agents.tables import position_key, rows_of
+from agents.tables import Skipped, position_key, rows_of
 from streams.errors import Rejected
 from streams.kafka.clients import partition_of
 from streams.kafka.embedded import EmbeddedBroker
@@ -164,3 +166,26 @@ async def test_a_record_that_an_operator_passes_over_is_set_aside_unread(
     assert [letter.value for letter in letters] == [b"taken", b"taken"]
     assert (aside.value, header(aside.headers, "dlq.original-offset")) == (b"good", b"1")
     assert header(aside.headers, "dlq.error-code") == b"skipped-by-operator"
+
+
+async def test_a_broker_that_does_not_answer_explains_no_gap() -> None:
+    gaps = Gaps("127.0.0.1:1")
+    assert not await gaps.is_empty("x", 0, 1, 2)
+    with pytest.raises(Skipped):
+        await gaps.explained("x", 0, 1, 2)
+
+
+async def test_one_look_answers_for_the_gaps_ahead(embedded: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    topic, looks = fresh("gaps"), []
+    embedded.create_topic(topic, 1)
+    await put(embedded.bootstrap, topic, [(b"k", b"%d" % n) for n in range(10)])
+    gaps, look = Gaps(embedded.bootstrap), Gaps._looked
+
+    async def counted(*words: Any) -> Any:
+        looks.append(words)
+        return await look(*words)
+
+    monkeypatch.setattr(Gaps, "_looked", counted)
+    for first in range(9):
+        assert not await gaps.is_empty(topic, 0, first, 10)
+    assert len(looks) == 2, "one for each kind of reader"
