@@ -1,5 +1,6 @@
 """What others say in a lane is bounded: neither a long text nor many receipts take the room of the next event."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -8,9 +9,12 @@ from msgspec.structs import replace
 from streams.bounds import ISSUES, ORPHANS, TEXT, bounded, check_lane_record, cut
 from streams.errors import Rejected
 from streams.ids import MessageId
+from streams.inbound import take_receipt
 from streams.kafka.records import LANE_RECORD, decode_lane_record, encode_lane_record
 from streams.lane import LaneRow, decode_row, encode_row, fold
 from streams.model import Issue, LaneRecord, NetworkReceipt, Overdue, Receipt, ReceiptArrived, StayEventArrived, Wake
+from streams.sim.acknowledgement import acknowledgement
+from streams.sim.acknowledgement import arrived as arrived_in_inbox
 from tests.rules.lanes import Lane
 from tests.rules.stay_events import DAY_ONE, event
 
@@ -109,3 +113,20 @@ def test_a_row_that_cannot_be_read_is_no_empty_row() -> None:
         with pytest.raises(Rejected) as refused:
             decode_row(junk)
         assert refused.value.rule == "row-unreadable"
+
+
+def test_a_receipt_with_a_megabyte_of_words_settles_its_message() -> None:
+    lane = Lane().play("A01 08:00")
+    message = arrived_in_inbox(lane.letters[0].payload)
+    assert message is not None
+    document = acknowledgement(message, "fatal-error", lane.now, 1)
+    outcome = next(e["resource"] for e in document["entry"] if e["resource"]["resourceType"] == "OperationOutcome")
+    outcome["issue"][0]["details"]["text"] = '"' * 600_000
+    taken = take_receipt(json.dumps(document).encode(), origin="receipts.raw/0/0", at=lane.now)
+    assert taken.record is not None
+    assert len(encode_lane_record(taken.record)) < LANE_RECORD
+    lane.take(taken.record)
+    assert lane.states == ["ACKED_FATAL"]
+    case = lane.last.case
+    assert case is not None
+    assert [len(issue.text) for issue in case.issues] == [TEXT]
