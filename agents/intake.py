@@ -18,7 +18,7 @@ from agents.tables import ConfirmedTable
 from agents.unreadable import UnreadableRows
 from streams.errors import Rejected
 from streams.intake import Intake, take_in
-from streams.kafka.records import LANE_RECORD, Letter, Record, dead_letter
+from streams.kafka.records import STAY_EVENT, Letter, Record, dead_letter
 from streams.kafka.topics import ADT_RAW
 from streams.lane import unreadable_row
 from streams.ledger import event_row
@@ -51,7 +51,7 @@ def intake_stage(station: Station, persons: ConfirmedTable) -> Stage:
             return row, ()
         _check_size(taken)
         new = row if taken.row is known else _encode(taken.row)
-        if len(new or b"") - len(row or b"") > LANE_RECORD:
+        if len(new or b"") - len(row or b"") > STAY_EVENT:
             raise Rejected("$", "says more of a person than is remembered", "send shorter values", "too-large")
         return new, _letters(station, record, taken)
 

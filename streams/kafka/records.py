@@ -19,11 +19,12 @@ from streams.bounds import check_lane_record
 from streams.errors import Rejected
 from streams.kafka.foreign import Copy, bounded, left_behind, number, one_line, time_text
 from streams.kafka.topics import DEAD_LETTERS, size_limit
-from streams.model import LaneRecord
+from streams.model import LaneRecord, StayEventArrived
 from streams.times import utc_text
 
 __all__ = [
     "LANE_RECORD",
+    "STAY_EVENT",
     "Headers",
     "Letter",
     "Record",
@@ -120,8 +121,9 @@ def header(of: Iterable[tuple[str, bytes]], name: str) -> bytes | None:
 
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 _decode: Final[msgspec.json.Decoder[LaneRecord]] = msgspec.json.Decoder(LaneRecord)
-#: Bytes of a record on `lanes`; a row takes 1 MB, and an event or a receipt in full some 40 KB.
+#: Bytes of a record on `lanes`; a row takes 1 MB. A receipt in full has some 50 KB, a stay event one.
 LANE_RECORD: Final = 128 << 10
+STAY_EVENT: Final = 16 << 10
 _PLACE: Final = re.compile(r"`(\$[^`]*)`$")
 
 
@@ -144,14 +146,18 @@ def decode_lane_record(value: bytes | None) -> LaneRecord:
         raise Rejected(
             "$", f"{len(value or b'')} bytes that are not JSON of a sane depth", "send JSON", "unreadable"
         ) from None
+    if isinstance(record, StayEventArrived):
+        check_lane_size(value, STAY_EVENT)
     check_lane_record(record)
     return record
 
 
-def check_lane_size(value: bytes | None) -> None:
-    """Raises `Rejected` for a record that would fill the row of its lane by itself."""
-    if value is not None and len(value) > LANE_RECORD:
-        raise Rejected("$", f"{len(value)} bytes about one event", f"send {LANE_RECORD} at most", "too-large")
+def check_lane_size(value: bytes | None, most: int = LANE_RECORD) -> None:
+    """Raises `Rejected` for a record that would fill the row of its lane by itself. `most`: bytes."""
+    if value is not None and len(value) > most:
+        raise Rejected(
+            "$", f"{len(value)} bytes about one event", f"send shorter values, {most} bytes at most", "too-large"
+        )
 
 
 def place_of(fault: BaseException) -> str:

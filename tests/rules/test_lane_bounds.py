@@ -130,3 +130,13 @@ def test_a_receipt_with_a_megabyte_of_words_settles_its_message() -> None:
     case = lane.last.case
     assert case is not None
     assert [len(issue.text) for issue in case.issues] == [TEXT]
+
+
+def test_a_name_that_would_fill_the_row_of_a_stay_is_refused() -> None:
+    record = arrived()
+    patient = record.event.patient
+    assert patient is not None
+    long = replace(record, event=replace(record.event, patient=replace(patient, family="x" * 20_000)))
+    with pytest.raises(Rejected) as refused:
+        decode_lane_record(encode_lane_record(long))
+    assert refused.value.rule == "too-large"
