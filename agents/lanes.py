@@ -11,25 +11,40 @@ from msgspec.structs import replace
 
 from agents.letters import lane_letter, ledger_letter, letter_of
 from agents.lines import say_alarms, say_lane
+from agents.probe import probe_lanes
 from agents.shell import Fold, Stage
-from agents.station import Figures, Station
+from agents.station import Figures, Station, code_of
 from agents.tables import FencedTable
 from agents.timers import Tick
+from agents.unreadable import UnreadableRows
 from streams.deadlines import Deadlines, Due
 from streams.errors import Rejected
 from streams.ids import Lane
 from streams.kafka.dispatch import Refusal
+from streams.kafka.foreign import number
 from streams.kafka.records import Letter, Record, decode_lane_record, header
 from streams.kafka.topics import LANES
-from streams.lane import Context, LaneRow, Result, Said, alarms, decode_row, encode_row, fold, next_due, refused, tick
-from streams.ledger import LedgerRow, stay_event_row
-from streams.model import Fate, LaneRecord, Outcome, StayEventArrived
+from streams.lane import (
+    ROW_UNREADABLE,
+    Context,
+    LaneRow,
+    Result,
+    Said,
+    alarms,
+    decode_row,
+    encode_row,
+    fold,
+    next_due,
+    refused,
+    tick,
+)
+from streams.ledger import receipt_row, stay_event_row
+from streams.model import Fate, LaneRecord, Outcome, ReceiptArrived, StayEventArrived
 from streams.stay import StayPolicy
 
 __all__ = ["deadline_of", "lanes_stage", "tick_for"]
 
 _NAME = "lanes"
-_FAULT = Outcome(fate=Fate.STOPPED, reason="internal-error")
 
 
 def lanes_stage(station: Station, context: Context, rows: FencedTable, index: Deadlines) -> Stage:
@@ -47,6 +62,7 @@ def lanes_stage(station: Station, context: Context, rows: FencedTable, index: De
 
     def step(row: bytes | None, record: Record) -> Fold:
         lane_record = _redriven(decode_lane_record(record.value), record)
+        _check_lane(lane_record, record.key)
         old = decode_row(row)
         result = fold(old, lane_record, context)
         if result.row is old and old is not None and not result.said:
@@ -63,12 +79,23 @@ def lanes_stage(station: Station, context: Context, rows: FencedTable, index: De
 
     def on_fault(row: bytes | None, record: Record, fault: Exception) -> Fold:
         station.figures.aside(_NAME, fault)
-        return row, _fault_rows(record, station.clock())
+        return row, [*_fault_rows(record, station.clock(), code_of(fault)), *unreadable.letters(row, record, fault)]
 
     def on_row(key: bytes, row: bytes | None, partition: int) -> None:
         index.set(partition, key, due_at(row))
 
-    return Stage(_NAME, LANES, step, rows, on_refused=on_refused, on_taken=told.taken, on_fault=on_fault, on_row=on_row)
+    unreadable = UnreadableRows(_NAME, station)
+    return Stage(
+        _NAME,
+        LANES,
+        step,
+        rows,
+        on_refused=on_refused,
+        on_taken=told.taken,
+        on_fault=on_fault,
+        on_row=on_row,
+        probe=lambda: probe_lanes(station, context),
+    )
 
 
 class Told:
@@ -97,30 +124,46 @@ class Told:
         say_lane(said)
 
 
+def _check_lane(lane_record: LaneRecord, key: bytes | None) -> None:
+    """Raises `Rejected` for an event in another lane than its own: the answers to its messages would not find it."""
+    if isinstance(lane_record, StayEventArrived) and lane_record.event.lane.encode() != key:
+        raise Rejected("key", "not the lane of the event", "send the record under the lane it names", "no-key")
+
+
 def _redriven(lane_record: LaneRecord, record: Record) -> LaneRecord:
     """A stay event that an operator has sent again from the dead letters says so in a header of the record."""
-    count = header(record.headers, "dlq.redrive-count")
-    if count is None or not count.isdigit() or not isinstance(lane_record, StayEventArrived):
+    count = number(header(record.headers, "dlq.redrive-count"))
+    if not count or not isinstance(lane_record, StayEventArrived):
         return lane_record
-    return replace(lane_record, redriven=int(count))
+    return replace(lane_record, redriven=count)
 
 
-def _fault_rows(record: Record, at: datetime) -> list[Letter]:
-    """The fate of a stay event that a fault of ours has stopped; other records have none."""
+def _fault_rows(record: Record, at: datetime, reason: str) -> list[Letter]:
+    """The fate of a stay event, or the class of a receipt, that has been set aside; other records have none."""
     try:
         lane_record = decode_lane_record(record.value)
     except Rejected:
         return []
-    if not isinstance(lane_record, StayEventArrived):
-        return []
-    event = lane_record.event
-    row: LedgerRow = stay_event_row(at, event.id, _FAULT, 0, event.origin, event.lane)
-    return [ledger_letter(row)]
+    if isinstance(lane_record, StayEventArrived):
+        event = lane_record.event
+        fate = Outcome(fate=Fate.STOPPED, reason=reason)
+        return [ledger_letter(stay_event_row(at, event.id, fate, 0, event.origin, event.lane))]
+    if isinstance(lane_record, ReceiptArrived) and reason == ROW_UNREADABLE:
+        receipt = lane_record.receipt
+        return [ledger_letter(receipt_row(at, receipt.origin, "quarantined", receipt.verdict, reason=reason))]
+    return []
 
 
 def deadline_of(policy: StayPolicy) -> Callable[[bytes | None], datetime | None]:
     """When a lane next wants to be woken, by its row."""
-    return lambda row: next_due(decode_row(row), policy)
+
+    def due_at(row: bytes | None) -> datetime | None:
+        try:
+            return next_due(decode_row(row), policy)
+        except Rejected:  # a row that is none of ours has no deadline: its next record will tell
+            return None
+
+    return due_at
 
 
 def tick_for(rows: FencedTable) -> Tick:

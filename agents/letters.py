@@ -3,15 +3,25 @@
 from datetime import datetime
 from typing import assert_never
 
+from streams.bounds import check_lane_record
 from streams.errors import Rejected
 from streams.formats.fhir.build import to_json
 from streams.ids import Lane
-from streams.kafka.records import Letter, Record, dead_letter, encode_lane_record, headers
+from streams.kafka.records import (
+    LANE_RECORD,
+    STAY_EVENT,
+    Letter,
+    Record,
+    check_lane_size,
+    dead_letter,
+    encode_lane_record,
+    headers,
+)
 from streams.kafka.topics import LANES, LEDGER, TRACE
 from streams.lane import Dispatch, Said, SetAside, Traced
 from streams.ledger import LedgerRow
 from streams.ledger import to_json as ledger_json
-from streams.model import LaneRecord
+from streams.model import LaneRecord, StayEventArrived
 from streams.trace import audit_event
 
 __all__ = ["dispatch_of", "lane_letter", "ledger_letter", "letter_of", "set_aside"]
@@ -20,12 +30,15 @@ _JSON, _FHIR = "application/json", "application/fhir+json"
 
 
 def lane_letter(lane: Lane, record: LaneRecord, message_id: str) -> Letter:
-    """A record for `lanes`; `message_id` is the id of what it is about."""
+    """A record for `lanes`; `message_id` is the id of what it is about. Raises `Rejected` for one the lane refuses."""
+    check_lane_record(record)
+    value = encode_lane_record(record)
+    check_lane_size(value, STAY_EVENT if isinstance(record, StayEventArrived) else LANE_RECORD)
     kind = str(record.__struct_config__.tag)
     return Letter(
         LANES,
         lane.encode(),
-        encode_lane_record(record),
+        value,
         headers(message_id=message_id, event_type=kind, schema="lane-record", content_type=_JSON),
     )
 

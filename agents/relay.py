@@ -16,10 +16,13 @@ from datetime import timedelta
 import faust
 
 from agents.barrier import Barrier
+from agents.gaps import Gaps
 from agents.intake import intake_stage
 from agents.lanes import deadline_of, lanes_stage, tick_for
+from agents.positions import position_at
 from agents.receipts import receipts_stage
 from agents.shell import Leave, Limits, Stage, guarded, leave_now
+from agents.skips import Skips
 from agents.station import Station
 from agents.tables import FencedTable, position_key
 from agents.timers import caught_up, keep_index, publish_due
@@ -45,6 +48,8 @@ class Relay:
     receipts: FencedTable
     index: Deadlines
     barrier: Barrier
+    gaps: Gaps
+    skips: Skips
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ def build_relay(worker: Worker, station: Station, options: RelayOptions | None =
     index = Deadlines()
     registers = station.registers
     context = Context(station.ids, registers, registers.stay, station.device_id)
+    gaps = Gaps(worker.bootstrap, worker.security)
     relay = Relay(
         app,
         station,
@@ -71,7 +77,9 @@ def build_relay(worker: Worker, station: Station, options: RelayOptions | None =
         persons,
         receipts,
         index,
-        Barrier(worker.bootstrap, worker.app_id, worker.security),
+        Barrier(worker.bootstrap, worker.app_id, worker.security, gaps=gaps),
+        gaps,
+        Skips(worker.bootstrap, worker.security),
     )
     for stage in (
         intake_stage(station, persons),
@@ -80,13 +88,25 @@ def build_relay(worker: Worker, station: Station, options: RelayOptions | None =
     ):
         _agent(relay, stage, options)
     _timer(relay, options)
+
+    @app.timer(Skips.EVERY.total_seconds())  # type: ignore[untyped-decorator]  # Faust is untyped to us
+    async def skips() -> None:
+        await relay.skips.refresh()
+
     return relay
 
 
 def _agent(relay: Relay, stage: Stage, options: RelayOptions) -> None:
     station = relay.station
     body = guarded(
-        relay.app, stage, clock=station.clock, leave=options.leave, limits=options.limits, version=station.version
+        relay.app,
+        stage,
+        clock=station.clock,
+        leave=options.leave,
+        limits=options.limits,
+        version=station.version,
+        gaps=relay.gaps,
+        skips=relay.skips,
     )
     relay.app.agent(raw_topic(relay.app, stage.source), name=stage.name)(body)
 
@@ -100,12 +120,11 @@ def _timer(relay: Relay, options: RelayOptions) -> None:
         relay.barrier.close()
 
     def taken(partition: int) -> int:
-        return int(relay.lanes.get(position_key(LANES, partition)) or 0)
+        return position_at(relay.lanes.get(position_key(LANES, partition)), LANES, partition) or 0
 
     async def gate(partition: int) -> bool:
-        return await relay.barrier.is_open(partition, taken) and await caught_up(
-            relay.app, relay.lanes, LANES, partition
-        )
+        open_now = await relay.barrier.is_open(partition, taken)
+        return open_now and await caught_up(relay.app, relay.lanes, LANES, partition, relay.gaps)
 
     @relay.app.timer(options.every.total_seconds())  # type: ignore[untyped-decorator]  # Faust is untyped to us
     async def overdue() -> None:
@@ -115,5 +134,6 @@ def _timer(relay: Relay, options: RelayOptions) -> None:
 @contextlib.asynccontextmanager
 async def relay_running(relay: Relay, limit: float = 60.0, patience: float = 60.0) -> AsyncIterator[Relay]:
     """The relay started and recovered; at the end drained. Seconds and errors as of `wiring.running`."""
+    await relay.skips.refresh()
     async with running(relay.app, limit, patience):
         yield relay

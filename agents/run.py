@@ -297,7 +297,7 @@ async def _watched(relay: Relay, installation: Installation, stop: asyncio.Event
         if seen.crashed:
             raise NotReady("the worker has crashed; its log says why")
         installation.waiting["relay"] = "" if seen.recovered else f"tables recover: {relay.app.restoring}"
-        installation.dead = progress.look(positions_of(relay), time.monotonic())
+        installation.dead = progress.look(await positions_of(relay), time.monotonic())
 
 
 async def _gateway(installation: Installation, stop: asyncio.Event) -> None:

@@ -14,7 +14,12 @@ from streams.ledger import LedgerRow
 from streams.metrics import Metrics
 from streams.registry import Registers
 
-__all__ = ["Figures", "Station"]
+__all__ = ["Figures", "Station", "code_of"]
+
+
+def code_of(fault: Exception) -> str:
+    """The reason code of a record put aside."""
+    return fault.rule or "rejected" if isinstance(fault, Rejected) else "internal-error"
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,7 @@ class Figures:
 
     def aside(self, stage: str, fault: Exception) -> None:
         """A record put aside: by its reason code, or as a fault of ours."""
-        reason = fault.rule or "rejected" if isinstance(fault, Rejected) else "internal-error"
-        self.metrics.count("stafet_dead_letters_total", stage=stage, reason=reason)
+        self.metrics.count("stafet_dead_letters_total", stage=stage, reason=code_of(fault))
 
     def tell(self, said: Sequence[Said], stage: str) -> None:
         """Everything a lane has decided on one record."""

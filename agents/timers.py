@@ -12,6 +12,8 @@ from typing import Any
 from faust.types import TP
 
 from agents.clock import Clock
+from agents.gaps import Gaps
+from agents.positions import position_at
 from agents.shell import Report, say
 from agents.tables import FencedTable, own_producer, position_key, rows_of
 from streams.deadlines import Deadlines, Due
@@ -35,15 +37,20 @@ def owned(app: Any, topic: str) -> frozenset[int]:
     return frozenset(tp.partition for tp in app.consumer.assignment() if tp.topic == topic)
 
 
-async def caught_up(app: Any, positions: FencedTable, topic: str, partition: int) -> bool:
-    """Whether every record of the partition has been taken: its position row has reached its high water."""
+async def caught_up(app: Any, positions: FencedTable, topic: str, partition: int, gaps: Gaps | None = None) -> bool:
+    """Whether every record of the partition has been taken: its position row has reached its high water.
+
+    `gaps` knows whether what is left up to there holds no record.
+    """
     tp = TP(topic, partition)
     highwater: int | None = app.consumer.highwater(tp)
     if highwater is None:
         return False
-    row = positions.get(position_key(topic, partition))
-    if row is not None:
-        return int(row) >= highwater
+    expected = position_at(positions.get(position_key(topic, partition)), topic, partition)
+    if expected is not None:
+        return expected >= highwater or (
+            gaps is not None and await gaps.is_empty(topic, partition, expected, highwater)
+        )
     earliest = await app.consumer.earliest_offsets(tp)
     return bool(earliest.get(tp) == highwater)
 

@@ -12,6 +12,8 @@ What a row says, by kind (docs/architecture.md):
 - `message`: a message has entered a state; `ordinal` counts its changes without holes; `delta` is that of a final
   state (03 §6.1), and a correction is a pair of rows.
 - `receipt`: what one record of `receipts.raw` was.
+- `lost`: `parts` offsets of a source topic from `subject` on were deleted by retention before they were read.
+- `skipped`: an operator has passed over the record at `subject`, and why (`stafet quarantine skip`).
 """
 
 from datetime import datetime
@@ -22,7 +24,18 @@ import msgspec
 from .delivery_rules import FINAL, State
 from .model import Fate, Outcome
 
-__all__ = ["LedgerRow", "anew_row", "event_row", "left_row", "message_row", "receipt_row", "stay_event_row", "to_json"]
+__all__ = [
+    "LedgerRow",
+    "anew_row",
+    "event_row",
+    "left_row",
+    "lost_row",
+    "message_row",
+    "receipt_row",
+    "skipped_row",
+    "stay_event_row",
+    "to_json",
+]
 
 
 class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +43,7 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     at: datetime
-    kind: Literal["event", "stay-event", "message", "receipt"]
+    kind: Literal["event", "stay-event", "message", "receipt", "lost", "skipped"]
     subject: str
     what: str
     delta: int = 1
@@ -168,4 +181,24 @@ def receipt_row(at: datetime, origin: str, what: str, verdict: str = "", lane: s
         verdict=verdict,
         lane=lane,
         reason=reason,
+    )
+
+
+def lost_row(at: datetime, origin: str, count: int) -> LedgerRow:
+    """`count` offsets from `origin` on, deleted by retention before they were read."""
+    return LedgerRow(
+        id=f"lost/{origin}", at=at, kind="lost", subject=origin, what="retention", parts=count, origin=origin
+    )
+
+
+def skipped_row(at: datetime, origin: str, reason: str) -> LedgerRow:
+    """An operator has passed over the record at `origin`; `reason` says why, and who."""
+    return LedgerRow(
+        id=f"skipped/{origin}",
+        at=at,
+        kind="skipped",
+        subject=origin,
+        what="skipped-by-operator",
+        reason=reason,
+        origin=origin,
     )

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.codec import has_lz4, has_zstd
 from aiokafka.errors import (
@@ -20,6 +20,7 @@ from aiokafka.errors import (
 )
 from aiokafka.partitioner import murmur2
 
+from streams.kafka.lenient import AIOKafkaConsumer
 from streams.kafka.records import Record
 from streams.kafka.topics import LARGE, SMALL
 
@@ -27,6 +28,7 @@ __all__ = [
     "NoConnection",
     "committed_offsets",
     "compression",
+    "extent",
     "new_producer",
     "partition_of",
     "read_all",
@@ -139,6 +141,20 @@ async def read_all(
         await consumer.start()
         async for record in _until_end(consumer):
             yield record
+    finally:
+        await consumer.stop()
+
+
+async def extent(bootstrap: str, tp: TopicPartition, **security: Any) -> tuple[int, int]:
+    """The oldest offset kept of a partition and the next one to be written; twice 0 for one that is not there."""
+    if not await _present(bootstrap, [tp.topic], security):
+        return 0, 0
+    consumer = AIOKafkaConsumer(tp.topic, bootstrap_servers=bootstrap, enable_auto_commit=False, **security)
+    try:
+        await consumer.start()
+        if tp not in consumer.assignment():
+            return 0, 0
+        return (await consumer.beginning_offsets([tp]))[tp], (await consumer.end_offsets([tp]))[tp]
     finally:
         await consumer.stop()
 

@@ -4,9 +4,10 @@ from .alarms import Alarm, alarms
 from .context import Context
 from .effects import Dispatch, Effect, Result, Said, SetAside, Traced
 from .fold import fold, refused
-from .row import LaneRow, decode_row, encode_row, next_due, tick
+from .row import ROW_UNREADABLE, LaneRow, decode_row, encode_row, next_due, tick, unreadable_row
 
 __all__ = [
+    "ROW_UNREADABLE",
     "Alarm",
     "Context",
     "Dispatch",
@@ -23,4 +24,5 @@ __all__ = [
     "next_due",
     "refused",
     "tick",
+    "unreadable_row",
 ]

@@ -2,7 +2,8 @@
 
 Order of the search: response.identifier among the messages, then among their Bundle ids, then what Provenance names;
 anything but the first is flagged.
-A receipt that finds nothing is kept for five minutes and then set aside (02 §5.6). One from another unit than was
+A receipt that finds nothing is kept for five minutes and then set aside (02 §5.6); at once when sixteen wait already.
+What it says is cut before it enters the row (`bounds`). One from another unit than was
 addressed is quarantined. One that this lane has taken before, under the same arrival, is our own step repeated after a
 crash and says nothing twice.
 """
@@ -13,6 +14,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from ..bounds import ORPHANS, bounded
 from ..delivery import Case, Delivery, advance, envelope_of, verdict_signal
 from ..delivery_rules import PROVES_HAND_OVER, Signal, State
 from ..errors import Rejected
@@ -33,11 +35,13 @@ _REMEMBERED: Final = 64
 
 def take_receipt(row: LaneRow, record: ReceiptArrived, context: Context) -> Result:
     """One acknowledgement."""
-    receipt = record.receipt
+    receipt = bounded(record.receipt)
     if receipt.origin in row.settled or any(o.receipt.origin == receipt.origin for o in row.orphans):
         return Result(row)
     delivery = _find(row, receipt)
     if delivery is None:
+        if len(row.orphans) >= ORPHANS:  # those that came first may be the honest ones
+            return Result(settled(row, receipt.origin), tuple(_unmatched(receipt, record.at, context)))
         orphan = Orphan(receipt=receipt, arrived=record.at, due=record.at + context.orphan_wait)
         return Result(replace(row, orphans=(*row.orphans, orphan)))
     return _apply(row, delivery, receipt, record.at, context)
@@ -153,7 +157,7 @@ _NETWORK: Final = {
 
 def take_network_receipt(row: LaneRow, record: NetworkReceiptArrived, context: Context) -> Result:
     """One receipt of the network. On VANS it is no status event (03 §4.1, S5)."""
-    receipt, at = record.receipt, record.at
+    receipt, at = bounded(record.receipt), record.at
     for delivery in row.deliveries.values():
         place = envelope_of(delivery, receipt.original_transport_id)
         if place is None:

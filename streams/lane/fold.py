@@ -7,6 +7,7 @@ from typing import Final, assert_never
 from msgspec.structs import replace
 
 from .. import stay
+from ..bounds import cut
 from ..delivery import Delivery, advance, hand_over_refused, resend_signal, timer_signal
 from ..delivery_rules import TRANSITIONS, Signal, State
 from ..errors import Rejected
@@ -155,7 +156,7 @@ def _give_up(row: LaneRow, delivery: Delivery, record: Decision, context: Contex
 def _close_case(row: LaneRow, delivery: Delivery, record: Decision, _: Context) -> Result:
     if delivery.case is None or delivery.case.closed is not None:
         raise Rejected("action", "there is no open case", "look it up in the ledger", "no-case")
-    case = replace(delivery.case, closed=record.at, closing=record.reason)
+    case = replace(delivery.case, closed=record.at, closing=cut(record.reason))
     return Result(_put(row, replace(delivery, case=case, content=b"")))
 
 

@@ -10,7 +10,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from .evidence import Letter, Quoted, Seen, is_network_receipt, open_letter, quoted, received_at, row_of, source_of
+from .evidence import (
+    Letter,
+    Quoted,
+    Seen,
+    is_network_receipt,
+    ledger_row_of,
+    open_letter,
+    quoted,
+    received_at,
+    row_of,
+    source_of,
+)
 
 __all__ = ["Book", "Cohort", "Partition", "Row", "Source"]
 
@@ -45,6 +56,7 @@ class Book:
         self.letters: dict[str, set[Letter]] = defaultdict(set)  # MessageHeader.id -> dispatches
         self.inboxes: dict[str, set[str]] = defaultdict(set)  # MessageHeader.id -> topics
         self.unopened: list[str] = []
+        self.unread: list[str] = []  # records of `ledger` that are no rows
         self.receipts: dict[str, Arrival] = {}
         self.rows: dict[str, dict[str, Row]] = defaultdict(dict)  # kind -> id -> row
         self.dead: dict[str, str] = {}  # origin -> place
@@ -72,13 +84,15 @@ class Book:
 
     def _lane(self, seen: Seen) -> None:
         record = row_of(seen.value) or {}
-        if record.get("type") == "stay-event":
-            event = record["event"]
-            self.lane_events.setdefault(event["id"], (event.get("feed", ""), event.get("control_id", "")))
+        event = record.get("event")
+        if record.get("type") == "stay-event" and isinstance(event, dict) and isinstance(event.get("id"), str):
+            self.lane_events.setdefault(event["id"], (str(event.get("feed", "")), str(event.get("control_id", ""))))
 
     def _row(self, seen: Seen) -> None:
-        row = row_of(seen.value)
-        if row is not None:
+        row = ledger_row_of(seen.value)
+        if row is None:
+            self.unread.append(seen.place)
+        else:
             self.rows[row["kind"]][row["id"]] = row
 
     def _dead_letter(self, seen: Seen) -> None:

@@ -11,8 +11,10 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+
+from streams.kafka.lenient import AIOKafkaConsumer
 
 from .cohort import Book
 from .evidence import Seen
@@ -81,9 +83,19 @@ async def _until(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) ->
 
 def _seen(message: Any) -> Seen:
     headers = {name: (value or b"").decode("utf-8", errors="replace") for name, value in message.headers}
-    # The embedded broker stores no usable timestamp (00 §1.1).
-    at = datetime.fromtimestamp(message.timestamp / 1000, UTC) if message.timestamp and message.timestamp > 0 else None
-    return Seen(message.topic, message.partition, message.offset, message.value or b"", headers, at)
+    return Seen(
+        message.topic, message.partition, message.offset, message.value or b"", headers, _time(message.timestamp)
+    )
+
+
+def _time(milliseconds: int | None) -> datetime | None:
+    """When the broker or the sender says it was; None for a time that is none. The embedded broker stores no usable one."""
+    if not milliseconds or milliseconds < 0:
+        return None
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
 
 
 def recorded(seen: Seen) -> str:

@@ -203,6 +203,18 @@ def _receipt_line(cohort: Cohort) -> Line:
     return Line("receipts received", len(arrived), terms, _sorted(arrived ^ told))
 
 
+def _passed_over_lines(book: Book) -> Iterator[Line]:
+    """What was never looked at, where there is any: operators decided so, or no topic kept it long enough."""
+    skipped = {str(row["subject"]) for row in book.rows["skipped"].values()}
+    if skipped:
+        aside = len(skipped & book.dead.keys())
+        terms = {"set aside": aside, "not met yet": len(skipped) - aside}
+        yield Line("skipped by operators", len(skipped), terms, _sorted(skipped))
+    if lost := book.rows["lost"].values():
+        total = sum(row["parts"] for row in lost)
+        yield Line("lost to retention", total, {"named": total}, _sorted(str(row["subject"]) for row in lost))
+
+
 def _sorted(ids: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(ids)))
 
@@ -233,6 +245,7 @@ def _checks(cohort: Cohort) -> Iterator[Check]:
     wanted |= {row["subject"] for row in cohort.classes if row["what"] == "unreadable"}
     yield Check("what is refused or unreadable lies in dead.letters", _sorted(wanted - book.dead.keys()))
     yield Check("a message is settled by the first verdict about it, and by nothing else", _unsettled(cohort))
+    yield Check("every record of the ledger is a row", tuple(book.unread))
     yield Check("every receipt has one class", _repeated(row["subject"] for row in cohort.classes))
 
 
@@ -285,5 +298,10 @@ def balance(records: Iterable[Seen] | Book, since: datetime | None = None) -> Ba
     `ledger`, `lanes` and inboxes only.
     """
     cohort = Cohort(records if isinstance(records, Book) else Book(records), since)
-    lines = (*_event_lines(cohort), *_notification_lines(cohort), _receipt_line(cohort))
+    lines = (
+        *_event_lines(cohort),
+        *_notification_lines(cohort),
+        _receipt_line(cohort),
+        *_passed_over_lines(cohort.book),
+    )
     return Balance(lines, tuple(_checks(cohort)))

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaProducer
 
 from streams.kafka.clients import new_producer
+from streams.kafka.lenient import AIOKafkaConsumer
 
 from .selftest import Exchange
 
