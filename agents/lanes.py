@@ -7,12 +7,13 @@ written, and what is said of a letter is said once it has been taken (design §3
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+import msgspec
 from msgspec.structs import replace
 
 from agents.letters import lane_letter, ledger_letter, letter_of
-from agents.lines import say_alarms, say_lane
+from agents.lines import say_alarms, say_decision, say_lane
 from agents.shell import Fold, Stage
-from agents.station import Figures, Station
+from agents.station import Figures, Station, code_of
 from agents.tables import ConfirmedTable
 from agents.timers import Tick
 from streams.deadlines import Deadlines, Due
@@ -22,8 +23,8 @@ from streams.kafka.dispatch import Refusal
 from streams.kafka.records import Letter, Record, decode_lane_record, header
 from streams.kafka.topics import LANES
 from streams.lane import Context, LaneRow, Result, Said, alarms, decode_row, encode_row, fold, next_due, refused, tick
-from streams.ledger import LedgerRow, stay_event_row
-from streams.model import Fate, LaneRecord, Outcome, StayEventArrived
+from streams.ledger import decision_row, stay_event_row
+from streams.model import Decision, Fate, LaneRecord, Outcome, StayEventArrived
 from streams.stay import StayPolicy
 
 __all__ = ["deadline_of", "lanes_stage", "tick_for"]
@@ -63,7 +64,7 @@ def lanes_stage(station: Station, context: Context, rows: ConfirmedTable, index:
 
     def on_fault(row: bytes | None, record: Record, fault: Exception) -> Fold:
         station.figures.aside(_NAME, fault)
-        return row, _fault_rows(record, station.clock())
+        return row, _fault_rows(row, record, fault, station.clock())
 
     def on_row(key: bytes, row: bytes | None, partition: int) -> None:
         index.set(partition, key, due_at(row))
@@ -105,17 +106,32 @@ def _redriven(lane_record: LaneRecord, record: Record) -> LaneRecord:
     return replace(lane_record, redriven=int(count))
 
 
-def _fault_rows(record: Record, at: datetime) -> list[Letter]:
-    """The fate of a stay event that a fault of ours has stopped; other records have none."""
+def _fault_rows(row: bytes | None, record: Record, fault: Exception, at: datetime) -> list[Letter]:
+    """What became of a stay event that a fault of ours has stopped, or of a decision; other records have none."""
     try:
         lane_record = decode_lane_record(record.value)
     except Rejected:
         return []
-    if not isinstance(lane_record, StayEventArrived):
+    if isinstance(lane_record, StayEventArrived):
+        event = lane_record.event
+        return [ledger_letter(stay_event_row(at, event.id, _FAULT, 0, event.origin, event.lane))]
+    if not isinstance(lane_record, Decision) or not lane_record.id:
         return []
-    event = lane_record.event
-    row: LedgerRow = stay_event_row(at, event.id, _FAULT, 0, event.origin, event.lane)
-    return [ledger_letter(row)]
+    refused = decision_row(
+        lane_record, (record.key or b"").decode("ascii", "replace"), _state(row, lane_record), code_of(fault)
+    )
+    say_decision(refused)
+    return [ledger_letter(refused)]
+
+
+def _state(row: bytes | None, decision: Decision) -> str:
+    """The state of the message that a decision is about; "" when the lane does not know it, or its row is none of ours."""
+    try:
+        known = decode_row(row)
+    except msgspec.DecodeError:
+        return ""
+    delivery = known and known.deliveries.get(decision.message_id)
+    return delivery.state if delivery else ""
 
 
 def deadline_of(policy: StayPolicy) -> Callable[[bytes | None], datetime | None]:

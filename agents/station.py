@@ -9,11 +9,16 @@ from streams.delivery_rules import FINAL
 from streams.errors import Rejected
 from streams.ids import Ids, audit_event_id
 from streams.lane import Said, SetAside, Traced
-from streams.ledger import LedgerRow
+from streams.ledger import WAITING_FOR_RECHECK, LedgerRow
 from streams.metrics import Metrics
 from streams.registry import Registers
 
-__all__ = ["Figures", "Station"]
+__all__ = ["Figures", "Station", "code_of"]
+
+
+def code_of(fault: Exception) -> str:
+    """The reason code of a record put aside, or that of a fault of ours."""
+    return fault.rule or "rejected" if isinstance(fault, Rejected) else "internal-error"
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,7 @@ class Figures:
 
     def aside(self, stage: str, fault: Exception) -> None:
         """A record put aside: by its reason code, or as a fault of ours."""
-        reason = fault.rule or "rejected" if isinstance(fault, Rejected) else "internal-error"
-        self.metrics.count("stafet_dead_letters_total", stage=stage, reason=reason)
+        self.metrics.count("stafet_dead_letters_total", stage=stage, reason=code_of(fault))
 
     def tell(self, said: Sequence[Said], stage: str) -> None:
         """Everything a lane has decided on one record."""
@@ -51,7 +55,7 @@ class Figures:
     def _row(self, row: LedgerRow) -> None:
         if row.kind == "stay-event" and row.delta > 0:
             self.metrics.count("stafet_events_total", fate=row.what, reason=row.reason)
-        elif row.kind == "receipt":
+        elif row.kind == "receipt" and row.what != WAITING_FOR_RECHECK:
             self.receipt(row)
         elif row.kind == "message":
             self._message(row)
