@@ -4,7 +4,7 @@ The thin half of `streams/lane`. One row per lane holds the stay and its deliver
 written, and what is said of a letter is said once it has been taken (design §3).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -16,35 +16,46 @@ from agents.shell import Fold, Stage
 from agents.station import Figures, Station, code_of
 from agents.tables import ConfirmedTable
 from agents.timers import Tick
-from streams.deadlines import Deadlines, Due
+from streams.deadlines import Due
 from streams.errors import Rejected
-from streams.ids import Lane
+from streams.ids import Lane, MessageId
 from streams.kafka.dispatch import Refusal
 from streams.kafka.records import Letter, Record, decode_lane_record, header
 from streams.kafka.topics import LANES
-from streams.lane import Context, LaneRow, Result, Said, alarms, decode_row, encode_row, fold, next_due, refused, tick
-from streams.ledger import decision_row, stay_event_row
+from streams.lane import (
+    Context,
+    LaneRow,
+    OpenMessages,
+    Result,
+    Said,
+    Standing,
+    alarms,
+    decode_row,
+    encode_row,
+    fold,
+    refused,
+    tick,
+)
+from streams.ledger import LedgerRow, decision_row, stay_event_row
 from streams.model import Decision, Fate, LaneRecord, Outcome, StayEventArrived
-from streams.stay import StayPolicy
 
-__all__ = ["deadline_of", "lanes_stage", "tick_for"]
+__all__ = ["lanes_stage", "tick_for"]
 
 _NAME = "lanes"
 _FAULT = Outcome(fate=Fate.STOPPED, reason="internal-error")
 
 
-def lanes_stage(station: Station, context: Context, rows: ConfirmedTable, index: Deadlines) -> Stage:
-    """The stage over `lanes`; `index` is kept up to date with the rows that are safe."""
+def lanes_stage(station: Station, context: Context, rows: ConfirmedTable, standing: Standing) -> Stage:
+    """The stage over `lanes`; `standing` is kept up to date with the rows that are safe."""
 
-    told = Told(station.figures)
+    told = Told(station.figures, standing.messages)
 
     def said(old: LaneRow | None, result: Result, record: Record, at: datetime) -> Fold:
         letters = [letter_of(one, record, stage=_NAME, at=at, version=station.version) for one in result.said]
         told.decided(result.said)
+        station.figures.verdicts(old, result.row)
         say_alarms(alarms(old, result.row, context.sample))
         return (None if result.row is None else encode_row(result.row)), letters
-
-    due_at = deadline_of(context.stay)
 
     def step(row: bytes | None, record: Record) -> Fold:
         lane_record = _redriven(decode_lane_record(record.value), record)
@@ -59,6 +70,8 @@ def lanes_stage(station: Station, context: Context, rows: ConfirmedTable, index:
         if old is None:
             return row, ()
         told.forget(refusal.letter.name)
+        if (delivery := old.deliveries.get(MessageId(refusal.letter.name))) is not None:
+            station.figures.refused(delivery)
         at = decode_lane_record(record.value).at
         return said(old, refused(old, refusal.letter.name, at, context), record, at)
 
@@ -67,7 +80,7 @@ def lanes_stage(station: Station, context: Context, rows: ConfirmedTable, index:
         return row, _fault_rows(row, record, fault, station.clock())
 
     def on_row(key: bytes, row: bytes | None, partition: int) -> None:
-        index.set(partition, key, due_at(row))
+        standing.set(partition, key, decode_row(row))
 
     return Stage(_NAME, LANES, step, rows, on_refused=on_refused, on_taken=told.taken, on_fault=on_fault, on_row=on_row)
 
@@ -75,8 +88,8 @@ def lanes_stage(station: Station, context: Context, rows: ConfirmedTable, index:
 class Told:
     """Figures and log lines of what a lane has decided: of a hand-over only once the letter has been taken (03 §4.1, S3)."""
 
-    def __init__(self, figures: Figures) -> None:
-        self._figures = figures
+    def __init__(self, figures: Figures, messages: OpenMessages) -> None:
+        self._figures, self._messages = figures, messages
         self._waiting: dict[str, list[Said]] = {}  # name of a letter -> what is to be said of it
 
     def decided(self, said: Sequence[Said]) -> None:
@@ -95,6 +108,9 @@ class Told:
 
     def _tell(self, said: Sequence[Said]) -> None:
         self._figures.tell(said, _NAME)
+        for one in said:
+            if isinstance(one.effect, LedgerRow):
+                self._messages.said(one.effect)
         say_lane(said)
 
 
@@ -132,11 +148,6 @@ def _state(row: bytes | None, decision: Decision) -> str:
         return ""
     delivery = known and known.deliveries.get(decision.message_id)
     return delivery.state if delivery else ""
-
-
-def deadline_of(policy: StayPolicy) -> Callable[[bytes | None], datetime | None]:
-    """When a lane next wants to be woken, by its row."""
-    return lambda row: next_due(decode_row(row), policy)
 
 
 def tick_for(rows: ConfirmedTable) -> Tick:

@@ -11,7 +11,7 @@ fault of ours is decided in one place, `agents/shell.py`.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,16 +19,16 @@ import faust
 
 from agents.barrier import Barrier
 from agents.intake import intake_stage
-from agents.lanes import deadline_of, lanes_stage, tick_for
+from agents.lanes import lanes_stage, tick_for
 from agents.receipts import receipts_stage
 from agents.shell import Leave, Limits, Stage, guarded, leave_now
+from agents.signs import show_open, timed
 from agents.station import Station
 from agents.tables import ConfirmedTable
 from agents.timers import caught_up, keep_index, publish_due
 from agents.wiring import Worker, build_app, raw_table, raw_topic, running
-from streams.deadlines import Deadlines
 from streams.kafka.topics import LANES
-from streams.lane import Context
+from streams.lane import Context, Standing, decode_row
 
 __all__ = ["Relay", "build_relay", "relay_running"]
 
@@ -45,7 +45,7 @@ class Relay:
     lanes: ConfirmedTable
     persons: ConfirmedTable
     receipts: ConfirmedTable
-    index: Deadlines
+    standing: Standing
     barrier: Barrier
 
 
@@ -64,8 +64,8 @@ def build_relay(worker: Worker, station: Station, options: RelayOptions | None =
     options = options or RelayOptions()
     app = build_app(worker)
     persons, lanes, receipts = (raw_table(app, name, worker.partitions) for name in ("persons", "lanes", "receipts"))
-    index = Deadlines()
     registers = station.registers
+    standing = Standing(registers.stay)
     context = Context(station.ids, registers, registers.stay, station.device_id)
     relay = Relay(
         app,
@@ -73,21 +73,23 @@ def build_relay(worker: Worker, station: Station, options: RelayOptions | None =
         lanes,
         persons,
         receipts,
-        index,
+        standing,
         Barrier(worker.bootstrap, worker.app_id, options.security),
     )
     for stage in (
         intake_stage(station, persons),
-        lanes_stage(station, context, lanes, index),
+        lanes_stage(station, context, lanes, standing),
         receipts_stage(station, receipts),
     ):
         _agent(relay, stage, options)
     _timer(relay, options)
+    show_open(app, standing.messages, station.figures.metrics, station.clock)
     return relay
 
 
 def _agent(relay: Relay, stage: Stage, options: RelayOptions) -> None:
     station = relay.station
+    stage = replace(stage, step=timed(stage, station.figures.metrics))
     body = guarded(
         relay.app, stage, clock=station.clock, leave=options.leave, limits=options.limits, version=station.version
     )
@@ -95,7 +97,7 @@ def _agent(relay: Relay, stage: Stage, options: RelayOptions) -> None:
 
 
 def _timer(relay: Relay, options: RelayOptions) -> None:
-    keep_index(relay.app, relay.lanes, LANES, relay.index, deadline_of(relay.station.registers.stay))
+    keep_index(relay.app, relay.lanes, LANES, relay.standing, decode_row)
     tick = tick_for(relay.lanes)
 
     async def gate(partition: int) -> bool:
@@ -103,7 +105,7 @@ def _timer(relay: Relay, options: RelayOptions) -> None:
 
     @relay.app.timer(options.every.total_seconds())  # type: ignore[untyped-decorator]  # Faust is untyped to us
     async def overdue() -> None:
-        await publish_due(relay.app, LANES, relay.index, tick, clock=relay.station.clock, gate=gate)
+        await publish_due(relay.app, LANES, relay.standing.deadlines, tick, clock=relay.station.clock, gate=gate)
 
 
 @contextlib.asynccontextmanager

@@ -4,7 +4,9 @@ from .alarms import Alarm, alarms
 from .context import Context
 from .effects import Dispatch, Effect, Result, Said, SetAside, Traced
 from .fold import fold, refused
+from .open_messages import OpenMessages
 from .row import LaneRow, decode_row, encode_row, next_due, tick
+from .standing import Standing
 
 __all__ = [
     "Alarm",
@@ -12,9 +14,11 @@ __all__ = [
     "Dispatch",
     "Effect",
     "LaneRow",
+    "OpenMessages",
     "Result",
     "Said",
     "SetAside",
+    "Standing",
     "Traced",
     "alarms",
     "decode_row",
