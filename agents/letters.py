@@ -99,7 +99,7 @@ def _dispatch(letter: Dispatch) -> Letter:
         letter.topic,
         letter.lane.encode(),
         letter.payload,
-        letter_headers(letter.message_id, letter.notice, letter.transport_id, letter.content_type),
+        letter_headers(letter.message_id, f"advis.{letter.notice}", letter.transport_id, letter.content_type),
         refusable=True,
         name=letter.message_id,
     )

@@ -9,17 +9,17 @@ from .records import Headers, headers
 
 __all__ = ["SELFTEST", "letter_headers"]
 
-#: Header of a letter that a self-test has written; its value is the id of the run.
+#: Header of a letter that a self-test has written; its value names the self-test.
 SELFTEST: Final = "selftest"
 
 
 def letter_headers(
-    message_id: str, notice: str, transport_id: str, content_type: str = "application/xml", more: Headers = ()
+    message_id: str, event_type: str, transport_id: str, content_type: str = "application/xml", more: Headers = ()
 ) -> Headers:
-    """For a sealed letter: `message_id` is MessageHeader.id, `transport_id` EnvelopeIdentifier of the envelope."""
+    """For a sealed letter: `message_id` is MessageHeader.id, `transport_id` the EnvelopeIdentifier; a notice is an `advis.<notice>`."""
     return headers(
         message_id=message_id,
-        event_type=f"advis.{notice}",
+        event_type=event_type,
         schema="vans-envelope-1.0.4",
         content_type=content_type,
         more=(("envelope-id", transport_id.encode()), *more),

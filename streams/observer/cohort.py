@@ -44,6 +44,8 @@ class Book:
         self.unopened: list[str] = []
         self.receipts: dict[str, Arrival] = {}
         self.rows: dict[str, dict[str, Row]] = defaultdict(dict)  # kind -> id -> row
+        self.others: dict[str, list[tuple[int, Row]]] = defaultdict(list)  # id -> (offset, row) of other content
+        self.written: dict[str, int] = {}  # id of a message's row -> its first offset on `ledger`
         self.dead: dict[str, str] = {}  # origin -> place
         self.starts: dict[Partition, int] = {}  # oldest offset kept
         self.ends: dict[Partition, int] = {}  # first offset that was not read
@@ -64,7 +66,7 @@ class Book:
         elif seen.topic == "dead.letters":
             origin = (seen.headers.get(f"dlq.original-{part}", "?") for part in ("topic", "partition", "offset"))
             self.dead["/".join(origin)] = seen.place
-        elif seen.topic.endswith(".inbox"):
+        elif seen.topic.endswith(".inbox") and "selftest" not in seen.headers:  # no event is behind such a letter
             self._letter(seen)
 
     def _lane(self, seen: Seen) -> None:
@@ -75,8 +77,13 @@ class Book:
 
     def _row(self, seen: Seen) -> None:
         row = row_of(seen.value)
-        if row is not None:
-            self.rows[row["kind"]][row["id"]] = row
+        if row is None:
+            return
+        name, rows = row["id"], self.rows[row["kind"]]
+        if _content(rows.setdefault(name, row)) != _content(row):
+            self.others[name].append((seen.offset, row))
+        elif row["kind"] == "message":
+            self.written[name] = min(seen.offset, self.written.get(name, seen.offset))
 
     def _letter(self, seen: Seen) -> None:
         letter = open_letter(seen.value)
@@ -85,6 +92,11 @@ class Book:
         elif not letter.legacy:
             self.letters[letter.message_id].add(letter)
             self.inboxes[letter.message_id].add(seen.topic)
+
+
+def _content(row: Row) -> dict[str, Any]:
+    """What a row says. Not when: a step repeated after a crash may say the same a little later."""
+    return {name: value for name, value in row.items() if name != "at" and value}
 
 
 class Cohort:
