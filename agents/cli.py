@@ -33,6 +33,5 @@ def main() -> None:
         status = run(command_line())
     except KeyboardInterrupt:
         interrupts.leave()
-    if interrupts.begun():
-        interrupts.leave()
+    interrupts.end()
     sys.exit(status)

@@ -13,11 +13,12 @@ import os
 import signal
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NoReturn
 
-__all__ = ["begin", "begun", "install", "leave", "leaving"]
+__all__ = ["begin", "end", "install", "leave", "leaving"]
 
 #: Seconds from Ctrl-C to the end.
 _PATIENCE: Final = 1.0
@@ -28,8 +29,24 @@ _cleanups: list[Callable[[], Any]] = []
 
 
 def install() -> None:
-    """From now on Ctrl-C ends this process as it should. To be called in the main thread."""
+    """From now on Ctrl-C ends this process as it should. To be called in the main thread.
+
+    A library may hold that thread for seconds (librdkafka asks for metadata so), and no handler of ours runs meanwhile. So
+    Python also writes each signal into a pipe, at once, and a thread of its own reads there. A loop that handles signals
+    itself takes the pipe's place, and with it the decision.
+    """
     signal.signal(signal.SIGINT, _interrupted)
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    threading.Thread(target=_watch, args=(reading,), daemon=True).start()
+
+
+def _watch(pipe: int) -> None:
+    while signal.SIGINT not in os.read(pipe, 64):
+        pass
+    time.sleep(_PATIENCE)
+    leave()
 
 
 def _interrupted(_number: int, _frame: object) -> None:
@@ -50,9 +67,13 @@ def begin() -> None:
     watchdog.start()
 
 
-def begun() -> bool:
-    """Whether Ctrl-C was pressed."""
-    return _begun.is_set()
+def end() -> None:
+    """The command is done: with 130 if Ctrl-C was pressed. From here on there is nothing left to interrupt."""
+    if _begun.is_set():
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()  # what was printed is told
+        leave()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def leave() -> NoReturn:

@@ -47,6 +47,9 @@ class Book:
         self.others: dict[str, list[tuple[int, Row]]] = defaultdict(list)  # id -> (offset, row) of other content
         self.written: dict[str, int] = {}  # id of a message's row -> its first offset on `ledger`
         self.dead: dict[str, str] = {}  # origin -> place
+        self.positions: dict[Partition, int] = {}  # source partition -> the next offset that a worker has noted last
+        self.went_back: set[Partition] = set()  # source partitions whose position has gone back
+        self.unreadable: tuple[str, ...] = ()  # changelogs that this user may not read
         self.starts: dict[Partition, int] = {}  # oldest offset kept
         self.ends: dict[Partition, int] = {}  # first offset that was not read
         for seen in records:
@@ -68,6 +71,12 @@ class Book:
             self.dead["/".join(origin)] = seen.place
         elif seen.topic.endswith(".inbox") and "selftest" not in seen.headers:  # no event is behind such a letter
             self._letter(seen)
+
+    def note(self, place: Partition, position: int) -> None:
+        """A worker's position in a source partition, in the order of the changelog."""
+        if position < self.positions.get(place, 0):
+            self.went_back.add(place)
+        self.positions[place] = position
 
     def _lane(self, seen: Seen) -> None:
         record = row_of(seen.value) or {}

@@ -8,6 +8,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,6 +22,7 @@ __all__ = [
     "Seen",
     "is_network_receipt",
     "open_letter",
+    "position_of",
     "quoted",
     "received_at",
     "row_of",
@@ -72,6 +74,18 @@ def received_at(seen: Seen) -> datetime | None:
         return datetime.fromisoformat(text) if text else seen.timestamp
     except ValueError:
         return seen.timestamp
+
+
+#: Key of a row in which a worker notes how far it has come: source topic and partition.
+_POSITION = re.compile(rb"\0position/(.+)/([0-9]{1,9})")
+
+
+def position_of(key: bytes | None, value: bytes | None) -> tuple[tuple[str, int], int] | None:
+    """Source partition and next offset that a record of a changelog notes; None for every other record."""
+    found = _POSITION.fullmatch(key or b"")
+    if found is None or value is None or not value.isdigit() or len(value) > 18:
+        return None
+    return (found[1].decode("utf-8", "replace"), int(found[2])), int(value)
 
 
 def row_of(value: bytes) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ only ever one of the two. `evidence.py` does the reading; nothing is shared with
 
 A *line* is an equation of 00 §5; a *check* is a fact that must hold of every single record and would not show in sums
 alone (two errors that cancel out); among them `two-contents`, a ledger id that says two things, and `went-back`, a message
-that was settled and is open again. A difference names its ids. On a log that is still moving what is under way shows as
+that was settled and is open again, or a source partition whose position was taken back. A difference names its ids. On a log that is still moving what is under way shows as
 a difference: reconcile at rest, or look twice (03 §6.5).
 """
 
@@ -242,7 +242,8 @@ def _checks(cohort: Cohort) -> Iterator[Check]:
         "every receipt has one class", _repeated(row["subject"] for row in cohort.classes if row["what"] != WAITING)
     )
     yield Check("two-contents", _sorted(book.others))
-    yield Check("went-back", _went_back(cohort))
+    positions = (f"{topic}/{partition}" for topic, partition in book.went_back)
+    yield Check("went-back", _sorted((*_went_back(cohort), *positions)))
 
 
 def _went_back(cohort: Cohort) -> tuple[str, ...]:

@@ -6,11 +6,12 @@ from random import Random
 
 import pytest
 
+from agents.tables import position_key
 from streams.cli.app import build
 from streams.cli.frame import run
 from streams.kafka.clients import new_producer
 from streams.kafka.embedded import EmbeddedBroker
-from streams.kafka.topics import plan
+from streams.kafka.topics import RELAY, changelog, plan
 from streams.observer.reading import read_book
 from streams.observer.reconcile import balance
 from tests.brokers import put
@@ -57,3 +58,14 @@ def test_what_a_topic_no_longer_keeps_is_told_beside_the_balance(capsys: pytest.
 async def test_an_empty_broker_balances() -> None:
     with EmbeddedBroker() as broker:
         assert balance(await read_book(broker.bootstrap)).difference == 0
+
+
+async def test_a_position_that_went_back_in_a_changelog_is_named() -> None:
+    with EmbeddedBroker() as broker:
+        broker.create(plan(["0461"], partitions=2, inbox_partitions=1))
+        rows = [(b"1a452512", b"row"), (position_key("lanes", 1), b"113"), (b"1a452512", None)]
+        await put(broker.bootstrap, changelog(RELAY, "lanes"), rows, partition=1)
+        assert balance(await read_book(broker.bootstrap)).difference == 0
+        await put(broker.bootstrap, changelog(RELAY, "lanes"), [(position_key("lanes", 1), b"13")], partition=1)
+        found = {check.name: check.ids for check in balance(await read_book(broker.bootstrap)).checks}
+    assert found["went-back"] == ("lanes/1",)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from streams.observer.cohort import Book
-from streams.observer.evidence import Letter, Seen, is_network_receipt, open_letter
+from streams.observer.evidence import Letter, Seen, is_network_receipt, open_letter, position_of
 from streams.observer.reading import read_recording, recorded
 from streams.observer.reconcile import Balance, balance
 
@@ -348,6 +348,32 @@ def test_a_settled_message_that_went_back_is_named(log: Log) -> None:
     for order in (log, log[::-1]):
         found = {check.name: check.ids for check in balance(order).checks}
         assert found["went-back"] == ("m-ok",)
+
+
+def test_a_position_that_went_back_is_named() -> None:
+    book = Book(LOG)
+    for place, position in ((("lanes", 3), 100), (("lanes", 3), 113), (("lanes", 4), 7), (("lanes", 3), 113)):
+        book.note(place, position)
+    assert balance(book).difference == 0
+    book.note(("lanes", 3), 13)
+    found = {check.name: check.ids for check in balance(book).checks}
+    assert found["went-back"] == ("lanes/3",)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "noted"),
+    [
+        (b"\0position/adt.raw/3", b"113", (("adt.raw", 3), 113)),
+        (b"\0position/adt.raw/3", b"", None),
+        (b"\0position/adt.raw/3", None, None),
+        (b"\0position/adt.raw/3", b"9" * 5000, None),
+        (b"\0position/adt.raw/" + b"9" * 5000, b"1", None),
+        (b"1a452512", b"113", None),
+        (None, b"113", None),
+    ],
+)
+def test_only_a_position_row_notes_a_position(key: bytes | None, value: bytes | None, noted: object) -> None:
+    assert position_of(key, value) == noted
 
 
 # ---- a period -----------------------------------------------------------------------------------------------------
