@@ -61,10 +61,14 @@ def begin() -> None:
     _begun.set()
     logging.disable(logging.CRITICAL)  # tasks that are cut off have no news
     warnings.simplefilter("ignore")
-    sys.unraisablehook = threading.excepthook = lambda *_: None
+    sys.unraisablehook = threading.excepthook = _say_nothing
     watchdog = threading.Timer(_PATIENCE, leave)
     watchdog.daemon = True
     watchdog.start()
+
+
+def _say_nothing(_fault: object) -> None:
+    """A thread or a finaliser that is cut off has no news either."""
 
 
 def end() -> None:
