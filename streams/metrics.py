@@ -60,7 +60,7 @@ METRICS: Final[tuple[Metric, ...]] = (
            "GIVEN_UP share of one municipality over 1 % in an hour"),
     Metric("hn_attempts_total", "counter", ("n", "result"), "dispatches, by attempt and result (sent, refused)"),
     Metric("hn_receipts_total", "counter", ("class", "verdict"), "receipts taken, by what they were",
-           "conflict, orphan or quarantined over 0"),
+           "class conflicting, unmatched or quarantined over 0"),
     Metric("hn_open_messages", "gauge", ("municipality",), "messages without a final state"),
     Metric("hn_oldest_open_seconds", "gauge", ("municipality",), "age of the oldest of them", "over 105 minutes"),
     Metric("hn_time_to_verdict_seconds", "histogram", ("municipality",), "from first dispatch to verdict", "", _VERDICT),

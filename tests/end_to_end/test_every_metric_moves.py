@@ -76,6 +76,14 @@ async def test_every_documented_metric_moves_and_is_true(own_embedded: EmbeddedB
             _judge(samples(metrics))
         stop.set()
         await gateway
+    again = Station(scene.ids, scene.registers, scene.clock)
+    async with relay_here(scene, station=again):
+
+        async def recovered() -> dict[str, float]:
+            return samples(again.figures.metrics)["hn_open_messages"]
+
+        assert (await until(recovered, 30))[f'municipality="{SILENT}"'] == 2, "rows of an earlier life count too"
+        assert samples(again.figures.metrics)[SOUND] == {'law="L2"': 0, 'law="L8"': 0}
 
 
 def _judge(seen: dict[str, dict[str, float]]) -> None:
