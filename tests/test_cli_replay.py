@@ -84,7 +84,7 @@ def test_the_clock_may_be_given(stafet: Any) -> None:
 
 def test_for_people_it_says_it_in_a_sentence(stafet: Any) -> None:
     assert stafet("1.hl7", "2.hl7")[1] == (
-        "1.hl7: STIN to 0751\n2.hl7: none (a move within the hospital is not told (01 §21.1); the stay: admitted)\n"
+        "1.hl7: STIN to 0751\n2.hl7: none (a move within the hospital is not notified (01 §21.1); the stay: admitted)\n"
     )
 
 

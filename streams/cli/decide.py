@@ -163,7 +163,7 @@ def _check(action: str, wanted: Sequence[Decision], outcomes: Mapping[str, Outco
     silent = [one.message_id for one in wanted if one.id not in outcomes]
     if silent:
         text = (
-            f"no-answer: {', '.join(silent)}: the lane has said nothing within {timeout:g} s; "
+            f"no-answer: {', '.join(silent)}: the lane has not answered within {timeout:g} s; "
             f"the decision waits there and is taken when a worker runs"
         )
         raise Failed(Code.FAILED, "no-answer", text, "Try: stafet doctor, and: stafet run relay", silent)

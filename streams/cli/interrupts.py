@@ -75,7 +75,7 @@ def end() -> None:
     """The command is done: with 130 if Ctrl-C was pressed. From here on there is nothing left to interrupt."""
     if _begun.is_set():
         with contextlib.suppress(OSError, ValueError):
-            sys.stdout.flush()  # what was printed is told
+            sys.stdout.flush()  # what was printed arrives
         leave()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 

@@ -114,7 +114,7 @@ class OpenMessages:
         return found
 
     def late(self, partitions: Iterable[int], before: datetime) -> int:
-        """Law L8: open messages whose own deadline lies before that time; nobody has told their lane."""
+        """Law L8: open messages whose own deadline lies before that time, and whose lane has not heard of it."""
         late = 0
         for partition in partitions:
             heap, kept = self._dues[partition], set[tuple[datetime, str]]()

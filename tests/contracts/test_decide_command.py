@@ -139,7 +139,7 @@ def test_a_refusal_is_an_object_for_a_machine(stafet: Any) -> None:
 def test_without_an_answer_the_command_fails_in_time(stafet: Any) -> None:
     status, out, err = stafet("resend", ID, "--reason", "back again", "--timeout", "0.3")
     assert (status, out) == (1, f"{ID} resend: no-answer\n")
-    assert err.startswith(f"no-answer: {ID}: the lane has said nothing within 0.3 s; ")
+    assert err.startswith(f"no-answer: {ID}: the lane has not answered within 0.3 s; ")
     assert len(stafet.on_lanes()) == 1, "the decision waits in its lane"
 
 
