@@ -6,6 +6,7 @@ shows as a difference; look again, or at rest (03 §6.5).
 """
 
 import base64
+import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from datetime import UTC, datetime
@@ -32,46 +33,45 @@ _POLL_MS = 500
 
 async def read_book(bootstrap: str, **security: Any) -> Book:
     """Everything on the topics now. `security`: as for any aiokafka client. Raises aiokafka's KafkaError."""
-    book, partitions = Book(), await _partitions(bootstrap, security, _is_ours)
-    if not partitions:
-        return book
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, enable_auto_commit=False, max_partition_fetch_bytes=_FETCH_BYTES, **security
-    )
-    try:
-        await consumer.start()
+    book = Book()
+    async with _reading(bootstrap, security, _is_ours) as (consumer, partitions):
         starts = await consumer.beginning_offsets(partitions)
         ends = await consumer.end_offsets(partitions)
         book.starts |= {(tp.topic, tp.partition): offset for tp, offset in starts.items()}
         book.ends |= {(tp.topic, tp.partition): offset for tp, offset in ends.items()}
         async for message in _until(consumer, ends):
             book.add(_seen(message))
-    finally:
-        await consumer.stop()
     try:
         await _read_positions(book, bootstrap, security)
-    except TopicAuthorizationFailedError as refused:
-        book.unreadable = tuple(sorted(refused.args[0])) if refused.args else CHANGELOGS
+    except TopicAuthorizationFailedError:
+        book.unreadable = CHANGELOGS
     return book
 
 
 async def _read_positions(book: Book, bootstrap: str, security: dict[str, Any]) -> None:
     """How far the workers were, by their own notes; of what was taken back by the broker nothing is seen."""
-    partitions = await _partitions(bootstrap, security, CHANGELOGS.__contains__)
-    if not partitions:
-        return
+    async with _reading(bootstrap, security, CHANGELOGS.__contains__, "read_committed") as (consumer, partitions):
+        async for message in _until(consumer, await consumer.end_offsets(partitions)):
+            if (noted := position_of(message.key, message.value)) is not None:
+                book.note(*noted)
+
+
+@contextlib.asynccontextmanager
+async def _reading(
+    bootstrap: str, security: dict[str, Any], wanted: Callable[[str], bool], isolation: str = "read_uncommitted"
+) -> AsyncIterator[tuple[AIOKafkaConsumer, list[TopicPartition]]]:
+    """A consumer without a group, and the partitions there are of the topics that are wanted."""
+    partitions = await _partitions(bootstrap, security, wanted)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
         enable_auto_commit=False,
         max_partition_fetch_bytes=_FETCH_BYTES,
-        isolation_level="read_committed",
+        isolation_level=isolation,
         **security,
     )
     try:
         await consumer.start()
-        async for message in _until(consumer, await consumer.end_offsets(partitions)):
-            if (noted := position_of(message.key, message.value)) is not None:
-                book.note(*noted)
+        yield consumer, partitions
     finally:
         await consumer.stop()
 
@@ -94,6 +94,8 @@ def _is_ours(topic: str) -> bool:
 
 async def _until(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> AsyncIterator[Any]:
     """Records before `ends`. A partition is put aside when it is done: the rest is then fetched without it."""
+    if not ends:  # no names would mean all
+        return
     consumer.assign(list(ends))
     await consumer.seek_to_beginning(*ends)
     waiting = set(ends)
