@@ -52,10 +52,11 @@ async def decided(
 
     `security`: aiokafka's client options. Raises aiokafka's KafkaError, and LookupError when there is no ledger.
     """
+    partitions = await _partitions(bootstrap, security)
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, **security)
     try:
         await consumer.start()
-        await _at_the_end(consumer, await _partitions(bootstrap, security))
+        await _at_the_end(consumer, partitions)
         await _send(bootstrap, decisions, security)
         return await _answers(consumer, {f"decision/{one.id}": one.id for one in decisions}, timeout)
     finally:

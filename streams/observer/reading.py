@@ -34,23 +34,27 @@ _POLL_MS = 500
 async def read_book(bootstrap: str, **security: Any) -> Book:
     """Everything on the topics now. `security`: as for any aiokafka client. Raises aiokafka's KafkaError."""
     book = Book()
-    async with _reading(bootstrap, security, _is_ours) as (consumer, partitions):
-        starts = await consumer.beginning_offsets(partitions)
-        ends = await consumer.end_offsets(partitions)
-        book.starts |= {(tp.topic, tp.partition): offset for tp, offset in starts.items()}
-        book.ends |= {(tp.topic, tp.partition): offset for tp, offset in ends.items()}
-        async for message in _until(consumer, ends):
-            book.add(_seen(message))
-    try:
-        await _read_positions(book, bootstrap, security)
-    except TopicAuthorizationFailedError:
-        book.unreadable = CHANGELOGS
+    if partitions := await _partitions(bootstrap, security, _is_ours):
+        async with _reading(bootstrap, security) as consumer:
+            starts = await consumer.beginning_offsets(partitions)
+            ends = await consumer.end_offsets(partitions)
+            book.starts |= {(tp.topic, tp.partition): offset for tp, offset in starts.items()}
+            book.ends |= {(tp.topic, tp.partition): offset for tp, offset in ends.items()}
+            async for message in _until(consumer, ends):
+                book.add(_seen(message))
+    if partitions := await _partitions(bootstrap, security, CHANGELOGS.__contains__):
+        try:
+            await _read_positions(book, bootstrap, security, partitions)
+        except TopicAuthorizationFailedError:
+            book.unreadable = CHANGELOGS
     return book
 
 
-async def _read_positions(book: Book, bootstrap: str, security: dict[str, Any]) -> None:
+async def _read_positions(
+    book: Book, bootstrap: str, security: dict[str, Any], partitions: list[TopicPartition]
+) -> None:
     """How far the workers were, by their own notes; of what was taken back by the broker nothing is seen."""
-    async with _reading(bootstrap, security, CHANGELOGS.__contains__, "read_committed") as (consumer, partitions):
+    async with _reading(bootstrap, security, "read_committed") as consumer:
         async for message in _until(consumer, await consumer.end_offsets(partitions)):
             if (noted := position_of(message.key, message.value)) is not None:
                 book.note(*noted)
@@ -58,10 +62,9 @@ async def _read_positions(book: Book, bootstrap: str, security: dict[str, Any]) 
 
 @contextlib.asynccontextmanager
 async def _reading(
-    bootstrap: str, security: dict[str, Any], wanted: Callable[[str], bool], isolation: str = "read_uncommitted"
-) -> AsyncIterator[tuple[AIOKafkaConsumer, list[TopicPartition]]]:
-    """A consumer without a group, and the partitions there are of the topics that are wanted."""
-    partitions = await _partitions(bootstrap, security, wanted)
+    bootstrap: str, security: dict[str, Any], isolation: str = "read_uncommitted"
+) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer without a group; to be given partitions, because aiokafka's stops badly without any."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
         enable_auto_commit=False,
@@ -71,7 +74,7 @@ async def _reading(
     )
     try:
         await consumer.start()
-        yield consumer, partitions
+        yield consumer
     finally:
         await consumer.stop()
 
@@ -94,8 +97,6 @@ def _is_ours(topic: str) -> bool:
 
 async def _until(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> AsyncIterator[Any]:
     """Records before `ends`. A partition is put aside when it is done: the rest is then fetched without it."""
-    if not ends:  # no names would mean all
-        return
     consumer.assign(list(ends))
     await consumer.seek_to_beginning(*ends)
     waiting = set(ends)

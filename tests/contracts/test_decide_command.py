@@ -8,6 +8,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -147,6 +148,17 @@ def test_an_answer_to_an_earlier_decision_is_none(stafet: Any) -> None:
     with Lanes(stafet.bootstrap, taken):
         assert stafet("resend", ID, "--reason", "back again")[0] == 0
     assert stafet("resend", ID, "--reason", "back again", "--timeout", "0.3")[0] == 1
+
+
+def test_without_a_ledger_nothing_is_sent(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with EmbeddedBroker() as broker:
+        prepared(broker, LANES)
+        status = run(build(), ["resend", ID, "--reason", "back again", "--bootstrap", broker.bootstrap])
+        assert asyncio.run(records(broker.bootstrap, LANES)) == []
+    assert (status, capsys.readouterr().err.splitlines()[0]) == (6, f"no topic ledger at {broker.bootstrap}")
 
 
 def test_what_cannot_be_an_id_of_ours_is_said_and_nothing_is_sent(stafet: Any) -> None:
