@@ -4,22 +4,22 @@ The thin half of `streams/lane`. One row per lane holds the stay and its deliver
 written, and what is said of a letter is said once it has been taken (design §3).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec.structs import replace
 
 from agents.letters import lane_letter, ledger_letter, letter_of
-from agents.lines import say_alarms, say_lane
+from agents.lines import say_alarms, say_decision, say_lane
 from agents.probe import probe_lanes
 from agents.shell import Fold, Stage
 from agents.station import Figures, Station, code_of
 from agents.tables import FencedTable
 from agents.timers import Tick
 from agents.unreadable import UnreadableRows
-from streams.deadlines import Deadlines, Due
+from streams.deadlines import Due
 from streams.errors import Rejected
-from streams.ids import Lane
+from streams.ids import Lane, MessageId
 from streams.kafka.dispatch import Refusal
 from streams.kafka.foreign import number
 from streams.kafka.records import Letter, Record, decode_lane_record, header
@@ -28,37 +28,36 @@ from streams.lane import (
     ROW_UNREADABLE,
     Context,
     LaneRow,
+    OpenMessages,
     Result,
     Said,
+    Standing,
     alarms,
     decode_row,
     encode_row,
     fold,
-    next_due,
     refused,
     tick,
 )
-from streams.ledger import receipt_row, stay_event_row
-from streams.model import Fate, LaneRecord, Outcome, ReceiptArrived, StayEventArrived
-from streams.stay import StayPolicy
+from streams.ledger import LedgerRow, decision_row, receipt_row, stay_event_row
+from streams.model import Decision, Fate, LaneRecord, Outcome, ReceiptArrived, StayEventArrived
 
-__all__ = ["deadline_of", "lanes_stage", "tick_for"]
+__all__ = ["lanes_stage", "tick_for"]
 
 _NAME = "lanes"
 
 
-def lanes_stage(station: Station, context: Context, rows: FencedTable, index: Deadlines) -> Stage:
-    """The stage over `lanes`; `index` is kept up to date with the rows that are safe."""
+def lanes_stage(station: Station, context: Context, rows: FencedTable, standing: Standing) -> Stage:
+    """The stage over `lanes`; `standing` is kept up to date with the rows that are safe."""
 
-    told = Told(station.figures)
+    told = Told(station.figures, standing.messages)
 
     def said(old: LaneRow | None, result: Result, record: Record, at: datetime) -> Fold:
         letters = [letter_of(one, record, stage=_NAME, at=at, version=station.version) for one in result.said]
         told.decided(result.said)
+        station.figures.verdicts(old, result.row)
         say_alarms(alarms(old, result.row, context.sample))
         return (None if result.row is None else encode_row(result.row)), letters
-
-    due_at = deadline_of(context.stay)
 
     def step(row: bytes | None, record: Record) -> Fold:
         lane_record = _redriven(decode_lane_record(record.value), record)
@@ -74,15 +73,18 @@ def lanes_stage(station: Station, context: Context, rows: FencedTable, index: De
         if old is None:
             return row, ()
         told.forget(refusal.letter.name)
+        if (delivery := old.deliveries.get(MessageId(refusal.letter.name))) is not None:
+            station.figures.refused(delivery)
         at = decode_lane_record(record.value).at
         return said(old, refused(old, refusal.letter.name, at, context), record, at)
 
     def on_fault(row: bytes | None, record: Record, fault: Exception) -> Fold:
         station.figures.aside(_NAME, fault)
-        return row, [*_fault_rows(record, station.clock(), code_of(fault)), *unreadable.letters(row, record, fault)]
+        letters = _fault_rows(row, record, code_of(fault), station.clock())
+        return row, [*letters, *unreadable.letters(row, record, fault)]
 
     def on_row(key: bytes, row: bytes | None, partition: int) -> None:
-        index.set(partition, key, due_at(row))
+        standing.set(partition, key, decode_row(row))
 
     unreadable = UnreadableRows(_NAME, station)
     return Stage(
@@ -101,8 +103,8 @@ def lanes_stage(station: Station, context: Context, rows: FencedTable, index: De
 class Told:
     """Figures and log lines of what a lane has decided: of a hand-over only once the letter has been taken (03 §4.1, S3)."""
 
-    def __init__(self, figures: Figures) -> None:
-        self._figures = figures
+    def __init__(self, figures: Figures, messages: OpenMessages) -> None:
+        self._figures, self._messages = figures, messages
         self._waiting: dict[str, list[Said]] = {}  # name of a letter -> what is to be said of it
 
     def decided(self, said: Sequence[Said]) -> None:
@@ -121,6 +123,9 @@ class Told:
 
     def _tell(self, said: Sequence[Said]) -> None:
         self._figures.tell(said, _NAME)
+        for one in said:
+            if isinstance(one.effect, LedgerRow):
+                self._messages.said(one.effect)
         say_lane(said)
 
 
@@ -138,8 +143,8 @@ def _redriven(lane_record: LaneRecord, record: Record) -> LaneRecord:
     return replace(lane_record, redriven=count)
 
 
-def _fault_rows(record: Record, at: datetime, reason: str) -> list[Letter]:
-    """The fate of a stay event, or the class of a receipt, that has been set aside; other records have none."""
+def _fault_rows(row: bytes | None, record: Record, reason: str, at: datetime) -> list[Letter]:
+    """What became of a stay event, a receipt or a decision that has been set aside; other records have none."""
     try:
         lane_record = decode_lane_record(record.value)
     except Rejected:
@@ -151,19 +156,23 @@ def _fault_rows(record: Record, at: datetime, reason: str) -> list[Letter]:
     if isinstance(lane_record, ReceiptArrived) and reason == ROW_UNREADABLE:
         receipt = lane_record.receipt
         return [ledger_letter(receipt_row(at, receipt.origin, "quarantined", receipt.verdict, reason=reason))]
-    return []
+    if not isinstance(lane_record, Decision) or not lane_record.id:
+        return []
+    refused = decision_row(
+        lane_record, (record.key or b"").decode("ascii", "replace"), _state(row, lane_record), reason
+    )
+    say_decision(refused)
+    return [ledger_letter(refused)]
 
 
-def deadline_of(policy: StayPolicy) -> Callable[[bytes | None], datetime | None]:
-    """When a lane next wants to be woken, by its row."""
-
-    def due_at(row: bytes | None) -> datetime | None:
-        try:
-            return next_due(decode_row(row), policy)
-        except Rejected:  # a row that is none of ours has no deadline: its next record will tell
-            return None
-
-    return due_at
+def _state(row: bytes | None, decision: Decision) -> str:
+    """The state of the message that a decision is about; "" when the lane does not know it, or its row is none of ours."""
+    try:
+        known = decode_row(row)
+    except Rejected:
+        return ""
+    delivery = known and known.deliveries.get(decision.message_id)
+    return delivery.state if delivery else ""
 
 
 def tick_for(rows: FencedTable) -> Tick:

@@ -10,7 +10,7 @@ fault of ours is decided in one place, `agents/shell.py`.
 
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import faust
@@ -18,18 +18,18 @@ import faust
 from agents.barrier import Barrier
 from agents.gaps import Gaps
 from agents.intake import intake_stage
-from agents.lanes import deadline_of, lanes_stage, tick_for
+from agents.lanes import lanes_stage, tick_for
 from agents.positions import position_at
 from agents.receipts import receipts_stage
 from agents.shell import Leave, Limits, Stage, guarded, leave_now
+from agents.signs import show_open, timed
 from agents.skips import Skips
 from agents.station import Station
 from agents.tables import FencedTable, position_key
 from agents.timers import caught_up, keep_index, publish_due
 from agents.wiring import Worker, build_app, raw_table, raw_topic, running
-from streams.deadlines import Deadlines
 from streams.kafka.topics import LANES
-from streams.lane import Context
+from streams.lane import Context, Standing, decode_row
 
 __all__ = ["Relay", "build_relay", "relay_running"]
 
@@ -46,7 +46,7 @@ class Relay:
     lanes: FencedTable
     persons: FencedTable
     receipts: FencedTable
-    index: Deadlines
+    standing: Standing
     barrier: Barrier
     gaps: Gaps
     skips: Skips
@@ -66,8 +66,8 @@ def build_relay(worker: Worker, station: Station, options: RelayOptions | None =
     options = options or RelayOptions()
     app = build_app(worker, options.leave)
     persons, lanes, receipts = (raw_table(app, name, worker.partitions) for name in ("persons", "lanes", "receipts"))
-    index = Deadlines()
     registers = station.registers
+    standing = Standing(registers.stay)
     context = Context(station.ids, registers, registers.stay, station.device_id)
     gaps = Gaps(worker.bootstrap, worker.security)
     relay = Relay(
@@ -76,18 +76,19 @@ def build_relay(worker: Worker, station: Station, options: RelayOptions | None =
         lanes,
         persons,
         receipts,
-        index,
+        standing,
         Barrier(worker.bootstrap, worker.app_id, worker.security, gaps=gaps),
         gaps,
         Skips(worker.bootstrap, worker.security),
     )
     for stage in (
         intake_stage(station, persons),
-        lanes_stage(station, context, lanes, index),
+        lanes_stage(station, context, lanes, standing),
         receipts_stage(station, receipts),
     ):
         _agent(relay, stage, options)
     _timer(relay, options)
+    show_open(app, standing.messages, station.figures.metrics, station.clock)
 
     @app.timer(Skips.EVERY.total_seconds())  # type: ignore[untyped-decorator]  # Faust is untyped to us
     async def skips() -> None:
@@ -98,6 +99,7 @@ def build_relay(worker: Worker, station: Station, options: RelayOptions | None =
 
 def _agent(relay: Relay, stage: Stage, options: RelayOptions) -> None:
     station = relay.station
+    stage = replace(stage, step=timed(stage, station.figures.metrics))
     body = guarded(
         relay.app,
         stage,
@@ -112,7 +114,7 @@ def _agent(relay: Relay, stage: Stage, options: RelayOptions) -> None:
 
 
 def _timer(relay: Relay, options: RelayOptions) -> None:
-    keep_index(relay.app, relay.lanes, LANES, relay.index, deadline_of(relay.station.registers.stay))
+    keep_index(relay.app, relay.lanes, LANES, relay.standing, decode_row)
     tick = tick_for(relay.lanes)
 
     @relay.lanes.on_recover  # type: ignore[untyped-decorator]  # Faust is untyped to us
@@ -128,7 +130,7 @@ def _timer(relay: Relay, options: RelayOptions) -> None:
 
     @relay.app.timer(options.every.total_seconds())  # type: ignore[untyped-decorator]  # Faust is untyped to us
     async def overdue() -> None:
-        await publish_due(relay.app, LANES, relay.index, tick, clock=relay.station.clock, gate=gate)
+        await publish_due(relay.app, LANES, relay.standing.deadlines, tick, clock=relay.station.clock, gate=gate)
 
 
 @contextlib.asynccontextmanager

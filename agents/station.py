@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from importlib.metadata import version as installed
 
 from agents.clock import Clock, real_clock
+from streams.delivery import Delivery
 from streams.delivery_rules import FINAL
 from streams.errors import Rejected
 from streams.ids import Ids, audit_event_id
 from streams.intake import Intake
-from streams.lane import Said, SetAside, Traced
-from streams.ledger import LedgerRow
+from streams.lane import LaneRow, Said, SetAside, Traced
+from streams.ledger import WAITING_FOR_RECHECK, LedgerRow
 from streams.metrics import Metrics
 from streams.registry import Registers
 
@@ -18,7 +19,7 @@ __all__ = ["Figures", "Station", "code_of"]
 
 
 def code_of(fault: Exception) -> str:
-    """The reason code of a record put aside."""
+    """The reason code of a record put aside, or that of a fault of ours."""
     return fault.rule or "rejected" if isinstance(fault, Rejected) else "internal-error"
 
 
@@ -58,10 +59,26 @@ class Figures:
             elif isinstance(effect, SetAside):
                 self.aside(stage, effect.rejected)
 
+    def refused(self, delivery: Delivery) -> None:
+        """A dispatch that the broker has refused."""
+        self.metrics.count("hn_attempts_total", n=str(delivery.attempt), result="refused")
+
+    def verdicts(self, before: LaneRow | None, after: LaneRow | None) -> None:
+        """How long each message waited whose first verdict one record has brought."""
+        known = {} if before is None else before.deliveries
+        for key, delivery in ({} if after is None else after.deliveries).items():
+            old = known.get(key)
+            if delivery is old or delivery.verdict_at is None or (old is not None and old.verdict_at is not None):
+                continue
+            if (first := delivery.attempts[0].sent) is not None:
+                waited = (delivery.verdict_at - first).total_seconds()
+                code = delivery.address.kommunekode
+                self.metrics.observe("hn_time_to_verdict_seconds", max(waited, 0.0), municipality=code)
+
     def _row(self, row: LedgerRow) -> None:
         if row.kind == "stay-event" and row.delta > 0:
             self.metrics.count("stafet_events_total", fate=row.what, reason=row.reason)
-        elif row.kind == "receipt":
+        elif row.kind == "receipt" and row.what != WAITING_FOR_RECHECK:
             self.receipt(row)
         elif row.kind == "message":
             self._message(row)

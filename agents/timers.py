@@ -5,9 +5,9 @@ ends the app. A deadline counts as published only when the broker has the record
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from faust.types import TP
 
@@ -26,6 +26,17 @@ __all__ = ["Tick", "caught_up", "keep_index", "owned", "publish_due"]
 Tick = Callable[[Due, datetime], Letter]
 #: partition -> whether ticks may go out for it (catch-up barrier, 00 §3.4).
 Gate = Callable[[int], Awaitable[bool]]
+
+T = TypeVar("T")
+T_in = TypeVar("T_in", contravariant=True)
+
+
+class Index(Protocol[T_in]):
+    """What is made of the rows of a table: `Deadlines`, for one."""
+
+    def rebuild(self, rows: Iterable[tuple[int, bytes, T_in | None]]) -> None:
+        """Forgets everything and takes (partition, key, what was read of the row) of every row."""
+
 
 _LIMIT = 30.0  # seconds for one round of sends
 
@@ -59,11 +70,11 @@ def keep_index(
     app: Any,
     table: FencedTable,
     topic: str,
-    index: Deadlines,
-    deadline: Callable[[bytes], datetime | None],
+    index: Index[T],
+    read: Callable[[bytes], T | None],
     report: Report = say,
 ) -> None:
-    """Rebuilds the index from the rows after every recovery. `deadline`: row -> datetime or None, pure.
+    """Rebuilds the index from the rows after every recovery. `read`: row -> what the index takes of it, pure.
 
     A row that cannot be read is no reason to have no timers: it is left out, and its next record will tell.
     """
@@ -71,11 +82,11 @@ def keep_index(
     @table.on_recover  # type: ignore[untyped-decorator]  # Faust is untyped to us
     async def rebuild() -> None:
         partitions = app.consumer.topic_partitions(topic) or table.partitions
-        index.rebuild((partition_of(key, partitions), key, due_at(row)) for key, row in rows_of(table))
+        index.rebuild((partition_of(key, partitions), key, readable(row)) for key, row in rows_of(table))
 
-    def due_at(row: bytes) -> datetime | None:
+    def readable(row: bytes) -> T | None:
         try:
-            return deadline(row)
+            return read(row)
         except Exception as fault:  # noqa: BLE001  # Faust swallows what a callback raises, and the rest of the index with it
             report("row.unreadable", topic=topic, where=place_of(fault), why=type(fault).__name__)
             return None

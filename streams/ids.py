@@ -35,6 +35,7 @@ __all__ = [
     "ids_beside",
     "lane_of_id",
     "same_episode",
+    "uuid4_or_none",
 ]
 
 MessageId = NewType("MessageId", str)  # MessageHeader.id; a resend keeps it (brev-id)

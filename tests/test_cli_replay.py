@@ -11,7 +11,7 @@ from streams.cli.frame import Code, run
 from streams.formats.fhir.read import from_json, from_xml
 from tests.rules.test_replay import LEFT, adt, home
 
-KEYS = ["file", "notification", "municipality", "message_header_id", "bundle_id", "path"]
+KEYS = ["file", "notification", "municipality", "message_header_id", "bundle_id", "path", "why", "rule"]
 
 
 @pytest.fixture
@@ -25,6 +25,7 @@ def stafet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, 
         status = run(build(), ["replay", *words])
         return (status, *capsys.readouterr())
 
+    call.read = lambda: capsys.readouterr().out  # type: ignore[attr-defined]
     return call
 
 
@@ -57,11 +58,11 @@ def test_a_folder_is_played_in_the_order_of_its_names(stafet: Any, tmp_path: Pat
     assert [line["notification"] for line in lines(stafet(str(tmp_path), "--jsonl")[1])] == ["STIN", "none", "SLHJ"]
 
 
-def test_the_messages_are_written_under_their_ids(stafet: Any) -> None:
+def test_the_messages_are_written_in_the_order_of_sending(stafet: Any) -> None:
     told = lines(stafet("1.hl7", "3.hl7", "--jsonl", "--out", "new/letters")[1])
-    for line in told:
+    for number, line in enumerate(told, 1):
         path = Path(line["path"])
-        assert path == Path("new/letters") / f"{line['message_header_id']}.json"
+        assert path == Path("new/letters") / f"{number:06d}-{line['message_header_id']}.json"
         assert from_json(path.read_bytes())["id"] == line["bundle_id"]
     assert len(list(Path("new/letters").iterdir())) == 2
 
@@ -109,7 +110,23 @@ def test_the_clock_may_be_given(stafet: Any) -> None:
 
 
 def test_for_people_it_says_it_in_a_sentence(stafet: Any) -> None:
-    assert stafet("1.hl7", "2.hl7")[1] == "1.hl7: STIN to 0751\n2.hl7: none\n"
+    assert stafet("1.hl7", "2.hl7")[1] == (
+        "1.hl7: STIN to 0751\n2.hl7: none (a move within the hospital is not notified (01 §21.1); the stay: admitted)\n"
+    )
+
+
+def test_a_folder_of_letters_is_received_in_the_order_of_sending(stafet: Any) -> None:
+    stafet("1.hl7", "3.hl7", "--jsonl", "--out", "letters")
+    assert run(build(), ["receive", "letters", "--jsonl"]) == 0
+    received = lines(stafet.read())
+    assert [line["history"] for line in received] == [["STIN"], ["STIN", "SLHJ"]]
+
+
+def test_a_rejected_file_names_its_rule_and_says_why(stafet: Any) -> None:
+    Path("0.hl7").write_bytes(adt("A01", msh={3: "NOBODY"}))
+    (line,) = lines(stafet("0.hl7", "--jsonl")[1])
+    assert (line["notification"], line["rule"]) == ("none:rejected", "hl7-207")
+    assert line["why"]
 
 
 @pytest.mark.parametrize(

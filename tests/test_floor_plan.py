@@ -34,6 +34,7 @@ FLOORS = {
     "streams.receive": 4.0,
     "streams.reception": 4.0,
     "streams.replay": 4.0,
+    "streams.replay_words": 4.0,
     "streams.registry": 4.0,
     "streams.settings": 4.0,
     "streams.logs": 4.0,

@@ -161,7 +161,7 @@ def skip(
     if as_json:
         emit({"id": place, "reason": decision.reason, "actor": decision.actor})
         return
-    typer.echo(f"{place} is passed over: by a worker that starts at once, by one that runs within half a minute")
+    say(f"{place} is passed over: by a worker that starts at once, by one that runs within half a minute")
 
 
 async def _skipped(settings: Settings, decision: Skip, tp: TopicPartition, offset: int) -> None:

@@ -111,6 +111,9 @@ def _from_broker(bootstrap: str | None) -> Book:
 
 def _tell_forgotten(book: Book) -> None:
     """A difference may be no more than this: topics forget at different ages, the embedded broker after 5 MB."""
+    if book.unreadable:
+        names = ", ".join(book.unreadable)
+        say(f"not permitted, and so not looked at: the positions in {names}", err=True)
     gone: Counter[str] = Counter()
     for (topic, _), oldest in book.starts.items():
         gone[topic] += oldest

@@ -35,7 +35,8 @@ def replay(
     files: Annotated[list[str], typer.Argument(metavar="FILE…", help="ADT messages, in this order; - or a folder.")],
     jsonl: Jsonl = False,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for the messages: <message header id>.json.")
+        Path | None,
+        typer.Option("--out", help="Folder for the messages, named in the order of sending: 000001-<header id>.json."),
     ] = None,
     at: Annotated[
         str | None, typer.Option("--at", metavar="ISO-TIME", help="The clock for all files; else each file's MSH-7.")
@@ -54,12 +55,13 @@ def replay(
     turn = _turned(form)
     known = registers_of(settings_of({"registers": registers}))
     played = Replay(known, _time(at))
-    read = _read(files)
+    read, number = _read(files), 0
     for (name, _), lines in zip(read, played.play_all(data for _, data in read), strict=True):
         for line in lines:
+            number += line.message_id is not None
             for odd in line.warnings:
                 say(f"{name}: warning {odd.path} [{odd.rule}]: {odd.problem}; {odd.remedy}", err=True)
-            told = _told(name, line, turn, out)
+            told = _told(name, line, turn, out, number)
             if jsonl:
                 emit(told)
             else:
@@ -108,7 +110,7 @@ def _read(files: list[str]) -> list[tuple[str, bytes]]:
         raise Failed(Code.USAGE, "not-readable", f"{problem.filename}: {problem.strerror}", hint) from None
 
 
-def _told(name: str, line: Line, turn: Callable[[bytes], bytes], out: Path | None) -> dict[str, Any]:
+def _told(name: str, line: Line, turn: Callable[[bytes], bytes], out: Path | None, number: int) -> dict[str, Any]:
     payload = turn(line.payload) if line.message_id else b""
     return {
         "file": name,
@@ -116,12 +118,15 @@ def _told(name: str, line: Line, turn: Callable[[bytes], bytes], out: Path | Non
         "municipality": line.municipality,
         "message_header_id": line.message_id,
         "bundle_id": line.bundle_id,
-        "path": None if out is None or line.message_id is None else _written(out, line.message_id, payload),
+        "path": None if out is None or line.message_id is None else _written(out, number, line.message_id, payload),
+        "why": line.why or None,
+        "rule": line.rule or None,
     }
 
 
-def _written(out: Path, message_id: str, payload: bytes) -> str:
-    path = out / f"{message_id}.{_suffix(payload)}"
+def _written(out: Path, number: int, message_id: str, payload: bytes) -> str:
+    """Named so that the order of names is that of sending: `stafet receive` reads a folder so."""
+    path = out / f"{number:06d}-{message_id}.{_suffix(payload)}"
     try:
         write_private(private_folder(out) / path.name, payload)
     except OSError as problem:
@@ -132,6 +137,6 @@ def _written(out: Path, message_id: str, payload: bytes) -> str:
 
 def _sentence(told: dict[str, Any]) -> str:
     if told["message_header_id"] is None:
-        return f"{told['file']}: {told['notification']}"
+        return f"{told['file']}: {told['notification']} ({told['why']})"
     where = f", {told['path']}" if told["path"] else ""
     return f"{told['file']}: {told['notification']} to {told['municipality']}{where}"

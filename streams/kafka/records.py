@@ -1,7 +1,7 @@
 """What a record looks like on the wire: headers, lane records as JSON, dead letters.
 
-Headers: 00-rulings §4.4. `traceparent` is W3C trace context, computed from the message id: a repeated record
-belongs to the same trace. Dead letters: spec 06 §4.3, original key, value and headers unchanged, one family `dlq.`
+Headers: 00-rulings §4.4. `traceparent` is W3C trace context, computed from what the record is about: all records
+about one message are one trace, and a repeated record is the same span. Dead letters: spec 06 §4.3, original key, value and headers unchanged, one family `dlq.`
 beside them, and `kafka_dlt-original-topic` so that the redrive button of common Kafka pages works. No key and no
 header ever holds personal data; the text of an exception of ours might, so only its class and place are told.
 """
@@ -86,12 +86,12 @@ def size_of(letter: Letter) -> int:
     return len(letter.key or b"") + len(letter.value or b"") + fields + _FRAMING
 
 
-def traceparent(message_id: str, event_type: str) -> str:
-    """W3C `traceparent`: one trace per message id, one span per kind of record about it; always the same."""
-    of_message = hashlib.sha256(message_id.encode())
-    trace = of_message.hexdigest()[:32]
-    of_message.update(b"\0" + event_type.encode())
-    return f"00-{trace}-{of_message.hexdigest()[:16]}-01"
+def traceparent(about: str, record_id: str, event_type: str) -> str:
+    """W3C `traceparent`: one trace per message or event that records are `about`, one span per record; always the same."""
+    of_subject = hashlib.sha256(about.encode())
+    trace = of_subject.hexdigest()[:32]
+    of_subject.update(f"\0{record_id}\0{event_type}".encode())
+    return f"00-{trace}-{of_subject.hexdigest()[:16]}-01"
 
 
 @lru_cache(maxsize=256)
@@ -104,12 +104,17 @@ def _of_kind(event_type: str, schema: str, content_type: str) -> Headers:
     )
 
 
-def headers(*, message_id: str, event_type: str, schema: str, content_type: str, more: Headers = ()) -> Headers:
-    """The five headers of every record (00 §4.4), then `more`."""
+def headers(
+    *, message_id: str, event_type: str, schema: str, content_type: str, about: str = "", more: Headers = ()
+) -> Headers:
+    """The five headers of every record (00 §4.4), then `more`.
+
+    `about`: the message or event whose trace the record belongs to; `message_id` itself by default.
+    """
     return (
         ("message-id", message_id.encode()),
         *_of_kind(event_type, schema, content_type),
-        ("traceparent", traceparent(message_id, event_type).encode()),
+        ("traceparent", traceparent(about or message_id, message_id, event_type).encode()),
         *more,
     )
 

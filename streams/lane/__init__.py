@@ -4,7 +4,9 @@ from .alarms import Alarm, alarms
 from .context import Context
 from .effects import Dispatch, Effect, Result, Said, SetAside, Traced
 from .fold import fold, refused
+from .open_messages import OpenMessages
 from .row import ROW_UNREADABLE, LaneRow, decode_row, encode_row, next_due, tick, unreadable_row
+from .standing import Standing
 
 __all__ = [
     "ROW_UNREADABLE",
@@ -13,9 +15,11 @@ __all__ = [
     "Dispatch",
     "Effect",
     "LaneRow",
+    "OpenMessages",
     "Result",
     "Said",
     "SetAside",
+    "Standing",
     "Traced",
     "alarms",
     "decode_row",

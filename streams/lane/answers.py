@@ -18,7 +18,8 @@ from ..bounds import ORPHANS, bounded
 from ..delivery import Case, Delivery, advance, envelope_of, verdict_signal
 from ..delivery_rules import PROVES_HAND_OVER, Signal, State
 from ..errors import Rejected
-from ..ledger import receipt_row
+from ..ids import uuid4_or_none
+from ..ledger import LedgerRow, receipt_row, waiting_row
 from ..messages.acknowledgement.judge import sender_matches
 from ..model import NetworkReceiptArrived, Receipt, ReceiptArrived
 from .context import Context
@@ -43,7 +44,8 @@ def take_receipt(row: LaneRow, record: ReceiptArrived, context: Context) -> Resu
         if len(row.orphans) >= ORPHANS:  # those that came first may be the honest ones
             return Result(settled(row, receipt.origin), tuple(_unmatched(receipt, record.at, context)))
         orphan = Orphan(receipt=receipt, arrived=record.at, due=record.at + context.orphan_wait)
-        return Result(replace(row, orphans=(*row.orphans, orphan)))
+        waiting = waiting_row(record.at, receipt.origin, receipt.verdict, _quoted(receipt))
+        return Result(replace(row, orphans=(*row.orphans, orphan)), (Said(waiting),))
     return _apply(row, delivery, receipt, record.at, context)
 
 
@@ -63,7 +65,7 @@ def take_orphans(row: LaneRow, at: datetime, context: Context) -> Result:
 
 
 def _unmatched(receipt: Receipt, at: datetime, context: Context) -> Iterable[Said]:
-    yield Said(receipt_row(at, receipt.origin, "unmatched", receipt.verdict))
+    yield Said(receipt_row(at, receipt.origin, "unmatched", receipt.verdict, message=_quoted(receipt)))
     yield from unknown_receipt(receipt, at, context)
     fault = Rejected(
         "MessageHeader.response.identifier",
@@ -72,6 +74,11 @@ def _unmatched(receipt: Receipt, at: datetime, context: Context) -> Iterable[Sai
         "unmatched",
     )
     yield Said(SetAside(fault, ReceiptArrived(at=at, receipt=receipt)))
+
+
+def _quoted(receipt: Receipt) -> str:
+    """The message that a receipt quotes, in our spelling; "" for what has not the form of an id: it is text of others."""
+    return uuid4_or_none(receipt.message_id) or ""
 
 
 def _find(row: LaneRow, receipt: Receipt) -> Delivery | None:
@@ -105,10 +112,14 @@ def _apply(row: LaneRow, delivery: Delivery, receipt: Receipt, at: datetime, con
     said = (
         *proof,
         *(Said(each) for each in rows),
-        Said(receipt_row(at, receipt.origin, class_ or "stale", receipt.verdict, delivery.lane)),
+        Said(_booked(receipt, class_ or "stale", delivery, at)),
         step,
     )
     return Result(_put(row, after), said)
+
+
+def _booked(receipt: Receipt, class_: str, delivery: Delivery, at: datetime) -> LedgerRow:
+    return receipt_row(at, receipt.origin, class_, receipt.verdict, delivery.lane, message=delivery.message_id)
 
 
 def _proved(delivery: Delivery, signal: Signal, at: datetime, context: Context) -> tuple[Delivery, tuple[Said, ...]]:
@@ -128,7 +139,7 @@ def _with_issues(delivery: Delivery, receipt: Receipt) -> Case | None:
 
 
 def _quarantined(delivery: Delivery, receipt: Receipt, at: datetime) -> Iterable[Said]:
-    yield Said(receipt_row(at, receipt.origin, "quarantined", receipt.verdict, delivery.lane))
+    yield Said(_booked(receipt, "quarantined", delivery, at))
     fault = Rejected(
         "SenderID" if receipt.transport_id else "MessageHeader.sender",
         "the receipt comes from another unit than was addressed",

@@ -11,6 +11,8 @@ from ..bounds import cut
 from ..delivery import Delivery, advance, hand_over_refused, resend_signal, timer_signal
 from ..delivery_rules import TRANSITIONS, Signal, State
 from ..errors import Rejected
+from ..ids import lane_of_id
+from ..ledger import decision_row
 from ..model import (
     Decision,
     LaneRecord,
@@ -142,7 +144,11 @@ def _decided(row: LaneRow, record: Decision, context: Context) -> Result:
         result = _DECISIONS[record.action](row, delivery, record, context)
     else:
         result = close_stay_case(row, record)
-    return Result(settled(result.row or row, record.id), result.said) if record.id else result
+    if not record.id:
+        return result
+    met = "" if delivery is None else delivery.state
+    taken = Said(decision_row(record, str(lane_of_id(record.message_id) or ""), met))
+    return Result(settled(result.row or row, record.id), (*result.said, taken))
 
 
 def _resend(row: LaneRow, delivery: Delivery, record: Decision, context: Context) -> Result:

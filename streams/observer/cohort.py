@@ -59,8 +59,13 @@ class Book:
         self.unread: list[str] = []  # records of `ledger` that are no rows
         self.receipts: dict[str, Arrival] = {}
         self.rows: dict[str, dict[str, Row]] = defaultdict(dict)  # kind -> id -> row
+        self.others: dict[str, list[tuple[int, Row]]] = defaultdict(list)  # id -> (offset, row) of other content
+        self.written: dict[str, int] = {}  # id of a message's row -> its first offset on `ledger`
         self.dead: dict[str, str] = {}  # origin -> place
         self.turned_away: dict[str, datetime | None] = {}  # refused before any topic had it: origin -> received
+        self.positions: dict[Partition, int] = {}  # source partition -> the next offset that a worker has noted last
+        self.went_back: set[Partition] = set()  # source partitions whose position has gone back
+        self.unreadable: tuple[str, ...] = ()  # changelogs that this user may not read
         self.starts: dict[Partition, int] = {}  # oldest offset kept
         self.ends: dict[Partition, int] = {}  # first offset that was not read
         for seen in records:
@@ -79,8 +84,14 @@ class Book:
             self._row(seen)
         elif seen.topic == "dead.letters":
             self._dead_letter(seen)
-        elif seen.topic.endswith(".inbox"):
+        elif seen.topic.endswith(".inbox") and "selftest" not in seen.headers:  # no event is behind such a letter
             self._letter(seen)
+
+    def note(self, place: Partition, position: int) -> None:
+        """A worker's position in a source partition, in the order of the changelog."""
+        if position < self.positions.get(place, 0):
+            self.went_back.add(place)
+        self.positions[place] = position
 
     def _lane(self, seen: Seen) -> None:
         record = row_of(seen.value) or {}
@@ -92,8 +103,12 @@ class Book:
         row = ledger_row_of(seen.value)
         if row is None:
             self.unread.append(seen.place)
-        else:
-            self.rows[row["kind"]][row["id"]] = row
+            return
+        name, rows = row["id"], self.rows[row["kind"]]
+        if _content(rows.setdefault(name, row)) != _content(row):
+            self.others[name].append((seen.offset, row))
+        elif row["kind"] == "message":
+            self.written[name] = min(seen.offset, self.written.get(name, seen.offset))
 
     def _dead_letter(self, seen: Seen) -> None:
         if (origin := seen.headers.get("dlq.origin", "")).startswith(GATEWAY):
@@ -110,6 +125,11 @@ class Book:
         elif not letter.legacy:
             self.letters[letter.message_id].add(letter)
             self.inboxes[letter.message_id].add(seen.topic)
+
+
+def _content(row: Row) -> dict[str, Any]:
+    """What a row says. Not when: a step repeated after a crash may say the same a little later."""
+    return {name: value for name, value in row.items() if name != "at" and value}
 
 
 class Cohort:

@@ -8,6 +8,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +24,7 @@ __all__ = [
     "is_place",
     "ledger_row_of",
     "open_letter",
+    "position_of",
     "quoted",
     "received_at",
     "row_of",
@@ -75,6 +77,18 @@ def received_at(seen: Seen) -> datetime | None:
     except ValueError:
         return seen.timestamp
     return told if told is not None and told.tzinfo is not None else seen.timestamp
+
+
+#: Key of a row in which a worker notes how far it has come: source topic and partition.
+_POSITION = re.compile(rb"\0position/(.+)/([0-9]{1,9})")
+
+
+def position_of(key: bytes | None, value: bytes | None) -> tuple[tuple[str, int], int] | None:
+    """Source partition and next offset that a record of a changelog notes; None for every other record."""
+    found = _POSITION.fullmatch(key or b"")
+    if found is None or value is None or not value.isdigit() or len(value) > 18:
+        return None
+    return (found[1].decode("utf-8", "replace"), int(found[2])), int(value)
 
 
 def row_of(value: bytes) -> dict[str, Any] | None:
