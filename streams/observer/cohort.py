@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from .evidence import (
+    GATEWAY,
     Letter,
     Quoted,
     Seen,
@@ -32,9 +33,6 @@ Source = tuple[str, str]
 
 #: Topic and partition.
 Partition = tuple[str, int]
-
-#: How the origin of a message begins that the gateway refused: it has no place on a topic.
-GATEWAY = "gateway/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +174,7 @@ class Cohort:
             return self._belongs(origin)
         forgotten = any(offset for (topic, _), offset in self.book.starts.items() if topic == "dead.letters")
         kept = origin not in self.book.turned_away and not forgotten
-        return origin in self.turned_away or (kept and self._is_since(_moment(row["at"])))
+        return origin in self.turned_away or (kept and self._is_since(_moment(row.get("at"))))
 
     def _is_judged(self, row: Row) -> bool:
         """A fate is judged with its event; without one on `lanes`, if it should be there."""
@@ -209,10 +207,12 @@ def _origin(row: Row) -> str:
 
 
 def _moment(text: object) -> datetime | None:
+    """When a row was written; None when it does not say so, with its offset."""
     try:
-        return datetime.fromisoformat(str(text))
+        at = datetime.fromisoformat(str(text))
     except ValueError:
         return None
+    return at if at.tzinfo is not None else None
 
 
 def _spot(place: str) -> tuple[Partition, int]:

@@ -17,6 +17,7 @@ from typing import Any
 from lxml import etree
 
 __all__ = [
+    "GATEWAY",
     "Letter",
     "Quoted",
     "Seen",
@@ -100,6 +101,9 @@ def row_of(value: bytes) -> dict[str, Any] | None:
     return row if isinstance(row, dict) else None
 
 
+#: How the origin of a message begins that the gateway refused: it has no place on a topic.
+GATEWAY = "gateway/"
+
 #: Fields of a ledger row that are compared, and what they are (03 §6).
 _ROW_FIELDS: Mapping[str, type] = {
     "id": str, "kind": str, "subject": str, "what": str, "origin": str, "event": str,
@@ -114,6 +118,8 @@ def ledger_row_of(value: bytes) -> dict[str, Any] | None:
         return None
     arrivals = {"receipt": row["subject"], "event": row["origin"] or row["subject"]}
     place = arrivals.get(row["kind"], row["origin"])
+    if row["kind"] == "event" and place.startswith(GATEWAY):
+        return row
     return row if is_place(place) or (place == "" and row["kind"] not in arrivals) else None
 
 

@@ -485,3 +485,10 @@ def test_a_refusal_whose_letter_may_be_forgotten_is_not_judged() -> None:
     book = Book(seen for seen in at_the_gateway() if seen.topic == "ledger")
     book.starts["dead.letters", 0] = 7
     assert balance(book).difference == 0
+
+
+@pytest.mark.parametrize("at", [None, 7, "yesterday", "2026-03-01T08:00:00"])
+def test_a_row_of_a_refusal_without_a_time_is_judged(at: object) -> None:
+    w, origin = Writer(), "gateway/10.0.0.1/A1/0011223344556677"
+    w.row("event", origin, "refused", origin=origin, at=at)
+    assert balance(w.log, since=BEGIN).lines[0].ids == (origin,)
