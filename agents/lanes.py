@@ -84,7 +84,11 @@ def lanes_stage(station: Station, context: Context, rows: FencedTable, standing:
         return row, [*letters, *unreadable.letters(row, record, fault)]
 
     def on_row(key: bytes, row: bytes | None, partition: int) -> None:
-        standing.set(partition, key, decode_row(row))
+        try:
+            safe = decode_row(row)
+        except Rejected:  # a row that is none of ours has no deadline: its next record will tell
+            safe = None
+        standing.set(partition, key, safe)
 
     unreadable = UnreadableRows(_NAME, station)
     return Stage(

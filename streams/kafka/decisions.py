@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from streams.ids import lane_of_id
+from streams.kafka.lenient import AIOKafkaConsumer
 from streams.model import Decision
 
 from .clients import new_producer

@@ -10,10 +10,10 @@ from agents.lanes import lanes_stage
 from agents.receipts import receipts_stage
 from agents.shell import Stage
 from agents.station import Station
-from streams.deadlines import Deadlines
 from streams.errors import Rejected
 from streams.kafka.records import Letter, Record, encode_lane_record, header
 from streams.kafka.topics import ADT_RAW, DEAD_LETTERS, LEDGER
+from streams.lane import Standing
 from streams.model import Receipt, ReceiptArrived, StayEventArrived
 from tests.agents.one_lane import Event, ShellLane
 from tests.rules.lanes import context, registers
@@ -105,7 +105,7 @@ def stages() -> dict[str, Stage]:
     station = Station(IDS, registers(), lambda: NOON, version="1")
     made = (
         intake_stage(station, None),  # type: ignore[arg-type]  # no row is read
-        lanes_stage(station, context(), None, Deadlines()),  # type: ignore[arg-type]
+        lanes_stage(station, context(), None, Standing(station.registers.stay)),  # type: ignore[arg-type]
         receipts_stage(station, None),  # type: ignore[arg-type]
     )
     return {stage.name: stage for stage in made}
