@@ -1,12 +1,12 @@
 """Receipts before timers after an outage (02 §5.7, 00 §3.4): what was answered meanwhile must not be sent again.
 
-At start the end of `receipts.raw` is noted. No deadline is published before the group that reads it, whichever worker
-that is, has committed past that end. The offsets are the broker's, so it holds for several workers.
+At start the ends of `receipts.raw` and of the letterboxes are noted. No deadline is published before the group that
+reads them, whichever worker that is, has committed past those ends. The offsets are the broker's, so it holds for several workers.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -23,18 +23,24 @@ _PAUSE: Final = 1.0
 class Barrier:
     """Opens once and stays open."""
 
-    def __init__(self, bootstrap: str, group: str, security: Mapping[str, Any]) -> None:
+    def __init__(
+        self, bootstrap: str, group: str, security: Mapping[str, Any], letterboxes: Iterable[str] = ()
+    ) -> None:
+        self._topics = [RECEIPTS_RAW, *letterboxes]
         self._bootstrap, self._group, self._security = bootstrap, group, dict(security)
         self._waiting: dict[TopicPartition, int] | None = None
         self._is_open = False
         self._ask_again = 0.0  # time of the loop
 
     async def note_ends(self) -> None:
-        """Remembers how far `receipts.raw` reaches now; to be called before the worker starts."""
+        """Remembers how far the topics of receipts reach now; to be called before the worker starts."""
         partitions = await self._partitions()
         consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, **self._security)
         try:
             await consumer.start()
+            # Assigned together, or aiokafka would learn of one topic after the other, 100 ms each; and nothing fetched.
+            consumer.assign(partitions)
+            consumer.pause(*partitions)
             starts, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
         finally:
             await consumer.stop()
@@ -44,8 +50,8 @@ class Barrier:
     async def _partitions(self) -> list[TopicPartition]:
         """Asked of the broker: a consumer without an assignment knows of no partition."""
         async with self._admin() as admin:
-            (topic,) = await admin.describe_topics([RECEIPTS_RAW])
-        return [TopicPartition(RECEIPTS_RAW, partition["partition"]) for partition in topic["partitions"]]
+            topics = await admin.describe_topics(self._topics)
+        return [TopicPartition(topic["topic"], p["partition"]) for topic in topics for p in topic["partitions"]]
 
     async def is_open(self) -> bool:
         """Whether every receipt that lay there at start has been taken."""

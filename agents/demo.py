@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Final
 
 from aiokafka import AIOKafkaProducer
 from msgspec.structs import replace
@@ -24,13 +24,13 @@ from agents.demo_room import Room, forgotten, room
 from agents.demo_story import StoryLine, tell_story
 from agents.relay import Relay, build_relay, relay_running
 from agents.station import Station
-from agents.tables import ConfirmedTable, rows_of
-from agents.timers import caught_up, owned
+from agents.tables import rows_of
+from agents.timers import caught_up, owned_of
 from agents.wiring import Worker
 from streams.ids import Ids
 from streams.kafka.clients import new_producer
 from streams.kafka.embedded import EmbeddedBroker
-from streams.kafka.topics import ADT_RAW, LANES, RECEIPTS_RAW, TopicPlan, inbox, plan
+from streams.kafka.topics import TopicPlan, inbox, plan
 from streams.lane import decode_row
 from streams.observer.reading import read_book
 from streams.observer.reconcile import Balance, balance
@@ -129,7 +129,12 @@ async def demo(options: DemoOptions, show: Callable[[Progress], None]) -> DemoRe
     with EmbeddedBroker() as broker, TemporaryDirectory(prefix="stafet-demo-") as folder:
         broker.create(_topics(stage.registers, space))
         worker = Worker(
-            bootstrap=broker.bootstrap, worker_id="demo", state_dir=Path(folder), partitions=space.keyed, embedded=True
+            bootstrap=broker.bootstrap,
+            worker_id="demo",
+            state_dir=Path(folder),
+            partitions=space.keyed,
+            letterbox_partitions=space.letterboxes,
+            embedded=True,
         )
         relay = build_relay(worker, Station(stage.ids, stage.registers, stage.clock))
         limit = _LIMIT + _LIMIT_A_STAY * options.stays
@@ -153,7 +158,9 @@ async def demo(options: DemoOptions, show: Callable[[Progress], None]) -> DemoRe
 def _topics(registers: Registers, space: Room) -> list[TopicPlan]:
     """The topic table, with each inbox as wide as this demo needs it."""
     wide = {inbox(code): partitions for code, partitions in space.inboxes.items()}
-    topics = plan(registers.kommuner, partitions=space.keyed, inbox_partitions=1)
+    topics = plan(
+        registers.kommuner, partitions=space.keyed, inbox_partitions=1, letterbox_partitions=space.letterboxes
+    )
     return [replace(topic, partitions=wide.get(topic.name, topic.partitions)) for topic in topics]
 
 
@@ -259,10 +266,5 @@ def _look(stage: _Stage, relay: Relay) -> int:
 
 
 async def _all_taken(relay: Relay) -> bool:
-    sources: tuple[tuple[str, ConfirmedTable], ...] = (
-        (ADT_RAW, relay.persons),
-        (LANES, relay.lanes),
-        (RECEIPTS_RAW, relay.receipts),
-    )
-    app: Any = relay.app
-    return all([await caught_up(app, table, topic, number) for topic, table in sources for number in owned(app, topic)])
+    app, tables = relay.app, dict(relay.sources)
+    return all([await caught_up(app, tables[topic], topic, number) for topic, number in owned_of(app, tables)])

@@ -9,7 +9,7 @@ how many are gone. A hole whose records are still there is never passed over.
 It is done while no worker runs in the group: one that does would write its own position again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -17,11 +17,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from agents.tables import position_key
 from streams import logs
 from streams.kafka.clients import new_producer, read_all
-from streams.kafka.topics import ADT_RAW, LANES, RECEIPTS_RAW, RELAY, changelog
+from streams.kafka.topics import ADT_RAW, LANES, LETTERBOX_PARTITIONS, RECEIPTS_RAW, RELAY, changelog, letterbox
 
 __all__ = ["Loss", "accept_losses"]
 
-#: Source topic -> the table that keeps its positions (agents/relay.py).
+#: Source topic -> the table that keeps its positions (agents/relay.py); `letterboxes` those of every letterbox.
 _TABLES: Final[Mapping[str, str]] = {ADT_RAW: "persons", LANES: "lanes", RECEIPTS_RAW: "receipts"}
 
 _log: Final = logs.get("run")
@@ -36,16 +36,20 @@ class Loss(NamedTuple):
     oldest: int
 
 
-async def accept_losses(bootstrap: str, partitions: int, security: Mapping[str, Any]) -> list[Loss]:
+async def accept_losses(
+    bootstrap: str, partitions: int, security: Mapping[str, Any], kommuner: Iterable[str] = ()
+) -> list[Loss]:
     """Passes over what is gone from the source topics, with a warning for each partition.
 
-    `partitions`: of the source topics; `security`: aiokafka's client options. Raises aiokafka's KafkaError.
+    `partitions`: of the keyed topics; `security`: aiokafka's client options; `kommuner`: whose letterboxes are read.
+    Raises aiokafka's KafkaError.
     """
-    losses = await _losses(bootstrap, partitions, security)
+    widths = dict.fromkeys(_TABLES, partitions) | dict.fromkeys(map(letterbox, kommuner), LETTERBOX_PARTITIONS)
+    losses = await _losses(bootstrap, widths, security)
     async with new_producer(bootstrap, client_id="stafet-losses", **security) as producer:
         for loss in losses:
             await producer.send_and_wait(
-                changelog(RELAY, _TABLES[loss.topic]),
+                changelog(RELAY, _table_of(loss.topic)),
                 b"%d" % loss.oldest,
                 key=position_key(loss.topic, loss.partition),
                 partition=loss.partition,
@@ -60,11 +64,16 @@ async def accept_losses(bootstrap: str, partitions: int, security: Mapping[str, 
     return losses
 
 
-async def _losses(bootstrap: str, partitions: int, security: Mapping[str, Any]) -> list[Loss]:
+def _table_of(topic: str) -> str:
+    return _TABLES.get(topic, "letterboxes")
+
+
+async def _losses(bootstrap: str, widths: Mapping[str, int], security: Mapping[str, Any]) -> list[Loss]:
     """By topic and partition. A partition of which nothing was ever taken has no position, so nothing is missing there."""
-    places = {position_key(t, n): (t, n) for t in _TABLES for n in range(partitions)}
+    places = {position_key(t, n): (t, n) for t, width in widths.items() for n in range(width)}
+    tables = sorted({changelog(RELAY, _table_of(topic)) for topic in widths})
     expected: dict[tuple[str, int], int] = {}
-    async for record in read_all(bootstrap, [changelog(RELAY, table) for table in _TABLES.values()], **security):
+    async for record in read_all(bootstrap, tables, **security):
         if record.key in places and record.value:
             expected[places[record.key]] = int(record.value)
     oldest = await _oldest(bootstrap, [TopicPartition(*place) for place in places.values()], security)

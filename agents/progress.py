@@ -4,16 +4,15 @@ A worker may live without a living stream, and Faust only logs that. Dead is: re
 moved for `limit`. Empty topics, a recovery and a rebalance are no reason: then the time begins anew.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
 from faust.types import TP
 
 from agents.relay import Relay
-from agents.tables import ConfirmedTable, position_key
-from agents.timers import owned
-from streams.kafka.topics import ADT_RAW, LANES, RECEIPTS_RAW
+from agents.tables import position_key
+from agents.timers import owned_of
 
 __all__ = ["LIMIT", "Progress", "positions_of"]
 
@@ -43,15 +42,9 @@ class Progress:
 
 def positions_of(relay: Relay) -> Positions:
     """The partitions that this worker owns; empty while a rebalance or a recovery is under way."""
-    stages: Iterable[tuple[str, ConfirmedTable]] = (
-        (ADT_RAW, relay.persons),
-        (LANES, relay.lanes),
-        (RECEIPTS_RAW, relay.receipts),
-    )
-    app: Any = relay.app
+    app, tables = relay.app, dict(relay.sources)
     return {
-        (topic, number): (int(table.get(position_key(topic, number)) or 0), int(end))
-        for topic, table in stages
-        for number in owned(app, topic)
+        (topic, number): (int(tables[topic].get(position_key(topic, number)) or 0), int(end))
+        for topic, number in owned_of(app, tables)
         if (end := app.consumer.highwater(TP(topic, number))) is not None
     }

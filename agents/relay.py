@@ -2,7 +2,8 @@
 
     adt.raw ── intake ──> lanes ── lanes ──> municipality.<kommunekode>.inbox
                             ^  ^                    │ (the municipality answers)
-                   timer ───┘  └── receipts <── receipts.raw
+                   timer ───┘  ├── letterboxes <── municipality.<kommunekode>.receipts
+                               └── receipts <── receipts.raw (VANS network, distributor)
 
 Everything that can happen to a stay meets in its lane, where one agent folds it. What becomes of a bad record or a
 fault of ours is decided in one place, `agents/shell.py`.
@@ -20,14 +21,14 @@ import faust
 from agents.barrier import Barrier
 from agents.intake import intake_stage
 from agents.lanes import deadline_of, lanes_stage, tick_for
-from agents.receipts import receipts_stage
+from agents.receipts import letterboxes_stage, receipts_stage
 from agents.shell import Leave, Limits, Stage, guarded, leave_now
 from agents.station import Station
 from agents.tables import ConfirmedTable
 from agents.timers import caught_up, keep_index, publish_due
 from agents.wiring import Worker, build_app, raw_table, raw_topic, running
 from streams.deadlines import Deadlines
-from streams.kafka.topics import LANES
+from streams.kafka.topics import ADT_RAW, LANES, RECEIPTS_RAW, letterbox
 from streams.lane import Context
 
 __all__ = ["Relay", "build_relay", "relay_running"]
@@ -45,8 +46,15 @@ class Relay:
     lanes: ConfirmedTable
     persons: ConfirmedTable
     receipts: ConfirmedTable
+    letterboxes: ConfirmedTable
     index: Deadlines
     barrier: Barrier
+
+    @property
+    def sources(self) -> tuple[tuple[str, ConfirmedTable], ...]:
+        """Every topic that is read, with the table that keeps its positions."""
+        boxes = ((letterbox(code), self.letterboxes) for code in sorted(self.station.registers.kommuner))
+        return ((ADT_RAW, self.persons), (LANES, self.lanes), (RECEIPTS_RAW, self.receipts), *boxes)
 
 
 @dataclass(frozen=True)
@@ -60,10 +68,11 @@ class RelayOptions:
 
 
 def build_relay(worker: Worker, station: Station, options: RelayOptions | None = None) -> Relay:
-    """The app with its three stages and the timer; call inside the running loop."""
+    """The app with its stages and the timer; call inside the running loop."""
     options = options or RelayOptions()
     app = build_app(worker)
     persons, lanes, receipts = (raw_table(app, name, worker.partitions) for name in ("persons", "lanes", "receipts"))
+    letterboxes = raw_table(app, "letterboxes", worker.letterbox_partitions)
     index = Deadlines()
     registers = station.registers
     context = Context(station.ids, registers, registers.stay, station.device_id)
@@ -73,13 +82,15 @@ def build_relay(worker: Worker, station: Station, options: RelayOptions | None =
         lanes,
         persons,
         receipts,
+        letterboxes,
         index,
-        Barrier(worker.bootstrap, worker.app_id, options.security),
+        Barrier(worker.bootstrap, worker.app_id, options.security, map(letterbox, registers.kommuner)),
     )
     for stage in (
         intake_stage(station, persons),
         lanes_stage(station, context, lanes, index),
         receipts_stage(station, receipts),
+        letterboxes_stage(station, letterboxes, registers.kommuner),
     ):
         _agent(relay, stage, options)
     _timer(relay, options)
@@ -91,7 +102,8 @@ def _agent(relay: Relay, stage: Stage, options: RelayOptions) -> None:
     body = guarded(
         relay.app, stage, clock=station.clock, leave=options.leave, limits=options.limits, version=station.version
     )
-    relay.app.agent(raw_topic(relay.app, stage.source), name=stage.name)(body)
+    topics = (stage.source,) if isinstance(stage.source, str) else stage.source
+    relay.app.agent(raw_topic(relay.app, *topics), name=stage.name)(body)
 
 
 def _timer(relay: Relay, options: RelayOptions) -> None:

@@ -261,7 +261,12 @@ async def _relay(installation: Installation, stop: asyncio.Event) -> None:
         async with unless(stop):
             await check_secret(installation.bootstrap, installation.ids, installation.security)
             if installation.accept_loss:
-                await accept_losses(installation.bootstrap, installation.partitions, installation.security)
+                await accept_losses(
+                    installation.bootstrap,
+                    installation.partitions,
+                    installation.security,
+                    installation.registers.kommuner,
+                )
             await stack.enter_async_context(relay_running(relay))
         _ready(installation, "relay")
         await _watched(relay, installation, stop)

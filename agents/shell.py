@@ -105,7 +105,7 @@ class Stage:
     """One stage of the story: what it reads, what it knows, what it does."""
 
     name: str
-    source: str
+    source: str | tuple[str, ...]  # several topics of one partition count: partition n of each goes to one worker
     step: Step
     table: ConfirmedTable | None = None
     positions: ConfirmedTable | None = None  # where the next offsets are kept; the stage's own table by default

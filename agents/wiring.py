@@ -18,7 +18,7 @@ import faust
 from agents.shell import Leave, leave_now
 from agents.tables import CarefulTables, ConfirmedTable, EmbeddedTransport, IdempotentTransport, own_producer
 from streams.kafka.clients import NoConnection, compression
-from streams.kafka.topics import LARGE, RELAY
+from streams.kafka.topics import LARGE, LETTERBOX_PARTITIONS, RELAY
 
 __all__ = ["NotReady", "Readiness", "Worker", "build_app", "raw_table", "raw_topic", "readiness", "running"]
 
@@ -40,6 +40,7 @@ class Worker:
     state_dir: Path
     app_id: str = RELAY
     partitions: int = 12
+    letterbox_partitions: int = LETTERBOX_PARTITIONS
     store: Literal["memory", "rocksdb"] = "memory"
     credentials: Any = None  # faust.SASLCredentials or faust.SSLCredentials
     session_timeout: timedelta = timedelta(seconds=10)  # how long a killed worker's partitions rest
@@ -98,9 +99,9 @@ def build_app(worker: Worker) -> faust.App:
     return app
 
 
-def raw_topic(app: faust.App, name: str) -> Any:
-    """A topic of bytes as they are: an undecodable value on a typed topic costs the good records after it."""
-    return app.topic(name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+def raw_topic(app: faust.App, *names: str) -> Any:
+    """Topics of bytes as they are: an undecodable value on a typed topic costs the good records after it."""
+    return app.topic(*names, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
 
 def raw_table(app: faust.App, name: str, partitions: int) -> ConfirmedTable:
@@ -174,7 +175,7 @@ async def _check_topics(app: faust.App) -> None:
     """Faust ignores a topic that is not there, a changelog included, and comes up to do nothing: say it instead."""
     client = own_producer(app).client
     cluster = await client.fetch_all_metadata()
-    sources = {agent.channel.get_topic_name() for agent in app.agents.values()}
+    sources = {topic for agent in app.agents.values() for topic in agent.channel.topics}
     changelogs = {table.changelog_topic_name: table.partitions for table in app.tables.values()}
     absent = sorted(name for name in {*sources, *changelogs} if cluster.partitions_for_topic(name) is None)
     if absent:

@@ -11,7 +11,7 @@ What a row says, by kind (docs/architecture.md):
   sent anew is one notification more (`k`) of its event, in a row of delta 0.
 - `message`: a message has entered a state; `ordinal` counts its changes without holes; `delta` is that of a final
   state (03 §6.1), and a correction is a pair of rows.
-- `receipt`: what one record of `receipts.raw` was.
+- `receipt`: what one receipt as received was.
 """
 
 from datetime import datetime
@@ -158,7 +158,7 @@ def message_row(
 
 
 def receipt_row(at: datetime, origin: str, what: str, verdict: str = "", lane: str = "", reason: str = "") -> LedgerRow:
-    """What the record of `receipts.raw` at `origin` was: a class of law L4."""
+    """What the receipt at `origin` was: a class of law L4."""
     return LedgerRow(
         id=f"receipt/{origin}",
         at=at,

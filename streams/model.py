@@ -1,8 +1,7 @@
 """The words of the domain, as values: what a hospital told us, what a municipality is to be told, what came back.
 
 Everything here is immutable and has no behaviour. Structs are msgspec's, because the same values travel as JSON on
-`lanes` and lie in table rows; `tests/rules/test_model.py` shows that each survives the trip. Personal data appears
-in `Patient` only, and `Patient` never prints itself.
+`lanes` and lie in table rows. Personal data appears in `Patient` only, and `Patient` never prints itself.
 
 The way of one event: `HospitalEvent` (one ADT message, read) -> `StayEvent` (with person, lane and residence; a
 record on `lanes`) -> `Notification` (what is to be said) -> letter and envelope -> `Delivery` in the lane's row
@@ -304,6 +303,7 @@ class Receipt(Value, frozen=True, kw_only=True):
     nonconformant: tuple[str, ...] = ()  # the checks of AV4, AV5, AV7 that it fails
     statistics: str = ""  # postfix for the trace event: the verdict code
     origin: str = ""  # topic/partition/offset of its physical arrival (03 §4.4)
+    posted_by: str = ""  # kommunekode whose letterbox it came from; "" from `receipts.raw` (00 §9.1)
 
 
 class NetworkReceipt(Value, frozen=True, kw_only=True):
@@ -316,6 +316,7 @@ class NetworkReceipt(Value, frozen=True, kw_only=True):
     layer: Literal["vans", "sbdh"] = "vans"
     description: str = ""
     origin: str = ""
+    posted_by: str = ""  # as of `Receipt`
 
 
 # ---- records on `lanes` (design §3): every one carries `at` (00 §1.1) -------------------------------------------

@@ -19,7 +19,7 @@ from .evidence import Seen
 
 __all__ = ["read_book", "read_recording", "recorded"]
 
-#: Topics of the balance; inboxes are found by their names (design §4).
+#: Topics of the balance; inboxes and letterboxes are found by their names (design §4).
 TOPICS = ("adt.raw", "receipts.raw", "lanes", "ledger", "dead.letters")
 
 _FETCH_BYTES = 16 << 20  # 00 §4.2
@@ -60,7 +60,7 @@ async def _partitions(bootstrap: str, security: dict[str, Any]) -> list[TopicPar
 
 
 def _is_ours(topic: str) -> bool:
-    return topic in TOPICS or (topic.startswith("municipality.") and topic.endswith(".inbox"))
+    return topic in TOPICS or (topic.startswith("municipality.") and topic.endswith((".inbox", ".receipts")))
 
 
 async def _until(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> AsyncIterator[Seen]:

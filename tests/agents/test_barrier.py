@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from agents.barrier import Barrier
 from streams.kafka.embedded import EmbeddedBroker
-from streams.kafka.topics import RECEIPTS_RAW
+from streams.kafka.topics import RECEIPTS_RAW, letterbox
 from tests.brokers import fresh, put, until
 
 
@@ -16,15 +16,16 @@ def broker() -> Iterator[EmbeddedBroker]:
     """One of its own: the topic of receipts has but one name."""
     with EmbeddedBroker() as broker:
         broker.create_topic(RECEIPTS_RAW, 2)
+        broker.create_topic(letterbox("0101"), 2)
         yield broker
 
 
-async def taken(broker: EmbeddedBroker, group: str, number: int) -> None:
+async def taken(broker: EmbeddedBroker, group: str, number: int, topic: str = RECEIPTS_RAW) -> None:
     """The group has committed that far in partition 1."""
     reader = AIOKafkaConsumer(bootstrap_servers=broker.bootstrap, group_id=group, enable_auto_commit=False)
     await reader.start()
     try:
-        place = TopicPartition(RECEIPTS_RAW, 1)
+        place = TopicPartition(topic, 1)
         reader.assign([place])
         await reader.commit({place: number})
     finally:
@@ -50,4 +51,15 @@ async def test_it_opens_when_the_last_receipt_of_the_start_is_taken_and_does_not
     assert not await barrier.is_open()
     await taken(broker, group, 3)
     assert not await barrier.is_open(), "asked a moment ago"
+    assert await until(barrier.is_open, 10)
+
+
+async def test_receipts_in_a_letterbox_hold_it_closed(broker: EmbeddedBroker) -> None:
+    group, box = fresh("group"), letterbox("0101")
+    await put(broker.bootstrap, box, [(None, b"receipt")] * 2, partition=1)
+    barrier = Barrier(broker.bootstrap, group, {}, [box])
+    await barrier.note_ends()
+    await taken(broker, group, 1, box)
+    assert not await barrier.is_open()
+    await taken(broker, group, 2, box)
     assert await until(barrier.is_open, 10)
