@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from . import broker, config, quarantine, recipients, selftest, simulate, topics
+from . import broker, config, permissions, quarantine, recipients, selftest, simulate, topics
 from .convert import convert
 from .decide import close_case, give_up, resend, send_anew
 from .doctor import doctor
@@ -34,6 +34,7 @@ def build() -> typer.Typer:
     for decision in (resend, give_up, send_anew, close_case):
         app.command()(decision)
     app.add_typer(topics.app, name="topics")
+    app.add_typer(permissions.app, name="access")
     app.add_typer(broker.broker, name="broker")
     app.add_typer(quarantine.app, name="quarantine")
     app.add_typer(recipients.app, name="recipients")

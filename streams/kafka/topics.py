@@ -27,6 +27,7 @@ __all__ = [
     "SMALL",
     "TABLES",
     "TRACE",
+    "Role",
     "Topic",
     "TopicPlan",
     "changelog",
@@ -63,6 +64,10 @@ LETTERBOX_PARTITIONS: Final = 3
 Compression = Literal["producer", "uncompressed"]
 
 
+#: Who has a user of its own (decision 0024). An operator's commands write what they decide and send again.
+Role = Literal["relay", "gateway", "observer", "operator", "network", "hospital", "municipality"]
+
+
 class Topic(msgspec.Struct, frozen=True):
     """A row of the table. `name` may hold `<kommunekode>`, `<system>`, `<app>` or `<table>`."""
 
@@ -75,6 +80,8 @@ class Topic(msgspec.Struct, frozen=True):
     width: Width = "keyed"
     max_message_bytes: int = SMALL
     compression: Compression = "producer"
+    writers: tuple[Role, ...] = ()  # `municipality` is the one that the topic is named for
+    readers: tuple[Role, ...] = ()
 
 
 WEEK, FORTNIGHT, QUARTER = timedelta(days=7), timedelta(days=14), timedelta(days=90)
@@ -82,27 +89,35 @@ WEEK, FORTNIGHT, QUARTER = timedelta(days=7), timedelta(days=14), timedelta(days
 #: design §4 and 00 §4. Inboxes: 14 days, never shorter than the longest outage promised (kafka.md §5).
 TOPICS: Final[tuple[Topic, ...]] = (
     Topic(ADT_RAW, "keyed hash of the person", "HL7 v2 bytes as received", WEEK,
-          "gateway, simulators, hospitals' own producers", "intake",
-          max_message_bytes=LARGE, compression="uncompressed"),
+          "gateway, simulators, hospitals' own producers", "intake", max_message_bytes=LARGE, compression="uncompressed",
+          writers=("gateway", "hospital", "relay", "operator"), readers=("relay", "observer")),
     Topic(LANES, "lane", "what can happen to a stay, six kinds", WEEK,
-          "intake, receipts, timer, commands", "lanes"),
+          "intake, receipts, timer, commands", "lanes",
+          writers=("relay", "operator"), readers=("relay", "observer")),
     Topic(CONTROL, "kommunekode; `installation`", "pause, resume, mode: who, when, why; fingerprint of the secret", None,
-          "commands, pages, workers at start", "all workers", "control"),
+          "commands, pages, workers at start", "all workers", "control",
+          writers=("relay", "operator"), readers=("relay", "operator")),
     Topic("municipality.<kommunekode>.inbox", "lane", "sealed envelope", FORTNIGHT,
-          "lanes", "the municipality's readers", "inbox"),
+          "lanes", "the municipality's readers", "inbox",
+          writers=("relay",), readers=("municipality", "observer")),
     Topic("municipality.<kommunekode>.<system>", "lane", "one receiver's copy", FORTNIGHT,
-          "distributor", "that system", "inbox"),
+          "distributor", "that system", "inbox", readers=("municipality",)),
     Topic("municipality.<kommunekode>.receipts", "as sent", "receipt as received", WEEK,
-          "that municipality alone", "letterboxes", "letterbox", LARGE, "uncompressed"),
+          "that municipality alone", "letterboxes", "letterbox", LARGE, "uncompressed",
+          writers=("municipality",), readers=("relay", "observer")),
     Topic(RECEIPTS_RAW, "as sent", "the same, of senders that have proved who they are", WEEK,
-          "VANS network, distributor", "receipts", max_message_bytes=LARGE, compression="uncompressed"),
+          "VANS network, distributor", "receipts", max_message_bytes=LARGE, compression="uncompressed",
+          writers=("network", "operator"), readers=("relay", "observer")),
     Topic(TRACE, "MessageHeader.id of the notification", "AuditEvent (FHIR JSON)", QUARTER,
-          "lanes, distributor", "observers, EDS poster"),
+          "lanes, distributor", "observers, EDS poster", writers=("relay",), readers=("observer",)),
     Topic(LEDGER, "MessageHeader.id of the notification", "one row per state change and input fate", QUARTER,
-          "all agents", "observer, reconcile"),
+          "all agents, gateway, commands", "observer, reconcile",
+          writers=("relay", "gateway", "operator"), readers=("observer", "operator")),
     Topic(DEAD_LETTERS, "key of the origin", "original bytes, dlq.* headers", QUARTER,
-          "every stage", "people, quarantine redrive", "aside", LARGE),
-    Topic("<app>-<table>-changelog", "key of the row", "the row", None, "its worker", "its worker at recovery"),
+          "every stage, gateway", "people, quarantine redrive", "aside", LARGE,
+          writers=("relay", "gateway"), readers=("observer", "operator")),
+    Topic("<app>-<table>-changelog", "key of the row", "the row", None, "its worker", "its worker at recovery",
+          writers=("relay",), readers=("relay",)),
 )  # fmt: skip
 
 #: Tables by application id (design §4): each changelog has the partitions of the topic it is folded from. `receipts`
