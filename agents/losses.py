@@ -86,6 +86,8 @@ async def _oldest(
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, **security)
     try:
         await consumer.start()
+        consumer.assign(places)  # all topics at once (agents/barrier.py)
+        consumer.pause(*places)
         return {(tp.topic, tp.partition): offset for tp, offset in (await consumer.beginning_offsets(places)).items()}
     finally:
         await consumer.stop()

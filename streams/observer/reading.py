@@ -36,6 +36,9 @@ async def read_book(bootstrap: str, **security: Any) -> Book:
     )
     try:
         await consumer.start()
+        # Assigned together, or aiokafka would learn of one topic after the other, 100 ms each; paused until `_until`.
+        consumer.assign(partitions)
+        consumer.pause(*partitions)
         starts = await consumer.beginning_offsets(partitions)
         ends = await consumer.end_offsets(partitions)
         book.starts |= {(tp.topic, tp.partition): offset for tp, offset in starts.items()}
