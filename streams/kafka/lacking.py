@@ -17,6 +17,7 @@ from streams.kafka.topics import RECEIPTS_RAW, RELAY
 __all__ = ["Lacking", "lacking", "open_doors"]
 
 _LIMIT: Final = 30.0  # seconds
+_TRIED: Final = 10.0  # seconds; a cluster that cannot transact at all shows that elsewhere
 
 _HIDDEN: Final = (
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -90,7 +91,7 @@ def _none(broker: Connection, what: str, refusal: KafkaException) -> frozenset[s
 def _may_transact(bootstrap: str, security: Mapping[str, str] | None) -> bool:
     own = {"bootstrap.servers": bootstrap, "transactional.id": f"{RELAY}-rights", "log_level": 0}
     try:
-        Producer({**own, **(security or {})}).init_transactions(_LIMIT)
+        Producer({**own, **(security or {})}).init_transactions(_TRIED)
     except KafkaException as refusal:
         return refusal.args[0].code() not in _HIDDEN
     return True
