@@ -36,7 +36,7 @@ class Heard(NamedTuple):
 _MEANINGS: Final[Mapping[int, tuple[Fault, str]]] = {
     KafkaError._TRANSPORT: ("unreachable", "no broker answers at this address"),
     KafkaError._ALL_BROKERS_DOWN: ("unreachable", "no broker answers at this address"),
-    KafkaError._RESOLVE: ("unreachable", "no broker answers at this address"),
+    KafkaError._RESOLVE: ("unreachable", "no host of this name is known"),
     KafkaError._TIMED_OUT: ("unreachable", "no answer in time: is the address right, does the broker run?"),
     KafkaError._AUTHENTICATION: ("password", "user or password is not accepted"),
     KafkaError.TOPIC_AUTHORIZATION_FAILED: ("right", "this user may not do that to the topic"),
@@ -56,22 +56,19 @@ _TLS: Final[tuple[tuple[str, str], ...]] = (
     ("handshake", "no TLS at this address: name the broker's TLS port, or unset STAFET_KAFKA_CA"),
 )
 
-_CLOSED: Final = (
-    "the broker closes the connection unasked: it wants TLS (STAFET_KAFKA_CA) or a user (STAFET_KAFKA_USER)"
-)
+_MUTE: Final = "somebody listens there and gives no answer in plain text: a TLS port wants STAFET_KAFKA_CA"
 
 
 def why_not(heard: Sequence[Heard], *, with_tls: bool) -> tuple[Fault, str] | None:
     """What the error events of a connection that never came up say; None when they say nothing particular."""
     for code, words in heard:
-        if code == KafkaError._AUTHENTICATION:
+        if code in (KafkaError._AUTHENTICATION, KafkaError._RESOLVE):
             return _MEANINGS[code]
         if code == KafkaError._SSL or (with_tls and "ssl" in words.lower()):
             text = words.lower()
             return "tls", next((meaning for part, meaning in _TLS if part in text), "the TLS handshake fails")
-    if not with_tls and any("Disconnected" in words for _, words in heard):
-        return "tls", _CLOSED
-    return None
+    connected = not any("Connect to" in words for _, words in heard)
+    return ("tls", _MUTE) if heard and connected and not with_tls else None
 
 
 class Connection:

@@ -5,8 +5,6 @@ from confluent_kafka import KafkaError
 
 from streams.kafka.reach import Heard, why_not
 
-CLOSED = "GroupCoordinator: Disconnected while requesting ApiVersion: might be caused by incorrect security.protocol"
-
 
 @pytest.mark.parametrize(
     ("code", "words", "with_tls", "fault", "part"),
@@ -22,7 +20,8 @@ CLOSED = "GroupCoordinator: Disconnected while requesting ApiVersion: might be c
         (KafkaError._SSL, "certificate verify failed: Hostname mismatch", True, "tls", "another name"),
         (KafkaError._SSL, "certificate verify failed: certificate has expired", True, "tls", "expired"),
         (KafkaError._SSL, "SSL handshake failed: wrong version number", True, "tls", "no TLS at this address"),
-        (KafkaError._TRANSPORT, CLOSED, False, "tls", "wants TLS"),
+        (KafkaError._TRANSPORT, "Disconnected while requesting ApiVersion", False, "tls", "STAFET_KAFKA_CA"),
+        (KafkaError._RESOLVE, "Failed to resolve 'kafka:9092'", False, "unreachable", "no host of this name"),
     ],
 )
 def test_each_trouble_is_told_apart(code: int, words: str, with_tls: bool, fault: str, part: str) -> None:

@@ -178,7 +178,7 @@ TROUBLES = {
         "stafet-relay", Code.NO_BROKER, "not of the authority in STAFET_KAFKA_CA", {"ca": "foreign"}
     ),
     "TLS at a plain port": Trouble("stafet-relay", Code.NO_BROKER, "no TLS at this address", {"at": "plain"}),
-    "plain at a TLS port": Trouble("stafet-relay", Code.NO_BROKER, "it wants TLS", {"ca": ""}),
+    "plain at a TLS port": Trouble("stafet-relay", Code.NO_BROKER, "gives no answer in plain text", {"ca": ""}),
     "nobody there": Trouble("stafet-relay", Code.NO_BROKER, "no broker answers at this address", {"at": "nowhere"}),
     "missing rights": Trouble("stafet-hospital", Code.NOT_PERMITTED, "lacks READ on topic adt.raw"),
 }
