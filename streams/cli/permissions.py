@@ -19,7 +19,7 @@ from streams.settings import Settings
 from .access import Bootstrap, Config, RegistersOption, registers_of, settings_of
 from .frame import AsJson, Code, Failed, emit
 
-__all__ = ["app"]
+__all__ = ["app", "password", "refused"]
 
 app = typer.Typer(help="Users and rights on the broker: what is planned, and making it so.", no_args_is_help=True)
 
@@ -81,7 +81,7 @@ def apply(
             settings.bootstrap,
             planned,
             granted,
-            lambda user: _password(passwords, user),
+            lambda user: password(passwords, user),
             renew=renew,
             security=librdkafka_options(settings),
         )
@@ -111,7 +111,7 @@ def refused(problem: BrokerProblem) -> Failed:
     )
 
 
-def _password(folder: Path, user: str) -> str:
+def password(folder: Path, user: str) -> str:
     """The user's password in the folder; made, for its owner's eyes only, when there is none. Raises `Failed`."""
     file = folder / f"{user}.password"
     try:
