@@ -64,8 +64,8 @@ def why_not(heard: Sequence[Heard], *, with_tls: bool) -> tuple[Fault, str] | No
     for code, words in heard:
         if code in (KafkaError._AUTHENTICATION, KafkaError._RESOLVE):
             return _MEANINGS[code]
-        if code == KafkaError._SSL or (with_tls and "ssl" in words.lower()):
-            text = words.lower()
+        text = words.lower()
+        if code == KafkaError._SSL or "ssl handshake" in text:
             return "tls", next((meaning for part, meaning in _TLS if part in text), "the TLS handshake fails")
     connected = not any("Connect to" in words for _, words in heard)
     return ("tls", _MUTE) if heard and connected and not with_tls else None
