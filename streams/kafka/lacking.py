@@ -67,13 +67,15 @@ def _topics(broker: Connection, names: Sequence[str]) -> tuple[list[str], _Allow
 
 
 def _groups(broker: Connection, names: Sequence[str]) -> _Allowed:
+    """Without those of which the broker cannot say it: nobody has joined yet, or its coordinator is only coming up."""
     answers = broker.client.describe_consumer_groups(names, include_authorized_operations=True) if names else {}
     allowed: _Allowed = {}
     for name, promise in answers.items():
         try:
             allowed["group", name] = _names(promise.result(_LIMIT))
         except KafkaException as refusal:
-            allowed["group", name] = _none(broker, f"looking at group {name}", refusal)
+            if refusal.args[0].code() in _HIDDEN:
+                allowed["group", name] = frozenset()
     return allowed
 
 
