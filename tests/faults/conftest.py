@@ -29,6 +29,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in left]
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.config.getoption("proof", default=False):
+        proof.write()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if config.getoption("proof", default=False):
+        terminalreporter.write_line(proof.closing(proof.lines()))
+
+
 @pytest.fixture
 def line(request: pytest.FixtureRequest) -> Line:
     """Takes a line of the record; kept where `--proof` asks for it."""

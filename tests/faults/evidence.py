@@ -74,9 +74,7 @@ async def partitions_of(bootstrap: str, wanted: Callable[[str], bool]) -> list[T
 
 async def gathered(bootstrap: str, logs: Sequence[Path] = ()) -> Evidence:
     """Everything the judge looks at. `logs`: the brokers' data folders; none when nobody asks who wrote what."""
-    records = await read_committed(
-        bootstrap, lambda name: name.endswith((".inbox", CHANGELOG)) or name == "ledger"
-    )
+    records = await read_committed(bootstrap, lambda name: name.endswith((".inbox", CHANGELOG)) or name == "ledger")
     by_kind: dict[str, list[Any]] = defaultdict(list)
     for record in records:
         by_kind[record.topic if record.topic == "ledger" else record.topic.rpartition(".")[2]].append(record)

@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer
 
 from tests.closing import note
 from tests.end_to_end.outside import Outside
@@ -75,8 +78,8 @@ class Experiment:
             await asyncio.sleep(0.2)
 
     def ends(self) -> list[End]:
-        """Of all workers, those that nobody had asked for."""
-        return [end for worker in self.workers for end in worker.ends]
+        """Of all workers, those that were their own: nobody had asked for them, and no SIGKILL of ours was the cause."""
+        return [end for worker in self.workers for end in worker.ends if end.code != -signal.SIGKILL]
 
     async def judged(self, name: str, *, fault: str, rounds: int, repeats: int | None = None) -> Verdict:
         """The verdict once everything is settled, as a line of the record. Fails when something is wrong.
@@ -87,7 +90,9 @@ class Experiment:
         verdict = await self._settled()
         said = sorted({end.said for end in self.ends()})
         faults = verdict.faults()
-        faults += [f"exit {end.code} of {end.worker}: {end.said}" for end in self.ends() if end.traceback or not end.said]
+        faults += [
+            f"exit {end.code} of {end.worker}: {end.said}" for end in self.ends() if end.traceback or not end.said
+        ]
         if repeats is not None and verdict.repeats > repeats:
             faults.append(f"{verdict.repeats} repeats, allowed {repeats}")
         self.line(
@@ -106,16 +111,31 @@ class Experiment:
             said=said,
             held=not faults,
         )
-        note(f"{name}: {rounds} rounds, {verdict.sent} sent, {len(verdict.lost)} lost, worst {verdict.worst_wait:.1f} s")
+        note(
+            f"{name}: {rounds} rounds, {verdict.sent} sent, {len(verdict.lost)} lost, worst {verdict.worst_wait:.1f} s"
+        )
         assert not faults, "\n".join(faults)
         return verdict
+
+    async def judged_quietly(self) -> None:
+        """Fails when something is wrong so far; no line."""
+        await self.quiet()
+        faults = (await self._settled()).faults()
+        assert not faults, "\n".join(faults)
+
+    async def written(self) -> int:
+        """Letters, and rows of the ledger and of state, that there have ever been."""
+        return await self._ends(lambda name: name.endswith((".inbox", CHANGELOG)) or name == "ledger")
 
     async def _settled(self) -> Verdict:
         """The verdict once it is clean, or once nothing moves any more."""
         intents, began = self.intents.intents(), time.monotonic()
         before, moved = None, time.monotonic()
         while True:
-            ends, now = await self._ends(lambda name: not name.startswith("_") and not name.endswith(CHANGELOG)), time.monotonic()
+            ends, now = (
+                await self._ends(lambda name: not name.startswith("_") and not name.endswith(CHANGELOG)),
+                time.monotonic(),
+            )
             if ends != before:
                 before, moved = ends, now
             if now - moved >= STILL:
@@ -127,8 +147,6 @@ class Experiment:
 
     async def _ends(self, wanted: Callable[[str], bool]) -> int:
         """Records that these topics have ever taken."""
-        from aiokafka import AIOKafkaConsumer
-
         consumer: Any = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, enable_auto_commit=False)
         await consumer.start()
         try:
@@ -139,14 +157,21 @@ class Experiment:
 
 @contextlib.asynccontextmanager
 async def under_load(
-    bootstrap: str, folder: Path, line: Line, *, logs: Iterable[Path] = (), seed: int = 1, **settings: str
+    bootstrap: str,
+    folder: Path,
+    line: Line,
+    *,
+    logs: Iterable[Path] = (),
+    seed: int = 1,
+    answers: bool = True,
+    **settings: str,
 ) -> AsyncIterator[Experiment]:
     """An installation with municipalities that answer and hospitals that are ready to send; no worker yet."""
     site = await prepared(bootstrap, folder, **settings)
     intents = IntentLog(folder / "intents.jsonl")
     intents.path.touch()
     async with (
-        answering(bootstrap, KOMMUNER),
+        answering(bootstrap, KOMMUNER if answers else ()),
         sending(bootstrap, SECRET, intents, seed) as hospitals,
         AsyncExitStack() as stack,
     ):

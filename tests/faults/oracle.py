@@ -8,6 +8,7 @@ judge sees each kind of damage is shown by `test_oracle.py` (E45).
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 __all__ = ["Entry", "Evidence", "Intent", "Letter", "Position", "Verdict", "Written", "judge"]
@@ -204,7 +205,7 @@ def _ledger(evidence: Evidence, verdict: Verdict) -> None:
     for message, history in histories.items():
         if [entry.ordinal for entry in history] != list(range(len(history))):
             verdict.changed.append(f"message {message}: changes {[(e.ordinal, e.what) for e in history]}")
-        elif any(_undone(before, after) for before, after in zip(history, history[1:], strict=False)):
+        elif any(_undone(before, after) for before, after in pairwise(history)):
             verdict.changed.append(f"message {message}: {' then '.join(entry.what for entry in history)}")
         if history[-1].what not in FINAL:
             verdict.unsettled.append(f"message {message} is {history[-1].what}")

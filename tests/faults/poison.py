@@ -94,6 +94,7 @@ def committed_transaction(bootstrap: str, topic: str, value: bytes) -> str:
 
 def _producer(bootstrap: str, **more: Any) -> Producer:
     settings = {"bootstrap.servers": bootstrap, "message.max.bytes": 20 * _MEGABYTE, "compression.type": "zstd"}
+    settings["partitioner"] = "murmur2_random"  # that of the Java client: a key lies where its row is
     return Producer({**settings, "log_level": 0, **more})
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from tests.published import ROOT
 
-__all__ = ["DOCUMENT", "RECORD", "document", "lines", "record", "write"]
+__all__ = ["DOCUMENT", "RECORD", "closing", "document", "lines", "record", "write"]
 
 RECORD: Final = ROOT / "docs" / "proof.jsonl"
 DOCUMENT: Final = ROOT / "docs" / "proof.md"
@@ -108,7 +108,10 @@ def document(found: Mapping[str, Mapping[str, Any]]) -> str:
             "\n## Starts that are refused\n\n",
             _table(
                 ["Experiment", "Fault", "Exit", "Written before it stopped", "Its words"],
-                [[name, *(_cell(one[key]) for key in ("fault", "exit", "written", "sentence"))] for name, one in starts.items()],
+                [
+                    [name, *(_cell(one[key]) for key in ("fault", "exit", "written", "sentence"))]
+                    for name, one in starts.items()
+                ],
             ),
             "\n## Size\n\n",
             _table(
@@ -130,6 +133,13 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     if not told:
         return "None in this record.\n"
     return "".join(f"| {' | '.join(row)} |\n" for row in [titles, ["---"] * len(titles), *told])
+
+
+def closing(found: Mapping[str, Mapping[str, Any]]) -> str:
+    """The line that ends a run."""
+    held = sum(one.get("held", True) for one in found.values())
+    lost = sum(one.get("lost", 0) for one in found.values())
+    return f"docs/proof.md: {len(found)} experiments and measurements, {held} held, {lost} messages lost"
 
 
 def write() -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import shutil
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
@@ -102,6 +101,11 @@ class Worker:
         await self._down.wait()
         return code
 
+    def rests_when_it_ends(self) -> None:
+        """Does not start it again."""
+        self._resting = True
+        self._wanted.clear()
+
     def signal(self, number: int) -> None:
         """To the process that runs now."""
         assert self.process is not None
@@ -137,17 +141,12 @@ async def supervised(site: Outside, name: str, **more: str) -> AsyncIterator[Wor
 
 
 async def prepared(bootstrap: str, folder: Path, **more: str) -> Outside:
-    """An installation with its topics. A receipt is overdue after five seconds."""
+    """An installation with its topics. A receipt is overdue after five seconds unless it is set."""
     folder.mkdir(parents=True, exist_ok=True)
-    site = Outside.at(bootstrap, folder, STAFET_ACK_TIMEOUT="5", **more)
+    site = Outside.at(bootstrap, folder, **{"STAFET_ACK_TIMEOUT": "5", **more})
     applied = await site.stafet("topics", "apply", "--yes")
     assert applied.code == 0, applied.err
     return site
-
-
-def forget_state(worker: Worker) -> None:
-    """Deletes the state directory of a worker that rests."""
-    shutil.rmtree(worker.options["STAFET_STATE_DIR"], ignore_errors=True)
 
 
 async def after(seconds: float, condition: Callable[[], bool]) -> None:

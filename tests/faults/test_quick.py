@@ -8,9 +8,9 @@ from random import Random
 import pytest
 
 from streams.kafka.local import LocalBroker
+from tests.faults.acts import PAUSE, doubled, paused
 from tests.faults.experiment import Line, under_load
 from tests.faults.poison import NOTHING, put_poison
-from tests.faults.site import SESSION
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
@@ -32,14 +32,24 @@ async def test_a_kill_and_a_record_of_nothing_cost_nothing(kafka: LocalBroker, t
 
 async def test_a_paused_worker_changes_nothing(kafka: LocalBroker, tmp_path: Path, line: Line) -> None:
     async with under_load(kafka.bootstrap, tmp_path, line, logs=[kafka.directory / "data"]) as run:
-        paused, successor = await run.worker("w1"), await run.worker("w2")
-        await paused.up()
+        stopped, successor = await run.worker("w1"), await run.worker("w2")
+        await stopped.up()
         await successor.up()
         run.load(10)
         await run.works()
-        await run.hospitals.send(60)
-        paused.signal(signal.SIGSTOP)
-        await asyncio.sleep(SESSION + 3)
-        paused.signal(signal.SIGCONT)
+        await paused(run, stopped, backlog=60)
         await run.works()
-        await run.judged("Q2 paused worker", fault="SIGSTOP for 13 s, then CONT", rounds=1)
+        await stopped.ready()
+        await run.judged("Q2 paused worker", fault=f"SIGSTOP for {PAUSE:g} s, then CONT", rounds=1)
+
+
+async def test_a_second_process_of_one_name_costs_nothing(kafka: LocalBroker, tmp_path: Path, line: Line) -> None:
+    async with under_load(kafka.bootstrap, tmp_path, line, logs=[kafka.directory / "data"]) as run:
+        worker = await run.worker("w1")
+        await worker.up()
+        run.load(10)
+        await run.works()
+        await doubled(run, worker, 0)
+        await worker.ready()
+        await run.works()
+        await run.judged("Q3 two processes with one name", fault="a second process with the same name", rounds=1)

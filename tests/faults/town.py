@@ -20,7 +20,10 @@ THINKING: Final = 0.3  # seconds: many receipts are under way when a worker stop
 
 @contextlib.asynccontextmanager
 async def answering(bootstrap: str, kommuner: tuple[str, ...]) -> AsyncIterator[None]:
-    """Every letter is answered once per copy until the end of the block."""
+    """Every letter to these is answered once per copy until the end of the block."""
+    if not kommuner:
+        yield
+        return
     stop = asyncio.Event()
     task = asyncio.create_task(_answer(bootstrap, kommuner, stop))
     try:
@@ -33,9 +36,7 @@ async def answering(bootstrap: str, kommuner: tuple[str, ...]) -> AsyncIterator[
 async def _answer(bootstrap: str, kommuner: tuple[str, ...], stop: asyncio.Event) -> None:
     inboxes = frozenset(f"municipality.{code}.inbox" for code in kommuner)
     own = {place.topic for place in await partitions_of(bootstrap, lambda name: name.endswith(".receipts"))}
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
-    )
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
     async with producing(bootstrap) as producer:
         await consumer.start()
         try:
