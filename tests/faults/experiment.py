@@ -69,7 +69,7 @@ class Experiment:
         self._load, self._stop = None, asyncio.Event()
 
     async def works(self, limit: float = 60.0) -> None:
-        """Until a message sent from now on has its letter."""
+        """Until letters arrive again."""
         before = await self._ends(lambda name: name.endswith(".inbox"))
         await self.hospitals.send(1)
         end = time.monotonic() + limit
@@ -139,7 +139,10 @@ class Experiment:
             if ends != before:
                 before, moved = ends, now
             if now - moved >= STILL:
-                verdict = judge(intents, await gathered(self.bootstrap, self.logs))
+                evidence = await gathered(self.bootstrap, self.logs)
+                assert evidence.positions, "nothing to judge: no position rows"
+                assert evidence.written or not self.logs, "nothing to judge: no batches in the segments"
+                verdict = judge(intents, evidence)
                 done = not (verdict.lost or verdict.unsettled)
                 if done or now - moved >= GIVEN_UP or now - began >= LIMIT:
                     return verdict

@@ -100,6 +100,7 @@ class Hospitals:
     again: int = 0
     rate: float = 10.0
     _open: list[Iterator[Due]] = field(default_factory=list)
+    _in_turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # a stay's messages leave in their order
 
     async def send(self, number: int) -> None:
         """As many messages as fast as the broker takes them: a backlog."""
@@ -115,7 +116,10 @@ class Hospitals:
                 await asyncio.wait_for(stop.wait(), max(1 / self.rate - (time.monotonic() - began), 0.001))
 
     async def _one(self) -> None:
-        due = self._next()
+        async with self._in_turn:
+            await self._confirmed(self._next())
+
+    async def _confirmed(self, due: Due) -> None:
         number, self.sent = self.sent, self.sent + 1
         self.log.note(number=number, **due.intent._replace(sent=time.time())._asdict())
         while True:
