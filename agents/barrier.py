@@ -1,18 +1,20 @@
-"""Receipts before timers after an outage (02 §5.7, 00 §3.4): what was answered meanwhile must not be sent again.
+"""Receipts before timers after every rebalance (02 §5.7, 00 §3.4): what was answered meanwhile must not be sent again.
 
-At start the end of `receipts.raw` is noted. No deadline is published before the group that reads it, whichever worker
-that is, has committed past that end. The offsets are the broker's, so it holds for several workers.
+When partitions have come to this worker, the ends of the receipt topics are noted. No deadline is published before the
+group that reads them, whichever worker that is, has committed past those ends, and before the partition of `lanes` has
+been taken up to where it ended then: the receipts have arrived there by that time. The offsets are the broker's, so it
+holds for several workers.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from streams.kafka.topics import RECEIPTS_RAW
+from streams.kafka.topics import LANES, RECEIPTS_RAW
 
 __all__ = ["Barrier"]
 
@@ -21,45 +23,68 @@ _PAUSE: Final = 1.0
 
 
 class Barrier:
-    """Opens once and stays open."""
+    """Closed from a rebalance until every receipt of that time is in its lane. `receipts`: the topics they come on."""
 
-    def __init__(self, bootstrap: str, group: str, security: Mapping[str, Any]) -> None:
-        self._bootstrap, self._group, self._security = bootstrap, group, dict(security)
-        self._waiting: dict[TopicPartition, int] | None = None
-        self._is_open = False
+    def __init__(
+        self, bootstrap: str, group: str, security: Mapping[str, Any], receipts: Iterable[str] = (RECEIPTS_RAW,)
+    ) -> None:
+        self._bootstrap, self._group, self._security, self._topics = bootstrap, group, dict(security), tuple(receipts)
+        self._turn = 0
+        self.close()
+
+    def close(self) -> None:
+        """Partitions have changed hands: everything is to be noted and waited for once more."""
+        self._turn += 1
+        self._receipts: dict[TopicPartition, int] | None = None  # the ends to be passed
+        self._lanes: dict[int, int] | None = None  # the ends of `lanes`, noted once the receipts are passed
         self._ask_again = 0.0  # time of the loop
 
-    async def note_ends(self) -> None:
-        """Remembers how far `receipts.raw` reaches now; to be called before the worker starts."""
-        partitions = await self._partitions()
+    async def is_open(self, partition: int, taken: Callable[[int], int]) -> bool:
+        """Whether deadlines of this partition of `lanes` may be published. `taken`: partition -> next offset expected."""
+        if self._lanes is None and self._is_time():
+            await self._look(self._turn)
+        return self._lanes is not None and taken(partition) >= self._lanes.get(partition, 0)
+
+    async def _look(self, turn: int) -> None:
+        """Notes what can be noted now; nothing when partitions have changed hands meanwhile."""
+        receipts = self._receipts
+        if receipts is None:
+            receipts = {tp: end for tp, end in (await self._ends(self._topics)).items() if end}
+        lanes = await self._ends([LANES]) if await self._passed(receipts) else None
+        if turn == self._turn:
+            self._receipts = receipts
+            self._lanes = None if lanes is None else {tp.partition: end for tp, end in lanes.items()}
+
+    def _is_time(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        if now < self._ask_again:
+            return False
+        self._ask_again = now + _PAUSE
+        return True
+
+    async def _ends(self, topics: Iterable[str]) -> dict[TopicPartition, int]:
+        """Where the topics end now; 0 where nothing is kept any more, since nothing would ever be read there."""
+        async with self._admin() as admin:  # a consumer without an assignment knows of no partition
+            partitions = [
+                TopicPartition(topic["topic"], partition["partition"])
+                for topic in await admin.describe_topics(list(topics))
+                for partition in topic["partitions"]
+            ]
         consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, **self._security)
         try:
             await consumer.start()
             starts, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
         finally:
             await consumer.stop()
-        # Where nothing is kept any more nothing will be read, so no offset would ever be committed there.
-        self._waiting = {tp: end for tp, end in ends.items() if end > starts[tp]}
+        return {tp: end if end > starts[tp] else 0 for tp, end in ends.items()}
 
-    async def _partitions(self) -> list[TopicPartition]:
-        """Asked of the broker: a consumer without an assignment knows of no partition."""
-        async with self._admin() as admin:
-            (topic,) = await admin.describe_topics([RECEIPTS_RAW])
-        return [TopicPartition(RECEIPTS_RAW, partition["partition"]) for partition in topic["partitions"]]
-
-    async def is_open(self) -> bool:
-        """Whether every receipt that lay there at start has been taken."""
-        now = asyncio.get_running_loop().time()
-        if not self._is_open and self._waiting is not None and now >= self._ask_again:
-            self._ask_again = now + _PAUSE
-            self._is_open = not self._waiting or await self._passed(self._waiting)
-        return self._is_open
-
-    async def _passed(self, waiting: Mapping[TopicPartition, int]) -> bool:
+    async def _passed(self, ends: Mapping[TopicPartition, int]) -> bool:
+        if not ends:
+            return True
         async with self._admin() as admin:
             # Named one by one: the embedded broker has no answer to the question for all.
-            committed = await admin.list_consumer_group_offsets(self._group, partitions=list(waiting))
-        return all(tp in committed and committed[tp].offset >= end for tp, end in waiting.items())
+            committed = await admin.list_consumer_group_offsets(self._group, partitions=list(ends))
+        return all(tp in committed and committed[tp].offset >= end for tp, end in ends.items())
 
     @contextlib.asynccontextmanager
     async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:

@@ -4,10 +4,10 @@ Several records of a batch may have one key: each is folded over what the one be
 partition of the record that changed them, never to that of their own key (Faust's rule), so each keeps its event.
 """
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from agents.tables import ConfirmedTable, Skipped, at, is_own_row, position_key
+from agents.tables import FencedTable, Skipped, at, is_own_row, position_key
 from streams.kafka.records import Letter, Record
 
 __all__ = ["Batch", "record_of", "usable_key"]
@@ -34,9 +34,9 @@ def usable_key(key: bytes | None) -> bytes | None:
 
 
 class Batch:
-    """Folds rows and letters; `write` puts the rows down in one breath."""
+    """Folds rows and letters; `write` hands rows and positions to their tables."""
 
-    def __init__(self, table: ConfirmedTable | None, positions: ConfirmedTable | None) -> None:
+    def __init__(self, table: FencedTable | None, positions: FencedTable | None) -> None:
         self._table, self._position_table = table, positions
         self.rows: dict[bytes, tuple[Any, bytes | None]] = {}
         self._letters: list[Letter] = []
@@ -101,23 +101,21 @@ class Batch:
         key = usable_key(event.message.key)
         return event, self.rows[key][1] if key in self.rows else None
 
-    def write(self) -> list[Any]:
-        """Writes rows, then positions, and returns the promises of their changelog records. Awaits nothing."""
-        for key, (event, row) in self.rows.items():
-            with at(event):
-                self._put_down(key, row)
-        for mark, (offset, event) in self._positions.items():
-            with at(event):
-                self._position_table[mark] = b"%d" % offset  # type: ignore[index]  # there are none without a table
-        tables = {id(table): table for table in (self._table, self._position_table) if table is not None}
-        return [promise for table in tables.values() for promise in table.promises()]
+    def write(self) -> list[Coroutine[Any, Any, None]]:
+        """Rows and positions as calls to be awaited together, one for each partition of each table."""
+        changes: dict[tuple[int, int], tuple[FencedTable, dict[bytes, bytes | None]]] = {}
 
-    def _put_down(self, key: bytes, row: bytes | None) -> None:
-        assert self._table is not None
-        if row is not None:
-            self._table[key] = row
-        elif key in self._table:
-            del self._table[key]
-        elif self._table.app.conf.store.scheme != "memory":
-            # A repeat of a deletion, kept on disk, whose tombstone may never have reached the changelog: say it again.
-            self._table.on_key_del(key)
+        def change(table: FencedTable, event: Any, key: bytes, row: bytes | None) -> None:
+            partition = event.message.partition
+            changes.setdefault((id(table), partition), (table, {}))[1][key] = row
+
+        for key, (event, row) in self.rows.items():
+            assert self._table is not None
+            with at(event):
+                there = self._table.get(key) is not None
+            if there or row is not None:  # a row that never was needs no tombstone
+                change(self._table, event, key, row)
+        for mark, (offset, event) in self._positions.items():
+            assert self._position_table is not None
+            change(self._position_table, event, mark, b"%d" % offset)
+        return [table.write(partition, rows) for (_, partition), (table, rows) in changes.items()]

@@ -24,7 +24,7 @@ from agents.demo_room import Room, forgotten, room
 from agents.demo_story import StoryLine, tell_story
 from agents.relay import Relay, build_relay, relay_running
 from agents.station import Station
-from agents.tables import ConfirmedTable, rows_of
+from agents.tables import FencedTable, rows_of
 from agents.timers import caught_up, owned
 from agents.wiring import Worker
 from streams.ids import Ids
@@ -259,7 +259,7 @@ def _look(stage: _Stage, relay: Relay) -> int:
 
 
 async def _all_taken(relay: Relay) -> bool:
-    sources: tuple[tuple[str, ConfirmedTable], ...] = (
+    sources: tuple[tuple[str, FencedTable], ...] = (
         (ADT_RAW, relay.persons),
         (LANES, relay.lanes),
         (RECEIPTS_RAW, relay.receipts),

@@ -12,7 +12,7 @@ from agents.letters import lane_letter, ledger_letter
 from agents.lines import say_taken
 from agents.shell import Fold, Stage
 from agents.station import Station
-from agents.tables import ConfirmedTable
+from agents.tables import FencedTable
 from streams.intake import Intake, take_in
 from streams.kafka.records import Letter, Record, dead_letter
 from streams.kafka.topics import ADT_RAW
@@ -30,7 +30,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _FAULT = Outcome(fate=Fate.STOPPED, reason="internal-error")
 
 
-def intake_stage(station: Station, persons: ConfirmedTable) -> Stage:
+def intake_stage(station: Station, persons: FencedTable) -> Stage:
     """The stage over `adt.raw`."""
 
     def step(row: bytes | None, record: Record) -> Fold:

@@ -13,7 +13,7 @@ from agents.letters import lane_letter, ledger_letter, letter_of
 from agents.lines import say_alarms, say_lane
 from agents.shell import Fold, Stage
 from agents.station import Figures, Station
-from agents.tables import ConfirmedTable
+from agents.tables import FencedTable
 from agents.timers import Tick
 from streams.deadlines import Deadlines, Due
 from streams.errors import Rejected
@@ -32,7 +32,7 @@ _NAME = "lanes"
 _FAULT = Outcome(fate=Fate.STOPPED, reason="internal-error")
 
 
-def lanes_stage(station: Station, context: Context, rows: ConfirmedTable, index: Deadlines) -> Stage:
+def lanes_stage(station: Station, context: Context, rows: FencedTable, index: Deadlines) -> Stage:
     """The stage over `lanes`; `index` is kept up to date with the rows that are safe."""
 
     told = Told(station.figures)
@@ -123,7 +123,7 @@ def deadline_of(policy: StayPolicy) -> Callable[[bytes | None], datetime | None]
     return lambda row: next_due(decode_row(row), policy)
 
 
-def tick_for(rows: ConfirmedTable) -> Tick:
+def tick_for(rows: FencedTable) -> Tick:
     """(what is due, now) -> the record that the timer publishes into the lane."""
 
     def letter(due: Due, now: datetime) -> Letter:

@@ -1,22 +1,26 @@
-"""Records that a source topic kept no longer than the relay was down for: found, and passed over when an operator says so
-(decision 0019).
+"""What `stafet run … --accept-loss` takes as true, when a worker cannot go on by itself (decisions 0019 and 0031).
 
-A worker leaves before it acknowledges anything beyond a hole in the offsets (`agents/tables.py`), and it does so at every
-start while the hole is there: right for a record that was skipped, no way on where retention has deleted it for good.
-`stafet run … --accept-loss` writes the position rows of those partitions to the oldest record there still is, and says
-how many are gone. A hole whose records are still there is never passed over.
+A worker leaves before it acknowledges anything beyond a hole in the offsets, and at every start whose committed offsets
+lie beyond what its state knows (`agents/tables.py`). Both are right while somebody can mend them, and no way on when
+nobody can: retention has deleted the records, the changelog was emptied, or two workers have written over each other.
 
-It is done while no worker runs in the group: one that does would write its own position again.
+Taken as true is then: the group's committed offsets, the oldest record that each source topic still keeps, and the rows
+as the changelogs hold them. The position rows are written accordingly, each with a warning. What is missing or turned
+back thereby is named by `stafet reconcile`. Records that are still there and not committed are never passed over.
+
+The position rows are written through the fence: a worker that still runs is shut out and leaves.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
-from agents.tables import position_key
+from agents.fence import Fence, Place, Rows
+from agents.tables import owner_key, position_key
 from streams import logs
-from streams.kafka.clients import new_producer, read_all
+from streams.kafka.clients import read_all, state_producer
 from streams.kafka.topics import ADT_RAW, LANES, RECEIPTS_RAW, RELAY, changelog
 
 __all__ = ["Loss", "accept_losses"]
@@ -28,55 +32,73 @@ _log: Final = logs.get("run")
 
 
 class Loss(NamedTuple):
-    """Records of a partition that are not there any more: from the next one expected to the oldest one kept."""
+    """A source partition whose state does not reach as far as it has to: next offset known, next offset taken as true."""
 
     topic: str
     partition: int
-    expected: int
-    oldest: int
+    known: int
+    accepted: int
 
 
-async def accept_losses(bootstrap: str, partitions: int, security: Mapping[str, Any]) -> list[Loss]:
-    """Passes over what is gone from the source topics, with a warning for each partition.
+async def accept_losses(bootstrap: str, security: Mapping[str, Any]) -> list[Loss]:
+    """Writes the position rows of what is lost, with a warning for each partition.
 
-    `partitions`: of the source topics; `security`: aiokafka's client options. Raises aiokafka's KafkaError.
+    `security`: aiokafka's client options. Raises aiokafka's KafkaError.
     """
-    losses = await _losses(bootstrap, partitions, security)
-    async with new_producer(bootstrap, client_id="stafet-losses", **security) as producer:
-        for loss in losses:
-            await producer.send_and_wait(
-                changelog(RELAY, _TABLES[loss.topic]),
-                b"%d" % loss.oldest,
-                key=position_key(loss.topic, loss.partition),
-                partition=loss.partition,
-            )
-            _log.warning(
-                "records.lost",
-                topic=loss.topic,
-                partition=loss.partition,
-                offset=loss.expected,
-                count=loss.oldest - loss.expected,
-            )
+    losses = await _losses(bootstrap, security)
+    rows = {Place(changelog(RELAY, _TABLES[loss.topic]), loss.partition): loss for loss in losses}
+    fence = Fence(RELAY, lambda name: state_producer(bootstrap, name, **security), _nothing, fenced=True)
+    try:
+        await fence.own(rows, lambda place: (owner_key(place.partition), b"accept-loss"))
+        for place, loss in rows.items():
+            await fence.write(place, [(position_key(loss.topic, loss.partition), b"%d" % loss.accepted)])
+        await fence.commit()
+    finally:
+        await fence.close()
+    for loss in losses:
+        count = loss.accepted - loss.known
+        _log.warning("records.lost", topic=loss.topic, partition=loss.partition, offset=loss.known, count=count)
     return losses
 
 
-async def _losses(bootstrap: str, partitions: int, security: Mapping[str, Any]) -> list[Loss]:
-    """By topic and partition. A partition of which nothing was ever taken has no position, so nothing is missing there."""
-    places = {position_key(t, n): (t, n) for t in _TABLES for n in range(partitions)}
-    expected: dict[tuple[str, int], int] = {}
-    async for record in read_all(bootstrap, [changelog(RELAY, table) for table in _TABLES.values()], **security):
-        if record.key in places and record.value:
-            expected[places[record.key]] = int(record.value)
-    oldest = await _oldest(bootstrap, [TopicPartition(*place) for place in places.values()], security)
-    return [Loss(*place, at, oldest[place]) for place, at in sorted(expected.items()) if oldest[place] > at]
+def _nothing(_place: Place, _rows: Rows, _last: int) -> None:
+    """There is no store to be kept up to date."""
 
 
-async def _oldest(
-    bootstrap: str, places: list[TopicPartition], security: Mapping[str, Any]
-) -> dict[tuple[str, int], int]:
+async def _losses(bootstrap: str, security: Mapping[str, Any]) -> list[Loss]:
+    """By topic and partition. A partition of which nothing was ever taken or committed misses nothing."""
+    known: dict[bytes, int] = {}
+    changelogs = [changelog(RELAY, table) for table in _TABLES.values()]
+    async for record in read_all(bootstrap, changelogs, committed=True, **security):
+        if record.key and record.value and record.value.isdigit():
+            known[record.key] = int(record.value)
+    committed, oldest = await _offsets(bootstrap, security)
+    losses = []
+    for tp in sorted(oldest):
+        position = known.get(position_key(*tp), 0)
+        accepted = max(committed.get(tp, 0), oldest[tp] if position else 0)
+        if accepted > position:
+            losses.append(Loss(tp.topic, tp.partition, position, accepted))
+    return losses
+
+
+async def _offsets(
+    bootstrap: str, security: Mapping[str, Any]
+) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
+    """Of every partition of the source topics: what the group has committed, and the oldest record kept."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **security)
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, **security)
     try:
+        await admin.start()
         await consumer.start()
-        return {(tp.topic, tp.partition): offset for tp, offset in (await consumer.beginning_offsets(places)).items()}
+        places = [
+            TopicPartition(topic["topic"], partition["partition"])
+            for topic in await admin.describe_topics(list(_TABLES))
+            for partition in topic["partitions"]
+        ]
+        committed = await admin.list_consumer_group_offsets(RELAY, partitions=places)
+        oldest = await consumer.beginning_offsets(places)
     finally:
         await consumer.stop()
+        await admin.close()
+    return {tp: offset.offset for tp, offset in committed.items() if offset.offset > 0}, oldest

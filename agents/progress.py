@@ -11,7 +11,7 @@ from typing import Any, Final
 from faust.types import TP
 
 from agents.relay import Relay
-from agents.tables import ConfirmedTable, position_key
+from agents.tables import FencedTable, position_key
 from agents.timers import owned
 from streams.kafka.topics import ADT_RAW, LANES, RECEIPTS_RAW
 
@@ -43,7 +43,7 @@ class Progress:
 
 def positions_of(relay: Relay) -> Positions:
     """The partitions that this worker owns; empty while a rebalance or a recovery is under way."""
-    stages: Iterable[tuple[str, ConfirmedTable]] = (
+    stages: Iterable[tuple[str, FencedTable]] = (
         (ADT_RAW, relay.persons),
         (LANES, relay.lanes),
         (RECEIPTS_RAW, relay.receipts),

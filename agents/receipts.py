@@ -8,7 +8,7 @@ from agents.letters import lane_letter, ledger_letter
 from agents.lines import say_receipt
 from agents.shell import Fold, Stage
 from agents.station import Station
-from agents.tables import ConfirmedTable
+from agents.tables import FencedTable
 from streams.inbound import take_receipt
 from streams.kafka.records import Letter, Record, dead_letter
 from streams.kafka.topics import RECEIPTS_RAW
@@ -19,7 +19,7 @@ __all__ = ["receipts_stage"]
 _NAME = "receipts"
 
 
-def receipts_stage(station: Station, positions: ConfirmedTable) -> Stage:
+def receipts_stage(station: Station, positions: FencedTable) -> Stage:
     """The stage over `receipts.raw`."""
 
     def step(row: bytes | None, record: Record) -> Fold:

@@ -8,12 +8,10 @@ Everything that can happen to a stay meets in its lane, where one agent folds it
 fault of ours is decided in one place, `agents/shell.py`.
 """
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 
 import faust
 
@@ -23,7 +21,7 @@ from agents.lanes import deadline_of, lanes_stage, tick_for
 from agents.receipts import receipts_stage
 from agents.shell import Leave, Limits, Stage, guarded, leave_now
 from agents.station import Station
-from agents.tables import ConfirmedTable
+from agents.tables import FencedTable, position_key
 from agents.timers import caught_up, keep_index, publish_due
 from agents.wiring import Worker, build_app, raw_table, raw_topic, running
 from streams.deadlines import Deadlines
@@ -42,27 +40,26 @@ class Relay:
 
     app: faust.App
     station: Station
-    lanes: ConfirmedTable
-    persons: ConfirmedTable
-    receipts: ConfirmedTable
+    lanes: FencedTable
+    persons: FencedTable
+    receipts: FencedTable
     index: Deadlines
     barrier: Barrier
 
 
 @dataclass(frozen=True)
 class RelayOptions:
-    """What a test or a demo may want otherwise. `security`: aiokafka's client options."""
+    """What a test or a demo may want otherwise."""
 
     leave: Leave = leave_now
     limits: Limits = field(default_factory=Limits)
-    security: Mapping[str, Any] = field(default_factory=dict)
     every: timedelta = _EVERY
 
 
 def build_relay(worker: Worker, station: Station, options: RelayOptions | None = None) -> Relay:
     """The app with its three stages and the timer; call inside the running loop."""
     options = options or RelayOptions()
-    app = build_app(worker)
+    app = build_app(worker, options.leave)
     persons, lanes, receipts = (raw_table(app, name, worker.partitions) for name in ("persons", "lanes", "receipts"))
     index = Deadlines()
     registers = station.registers
@@ -74,7 +71,7 @@ def build_relay(worker: Worker, station: Station, options: RelayOptions | None =
         persons,
         receipts,
         index,
-        Barrier(worker.bootstrap, worker.app_id, options.security),
+        Barrier(worker.bootstrap, worker.app_id, worker.security),
     )
     for stage in (
         intake_stage(station, persons),
@@ -98,8 +95,17 @@ def _timer(relay: Relay, options: RelayOptions) -> None:
     keep_index(relay.app, relay.lanes, LANES, relay.index, deadline_of(relay.station.registers.stay))
     tick = tick_for(relay.lanes)
 
+    @relay.lanes.on_recover  # type: ignore[untyped-decorator]  # Faust is untyped to us
+    async def close() -> None:
+        relay.barrier.close()
+
+    def taken(partition: int) -> int:
+        return int(relay.lanes.get(position_key(LANES, partition)) or 0)
+
     async def gate(partition: int) -> bool:
-        return await relay.barrier.is_open() and await caught_up(relay.app, relay.lanes, LANES, partition)
+        return await relay.barrier.is_open(partition, taken) and await caught_up(
+            relay.app, relay.lanes, LANES, partition
+        )
 
     @relay.app.timer(options.every.total_seconds())  # type: ignore[untyped-decorator]  # Faust is untyped to us
     async def overdue() -> None:
@@ -107,8 +113,7 @@ def _timer(relay: Relay, options: RelayOptions) -> None:
 
 
 @contextlib.asynccontextmanager
-async def relay_running(relay: Relay, limit: float = 60.0, leave: Leave = leave_now) -> AsyncIterator[Relay]:
-    """The relay started and recovered; at the end drained. Raises `wiring.NotReady`."""
-    await asyncio.wait_for(relay.barrier.note_ends(), limit)
-    async with running(relay.app, limit, leave):
+async def relay_running(relay: Relay, limit: float = 60.0, patience: float = 60.0) -> AsyncIterator[Relay]:
+    """The relay started and recovered; at the end drained. Seconds and errors as of `wiring.running`."""
+    async with running(relay.app, limit, patience):
         yield relay

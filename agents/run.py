@@ -8,24 +8,24 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
-import faust
 import typer
 from aiokafka.errors import KafkaError
 
+from agents.broker_watch import BrokerWatch
 from agents.losses import accept_losses
 from agents.progress import Progress, positions_of
-from agents.relay import Relay, RelayOptions, build_relay, relay_running
+from agents.relay import Relay, build_relay, relay_running
 from agents.same_secret import SecretChanged, check_secret
 from agents.shell import leave_now
 from agents.station import Figures, Station
 from agents.stopping import Stopped, beside, last_resort, unless
-from agents.wiring import NotReady, Worker, readiness
+from agents.wiring import InUse, NotReady, Worker, readiness, widths_problem
 from streams import logs
 from streams.cli.access import Bootstrap, Config, RegistersOption, registers_of, settings_of
 from streams.cli.environment import mismatch
@@ -47,6 +47,8 @@ __all__ = ["PATIENCE", "Role", "run"]
 
 #: Seconds from SIGTERM to the end: the gateway's drain (25 s) fits in, and the 30 s after which supervisors kill.
 PATIENCE = 28.0
+
+_LOOK = 1.0  # seconds between two looks at a worker
 
 _DEFAULT_TIMEOUT = 1800  # seconds: the row of policy.toml holds unless another is set
 
@@ -70,6 +72,7 @@ class Installation:
     bootstrap: str = ""
     partitions: int = 12
     waiting: dict[str, str] = field(default_factory=dict)  # role -> why it is not ready
+    watch: BrokerWatch = field(default_factory=lambda: BrokerWatch({}))
     dead: str = ""  # why the relay should be restarted
     accept_loss: bool = False
 
@@ -133,6 +136,8 @@ def _failures() -> Iterator[None]:
             yield
     except (NotReady, admin.BrokerProblem) as problem:
         raise Failed(Code.NO_BROKER, "not-ready", str(problem), "Try: stafet doctor") from None
+    except InUse as problem:
+        raise Failed(Code.USAGE, "worker-id-in-use", str(problem), "Try: stafet config show --sources") from None
     except SecretChanged as problem:
         hint = "Put the old secret back; a new one is taken when no stay is open"
         raise Failed(Code.USAGE, "secret-changed", str(problem), hint) from None
@@ -177,6 +182,8 @@ async def _roles_running(role: Role, installation: Installation, stop: asyncio.E
         await stack.enter_async_context(
             health_served(listen, lambda: _reason(installation), installation.metrics, lambda: installation.dead)
         )
+        client = {"bootstrap_servers": installation.bootstrap.split(","), **installation.security}
+        installation.watch = await stack.enter_async_context(BrokerWatch(client).running())
         async with asyncio.TaskGroup() as group:
             for one in _roles(role):
                 group.create_task(_until_stopped(_ROLES[one], installation, stop))
@@ -193,7 +200,8 @@ def _roles(role: Role) -> tuple[str, ...]:
 
 
 def _reason(installation: Installation) -> str:
-    return "; ".join(f"{role}: {why}" for role, why in installation.waiting.items() if why)
+    reasons = {"kafka": installation.watch.problem(), **installation.waiting}
+    return "; ".join(f"{role}: {why}" for role, why in reasons.items() if why)
 
 
 def _ready(installation: Installation, role: str) -> None:
@@ -232,18 +240,6 @@ def _prepared(settings: Settings, topics: Any) -> int:
     return admin.describe(settings.bootstrap, [LANES], security=security)[0].partitions
 
 
-def _credentials(settings: Settings) -> Any:
-    options = aiokafka_options(settings)
-    if "sasl_mechanism" in options:
-        return faust.SASLCredentials(
-            username=options["sasl_plain_username"],
-            password=options["sasl_plain_password"],
-            mechanism=options["sasl_mechanism"],
-            ssl_context=options.get("ssl_context"),
-        )
-    return faust.SSLCredentials(context=options["ssl_context"]) if options else None
-
-
 async def _relay(installation: Installation, stop: asyncio.Event) -> None:
     settings = installation.settings
     worker = Worker(
@@ -252,20 +248,43 @@ async def _relay(installation: Installation, stop: asyncio.Event) -> None:
         state_dir=settings.state_dir,
         partitions=installation.partitions,
         store=settings.store,
-        credentials=_credentials(settings),
+        security=installation.security,
         embedded=settings.bootstrap == "embedded",
     )
     station = Station(installation.ids, installation.registers, figures=Figures(installation.metrics))
-    relay = build_relay(worker, station, RelayOptions(security=installation.security))
+    relay = build_relay(worker, station)
     async with contextlib.AsyncExitStack() as stack:
         async with unless(stop):
             await check_secret(installation.bootstrap, installation.ids, installation.security)
             if installation.accept_loss:
-                await accept_losses(installation.bootstrap, installation.partitions, installation.security)
-            await stack.enter_async_context(relay_running(relay))
+                await accept_losses(installation.bootstrap, installation.security)
+            starting = asyncio.create_task(_told_how_far(relay, installation))
+            try:
+                await stack.enter_async_context(relay_running(relay, patience=float(settings.start_patience)))
+            finally:
+                starting.cancel()
+        installation.watch.on_topics = lambda counts: _check_partitions(relay, counts)
         _ready(installation, "relay")
         await _watched(relay, installation, stop)
     logs.get("relay").info("relay.drained")
+
+
+async def _told_how_far(relay: Relay, installation: Installation) -> None:
+    """Readiness and the log while tables are read back: a start with many rows takes its time."""
+    last = ""
+    while True:
+        installation.waiting["relay"] = f"starting: {relay.app.restoring}"
+        await asyncio.sleep(_LOOK)
+        if relay.app.restoring.total and installation.waiting["relay"] != last:
+            last = installation.waiting["relay"]
+            logs.get("relay").info("tables.restoring", count=relay.app.restoring.done, limit=relay.app.restoring.total)
+
+
+def _check_partitions(relay: Relay, counts: Mapping[str, int]) -> None:
+    """Leaves before a record is taken for a key whose row lies elsewhere."""
+    problem = widths_problem(relay.app, counts)
+    if problem:
+        relay.app.leave(problem)
 
 
 async def _watched(relay: Relay, installation: Installation, stop: asyncio.Event) -> None:
@@ -273,11 +292,11 @@ async def _watched(relay: Relay, installation: Installation, stop: asyncio.Event
     progress = Progress(time.monotonic())
     while not stop.is_set():
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), 1.0)
+            await asyncio.wait_for(stop.wait(), _LOOK)
         seen = readiness(relay.app)
         if seen.crashed:
             raise NotReady("the worker has crashed; its log says why")
-        installation.waiting["relay"] = "" if seen.recovered else "tables recover"
+        installation.waiting["relay"] = "" if seen.recovered else f"tables recover: {relay.app.restoring}"
         installation.dead = progress.look(positions_of(relay), time.monotonic())
 
 

@@ -80,7 +80,7 @@ async def _remembered(bootstrap: str, options: Mapping[str, Any]) -> _Fingerprin
 async def _open_stays(bootstrap: str, options: Mapping[str, Any]) -> int:
     """How many stays are open in the newest rows of all lanes."""
     stays: dict[bytes, int] = {}
-    async for record in read_all(bootstrap, (changelog(RELAY, "lanes"),), **options):
+    async for record in read_all(bootstrap, (changelog(RELAY, "lanes"),), committed=True, **options):
         key = record.key or b""
         if is_own_row(key):
             continue

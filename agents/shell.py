@@ -8,8 +8,8 @@ batches and sees to the rest (design §8, measured in docs/decisions/0002):
 2. the letters are sent and confirmed; what the broker refuses is handed back to the stage (`on_refused`). A record
    behind one of the same key whose letter may be refused waits for its answer and is folded in the next round, so
    that it never builds on a step that did not happen: a batch is as its records one by one;
-3. the rows are written, repeats too, the next expected offsets beside them, and the changelog is confirmed;
-4. only then does the loop come round, which lets Faust commit.
+3. the rows are written, repeats too, the next expected offsets beside them in the same transaction;
+4. only then does the loop come round, which lets Faust commit: the transaction first, the offsets after it.
 
 Whatever else goes wrong, a skipped offset and a cancelled body included, ends the process at once: the only way to
 refuse a record. Null or empty keys and values reach the step as they are; a step that wants a row for a record whose
@@ -26,7 +26,7 @@ from typing import Any, Final, NoReturn, Protocol
 
 from agents.batch import Batch, record_of, usable_key
 from agents.clock import Clock
-from agents.tables import ConfirmedTable, own_producer
+from agents.tables import FencedTable, own_producer
 from streams import logs
 from streams.errors import Rejected
 from streams.kafka.clients import partition_of
@@ -107,8 +107,8 @@ class Stage:
     name: str
     source: str
     step: Step
-    table: ConfirmedTable | None = None
-    positions: ConfirmedTable | None = None  # where the next offsets are kept; the stage's own table by default
+    table: FencedTable | None = None
+    positions: FencedTable | None = None  # where the next offsets are kept; the stage's own table by default
     on_refused: OnRefused | None = None
     on_taken: OnTaken = _not_told
     on_fault: OnFault | None = None
@@ -277,6 +277,9 @@ def guarded(
     `leave` must not return in production; where a test lets it return, the batch in hand is never let go.
     """
     shell = _Shell(app, stage, clock, report, limits, version)
+    positions = stage.table if stage.positions is None else stage.positions
+    if positions is not None:
+        app.positions[stage.source] = positions
 
     async def body(stream: Any) -> None:
         async for events in stream.take_events(limits.batch, within=limits.within):

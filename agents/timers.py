@@ -13,7 +13,7 @@ from faust.types import TP
 
 from agents.clock import Clock
 from agents.shell import Report, say
-from agents.tables import ConfirmedTable, own_producer, position_key, rows_of
+from agents.tables import FencedTable, own_producer, position_key, rows_of
 from streams.deadlines import Deadlines, Due
 from streams.kafka.clients import partition_of
 from streams.kafka.records import Letter, place_of
@@ -35,7 +35,7 @@ def owned(app: Any, topic: str) -> frozenset[int]:
     return frozenset(tp.partition for tp in app.consumer.assignment() if tp.topic == topic)
 
 
-async def caught_up(app: Any, positions: ConfirmedTable, topic: str, partition: int) -> bool:
+async def caught_up(app: Any, positions: FencedTable, topic: str, partition: int) -> bool:
     """Whether every record of the partition has been taken: its position row has reached its high water."""
     tp = TP(topic, partition)
     highwater: int | None = app.consumer.highwater(tp)
@@ -50,7 +50,7 @@ async def caught_up(app: Any, positions: ConfirmedTable, topic: str, partition: 
 
 def keep_index(
     app: Any,
-    table: ConfirmedTable,
+    table: FencedTable,
     topic: str,
     index: Deadlines,
     deadline: Callable[[bytes], datetime | None],

@@ -7,20 +7,37 @@ topic is a time limit that passes and a message, never an endless wait.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+import fcntl
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import faust
+from aiokafka.admin import AIOKafkaAdminClient
 
+from agents.fence import Fence
+from agents.restore import Restoring
 from agents.shell import Leave, leave_now
-from agents.tables import CarefulTables, ConfirmedTable, EmbeddedTransport, IdempotentTransport, own_producer
-from streams.kafka.clients import NoConnection, compression
+from agents.tables import CarefulTables, EmbeddedTransport, FencedApp, FencedTable, IdempotentTransport, own_producer
+from streams.kafka.clients import NoConnection, compression, state_producer
 from streams.kafka.topics import LARGE, RELAY
 
-__all__ = ["NotReady", "Readiness", "Worker", "build_app", "raw_table", "raw_topic", "readiness", "running"]
+__all__ = [
+    "InUse",
+    "NotReady",
+    "Readiness",
+    "Worker",
+    "build_app",
+    "partitions_problem",
+    "raw_table",
+    "raw_topic",
+    "readiness",
+    "running",
+    "widths_problem",
+]
 
 
 #: Seconds that a worker which never came up may take to go down.
@@ -29,6 +46,10 @@ _GIVING_UP: Final = 5.0
 
 class NotReady(Exception):
     """A worker that did not come up in time, and what to look at."""
+
+
+class InUse(Exception):
+    """Another process is this worker."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +62,7 @@ class Worker:
     app_id: str = RELAY
     partitions: int = 12
     store: Literal["memory", "rocksdb"] = "memory"
-    credentials: Any = None  # faust.SASLCredentials or faust.SSLCredentials
+    security: Mapping[str, Any] = field(default_factory=dict)  # aiokafka's client options
     session_timeout: timedelta = timedelta(seconds=10)  # how long a killed worker's partitions rest
     commit_interval: timedelta = timedelta(milliseconds=500)  # what a crash repeats
     embedded: bool = False  # over the embedded broker: no static members, short fetches
@@ -52,7 +73,7 @@ def _safety(worker: Worker) -> dict[str, Any]:
     """Settings without which records are lost."""
     return {
         "TableManager": CarefulTables,
-        "Table": ConfirmedTable,
+        "Table": FencedTable,
         "stream_wait_empty": True,  # a body in hand ends before its offset is committed
         "topic_allow_declare": False,
         "topic_disable_leader": True,
@@ -81,18 +102,38 @@ def _pace(worker: Worker) -> dict[str, Any]:
     }
 
 
-def build_app(worker: Worker) -> faust.App:
+def _credentials(security: Mapping[str, Any]) -> Any:
+    """The same options in Faust's words."""
+    if "sasl_mechanism" in security:
+        return faust.SASLCredentials(
+            username=security["sasl_plain_username"],
+            password=security["sasl_plain_password"],
+            mechanism=security["sasl_mechanism"],
+            ssl_context=security.get("ssl_context"),
+        )
+    return faust.SSLCredentials(context=security["ssl_context"]) if security else None
+
+
+def build_app(worker: Worker, leave: Leave = leave_now) -> FencedApp:
     """A Faust app for this worker, not started; call inside the running loop."""
     settings: dict[str, Any] = {
         "broker": [f"kafka://{address}" for address in worker.bootstrap.split(",")],
-        "broker_credentials": worker.credentials,
+        "broker_credentials": _credentials(worker.security),
         "web_enabled": False,
         "autodiscover": False,
         **_safety(worker),
         **_pace(worker),
         **worker.more,
     }
-    app = faust.App(worker.app_id, **settings)
+    app = FencedApp(worker.app_id, **settings)
+    app.leave, app.worker_id, app.restoring, app.positions = leave, worker.worker_id, Restoring(), {}
+    app.client = {"bootstrap_servers": worker.bootstrap.split(","), **worker.security}
+    app.fence = Fence(
+        worker.app_id,
+        lambda name: state_producer(worker.bootstrap, name, **worker.security),
+        app.committed_rows,
+        fenced=not worker.embedded,  # the embedded broker has no transactions, and its one user no rival
+    )
     transport = EmbeddedTransport if worker.embedded else IdempotentTransport
     app.transport = transport(app.conf.broker, app)  # Faust asks it for its producer too
     return app
@@ -103,9 +144,9 @@ def raw_topic(app: faust.App, name: str) -> Any:
     return app.topic(name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
 
-def raw_table(app: faust.App, name: str, partitions: int) -> ConfirmedTable:
+def raw_table(app: faust.App, name: str, partitions: int) -> FencedTable:
     """A table of bytes with the partitions of its source topic."""
-    table: ConfirmedTable = app.Table(name, key_type=bytes, value_type=bytes, partitions=partitions)
+    table: FencedTable = app.Table(name, key_type=bytes, value_type=bytes, partitions=partitions)
     return table
 
 
@@ -131,58 +172,113 @@ def readiness(app: faust.App) -> Readiness:
 
 
 @contextlib.asynccontextmanager
-async def running(app: faust.App, limit: float = 60.0, leave: Leave = leave_now) -> AsyncIterator[faust.App]:
-    """The app started, recovered and, at the end, drained; `limit` in seconds for each way.
+async def running(app: FencedApp, limit: float = 60.0, patience: float = 60.0) -> AsyncIterator[FencedApp]:
+    """The app started, recovered and, at the end, drained within `limit` seconds.
 
-    Raises `NotReady` when it does not come up. A body that does not end within the limit ends the process by `leave`:
-    nothing more is acknowledged, so nothing is lost.
+    A start takes as long as it takes; it is given up when nothing has moved for `patience` seconds. Raises `NotReady`, and
+    `InUse` when another process of this machine has the worker's directory. A body that does not end within the limit
+    ends the process by `app.leave`: nothing more is acknowledged, so nothing is lost.
     """
     app.in_worker = True
     app.conf.datadir.mkdir(parents=True, exist_ok=True)
-    try:
-        await _up(app, limit)
-    except BaseException:
-        with contextlib.suppress(TimeoutError):  # why it did not come up matters more than how it goes down
-            await asyncio.wait_for(app.stop(), _GIVING_UP)
-        raise
-    try:
-        yield app
-    finally:
+    with _alone(app):
         try:
-            async with asyncio.timeout(limit):
-                await app.stop()
-        except TimeoutError:
-            leave(f"{app.conf.id} did not stop within {limit:g} s")
+            await _up(app, patience)
+        except BaseException:
+            with contextlib.suppress(TimeoutError):  # why it did not come up matters more than how it goes down
+                await asyncio.wait_for(app.stop(), _GIVING_UP)
+            raise
+        try:
+            yield app
+        finally:
+            try:
+                async with asyncio.timeout(limit):
+                    await app.stop()
+            except TimeoutError:
+                app.leave(f"{app.conf.id} did not stop within {limit:g} s")
 
 
-async def _up(app: faust.App, limit: float) -> None:
+@contextlib.contextmanager
+def _alone(app: FencedApp) -> Iterator[None]:
+    """Holds the worker's directory; the system lets go of it however the process ends.
+
+    A process with the same worker id and another directory is found by the fence: the elder of the two leaves.
+    """
+    with (app.conf.datadir / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InUse(
+                f"another process runs as worker {app.worker_id} in {app.conf.datadir}; give each a STAFET_WORKER_ID of its own"
+            ) from None
+        yield
+
+
+async def _up(app: FencedApp, patience: float) -> None:
+    start = asyncio.ensure_future(_started(app))
+    app.restoring.moved()
     try:
-        async with asyncio.timeout(limit):
-            await app.start()
-            await _check_topics(app)
+        while not start.done():
+            await asyncio.wait([start], timeout=0.5)
+            still = time.monotonic() - app.restoring.moved_at
+            if still > patience and not start.done():
+                raise NotReady(
+                    f"{app.conf.id}: nothing has moved for {still:.0f} s ({app.restoring}): is the broker there, may this user "
+                    "join the group?"
+                )
+        await start
     except NoConnection:
         raise NotReady(
             f"{app.conf.id}: no connection to the broker: is the address right, does it run, is the password right?"
         ) from None
-    except TimeoutError:
-        raise NotReady(
-            f"{app.conf.id} was not ready within {limit:g} s: is the broker there, may this user join the group?"
-        ) from None
+    finally:
+        start.cancel()
 
 
-async def _check_topics(app: faust.App) -> None:
-    """Faust ignores a topic that is not there, a changelog included, and comes up to do nothing: say it instead."""
-    client = own_producer(app).client
-    cluster = await client.fetch_all_metadata()
-    sources = {agent.channel.get_topic_name() for agent in app.agents.values()}
-    changelogs = {table.changelog_topic_name: table.partitions for table in app.tables.values()}
-    absent = sorted(name for name in {*sources, *changelogs} if cluster.partitions_for_topic(name) is None)
-    if absent:
-        raise NotReady(f"{app.conf.id}: no topic {', '.join(absent)}; create all with `stafet topics apply`")
+async def _started(app: FencedApp) -> None:
+    problem = await partitions_problem(app)
+    if problem:
+        raise NotReady(f"{app.conf.id}: {problem}")
+    await app.start()
     # aiokafka has heard of every topic at its start but keeps to those it was told: at the first one that is made later
     # it would forget the others, and letters on their way to them would find no leader until their time is over.
-    await client.set_topics(cluster.topics())
-    for name, partitions in changelogs.items():
-        found = len(cluster.partitions_for_topic(name))
-        if found != partitions:
-            raise NotReady(f"{app.conf.id}: {name} has {found} partitions, the topics it is folded from {partitions}")
+    client = own_producer(app).client
+    await client.set_topics((await client.fetch_all_metadata()).topics())
+
+
+async def partitions_problem(app: FencedApp) -> str:
+    """What is wrong with the topics that state hangs on, asked of the broker now; "" when nothing is.
+
+    Faust ignores a topic that is not there, a changelog included, and comes up to do nothing. Partitions that were added
+    to a topic move keys away from their rows: the lane of a stay would begin once more, empty.
+    """
+    sources = {topic for agent in app.agents.values() for topic in agent.channel.topics}
+    needed = sorted(sources | _widths(app).keys())
+    admin = AIOKafkaAdminClient(**app.client)
+    try:
+        await admin.start()
+        topics = await admin.describe_topics(needed)
+    finally:
+        await admin.close()
+    found = {topic["topic"]: len(topic["partitions"]) for topic in topics}
+    absent = sorted(topic for topic, number in found.items() if not number)
+    if absent:
+        return f"no topic {', '.join(absent)}; create all with `stafet topics apply`"
+    return widths_problem(app, found)
+
+
+def _widths(app: FencedApp) -> dict[str, int]:
+    """The partition count that each topic with keys of state has to have."""
+    changelogs = {table.changelog_topic_name: table.partitions for table in app.tables.values()}
+    return changelogs | {topic: table.partitions for topic, table in app.positions.items()}
+
+
+def widths_problem(app: FencedApp, found: Mapping[str, int]) -> str:
+    """The first topic that has other partitions than the state. `found`: by topic; one that is not there says nothing."""
+    for topic, partitions in sorted(_widths(app).items()):
+        if found.get(topic, partitions) != partitions:
+            return (
+                f"{topic} has {found[topic]} partitions where the state has {partitions}: keys have moved away from their rows; "
+                f"make the topic again with {partitions}"
+            )
+    return ""

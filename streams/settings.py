@@ -123,6 +123,13 @@ class Settings(BaseSettings):
         ge=1,
         le=86_400,
     )
+    start_patience: int = _setting(
+        60,
+        "seconds without any progress after which a start is given up",
+        "a start takes as long as its tables need; 60 s without a row, a partition or an answer is no start",
+        ge=5,
+        le=3600,
+    )
     kafka_ca: Path | None = _setting(None, "authority of the brokers' certificates (PEM)", "set: the connection is TLS")
     kafka_user: str | None = _setting(None, "user name (SCRAM-SHA-512)", "set: the connection is authenticated")
     kafka_password_file: Path | None = _setting(None, "file with its password", "a password in the environment leaks")

@@ -13,9 +13,9 @@ from aiokafka.errors import KafkaConnectionError
 from aiokafka.partitioner import murmur2
 
 from streams.kafka.records import Record
-from streams.kafka.topics import LARGE
+from streams.kafka.topics import LARGE, SMALL
 
-__all__ = ["NoConnection", "compression", "new_producer", "partition_of", "read_all"]
+__all__ = ["NoConnection", "compression", "new_producer", "partition_of", "read_all", "state_producer"]
 
 
 #: Nobody answers, or a wrong password, which aiokafka does not tell apart (kafka.md §3).
@@ -63,8 +63,30 @@ def new_producer(bootstrap: str, *, client_id: str = "stafet", linger_ms: int = 
     )
 
 
-async def read_all(bootstrap: str, topics: Iterable[str], **security: Any) -> AsyncIterator[Record]:
-    """Every record that the topics hold at the time of asking, per partition in order; a topic not there has none."""
+def state_producer(bootstrap: str, transactional_id: str | None, **security: Any) -> AIOKafkaProducer:
+    """The producer of one partition of state, not started: whoever starts one with the same id shuts out the one before."""
+    return _Producer(
+        bootstrap_servers=bootstrap,
+        client_id=transactional_id or "stafet-state",
+        transactional_id=transactional_id,
+        transaction_timeout_ms=60_000,
+        acks="all",
+        enable_idempotence=True,
+        compression_type=compression(),
+        max_batch_size=SMALL // 2,  # rows that share a batch; one larger row is a batch of its own
+        max_request_size=LARGE,
+        request_timeout_ms=30_000,
+        **security,
+    )
+
+
+async def read_all(
+    bootstrap: str, topics: Iterable[str], *, committed: bool = False, **security: Any
+) -> AsyncIterator[Record]:
+    """Every record that the topics hold at the time of asking, per partition in order; a topic not there has none.
+
+    `committed`: without what a transaction has thrown away or not ended, as changelogs are to be read.
+    """
     wanted = await _present(bootstrap, topics, security)
     if not wanted:
         return
@@ -73,6 +95,7 @@ async def read_all(bootstrap: str, topics: Iterable[str], **security: Any) -> As
         bootstrap_servers=bootstrap,
         auto_offset_reset="earliest",
         enable_auto_commit=False,
+        isolation_level="read_committed" if committed else "read_uncommitted",
         max_partition_fetch_bytes=LARGE,
         **security,
     )

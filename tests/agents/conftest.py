@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agents.shell import Limits, Stage, guarded
-from agents.tables import ConfirmedTable
+from agents.tables import FencedTable
 from agents.wiring import Worker, build_app, raw_table, raw_topic, running
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.topics import DEAD_LETTERS, changelog
@@ -30,7 +30,7 @@ class Bench:
     source: str
     out: str
     changelog: str
-    table: ConfirmedTable | None
+    table: FencedTable | None
     left: list[str] = field(default_factory=list)
     told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
@@ -78,9 +78,10 @@ def bench(embedded: EmbeddedBroker, tmp_path: Path) -> Build:
             commit_interval=timedelta(milliseconds=200),
             embedded=True,
         )
-        app = build_app(worker)
+        left: list[str] = []
+        app = build_app(worker, left.append)
         rows = raw_table(app, "rows", partitions) if table else None
-        b = Bench(embedded.bootstrap, app, source, out, log, rows)
+        b = Bench(embedded.bootstrap, app, source, out, log, rows, left)
         body = guarded(
             app,
             Stage("stage", source, step, table=rows, **stage),
@@ -91,7 +92,7 @@ def bench(embedded: EmbeddedBroker, tmp_path: Path) -> Build:
         )
         app.agent(raw_topic(app, source), name="stage")(body)
         before(b)
-        async with running(app, limit=20.0, leave=b.left.append):
+        async with running(app, limit=20.0):
             try:
                 yield b
             finally:

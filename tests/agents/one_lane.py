@@ -9,7 +9,7 @@ Only what is outside our code is stood in for: a table that is a dict, a produce
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -33,13 +33,15 @@ Taken = Callable[[int, int], bool]
 
 
 class Table(dict[bytes, bytes]):
-    """Rows in memory, their changelog always confirmed."""
+    """Rows in memory, taken at once."""
 
-    app = SimpleNamespace(conf=SimpleNamespace(store=SimpleNamespace(scheme="memory")))
-
-    def promises(self) -> list[Any]:
-        """Nothing to wait for."""
-        return []
+    async def write(self, _partition: int, rows: Mapping[bytes, bytes | None]) -> None:
+        """What the broker takes."""
+        for key, row in rows.items():
+            if row is None:
+                self.pop(key, None)
+            else:
+                self[key] = row
 
 
 @dataclass
@@ -105,6 +107,7 @@ class ShellLane(Lane):
         self.table, self.broker, self.key = Table(), Broker(self.taken), b""
         self.station = Station(IDS, registers(), lambda: NOON, version="1")
         app = SimpleNamespace(
+            positions={},
             producer=SimpleNamespace(_producer=self.broker),
             consumer=SimpleNamespace(topic_partitions=lambda _topic: 1),
         )

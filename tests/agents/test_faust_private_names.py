@@ -14,7 +14,7 @@ from faust.transport.consumer import ThreadDelegateConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Producer, Transport
 from mode.threads import ServiceThread
 
-from agents.tables import CarefulRecovery, CarefulTables, ConfirmedTable, IdempotentTransport, own_producer
+from agents.tables import CarefulRecovery, CarefulTables, FencedTable, IdempotentTransport, own_producer
 from tests.agents.conftest import Build
 
 
@@ -45,7 +45,7 @@ def test_recovery_ends_in_the_method_that_ours_wraps() -> None:
 def test_every_write_of_a_table_passes_where_ours_keeps_the_promise() -> None:
     for method in ("on_key_set", "on_key_del"):
         assert "self.send_changelog(" in inspect.getsource(getattr(faust.Table, method))
-    assert issubclass(ConfirmedTable, faust.Table)
+    assert issubclass(FencedTable, faust.Table)
 
 
 def test_the_driver_asks_its_producer_for_extra_settings() -> None:
@@ -73,4 +73,4 @@ async def test_a_running_worker_uses_all_of_them(bench: Build) -> None:
         assert producer._txn_manager is not None, "idempotence is on"
         assert isinstance(b.app.tables, CarefulTables)
         assert type(b.app.tables.recovery) is CarefulRecovery
-        assert isinstance(b.table, ConfirmedTable)
+        assert isinstance(b.table, FencedTable)

@@ -29,7 +29,7 @@ async def test_a_worker_without_its_topic_is_not_ready_and_says_what_to_look_at(
     app, source, changelog = relay(real, tmp_path)
     prepared(real, changelog if absent == "source" else source)
     with pytest.raises(NotReady, match=rf"no topic {source if absent == 'source' else changelog}; create"):
-        async with running(app, limit=4.0, leave=pytest.fail):
+        async with running(app, patience=4.0):
             pytest.fail("it came up")
 
 
@@ -38,15 +38,15 @@ async def test_a_changelog_of_another_width_is_named(real: LocalBroker, tmp_path
     app, source, changelog = relay(real, tmp_path)
     prepared(real, source)
     prepared(real, changelog, partitions=3)
-    with pytest.raises(NotReady, match=f"{changelog} has 3 partitions, the topics it is folded from 4"):
-        async with running(app, limit=30.0, leave=pytest.fail):
+    with pytest.raises(NotReady, match=f"{changelog} has 3 partitions where the state has 4"):
+        async with running(app, patience=30.0):
             pytest.fail("it came up")
 
 
 async def test_a_broker_that_does_not_answer_is_said_plainly(tmp_path: Path) -> None:
     app = build_app(Worker(bootstrap="127.0.0.1:1", worker_id="w1", state_dir=tmp_path, app_id=fresh("worker")))
     with pytest.raises(NotReady, match="no connection to the broker"):
-        async with running(app, limit=20.0, leave=pytest.fail):
+        async with running(app, patience=20.0):
             pytest.fail("it came up")
 
 
@@ -54,6 +54,6 @@ async def test_a_broker_that_does_not_answer_is_said_plainly(tmp_path: Path) -> 
 async def test_a_worker_with_its_topics_owns_them_all(real: LocalBroker, tmp_path: Path) -> None:
     app, source, changelog = relay(real, tmp_path)
     prepared(real, source, changelog)
-    async with running(app, limit=30.0, leave=pytest.fail):
+    async with running(app, patience=30.0):
         assert readiness(app).ready
         assert readiness(app).assigned == {(topic, p) for topic in (source, changelog) for p in range(4)}

@@ -138,7 +138,7 @@ async def relay_here(
     station = station or Station(scene.ids, registers or scene.registers, scene.clock)
     relay = build_relay(worker, station, RelayOptions(leave=leave))
     try:
-        async with relay_running(relay, leave=left.append):
+        async with relay_running(relay):
             try:
                 yield relay
             finally:

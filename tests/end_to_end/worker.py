@@ -112,7 +112,7 @@ async def main(orders: Orders) -> None:
     app.agent(raw_topic(app, orders.source), name="count")(body)
     if orders.hold:
         hold_open(app, orders.hold)
-    async with running(app, 30.0):
+    async with running(app):
         print("ready", flush=True)
         await stop.wait()
 
