@@ -11,9 +11,12 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from agents.gaps import Gaps
+from streams.kafka.clients import committed_offsets
+from streams.kafka.lenient import AIOKafkaConsumer
 from streams.kafka.topics import LANES, RECEIPTS_RAW
 
 __all__ = ["Barrier"]
@@ -26,8 +29,14 @@ class Barrier:
     """Closed from a rebalance until every receipt of that time is in its lane. `receipts`: the topics they come on."""
 
     def __init__(
-        self, bootstrap: str, group: str, security: Mapping[str, Any], receipts: Iterable[str] = (RECEIPTS_RAW,)
+        self,
+        bootstrap: str,
+        group: str,
+        security: Mapping[str, Any],
+        receipts: Iterable[str] = (RECEIPTS_RAW,),
+        gaps: Gaps | None = None,
     ) -> None:
+        self._gaps = gaps or Gaps(bootstrap, security)
         self._bootstrap, self._group, self._security, self._topics = bootstrap, group, dict(security), tuple(receipts)
         self._turn = 0
         self.close()
@@ -43,7 +52,9 @@ class Barrier:
         """Whether deadlines of this partition of `lanes` may be published. `taken`: partition -> next offset expected."""
         if self._lanes is None and self._is_time():
             await self._look(self._turn)
-        return self._lanes is not None and taken(partition) >= self._lanes.get(partition, 0)
+        if self._lanes is None:
+            return False
+        return await self._is_empty(TopicPartition(LANES, partition), taken(partition), self._lanes.get(partition, 0))
 
     async def _look(self, turn: int) -> None:
         """Notes what can be noted now; nothing when partitions have changed hands meanwhile."""
@@ -82,9 +93,12 @@ class Barrier:
         if not ends:
             return True
         async with self._admin() as admin:
-            # Named one by one: the embedded broker has no answer to the question for all.
-            committed = await admin.list_consumer_group_offsets(self._group, partitions=list(ends))
-        return all(tp in committed and committed[tp].offset >= end for tp, end in ends.items())
+            committed = await committed_offsets(admin, self._group, ends)
+        return all([await self._is_empty(tp, committed.get(tp, 0), end) for tp, end in ends.items()])
+
+    async def _is_empty(self, tp: TopicPartition, reached: int, end: int) -> bool:
+        """Whether nothing is left up to the end: a partition may end in the marker of a transaction."""
+        return reached >= end or await self._gaps.is_empty(tp.topic, tp.partition, reached, end)
 
     @contextlib.asynccontextmanager
     async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:

@@ -5,12 +5,17 @@ partition of the record that changed them, never to that of their own key (Faust
 """
 
 from collections.abc import Coroutine, Sequence
-from typing import Any
+from typing import Any, Final
 
-from agents.tables import FencedTable, Skipped, at, is_own_row, position_key
+from agents.positions import position_at
+from agents.tables import FencedTable, at, is_own_row, position_key
 from streams.kafka.records import Letter, Record
 
 __all__ = ["Batch", "record_of", "usable_key"]
+
+
+#: Bytes. Ours have 16; one beyond the limit of the changelog would end the worker that writes its row.
+_LONGEST_KEY: Final = 1024
 
 
 def record_of(message: Any) -> Record:
@@ -29,8 +34,8 @@ def record_of(message: Any) -> Record:
 
 
 def usable_key(key: bytes | None) -> bytes | None:
-    """The key under which a row may lie: not missing, not empty, not of the form of the table's own rows."""
-    return key if key and not is_own_row(key) else None
+    """The key under which a row may lie: not missing, not empty, not of the form of the table's own rows, of sane length."""
+    return key if key and len(key) <= _LONGEST_KEY and not is_own_row(key) else None
 
 
 class Batch:
@@ -54,20 +59,24 @@ class Batch:
             row: bytes | None = self._table.get(key)
         return row
 
-    def advance(self, event: Any) -> None:
-        """Notes the next offset expected; raises `Skipped` when this one lies beyond what was expected."""
+    def expected(self, event: Any) -> int:
+        """The next offset expected of the record's partition; 0 when nothing is known of it."""
         if self._position_table is None:
-            return
+            return 0
         message = event.message
         mark = position_key(message.topic, message.partition)
         if mark in self._positions:
-            expected = self._positions[mark][0]
-        else:
-            with at(event):
-                expected = int(self._position_table.get(mark) or 0)
-        if expected and message.offset > expected:
-            raise Skipped(message.topic, message.partition, expected, message.offset)
-        self._positions[mark] = max(message.offset + 1, expected), event
+            return self._positions[mark][0]
+        with at(event):
+            row = self._position_table.get(mark)
+        return position_at(row, message.topic, message.partition) or 0
+
+    def advance(self, event: Any) -> None:
+        """Notes the next offset expected after this record."""
+        if self._position_table is not None:
+            message = event.message
+            mark = position_key(message.topic, message.partition)
+            self._positions[mark] = max(message.offset + 1, self.expected(event)), event
 
     def put(self, event: Any, row: bytes | None, letters: Sequence[Letter]) -> Sequence[Letter]:
         """What a record has led to. A row is written again even when unchanged: its changelog record may be lost."""

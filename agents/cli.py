@@ -1,25 +1,37 @@
-"""The command `stafet`: the commands of `streams/cli`, and those that start a Faust app."""
+"""The command `stafet`: the commands of `streams/cli`, and those that start a Faust app.
+
+Nothing heavy is loaded here or before Ctrl-C is taken care of; a command loads what it needs.
+"""
 
 import sys
+from typing import Any
 
-import typer
-
-from agents.demo_cli import demo_command
-from agents.run import run as run_role
-from streams.cli.app import build
-from streams.cli.frame import run
+from streams.cli import interrupts
 
 __all__ = ["command_line", "main"]
 
 
-def command_line() -> typer.Typer:
-    """Every command there is."""
-    app = build()
-    app.command("run")(run_role)
-    app.command("demo")(demo_command)
-    return app
+def command_line() -> Any:
+    """Every command there is, as a typer app."""
+    from streams.cli.app import build
+    from streams.cli.lazy import Row
+
+    return build(
+        (
+            Row("demo", "agents.demo_cli", "demo_command", "Play the whole relay in this process, with faults"),
+            Row("run", "agents.run", "run", "Run a role until SIGTERM: relay (worker), gateway (MLLP server), or all"),
+        )
+    )
 
 
 def main() -> None:
     """Runs the command line of this process and ends it."""
-    sys.exit(run(command_line()))
+    interrupts.install()
+    try:
+        from streams.cli.frame import run
+
+        status = run(command_line())
+    except KeyboardInterrupt:
+        interrupts.leave()
+    interrupts.end()
+    sys.exit(status)

@@ -8,6 +8,7 @@ Not here: what is printed (`demo_cli.py`), the story of one stay (`demo_story.py
 """
 
 import asyncio
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,7 @@ from agents.station import Station
 from agents.tables import FencedTable, rows_of
 from agents.timers import caught_up, owned
 from agents.wiring import Worker
+from streams.cli import interrupts
 from streams.ids import Ids
 from streams.kafka.clients import new_producer
 from streams.kafka.embedded import EmbeddedBroker
@@ -126,7 +128,11 @@ async def demo(options: DemoOptions, show: Callable[[Progress], None]) -> DemoRe
     stage = _set_up(options, show)
     space = room(stay.person.kommunekode for stay in stage.scripts)
     began = asyncio.get_running_loop().time()
-    with EmbeddedBroker() as broker, TemporaryDirectory(prefix="stafet-demo-") as folder:
+    with (
+        EmbeddedBroker() as broker,
+        TemporaryDirectory(prefix="stafet-demo-") as folder,
+        interrupts.leaving(lambda: shutil.rmtree(folder, ignore_errors=True)),
+    ):
         broker.create(_topics(stage.registers, space))
         worker = Worker(
             bootstrap=broker.bootstrap, worker_id="demo", state_dir=Path(folder), partitions=space.keyed, embedded=True

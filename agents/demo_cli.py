@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import signal
 import sys
-from typing import Annotated
+from collections.abc import Coroutine
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -13,6 +15,7 @@ from agents.demo import FAULTS, DemoOptions, DemoResult, demo
 from agents.demo import Progress as Seen
 from agents.demo_room import MOST_STAYS, Forgotten
 from streams import logs
+from streams.cli import interrupts
 from streams.cli.frame import AsJson, Code, Failed
 from streams.kafka.embedded import LIMITS
 from streams.observer.reconcile import Balance, Line
@@ -83,6 +86,12 @@ def _introduce(out: Console, options: DemoOptions) -> None:
     )
 
 
+async def _interruptible(work: Coroutine[Any, Any, DemoResult]) -> DemoResult:
+    """The demo, which Ctrl-C ends where it stands: draining a relay that is none has no point."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupts.leave)
+    return await work
+
+
 def _played(options: DemoOptions) -> DemoResult:
     """The demo with a bar on a terminal, or a line now and then where there is none. Always on standard error."""
     if sys.stderr.isatty():
@@ -96,7 +105,7 @@ def _played(options: DemoOptions) -> DemoResult:
             shown = done - done % 10
             typer.echo(f"{shown:3} %  {_words(seen)}", err=True)
 
-    return asyncio.run(demo(options, show))
+    return asyncio.run(_interruptible(demo(options, show)))
 
 
 def _with_bar(options: DemoOptions) -> DemoResult:
@@ -107,7 +116,7 @@ def _with_bar(options: DemoOptions) -> DemoResult:
         def show(seen: Seen) -> None:
             bars.update(bar, completed=_share(seen), words=_words(seen))
 
-        return asyncio.run(demo(options, show))
+        return asyncio.run(_interruptible(demo(options, show)))
 
 
 def _share(seen: Seen) -> int:

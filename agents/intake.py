@@ -5,17 +5,22 @@ a repeat is known as one.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
 from agents.letters import lane_letter, ledger_letter
 from agents.lines import say_taken
+from agents.probe import probe_intake
 from agents.shell import Fold, Stage
-from agents.station import Station
+from agents.station import Station, code_of
 from agents.tables import FencedTable
+from agents.unreadable import UnreadableRows
+from streams.errors import Rejected
 from streams.intake import Intake, take_in
-from streams.kafka.records import Letter, Record, dead_letter
+from streams.kafka.records import STAY_EVENT, Letter, Record, dead_letter
 from streams.kafka.topics import ADT_RAW
+from streams.lane import unreadable_row
 from streams.ledger import event_row
 from streams.model import Fate, Outcome, StayEventArrived
 from streams.person import PersonRow
@@ -26,15 +31,12 @@ _NAME = "intake"
 _decode = msgspec.msgpack.Decoder(PersonRow).decode
 _encode = msgspec.msgpack.Encoder().encode
 
-#: What is said of a record that a fault of ours has set aside.
-_FAULT = Outcome(fate=Fate.STOPPED, reason="internal-error")
-
 
 def intake_stage(station: Station, persons: FencedTable) -> Stage:
     """The stage over `adt.raw`."""
 
     def step(row: bytes | None, record: Record) -> Fold:
-        known = None if row is None else _decode(row)
+        known = _known(row)
         taken = take_in(
             record.value or b"",
             known,
@@ -47,13 +49,44 @@ def intake_stage(station: Station, persons: FencedTable) -> Stage:
         )
         if taken.repeated:
             return row, ()
-        return (row if taken.row is known else _encode(taken.row)), _letters(station, record, taken)
+        _check_size(taken)
+        new = row if taken.row is known else _encode(taken.row)
+        if len(new or b"") - len(row or b"") > STAY_EVENT:
+            raise Rejected("$", "says more of a person than is remembered", "send shorter values", "too-large")
+        return new, _letters(station, record, taken)
+
+    unreadable = UnreadableRows(_NAME, station)
 
     def on_fault(row: bytes | None, record: Record, fault: Exception) -> Fold:
         station.figures.aside(_NAME, fault)
-        return row, [ledger_letter(event_row(station.clock(), record.origin, _FAULT, 0))]
+        fate = Outcome(fate=Fate.STOPPED, reason=code_of(fault))
+        said = ledger_letter(event_row(station.clock(), record.origin, fate, 0))
+        return row, [said, *unreadable.letters(row, record, fault)]
 
-    return Stage(_NAME, ADT_RAW, step, persons, on_fault=on_fault)
+    return Stage(_NAME, ADT_RAW, step, persons, on_fault=on_fault, probe=lambda: probe_intake(station))
+
+
+def _known(row: bytes | None) -> PersonRow | None:
+    """Raises `Rejected` for a row that is none of ours: the person's history is not begun again as if it had never been."""
+    if row is None:
+        return None
+    try:
+        return _decode(row)
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        raise unreadable_row(len(row)) from None
+
+
+#: Stay events and copies that one message may lead to: an A40 or A17 in full gives a handful.
+_MOST: Final = 64
+
+
+def _check_size(taken: Intake) -> None:
+    """Raises `Rejected` for a message that would be multiplied."""
+    for path, number in (("PID", len(taken.stay_events)), ("MRG-1", len(taken.pass_on))):
+        if number > _MOST:
+            raise Rejected(
+                path, f"concerns {number} stays or persons", f"send {_MOST} at most in one message", "too-many"
+            )
 
 
 def _letters(station: Station, record: Record, taken: Intake) -> Sequence[Letter]:
@@ -65,6 +98,7 @@ def _letters(station: Station, record: Record, taken: Intake) -> Sequence[Letter
         letters.append(Letter(ADT_RAW, copy.key.encode(), record.value, (*record.headers, *more)))
     row = event_row(at, record.origin, taken.outcome, len(taken.stay_events))
     station.figures.event(row)
+    station.figures.odd(taken)
     say_taken(row, taken.rejected)
     letters.append(ledger_letter(row))
     if taken.rejected is not None:

@@ -4,49 +4,64 @@ The thin half of `streams/lane`. One row per lane holds the stay and its deliver
 written, and what is said of a letter is said once it has been taken (design §3).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec.structs import replace
 
 from agents.letters import lane_letter, ledger_letter, letter_of
-from agents.lines import say_alarms, say_lane
+from agents.lines import say_alarms, say_decision, say_lane
+from agents.probe import probe_lanes
 from agents.shell import Fold, Stage
-from agents.station import Figures, Station
+from agents.station import Figures, Station, code_of
 from agents.tables import FencedTable
 from agents.timers import Tick
-from streams.deadlines import Deadlines, Due
+from agents.unreadable import UnreadableRows
+from streams.deadlines import Due
 from streams.errors import Rejected
-from streams.ids import Lane
+from streams.ids import Lane, MessageId
 from streams.kafka.dispatch import Refusal
+from streams.kafka.foreign import number
 from streams.kafka.records import Letter, Record, decode_lane_record, header
 from streams.kafka.topics import LANES
-from streams.lane import Context, LaneRow, Result, Said, alarms, decode_row, encode_row, fold, next_due, refused, tick
-from streams.ledger import LedgerRow, stay_event_row
-from streams.model import Fate, LaneRecord, Outcome, StayEventArrived
-from streams.stay import StayPolicy
+from streams.lane import (
+    ROW_UNREADABLE,
+    Context,
+    LaneRow,
+    OpenMessages,
+    Result,
+    Said,
+    Standing,
+    alarms,
+    decode_row,
+    encode_row,
+    fold,
+    refused,
+    tick,
+)
+from streams.ledger import LedgerRow, decision_row, receipt_row, stay_event_row
+from streams.model import Decision, Fate, LaneRecord, Outcome, ReceiptArrived, StayEventArrived
 
-__all__ = ["deadline_of", "lanes_stage", "tick_for"]
+__all__ = ["lanes_stage", "tick_for"]
 
 _NAME = "lanes"
-_FAULT = Outcome(fate=Fate.STOPPED, reason="internal-error")
 
 
-def lanes_stage(station: Station, context: Context, rows: FencedTable, index: Deadlines) -> Stage:
-    """The stage over `lanes`; `index` is kept up to date with the rows that are safe."""
+def lanes_stage(station: Station, context: Context, rows: FencedTable, standing: Standing) -> Stage:
+    """The stage over `lanes`; `standing` is kept up to date with the rows that are safe."""
 
-    told = Told(station.figures)
+    told = Told(station.figures, standing.messages)
 
     def said(old: LaneRow | None, result: Result, record: Record, at: datetime) -> Fold:
         letters = [letter_of(one, record, stage=_NAME, at=at, version=station.version) for one in result.said]
         told.decided(result.said)
+        station.figures.verdicts(old, result.row)
         say_alarms(alarms(old, result.row, context.sample))
         return (None if result.row is None else encode_row(result.row)), letters
 
-    due_at = deadline_of(context.stay)
-
     def step(row: bytes | None, record: Record) -> Fold:
         lane_record = _redriven(decode_lane_record(record.value), record)
+        _check_lane(lane_record, record.key)
         old = decode_row(row)
         result = fold(old, lane_record, context)
         if result.row is old and old is not None and not result.said:
@@ -58,24 +73,42 @@ def lanes_stage(station: Station, context: Context, rows: FencedTable, index: De
         if old is None:
             return row, ()
         told.forget(refusal.letter.name)
+        if (delivery := old.deliveries.get(MessageId(refusal.letter.name))) is not None:
+            station.figures.refused(delivery)
         at = decode_lane_record(record.value).at
         return said(old, refused(old, refusal.letter.name, at, context), record, at)
 
     def on_fault(row: bytes | None, record: Record, fault: Exception) -> Fold:
         station.figures.aside(_NAME, fault)
-        return row, _fault_rows(record, station.clock())
+        letters = _fault_rows(row, record, code_of(fault), station.clock())
+        return row, [*letters, *unreadable.letters(row, record, fault)]
 
     def on_row(key: bytes, row: bytes | None, partition: int) -> None:
-        index.set(partition, key, due_at(row))
+        try:
+            safe = decode_row(row)
+        except Rejected:  # a row that is none of ours has no deadline: its next record will tell
+            safe = None
+        standing.set(partition, key, safe)
 
-    return Stage(_NAME, LANES, step, rows, on_refused=on_refused, on_taken=told.taken, on_fault=on_fault, on_row=on_row)
+    unreadable = UnreadableRows(_NAME, station)
+    return Stage(
+        _NAME,
+        LANES,
+        step,
+        rows,
+        on_refused=on_refused,
+        on_taken=told.taken,
+        on_fault=on_fault,
+        on_row=on_row,
+        probe=lambda: probe_lanes(station, context),
+    )
 
 
 class Told:
     """Figures and log lines of what a lane has decided: of a hand-over only once the letter has been taken (03 §4.1, S3)."""
 
-    def __init__(self, figures: Figures) -> None:
-        self._figures = figures
+    def __init__(self, figures: Figures, messages: OpenMessages) -> None:
+        self._figures, self._messages = figures, messages
         self._waiting: dict[str, list[Said]] = {}  # name of a letter -> what is to be said of it
 
     def decided(self, said: Sequence[Said]) -> None:
@@ -94,33 +127,56 @@ class Told:
 
     def _tell(self, said: Sequence[Said]) -> None:
         self._figures.tell(said, _NAME)
+        for one in said:
+            if isinstance(one.effect, LedgerRow):
+                self._messages.said(one.effect)
         say_lane(said)
+
+
+def _check_lane(lane_record: LaneRecord, key: bytes | None) -> None:
+    """Raises `Rejected` for an event in another lane than its own: the answers to its messages would not find it."""
+    if isinstance(lane_record, StayEventArrived) and lane_record.event.lane.encode() != key:
+        raise Rejected("key", "not the lane of the event", "send the record under the lane it names", "no-key")
 
 
 def _redriven(lane_record: LaneRecord, record: Record) -> LaneRecord:
     """A stay event that an operator has sent again from the dead letters says so in a header of the record."""
-    count = header(record.headers, "dlq.redrive-count")
-    if count is None or not count.isdigit() or not isinstance(lane_record, StayEventArrived):
+    count = number(header(record.headers, "dlq.redrive-count"))
+    if not count or not isinstance(lane_record, StayEventArrived):
         return lane_record
-    return replace(lane_record, redriven=int(count))
+    return replace(lane_record, redriven=count)
 
 
-def _fault_rows(record: Record, at: datetime) -> list[Letter]:
-    """The fate of a stay event that a fault of ours has stopped; other records have none."""
+def _fault_rows(row: bytes | None, record: Record, reason: str, at: datetime) -> list[Letter]:
+    """What became of a stay event, a receipt or a decision that has been set aside; other records have none."""
     try:
         lane_record = decode_lane_record(record.value)
     except Rejected:
         return []
-    if not isinstance(lane_record, StayEventArrived):
+    if isinstance(lane_record, StayEventArrived):
+        event = lane_record.event
+        fate = Outcome(fate=Fate.STOPPED, reason=reason)
+        return [ledger_letter(stay_event_row(at, event.id, fate, 0, event.origin, event.lane))]
+    if isinstance(lane_record, ReceiptArrived) and reason == ROW_UNREADABLE:
+        receipt = lane_record.receipt
+        return [ledger_letter(receipt_row(at, receipt.origin, "quarantined", receipt.verdict, reason=reason))]
+    if not isinstance(lane_record, Decision) or not lane_record.id:
         return []
-    event = lane_record.event
-    row: LedgerRow = stay_event_row(at, event.id, _FAULT, 0, event.origin, event.lane)
-    return [ledger_letter(row)]
+    refused = decision_row(
+        lane_record, (record.key or b"").decode("ascii", "replace"), _state(row, lane_record), reason
+    )
+    say_decision(refused)
+    return [ledger_letter(refused)]
 
 
-def deadline_of(policy: StayPolicy) -> Callable[[bytes | None], datetime | None]:
-    """When a lane next wants to be woken, by its row."""
-    return lambda row: next_due(decode_row(row), policy)
+def _state(row: bytes | None, decision: Decision) -> str:
+    """The state of the message that a decision is about; "" when the lane does not know it, or its row is none of ours."""
+    try:
+        known = decode_row(row)
+    except Rejected:
+        return ""
+    delivery = known and known.deliveries.get(decision.message_id)
+    return delivery.state if delivery else ""
 
 
 def tick_for(rows: FencedTable) -> Tick:

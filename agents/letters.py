@@ -3,15 +3,34 @@
 from datetime import datetime
 from typing import assert_never
 
+from streams.bounds import check_lane_record
 from streams.errors import Rejected
 from streams.formats.fhir.build import to_json
-from streams.ids import Lane
-from streams.kafka.records import Letter, Record, dead_letter, encode_lane_record, headers
+from streams.ids import Lane, uuid4_or_none
+from streams.kafka.inbox import letter_headers
+from streams.kafka.records import (
+    LANE_RECORD,
+    STAY_EVENT,
+    Letter,
+    Record,
+    check_lane_size,
+    dead_letter,
+    encode_lane_record,
+    headers,
+)
 from streams.kafka.topics import LANES, LEDGER, TRACE
 from streams.lane import Dispatch, Said, SetAside, Traced
 from streams.ledger import LedgerRow
 from streams.ledger import to_json as ledger_json
-from streams.model import LaneRecord
+from streams.model import (
+    Decision,
+    LaneRecord,
+    NetworkReceiptArrived,
+    Overdue,
+    ReceiptArrived,
+    StayEventArrived,
+    Wake,
+)
 from streams.trace import audit_event
 
 __all__ = ["dispatch_of", "lane_letter", "ledger_letter", "letter_of", "set_aside"]
@@ -20,14 +39,40 @@ _JSON, _FHIR = "application/json", "application/fhir+json"
 
 
 def lane_letter(lane: Lane, record: LaneRecord, message_id: str) -> Letter:
-    """A record for `lanes`; `message_id` is the id of what it is about."""
+    """A record for `lanes`; `message_id` is the id of what it is about. Raises `Rejected` for one the lane refuses."""
+    check_lane_record(record)
+    value = encode_lane_record(record)
+    check_lane_size(value, STAY_EVENT if isinstance(record, StayEventArrived) else LANE_RECORD)
     kind = str(record.__struct_config__.tag)
     return Letter(
         LANES,
         lane.encode(),
-        encode_lane_record(record),
-        headers(message_id=message_id, event_type=kind, schema="lane-record", content_type=_JSON),
+        value,
+        headers(
+            message_id=message_id,
+            event_type=kind,
+            schema="lane-record",
+            content_type=_JSON,
+            about=_subject(record) or message_id,
+        ),
     )
+
+
+def _subject(record: LaneRecord) -> str:
+    """The message or event that a lane record is about: its trace; "" for a tick that is about the lane."""
+    match record:
+        case StayEventArrived():
+            return record.event.id
+        case ReceiptArrived():
+            return uuid4_or_none(record.receipt.message_id) or record.receipt.message_id
+        case Overdue() | Decision():
+            return record.message_id
+        case NetworkReceiptArrived():
+            return record.receipt.original_transport_id
+        case Wake():
+            return ""
+        case _:
+            assert_never(record)
 
 
 def ledger_letter(row: LedgerRow) -> Letter:
@@ -36,7 +81,13 @@ def ledger_letter(row: LedgerRow) -> Letter:
         LEDGER,
         row.subject.encode(),
         ledger_json(row),
-        headers(message_id=row.id, event_type=f"ledger.{row.kind}", schema="ledger-row", content_type=_JSON),
+        headers(
+            message_id=row.id,
+            event_type=f"ledger.{row.kind}",
+            schema="ledger-row",
+            content_type=_JSON,
+            about=row.message or row.subject,
+        ),
     )
 
 
@@ -46,7 +97,13 @@ def _traced(traced: Traced) -> Letter:
         TRACE,
         traced.key.encode(),
         to_json(event),
-        headers(message_id=str(event["id"]), event_type=traced.step.subtype, schema="eds-event", content_type=_FHIR),
+        headers(
+            message_id=str(event["id"]),
+            event_type=traced.step.subtype,
+            schema="eds-event",
+            content_type=_FHIR,
+            about=traced.key,
+        ),
     )
 
 
@@ -55,13 +112,7 @@ def _dispatch(letter: Dispatch) -> Letter:
         letter.topic,
         letter.lane.encode(),
         letter.payload,
-        headers(
-            message_id=letter.message_id,
-            event_type=f"advis.{letter.notice}",
-            schema="vans-envelope-1.0.4",
-            content_type=letter.content_type,
-            more=(("envelope-id", letter.transport_id.encode()),),
-        ),
+        letter_headers(letter.message_id, f"advis.{letter.notice}", letter.transport_id, letter.content_type),
         refusable=True,
         name=letter.message_id,
     )

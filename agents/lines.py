@@ -12,7 +12,7 @@ from streams.errors import Rejected
 from streams.lane import Alarm, Said
 from streams.ledger import LedgerRow
 
-__all__ = ["say_alarms", "say_lane", "say_receipt", "say_taken"]
+__all__ = ["say_alarms", "say_decision", "say_lane", "say_receipt", "say_taken"]
 
 _log: Any = logs.get("relay")
 
@@ -27,7 +27,14 @@ def say_taken(row: LedgerRow, rejected: Rejected | None) -> None:
 
 def say_receipt(row: LedgerRow) -> None:
     """A receipt, by its class."""
-    _log.info("receipt.read", origin=row.subject, outcome=row.what, verdict=row.verdict, reason=row.reason)
+    facts = {"outcome": row.what, "verdict": row.verdict, "reason": row.reason, "message_id": row.message}
+    _log.info("receipt.read", origin=row.subject, **facts)
+
+
+def say_decision(row: LedgerRow) -> None:
+    """An operator's decision, by whether the lane has taken it."""
+    say = _log.info if row.what == "taken" else _log.warning
+    say(f"decision.{row.what}", message_id=row.subject, state=row.was, reason=row.reason)
 
 
 def say_lane(said: Sequence[Said]) -> None:
@@ -42,6 +49,8 @@ def say_lane(said: Sequence[Said]) -> None:
             _log.info("delivery.given-up", **_message(row), attempt=row.attempt)
         elif row.kind == "receipt":
             say_receipt(row)
+        elif row.kind == "decision":
+            say_decision(row)
         elif row.kind == "stay-event" and row.delta > 0 and not row.k:
             _log.info("event.closed", event_id=row.subject, lane=row.lane, outcome=row.what, reason=row.reason)
 

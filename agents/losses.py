@@ -14,13 +14,15 @@ The position rows are written through the fence: a worker that still runs is shu
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from agents.fence import Fence, Place, Rows
+from agents.positions import position_at
 from agents.tables import owner_key, position_key
 from streams import logs
-from streams.kafka.clients import read_all, state_producer
+from streams.kafka.clients import committed_offsets, read_all, state_producer
+from streams.kafka.lenient import AIOKafkaConsumer
 from streams.kafka.topics import ADT_RAW, LANES, RECEIPTS_RAW, RELAY, changelog
 
 __all__ = ["Loss", "accept_losses"]
@@ -67,15 +69,14 @@ def _nothing(_place: Place, _rows: Rows, _last: int) -> None:
 
 async def _losses(bootstrap: str, security: Mapping[str, Any]) -> list[Loss]:
     """By topic and partition. A partition of which nothing was ever taken or committed misses nothing."""
-    known: dict[bytes, int] = {}
+    rows: dict[bytes | None, bytes | None] = {}
     changelogs = [changelog(RELAY, table) for table in _TABLES.values()]
     async for record in read_all(bootstrap, changelogs, committed=True, **security):
-        if record.key and record.value and record.value.isdigit():
-            known[record.key] = int(record.value)
+        rows[record.key] = record.value
     committed, oldest = await _offsets(bootstrap, security)
     losses = []
     for tp in sorted(oldest):
-        position = known.get(position_key(*tp), 0)
+        position = position_at(rows.get(position_key(*tp)), tp.topic, tp.partition) or 0
         accepted = max(committed.get(tp, 0), oldest[tp] if position else 0)
         if accepted > position:
             losses.append(Loss(tp.topic, tp.partition, position, accepted))
@@ -96,9 +97,9 @@ async def _offsets(
             for topic in await admin.describe_topics(list(_TABLES))
             for partition in topic["partitions"]
         ]
-        committed = await admin.list_consumer_group_offsets(RELAY, partitions=places)
+        committed = await committed_offsets(admin, RELAY, places)
         oldest = await consumer.beginning_offsets(places)
     finally:
         await consumer.stop()
         await admin.close()
-    return {tp: offset.offset for tp, offset in committed.items() if offset.offset > 0}, oldest
+    return committed, oldest

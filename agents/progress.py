@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from faust.types import TP
 
+from agents.positions import position_at
 from agents.relay import Relay
 from agents.tables import FencedTable, position_key
 from agents.timers import owned
@@ -41,17 +42,24 @@ class Progress:
         return f"{lag} records wait and none was taken for {idle:.0f} s" if idle >= self._limit else ""
 
 
-def positions_of(relay: Relay) -> Positions:
-    """The partitions that this worker owns; empty while a rebalance or a recovery is under way."""
+async def positions_of(relay: Relay) -> Positions:
+    """The partitions that this worker owns; empty while a rebalance or a recovery is under way.
+
+    What is left of a partition and holds no record counts as taken.
+    """
     stages: Iterable[tuple[str, FencedTable]] = (
         (ADT_RAW, relay.persons),
         (LANES, relay.lanes),
         (RECEIPTS_RAW, relay.receipts),
     )
     app: Any = relay.app
-    return {
-        (topic, number): (int(table.get(position_key(topic, number)) or 0), int(end))
+    found = {
+        (topic, number): (position_at(table.get(position_key(topic, number)), topic, number) or 0, int(end))
         for topic, table in stages
         for number in owned(app, topic)
         if (end := app.consumer.highwater(TP(topic, number))) is not None
+    }
+    return {
+        (topic, number): (end if 0 < at < end and await relay.gaps.is_empty(topic, number, at, end) else at, end)
+        for (topic, number), (at, end) in found.items()
     }

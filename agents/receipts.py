@@ -6,8 +6,9 @@ receipt would be noticed like a skipped event.
 
 from agents.letters import lane_letter, ledger_letter
 from agents.lines import say_receipt
+from agents.probe import probe_receipts
 from agents.shell import Fold, Stage
-from agents.station import Station
+from agents.station import Station, code_of
 from agents.tables import FencedTable
 from streams.inbound import take_receipt
 from streams.kafka.records import Letter, Record, dead_letter
@@ -39,7 +40,7 @@ def receipts_stage(station: Station, positions: FencedTable) -> Stage:
 
     def on_fault(row: bytes | None, record: Record, fault: Exception) -> Fold:
         station.figures.aside(_NAME, fault)
-        lost = receipt_row(station.clock(), record.origin, "unreadable", reason="internal-error")
+        lost = receipt_row(station.clock(), record.origin, "unreadable", reason=code_of(fault))
         return None, [ledger_letter(lost)]
 
-    return Stage(_NAME, RECEIPTS_RAW, step, None, positions, on_fault=on_fault)
+    return Stage(_NAME, RECEIPTS_RAW, step, None, positions, on_fault=on_fault, probe=probe_receipts)

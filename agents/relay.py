@@ -10,23 +10,26 @@ fault of ours is decided in one place, `agents/shell.py`.
 
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import faust
 
 from agents.barrier import Barrier
+from agents.gaps import Gaps
 from agents.intake import intake_stage
-from agents.lanes import deadline_of, lanes_stage, tick_for
+from agents.lanes import lanes_stage, tick_for
+from agents.positions import position_at
 from agents.receipts import receipts_stage
 from agents.shell import Leave, Limits, Stage, guarded, leave_now
+from agents.signs import show_open, timed
+from agents.skips import Skips
 from agents.station import Station
 from agents.tables import FencedTable, position_key
 from agents.timers import caught_up, keep_index, publish_due
 from agents.wiring import Worker, build_app, raw_table, raw_topic, running
-from streams.deadlines import Deadlines
 from streams.kafka.topics import LANES
-from streams.lane import Context
+from streams.lane import Context, Standing, decode_row
 
 __all__ = ["Relay", "build_relay", "relay_running"]
 
@@ -43,8 +46,10 @@ class Relay:
     lanes: FencedTable
     persons: FencedTable
     receipts: FencedTable
-    index: Deadlines
+    standing: Standing
     barrier: Barrier
+    gaps: Gaps
+    skips: Skips
 
 
 @dataclass(frozen=True)
@@ -61,38 +66,55 @@ def build_relay(worker: Worker, station: Station, options: RelayOptions | None =
     options = options or RelayOptions()
     app = build_app(worker, options.leave)
     persons, lanes, receipts = (raw_table(app, name, worker.partitions) for name in ("persons", "lanes", "receipts"))
-    index = Deadlines()
     registers = station.registers
+    standing = Standing(registers.stay)
     context = Context(station.ids, registers, registers.stay, station.device_id)
+    gaps = Gaps(worker.bootstrap, worker.security)
     relay = Relay(
         app,
         station,
         lanes,
         persons,
         receipts,
-        index,
-        Barrier(worker.bootstrap, worker.app_id, worker.security),
+        standing,
+        Barrier(worker.bootstrap, worker.app_id, worker.security, gaps=gaps),
+        gaps,
+        Skips(worker.bootstrap, worker.security),
     )
     for stage in (
         intake_stage(station, persons),
-        lanes_stage(station, context, lanes, index),
+        lanes_stage(station, context, lanes, standing),
         receipts_stage(station, receipts),
     ):
         _agent(relay, stage, options)
     _timer(relay, options)
+    show_open(app, standing.messages, station.figures.metrics, station.clock)
+
+    @app.timer(Skips.EVERY.total_seconds())  # type: ignore[untyped-decorator]  # Faust is untyped to us
+    async def skips() -> None:
+        await relay.skips.refresh()
+
     return relay
 
 
 def _agent(relay: Relay, stage: Stage, options: RelayOptions) -> None:
     station = relay.station
+    stage = replace(stage, step=timed(stage, station.figures.metrics))
     body = guarded(
-        relay.app, stage, clock=station.clock, leave=options.leave, limits=options.limits, version=station.version
+        relay.app,
+        stage,
+        clock=station.clock,
+        leave=options.leave,
+        limits=options.limits,
+        version=station.version,
+        gaps=relay.gaps,
+        skips=relay.skips,
     )
     relay.app.agent(raw_topic(relay.app, stage.source), name=stage.name)(body)
 
 
 def _timer(relay: Relay, options: RelayOptions) -> None:
-    keep_index(relay.app, relay.lanes, LANES, relay.index, deadline_of(relay.station.registers.stay))
+    keep_index(relay.app, relay.lanes, LANES, relay.standing, decode_row)
     tick = tick_for(relay.lanes)
 
     @relay.lanes.on_recover  # type: ignore[untyped-decorator]  # Faust is untyped to us
@@ -100,20 +122,20 @@ def _timer(relay: Relay, options: RelayOptions) -> None:
         relay.barrier.close()
 
     def taken(partition: int) -> int:
-        return int(relay.lanes.get(position_key(LANES, partition)) or 0)
+        return position_at(relay.lanes.get(position_key(LANES, partition)), LANES, partition) or 0
 
     async def gate(partition: int) -> bool:
-        return await relay.barrier.is_open(partition, taken) and await caught_up(
-            relay.app, relay.lanes, LANES, partition
-        )
+        open_now = await relay.barrier.is_open(partition, taken)
+        return open_now and await caught_up(relay.app, relay.lanes, LANES, partition, relay.gaps)
 
     @relay.app.timer(options.every.total_seconds())  # type: ignore[untyped-decorator]  # Faust is untyped to us
     async def overdue() -> None:
-        await publish_due(relay.app, LANES, relay.index, tick, clock=relay.station.clock, gate=gate)
+        await publish_due(relay.app, LANES, relay.standing.deadlines, tick, clock=relay.station.clock, gate=gate)
 
 
 @contextlib.asynccontextmanager
 async def relay_running(relay: Relay, limit: float = 60.0, patience: float = 60.0) -> AsyncIterator[Relay]:
     """The relay started and recovered; at the end drained. Seconds and errors as of `wiring.running`."""
+    await relay.skips.refresh()
     async with running(relay.app, limit, patience):
         yield relay

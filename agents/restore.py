@@ -13,9 +13,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from agents.fence import Place
+from streams.kafka.lenient import AIOKafkaConsumer
 
 __all__ = ["Behind", "Restoring", "restore"]
 

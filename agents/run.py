@@ -1,7 +1,7 @@
 """`stafet run relay|gateway|all`: a role of the product as a process, from settings to drain.
 
-It says `ready` on standard error when records can flow, ends on SIGTERM or SIGINT with exit 0 after draining, and may
-be killed at any moment: what was not finished comes again.
+It says `ready` on standard error when records can flow, ends on SIGTERM or SIGINT with exit 0 after draining, on a
+second SIGINT at once with 130, and may be killed at any moment: what was not finished comes again.
 """
 
 import asyncio
@@ -27,6 +27,7 @@ from agents.station import Figures, Station
 from agents.stopping import Stopped, beside, last_resort, unless
 from agents.wiring import InUse, NotReady, Worker, readiness, widths_problem
 from streams import logs
+from streams.cli import interrupts
 from streams.cli.access import Bootstrap, Config, RegistersOption, registers_of, settings_of
 from streams.cli.environment import mismatch
 from streams.cli.frame import Code, Failed
@@ -108,7 +109,7 @@ def run(
     try:
         ids = Ids(secret(settings), settings.secret_key_id)
     except BadSettings as problem:
-        raise Failed(Code.USAGE, "no-secret", str(problem), "Try: head -c 32 /dev/urandom > stafet.secret") from None
+        raise Failed(Code.USAGE, "no-secret", str(problem), "Look at it with: stafet doctor") from None
     installation = Installation(settings, known, ids, accept_loss=accept_loss)
     with _failures():
         asyncio.run(_run(role, installation))
@@ -169,8 +170,13 @@ async def _run(role: Role, installation: Installation) -> None:
             stop.set()
             last_resort(PATIENCE, leave_now)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told)
+    def interrupted() -> None:
+        if stop.is_set():  # the second Ctrl-C: no draining
+            interrupts.leave()
+        told()
+
+    loop.add_signal_handler(signal.SIGTERM, told)
+    loop.add_signal_handler(signal.SIGINT, interrupted)
     with contextlib.suppress(Stopped):
         await _roles_running(role, installation, stop)
 
@@ -297,7 +303,7 @@ async def _watched(relay: Relay, installation: Installation, stop: asyncio.Event
         if seen.crashed:
             raise NotReady("the worker has crashed; its log says why")
         installation.waiting["relay"] = "" if seen.recovered else f"tables recover: {relay.app.restoring}"
-        installation.dead = progress.look(positions_of(relay), time.monotonic())
+        installation.dead = progress.look(await positions_of(relay), time.monotonic())
 
 
 async def _gateway(installation: Installation, stop: asyncio.Event) -> None:

@@ -16,9 +16,10 @@ import msgspec
 
 from agents.tables import is_own_row
 from streams import logs
+from streams.errors import Rejected
 from streams.ids import Ids, Lane
 from streams.kafka.clients import new_producer, read_all
-from streams.kafka.records import headers
+from streams.kafka.records import Record, headers
 from streams.kafka.topics import CONTROL, RELAY, changelog
 from streams.lane import decode_row
 
@@ -73,19 +74,33 @@ async def _remembered(bootstrap: str, options: Mapping[str, Any]) -> _Fingerprin
     newest = None
     async for record in read_all(bootstrap, (CONTROL,), **options):
         if record.key == _KEY and record.value:
-            newest = msgspec.json.decode(record.value, type=_Fingerprint)
+            newest = _read(record) or newest
     return newest
 
 
+def _read(record: Record) -> _Fingerprint | None:
+    """None for a value that is none of ours: passed over, with a warning."""
+    try:
+        return msgspec.json.decode(record.value or b"", type=_Fingerprint)
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        _log.warning("control.unreadable", origin=record.origin, bytes=len(record.value or b""))
+        return None
+
+
 async def _open_stays(bootstrap: str, options: Mapping[str, Any]) -> int:
-    """How many stays are open in the newest rows of all lanes."""
+    """How many stays are open in the newest rows of all lanes; a row that cannot be read counts as one."""
     stays: dict[bytes, int] = {}
     async for record in read_all(bootstrap, (changelog(RELAY, "lanes"),), committed=True, **options):
         key = record.key or b""
         if is_own_row(key):
             continue
-        row = decode_row(record.value or None)
-        stays[key] = 0 if row is None else row.open_stays
+        try:
+            row = decode_row(record.value or None)
+        except Rejected:
+            _log.warning("row.unreadable", origin=record.origin, bytes=len(record.value or b""))
+            stays[key] = 1
+        else:
+            stays[key] = 0 if row is None else row.open_stays
     return sum(stays.values())
 
 

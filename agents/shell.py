@@ -11,8 +11,9 @@ batches and sees to the rest (design §8, measured in docs/decisions/0002):
 3. the rows are written, repeats too, the next expected offsets beside them in the same transaction;
 4. only then does the loop come round, which lets Faust commit: the transaction first, the offsets after it.
 
-Whatever else goes wrong, a skipped offset and a cancelled body included, ends the process at once: the only way to
-refuse a record. Null or empty keys and values reach the step as they are; a step that wants a row for a record whose
+Whatever else goes wrong, a skipped record and a cancelled body included, ends the process at once: the only way to
+refuse a record. Offsets at which the broker has no record are no skip (`gaps.py`). Records that fail, however many in a
+row, end nothing while a good one of our own can be folded. Null or empty keys and values reach the step as they are; a step that wants a row for a record whose
 key cannot carry one is answered with a dead letter. A record that a foreign partitioner has put beside the row of its
 key is sent on to the right partition first.
 """
@@ -26,12 +27,15 @@ from typing import Any, Final, NoReturn, Protocol
 
 from agents.batch import Batch, record_of, usable_key
 from agents.clock import Clock
-from agents.tables import FencedTable, own_producer
+from agents.gaps import Gaps
+from agents.lost import lost_letters, say_lost
+from agents.skips import Skips
+from agents.tables import FencedTable, Skipped, own_producer
 from streams import logs
 from streams.errors import Rejected
 from streams.kafka.clients import partition_of
 from streams.kafka.dispatch import Refusal, Unavailable, dispatch
-from streams.kafka.records import Letter, Record, dead_letter, header, place_of, size_of
+from streams.kafka.records import Letter, Record, dead_letter, header, last_dead_letter, place_of, size_of
 from streams.kafka.topics import SMALL, size_limit
 
 __all__ = ["Leave", "Limits", "OnFault", "OnRefused", "Report", "Stage", "Step", "guarded", "leave_now", "say"]
@@ -113,6 +117,7 @@ class Stage:
     on_taken: OnTaken = _not_told
     on_fault: OnFault | None = None
     on_row: OnRow = _no_rows
+    probe: Callable[[], object] | None = None  # folds a good record of our own, purely; raises when that fails
 
 
 @dataclass
@@ -123,6 +128,8 @@ class _Shell:
     report: Report
     limits: Limits
     version: str
+    gaps: Gaps | None
+    skips: Skips | None
     faults: int = field(default=0, init=False)  # in a row
     partitions: int | None = field(default=None, init=False)  # of the source topic
 
@@ -131,6 +138,7 @@ class _Shell:
         positions = self.stage.positions  # an empty table is false, so it is asked by name
         batch = Batch(self.stage.table, self.stage.table if positions is None else positions)
         for event in events:
+            await self._without_gap(batch, event)
             batch.advance(event)
         waiting: Sequence[Any] = events
         followers: list[Letter] = []
@@ -143,6 +151,18 @@ class _Shell:
             await asyncio.gather(*batch.write())
         for key, (event, row) in batch.rows.items():
             self.stage.on_row(key, row, event.message.partition)
+
+    async def _without_gap(self, batch: Batch, event: Any) -> None:
+        """Raises `Skipped` when a record lies before this one that was not taken; one that is kept no longer is named."""
+        message, expected = event.message, batch.expected(event)
+        if not expected or message.offset <= expected:
+            return
+        if self.gaps is None:
+            raise Skipped(message.topic, message.partition, expected, message.offset)
+        loss = await self.gaps.explained(message.topic, message.partition, expected, message.offset)
+        if loss is not None:
+            say_lost(loss)
+            batch.send(event, lost_letters(loss, stage=self.stage.name, at=self.clock(), version=self.version))
 
     def _round(self, batch: Batch, events: Sequence[Any]) -> Sequence[Any]:
         """Folds the records of which nothing earlier under their key is undecided; gives back the others, in order."""
@@ -172,6 +192,8 @@ class _Shell:
 
     def _fold(self, batch: Batch, event: Any) -> Sequence[Letter]:
         record = record_of(event.message)
+        if self.skips is not None and (refusal := self.skips.refusal(record)) is not None:
+            return self._set_aside(batch, event, record, batch.row(event), refusal)
         if self._misplaced(record):
             return batch.send(event, self._sent_on(record))
         old = batch.row(event)
@@ -180,14 +202,14 @@ class _Shell:
             self._check_row(record, old, row)
             _check_letters(letters)
         except Exception as fault:  # noqa: BLE001  # the error policy: no exception leaves a stage
-            return self._set_aside(batch, event, record, old, fault)
+            return self._set_aside(batch, event, record, old, _of_values(fault))
         self.faults = 0
         return batch.put(event, row, letters)
 
     def _misplaced(self, record: Record) -> bool:
         """Whether another partitioner has put the record where its row cannot be: it is sent on, once (00 §4.3)."""
         key = usable_key(record.key)
-        if self.stage.table is None or key is None or header(record.headers, _MOVED) is not None:
+        if self.stage.table is None or key is None:
             return False
         if self.partitions is None:
             self.partitions = self.app.consumer.topic_partitions(record.topic)
@@ -196,14 +218,20 @@ class _Shell:
     def _sent_on(self, record: Record) -> Sequence[Letter]:
         letter = Letter(record.topic, record.key, record.value, (*record.headers, _moved(record)))
         try:
+            _check_moves(record)
             _check_letters([letter])
-        except Rejected as fault:  # one more header, and it is too large
+        except Rejected as fault:  # or with one more header it is too large
             _, beside = self._beside(None, record, fault)
             return [*beside, self._dead_letter(record, fault)]
         return [letter]
 
     def _dead_letter(self, record: Record, fault: Exception) -> Letter:
-        return dead_letter(record, fault, stage=self.stage.name, at=self.clock(), version=self.version)
+        """Cannot fail: at the worst it says origin and class."""
+        try:
+            return dead_letter(record, fault, stage=self.stage.name, at=self.clock(), version=self.version)
+        except Exception as second:  # noqa: BLE001  # the record has to be found again, whatever it holds
+            self.report("fault.unspoken", stage=self.stage.name, where=place_of(second))
+            return last_dead_letter(record, fault, stage=self.stage.name)
 
     def _check_row(self, record: Record, old: bytes | None, row: bytes | None) -> None:
         if row is None:
@@ -224,8 +252,23 @@ class _Shell:
         self.faults = 0 if isinstance(fault, Rejected) else self.faults + 1
         self.report("record.set-aside", stage=stage.name, code=code, origin=record.origin, where=place_of(fault))
         if self.faults > self.limits.faults_in_a_row:
-            raise TooManyFaults(f"{self.faults} faults of ours in a row in stage {stage.name}") from None
+            self._probe()
         return put
+
+    def _probe(self) -> None:
+        """Faults in a row: are they of these records, or would every record meet one? (decision 0025)
+
+        A record of our own, known to be good, is folded by the same rules. Raises `TooManyFaults` when that fails too.
+        """
+        faults, self.faults = self.faults, 0
+        try:
+            if self.stage.probe is not None:
+                self.stage.probe()
+                self.report("faults.of-records", stage=self.stage.name, count=faults)
+                return
+        except Exception as fault:  # noqa: BLE001  # whatever it is, it is ours
+            self.report("probe.failed", stage=self.stage.name, where=place_of(fault))
+        raise TooManyFaults(f"{faults} faults of ours in a row in stage {self.stage.name}")
 
     def _beside(self, old: bytes | None, record: Record, fault: Exception) -> Fold:
         if self.stage.on_fault is None:
@@ -251,11 +294,29 @@ def _moved(record: Record) -> tuple[str, bytes]:
     return _MOVED, record.origin.encode()
 
 
+def _check_moves(record: Record) -> None:
+    """Raises `Rejected` for a record that says it was sent on already: sent on once more it would go in circles."""
+    if header(record.headers, _MOVED) is not None:
+        problem = "says that the record was sent on, and it lies where its key does not"
+        raise Rejected(_MOVED, problem, "send the record without it", "misplaced")
+
+
 def _check_letters(letters: Iterable[Letter]) -> None:
     """A letter that may not be refused and would be, for its size, is a matter of the record that leads to it."""
     for letter in letters:
         if not letter.refusable and size_of(letter) > size_limit(letter.topic):
             raise _too_large(f"{size_of(letter)} bytes on {letter.topic}, which takes {size_limit(letter.topic)}")
+
+
+#: What Python raises because of a value that is out of every range: a fault of the record, however our code met it.
+_OF_VALUES: Final = (OverflowError, RecursionError, UnicodeError)
+
+
+def _of_values(fault: Exception) -> Exception:
+    if isinstance(fault, _OF_VALUES):
+        problem = f"a value beyond what can be computed with ({type(fault).__name__} at {place_of(fault)})"
+        return Rejected("$", problem, "send times, numbers and texts of this world", "out-of-range")
+    return fault
 
 
 def _too_large(what: str) -> Rejected:
@@ -271,12 +332,15 @@ def guarded(
     report: Report = say,
     limits: Limits = Limits(),
     version: str = "",
+    gaps: Gaps | None = None,
+    skips: Skips | None = None,
 ) -> Callable[[Any], Awaitable[None]]:
     """The body of an agent for `stage`: `app.agent(topic, name=stage.name)(guarded(app, stage, clock=clock))`.
 
-    `leave` must not return in production; where a test lets it return, the batch in hand is never let go.
+    `gaps` asks the broker about offsets that are skipped; without it any gap is a loss. `skips`
+    knows the records that operators pass over. `leave` must not return in production; where a test lets it return, the batch in hand is never let go.
     """
-    shell = _Shell(app, stage, clock, report, limits, version)
+    shell = _Shell(app, stage, clock, report, limits, version, gaps, skips)
     positions = stage.table if stage.positions is None else stage.positions
     if positions is not None:
         app.positions[stage.source] = positions

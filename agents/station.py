@@ -5,15 +5,22 @@ from dataclasses import dataclass, field
 from importlib.metadata import version as installed
 
 from agents.clock import Clock, real_clock
+from streams.delivery import Delivery
 from streams.delivery_rules import FINAL
 from streams.errors import Rejected
 from streams.ids import Ids, audit_event_id
-from streams.lane import Said, SetAside, Traced
-from streams.ledger import LedgerRow
+from streams.intake import Intake
+from streams.lane import LaneRow, Said, SetAside, Traced
+from streams.ledger import WAITING_FOR_RECHECK, LedgerRow
 from streams.metrics import Metrics
 from streams.registry import Registers
 
-__all__ = ["Figures", "Station"]
+__all__ = ["Figures", "Station", "code_of"]
+
+
+def code_of(fault: Exception) -> str:
+    """The reason code of a record put aside, or that of a fault of ours."""
+    return fault.rule or "rejected" if isinstance(fault, Rejected) else "internal-error"
 
 
 @dataclass(frozen=True)
@@ -27,14 +34,18 @@ class Figures:
         if row.parts == 0:
             self.metrics.count("stafet_events_total", fate=row.what, reason=row.reason)
 
+    def odd(self, taken: Intake) -> None:
+        """What was odd about a message that was read: its sender should hear of it."""
+        for warning in taken.warnings:
+            self.metrics.count("stafet_message_warnings_total", feed=taken.feed, rule=warning.rule)
+
     def receipt(self, row: LedgerRow) -> None:
         """A receipt by its class."""
         self.metrics.count("hn_receipts_total", class_=row.what, verdict=row.verdict)
 
     def aside(self, stage: str, fault: Exception) -> None:
         """A record put aside: by its reason code, or as a fault of ours."""
-        reason = fault.rule or "rejected" if isinstance(fault, Rejected) else "internal-error"
-        self.metrics.count("stafet_dead_letters_total", stage=stage, reason=reason)
+        self.metrics.count("stafet_dead_letters_total", stage=stage, reason=code_of(fault))
 
     def tell(self, said: Sequence[Said], stage: str) -> None:
         """Everything a lane has decided on one record."""
@@ -48,10 +59,26 @@ class Figures:
             elif isinstance(effect, SetAside):
                 self.aside(stage, effect.rejected)
 
+    def refused(self, delivery: Delivery) -> None:
+        """A dispatch that the broker has refused."""
+        self.metrics.count("hn_attempts_total", n=str(delivery.attempt), result="refused")
+
+    def verdicts(self, before: LaneRow | None, after: LaneRow | None) -> None:
+        """How long each message waited whose first verdict one record has brought."""
+        known = {} if before is None else before.deliveries
+        for key, delivery in ({} if after is None else after.deliveries).items():
+            old = known.get(key)
+            if delivery is old or delivery.verdict_at is None or (old is not None and old.verdict_at is not None):
+                continue
+            if (first := delivery.attempts[0].sent) is not None:
+                waited = (delivery.verdict_at - first).total_seconds()
+                code = delivery.address.kommunekode
+                self.metrics.observe("hn_time_to_verdict_seconds", max(waited, 0.0), municipality=code)
+
     def _row(self, row: LedgerRow) -> None:
         if row.kind == "stay-event" and row.delta > 0:
             self.metrics.count("stafet_events_total", fate=row.what, reason=row.reason)
-        elif row.kind == "receipt":
+        elif row.kind == "receipt" and row.what != WAITING_FOR_RECHECK:
             self.receipt(row)
         elif row.kind == "message":
             self._message(row)

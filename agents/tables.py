@@ -10,7 +10,8 @@ Three remedies and two belts:
 - `FencedTable` (setting `Table`): rows go through the fence, in a transaction that is committed before any offset.
 - A partition of which nothing is committed is read from its beginning after every rebalance (`_Consumer`).
 - A *position row* per source partition, in the table itself: the next offset expected. A record beyond it was
-  skipped, by whatever fault; the worker leaves before anything is acknowledged.
+  skipped, by whatever fault; the worker leaves before anything is acknowledged. Offsets without a record are asked
+  of the broker (`gaps.py`).
 - Offsets are committed after the state, so no committed offset lies beyond its position row. Where one does, the
   changelog was emptied or written by two workers at once: the worker leaves before it takes a record.
 
@@ -39,6 +40,8 @@ from faust.types import TP
 from mode import Service
 
 from agents.fence import Fence, Fenced, Place, Rows
+from agents.junk import rows_among
+from agents.positions import position_at
 from agents.restore import Behind, Restoring, restore
 from streams.kafka.dispatch import Unavailable
 from streams.kafka.records import place_of
@@ -69,8 +72,7 @@ class Skipped(Exception):
 
     def __init__(self, topic: str, partition: int, expected: int, got: int) -> None:
         super().__init__(
-            f"{topic}/{partition}: expected offset {expected}, got {got}; start again, or, when the topic no longer keeps "
-            "what lies between, with --accept-loss"
+            f"{topic}/{partition}: expected offset {expected}, got {got}, and the broker has records in between; start again"
         )
         self.topic, self.partition, self.expected, self.got = topic, partition, expected, got
 
@@ -144,7 +146,8 @@ class CarefulRecovery(Recovery):  # type: ignore[misc]  # Faust is untyped to us
         app.restoring.moved()
 
         def take(place: Place, records: Sequence[Any]) -> None:
-            tables[place].apply(place, ((record.key, record.value) for record in records), records[-1].offset)
+            rows = [(record.key, record.value) for record in rows_among(records)]
+            tables[place].apply(place, rows, records[-1].offset)
 
         if tables:
             starts = {place: table.next_offset(place) for place, table in tables.items()}
@@ -212,7 +215,7 @@ class FencedTable(faust.Table):  # type: ignore[misc]  # Faust is untyped to us
         """Puts committed rows into the store. `last`: an offset up to which the store now knows the changelog."""
         tp = TP(*place)
         self.data.apply_changelog_batch(
-            [_changed(tp, last, key, row) for key, row in rows if key is not None], to_key=_as_it_is, to_value=_as_it_is
+            [_changed(tp, last, key, row) for key, row in rows], to_key=_as_it_is, to_value=_as_it_is
         )
         self._next[place] = last + 1
 
@@ -323,10 +326,10 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # Faust is untyped to u
         committed: Mapping[Any, int] = await super().seek_to_committed()
         for tp, offset in committed.items():
             positions = self.app.positions.get(tp.topic)
-            if positions is not None and offset:
-                position = int(positions.get(position_key(*tp)) or 0)
-                if offset > position:
-                    raise StateLost(tp.topic, tp.partition, offset, position)
+            row = None if positions is None else positions.get(position_key(*tp))
+            position = 0 if row is None else position_at(row, *tp)
+            if positions is not None and position is not None and (offset or 0) > position:
+                raise StateLost(tp.topic, tp.partition, offset, position)
         changelogs = self.app.tables.changelog_topics  # where they are read from is the recovery's affair
         fresh = [tp for tp, offset in committed.items() if not offset and tp.topic not in changelogs]
         if fresh:

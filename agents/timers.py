@@ -5,13 +5,15 @@ ends the app. A deadline counts as published only when the broker has the record
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from faust.types import TP
 
 from agents.clock import Clock
+from agents.gaps import Gaps
+from agents.positions import position_at
 from agents.shell import Report, say
 from agents.tables import FencedTable, own_producer, position_key, rows_of
 from streams.deadlines import Deadlines, Due
@@ -25,6 +27,17 @@ Tick = Callable[[Due, datetime], Letter]
 #: partition -> whether ticks may go out for it (catch-up barrier, 00 §3.4).
 Gate = Callable[[int], Awaitable[bool]]
 
+T = TypeVar("T")
+T_in = TypeVar("T_in", contravariant=True)
+
+
+class Index(Protocol[T_in]):
+    """What is made of the rows of a table: `Deadlines`, for one."""
+
+    def rebuild(self, rows: Iterable[tuple[int, bytes, T_in | None]]) -> None:
+        """Forgets everything and takes (partition, key, what was read of the row) of every row."""
+
+
 _LIMIT = 30.0  # seconds for one round of sends
 
 
@@ -35,15 +48,20 @@ def owned(app: Any, topic: str) -> frozenset[int]:
     return frozenset(tp.partition for tp in app.consumer.assignment() if tp.topic == topic)
 
 
-async def caught_up(app: Any, positions: FencedTable, topic: str, partition: int) -> bool:
-    """Whether every record of the partition has been taken: its position row has reached its high water."""
+async def caught_up(app: Any, positions: FencedTable, topic: str, partition: int, gaps: Gaps | None = None) -> bool:
+    """Whether every record of the partition has been taken: its position row has reached its high water.
+
+    `gaps` knows whether what is left up to there holds no record.
+    """
     tp = TP(topic, partition)
     highwater: int | None = app.consumer.highwater(tp)
     if highwater is None:
         return False
-    row = positions.get(position_key(topic, partition))
-    if row is not None:
-        return int(row) >= highwater
+    expected = position_at(positions.get(position_key(topic, partition)), topic, partition)
+    if expected is not None:
+        return expected >= highwater or (
+            gaps is not None and await gaps.is_empty(topic, partition, expected, highwater)
+        )
     earliest = await app.consumer.earliest_offsets(tp)
     return bool(earliest.get(tp) == highwater)
 
@@ -52,11 +70,11 @@ def keep_index(
     app: Any,
     table: FencedTable,
     topic: str,
-    index: Deadlines,
-    deadline: Callable[[bytes], datetime | None],
+    index: Index[T],
+    read: Callable[[bytes], T | None],
     report: Report = say,
 ) -> None:
-    """Rebuilds the index from the rows after every recovery. `deadline`: row -> datetime or None, pure.
+    """Rebuilds the index from the rows after every recovery. `read`: row -> what the index takes of it, pure.
 
     A row that cannot be read is no reason to have no timers: it is left out, and its next record will tell.
     """
@@ -64,11 +82,11 @@ def keep_index(
     @table.on_recover  # type: ignore[untyped-decorator]  # Faust is untyped to us
     async def rebuild() -> None:
         partitions = app.consumer.topic_partitions(topic) or table.partitions
-        index.rebuild((partition_of(key, partitions), key, due_at(row)) for key, row in rows_of(table))
+        index.rebuild((partition_of(key, partitions), key, readable(row)) for key, row in rows_of(table))
 
-    def due_at(row: bytes) -> datetime | None:
+    def readable(row: bytes) -> T | None:
         try:
-            return deadline(row)
+            return read(row)
         except Exception as fault:  # noqa: BLE001  # Faust swallows what a callback raises, and the rest of the index with it
             report("row.unreadable", topic=topic, where=place_of(fault), why=type(fault).__name__)
             return None

@@ -24,6 +24,7 @@ from agents.shell import Leave, leave_now
 from agents.tables import CarefulTables, EmbeddedTransport, FencedApp, FencedTable, IdempotentTransport, own_producer
 from streams.kafka.clients import NoConnection, compression, state_producer
 from streams.kafka.topics import LARGE, RELAY
+from streams.private_files import private_folder
 
 __all__ = [
     "InUse",
@@ -180,7 +181,7 @@ async def running(app: FencedApp, limit: float = 60.0, patience: float = 60.0) -
     ends the process by `app.leave`: nothing more is acknowledged, so nothing is lost.
     """
     app.in_worker = True
-    app.conf.datadir.mkdir(parents=True, exist_ok=True)
+    private_folder(app.conf.datadir)
     with _alone(app):
         try:
             await _up(app, patience)

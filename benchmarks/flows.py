@@ -16,12 +16,11 @@ from agents.lanes import lanes_stage
 from agents.receipts import receipts_stage
 from agents.shell import Stage
 from agents.station import Station
-from streams.deadlines import Deadlines
 from streams.formats.hl7v2 import parse
 from streams.ids import Ids
 from streams.kafka.records import Letter, Record, decode_lane_record
 from streams.kafka.topics import ADT_RAW, LANES, RECEIPTS_RAW, RELAY, changelog
-from streams.lane import Context, Said, fold
+from streams.lane import Context, Said, Standing, fold
 from streams.messages.adt.key import record_key
 from streams.registry import Registers, load
 from streams.sim.behaviour import behaviour
@@ -81,7 +80,7 @@ class Bench:
             stage.source: stage
             for stage in (
                 intake_stage(station, persons),  # type: ignore[arg-type]  # the steps never touch their table
-                lanes_stage(station, self.context, lanes, Deadlines()),  # type: ignore[arg-type]
+                lanes_stage(station, self.context, lanes, Standing(registers.stay)),  # type: ignore[arg-type]
                 receipts_stage(station, receipts),  # type: ignore[arg-type]
             )
         }

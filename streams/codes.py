@@ -7,6 +7,8 @@ Their use-case codes are names in documents and on screens and never occur insid
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple
 
+from .canonicals import TERMINOLOGY
+
 __all__ = [
     "ACK_CODES",
     "ACTIVITIES",
@@ -29,11 +31,10 @@ GLN_SYSTEM: Final = "https://www.gs1.org/gln"
 GLN_SYSTEMS_ACCEPTED: Final = frozenset({GLN_SYSTEM, "http://www.gs1.org/gln", "urn:oid:1.3.88"})  # 01, 6.5
 LPR3_SYSTEM: Final = "https://www.esundhed.dk/Registre/Landspatientregisteret"  # 01, 14.2
 ACT_SYSTEM: Final = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
-_TERMINOLOGY: Final = "http://medcomfhir.dk/ig/terminology/CodeSystem/"
-EVENT_SYSTEM: Final = _TERMINOLOGY + "medcom-messaging-eventCodes"
-ACTIVITY_SYSTEM: Final = _TERMINOLOGY + "medcom-messaging-activityCodes"
-DESTINATION_USE_SYSTEM: Final = _TERMINOLOGY + "medcom-messaging-destinationUse"
-ACK_ERROR_SYSTEM: Final = _TERMINOLOGY + "medcom-acknowledgement-error-codes"
+EVENT_SYSTEM: Final = TERMINOLOGY + "medcom-messaging-eventCodes"
+ACTIVITY_SYSTEM: Final = TERMINOLOGY + "medcom-messaging-activityCodes"
+DESTINATION_USE_SYSTEM: Final = TERMINOLOGY + "medcom-messaging-destinationUse"
+ACK_ERROR_SYSTEM: Final = TERMINOLOGY + "medcom-acknowledgement-error-codes"
 SOR_ENDPOINT: Final = "https://sor2.sum.dsdn.dk/#id="  # followed by the SOR code (01, 3.2)
 
 HOSPITAL_NOTIFICATION_EVENT: Final = "hospital-notification-message"

@@ -50,9 +50,6 @@ _COUNTED: Final = {
     "log:transient_stale": "stale",
 }
 
-#: Pauses before a refused hand-over is tried again, the last one for ever (00 §3.3).
-PAUSES: Final = tuple(timedelta(seconds=s) for s in (5, 15, 60, 300))
-
 
 class Counts(Value, frozen=True, kw_only=True):
     """Receipts of each kind (02 §5.1); `net_*` count those without effect too."""
@@ -109,7 +106,7 @@ class Delivery(Value, frozen=True, kw_only=True):
     recorded: datetime | None = None  # time of the last trace event: strictly increasing (03 §4.4)
     arrivals: tuple[str, ...] = ()  # origins of the receipts taken: a repeat of our own step is none of theirs
     content: bytes = b""  # the message, zstd, until final and without an open case (00 §3.7, docs/decisions/0015)
-    finished: datetime | None = None
+    finished: datetime | None = None  # when its fate was settled
     replaces: str = ""  # message id (00 §3.5)
     replaced_by: str = ""
 
@@ -122,6 +119,11 @@ class Delivery(Value, frozen=True, kw_only=True):
     def is_final(self) -> bool:
         """Whether the fate is settled (a late verdict may still correct it)."""
         return self.state in FINAL
+
+    @property
+    def forgotten(self) -> datetime | None:
+        """When a settled message leaves the row (02 §5.1); None while it is not settled."""
+        return None if self.finished is None else self.finished + timedelta(seconds=self.address.memory_s)
 
     @property
     def due(self) -> datetime | None:
@@ -276,7 +278,9 @@ def _once_more_refused(delivery: Delivery) -> Delivery:
 
 
 def _pause(delivery: Delivery) -> timedelta:
-    return PAUSES[min(delivery.refusals, len(PAUSES)) - 1]
+    """Growing pauses, the last one for ever (00 §3.3)."""
+    pauses = delivery.address.retry_pauses_s
+    return timedelta(seconds=pauses[min(delivery.refusals, len(pauses)) - 1])
 
 
 def hand_over_refused(delivery: Delivery, at: datetime) -> Delivery:

@@ -35,6 +35,7 @@ __all__ = [
     "ids_beside",
     "lane_of_id",
     "same_episode",
+    "uuid4_or_none",
 ]
 
 MessageId = NewType("MessageId", str)  # MessageHeader.id; a resend keeps it (brev-id)
@@ -159,6 +160,10 @@ class Ids:
     def person(self, *identity: str) -> PersonKey:
         """Key of `adt.raw` and `persons`: over the official CPR, else feed and first PID-3 id, else MSH-10 (00 §2.1)."""
         return PersonKey(self._hash("person", *identity)[:16])
+
+    def masked(self, text: str) -> str:
+        """A word of others that may not be shown, as 16 hex digits: the same for the same word, and not to be found back."""
+        return self._hash("masked", text)[:16]
 
     def episode(self, feed: str, visit: str, chain: int = 0) -> EpisodeId:
         """The local episode-of-care id of a visit number (spec 04 §8.3, 00 §2.3).

@@ -14,6 +14,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from .bounds import bounded
 from .envelopes import sbdh, vans
 from .errors import Rejected
 from .ids import Lane, lane_of_id
@@ -45,7 +46,8 @@ def take_receipt(value: bytes, *, origin: str, at: datetime) -> Inbound:
     except Rejected as rejected:
         return Inbound(row=receipt_row(at, origin, "unreadable", reason=rejected.rule), rejected=rejected)
     if isinstance(read, NetworkReceipt):
-        return _network(read, at)
+        return _network(bounded(read), at)
+    read = bounded(read)
     if reaction(read) == "ignore":
         return _refused(read, at, "quarantined", "an acknowledgement is never acknowledged", "AV6")
     quoted = (read.message_id, *read.fallback_ids)

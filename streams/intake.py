@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from .errors import Rejected
+from .errors import Issue, Rejected
 from .formats.hl7v2 import Document, Refused
 from .ids import Ids, PersonKey
 from .messages.adt.admit import read_from_feed
@@ -51,6 +51,7 @@ class Intake(msgspec.Struct, frozen=True, gc=False):
     """What one record leads to. `row` is None when nothing is remembered; `outcome` is None when stays are told.
 
     `rejected` says where, what and what to send instead, for the dead letter of a refused or stopped record.
+    `warnings`: what was odd about a message of `feed` that was read all the same.
     """
 
     row: PersonRow | None
@@ -59,6 +60,8 @@ class Intake(msgspec.Struct, frozen=True, gc=False):
     rejected: Rejected | None = None
     pass_on: tuple[PassOn, ...] = ()
     repeated: bool = False  # the record has been handled before a crash: nothing is counted again
+    feed: str = ""
+    warnings: tuple[Issue, ...] = ()
 
 
 def take_in(
@@ -112,7 +115,7 @@ def _person(
             problem=rejected.problem,
             remedy=rejected.remedy,
         )
-        return Intake(row, outcome=outcome, rejected=rejected)
+        return Intake(row, outcome=outcome, rejected=rejected, feed=feed.key, warnings=tuple(document.warnings))
     folded = fold(
         row,
         told,
@@ -133,6 +136,8 @@ def _person(
         _stopped(outcome_or_none),
         folded.pass_on,
         folded.repeated,
+        feed.key,
+        tuple(document.warnings),
     )
 
 

@@ -11,7 +11,11 @@ What a row says, by kind (docs/architecture.md):
   sent anew is one notification more (`k`) of its event, in a row of delta 0.
 - `message`: a message has entered a state; `ordinal` counts its changes without holes; `delta` is that of a final
   state (03 §6.1), and a correction is a pair of rows.
-- `receipt`: what one record of `receipts.raw` was.
+- `receipt`: what one received receipt was; `message` is ours that it answers. One that waits for its message says so in a
+  row of delta 0, and its class follows in another.
+- `decision`: whether the lane has taken an operator's decision; `was` is the state that it met.
+- `lost`: `parts` offsets of a source topic from `subject` on were deleted by retention before they were read.
+- `skipped`: an operator has passed over the record at `subject`, and why (`stafet quarantine skip`).
 """
 
 from datetime import datetime
@@ -20,9 +24,23 @@ from typing import Final, Literal
 import msgspec
 
 from .delivery_rules import FINAL, State
-from .model import Fate, Outcome
+from .model import Decision, Fate, Outcome
 
-__all__ = ["LedgerRow", "anew_row", "event_row", "left_row", "message_row", "receipt_row", "stay_event_row", "to_json"]
+__all__ = [
+    "WAITING_FOR_RECHECK",
+    "LedgerRow",
+    "anew_row",
+    "decision_row",
+    "event_row",
+    "left_row",
+    "lost_row",
+    "message_row",
+    "receipt_row",
+    "skipped_row",
+    "stay_event_row",
+    "to_json",
+    "waiting_row",
+]
 
 
 class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +48,7 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     at: datetime
-    kind: Literal["event", "stay-event", "message", "receipt"]
+    kind: Literal["event", "stay-event", "message", "receipt", "decision", "lost", "skipped"]
     subject: str
     what: str
     delta: int = 1
@@ -47,7 +65,11 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
     notice: str = ""
     verdict: str = ""
     late: bool = False
+    message: str = ""  # MessageHeader.id that a receipt answers; only one of ours
 
+
+#: What a receipt is until its message is looked for once more (02 §5.6).
+WAITING_FOR_RECHECK: Final = "waiting-for-recheck"
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -157,8 +179,10 @@ def message_row(
     )
 
 
-def receipt_row(at: datetime, origin: str, what: str, verdict: str = "", lane: str = "", reason: str = "") -> LedgerRow:
-    """What the record of `receipts.raw` at `origin` was: a class of law L4."""
+def receipt_row(
+    at: datetime, origin: str, what: str, verdict: str = "", lane: str = "", reason: str = "", message: str = ""
+) -> LedgerRow:
+    """What the receipt at `origin` was: a class of law L4. `message`: the one of ours that it answers."""
     return LedgerRow(
         id=f"receipt/{origin}",
         at=at,
@@ -168,4 +192,54 @@ def receipt_row(at: datetime, origin: str, what: str, verdict: str = "", lane: s
         verdict=verdict,
         lane=lane,
         reason=reason,
+        message=message,
+    )
+
+
+def waiting_row(at: datetime, origin: str, verdict: str, message: str) -> LedgerRow:
+    """The receipt at `origin` waits for its message; the row of its class replaces this one."""
+    return LedgerRow(
+        id=f"receipt/{origin}/waiting",
+        at=at,
+        kind="receipt",
+        subject=origin,
+        what=WAITING_FOR_RECHECK,
+        delta=0,
+        verdict=verdict,
+        message=message,
+    )
+
+
+def decision_row(decision: Decision, lane: str, state: str, refusal: str = "") -> LedgerRow:
+    """The lane has taken a decision about a message in `state`, or refused it with the reason code `refusal`."""
+    return LedgerRow(
+        id=f"decision/{decision.id}",
+        at=decision.at,
+        kind="decision",
+        subject=decision.message_id,
+        what="refused" if refusal else "taken",
+        delta=0,
+        was=state,
+        reason=refusal,
+        lane=lane,
+    )
+
+
+def lost_row(at: datetime, origin: str, count: int) -> LedgerRow:
+    """`count` offsets from `origin` on, deleted by retention before they were read."""
+    return LedgerRow(
+        id=f"lost/{origin}", at=at, kind="lost", subject=origin, what="retention", parts=count, origin=origin
+    )
+
+
+def skipped_row(at: datetime, origin: str, reason: str) -> LedgerRow:
+    """An operator has passed over the record at `origin`; `reason` says why, and who."""
+    return LedgerRow(
+        id=f"skipped/{origin}",
+        at=at,
+        kind="skipped",
+        subject=origin,
+        what="skipped-by-operator",
+        reason=reason,
+        origin=origin,
     )

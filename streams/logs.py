@@ -15,6 +15,8 @@ from typing import Any, Final, Literal, TextIO
 
 import structlog
 
+from .visible import visible
+
 __all__ = ["FIELDS", "configure", "get", "only_fields", "redact"]
 
 #: What a line may say beside its event. Ids, codes, counts, durations, places; no content, no names, no numbers of
@@ -29,7 +31,7 @@ FIELDS: Final = frozenset(
         # how much and how long
         "count", "length", "open", "step_ms", "wait_ms", "lag", "difference", "limit",
         # the process
-        "why", "port", "host", "url", "version", "worker_id", "store", "signal", "bootstrap", "environment", "role",
+        "why", "port", "host", "peer", "url", "version", "worker_id", "store", "signal", "bootstrap", "environment", "role",
         "actor", "hint", "where", "partitions", "finding", "setting", "text",
     }
 )  # fmt: skip
@@ -59,6 +61,11 @@ def redact(_: Any, __: str, event: Event) -> Event:
     for name in event:
         event[name] = _clean(event[name])
     return event
+
+
+def _shown(_: Any, __: str, line: Any) -> str:
+    """The finished line, as people may see it (00 §8.6)."""
+    return visible(line, lines=True)
 
 
 def _clean(value: Any) -> Any:
@@ -99,7 +106,7 @@ class Sparing(logging.Filter):
 
 
 #: Libraries that repeat themselves.
-NOISY: Final = ("aiokafka", "faust", "mode", "kafka", "agents.tables")  # the last speaks through mode
+NOISY: Final = ("aiokafka", "faust", "mode", "kafka", "asyncio", "agents.tables")  # the last speaks through mode
 
 
 def configure(form: Literal["json", "console"] = "json", level: str = "info", *, stream: TextIO | None = None) -> None:
@@ -118,7 +125,7 @@ def configure(form: Literal["json", "console"] = "json", level: str = "info", *,
     target.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, _shown],
         )
     )
     _to_root(target, level)

@@ -4,12 +4,21 @@ No label carries an id or anything of a person: municipalities, states and codes
 bounded. Alerts of the same section stand beside the metric they look at; docs/metrics.md is made from this table.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Literal, NamedTuple, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 
 __all__ = ["METRICS", "Metric", "MetricName", "Metrics"]
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second figure beside each counter, which no document names
 
 M = TypeVar("M", Counter, Gauge, Histogram)
 
@@ -21,13 +30,12 @@ MetricName = Literal[
     "hn_oldest_open_seconds",
     "hn_time_to_verdict_seconds",
     "eds_events_total",
-    "eds_outbox_lag_seconds",
-    "eds_rejected_total",
-    "eds_parked_contexts",
     "hn_law_residual",
     "stafet_events_total",
+    "stafet_message_warnings_total",
     "stafet_gateway_messages_total",
     "stafet_gateway_connections",
+    "stafet_gateway_unserved_total",
     "stafet_dead_letters_total",
     "stafet_step_seconds",
 ]
@@ -52,20 +60,22 @@ _STEP: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 METRICS: Final[tuple[Metric, ...]] = (
     Metric("hn_messages_total", "counter", ("state", "municipality", "activity"), "messages that reached a final state",
            "GIVEN_UP share of one municipality over 1 % in an hour"),
-    Metric("hn_attempts_total", "counter", ("n", "result"), "dispatches, by attempt and result"),
+    Metric("hn_attempts_total", "counter", ("n", "result"), "dispatches, by attempt and result (sent, refused)"),
     Metric("hn_receipts_total", "counter", ("class", "verdict"), "receipts taken, by what they were",
-           "conflict, orphan or quarantined over 0"),
+           "class conflicting, unmatched or quarantined over 0"),
     Metric("hn_open_messages", "gauge", ("municipality",), "messages without a final state"),
     Metric("hn_oldest_open_seconds", "gauge", ("municipality",), "age of the oldest of them", "over 105 minutes"),
     Metric("hn_time_to_verdict_seconds", "histogram", ("municipality",), "from first dispatch to verdict", "", _VERDICT),
     Metric("eds_events_total", "counter", ("subtype", "profile", "outcome"), "track and trace events written"),
-    Metric("eds_outbox_lag_seconds", "gauge", (), "age of the oldest event not posted", "over 15 minutes"),
-    Metric("eds_rejected_total", "counter", (), "events that the service refused"),
-    Metric("eds_parked_contexts", "gauge", (), "contexts whose events wait"),
-    Metric("hn_law_residual", "gauge", ("law",), "difference of a balance equation (spec 03 §6)", "not 0 twice in a row"),
+    Metric("hn_law_residual", "gauge", ("law",), "what a law of the balance is short of in this worker: L2, L8 (spec 03 §6)",
+           "not 0 twice in a row"),
     Metric("stafet_events_total", "counter", ("fate", "reason"), "hospital events, by what became of them"),
+    Metric("stafet_message_warnings_total", "counter", ("feed", "rule"), "odd things in HL7 messages that were read, by rule",
+           "any charset-lie or unknown-ward"),
     Metric("stafet_gateway_messages_total", "counter", ("feed", "result"), "HL7 messages at the gateway, by answer"),
     Metric("stafet_gateway_connections", "gauge", (), "open MLLP connections"),
+    Metric("stafet_gateway_unserved_total", "counter", ("reason",), "connections that were not served: over a limit, a TLS "
+           "handshake that failed, no file descriptor", "no-file-descriptor over 0"),
     Metric("stafet_dead_letters_total", "counter", ("stage", "reason"), "records put aside", "any internal-error"),
     Metric("stafet_step_seconds", "histogram", ("stage",), "time for one record in one stage", "", _STEP),
 )  # fmt: skip
@@ -79,7 +89,9 @@ class Metrics:
         rows = {kind: [row for row in METRICS if row.kind == kind] for kind in ("counter", "gauge", "histogram")}
         self._counters = {r.name: Counter(r.name, r.meaning, r.labels, registry=self.registry) for r in rows["counter"]}
         self._series: dict[tuple[object, ...], Counter] = {}  # a lookup by labels costs more than the counting
+        self._observed: dict[tuple[object, ...], Histogram] = {}
         self._gauges = {r.name: Gauge(r.name, r.meaning, r.labels, registry=self.registry) for r in rows["gauge"]}
+        self._looks: list[Callable[[], None]] = []
         self._histograms = {
             r.name: Histogram(r.name, r.meaning, r.labels, registry=self.registry, buckets=r.buckets)
             for r in rows["histogram"]
@@ -96,12 +108,28 @@ class Metrics:
         """Sets a gauge. Raises like `count`."""
         _labelled(self._gauges[name], labels).set(value)
 
+    def set_all(self, name: MetricName, values: Iterable[tuple[Mapping[str, str], float]]) -> None:
+        """Sets a gauge for each set of labels and forgets every other. Raises like `count`."""
+        gauge = self._gauges[name]
+        gauge.clear()
+        for labels, value in values:
+            _labelled(gauge, labels).set(value)
+
+    def before_reading(self, look: Callable[[], None]) -> None:
+        """Calls `look` before each reading: for figures that are looked up, not counted."""
+        self._looks.append(look)
+
     def observe(self, name: MetricName, seconds: float, **labels: str) -> None:
         """Adds an observation to a histogram. Raises like `count`."""
-        _labelled(self._histograms[name], labels).observe(seconds)
+        key = (name, *labels.items())
+        if (series := self._observed.get(key)) is None:
+            series = self._observed[key] = _labelled(self._histograms[name], labels)
+        series.observe(seconds)
 
     def text(self) -> bytes:
         """The figures in Prometheus' text form."""
+        for look in self._looks:
+            look()
         return generate_latest(self.registry)
 
 

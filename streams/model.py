@@ -1,12 +1,10 @@
 """The words of the domain, as values: what a hospital told us, what a municipality is to be told, what came back.
 
 Everything here is immutable and has no behaviour. Structs are msgspec's, because the same values travel as JSON on
-`lanes` and lie in table rows; `tests/rules/test_model.py` shows that each survives the trip. Personal data appears
-in `Patient` only, and `Patient` never prints itself.
+`lanes` and lie in table rows. Personal data appears in `Patient` only, and `Patient` never prints itself.
 
-The way of one event: `HospitalEvent` (one ADT message, read) -> `StayEvent` (with person, lane and residence; a
-record on `lanes`) -> `Notification` (what is to be said) -> letter and envelope -> `Delivery` in the lane's row
--> `Receipt` / `NetworkReceipt` / `Overdue` / `Decision` (records on `lanes`).
+The way of one event: `HospitalEvent` -> `StayEvent` (with person, lane and residence) -> `Notification` -> letter and
+envelope -> `Delivery` in the lane's row -> `Receipt` / `NetworkReceipt` / `Overdue` / `Decision`.
 """
 
 from datetime import datetime
@@ -221,16 +219,13 @@ class Link(Value, frozen=True, kw_only=True):
 
 
 class Notification(Value, frozen=True, kw_only=True):
-    """What a municipality is to be told, complete but for address and bytes (spec 01 §10).
-
-    `chain` holds every link in order; the last one is this message. `ordinal` counts the messages of the lane.
-    """
+    """What a municipality is to be told, complete but for address and bytes (spec 01 §10)."""
 
     notice: Notice
     message_id: MessageId
     lane: Lane
     visit: EpisodeId
-    ordinal: int
+    ordinal: int  # counts the messages of the lane
     event_id: EventId
     assembled: datetime  # Bundle.timestamp; Provenance times are those of the last link
     class_: EncounterClass
@@ -247,7 +242,7 @@ class Notification(Value, frozen=True, kw_only=True):
     report_recipient: Unit | None = None  # present iff report_of_admission (16.2)
     episode: tuple[EpisodeIdentifier, ...]  # local first (14.4)
     to: Kommunekode
-    chain: tuple[Link, ...]
+    chain: tuple[Link, ...]  # every link in order; the last one is this message
 
     @property
     def activity(self) -> str:
@@ -388,6 +383,8 @@ class Address(Value, frozen=True, kw_only=True):
     mode: Literal["auto", "manual"] = "auto"
     ack_timeout_s: int = 1800
     max_resends: int = 2
+    retry_pauses_s: tuple[int, ...] = (5, 15, 60, 300)  # of a hand-over that failed; the last one repeats (00 §3.3)
+    memory_s: int = 2_592_000  # how long the message is known once it is settled (02 R14, §5.1)
 
 
 class Attempt(Value, frozen=True, kw_only=True):

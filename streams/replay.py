@@ -16,16 +16,18 @@ from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from .envelopes import vans
+from .errors import Issue
 from .formats.hl7v2 import Document, Refused, parse
 from .ids import Ids, Lane, PersonKey
 from .intake import FeedRegisters, Intake, take_in
-from .lane import Context, Dispatch, LaneRow, Result, fold
+from .lane import Context, Dispatch, LaneRow, Result, SetAside, fold
 from .ledger import LedgerRow
 from .messages.adt.clock import moment
 from .messages.adt.feed import FeedProfile
 from .messages.adt.key import record_key
 from .model import Fate, LaneRecord, StayEventArrived, Wake
 from .person import PersonRow
+from .replay_words import LATER, REASONS, why_no_stay, why_untold
 from .route import RouteRegisters
 from .stay import StayPolicy
 
@@ -48,14 +50,20 @@ class ReplayRegisters(FeedRegisters, RouteRegisters, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the output: a notification with its bytes, or why there is none (`none`, `none:<reason>`)."""
+    """One line of the output: a notification with its bytes, or why there is none (`none`, `none:<reason>`).
+
+    `why` says it in words, `rule` names the rule that a rejected message offends.
+    """
 
     notification: str
     municipality: str | None = None
     message_id: str | None = None
     bundle_id: str | None = None
     payload: bytes = b""
+    why: str = ""
+    rule: str = ""
     event: str = field(default="", compare=False)  # the stay event that a line without a message is about
+    warnings: tuple[Issue, ...] = field(default=(), compare=False)  # what was odd about the file; on its first line
 
 
 @dataclass
@@ -68,8 +76,9 @@ class Replay:
     _persons: dict[PersonKey, PersonRow] = field(default_factory=dict)
     _lanes: dict[Lane, LaneRow] = field(default_factory=dict)
     _clocks: dict[Lane, datetime] = field(default_factory=dict)  # no lane's time runs backwards
-    _reasons: dict[str, str] = field(default_factory=dict)  # the last word about an event that gave no message
+    _reasons: dict[str, Line] = field(default_factory=dict)  # the last word about an event that gave no message
     _records: int = 0
+    _warnings: tuple[Issue, ...] = ()  # of the last file
     _now: datetime = _BEGINNING
 
     def __post_init__(self) -> None:
@@ -90,7 +99,7 @@ class Replay:
         return any(each.why == "start" and each.event.id == line.event for each in held)
 
     def _decided(self, lines: list[Line]) -> list[Line]:
-        return [replace(line, notification=self._reasons.get(line.event, line.notification)) for line in lines]
+        return [line if line.message_id else self._reasons.get(line.event, line) for line in lines]
 
     def play(self, data: bytes) -> list[Line]:
         """One file: a line per notification, or one line that says why there is none."""
@@ -98,7 +107,8 @@ class Replay:
         self._now = self.at or sent or self._now
         woken = [line for line in self._wake() if line.message_id]
         told = self._take(data, key, {})
-        return [*woken, *([line for line in told if line.message_id] or told[:1])]
+        lines = [*woken, *([line for line in told if line.message_id] or told[:1])]
+        return [replace(lines[0], warnings=self._warnings), *lines[1:]]
 
     def _header(self, data: bytes) -> tuple[PersonKey, datetime | None]:
         """The record key and MSH-7; neither when the message or its sender is unknown."""
@@ -123,6 +133,7 @@ class Replay:
             ids=self._context.ids,
             registers=self.registers,
         )
+        self._warnings = taken.warnings
         if taken.row is not None:
             self._persons[key] = taken.row
         lines: list[Line] = []
@@ -131,17 +142,19 @@ class Replay:
             lines += self._fold(event.lane, StayEventArrived(at=now, event=event))
         for copy in taken.pass_on:
             lines += self._take(data, copy.key, dict(copy.headers))
-        return lines or [_without(taken)]
+        return lines or [_without(taken, data)]
 
     def _fold(self, lane: Lane, record: LaneRecord) -> list[Line]:
         self._clocks[lane] = record.at
-        result = fold(self._lanes.get(lane), record, self._context)
+        before = self._lanes.get(lane)
+        result = fold(before, record, self._context)
         if result.row is None:
             self._lanes.pop(lane, None)
         else:
             self._lanes[lane] = result.row
-        self._reasons |= {line.event: line.notification for line in _reasons(result) if line.notification != "none"}
-        return list(_lines(result))
+        reasons = list(_reasons(result, before, record))
+        self._reasons |= {line.event: line for line in reasons if line.notification != "none"}
+        return [_letter(said.effect) for said in result.said if isinstance(said.effect, Dispatch)] or reasons
 
     def _wake(self) -> list[Line]:
         """Held events that are due by now, in order of their time."""
@@ -164,17 +177,22 @@ def _sent(document: Document, feed: FeedProfile) -> datetime | None:
     return next((at for at in found if isinstance(at, datetime)), None)
 
 
-def _lines(result: Result) -> Iterable[Line]:
-    """Letters; when there are none, the fate that the ledger was told."""
-    letters = [_letter(said.effect) for said in result.said if isinstance(said.effect, Dispatch)]
-    return letters or _reasons(result)
-
-
-def _reasons(result: Result) -> Iterator[Line]:
+def _reasons(result: Result, before: LaneRow | None, record: LaneRecord) -> Iterator[Line]:
+    """The fates that the ledger was told, with words."""
+    problems = {
+        s.effect.rejected.rule: s.effect.rejected.problem for s in result.said if isinstance(s.effect, SetAside)
+    }
     for said in result.said:
         row = said.effect
         if isinstance(row, LedgerRow) and row.kind == "stay-event" and row.delta > 0:
-            yield Line(_named(row.what, row.reason), event=row.subject)
+            words = problems.get(row.reason) or REASONS.get(row.reason) or _untold(row.subject, before, record)
+            yield Line(_named(row.reason), event=row.subject, why=words)
+
+
+def _untold(event_id: str, before: LaneRow | None, record: LaneRecord) -> str:
+    if not isinstance(record, StayEventArrived) or record.event.id != event_id:
+        return LATER
+    return why_untold(record.event, before.visits.get(record.event.visit) if before else None)
 
 
 def _letter(letter: Dispatch) -> Line:
@@ -183,12 +201,15 @@ def _letter(letter: Dispatch) -> Line:
     return Line(letter.notice, letter.kommunekode, letter.message_id, bundle_id, opened.payload)
 
 
-def _without(taken: Intake) -> Line:
+def _without(taken: Intake, data: bytes) -> Line:
     outcome = taken.outcome
-    return Line("none") if outcome is None else Line(_named(str(outcome.fate), outcome.reason))
+    if outcome is None:
+        return Line("none", why=LATER)
+    if outcome.fate == Fate.REFUSED:
+        return Line("none:rejected", why=outcome.problem, rule=taken.rejected.rule if taken.rejected else "")
+    words = outcome.problem or REASONS.get(outcome.reason) or why_no_stay(parse(data).trigger)
+    return Line(_named(outcome.reason), why=words)
 
 
-def _named(fate: str, reason: str) -> str:
-    if fate == Fate.REFUSED:
-        return "none:rejected"
+def _named(reason: str) -> str:
     return f"none:{reason}" if reason else "none"

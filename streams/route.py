@@ -48,8 +48,8 @@ _FHIR: Final[dict[str, Literal["fhir-json", "fhir-xml"]]] = {
     "application/fhir+xml": "fhir-xml",
 }
 _LEGACY: Final[dict[str, Literal["oioxml", "edifact"]]] = {"oioxml": "oioxml", "edifact": "edifact"}
-#: Envelopes the product seals; a municipality that wants another one gets `no-format`, aloud (02 §3: EHMI is a second
-#: route, switched on per municipality once its schema admits this message).
+#: Envelopes that a delivery may have; another one is `no-format`, aloud. Which of them are sealed today is decided before,
+#: by the registers (`registry/forms.py`), which hand over no other acceptance.
 _ENVELOPES: Final[dict[str, Literal["vans", "none"]]] = {"vans": "vans", "none": "none"}
 
 
@@ -103,6 +103,18 @@ class Terms(Protocol):
     @property
     def max_resends(self) -> int:
         """How often it is sent again."""
+
+    @property
+    def retry_pauses(self) -> tuple[timedelta, ...]:
+        """Pauses before a refused hand-over is tried again."""
+
+    @property
+    def orphan_recheck(self) -> timedelta:
+        """How long a receipt waits for its message."""
+
+    @property
+    def memory(self) -> timedelta:
+        """How long a settled message is known."""
 
 
 class Receiver(Protocol):
@@ -203,6 +215,8 @@ def _decided(
         mode=terms.mode,
         ack_timeout_s=terms.ack_timeout // _SECOND,
         max_resends=terms.max_resends,
+        retry_pauses_s=tuple([pause // _SECOND for pause in terms.retry_pauses]),
+        memory_s=terms.memory // _SECOND,
     )
 
 

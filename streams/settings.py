@@ -24,6 +24,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from streams.secret_strength import LEAST_BYTES, MAKE_ONE, weakness
+
 __all__ = ["BadSettings", "Listen", "Settings", "Sourced", "explain", "read_settings", "secret"]
 
 PREFIX: Final = "STAFET_"
@@ -31,7 +33,8 @@ PREFIX: Final = "STAFET_"
 _OF_TESTS: Final = "STAFET_TEST_"
 #: The file to read is chosen before settings are read; it is a name, but no field.
 CONFIG_NAME: Final = "STAFET_CONFIG"
-_MINIMUM_SECRET: Final = 16  # bytes; what `ids.Ids` asks for
+#: What to do without a secret: under a new one the stays that are open are not found again, so the old one comes first.
+_RESTORE: Final = f"restore it from the backup; only for a new installation make one with {MAKE_ONE}"
 
 
 class BadSettings(Exception):
@@ -83,9 +86,10 @@ class Settings(BaseSettings):
     )
     secret_file: Path | None = _setting(
         None,
-        "file with the installation secret, at least 16 bytes",
+        "file with the installation secret: at least 16 bytes, random",
         "every id is computed from it (00 §1.5): a start without it is refused, and with another one while stays are "
-        "open; a file, because it is backed up",
+        "open; words and patterns are refused, because the keys of persons could be read (decision 0022); a file, because "
+        "it is backed up",
     )
     secret_key_id: str = _setting("k1", "name of the secret in backups", "00 §1.5", pattern=r"^[A-Za-z0-9-]{1,16}$")
     state_dir: Path = _setting(
@@ -106,7 +110,41 @@ class Settings(BaseSettings):
     gateway_tls_cert: Path | None = _setting(None, "certificate of the gateway (PEM)", "TLS needs certificate and key")
     gateway_tls_key: Path | None = _setting(None, "its key (PEM)", "TLS needs certificate and key")
     gateway_tls_client_ca: Path | None = _setting(
-        None, "authority of client certificates (PEM)", "set: senders must show a certificate of this authority"
+        None,
+        "authority of client certificates (PEM)",
+        "set: senders must show a certificate of this authority, and each feed names those that may send as it",
+    )
+    gateway_connections: int = _setting(
+        512,
+        "most open MLLP connections",
+        "an engine holds one for each feed; each may hold 1 MiB of a block",
+        ge=1,
+        le=65_536,
+    )
+    gateway_connections_per_address: int = _setting(
+        128, "most of them from one address", "one engine, however faulty, leaves room for the others", ge=1, le=65_536
+    )
+    gateway_handshakes: int = _setting(
+        128,
+        "most TLS handshakes under way",
+        "before its end nobody knows who it is; it costs 10 s at most",
+        ge=1,
+        le=65_536,
+    )
+    gateway_handshakes_per_address: int = _setting(
+        64,
+        "most of them from one address",
+        "an engine that starts again opens all its connections at once",
+        ge=1,
+        le=65_536,
+    )
+    gateway_block_seconds: int = _setting(
+        60,
+        "seconds from the first to the last byte of a block",
+        "30 s between two bytes are allowed (04 §5.1), and a block of 1,000 bytes could take eight hours; the largest "
+        "block takes a minute at 18 kB a second",
+        ge=1,
+        le=3600,
     )
     http_listen: str = _setting(
         "127.0.0.1:8080", "host:port of /livez, /readyz, /metrics", "loopback: figures are nobody else's business"
@@ -271,13 +309,18 @@ def _sentence(error: Any) -> str:
 
 
 def secret(settings: Settings) -> bytes:
-    """The installation secret (00 §1.5). Raises `BadSettings` when there is none or it is too short."""
+    """The installation secret (00 §1.5). Raises `BadSettings` when there is none or it can be guessed."""
     if settings.secret_file is None:
-        raise BadSettings("STAFET_SECRET_FILE: not set; name a file with at least 16 random bytes and back it up")
+        raise BadSettings(f"STAFET_SECRET_FILE: not set; name the file of the installation secret; {_RESTORE}")
     try:
         found = settings.secret_file.read_bytes().strip()
+    except FileNotFoundError:
+        raise BadSettings(f"STAFET_SECRET_FILE: no such file ({settings.secret_file}); {_RESTORE}") from None
     except OSError as fault:
-        raise BadSettings(f"STAFET_SECRET_FILE: cannot be read ({type(fault).__name__})") from None
-    if len(found) < _MINIMUM_SECRET:
-        raise BadSettings(f"STAFET_SECRET_FILE: {len(found)} bytes; at least {_MINIMUM_SECRET} are needed")
+        problem = f"cannot be read ({type(fault).__name__}); give this user the right to read it"
+        raise BadSettings(f"STAFET_SECRET_FILE: {problem}") from None
+    if len(found) < LEAST_BYTES:
+        raise BadSettings(f"STAFET_SECRET_FILE: {weakness(found)}; {_RESTORE}")
+    if problem := weakness(found):
+        raise BadSettings(f"STAFET_SECRET_FILE: can be guessed ({problem}); make a random one: {MAKE_ONE}")
     return found

@@ -21,6 +21,15 @@ from .stay_state import Held, Situation, State, Visit, situation, state
 __all__ = ["HELD", "hold", "next_wake", "not_before", "takes_back_held", "wait"]
 
 HELD: Final = Outcome(fate=Fate.WAITING, reason="held")
+#: Events of one visit that wait; each takes its place in the row of the lane.
+_MOST: Final = 64
+_TOO_MANY: Final = Outcome(
+    fate=Fate.STOPPED,
+    reason="too-many-held",
+    path="event",
+    problem=f"{_MOST} events of this visit wait for their time or their start already",
+    remedy="send the start, or each event once it has happened; then this one once more under a new MSH-10",
+)
 _DROPPED: Final = Outcome(fate=Fate.NOT_SUBJECT)
 #: A stay starts and ends once: a new registration replaces one that is held for its time.
 _ONCE: Final = frozenset({EventKind.START, EventKind.END})
@@ -46,7 +55,9 @@ def not_before(visit: Visit, event: StayEvent) -> datetime | None:
 
 
 def hold(draft: Draft, held: Held) -> Outcome:
-    """Keep an event with the visit until it is due."""
+    """Keep an event with the visit until it is due; what is more than any stay has is stopped."""
+    if len(draft.visit.held) >= _MOST:
+        return _TOO_MANY
     draft.visit = replace(draft.visit, held=(*draft.visit.held, held))
     return HELD
 

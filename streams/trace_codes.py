@@ -6,6 +6,8 @@ FHIR AuditEvent in one of two profiles: about a patient's message, or about anyt
 
 from typing import Any, Final, Literal
 
+from .canonicals import EHMI
+
 __all__ = [
     "ENTITIES",
     "PROFILES",
@@ -26,8 +28,8 @@ Profile = Literal["patient", "basic"]
 Source = Literal["EUA", "EUA-MSH", "MSH", "AP-MSH", "AP"]
 Outcome = Literal["0", "8"]  # success, serious failure; 4 and 12 are excluded (03 §2.1)
 
-TERMINOLOGY: Final = "http://medcomehmi.dk/ig/terminology/CodeSystem/"
-_DEFINITION: Final = "http://medcomehmi.dk/ig/eds/StructureDefinition/"
+TERMINOLOGY: Final = f"{EHMI}ig/terminology/CodeSystem/"
+_DEFINITION: Final = f"{EHMI}ig/eds/StructureDefinition/"
 TYPE_SYSTEM: Final = TERMINOLOGY + "ehmi-delivery-status-types"
 SUBTYPE_SYSTEM: Final = TERMINOLOGY + "ehmi-delivery-status-sub-types"
 ROLE_SYSTEM: Final = TERMINOLOGY + "ehmi-delivery-status-participationroletype"

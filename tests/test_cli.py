@@ -1,6 +1,7 @@
 """The command line as scripts meet it: what stands on standard output, what on standard error, and the exit codes."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ from streams.cli.frame import Code, run
 from streams.cli.judge import judge
 from streams.cli.kinds import kind_of
 from streams.formats.fhir.read import from_bytes
+from streams.registry.tables import EXAMPLE
+from tests.a_secret import SECRET
 from tests.published import EXAMPLES, ROOT, SHARED, examples
 
 ADT = (
@@ -200,11 +203,57 @@ def test_doctor_names_what_is_missing_and_the_way_out(stafet: Any) -> None:
 
 
 def test_doctor_is_content_with_what_is_complete(stafet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "secret").write_bytes(b"0" * 32)
+    (tmp_path / "secret").write_bytes(SECRET)
     monkeypatch.setenv("STAFET_SECRET_FILE", str(tmp_path / "secret"))
     monkeypatch.setenv("STAFET_ENVIRONMENT", "test")
     status, out, _ = stafet("doctor", "--bootstrap", "embedded", "--registers", "example")
     assert status == Code.OK, out
+
+
+def test_doctor_warns_of_files_that_others_can_read(
+    stafet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STAFET_ENVIRONMENT", "test")
+    looks = {}
+    for mode in (0o644, 0o600):
+        for name in ("secret", "password", "key", "cert"):
+            (tmp_path / name).write_bytes(SECRET)
+            (tmp_path / name).chmod(mode)
+            if name != "cert":
+                setting = {"secret": "SECRET_FILE", "password": "KAFKA_PASSWORD_FILE", "key": "GATEWAY_TLS_KEY"}[name]
+                monkeypatch.setenv(f"STAFET_{setting}", str(tmp_path / name))
+        monkeypatch.setenv("STAFET_GATEWAY_TLS_CERT", str(tmp_path / "cert"))
+        monkeypatch.setenv("STAFET_KAFKA_USER", "relay")
+        (tmp_path / "state").mkdir(exist_ok=True)
+        (tmp_path / "state").chmod(mode | 0o100)
+        monkeypatch.setenv("STAFET_STATE_DIR", str(tmp_path / "state"))
+        status, out, _ = stafet("doctor", "--bootstrap", "embedded", "--registers", "example", "--json")
+        assert status == Code.OK, out
+        looks[mode] = {look["what"]: look for look in json.loads(out) if look["warning"]}
+    warned = looks[0o644]
+    assert set(warned) == {
+        "secret file", "Kafka password file", "key file of the gateway", "rights of the state directory",
+    }  # fmt: skip
+    assert warned["secret file"]["found"].endswith("secret (mode 0644)")
+    assert warned["secret file"]["remedy"] == f"Try: chmod go= {tmp_path / 'secret'}"
+    assert looks[0o600] == {}
+
+
+def test_doctor_names_feeds_without_certificates(stafet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "registers"
+    shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    for name in ("CERT", "KEY", "CLIENT_CA"):
+        monkeypatch.setenv(f"STAFET_GATEWAY_TLS_{name}", str(tmp_path / name))
+    found = {}
+    for said in (True, False):
+        if not said:
+            feed = folder / "feeds" / "epj-midt-auh.toml"
+            feed.write_text(feed.read_text().replace("certificates =", "# certificates ="))
+        _, out, _ = stafet("doctor", "--bootstrap", "embedded", "--registers", folder, "--json")
+        found[said] = next(look for look in json.loads(out) if look["what"] == "certificates of feeds")
+    assert found[True]["ok"]
+    assert not found[False]["ok"]
+    assert "EPJ-MIDT/AUH" in found[False]["found"]
 
 
 @pytest.mark.parametrize("folder", ["nowhere", "."], ids=["missing", "empty"])
@@ -212,7 +261,7 @@ def test_doctor_is_content_with_what_is_complete(stafet: Any, tmp_path: Path, mo
     ("words", "code"),
     [
         pytest.param(("replay", "-"), Code.USAGE, id="replay"),
-        pytest.param(("config", "check"), Code.DIFFERENCES, id="config"),
+        pytest.param(("config", "check"), Code.USAGE, id="config"),
         pytest.param(("doctor",), Code.DIFFERENCES, id="doctor"),
         pytest.param(("doctor", "--bootstrap", "127.0.0.1:1"), Code.DIFFERENCES, id="doctor, with a broker"),
         pytest.param(("run", "relay"), Code.USAGE, id="run"),

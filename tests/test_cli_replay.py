@@ -11,7 +11,7 @@ from streams.cli.frame import Code, run
 from streams.formats.fhir.read import from_json, from_xml
 from tests.rules.test_replay import LEFT, adt, home
 
-KEYS = ["file", "notification", "municipality", "message_header_id", "bundle_id", "path"]
+KEYS = ["file", "notification", "municipality", "message_header_id", "bundle_id", "path", "why", "rule"]
 
 
 @pytest.fixture
@@ -25,6 +25,7 @@ def stafet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, 
         status = run(build(), ["replay", *words])
         return (status, *capsys.readouterr())
 
+    call.read = lambda: capsys.readouterr().out  # type: ignore[attr-defined]
     return call
 
 
@@ -46,17 +47,44 @@ def test_a_line_per_message_and_one_for_a_file_that_gives_none(stafet: Any) -> N
     assert told[1]["message_header_id"] is told[1]["bundle_id"] is None
 
 
+def test_what_is_odd_about_a_file_is_said_beside_the_data(stafet: Any, tmp_path: Path) -> None:
+    (tmp_path / "odd.hl7").write_bytes(adt("A01", pv1={3: "ZZ9^^^OUH"}))
+    status, out, err = stafet("odd.hl7", "1.hl7", "--jsonl")
+    assert (status, [line["notification"] for line in lines(out)]) == (0, ["STIN", "none:control-id-reuse"])
+    assert err == "odd.hl7: warning PV1-3 [unknown-ward]: ward not in the location register; add it to the register\n"
+
+
 def test_a_folder_is_played_in_the_order_of_its_names(stafet: Any, tmp_path: Path) -> None:
     assert [line["notification"] for line in lines(stafet(str(tmp_path), "--jsonl")[1])] == ["STIN", "none", "SLHJ"]
 
 
-def test_the_messages_are_written_under_their_ids(stafet: Any) -> None:
+def test_the_messages_are_written_in_the_order_of_sending(stafet: Any) -> None:
     told = lines(stafet("1.hl7", "3.hl7", "--jsonl", "--out", "new/letters")[1])
-    for line in told:
+    for number, line in enumerate(told, 1):
         path = Path(line["path"])
-        assert path == Path("new/letters") / f"{line['message_header_id']}.json"
+        assert path == Path("new/letters") / f"{number:06d}-{line['message_header_id']}.json"
         assert from_json(path.read_bytes())["id"] == line["bundle_id"]
     assert len(list(Path("new/letters").iterdir())) == 2
+
+
+def test_what_is_written_is_its_owners_alone(stafet: Any) -> None:
+    (line,) = lines(stafet("1.hl7", "--jsonl", "--out", "new")[1])
+    assert (Path("new").stat().st_mode & 0o777, Path(line["path"]).stat().st_mode & 0o777) == (0o700, 0o600)
+
+
+@pytest.mark.parametrize("link", ["new", "file"])
+def test_nothing_is_written_through_a_link(stafet: Any, link: str) -> None:
+    Path("elsewhere").mkdir()
+    if link == "new":
+        Path("new").symlink_to("elsewhere")
+    else:
+        (line,) = lines(stafet("1.hl7", "--jsonl", "--out", "new")[1])
+        Path(line["path"]).unlink()
+        Path(line["path"]).symlink_to(Path("elsewhere/letter").resolve())
+    status, _, err = stafet("1.hl7", "--jsonl", "--out", "new")
+    assert status == Code.FAILED
+    assert "is no link" in err
+    assert list(Path("elsewhere").iterdir()) == []
 
 
 def test_the_same_files_are_written_the_same_again(stafet: Any) -> None:
@@ -82,7 +110,23 @@ def test_the_clock_may_be_given(stafet: Any) -> None:
 
 
 def test_for_people_it_says_it_in_a_sentence(stafet: Any) -> None:
-    assert stafet("1.hl7", "2.hl7")[1] == "1.hl7: STIN to 0751\n2.hl7: none\n"
+    assert stafet("1.hl7", "2.hl7")[1] == (
+        "1.hl7: STIN to 0751\n2.hl7: none (a move within the hospital is not notified (01 §21.1); the stay: admitted)\n"
+    )
+
+
+def test_a_folder_of_letters_is_received_in_the_order_of_sending(stafet: Any) -> None:
+    stafet("1.hl7", "3.hl7", "--jsonl", "--out", "letters")
+    assert run(build(), ["receive", "letters", "--jsonl"]) == 0
+    received = lines(stafet.read())
+    assert [line["history"] for line in received] == [["STIN"], ["STIN", "SLHJ"]]
+
+
+def test_a_rejected_file_names_its_rule_and_says_why(stafet: Any) -> None:
+    Path("0.hl7").write_bytes(adt("A01", msh={3: "NOBODY"}))
+    (line,) = lines(stafet("0.hl7", "--jsonl")[1])
+    assert (line["notification"], line["rule"]) == ("none:rejected", "hl7-207")
+    assert line["why"]
 
 
 @pytest.mark.parametrize(
@@ -94,6 +138,8 @@ def test_for_people_it_says_it_in_a_sentence(stafet: Any) -> None:
         pytest.param(["1.hl7", "--format", "edifact"], "Available: fhir-json, fhir-xml", id="another one"),
         pytest.param(["1.hl7", "--format", "pdf"], "no such form", id="no form at all"),
         pytest.param(["1.hl7", "--at", "noon"], "--at", id="no time"),
+        pytest.param(["1.hl7", "--at", "9999-12-31T23:59:59-12:00"], "--at", id="the last day there is"),
+        pytest.param(["1.hl7", "--at", "0001-01-01T00:00:00+14:00"], "--at", id="the first day there is"),
         pytest.param(["1.hl7", "--registers", "nowhere"], "registers", id="no registers"),
     ],
 )

@@ -11,7 +11,7 @@ from typer.main import get_command
 
 from agents.cli import command_line
 from streams.cli.config import reference_text
-from streams.metrics import METRICS
+from streams.metrics import METRICS, Metrics
 from streams.settings import Settings
 from tests.published import ROOT
 
@@ -85,11 +85,28 @@ def test_every_setting_says_what_it_means_and_why() -> None:
         assert extra["reason"], name
 
 
-def test_every_metric_is_documented() -> None:
+def test_the_table_of_metrics_is_that_of_the_declarations() -> None:
     written = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
-    for metric in METRICS:
-        assert f"`{metric.name}`" in written, metric.name
-        assert metric.meaning in written, metric.name
+    rows = [
+        f"| `{one.name}` | {one.kind} | {', '.join(one.labels) or '–'} | {one.meaning} | {one.alert or '–'} |"
+        for one in METRICS
+    ]
+    assert [line for line in written.splitlines() if re.match(r"\| `\w+` \|", line)] == rows
+
+
+def test_what_is_exported_is_what_is_documented() -> None:
+    metrics = Metrics()
+    for row in METRICS:
+        labels = dict.fromkeys((f"{name}_" if name == "class" else name for name in row.labels), "x")
+        match row.kind:
+            case "counter":
+                metrics.count(row.name, **labels)
+            case "gauge":
+                metrics.set(row.name, 1, **labels)
+            case "histogram":
+                metrics.observe(row.name, 1, **labels)
+    exported = re.findall(r"^# TYPE (\w+) (\w+)$", metrics.text().decode(), re.MULTILINE)
+    assert sorted(exported) == sorted((row.name, row.kind) for row in METRICS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

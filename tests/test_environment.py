@@ -10,6 +10,7 @@ import pytest
 import streams.registry
 from agents.cli import command_line
 from streams.cli.frame import Code, run
+from tests.a_secret import SECRET
 from tests.end_to_end.outside import Outside
 
 
@@ -33,7 +34,7 @@ def of_production(folder: Path) -> Path:
 
 @pytest.fixture
 def stafet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    (tmp_path / "secret").write_bytes(b"0" * 32)
+    (tmp_path / "secret").write_bytes(SECRET)
     monkeypatch.setenv("STAFET_SECRET_FILE", str(tmp_path / "secret"))
     monkeypatch.setenv("STAFET_BOOTSTRAP", "127.0.0.1:1")
     monkeypatch.chdir(tmp_path)
@@ -98,8 +99,8 @@ async def test_the_example_set_named_on_purpose_runs_and_is_warned_of(tmp_path: 
 @pytest.mark.parametrize(
     ("said", "registers", "status", "severities"),
     [
-        pytest.param("production", "example", Code.DIFFERENCES, ["error"], id="example in production"),
-        pytest.param("", "own", Code.DIFFERENCES, ["error"], id="own of test, nothing said"),
+        pytest.param("production", "example", Code.USAGE, ["error"], id="example in production"),
+        pytest.param("", "own", Code.OK, ["warning"], id="own of test, nothing said"),
         pytest.param("", "example", Code.OK, ["warning"], id="example, nothing said"),
         pytest.param("test", "production", Code.OK, ["warning"], id="registers of production in a test"),
         pytest.param("test", "example", Code.OK, [], id="example in a test"),

@@ -17,10 +17,12 @@ ROOT = Path(__file__).resolve().parent.parent
 #: observer stand alone, simulators use the gateway's client, the command line mounts them all.
 FLOORS = {
     "streams.ids": 0.0,
+    "streams.canonicals": 0.0,
     "streams.codes": 0.0,
     "streams.model": 0.0,
     "streams.errors": 0.0,
     "streams.times": 0.0,
+    "streams.visible": 0.0,
     "streams.formats": 1.0,
     "streams": 2.0,
     "streams.ledger": 2.1,  # tells the states of deliveries as rows
@@ -32,9 +34,11 @@ FLOORS = {
     "streams.receive": 4.0,
     "streams.reception": 4.0,
     "streams.replay": 4.0,
+    "streams.replay_words": 4.0,
     "streams.registry": 4.0,
     "streams.settings": 4.0,
     "streams.logs": 4.0,
+    "streams.private_files": 4.0,
     "streams.metrics": 4.0,
     "streams.kafka": 5.0,
     "streams.gateway": 6.0,

@@ -23,6 +23,10 @@ def xml(root: bytes, inside: bytes = b"") -> bytes:
 
 
 KNOWN: dict[str, tuple[bytes, Kind]] = {
+    "event of a notification with blanks around it": (
+        xml(b"Bundle", xml(b"eventCoding", b'<code value=" hospital-notification-message "/>')),
+        "hospital-notification",
+    ),
     "event of a notification": (bundle("hospital-notification-message"), "hospital-notification"),
     "event of an acknowledgement": (bundle("acknowledgement-message"), "acknowledgement"),
     "another event": (bundle("empty-message"), "fhir-message"),

@@ -103,6 +103,12 @@ def test_a_library_that_repeats_itself_is_heard_once_in_a_while() -> None:
     assert said("gone") == "gone (and 2 more like it)"
 
 
+def test_a_server_without_file_descriptors_does_not_fill_the_log(stream: io.StringIO) -> None:
+    for _ in range(100):  # as asyncio says it, for each connection that waits at /livez
+        logging.getLogger("asyncio").error("socket.accept() out of system resource")
+    assert len(lines(stream)) == 1
+
+
 def test_the_console_form_is_for_people() -> None:
     root = logging.getLogger()
     handlers, level, stream = root.handlers[:], root.level, io.StringIO()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from streams.settings import BadSettings, Listen, Settings, explain, read_settings, secret
+from tests.a_secret import SECRET
 
 #: Every name that outside checks rely on (acceptance.md, "Running it from outside").
 PROMISED = (
@@ -149,8 +150,8 @@ def test_all_else_is_no_address(text: str) -> None:
 
 
 def test_the_secret_is_read_from_its_file(tmp_path: Path) -> None:
-    (tmp_path / "secret").write_bytes(b"0123456789abcdef\n")
-    assert secret(read_settings({"secret_file": tmp_path / "secret"})) == b"0123456789abcdef"
+    (tmp_path / "secret").write_bytes(SECRET + b"\n")
+    assert secret(read_settings({"secret_file": tmp_path / "secret"})) == SECRET
 
 
 @pytest.mark.parametrize(
@@ -159,6 +160,8 @@ def test_the_secret_is_read_from_its_file(tmp_path: Path) -> None:
         pytest.param(None, "not set", id="none named"),
         pytest.param(b"", "0 bytes", id="empty"),
         pytest.param(b"short", "5 bytes", id="too short"),
+        pytest.param(b"0" * 32, r"can be guessed \(one byte again and again\); make .* /dev/urandom", id="one byte"),
+        pytest.param(b"a secret of the region", r"can be guessed \(words\)", id="words"),
     ],
 )
 def test_a_start_without_a_secret_is_refused(tmp_path: Path, content: bytes | None, problem: str) -> None:
@@ -169,6 +172,16 @@ def test_a_start_without_a_secret_is_refused(tmp_path: Path, content: bytes | No
         secret(read_settings(flags))
 
 
-def test_a_secret_file_that_is_not_there_is_named() -> None:
-    with pytest.raises(BadSettings, match="cannot be read"):
-        secret(read_settings({"secret_file": Path("nowhere")}))
+@pytest.mark.parametrize("flags", [{}, {"secret_file": Path("nowhere")}], ids=["none named", "not there"])
+def test_a_missing_secret_asks_for_the_backup_first(flags: dict[str, object]) -> None:
+    with pytest.raises(BadSettings) as refused:
+        secret(read_settings(flags))
+    text = str(refused.value)
+    assert (
+        0 < text.index("restore it from the backup") < text.index("only for a new installation") < text.index("head -c")
+    )
+
+
+def test_a_secret_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+    with pytest.raises(BadSettings, match=r"cannot be read \(IsADirectoryError\)"):
+        secret(read_settings({"secret_file": tmp_path}))

@@ -1,22 +1,17 @@
-"""The command line put together: every command that needs no Faust. `agents/cli.py` adds the ones that do."""
+"""The command line put together: a row for every command that needs no Faust. `agents/cli.py` adds the ones that do."""
 
+from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from . import broker, config, quarantine, recipients, selftest, simulate, topics
-from .convert import convert
-from .decide import close_case, give_up, resend, send_anew
-from .doctor import doctor
-from .inspect import inspect, validate
-from .play import play
-from .receive import receive
-from .reconcile import reconcile
-from .replay import replay
-from .send import send
+from streams.canonicals import AUTHORITY
 
-__all__ = ["build"]
+from .frame import say
+from .lazy import Row, lazy_group
+
+__all__ = ["COMMANDS", "build"]
 
 _HELP = """Relays hospital-stay notifications from hospitals to the 98 Danish municipalities, and proves none was lost.
 
@@ -24,28 +19,49 @@ Data goes to standard output, remarks to standard error. Exit codes: 0 ok, 1 fai
 differences, 4 not found, 5 not permitted, 6 broker unreachable, 130 interrupted.
 """
 
+#: Name, module, function or group, and how its help begins. In the order of `stafet --help`.
+COMMANDS: Final = (
+    Row(
+        "inspect", "streams.cli.inspect", "inspect", "Say what each document is, whether it is right and what it means"
+    ),
+    Row("validate", "streams.cli.inspect", "validate", "The same as inspect, with exit 3 when a document is not valid"),
+    Row("convert", "streams.cli.convert", "convert", "Write a FHIR message in the other of FHIR's two forms"),
+    Row("play", "streams.cli.play", "play", "Play receipt traces and compare with what they expect"),
+    Row("receive", "streams.cli.receive", "receive", "Play notifications into one fresh subscriber"),
+    Row("replay", "streams.cli.replay", "replay", "Play ADT files through intake, stay, route and writer"),
+    Row("reconcile", "streams.cli.reconcile", "reconcile", "Recompute the balance from the topics"),
+    Row("send", "streams.cli.send", "send", "Send HL7 messages over MLLP and print each acknowledgement"),
+    Row("doctor", "streams.cli.doctor", "doctor", "Look at versions, settings, registers, secret, disk and broker"),
+    Row("resend", "streams.cli.decide", "resend", "Send messages again whose receipt is overdue"),
+    Row("give-up", "streams.cli.decide", "give_up", "Give up messages whose receipt is overdue"),
+    Row("send-anew", "streams.cli.decide", "send_anew", "Build a new message of a notification that was given up"),
+    Row("close-case", "streams.cli.decide", "close_case", "Close the cases of messages that need no more handling"),
+    Row("topics", "streams.cli.topics", "app", "Topics: what is planned, what is there, and creating what is missing"),
+    Row("broker", "streams.cli.broker", "broker", "Start, stop and look at a local Kafka"),
+    Row("quarantine", "streams.cli.quarantine", "app", "Records that were set aside: list, look at, send again"),
+    Row("recipients", "streams.cli.recipients", "app", "Municipalities: address, format, receivers"),
+    Row("simulate", "streams.cli.simulate", "app", "Simulated hospitals and municipalities"),
+    Row("selftest", "streams.cli.selftest", "app", f"A partner's system against {AUTHORITY}'s scenarios"),
+    Row("config", "streams.cli.config", "app", "Settings: what is in force, from where, and what can be set"),
+)
 
-def build() -> typer.Typer:
-    """A new command line with the commands of this package."""
-    app = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+def build(more: Sequence[Row] = ()) -> typer.Typer:
+    """A new command line with the commands of this package, after those of `more`."""
+    app = typer.Typer(
+        help=_HELP,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        cls=lazy_group((*more, *COMMANDS)),
+    )
     app.callback()(_global)
-    for command in (inspect, validate, convert, play, receive, replay, reconcile, send, doctor):
-        app.command()(command)
-    for decision in (resend, give_up, send_anew, close_case):
-        app.command()(decision)
-    app.add_typer(topics.app, name="topics")
-    app.add_typer(broker.broker, name="broker")
-    app.add_typer(quarantine.app, name="quarantine")
-    app.add_typer(recipients.app, name="recipients")
-    app.add_typer(simulate.app, name="simulate")
-    app.add_typer(selftest.app, name="selftest")
-    app.add_typer(config.app, name="config")
     return app
 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(version("stafet"))
+        say(version("stafet"))
         raise typer.Exit
 
 

@@ -11,6 +11,8 @@ import typer
 from streams.kafka.jars import NoKafka
 from streams.kafka.local import LocalBroker, running_pid
 
+from .frame import say
+
 __all__ = ["broker"]
 
 FAILED = 1  # exit code of spec 06 §4.2
@@ -32,12 +34,12 @@ def start(
     """
     running = running_pid(directory.resolve())
     if running is not None:
-        typer.echo(running[1])
+        say(running[1])
         return
     try:
-        typer.echo(LocalBroker(directory.resolve(), port).start().bootstrap)
+        say(LocalBroker(directory.resolve(), port).start().bootstrap)
     except NoKafka as problem:
-        typer.echo(str(problem), err=True)
+        say(*str(problem).splitlines(), err=True)
         raise typer.Exit(FAILED) from None
 
 
@@ -46,16 +48,16 @@ def stop(directory: Directory = _DEFAULT) -> None:
     """Stop the broker of the folder; its data stays. Example: stafet broker stop"""
     running = running_pid(directory.resolve())
     if running is None:
-        typer.echo("not running")
+        say("not running")
         return
     os.kill(running[0], signal.SIGTERM)
     end = time.monotonic() + 30.0
     while running_pid(directory.resolve()) is not None:
         if time.monotonic() > end:
-            typer.echo(f"process {running[0]} does not end", err=True)
+            say(f"process {running[0]} does not end", err=True)
             raise typer.Exit(FAILED)
         time.sleep(0.1)
-    typer.echo("stopped")
+    say("stopped")
 
 
 @broker.command()
@@ -63,6 +65,6 @@ def status(directory: Directory = _DEFAULT) -> None:
     """Say whether the broker of the folder runs; exit 1 when it does not. Example: stafet broker status"""
     running = running_pid(directory.resolve())
     if running is None:
-        typer.echo("not running")
+        say("not running")
         raise typer.Exit(FAILED)
-    typer.echo(f"running at {running[1]}, process {running[0]}")
+    say(f"running at {running[1]}, process {running[0]}")

@@ -1,16 +1,17 @@
-"""`stafet config show|check|reference`: the settings in force, whether they and the registers hold, and all there are."""
+"""`stafet config show|check|init|reference`: the settings in force, whether they and the registers hold, all there are."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from streams.registry import Finding, inspect_registers, load
+from streams.registry import BadRegisters, Finding, copy_example, inspect_registers, load
 from streams.settings import BadSettings, Settings, explain
 
 from .access import Config, RegistersOption, settings_of
 from .environment import mismatch
-from .frame import AsJson, Code, Failed, emit
+from .frame import AsJson, Code, Failed, emit, say
 
 __all__ = ["app", "reference_text"]
 
@@ -33,7 +34,7 @@ def show(
         return
     for row in rows:
         value = "-" if row.value is None else row.value
-        typer.echo(f"STAFET_{row.name.upper():24} {value}" + (f"   ({row.source})" if sources else ""))
+        say(f"STAFET_{row.name.upper():24} {value}" + (f"   ({row.source})" if sources else ""))
 
 
 def _plain(value: Any) -> Any:
@@ -42,7 +43,7 @@ def _plain(value: Any) -> Any:
 
 @app.command()
 def check(registers: RegistersOption = None, config: Config = None, as_json: AsJson = False) -> None:
-    """Check settings and registers and list every finding; exit 3 when one is an error.
+    """Check settings and registers, one line per finding; exit 2 when one is an error.
 
     Example: stafet config check --registers example
     """
@@ -53,11 +54,27 @@ def check(registers: RegistersOption = None, config: Config = None, as_json: AsJ
         emit([{key: getattr(finding, key) for key in keys} for finding in found])
     else:
         for finding in found:
-            typer.echo(f"{finding.severity} {finding}")
-        count = "1 finding" if len(found) == 1 else f"{len(found)} findings"
-        typer.echo(count if settings.registers else "settings hold; no registers are named")
+            say(f"{finding.severity} {finding}")
+        if not found:
+            say("no findings" if settings.registers else "settings hold; no registers are named")
     if any(finding.severity == "error" for finding in found):
-        raise typer.Exit(Code.DIFFERENCES)
+        raise typer.Exit(Code.USAGE)
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that is empty, or not there yet.")],
+) -> None:
+    """Copy the example registers into a folder of your own. Example: stafet config init registers"""
+    try:
+        copied = copy_example(folder)
+    except BadRegisters as problem:
+        raise Failed(Code.USAGE, "not-empty", str(problem)) from None
+    except OSError as fault:
+        raise Failed(Code.FAILED, "not-written", f"{folder}: {fault.strerror}", "Name a folder to write in") from None
+    for path in copied:
+        say(str(path))
+    say(f"Next: change them (docs/registers.md), then stafet config check --registers {folder}", err=True)
 
 
 def _findings(settings: Settings) -> Sequence[Finding]:
@@ -69,13 +86,16 @@ def _findings(settings: Settings) -> Sequence[Finding]:
     misfit = mismatch(settings, load(settings.registers))
     if misfit is None:
         return found
+    if misfit.severity == "error" and "environment" not in settings.model_fields_set:
+        problem = f"{misfit.problem}; a start refuses them"  # the files are judged here, and they hold
+        return [*found, Finding("settings", 0, problem, misfit.remedy, "warning")]
     return [*found, Finding("settings", 0, misfit.problem, misfit.remedy, misfit.severity)]
 
 
 @app.command()
 def reference() -> None:
     """Print every setting with type, default, meaning and reason (docs/settings.md). Example: stafet config reference"""
-    typer.echo(reference_text(), nl=False)
+    say(*reference_text().splitlines())
 
 
 def reference_text() -> str:

@@ -5,7 +5,6 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
-from typing import NamedTuple
 
 import typer
 
@@ -16,21 +15,14 @@ from streams.registry import EXAMPLE_NAME, BadRegisters, Registers, inspect_regi
 from streams.settings import BadSettings, Settings, secret
 
 from .access import Bootstrap, Config, RegistersOption, settings_of
+from .doctor_files import feeds_named, rights
 from .environment import mismatch
-from .frame import AsJson, Code, emit
+from .frame import AsJson, Code, emit, say
+from .look import Look
 
 __all__ = ["doctor"]
 
 _LEAST_FREE = 1 << 30  # bytes; the tables of a worker and its broker's log fit well below
-
-
-class Look(NamedTuple):
-    """One thing looked at."""
-
-    what: str
-    ok: bool
-    found: str
-    remedy: str = ""
 
 
 def doctor(
@@ -46,9 +38,8 @@ def doctor(
         emit([look._asdict() for look in looks])
     else:
         for look in looks:
-            typer.echo(
-                f"{'ok ' if look.ok else 'NO '} {look.what}: {look.found}" + (f"; {look.remedy}" if look.remedy else "")
-            )
+            mark = "NO " if not look.ok else "!  " if look.warning else "ok "
+            say(f"{mark} {look.what}: {look.found}" + (f"; {look.remedy}" if look.remedy else ""))
     raise typer.Exit(Code.OK if all(look.ok for look in looks) else Code.DIFFERENCES)
 
 
@@ -71,16 +62,18 @@ def _registers(settings: Settings) -> Iterator[Look]:
     remedy = f"Try: stafet config check --registers {settings.registers}" if errors else ""
     yield Look("registers", not errors, f"{len(errors)} errors, {len(found) - len(errors)} warnings", remedy)
     if not errors:
-        misfit = mismatch(settings, load(settings.registers))
+        known = load(settings.registers)
+        misfit = mismatch(settings, known)
         fits = f"{settings.environment}, and so are the registers"
         yield Look("environment", misfit is None, misfit.problem if misfit else fits, misfit.remedy if misfit else "")
+        yield from feeds_named(settings, known)
 
 
 def _secret(settings: Settings) -> Iterator[Look]:
     try:
         yield Look("secret", True, f"{len(secret(settings))} bytes, key {settings.secret_key_id}")
     except BadSettings as problem:
-        yield Look("secret", False, str(problem), "write 32 random bytes to a file, and back it up")
+        yield Look("secret", False, str(problem), "see README, and keep a copy elsewhere")
 
 
 def _disk(settings: Settings) -> Iterator[Look]:
@@ -126,4 +119,4 @@ def _broker(settings: Settings) -> Iterator[Look]:
     yield Look("topics", not drifts, f"{len(drifts)} differences from the plan of {len(wanted)}", remedy)
 
 
-_PARTS: tuple[Callable[[Settings], Iterator[Look]], ...] = (_versions, _registers, _secret, _disk, _broker)
+_PARTS: tuple[Callable[[Settings], Iterator[Look]], ...] = (_versions, _registers, _secret, rights, _disk, _broker)

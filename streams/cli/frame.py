@@ -13,12 +13,11 @@ from enum import IntEnum
 from typing import Annotated, Any
 
 import typer
-from aiokafka.errors import KafkaError
 from typer.main import get_command
 
-from streams.settings import BadSettings
+from streams.visible import visible
 
-__all__ = ["AsJson", "Code", "Failed", "Jsonl", "Quiet", "emit", "run"]
+__all__ = ["AsJson", "Code", "Failed", "Jsonl", "Quiet", "emit", "run", "say"]
 
 
 class Code(IntEnum):
@@ -44,14 +43,23 @@ class Failed(Exception):
     def tell(self, *, as_json: bool) -> str:
         """The failure for a machine, or for people."""
         if as_json:
-            told = {"code": self.code, "message": self.message, "hint": self.hint, "ids": self.ids}
-            return json.dumps(told, ensure_ascii=False)
-        return f"{self.message}\n{self.hint}" if self.hint else self.message
+            return _json({"code": self.code, "message": self.message, "hint": self.hint, "ids": self.ids})
+        return visible(f"{self.message}\n{self.hint}" if self.hint else self.message, lines=True)
 
 
 def emit(value: Mapping[str, Any] | Sequence[Any], *, indent: int | None = None) -> None:
     """One JSON value on a line of its own (or indented, for reading)."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=indent))
+    typer.echo(_json(value, indent))
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    return visible(json.dumps(value, ensure_ascii=False, indent=indent), lines=True)
+
+
+def say(*lines: str, err: bool = False) -> None:
+    """Lines for people, on standard error when `err`. What others wrote in them stays within its line (00 §8.6)."""
+    for line in lines:
+        typer.echo(visible(line), err=err)
 
 
 #: The options of a command that prints data, in the words of spec 06 §4.2.
@@ -72,10 +80,6 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
         given = _moved(given, command)
         status = command.main(args=given, prog_name="stafet", standalone_mode=False)
         sys.stdout.flush()
-    except (Failed, BadSettings, KafkaError) as problem:
-        failure = _failed(problem)
-        typer.echo(failure.tell(as_json=as_json), err=True)
-        return failure.exit_code
     except (BrokenPipeError, SystemExit) as end:
         # typer turns a closed pipe into an exit of its own
         if isinstance(end, SystemExit) and not isinstance(end.__context__, BrokenPipeError):
@@ -86,15 +90,31 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     except typer.TyperException as wrong:
         typer.echo(_usage(wrong).tell(as_json=as_json), err=True)
         return Code.USAGE
+    except Exception as problem:
+        failure = _failed(problem)
+        if failure is None:
+            raise
+        typer.echo(failure.tell(as_json=as_json), err=True)
+        return failure.exit_code
     return status if isinstance(status, int) else Code.OK
 
 
-def _failed(problem: Exception) -> Failed:
-    """What a command did not tell itself: settings that show as unusable late, and a broker that does not answer."""
+def _failed(problem: Exception) -> Failed | None:
+    """What a command did not tell itself: settings that show as unusable late, and a broker that does not answer.
+
+    None for any other exception, which is a fault of ours. The classes are loaded here: a command without failure may
+    need neither library.
+    """
+    from aiokafka.errors import KafkaError
+
+    from streams.settings import BadSettings
+
     if isinstance(problem, Failed):
         return problem
     if isinstance(problem, BadSettings):
         return Failed(Code.USAGE, "bad-settings", str(problem), "Try: stafet config reference")
+    if not isinstance(problem, KafkaError):
+        return None
     text = f"Kafka cannot be reached or refuses ({type(problem).__name__})"
     return Failed(Code.NO_BROKER, "broker", text, "Check STAFET_BOOTSTRAP, or Try: stafet doctor")
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from .documents import documents
-from .frame import AsJson, Code, Failed, Jsonl, emit
+from .frame import AsJson, Code, Failed, Jsonl, emit, say
 from .judge import judge
 from .kinds import KINDS, Kind
 
@@ -64,10 +64,10 @@ def _print(line: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         emit(line)
         return
-    typer.echo(f"{line['file']}: {line['kind']}, {'valid' if line['valid'] else 'not valid'}")
+    say(f"{line['file']}: {line['kind']}, {'valid' if line['valid'] else 'not valid'}")
     for issue in line["issues"]:
         rule = f" [{issue['rule']}]" if issue["rule"] else ""
-        typer.echo(f"  {issue['severity']} {issue['path']}{rule}: {issue['problem']}; {issue['remedy']}")
+        say(f"  {issue['severity']} {issue['path']}{rule}: {issue['problem']}; {issue['remedy']}")
     for key, value in (line["reading"] or {}).items():
         if value not in (None, [], {}):
-            typer.echo(f"  {key}: {value}")
+            say(f"  {key}: {value}")

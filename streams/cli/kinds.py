@@ -158,7 +158,7 @@ def _xml_bundle_kind(text: bytes) -> Kind:
     if stated != "fhir-message":
         return stated
     found = _CODE.search(text, max(text.find(b"eventCoding"), 0))
-    event = found[1].decode("ascii", errors="replace") if found else ""
+    event = found[1].strip().decode("ascii", errors="replace") if found else ""
     return _EVENTS.get(event) or _by_profile(text)
 
 

@@ -8,7 +8,7 @@ import typer
 from streams.delivery_play import play as played
 
 from .documents import documents
-from .frame import AsJson, Code, Failed, Jsonl, emit
+from .frame import AsJson, Code, Failed, Jsonl, emit, say
 
 __all__ = ["play"]
 
@@ -33,7 +33,7 @@ def play(
         if jsonl or as_json:
             emit(line)
         else:
-            typer.echo(f"{name}: {'as expected' if line['matches'] else 'differs'}, {line['final'].get('state', '')}")
+            say(f"{name}: {'as expected' if line['matches'] else 'differs'}, {line['final'].get('state', '')}")
     if differing:
         raise typer.Exit(Code.DIFFERENCES)
 

@@ -1,28 +1,33 @@
-"""`stafet quarantine ls|show|redrive`: what lies in `dead.letters`, why, and sending it again (spec 06 §4.2, §4.3).
+"""`stafet quarantine ls|show|redrive|skip`: what lies in `dead.letters`, why, and sending it again (spec 06 §4.2, §4.3).
 
 A dead letter is named by where it lies, `dead.letters/partition/offset`. Sending again puts the original key, value and
 headers back on the topic it came from, with one more on `dlq.redrive-count`; the letter itself stays, because topics
 are never edited, and what has been sent again is known by the count of its next letter. Values are shown only by
-`show --value`: they may hold personal data.
+`show --value`: they may hold personal data. `skip` names a record of a source topic that is to be set aside unread.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 import typer
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from streams import logs
-from streams.kafka.clients import new_producer, read_all
+from streams.bounds import cut
+from streams.kafka.clients import extent, new_producer, read_all
+from streams.kafka.foreign import number
 from streams.kafka.records import Headers, Record, header
 from streams.kafka.security import aiokafka_options
-from streams.kafka.topics import DEAD_LETTERS
+from streams.kafka.skips import PLACE, Skip, skip_letters
+from streams.kafka.topics import DEAD_LETTERS, SOURCES, is_source
 from streams.settings import Settings
 
 from .access import Bootstrap, Config, settings_of
-from .frame import AsJson, Code, Failed, emit
+from .frame import AsJson, Code, Failed, emit, say
 
 __all__ = ["app"]
 
@@ -80,7 +85,7 @@ def list_(
         emit(rows)
         return
     for row in rows:
-        typer.echo(f"{row['id']:22} {row['last-failed-at']:28} {row['stage']:9} {row['error-code']}")
+        say(f"{row['id']:22} {row['last-failed-at']:28} {row['stage']:9} {row['error-code']}")
 
 
 @app.command()
@@ -102,7 +107,7 @@ def show(
         emit(told)
         return
     for key, text in told.items():
-        typer.echo(f"{key}: {text}")
+        say(f"{key}: {text}")
 
 
 @app.command()
@@ -128,7 +133,48 @@ def redrive(
         emit(rows)
         return
     for row in rows:
-        typer.echo(f"{row['id']} {'would go' if dry_run else 'sent'} to {row['topic']}")
+        say(f"{row['id']} {'would go' if dry_run else 'sent'} to {row['topic']}")
+
+
+@app.command()
+def skip(
+    place: Annotated[str, typer.Argument(metavar="TOPIC/PARTITION/OFFSET", help="As log and dead letter name it.")],
+    reason: Annotated[str, typer.Option(help="Why, for the audit.")] = "",
+    actor: Annotated[str, typer.Option(help="Who decides: a role or a user name.")] = "operator",
+    bootstrap: Bootstrap = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Pass over one record that no worker gets past: the last resort. It is set aside unread, its bytes kept.
+
+    Example: stafet quarantine skip adt.raw/3/41 --reason "ends the worker at each start"
+    """
+    if not reason.strip():
+        raise Failed(Code.USAGE, "no-reason", "no reason is given", "Add --reason TEXT")
+    found = PLACE.fullmatch(place)
+    if found is None or not is_source(found[1]):
+        text = f"{place[:300]} is no record that a worker takes"
+        raise Failed(Code.USAGE, "no-place", text, f"Name one of {', '.join(SOURCES)} as TOPIC/PARTITION/OFFSET")
+    settings = settings_of({"bootstrap": bootstrap}, config)
+    decision = Skip(origin=place, reason=cut(reason), actor=cut(actor, 200), at=datetime.now(UTC))
+    _asked(settings, _skipped(settings, decision, TopicPartition(found[1], int(found[2])), int(found[3])))
+    if as_json:
+        emit({"id": place, "reason": decision.reason, "actor": decision.actor})
+        return
+    say(f"{place} is passed over: by a worker that starts at once, by one that runs within half a minute")
+
+
+async def _skipped(settings: Settings, decision: Skip, tp: TopicPartition, offset: int) -> None:
+    """Raises `Failed` when there is no such record: one that does not lie there yet may be a good one."""
+    first, end = await extent(settings.bootstrap, tp, **aiokafka_options(settings))
+    if not first <= offset < end:
+        text = (
+            f"{tp.topic}/{tp.partition} holds the offsets {first} to {end - 1}" if end > first else "nothing is there"
+        )
+        raise Failed(Code.NOT_FOUND, "not-found", f"{decision.origin}: {text}", "Look at the log of the worker")
+    async with _producing(settings) as producer:
+        for letter in skip_letters(decision):
+            await producer.send_and_wait(letter.topic, letter.value, key=letter.key, headers=list(letter.headers))
 
 
 async def _redriven(settings: Settings, names: Sequence[str], reason: str, *, dry_run: bool) -> list[Record]:
@@ -156,19 +202,28 @@ def _origin(record: Record) -> str:
 
 
 def _sendable(record: Record) -> None:
-    """Raises `Failed` for a letter that does not know where it came from, or has left its value there."""
+    """Raises `Failed` for a letter that does not know where it came from, or has left a part of its record there."""
+    if _origin(record).endswith("-changelog"):
+        text = f"{record.origin} is a row of a worker's own state, which only the worker writes"
+        raise Failed(Code.FAILED, "own-state", text, "", [record.origin])
     if not _origin(record):
         raise Failed(Code.FAILED, "no-origin", f"{record.origin} does not say where it came from", "", [record.origin])
-    if header(record.headers, "dlq.value-left-behind") is not None:
-        place = "/".join(_facts(record)[f"original-{part}"] for part in ("topic", "partition", "offset"))
-        text = f"{record.origin} was too large for its letter; its value lies at {place}"
-        raise Failed(Code.FAILED, "value-left-behind", text, "Have its sender send it again", [record.origin])
+    if (length := header(record.headers, "dlq.value-cut")) is not None:
+        text = f"{record.origin} is the first {length.decode('ascii', 'replace')} bytes of a message that was not taken"
+        raise Failed(Code.FAILED, "value-cut", text, "Have its sender send it again", [record.origin])
+    place = "/".join(_facts(record)[f"original-{part}"] for part in ("topic", "partition", "offset"))
+    for part in ("value", "key", "headers"):
+        if header(record.headers, f"dlq.{part}-left-behind") is not None:
+            text = f"{record.origin} was too large for its letter; its {part} lies at {place}"
+            raise Failed(Code.FAILED, f"{part}-left-behind", text, "Have its sender send it again", [record.origin])
+    if header(record.headers, "dlq.value-null") is not None:
+        text = f"{record.origin} has neither key nor value, so it can lead to nothing"
+        raise Failed(Code.FAILED, "empty-record", text, "", [record.origin])
 
 
 def _again(record: Record) -> Headers:
     """The headers it had before it failed; its first failure and its counts go along (spec 06 §4.3)."""
     own = tuple((key, text) for key, text in record.headers if not key.startswith(("dlq.", "kafka_dlt-")))
     along = tuple((key, text) for key, text in record.headers if key in _ALONG)
-    count = header(record.headers, "dlq.redrive-count") or b"0"
-    number = int(count) + 1 if count.isdigit() else 1
-    return (*own, *along, ("dlq.redrive-count", str(number).encode()))
+    count = number(header(record.headers, "dlq.redrive-count"))
+    return (*own, *along, ("dlq.redrive-count", b"%d" % (count + 1)))

@@ -7,7 +7,7 @@ import typer
 from streams.receive import play
 
 from .documents import documents
-from .frame import AsJson, Code, Failed, Jsonl, emit
+from .frame import AsJson, Code, Failed, Jsonl, emit, say
 
 __all__ = ["receive"]
 
@@ -36,11 +36,11 @@ def receive(
         if jsonl or as_json:
             emit(line)
         else:
-            typer.echo(_sentence(line))
+            say(*_sentences(line))
 
 
-def _sentence(line: dict[str, Any]) -> str:
+def _sentences(line: dict[str, Any]) -> list[str]:
     """One document for the eye: what was answered, where the citizen is, the stay, and what was remarked."""
     seen = f"{line['status']}: {', '.join(line['history'])}" if line["shown"] else "not shown"
-    remarks = "".join(f"\n  {i['severity']} {i['path']} [{i['rule']}] {i['problem']}" for i in line["issues"])
-    return f"{line['file']}: {line['acknowledgement']}; {seen}{remarks}"
+    remarks = [f"  {i['severity']} {i['path']} [{i['rule']}] {i['problem']}" for i in line["issues"]]
+    return [f"{line['file']}: {line['acknowledgement']}; {seen}", *remarks]

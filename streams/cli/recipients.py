@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from streams.registry import Registers
+from streams.registry import ReceiverRow, Registers
 
 from .access import Config, RegistersOption, registers_of, settings_of
-from .frame import AsJson, Code, Failed, emit
+from .frame import AsJson, Code, Failed, emit, say
 
 __all__ = ["app"]
 
@@ -27,11 +27,18 @@ def _row(known: Registers, code: str, now: datetime) -> dict[str, Any]:
         "region": municipality.region if municipality else None,
         "sor": address.sor if address else None,
         "gln": address.gln if address else None,
+        "network": address.network if address else None,
         "format": accepted[0].format if accepted else None,
         "version": accepted[0].version if accepted else None,
         "envelope": accepted[0].envelope if accepted else None,
         "not_connected": known.not_connected.get(code),
     }
+
+
+def _receiver(row: ReceiverRow) -> dict[str, Any]:
+    """One system behind the address; `notices` is empty when it gets all."""
+    told = {"system": row.system, "type": row.type, "kind": row.kind, "name": row.name, "product": row.product}
+    return {**told, "notices": sorted(row.notices)}
 
 
 @app.command()
@@ -44,7 +51,7 @@ def ls(registers: RegistersOption = None, config: Config = None, as_json: AsJson
         return
     for row in rows:
         how = f"{row['format']} {row['version']} in {row['envelope']}" if row["format"] else "cannot receive"
-        typer.echo(f"{row['kommunekode']} {row['name']:22} {row['gln'] or '-':13} {how}")
+        say(f"{row['kommunekode']} {row['name']:22} {row['gln'] or '-':13} {how}")
 
 
 @app.command()
@@ -65,7 +72,7 @@ def show(
     terms = known.policy(code)
     details = {
         **_row(known, code, now),
-        "receivers": [{"system": r.system, "type": r.type, "kind": r.kind} for r in known.receivers(code, _TYPE, now)],
+        "receivers": [_receiver(row) for row in known.receivers(code, _TYPE, now)],
         "mode": terms.mode,
         "ack_timeout_s": int(terms.ack_timeout.total_seconds()),
         "max_resends": terms.max_resends,
@@ -74,4 +81,4 @@ def show(
         emit(details)
         return
     for key, value in details.items():
-        typer.echo(f"{key}: {value}")
+        say(f"{key}: {value}")

@@ -1,7 +1,6 @@
 """`stafet reconcile`: the balance, recomputed from the topics (00 §5, acceptance.md)."""
 
 import asyncio
-import json
 import logging
 import re
 from collections import Counter
@@ -18,7 +17,7 @@ from streams.observer.reading import read_book, read_recording
 from streams.observer.reconcile import Balance, Check, Line, balance
 from streams.settings import BadSettings, read_settings
 
-from .frame import Code, Failed
+from .frame import Code, Failed, emit, say
 
 __all__ = ["period", "reconcile", "sentences"]
 
@@ -43,7 +42,10 @@ def reconcile(
     except ValueError as problem:
         raise Failed(Code.USAGE, "usage", str(problem), "Try: stafet reconcile --since 24h") from None
     result = balance(_recorded(recording) if recording else _from_broker(bootstrap), begin)
-    typer.echo(json.dumps(result.as_dict(), ensure_ascii=False) if as_json else sentences(result))
+    if as_json:
+        emit(result.as_dict())
+    else:
+        say(*sentences(result).splitlines())
     raise typer.Exit(Code.DIFFERENCES if result.difference else Code.OK)
 
 
@@ -109,8 +111,11 @@ def _from_broker(bootstrap: str | None) -> Book:
 
 def _tell_forgotten(book: Book) -> None:
     """A difference may be no more than this: topics forget at different ages, the embedded broker after 5 MB."""
+    if book.unreadable:
+        names = ", ".join(book.unreadable)
+        say(f"not permitted, and so not looked at: the positions in {names}", err=True)
     gone: Counter[str] = Counter()
     for (topic, _), oldest in book.starts.items():
         gone[topic] += oldest
     if told := ", ".join(f"{number} of {topic}" for topic, number in sorted((+gone).items())):
-        typer.echo(f"no longer kept, and so not looked at: records {told}", err=True)
+        say(f"no longer kept, and so not looked at: records {told}", err=True)

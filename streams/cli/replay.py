@@ -11,13 +11,14 @@ from typing import Annotated, Any, Final
 import typer
 
 from streams.formats.fhir.convert import json_to_xml, xml_to_json
+from streams.private_files import private_folder, write_private
 from streams.registry import EXAMPLE_NAME
 from streams.replay import Line, Replay
 from streams.times import local_time
 
 from .access import registers_of, settings_of
 from .documents import documents
-from .frame import Code, Failed, Jsonl, emit
+from .frame import Code, Failed, Jsonl, emit, say
 
 __all__ = ["replay"]
 
@@ -34,7 +35,8 @@ def replay(
     files: Annotated[list[str], typer.Argument(metavar="FILE…", help="ADT messages, in this order; - or a folder.")],
     jsonl: Jsonl = False,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for the messages: <message header id>.json.")
+        Path | None,
+        typer.Option("--out", help="Folder for the messages, named in the order of sending: 000001-<header id>.json."),
     ] = None,
     at: Annotated[
         str | None, typer.Option("--at", metavar="ISO-TIME", help="The clock for all files; else each file's MSH-7.")
@@ -53,14 +55,17 @@ def replay(
     turn = _turned(form)
     known = registers_of(settings_of({"registers": registers}))
     played = Replay(known, _time(at))
-    read = _read(files)
+    read, number = _read(files), 0
     for (name, _), lines in zip(read, played.play_all(data for _, data in read), strict=True):
         for line in lines:
-            told = _told(name, line, turn, out)
+            number += line.message_id is not None
+            for odd in line.warnings:
+                say(f"{name}: warning {odd.path} [{odd.rule}]: {odd.problem}; {odd.remedy}", err=True)
+            told = _told(name, line, turn, out, number)
             if jsonl:
                 emit(told)
             else:
-                typer.echo(_sentence(told))
+                say(_sentence(told))
 
 
 def _turned(form: str | None) -> Callable[[bytes], bytes]:
@@ -92,6 +97,8 @@ def _time(at: str | None) -> datetime | None:
     except ValueError:
         hint = "write 2026-03-01T12:00:00+01:00"
         raise Failed(Code.USAGE, "usage", "--at: not a time in ISO form", hint) from None
+    if not 1 < given.year < 9999:  # what waits for a time would wait beyond the calendar
+        raise Failed(Code.USAGE, "usage", "--at: a year at the end of the calendar", "write a year from 2 to 9998")
     return local_time(given) if given.tzinfo is None else given
 
 
@@ -103,7 +110,7 @@ def _read(files: list[str]) -> list[tuple[str, bytes]]:
         raise Failed(Code.USAGE, "not-readable", f"{problem.filename}: {problem.strerror}", hint) from None
 
 
-def _told(name: str, line: Line, turn: Callable[[bytes], bytes], out: Path | None) -> dict[str, Any]:
+def _told(name: str, line: Line, turn: Callable[[bytes], bytes], out: Path | None, number: int) -> dict[str, Any]:
     payload = turn(line.payload) if line.message_id else b""
     return {
         "file": name,
@@ -111,23 +118,25 @@ def _told(name: str, line: Line, turn: Callable[[bytes], bytes], out: Path | Non
         "municipality": line.municipality,
         "message_header_id": line.message_id,
         "bundle_id": line.bundle_id,
-        "path": None if out is None or line.message_id is None else _written(out, line.message_id, payload),
+        "path": None if out is None or line.message_id is None else _written(out, number, line.message_id, payload),
+        "why": line.why or None,
+        "rule": line.rule or None,
     }
 
 
-def _written(out: Path, message_id: str, payload: bytes) -> str:
-    path = out / f"{message_id}.{_suffix(payload)}"
+def _written(out: Path, number: int, message_id: str, payload: bytes) -> str:
+    """Named so that the order of names is that of sending: `stafet receive` reads a folder so."""
+    path = out / f"{number:06d}-{message_id}.{_suffix(payload)}"
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(payload)
+        write_private(private_folder(out) / path.name, payload)
     except OSError as problem:
-        hint = "name a folder that can be written"
-        raise Failed(Code.FAILED, "not-writable", f"{problem.filename}: {problem.strerror}", hint) from None
+        hint = "name a folder that can be written and is no link"
+        raise Failed(Code.FAILED, "not-writable", f"{path}: {problem.strerror}", hint) from None
     return str(path)
 
 
 def _sentence(told: dict[str, Any]) -> str:
     if told["message_header_id"] is None:
-        return f"{told['file']}: {told['notification']}"
+        return f"{told['file']}: {told['notification']} ({told['why']})"
     where = f", {told['path']}" if told["path"] else ""
     return f"{told['file']}: {told['notification']} to {told['municipality']}{where}"

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from aiokafka.errors import KafkaError
 
+from streams.canonicals import AUTHORITY
 from streams.ids import Ids, Kommunekode
 from streams.kafka.security import aiokafka_options
 from streams.registry import Registers, load
@@ -17,11 +18,11 @@ from streams.sim.run_selftest import MissingTopic, run_selftest
 from streams.sim.selftest import Cast, Exchange, Result, parts, results
 
 from .access import Bootstrap, Config, RegistersOption, registers_of, settings_of
-from .frame import AsJson, Code, Failed, emit
+from .frame import AsJson, Code, Failed, emit, say
 
 __all__ = ["app"]
 
-app = typer.Typer(help="A partner's system against MedCom's scenarios.", no_args_is_help=True)
+app = typer.Typer(help=f"A partner's system against {AUTHORITY}'s scenarios.", no_args_is_help=True)
 
 _INBOX = re.compile(r"municipality\.([0-9]{4})\..+")
 _QUIET = timedelta(seconds=2)  # for answers that should not come
@@ -126,5 +127,5 @@ def _show(judged: tuple[Result, ...], exchange: Exchange, *, as_json: bool) -> N
         return
     for result in judged:
         problem = f": {result.problem}" if result.problem else ""
-        typer.echo(f"{'pass' if result.passed else 'FAIL'}  {result.name} - {result.what} [{result.rule}]{problem}")
-    typer.echo(f"{len(judged) - failed} of {len(judged)} passed")
+        say(f"{'pass' if result.passed else 'FAIL'}  {result.name} - {result.what} [{result.rule}]{problem}")
+    say(f"{len(judged) - failed} of {len(judged)} passed")

@@ -15,6 +15,7 @@ from streams.gateway.client import Acknowledgement, MllpClient, NoAnswer
 from streams.gateway.tls import ClientTls, TlsProblem
 
 from .documents import documents
+from .frame import say
 
 __all__ = ["send"]
 
@@ -40,7 +41,7 @@ def send(
         messages = list(documents(files))
         client = MllpClient(host, port, options, timedelta(seconds=timeout))
     except (OSError, TlsProblem) as problem:
-        typer.echo(str(problem), err=True)
+        say(*str(problem).splitlines(), err=True)
         raise typer.Exit(USAGE) from None
     raise typer.Exit(asyncio.run(_send_all(client, messages)))
 
@@ -53,7 +54,7 @@ async def _send_all(client: MllpClient, messages: list[tuple[str, bytes]]) -> in
             try:
                 answer = await client.send(message)
             except (NoAnswer, ConnectionError) as problem:
-                typer.echo(f"{name}: {problem}", err=True)
+                say(f"{name}: {problem}", err=True)
                 return FAILED
             _print(answer)
             refused += not answer.taken
@@ -61,4 +62,4 @@ async def _send_all(client: MllpClient, messages: list[tuple[str, bytes]]) -> in
 
 
 def _print(answer: Acknowledgement) -> None:
-    typer.echo(answer.data.decode("utf-8", errors="replace").replace("\r", "\n").rstrip("\n"))
+    say(*answer.data.decode("utf-8", errors="replace").rstrip("\r").split("\r"))

@@ -1,6 +1,7 @@
 """`stafet simulate hospital|municipality`: counterparties for trying, training and load (spec 06 §4.2)."""
 
 import asyncio
+import secrets
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,9 @@ from streams.sim.run_municipality import Answering, Tally, Town, run_municipalit
 from streams.sim.stories import STORIES, Story
 from streams.sim.subscriber import Subscribers
 
+from . import interrupts
+from .frame import say
+
 __all__ = ["app", "hospital", "municipality"]
 
 FAILED, USAGE = 1, 2  # exit codes of spec 06 §4.2
@@ -38,7 +42,10 @@ app = typer.Typer(
 def hospital(
     stays: Annotated[int, typer.Option(help="How many stays.")] = 100,
     rate: Annotated[float, typer.Option(help="Messages a second; 0 is as fast as they are answered.")] = 0,
-    seed: Annotated[int, typer.Option(help="The same seed and begin give the same messages.")] = 1,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="The same seed and begin give the same messages; without it every run has ids of its own."),
+    ] = None,
     begin: Annotated[
         str, typer.Option(help="ISO time of the first stay; else so that the last message is sent now.")
     ] = "",
@@ -54,11 +61,13 @@ def hospital(
     with usage_errors():
         settings = read_settings({"bootstrap": bootstrap, "registers": registers})
         known = load(settings.registers or _no_registers())
+        seed = secrets.randbits(32) if seed is None else seed
         sendings = _sendings(known, stays, seed, begin, _chosen(story or []))
         address = Listen.of(gateway) if gateway else None
         ids = Ids(secret(settings), settings.secret_key_id) if address is None else None
+    say(f"seed {seed}", err=True)
     played = asyncio.run(_run(sendings, settings, known, address, ids, rate or None))
-    typer.echo(f"{played.taken} taken, {played.refused} refused, {played.again} sent again")
+    say(f"{played.taken} taken, {played.refused} refused, {played.again} sent again")
     raise typer.Exit(FAILED if played.refused else 0)
 
 
@@ -90,9 +99,9 @@ def municipality(
     try:
         tally = asyncio.run(_answer(settings, town, from_start=not new_only))
     except LookupError as problem:
-        typer.echo(str(problem), err=True)
+        say(*str(problem).splitlines(), err=True)
         raise typer.Exit(FAILED) from None
-    typer.echo(f"{tally.received} received, {tally.answered} receipts sent")
+    say(f"{tally.received} received, {tally.answered} receipts sent")
 
 
 def _town(codes: Sequence[str], behaviour: str, seed: int, known: Registers | None) -> Answering:
@@ -118,15 +127,21 @@ def usage_errors() -> Iterator[None]:
     try:
         yield
     except (BadSettings, BadRegisters, ValueError) as problem:
-        typer.echo(str(problem), err=True)
+        say(*str(problem).splitlines(), err=True)
         raise typer.Exit(USAGE) from None
 
 
 def stop_on_signals() -> asyncio.Event:
-    """An event that SIGTERM and SIGINT set; for use inside a running loop."""
+    """An event that SIGTERM and SIGINT set; for use inside a running loop. After SIGINT there is a second for the rest."""
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+    def interrupted() -> None:
+        interrupts.begin()
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGINT, interrupted)
     return stop
 
 

@@ -12,7 +12,7 @@ from streams.registry import EXAMPLE_NAME, Registers, load
 from streams.settings import Settings
 
 from .access import Bootstrap, Config, RegistersOption, registers_of, settings_of
-from .frame import AsJson, Code, Failed, emit
+from .frame import AsJson, Code, Failed, emit, say
 
 __all__ = ["app"]
 
@@ -60,7 +60,7 @@ def _print_plan(rows: tuple[TopicPlan, ...], *, as_json: bool) -> None:
     for topic in rows:
         keeping = topic.config.get("retention.ms")
         kept = f"{int(keeping) // 86_400_000} d" if keeping else "compacted"
-        typer.echo(f"{topic.name:40} {topic.partitions:3} partitions  x{topic.replication}  {kept}")
+        say(f"{topic.name:40} {topic.partitions:3} partitions  x{topic.replication}  {kept}")
 
 
 @app.command()
@@ -95,7 +95,7 @@ def apply(
     if as_json:
         emit({"created": list(created), "present": len(rows) - len(created)})
     else:
-        typer.echo(f"{len(created)} created, {len(rows) - len(created)} were there")
+        say(f"{len(created)} created, {len(rows) - len(created)} were there")
 
 
 @app.command()
@@ -118,7 +118,7 @@ def diff(
         emit([{"topic": d.topic, "what": d.what, "planned": d.planned, "found": d.found} for d in found])
     else:
         for d in found:
-            typer.echo(f"{d.topic}: {d.what} should be {d.planned}, is {d.found or 'not set'}")
+            say(f"{d.topic}: {d.what} should be {d.planned}, is {d.found or 'not set'}")
     raise typer.Exit(Code.DIFFERENCES if found else Code.OK)
 
 
@@ -150,4 +150,4 @@ def describe(
         )
     else:
         for d in found:
-            typer.echo(f"{d.name:40} {d.partitions:3} partitions  x{d.replication}")
+            say(f"{d.name:40} {d.partitions:3} partitions  x{d.replication}")

@@ -2,7 +2,8 @@
 
 `read` does the nine steps of spec 04 §2.1 in their order. They and an unknown sender are the only causes of a
 negative acknowledgement; what comes later is ours to sort out. It is lazy: lines are found and named, but a line is
-split when a field of it is asked for, and a value is unescaped when it is used. The bytes are kept unchanged.
+split when a field of it is asked for, and a value is unescaped when it is used. Blanks at the end of a value are taken
+off, because they mean nothing (00 §8.1); the bytes are kept unchanged.
 
 Not here: what the fields mean (`streams/messages/adt`), framing (the gateway), the answer (`hl7v2_ack`).
 """
@@ -17,7 +18,7 @@ from typing import Final, Literal
 import msgspec
 
 from ..errors import Issue, Rejected
-from .hl7v2_charset import Undecodable, Unsupported, decode
+from .hl7v2_charset import Undecodable, Unsupported, decode, decode_as
 from .hl7v2_escapes import STANDARD, Separators, unescape
 
 __all__ = [
@@ -87,7 +88,7 @@ class Writing:
         value, understood = unescape(text, self.separators, self.charset)
         if not understood:
             self.warn(f"{segment}-{field}", "escape", "an escape sequence is unknown or not closed", "send it closed")
-        return value
+        return value.rstrip(" ")  # an escaped blank is one too
 
     def warn(self, path: str, rule: str, problem: str, remedy: str) -> None:
         """Note something odd that does not stop the message."""
@@ -325,25 +326,19 @@ def _judged(sent: list[str], separators: Separators) -> list[str]:
     return lines
 
 
-def _text(body: bytes, separators: Separators, header: list[str]) -> tuple[str, str, bool]:
-    """Step 7: the text by MSH-18, the character set that read it, and whether MSH-18 was untrue."""
+def _text(body: bytes, separators: Separators, header: list[str], forced: str | None) -> tuple[str, str, bool]:
+    """Step 7: the text by MSH-18, or by the set agreed for the feed, which overrides it (spec 04 §2.2); the set that
+    read it; whether it is another one (00 §8.2).
+    """
+    said = "agreed for this feed" if forced else "declared"
     declared = header[17].partition(separators.repetition)[0].strip() if len(header) > 17 else ""
     try:
-        return decode(body, "" if declared == NULL else declared)
+        return decode_as(body, forced) if forced else decode(body, "" if declared == NULL else declared)
     except Unsupported:
         raise Refused("AR", "103", "character set not supported", "send UNICODE UTF-8 or 8859/1", field=18) from None
     except Undecodable:
-        problem = "the bytes are not text of the declared character set"
-        raise Refused("AE", "102", problem, "declare the set that is used", field=18) from None
-
-
-def _forced_text(body: bytes, charset: str) -> tuple[str, str, bool]:
-    """Step 7 for a feed with a forced character set, which overrides MSH-18 (spec 04 §2.2)."""
-    try:
-        return body.decode(charset), charset, False
-    except UnicodeDecodeError:
-        problem = "the bytes are not text of the character set agreed for this feed"
-        raise Refused("AE", "102", problem, "send the agreed character set", field=18) from None
+        problem, remedy = f"the bytes are not text of the character set {said}", f"send the character set {said}"
+        raise Refused("AE", "102", problem, remedy, field=18) from None
 
 
 def parse(data: bytes, *, charset: str | None = None) -> Document:
@@ -361,11 +356,12 @@ def parse(data: bytes, *, charset: str | None = None) -> Document:
         raise Refused("AR", "100", "more than one MSH in one block", "send one message per block")
     line = body.partition(b"\r")[0].partition(b"\n")[0].decode("latin-1")
     header = line.split(separators.field)
-    text, used, untrue = _forced_text(body, charset) if charset else _text(body, separators, header)
-    lines = _lines(text, separators)
+    text, used, untrue = _text(body, separators, header, charset)
+    lines = separators.without_blanks(_lines(text, separators), text)
     document = Document(data, separators, used, text, lines, header=header if line == lines[0] else None)
     if untrue:
-        document.warn("MSH-18", "charset-lie", f"not ASCII as declared, read as {used}", "declare the set that is used")
+        problem = f"not the character set that is declared; read as {used}"
+        document.warn("MSH-18", "charset-lie", problem, "declare the set that is used")
     return document
 
 

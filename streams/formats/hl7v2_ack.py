@@ -15,7 +15,7 @@ from ..times import danish
 from .hl7v2 import Document, Refused, separators_of, strip_framing
 from .hl7v2_escapes import STANDARD, Separators
 
-__all__ = ["acknowledgement"]
+__all__ = ["acknowledgement", "is_acknowledgement", "sent_control_id"]
 
 Code = Literal["AA", "AE", "AR"]
 
@@ -63,15 +63,16 @@ class _Header:
         except Refused:
             self.separators = STANDARD
         line = re.split(rb"[\r\n]", body, maxsplit=1)[0]
-        text = re.sub(r"[\x00-\x1f]", "", line.decode(self.charset, errors="replace"))
+        text = re.sub("[\x00\x0b\x1c]", "", line.decode(self.charset, errors="replace"))  # what no block may hold
         self._fields = text.split(self.separators.field)
 
     def whole(self, field: int) -> str:
+        """As it came, blanks and all: MSA-2 is MSH-10 unchanged (00 §8.1)."""
         return self._fields[field - 1] if field - 1 < len(self._fields) else ""
 
     def component(self, field: int, comp: int = 1) -> str:
         parts = self.whole(field).split(self.separators.repetition)[0].split(self.separators.component)
-        return parts[comp - 1] if comp <= len(parts) else ""
+        return parts[comp - 1].rstrip(" ") if comp <= len(parts) else ""
 
 
 def acknowledgement(
@@ -110,6 +111,23 @@ def acknowledgement(
         segments.append(_error(refused, separators))
     text = "".join(segment.rstrip(separators.field) + "\r" for segment in segments)
     return text.encode(header.charset, errors="replace")
+
+
+def is_acknowledgement(data: bytes) -> bool:
+    """Whether the bytes are an answer themselves: of type ACK, or with MSA. Judged before anything else is.
+
+    An answer that is answered, and be it negatively, is answered again: two engines would never stop (00 §8.5).
+    """
+    header = _Header(data)
+    answering = b"MSA" + header.separators.field.encode()
+    told = header.component(9).strip().upper() == "ACK"
+    return header.possible and (told or b"\r" + answering in data or b"\n" + answering in data)
+
+
+def sent_control_id(data: bytes) -> str:
+    """MSH-10 as it stands in a message, with all its components, for it comes back so in MSA-2; "" where there is none."""
+    header = _Header(data)
+    return header.whole(10) if header.possible else ""
 
 
 def _user_text(refused: Refused | None, separators: Separators) -> str:

@@ -1,7 +1,7 @@
 """What is decided about a message before it is acknowledged, and the record it becomes. Pure.
 
-What decides it: spec 04 §2.1 steps 1-9, §3 (unknown sender, test messages), §6 (the record on `adt.raw`). Nothing else
-may cause a negative answer: whether the stay can be notified is found out later and is not the sender's trouble. Of the
+What decides it: spec 04 §2.1 steps 1-9, §3 (unknown sender, test messages), §6 (the record on `adt.raw`), 00 §9.2 (a
+certificate speaks for its feeds). Nothing else may cause a negative answer: whether the stay can be notified is found out later and is not the sender's trouble. Of the
 content only MSH and PID-3 are read.
 
 Not here: the answer's bytes (`formats/hl7v2_ack.py`), waiting for Kafka (`acceptor.py`).
@@ -17,7 +17,10 @@ from streams.messages.adt.admit import FeedOf, read_from_feed
 from streams.messages.adt.feed import FeedProfile
 from streams.times import utc_text
 
-__all__ = ["AdtRecord", "FeedOf", "KeyOf", "admit", "too_long"]
+from .peer import Peer, check_certificate
+from .shown import Masked, shown
+
+__all__ = ["AdtRecord", "FeedOf", "KeyOf", "admit", "too_long", "too_slow"]
 
 #: The record key of a message of a feed (00 §2.1): sixteen hex digits that tell nobody who it is about.
 KeyOf = Callable[[Document, FeedProfile], str]
@@ -37,23 +40,37 @@ class AdtRecord:
         return f"AdtRecord({len(self.value)} bytes)"
 
 
-def admit(block: bytes, feed_of: FeedOf, key_of: KeyOf, received: datetime) -> AdtRecord:
-    """The record for one block received at `received`. Raises `Refused`, which says what to answer."""
+def admit(block: bytes, peer: Peer, feed_of: FeedOf, key_of: KeyOf, masked: Masked, received: datetime) -> AdtRecord:
+    """The record for one block of `peer` received at `received`. Raises `Refused`, which says what to answer."""
     document, feed = read_from_feed(block, feed_of)
-    return AdtRecord(key_of(document, feed), feed.key, block, _headers(document, feed.key, received), document)
+    check_certificate(feed, peer)
+    return AdtRecord(key_of(document, feed), feed.key, block, _headers(document, feed.key, masked, received), document)
 
 
 def too_long(limit: int) -> Refused:
     """The refusal of a block over the limit (spec 04 §5.1): its form is not taken, resending does not cure it."""
-    return Refused("AR", "207", f"the message is longer than {limit} bytes", "send it without embedded documents")
+    problem, remedy = f"the message is longer than {limit} bytes", "send it without embedded documents"
+    return _by_rule("too-large", Refused("AR", "207", problem, remedy))
 
 
-def _headers(document: Document, feed: str, received: datetime) -> records.Headers:
+def too_slow() -> Refused:
+    """The refusal of a block that was not whole in time (spec 04 §5.1). It has no answer: sending it again may cure it."""
+    problem, remedy = "the message was not whole in time", "send each message without pauses"
+    return _by_rule("too-slow", Refused(None, "207", problem, remedy))
+
+
+def _by_rule(rule: str, refused: Refused) -> Refused:
+    """The refusal under our own reason code, where that of table 0357 says too little."""
+    refused.rule = rule
+    return refused
+
+
+def _headers(document: Document, feed: str, masked: Masked, received: datetime) -> records.Headers:
     """Headers of spec 04 §6 and 00 §4.4. The trace begins here and is that of the bytes: a resend shares it."""
     own = {
-        "hl7-control-id": document.control_id,
-        "hl7-trigger": document.trigger,
-        "hl7-version": document.header.text(12),
+        "hl7-control-id": shown("control-id", document.control_id, masked),
+        "hl7-trigger": shown("trigger", document.trigger, masked),
+        "hl7-version": shown("version", document.version, masked),
         "hl7-charset": document.charset,
         "received-at": utc_text(received),
         "feed": feed,

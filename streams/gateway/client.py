@@ -2,20 +2,24 @@
 
 For `stafet send`, the hospital simulator and the load generator. A message without an ACK has an unknown fate: it may
 be on Kafka or not. So nothing is repeated in silence: `NoAnswer` says so, and the caller decides to send the same bytes
-again, which the receiver's duplicate check absorbs (spec 04 §5.5).
+again, which the receiver's duplicate check absorbs (spec 04 §5.5). An ACK of another message says nothing of this one:
+only the one whose MSA-2 is our MSH-10 counts (00 §8.5).
 """
 
 import asyncio
+import re
 import ssl
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
-from .framing import FrameReader, framed
+from ..formats.hl7v2 import strip_framing
+from .framing import FrameReader, FrameTooLong, framed
 from .tls import ClientTls, client_context
 
-__all__ = ["Acknowledgement", "MllpClient", "NoAnswer", "read_acknowledgement"]
+__all__ = ["Acknowledgement", "MllpClient", "NoAnswer", "control_id_of", "read_acknowledgement"]
 
 #: Codes of table 0008 that say "taken": original mode and commit of the enhanced mode (spec 04 §5.3).
 TAKEN = frozenset({"AA", "CA"})
@@ -38,6 +42,10 @@ class Acknowledgement:
         """Whether the bytes are durably stored at the receiver."""
         return self.code in TAKEN
 
+    def answers(self, message: bytes) -> bool:
+        """Whether it is the acknowledgement of this message; blanks at the end of the id mean nothing (00 §8.1)."""
+        return bool(self.code) and self.control_id.rstrip(" ") == control_id_of(message).rstrip(" ")
+
 
 def read_acknowledgement(data: bytes) -> Acknowledgement:
     """MSA-1 and MSA-2 of an ACK; the separator is the one it declares."""
@@ -48,6 +56,14 @@ def read_acknowledgement(data: bytes) -> Acknowledgement:
         if fields[0] == "MSA":
             return Acknowledgement(data, *[*fields[1:3], "", ""][:2])
     return Acknowledgement(data, "", "")
+
+
+def control_id_of(message: bytes) -> str:
+    """MSH-10 of a message, as an acknowledgement quotes it; "" when it has none."""
+    line = re.split(rb"[\r\n]", strip_framing(message), maxsplit=1)[0]
+    fields = line.split(line[3:4] or b"|")
+    # What no block may hold is left out of the answer too.
+    return fields[9].translate(None, b"\x00\x0b\x1c").decode("latin-1") if len(fields) > 9 else ""
 
 
 class MllpClient:
@@ -81,15 +97,22 @@ class MllpClient:
     async def send(self, message: bytes) -> Acknowledgement:
         """Send one message and wait for its ACK. Raises NoAnswer; ConnectionError when nothing could be sent."""
         reader, writer = await self._connected()
+        others = 0
         try:
             async with asyncio.timeout(self._wait):
                 writer.write(framed(message))
                 await writer.drain()
-                return read_acknowledgement(await self._block(reader))
-        except (OSError, TimeoutError) as lost:
+                async for block in _blocks(reader):
+                    answer = read_acknowledgement(block)
+                    if answer.answers(message):
+                        return answer
+                    others += 1
+                raise ConnectionResetError
+        except (OSError, TimeoutError, FrameTooLong) as lost:
             self.close()
+            seen = f"; {others} of other messages came" if others else ""
             raise NoAnswer(
-                f"no acknowledgement ({type(lost).__name__}); sending the same message again is safe"
+                f"no acknowledgement ({type(lost).__name__}{seen}); sending the same message again is safe"
             ) from None
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -104,12 +127,11 @@ class MllpClient:
                 raise ConnectionError(f"cannot connect to {host}:{port} ({type(failed).__name__})") from None
         return self._streams
 
-    @staticmethod
-    async def _block(reader: asyncio.StreamReader) -> bytes:
-        frames = FrameReader()
-        while (block := frames.next_block()) is None:
-            data = await reader.read(1 << 16)
-            if not data:
-                raise ConnectionResetError
-            frames.feed(data)
-        return block
+
+async def _blocks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """The blocks that come, until the connection ends."""
+    frames = FrameReader()
+    while data := await reader.read(1 << 16):
+        frames.feed(data)
+        while (block := frames.next_block()) is not None:
+            yield block

@@ -1,12 +1,13 @@
 """One sender's connection: a block in, its answer out, then the next block.
 
 What decides it: spec 04 §5.1 and §5.2. At most one message of a connection is unacknowledged: the next block is taken
-only after the answer to the previous one has been written. Inside a block the next byte must come within 30 seconds;
-between blocks a connection may be silent for as long as it likes.
+only after the answer to the previous one has been written. Inside a block the next byte must come within 30 seconds
+and the last one within a minute; between blocks a connection may be silent for as long as it likes. An empty block is a
+sign of life and has no answer (00 §8.5).
 
-What ends a connection: the sender; silence inside a block; a block over the limit (after `AR`); no confirmation from
-Kafka (no answer, so that the sender sends again); draining, once the block in hand is answered. A partial block is
-dropped, and of it only the length is told.
+What ends a connection: the sender; a block that is too slow; a block over the limit (after `AR`); no confirmation from
+Kafka (no answer, so that the sender sends again); draining, once the block in hand is answered. A block that the sender
+breaks off is dropped, and of it only the length is told; one that we break off is set aside.
 
 Not here: what the answer is (`admission.py`, `acceptor.py`).
 """
@@ -18,6 +19,7 @@ from ssl import SSLError
 from typing import Protocol
 
 from .framing import BLOCK_LIMIT, FrameReader, FrameTooLong, framed
+from .peer import LOCAL, Peer
 from .report import Report
 
 __all__ = ["Acceptor", "Answer", "Connection", "Limits"]
@@ -31,6 +33,7 @@ class Limits:
 
     block: int = BLOCK_LIMIT
     between_bytes: timedelta = timedelta(seconds=30)
+    whole_block: timedelta = timedelta(seconds=60)
     confirm: timedelta = timedelta(seconds=10)
     #: After SIGTERM: a publish in hand (10 s) and the rest of a block that is arriving; then the connection is cut.
     drain: timedelta = timedelta(seconds=25)
@@ -47,13 +50,21 @@ class Answer:
 class Acceptor(Protocol):
     """Who decides about a block."""
 
-    async def accept(self, block: bytes) -> Answer:
+    async def accept(self, block: bytes, peer: Peer) -> Answer:
         """The answer to one block; `AA` only after its bytes are durably on Kafka."""
         ...
 
-    def too_long(self, head: bytes, limit: int) -> Answer:
+    async def too_long(self, head: bytes, limit: int, peer: Peer) -> Answer:
         """The answer to a block of which only the first `limit` bytes are known."""
         ...
+
+    async def too_slow(self, begun: bytes, peer: Peer) -> None:
+        """Takes what has come of a block that is broken off; it has no answer, so the sender sends it again."""
+        ...
+
+
+class _TooSlow(Exception):
+    """A block has not ended in time."""
 
 
 @dataclass(eq=False)
@@ -65,6 +76,7 @@ class Connection:
     acceptor: Acceptor
     limits: Limits
     report: Report
+    peer: Peer = LOCAL
     _draining: bool = False
     _idle: asyncio.Timeout | None = None
     _frames: FrameReader = field(init=False)
@@ -76,6 +88,9 @@ class Connection:
         """Answer block after block until one side ends the connection."""
         try:
             await self._answer_blocks()
+        except _TooSlow as slow:
+            self.report("gateway.slow", length=self._frames.partial, why=str(slow), peer=self.peer.address)
+            await self.acceptor.too_slow(self._frames.begun, self.peer)
         except TimeoutError:
             self.report("gateway.silent", length=self._frames.partial)
         except (ConnectionError, SSLError):
@@ -99,21 +114,30 @@ class Connection:
                 block = await self._next_block()
             except FrameTooLong as too_long:
                 self.report("gateway.too-long", length=too_long.limit)
-                await self._write(self.acceptor.too_long(too_long.head, too_long.limit))
+                await self._write(await self.acceptor.too_long(too_long.head, too_long.limit, self.peer))
                 return
             if block is None:
                 return
-            answer = await self.acceptor.accept(block)
-            await self._write(answer)
-            if answer.close or self._draining:
+            if block:
+                answer = await self.acceptor.accept(block, self.peer)
+                await self._write(answer)
+                if answer.close:
+                    return
+            if self._draining:
                 return
 
     async def _next_block(self) -> bytes | None:
         """The next block; None at the end of the stream, or when draining and no block has begun."""
+        end: float | None = None
         while (block := self._frames.next_block()) is None:
             if self._draining and not self._frames.inside:
                 return None
-            piece = await (self._more() if self._frames.inside else self._first())
+            if not self._frames.inside:
+                piece = await self._first()
+            else:
+                if end is None:
+                    end = asyncio.get_running_loop().time() + self.limits.whole_block.total_seconds()
+                piece = await self._more(end)
             if not piece:
                 if self._frames.partial:
                     self.report("gateway.partial", length=self._frames.partial)
@@ -123,9 +147,17 @@ class Connection:
             self.report("gateway.noise", length=noise)
         return block
 
-    async def _more(self) -> bytes:
-        async with asyncio.timeout(self.limits.between_bytes.total_seconds()):
-            return await self.reader.read(_PIECE)
+    async def _more(self, end: float) -> bytes:
+        """Bytes inside a block, which has to be whole at `end` (of the loop's time). Raises _TooSlow."""
+        now = asyncio.get_running_loop().time()
+        next_byte = now + self.limits.between_bytes.total_seconds()
+        try:
+            async with asyncio.timeout_at(min(next_byte, end)):
+                if now < end:  # what is there already is read without waiting, and a wait alone can time out
+                    return await self.reader.read(_PIECE)
+        except TimeoutError:
+            pass
+        raise _TooSlow("between two bytes" if next_byte < end else "the whole block")
 
     async def _first(self) -> bytes:
         """Bytes between blocks: no time limit, but `drain` ends the wait as if the stream had ended."""

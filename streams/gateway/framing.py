@@ -52,6 +52,11 @@ class FrameReader:
         """Bytes of a block that has begun and not ended: what is lost when the stream ends here."""
         return len(self._buffer) if self._inside else 0
 
+    @property
+    def begun(self) -> bytes:
+        """The bytes of a block that has begun and not ended, as far as the limit."""
+        return bytes(self._buffer[: self._limit]) if self._inside else b""
+
     def take_noise(self) -> int:
         """Bytes dropped before `0x0B` since the last call; some senders put CR between blocks (§5.1)."""
         noise, self._noise = self._noise, 0

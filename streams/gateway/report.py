@@ -1,11 +1,12 @@
 """What the gateway says of itself: every event by name, never a word of a message.
 
-Lengths, counts, the feed, the trigger and the code of a refusal are all that may be told (spec 04 §5.1, design §4): no
-field of a message, no address of a patient, no control id of an unknown sender. `told` makes log lines and
-figures of them.
+Lengths, counts, the feed, the trigger, the peer and the code of a refusal are all that may be told (spec 04 §5.1, design
+§4): no field of a message, no address of a patient, no control id of an unknown sender. `told` makes log lines and
+figures of them. What a stranger can cause as often as he likes is one line per peer and reason in ten seconds.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol, TypedDict, Unpack
 
 from streams.metrics import Metrics
@@ -20,7 +21,12 @@ Event = Literal[
     "gateway.refused",  # AE, AR, or no answer possible
     "gateway.unconfirmed",  # Kafka did not confirm in time: no answer, connection closed
     "gateway.too-long",
-    "gateway.silent",  # a block stopped half-way for longer than the limit
+    "gateway.slow",  # a block was not whole in time
+    "gateway.silent",  # the peer does not take its answers
+    "gateway.acknowledgement",  # of a message that is none of ours: it has no answer (00 §8.5)
+    "gateway.turned-away",  # too many connections or handshakes
+    "gateway.handshake-failed",
+    "gateway.exhausted",  # no file descriptor for a connection that waits
     "gateway.partial",  # the stream ended inside a block
     "gateway.noise",  # bytes before the start byte
     "gateway.reset",
@@ -35,10 +41,13 @@ class Fields(TypedDict, total=False):
     feed: str
     trigger: str  # only of the table in spec 04 §4.1, else "other"
     code: str  # table 0357
+    reason: str  # why a message was refused: our own code, or that of the table
     length: int  # bytes
     open: int  # connections
     port: int
-    why: str  # class of an exception
+    why: str  # class of an exception, or a word of ours
+    peer: str  # address, and the name of its certificate when a register knows it, else its fingerprint
+    count: int  # lines like it that were kept back since the last
     wait_ms: float  # until Kafka confirmed
 
 
@@ -56,9 +65,14 @@ _WARNINGS: frozenset[Event] = frozenset(
         "gateway.refused",
         "gateway.unconfirmed",
         "gateway.too-long",
+        "gateway.slow",
         "gateway.silent",
         "gateway.partial",
         "gateway.noise",
+        "gateway.acknowledgement",
+        "gateway.turned-away",
+        "gateway.handshake-failed",
+        "gateway.exhausted",
     }
 )
 
@@ -67,21 +81,69 @@ _RESULTS: Mapping[Event, str] = {
     "gateway.accepted": "accepted",
     "gateway.refused": "refused",
     "gateway.unconfirmed": "unconfirmed",
+    "gateway.acknowledgement": "acknowledgement",
 }
 
+#: Connections that were not served -> why, as the metric calls it; turned-away says it itself.
+_UNSERVED: Mapping[Event, str] = {
+    "gateway.turned-away": "",
+    "gateway.handshake-failed": "handshake-failed",
+    "gateway.exhausted": "no-file-descriptor",
+}
 
-def told(log: Any, metrics: Metrics) -> Report:
+_EVERY_S = 10.0
+_MOST_KEYS = 1024  # a stranger may have many addresses; beyond this the rest share one line
+
+
+class _Sparing:
+    """Which lines are due: one per key in ten seconds, and how many were kept back before it."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._last: dict[tuple[str, ...], tuple[float, int]] = {}
+
+    def kept_back(self, *key: str) -> int | None:
+        """How many lines like it were kept back since the last; None when this one is to be kept back too."""
+        now = self._clock()
+        if key not in self._last and len(self._last) >= _MOST_KEYS:
+            self._last = {each: seen for each, seen in self._last.items() if now - seen[0] < _EVERY_S}
+            if len(self._last) >= _MOST_KEYS:
+                key = (key[0],)
+        at, count = self._last.get(key, (float("-inf"), 0))
+        due = now - at >= _EVERY_S
+        self._last[key] = (now, 0) if due else (at, count + 1)
+        return count if due else None
+
+
+def told(log: Any, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> Report:
     """Reports as log lines of `log` (`streams.logs.get`) and as the figures of the gateway."""
+    sparing = _Sparing(clock)
 
     def report(event: Event, **fields: Unpack[Fields]) -> None:
+        _count(metrics, event, fields)
+        if event in _UNSERVED:
+            kept_back = sparing.kept_back(event, fields.get("peer", ""), fields.get("why", ""))
+            if kept_back is None:
+                return
+            if kept_back:
+                fields["count"] = kept_back
         say = log.error if event == "gateway.fault" else log.warning if event in _WARNINGS else log.info
         say(event, **fields)
-        if event in _RESULTS:
-            metrics.count("stafet_gateway_messages_total", feed=fields.get("feed", ""), result=_RESULTS[event])
-        if "open" in fields:
-            metrics.set("stafet_gateway_connections", fields["open"])
 
     return report
+
+
+def _count(metrics: Metrics, event: Event, fields: Fields) -> None:
+    if event in _RESULTS:
+        metrics.count("stafet_gateway_messages_total", feed=fields.get("feed", ""), result=_RESULTS[event])
+    if event == "gateway.refused":
+        reason = fields.get("reason", "")
+        metrics.count("stafet_events_total", fate="refused", reason=reason)
+        metrics.count("stafet_dead_letters_total", stage="gateway", reason=reason)
+    if event in _UNSERVED:
+        metrics.count("stafet_gateway_unserved_total", reason=_UNSERVED[event] or fields.get("why", ""))
+    if "open" in fields:
+        metrics.set("stafet_gateway_connections", fields["open"])
 
 
 def silent(event: Event, **fields: Unpack[Fields]) -> None:

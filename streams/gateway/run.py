@@ -6,6 +6,8 @@ Not here: `/livez`, `/readyz` and `/metrics`.
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
+from importlib.metadata import version
 from types import MappingProxyType
 from typing import Any
 
@@ -16,11 +18,12 @@ from streams.registry import Registers
 from streams.settings import Listen, Settings
 
 from .acceptor import FrontDesk
+from .caps import Caps
 from .connection import Limits
 from .publisher import KafkaPublisher
 from .report import Report
 from .server import Server
-from .tls import ServerTls, server_context
+from .tls import ServerTls, TlsProblem, server_context, unnamed
 
 __all__ = ["GatewayOptions", "run_gateway"]
 
@@ -34,6 +37,7 @@ class GatewayOptions:
     port: int
     tls: ServerTls | None = None
     limits: Limits = field(default_factory=Limits)
+    caps: Caps = field(default_factory=Caps)
     security: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -42,7 +46,20 @@ class GatewayOptions:
         cert, key = settings.gateway_tls_cert, settings.gateway_tls_key
         tls = ServerTls(cert, key, settings.gateway_tls_client_ca) if cert is not None and key is not None else None
         host, port = Listen.of(settings.gateway_listen)
-        return cls(bootstrap=settings.bootstrap, host=host, port=port, tls=tls, security=security)
+        return cls(
+            bootstrap=settings.bootstrap,
+            host=host,
+            port=port,
+            tls=tls,
+            limits=Limits(whole_block=timedelta(seconds=settings.gateway_block_seconds)),
+            caps=Caps(
+                settings.gateway_connections,
+                settings.gateway_connections_per_address,
+                settings.gateway_handshakes,
+                settings.gateway_handshakes_per_address,
+            ),
+            security=security,
+        )
 
 
 async def run_gateway(
@@ -59,10 +76,20 @@ async def run_gateway(
     when the address is taken.
     """
     context = server_context(options.host, options.tls)
+    feeds = registers.feeds.values()
+    if options.tls is not None and options.tls.client_ca is not None and (problem := unnamed(feeds)):
+        raise TlsProblem(problem)
     producer = new_producer(options.bootstrap, client_id="stafet-gateway", **options.security)
-    publish = KafkaPublisher(producer)
+    publish = KafkaPublisher(producer, version("stafet"))
     desk = FrontDesk(
-        registers.feed, lambda message, feed: record_key(message, feed, ids), publish, report, options.limits.confirm
+        registers.feed,
+        lambda message, feed: record_key(message, feed, ids),
+        ids.masked,
+        publish,
+        publish.set_aside,
+        report,
+        options.limits.confirm,
+        known=frozenset().union(*(feed.senders for feed in feeds)),
     )
 
     def listening(port: int) -> None:
@@ -71,7 +98,7 @@ async def run_gateway(
 
     try:
         await producer.start()
-        server = Server(desk, report, options.limits, context)
+        server = Server(desk, report, options.limits, context, options.caps)
         await server.serve(options.host, options.port, stop, listening)
         report("gateway.drained")
     finally:

@@ -1,15 +1,18 @@
 """Who may connect: TLS with client certificates, plain text on the loopback interface only.
 
 What decides it: spec 04 §5.1 (TLS 1.2 or newer with client certificates on every feed), `acceptance.md` (plain text
-only on loopback). The certificate says that the peer is one of ours; which feed it speaks for is in the message.
+only on loopback), 00 §9.2 (each feed names the certificates that may send as it: `peer.py`, decision 0021).
 """
 
 import ipaddress
 import ssl
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["ClientTls", "ServerTls", "TlsProblem", "client_context", "is_loopback", "server_context"]
+from streams.messages.adt.feed import FeedProfile
+
+__all__ = ["ClientTls", "ServerTls", "TlsProblem", "client_context", "is_loopback", "server_context", "unnamed"]
 
 
 class TlsProblem(Exception):
@@ -60,6 +63,22 @@ def server_context(host: str, tls: ServerTls | None) -> ssl.SSLContext | None:
         context.verify_mode = ssl.CERT_REQUIRED
     _load(context, tls.cert, tls.key, tls.client_ca)
     return context
+
+
+def unnamed(feeds: Iterable[FeedProfile]) -> str:
+    """What to do about feeds that do not say which certificates may send as them; empty when all do.
+
+    With an authority for clients the start is refused then: to take nothing from such a feed would look like a hospital
+    that is silent, and to take it from every certificate is what 00 §9.2 forbids.
+    """
+    silent = sorted(feed.key for feed in feeds if feed.certificates is None)
+    if not silent:
+        return ""
+    return (
+        f"no certificate names for {', '.join(silent)}: with STAFET_GATEWAY_TLS_CLIENT_CA each feed names those that may"
+        ' send as it; write certificates = ["name"] in its file under feeds/, or certificates = [] where it does not'
+        " come by the gateway"
+    )
 
 
 def client_context(tls: ClientTls) -> ssl.SSLContext:

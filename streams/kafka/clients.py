@@ -4,18 +4,36 @@ One producer per process: `acks=all`, idempotent, murmur2 partitioner (aiokafka'
 00 §4.3). The reader joins no group and commits nothing: reconciliation and test checkers read past all our state.
 """
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.codec import has_lz4, has_zstd
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    KafkaConnectionError,
+    NotCoordinatorForGroupError,
+)
 from aiokafka.partitioner import murmur2
 
+from streams.kafka.lenient import AIOKafkaConsumer
 from streams.kafka.records import Record
 from streams.kafka.topics import LARGE, SMALL
 
-__all__ = ["NoConnection", "compression", "new_producer", "partition_of", "read_all", "state_producer"]
+__all__ = [
+    "NoConnection",
+    "committed_offsets",
+    "compression",
+    "extent",
+    "new_producer",
+    "partition_of",
+    "read_all",
+    "state_producer",
+]
 
 
 #: Nobody answers, or a wrong password, which aiokafka does not tell apart (kafka.md §3).
@@ -63,6 +81,26 @@ def new_producer(bootstrap: str, *, client_id: str = "stafet", linger_ms: int = 
     )
 
 
+async def committed_offsets(
+    admin: AIOKafkaAdminClient, group: str, places: Iterable[TopicPartition], *, limit: float = 30.0
+) -> dict[TopicPartition, int]:
+    """What the group has committed of these partitions; one without a commit is left out.
+
+    A broker whose first group this is has no coordinator for a moment: asked again for `limit` seconds.
+    """
+    wanted, end = list(places), time.monotonic() + limit
+    while True:
+        try:
+            # Named one by one: the embedded broker has no answer to the question for all.
+            found = await admin.list_consumer_group_offsets(group, partitions=wanted)
+        except (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError, GroupLoadInProgressError):
+            if time.monotonic() > end:
+                raise
+            await asyncio.sleep(0.2)
+        else:
+            return {tp: offset.offset for tp, offset in found.items() if offset.offset >= 0}
+
+
 def state_producer(bootstrap: str, transactional_id: str | None, **security: Any) -> AIOKafkaProducer:
     """The producer of one partition of state, not started: whoever starts one with the same id shuts out the one before."""
     return _Producer(
@@ -103,6 +141,20 @@ async def read_all(
         await consumer.start()
         async for record in _until_end(consumer):
             yield record
+    finally:
+        await consumer.stop()
+
+
+async def extent(bootstrap: str, tp: TopicPartition, **security: Any) -> tuple[int, int]:
+    """The oldest offset kept of a partition and the next one to be written; twice 0 for one that is not there."""
+    if not await _present(bootstrap, [tp.topic], security):
+        return 0, 0
+    consumer = AIOKafkaConsumer(tp.topic, bootstrap_servers=bootstrap, enable_auto_commit=False, **security)
+    try:
+        await consumer.start()
+        if tp not in consumer.assignment():
+            return 0, 0
+        return (await consumer.beginning_offsets([tp]))[tp], (await consumer.end_offsets([tp]))[tp]
     finally:
         await consumer.stop()
 

@@ -21,6 +21,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from streams.kafka.jars import NoKafka, find_jars, find_java, told_by
+from streams.private_files import private_folder
 
 __all__ = ["LocalBroker", "free_port", "new_cluster_id", "running_pid"]
 
@@ -102,7 +103,7 @@ class LocalBroker:
     def start(self, limit: float = 90.0) -> Self:
         """Formats the folder the first time, starts, and returns when a controller is named; raises `NoKafka`."""
         java, jars = find_java(), find_jars()
-        self.directory.mkdir(parents=True, exist_ok=True)
+        private_folder(self.directory)
         if not (self.directory / "data").is_dir():
             self._format(java, jars)
         with (self.directory / "broker.log").open("ab") as log:

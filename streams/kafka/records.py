@@ -1,7 +1,7 @@
 """What a record looks like on the wire: headers, lane records as JSON, dead letters.
 
-Headers: 00-rulings §4.4. `traceparent` is W3C trace context, computed from the message id: a repeated record
-belongs to the same trace. Dead letters: spec 06 §4.3, original key, value and headers unchanged, one family `dlq.`
+Headers: 00-rulings §4.4. `traceparent` is W3C trace context, computed from what the record is about: all records
+about one message are one trace, and a repeated record is the same span. Dead letters: spec 06 §4.3, original key, value and headers unchanged, one family `dlq.`
 beside them, and `kafka_dlt-original-topic` so that the redrive button of common Kafka pages works. No key and no
 header ever holds personal data; the text of an exception of ours might, so only its class and place are told.
 """
@@ -15,20 +15,26 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from streams.bounds import check_lane_record
 from streams.errors import Rejected
+from streams.kafka.foreign import Copy, bounded, left_behind, number, one_line, time_text
 from streams.kafka.topics import DEAD_LETTERS, size_limit
-from streams.model import LaneRecord
+from streams.model import LaneRecord, StayEventArrived
 from streams.times import utc_text
 
 __all__ = [
+    "LANE_RECORD",
+    "STAY_EVENT",
     "Headers",
     "Letter",
     "Record",
+    "check_lane_size",
     "dead_letter",
     "decode_lane_record",
     "encode_lane_record",
     "header",
     "headers",
+    "last_dead_letter",
     "place_of",
     "size_of",
     "traceparent",
@@ -76,16 +82,16 @@ _FRAMING: Final = 1024
 
 def size_of(letter: Letter) -> int:
     """Bytes of the record on the wire, never less than the truth."""
-    fields = sum(len(name) + len(value) + 8 for name, value in letter.headers)
+    fields = sum(4 * len(name) + len(value) + 8 for name, value in letter.headers)
     return len(letter.key or b"") + len(letter.value or b"") + fields + _FRAMING
 
 
-def traceparent(message_id: str, event_type: str) -> str:
-    """W3C `traceparent`: one trace per message id, one span per kind of record about it; always the same."""
-    of_message = hashlib.sha256(message_id.encode())
-    trace = of_message.hexdigest()[:32]
-    of_message.update(b"\0" + event_type.encode())
-    return f"00-{trace}-{of_message.hexdigest()[:16]}-01"
+def traceparent(about: str, record_id: str, event_type: str) -> str:
+    """W3C `traceparent`: one trace per message or event that records are `about`, one span per record; always the same."""
+    of_subject = hashlib.sha256(about.encode())
+    trace = of_subject.hexdigest()[:32]
+    of_subject.update(f"\0{record_id}\0{event_type}".encode())
+    return f"00-{trace}-{of_subject.hexdigest()[:16]}-01"
 
 
 @lru_cache(maxsize=256)
@@ -98,12 +104,17 @@ def _of_kind(event_type: str, schema: str, content_type: str) -> Headers:
     )
 
 
-def headers(*, message_id: str, event_type: str, schema: str, content_type: str, more: Headers = ()) -> Headers:
-    """The five headers of every record (00 §4.4), then `more`."""
+def headers(
+    *, message_id: str, event_type: str, schema: str, content_type: str, about: str = "", more: Headers = ()
+) -> Headers:
+    """The five headers of every record (00 §4.4), then `more`.
+
+    `about`: the message or event whose trace the record belongs to; `message_id` itself by default.
+    """
     return (
         ("message-id", message_id.encode()),
         *_of_kind(event_type, schema, content_type),
-        ("traceparent", traceparent(message_id, event_type).encode()),
+        ("traceparent", traceparent(about or message_id, message_id, event_type).encode()),
         *more,
     )
 
@@ -115,6 +126,9 @@ def header(of: Iterable[tuple[str, bytes]], name: str) -> bytes | None:
 
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 _decode: Final[msgspec.json.Decoder[LaneRecord]] = msgspec.json.Decoder(LaneRecord)
+#: Bytes of a record on `lanes`; a row takes 1 MB. A receipt in full has some 50 KB, a stay event one.
+LANE_RECORD: Final = 128 << 10
+STAY_EVENT: Final = 16 << 10
 _PLACE: Final = re.compile(r"`(\$[^`]*)`$")
 
 
@@ -125,17 +139,30 @@ def encode_lane_record(record: LaneRecord) -> bytes:
 
 def decode_lane_record(value: bytes | None) -> LaneRecord:
     """The record on `lanes`; raises `Rejected` with the place of the fault and none of its content."""
+    check_lane_size(value)
     try:
-        return _decode.decode(value or b"")
+        record = _decode.decode(value or b"")
     except msgspec.ValidationError as fault:
         place = _PLACE.search(str(fault))
         raise Rejected(
             place[1] if place else "$", "a value of another form", "send a record of `lanes`", "unreadable"
         ) from None
-    except (msgspec.DecodeError, RecursionError):  # nesting without end is not DecodeError to msgspec
+    except (msgspec.DecodeError, RecursionError, UnicodeError):  # nesting without end is not DecodeError to msgspec
         raise Rejected(
             "$", f"{len(value or b'')} bytes that are not JSON of a sane depth", "send JSON", "unreadable"
         ) from None
+    if isinstance(record, StayEventArrived):
+        check_lane_size(value, STAY_EVENT)
+    check_lane_record(record)
+    return record
+
+
+def check_lane_size(value: bytes | None, most: int = LANE_RECORD) -> None:
+    """Raises `Rejected` for a record that would fill the row of its lane by itself. `most`: bytes."""
+    if value is not None and len(value) > most:
+        raise Rejected(
+            "$", f"{len(value)} bytes about one event", f"send shorter values, {most} bytes at most", "too-large"
+        )
 
 
 def place_of(fault: BaseException) -> str:
@@ -173,34 +200,52 @@ def _kept(of: Sequence[tuple[str, bytes]]) -> Headers:
 
 
 def dead_letter(record: Record, fault: Exception, *, stage: str, at: datetime, version: str = "") -> Letter:
-    """The record set aside: same key, value and headers, and why (spec 06 §4.3).
+    """The record set aside: same key, value and headers, and why (spec 06 §4.3). Always one that its topic takes.
 
-    One that would be too large for its topic, because what was compressed may be larger than any limit, leaves its value
-    where it lies, in the source topic, and says so. A record that was sent again after an earlier failure keeps its first failure and its count of redrives.
+    What is too large to be copied stays in the source topic, and its size and hash are named (`foreign.py`). A record
+    that was sent again after an earlier failure keeps its first failure and its count of redrives.
     """
     earlier = {name: value for name, value in record.headers if name.startswith("dlq.")}
     now = utc_text(at)
     own: dict[str, str] = {
+        **_origin(record, stage),
+        **_facts(fault),
+        "attempts": str(number(earlier.get("dlq.attempts")) + 1),
+        "first-failed-at": time_text(earlier.get("dlq.first-failed-at"), now),
+        "last-failed-at": now,
+        "app-version": version,
+        "redrive-count": str(number(earlier.get("dlq.redrive-count"))),
+    }
+    copy = bounded(record.key, _kept(record.headers))
+    return _fitting(record, copy, (*_named(own, record), *copy.more))
+
+
+def last_dead_letter(record: Record, fault: Exception, *, stage: str) -> Letter:
+    """Origin and class alone: what is written of a record of which a dead letter could not be made."""
+    own = {**_origin(record, stage), "error-code": "internal-error", "error-class": type(fault).__name__}
+    return Letter(DEAD_LETTERS, None, b"", _named(own, record))
+
+
+def _origin(record: Record, stage: str) -> Mapping[str, str]:
+    return {
         "original-topic": record.topic,
         "original-partition": str(record.partition),
         "original-offset": str(record.offset),
         "original-timestamp": str(record.timestamp_ms),
         "stage": stage,
-        **_facts(fault),
-        "attempts": str(_number(earlier.get("dlq.attempts")) + 1),
-        "first-failed-at": (earlier.get("dlq.first-failed-at") or now.encode()).decode("ascii", "replace"),
-        "last-failed-at": now,
-        "app-version": version,
-        "redrive-count": str(_number(earlier.get("dlq.redrive-count"))),
     }
-    ours = tuple((f"dlq.{name}", text.encode()) for name, text in own.items())
-    ours = (*ours, ("kafka_dlt-original-topic", record.topic.encode()))
-    letter = Letter(DEAD_LETTERS, record.key, record.value, (*_kept(record.headers), *ours))
-    if size_of(letter) <= size_limit(DEAD_LETTERS):
-        return letter
-    left = str(len(record.value or b"")).encode()
-    return letter._replace(value=None, headers=(*ours, ("dlq.value-left-behind", left)))
 
 
-def _number(text: bytes | None) -> int:
-    return int(text) if text is not None and text.isdigit() else 0
+def _named(own: Mapping[str, str], record: Record) -> Headers:
+    ours = tuple((f"dlq.{name}", one_line(text)) for name, text in own.items())
+    return (*ours, ("kafka_dlt-original-topic", record.topic.encode()))
+
+
+def _fitting(record: Record, copy: Copy, ours: Headers) -> Letter:
+    letter = Letter(DEAD_LETTERS, copy.key, record.value, (*copy.headers, *ours))
+    if size_of(letter) > size_limit(DEAD_LETTERS):
+        letter = letter._replace(value=b"", headers=(*letter.headers, *left_behind("value", record.value or b"")))
+    elif record.value is None and copy.key is None:
+        # The client sends no record without both.
+        letter = letter._replace(value=b"", headers=(*letter.headers, ("dlq.value-null", b"true")))
+    return letter

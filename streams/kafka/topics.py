@@ -23,12 +23,14 @@ __all__ = [
     "RECEIPTS_RAW",
     "RELAY",
     "SMALL",
+    "SOURCES",
     "TABLES",
     "TRACE",
     "Topic",
     "TopicPlan",
     "changelog",
     "inbox",
+    "is_source",
     "plan",
     "receiver",
     "size_limit",
@@ -41,6 +43,9 @@ RECEIPTS_RAW: Final = "receipts.raw"
 TRACE: Final = "track-and-trace"
 LEDGER: Final = "ledger"
 DEAD_LETTERS: Final = "dead.letters"
+
+#: What workers take records from.
+SOURCES: Final = (ADT_RAW, LANES, RECEIPTS_RAW)
 
 #: Application id of the relay: consumer group, and the front of its changelog names (00 §4; Faust's naming).
 RELAY: Final = "stafet-relay"
@@ -106,6 +111,11 @@ EAGER: Final[Mapping[str, str]] = {
 def inbox(kommunekode: str) -> str:
     """The topic a municipality reads."""
     return f"municipality.{kommunekode}.inbox"
+
+
+def is_source(topic: str) -> bool:
+    """Whether workers take records from a topic."""
+    return topic in SOURCES or (topic.startswith("municipality.") and topic.endswith(".receipts"))
 
 
 def receiver(kommunekode: str, system: str) -> str:

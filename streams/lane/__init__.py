@@ -4,17 +4,22 @@ from .alarms import Alarm, alarms
 from .context import Context
 from .effects import Dispatch, Effect, Result, Said, SetAside, Traced
 from .fold import fold, refused
-from .row import LaneRow, decode_row, encode_row, next_due, tick
+from .open_messages import OpenMessages
+from .row import ROW_UNREADABLE, LaneRow, decode_row, encode_row, next_due, tick, unreadable_row
+from .standing import Standing
 
 __all__ = [
+    "ROW_UNREADABLE",
     "Alarm",
     "Context",
     "Dispatch",
     "Effect",
     "LaneRow",
+    "OpenMessages",
     "Result",
     "Said",
     "SetAside",
+    "Standing",
     "Traced",
     "alarms",
     "decode_row",
@@ -23,4 +28,5 @@ __all__ = [
     "next_due",
     "refused",
     "tick",
+    "unreadable_row",
 ]

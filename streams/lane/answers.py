@@ -2,7 +2,8 @@
 
 Order of the search: response.identifier among the messages, then among their Bundle ids, then what Provenance names;
 anything but the first is flagged.
-A receipt that finds nothing is kept for five minutes and then set aside (02 §5.6). One from another unit than was
+A receipt that finds nothing is kept for five minutes and then set aside (02 §5.6); at once when sixteen wait already.
+What it says is cut before it enters the row (`bounds`). One from another unit than was
 addressed is quarantined. One that this lane has taken before, under the same arrival, is our own step repeated after a
 crash and says nothing twice.
 """
@@ -13,10 +14,12 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from ..bounds import ORPHANS, bounded
 from ..delivery import Case, Delivery, advance, envelope_of, verdict_signal
 from ..delivery_rules import PROVES_HAND_OVER, Signal, State
 from ..errors import Rejected
-from ..ledger import receipt_row
+from ..ids import uuid4_or_none
+from ..ledger import LedgerRow, receipt_row, waiting_row
 from ..messages.acknowledgement.judge import sender_matches
 from ..model import NetworkReceiptArrived, Receipt, ReceiptArrived
 from .context import Context
@@ -33,13 +36,16 @@ _REMEMBERED: Final = 64
 
 def take_receipt(row: LaneRow, record: ReceiptArrived, context: Context) -> Result:
     """One acknowledgement."""
-    receipt = record.receipt
+    receipt = bounded(record.receipt)
     if receipt.origin in row.settled or any(o.receipt.origin == receipt.origin for o in row.orphans):
         return Result(row)
     delivery = _find(row, receipt)
     if delivery is None:
+        if len(row.orphans) >= ORPHANS:  # those that came first may be the honest ones
+            return Result(settled(row, receipt.origin), tuple(_unmatched(receipt, record.at, context)))
         orphan = Orphan(receipt=receipt, arrived=record.at, due=record.at + context.orphan_wait)
-        return Result(replace(row, orphans=(*row.orphans, orphan)))
+        waiting = waiting_row(record.at, receipt.origin, receipt.verdict, _quoted(receipt))
+        return Result(replace(row, orphans=(*row.orphans, orphan)), (Said(waiting),))
     return _apply(row, delivery, receipt, record.at, context)
 
 
@@ -59,7 +65,7 @@ def take_orphans(row: LaneRow, at: datetime, context: Context) -> Result:
 
 
 def _unmatched(receipt: Receipt, at: datetime, context: Context) -> Iterable[Said]:
-    yield Said(receipt_row(at, receipt.origin, "unmatched", receipt.verdict))
+    yield Said(receipt_row(at, receipt.origin, "unmatched", receipt.verdict, message=_quoted(receipt)))
     yield from unknown_receipt(receipt, at, context)
     fault = Rejected(
         "MessageHeader.response.identifier",
@@ -68,6 +74,11 @@ def _unmatched(receipt: Receipt, at: datetime, context: Context) -> Iterable[Sai
         "unmatched",
     )
     yield Said(SetAside(fault, ReceiptArrived(at=at, receipt=receipt)))
+
+
+def _quoted(receipt: Receipt) -> str:
+    """The message that a receipt quotes, in our spelling; "" for what has not the form of an id: it is text of others."""
+    return uuid4_or_none(receipt.message_id) or ""
 
 
 def _find(row: LaneRow, receipt: Receipt) -> Delivery | None:
@@ -101,10 +112,14 @@ def _apply(row: LaneRow, delivery: Delivery, receipt: Receipt, at: datetime, con
     said = (
         *proof,
         *(Said(each) for each in rows),
-        Said(receipt_row(at, receipt.origin, class_ or "stale", receipt.verdict, delivery.lane)),
+        Said(_booked(receipt, class_ or "stale", delivery, at)),
         step,
     )
     return Result(_put(row, after), said)
+
+
+def _booked(receipt: Receipt, class_: str, delivery: Delivery, at: datetime) -> LedgerRow:
+    return receipt_row(at, receipt.origin, class_, receipt.verdict, delivery.lane, message=delivery.message_id)
 
 
 def _proved(delivery: Delivery, signal: Signal, at: datetime, context: Context) -> tuple[Delivery, tuple[Said, ...]]:
@@ -124,7 +139,7 @@ def _with_issues(delivery: Delivery, receipt: Receipt) -> Case | None:
 
 
 def _quarantined(delivery: Delivery, receipt: Receipt, at: datetime) -> Iterable[Said]:
-    yield Said(receipt_row(at, receipt.origin, "quarantined", receipt.verdict, delivery.lane))
+    yield Said(_booked(receipt, "quarantined", delivery, at))
     fault = Rejected(
         "SenderID" if receipt.transport_id else "MessageHeader.sender",
         "the receipt comes from another unit than was addressed",
@@ -153,7 +168,7 @@ _NETWORK: Final = {
 
 def take_network_receipt(row: LaneRow, record: NetworkReceiptArrived, context: Context) -> Result:
     """One receipt of the network. On VANS it is no status event (03 §4.1, S5)."""
-    receipt, at = record.receipt, record.at
+    receipt, at = bounded(record.receipt), record.at
     for delivery in row.deliveries.values():
         place = envelope_of(delivery, receipt.original_transport_id)
         if place is None:

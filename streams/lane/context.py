@@ -18,6 +18,10 @@ class Context:
     registers: RouteRegisters
     stay: StayPolicy = field(default_factory=StayPolicy)
     device_id: str = "00000000-0000-5000-8000-000000000000"
-    orphan_wait: timedelta = timedelta(minutes=5)  # 02 §5.6: a receipt can overtake the store
     sample: int = 1000  # one new message in this many gets a second opinion (alarms.py); 0 for none
     size_limit: int = 512 * 1024  # bytes of one JSON Bundle (01, 20.3)
+
+    @property
+    def orphan_wait(self) -> timedelta:
+        """How long a receipt waits for a message that is not known yet (02 §5.6): one rule for all."""
+        return self.registers.policy("", "fhir").orphan_recheck

@@ -7,9 +7,12 @@ from typing import Final, assert_never
 from msgspec.structs import replace
 
 from .. import stay
+from ..bounds import cut
 from ..delivery import Delivery, advance, hand_over_refused, resend_signal, timer_signal
 from ..delivery_rules import TRANSITIONS, Signal, State
 from ..errors import Rejected
+from ..ids import lane_of_id
+from ..ledger import decision_row
 from ..model import (
     Decision,
     LaneRecord,
@@ -26,7 +29,7 @@ from .context import Context
 from .effects import Result, Said
 from .events import take_event, take_held
 from .post import Posted, resend, retry, stored_cpr
-from .row import KEPT, LaneRow
+from .row import LaneRow
 from .telling import booked, sent
 
 __all__ = ["fold", "refused"]
@@ -122,7 +125,7 @@ def _forgotten(row: LaneRow, at: datetime, context: Context) -> LaneRow:
     deliveries = {
         key: delivery
         for key, delivery in row.deliveries.items()
-        if delivery.finished is None or at - delivery.finished < KEPT
+        if delivery.forgotten is None or at < delivery.forgotten
     }
     return replace(
         row,
@@ -141,7 +144,11 @@ def _decided(row: LaneRow, record: Decision, context: Context) -> Result:
         result = _DECISIONS[record.action](row, delivery, record, context)
     else:
         result = close_stay_case(row, record)
-    return Result(settled(result.row or row, record.id), result.said) if record.id else result
+    if not record.id:
+        return result
+    met = "" if delivery is None else delivery.state
+    taken = Said(decision_row(record, str(lane_of_id(record.message_id) or ""), met))
+    return Result(settled(result.row or row, record.id), (*result.said, taken))
 
 
 def _resend(row: LaneRow, delivery: Delivery, record: Decision, context: Context) -> Result:
@@ -155,7 +162,7 @@ def _give_up(row: LaneRow, delivery: Delivery, record: Decision, context: Contex
 def _close_case(row: LaneRow, delivery: Delivery, record: Decision, _: Context) -> Result:
     if delivery.case is None or delivery.case.closed is not None:
         raise Rejected("action", "there is no open case", "look it up in the ledger", "no-case")
-    case = replace(delivery.case, closed=record.at, closing=record.reason)
+    case = replace(delivery.case, closed=record.at, closing=cut(record.reason))
     return Result(_put(row, replace(delivery, case=case, content=b"")))
 
 

@@ -5,17 +5,28 @@ contents are bytes, and half a row would be base64 in JSON.
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import msgspec
 
 from ..delivery import Case, Delivery
+from ..errors import Rejected
 from ..ids import EpisodeId, Kommunekode, MessageId
 from ..model import Overdue, Receipt, Value, Wake
 from ..stay import StayPolicy, Visit
 
-__all__ = ["KEPT", "LaneRow", "Orphan", "StayCase", "decode_row", "encode_row", "next_due", "tick"]
+__all__ = [
+    "ROW_UNREADABLE",
+    "LaneRow",
+    "Orphan",
+    "StayCase",
+    "decode_row",
+    "encode_row",
+    "next_due",
+    "tick",
+    "unreadable_row",
+]
 
 
 class Orphan(Value, frozen=True, kw_only=True):
@@ -58,11 +69,11 @@ class LaneRow(Value, frozen=True, kw_only=True):
         return sum(visit.ended is None for visit in self.visits.values())
 
 
+#: Reason code of a record that met a row which cannot be read.
+ROW_UNREADABLE: Final = "row-unreadable"
+
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(LaneRow).decode
-
-#: 02 §5.1: settled messages are known this long.
-KEPT: Final = timedelta(days=30)
 
 
 def encode_row(row: LaneRow) -> bytes:
@@ -71,8 +82,22 @@ def encode_row(row: LaneRow) -> bytes:
 
 
 def decode_row(data: bytes | None) -> LaneRow | None:
-    """The row of a lane; None when it has none. Raises msgspec.DecodeError for bytes that are none of ours."""
-    return None if data is None else _decode(data)
+    """The row of a lane; None when it has none. Raises `Rejected` for bytes that are none of ours."""
+    if data is None:
+        return None
+    try:
+        return _decode(data)
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        raise unreadable_row(len(data)) from None
+
+
+def unreadable_row(size: int) -> Rejected:
+    """What every record about a row that cannot be read is set aside with: nothing begins as if it had never been."""
+    problem = f"the state of this key is {size} bytes that are none of ours"
+    remedy = (
+        "bring back its last good record in the changelog, restart, then send this one again with `quarantine redrive`"
+    )
+    return Rejected("row", problem, remedy, ROW_UNREADABLE)
 
 
 def _dues(row: LaneRow, policy: StayPolicy) -> Iterator[datetime]:
@@ -87,8 +112,8 @@ def _dues(row: LaneRow, policy: StayPolicy) -> Iterator[datetime]:
     for delivery in row.deliveries.values():
         if delivery.due is not None:
             yield delivery.due
-        elif delivery.finished is not None:
-            yield delivery.finished + KEPT
+        elif delivery.forgotten is not None:
+            yield delivery.forgotten
     yield from (orphan.due for orphan in row.orphans)
 
 

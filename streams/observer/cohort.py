@@ -10,7 +10,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from .evidence import Letter, Quoted, Seen, is_network_receipt, open_letter, quoted, received_at, row_of, source_of
+from .evidence import (
+    GATEWAY,
+    Letter,
+    Quoted,
+    Seen,
+    is_network_receipt,
+    ledger_row_of,
+    open_letter,
+    quoted,
+    received_at,
+    row_of,
+    source_of,
+)
 
 __all__ = ["Book", "Cohort", "Partition", "Row", "Source"]
 
@@ -42,9 +54,16 @@ class Book:
         self.letters: dict[str, set[Letter]] = defaultdict(set)  # MessageHeader.id -> dispatches
         self.inboxes: dict[str, set[str]] = defaultdict(set)  # MessageHeader.id -> topics
         self.unopened: list[str] = []
+        self.unread: list[str] = []  # records of `ledger` that are no rows
         self.receipts: dict[str, Arrival] = {}
         self.rows: dict[str, dict[str, Row]] = defaultdict(dict)  # kind -> id -> row
+        self.others: dict[str, list[tuple[int, Row]]] = defaultdict(list)  # id -> (offset, row) of other content
+        self.written: dict[str, int] = {}  # id of a message's row -> its first offset on `ledger`
         self.dead: dict[str, str] = {}  # origin -> place
+        self.turned_away: dict[str, datetime | None] = {}  # refused before any topic had it: origin -> received
+        self.positions: dict[Partition, int] = {}  # source partition -> the next offset that a worker has noted last
+        self.went_back: set[Partition] = set()  # source partitions whose position has gone back
+        self.unreadable: tuple[str, ...] = ()  # changelogs that this user may not read
         self.starts: dict[Partition, int] = {}  # oldest offset kept
         self.ends: dict[Partition, int] = {}  # first offset that was not read
         for seen in records:
@@ -62,21 +81,40 @@ class Book:
         elif seen.topic == "ledger":
             self._row(seen)
         elif seen.topic == "dead.letters":
-            origin = (seen.headers.get(f"dlq.original-{part}", "?") for part in ("topic", "partition", "offset"))
-            self.dead["/".join(origin)] = seen.place
-        elif seen.topic.endswith(".inbox"):
+            self._dead_letter(seen)
+        elif seen.topic.endswith(".inbox") and "selftest" not in seen.headers:  # no event is behind such a letter
             self._letter(seen)
+
+    def note(self, place: Partition, position: int) -> None:
+        """A worker's position in a source partition, in the order of the changelog."""
+        if position < self.positions.get(place, 0):
+            self.went_back.add(place)
+        self.positions[place] = position
 
     def _lane(self, seen: Seen) -> None:
         record = row_of(seen.value) or {}
-        if record.get("type") == "stay-event":
-            event = record["event"]
-            self.lane_events.setdefault(event["id"], (event.get("feed", ""), event.get("control_id", "")))
+        event = record.get("event")
+        if record.get("type") == "stay-event" and isinstance(event, dict) and isinstance(event.get("id"), str):
+            self.lane_events.setdefault(event["id"], (str(event.get("feed", "")), str(event.get("control_id", ""))))
 
     def _row(self, seen: Seen) -> None:
-        row = row_of(seen.value)
-        if row is not None:
-            self.rows[row["kind"]][row["id"]] = row
+        row = ledger_row_of(seen.value)
+        if row is None:
+            self.unread.append(seen.place)
+            return
+        name, rows = row["id"], self.rows[row["kind"]]
+        if _content(rows.setdefault(name, row)) != _content(row):
+            self.others[name].append((seen.offset, row))
+        elif row["kind"] == "message":
+            self.written[name] = min(seen.offset, self.written.get(name, seen.offset))
+
+    def _dead_letter(self, seen: Seen) -> None:
+        if (origin := seen.headers.get("dlq.origin", "")).startswith(GATEWAY):
+            self.turned_away[origin] = received_at(seen)
+        else:
+            places = (seen.headers.get(f"dlq.original-{part}", "?") for part in ("topic", "partition", "offset"))
+            origin = "/".join(places)
+        self.dead[origin] = seen.place
 
     def _letter(self, seen: Seen) -> None:
         letter = open_letter(seen.value)
@@ -85,6 +123,11 @@ class Book:
         elif not letter.legacy:
             self.letters[letter.message_id].add(letter)
             self.inboxes[letter.message_id].add(seen.topic)
+
+
+def _content(row: Row) -> dict[str, Any]:
+    """What a row says. Not when: a step repeated after a crash may say the same a little later."""
+    return {name: value for name, value in row.items() if name != "at" and value}
 
 
 class Cohort:
@@ -100,7 +143,8 @@ class Cohort:
         self._first = dict(book.starts)
         self.raw = self._arrived(book.raw)
         self.receipts = self._arrived({place: arrival.at for place, arrival in book.receipts.items()})
-        self.events = self._rows("event", lambda row: self._belongs(_origin(row)))
+        self.turned_away = {origin for origin, at in book.turned_away.items() if self._is_since(at)}
+        self.events = self._rows("event", self._is_judged_event)
         self.lane_events = self._lane_events()
         judged = {row["subject"] for row in self._rows("stay-event", self._is_judged)}
         self.stay_events = self._rows("stay-event", lambda row: row["subject"] in judged)
@@ -120,6 +164,18 @@ class Cohort:
             if source in inside or (whole and source not in everywhere)
         }
 
+    def _is_since(self, at: datetime | None) -> bool:
+        return self._since is None or at is None or at >= self._since
+
+    def _is_judged_event(self, row: Row) -> bool:
+        """A row about a refusal of the gateway is judged with its letter; without one, if none can be forgotten."""
+        origin = _origin(row)
+        if not origin.startswith(GATEWAY):
+            return self._belongs(origin)
+        forgotten = any(offset for (topic, _), offset in self.book.starts.items() if topic == "dead.letters")
+        kept = origin not in self.book.turned_away and not forgotten
+        return origin in self.turned_away or (kept and self._is_since(_moment(row.get("at"))))
+
     def _is_judged(self, row: Row) -> bool:
         """A fate is judged with its event; without one on `lanes`, if it should be there."""
         if row["subject"] in self.book.lane_events:
@@ -133,7 +189,7 @@ class Cohort:
         """Places in the cohort; notes per partition where it begins, which is after the last record before it."""
         inside = set()
         for place, at in there.items():
-            if self._since is None or at is None or at >= self._since:
+            if self._is_since(at):
                 inside.add(place)
             else:
                 partition, offset = _spot(place)
@@ -148,6 +204,15 @@ class Cohort:
 
 def _origin(row: Row) -> str:
     return str(row["origin"] or row["subject"])
+
+
+def _moment(text: object) -> datetime | None:
+    """When a row was written; None when it does not say so, with its offset."""
+    try:
+        at = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else None
 
 
 def _spot(place: str) -> tuple[Partition, int]:

@@ -8,6 +8,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,11 +17,15 @@ from typing import Any
 from lxml import etree
 
 __all__ = [
+    "GATEWAY",
     "Letter",
     "Quoted",
     "Seen",
     "is_network_receipt",
+    "is_place",
+    "ledger_row_of",
     "open_letter",
+    "position_of",
     "quoted",
     "received_at",
     "row_of",
@@ -69,18 +74,59 @@ def received_at(seen: Seen) -> datetime | None:
     """When a record arrived: the header of spec 04 §6, else the broker's time."""
     text = seen.headers.get("received-at")
     try:
-        return datetime.fromisoformat(text) if text else seen.timestamp
+        told = datetime.fromisoformat(text) if text else None
     except ValueError:
         return seen.timestamp
+    return told if told is not None and told.tzinfo is not None else seen.timestamp
+
+
+#: Key of a row in which a worker notes how far it has come: source topic and partition.
+_POSITION = re.compile(rb"\0position/(.+)/([0-9]{1,9})")
+
+
+def position_of(key: bytes | None, value: bytes | None) -> tuple[tuple[str, int], int] | None:
+    """Source partition and next offset that a record of a changelog notes; None for every other record."""
+    found = _POSITION.fullmatch(key or b"")
+    if found is None or value is None or not value.isdigit() or len(value) > 18:
+        return None
+    return (found[1].decode("utf-8", "replace"), int(found[2])), int(value)
 
 
 def row_of(value: bytes) -> dict[str, Any] | None:
-    """A JSON object, or None when the value is none."""
+    """A JSON object, or None when the value is none, or one nested beyond sense."""
     try:
         row = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return row if isinstance(row, dict) else None
+
+
+#: How the origin of a message begins that the gateway refused: it has no place on a topic.
+GATEWAY = "gateway/"
+
+#: Fields of a ledger row that are compared, and what they are (03 §6).
+_ROW_FIELDS: Mapping[str, type] = {
+    "id": str, "kind": str, "subject": str, "what": str, "origin": str, "event": str,
+    "delta": int, "ordinal": int, "parts": int, "k": int, "attempt": int,
+}  # fmt: skip
+
+
+def ledger_row_of(value: bytes) -> dict[str, Any] | None:
+    """A row of the ledger with all that is compared; None for a record that is none."""
+    row = row_of(value)
+    if row is None or any(not isinstance(row.get(field), kind) for field, kind in _ROW_FIELDS.items()):
+        return None
+    arrivals = {"receipt": row["subject"], "event": row["origin"] or row["subject"]}
+    place = arrivals.get(row["kind"], row["origin"])
+    if row["kind"] == "event" and place.startswith(GATEWAY):
+        return row
+    return row if is_place(place) or (place == "" and row["kind"] not in arrivals) else None
+
+
+def is_place(text: str) -> bool:
+    """Whether a text names an arrival: `topic/partition/offset`."""
+    parts = text.rsplit("/", 2)
+    return len(parts) == 3 and all(part.isascii() and part.isdigit() and len(part) < 20 for part in parts[1:])
 
 
 def source_of(value: bytes) -> tuple[str, str]:
@@ -126,8 +172,8 @@ def quoted(value: bytes) -> Quoted | None:
         return None
     if (bundle := row_of(document)) is not None:
         for resource in _resources(bundle):
-            response = resource.get("response") or {}
-            if resource.get("resourceType") == "MessageHeader" and response:
+            response = resource.get("response")
+            if resource.get("resourceType") == "MessageHeader" and isinstance(response, dict) and response:
                 return Quoted(str(response.get("identifier", "")), str(response.get("code", "")))
         return None
     root = _xml(document)
@@ -179,8 +225,11 @@ def _payload(root: etree._Element) -> bytes | None:
 
 
 def _resources(bundle: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for entry in bundle.get("entry") or ():
-        yield entry.get("resource") or {}
+    entries = bundle.get("entry")
+    for entry in entries if isinstance(entries, list) else ():
+        resource = entry.get("resource") if isinstance(entry, dict) else None
+        if isinstance(resource, dict):
+            yield resource
 
 
 def _json_letter(bundle: Mapping[str, Any]) -> Letter | None:

@@ -6,21 +6,28 @@ shows as a difference; look again, or at rest (03 §6.5).
 """
 
 import base64
+import contextlib
 import json
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import TopicAuthorizationFailedError
+
+from streams.kafka.lenient import AIOKafkaConsumer
 
 from .cohort import Book
-from .evidence import Seen
+from .evidence import Seen, position_of
 
 __all__ = ["read_book", "read_recording", "recorded"]
 
 #: Topics of the balance; inboxes are found by their names (design §4).
 TOPICS = ("adt.raw", "receipts.raw", "lanes", "ledger", "dead.letters")
+
+#: Where the workers note how far they are (docs/decisions/0002), by the names that Faust gives.
+CHANGELOGS = tuple(f"stafet-relay-{table}-changelog" for table in ("lanes", "persons", "receipts"))
 
 _FETCH_BYTES = 16 << 20  # 00 §4.2
 _POLL_MS = 500
@@ -28,31 +35,58 @@ _POLL_MS = 500
 
 async def read_book(bootstrap: str, **security: Any) -> Book:
     """Everything on the topics now. `security`: as for any aiokafka client. Raises aiokafka's KafkaError."""
-    book, partitions = Book(), await _partitions(bootstrap, security)
-    if not partitions:
-        return book
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, enable_auto_commit=False, max_partition_fetch_bytes=_FETCH_BYTES, **security
-    )
-    try:
-        await consumer.start()
-        starts = await consumer.beginning_offsets(partitions)
-        ends = await consumer.end_offsets(partitions)
-        book.starts |= {(tp.topic, tp.partition): offset for tp, offset in starts.items()}
-        book.ends |= {(tp.topic, tp.partition): offset for tp, offset in ends.items()}
-        async for seen in _until(consumer, ends):
-            book.add(seen)
-    finally:
-        await consumer.stop()
+    book = Book()
+    if partitions := await _partitions(bootstrap, security, _is_ours):
+        async with _reading(bootstrap, security) as consumer:
+            starts = await consumer.beginning_offsets(partitions)
+            ends = await consumer.end_offsets(partitions)
+            book.starts |= {(tp.topic, tp.partition): offset for tp, offset in starts.items()}
+            book.ends |= {(tp.topic, tp.partition): offset for tp, offset in ends.items()}
+            async for message in _until(consumer, ends):
+                book.add(_seen(message))
+    if partitions := await _partitions(bootstrap, security, CHANGELOGS.__contains__):
+        try:
+            await _read_positions(book, bootstrap, security, partitions)
+        except TopicAuthorizationFailedError:
+            book.unreadable = CHANGELOGS
     return book
 
 
-async def _partitions(bootstrap: str, security: dict[str, Any]) -> list[TopicPartition]:
+async def _read_positions(
+    book: Book, bootstrap: str, security: dict[str, Any], partitions: list[TopicPartition]
+) -> None:
+    """How far the workers were, by their own notes; of what was taken back by the broker nothing is seen."""
+    async with _reading(bootstrap, security, "read_committed") as consumer:
+        async for message in _until(consumer, await consumer.end_offsets(partitions)):
+            if (noted := position_of(message.key, message.value)) is not None:
+                book.note(*noted)
+
+
+@contextlib.asynccontextmanager
+async def _reading(
+    bootstrap: str, security: dict[str, Any], isolation: str = "read_uncommitted"
+) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer without a group; to be given partitions, because aiokafka's stops badly without any."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        enable_auto_commit=False,
+        max_partition_fetch_bytes=_FETCH_BYTES,
+        isolation_level=isolation,
+        **security,
+    )
+    try:
+        await consumer.start()
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def _partitions(bootstrap: str, security: dict[str, Any], wanted: Callable[[str], bool]) -> list[TopicPartition]:
     """The partitions there are, asked of the broker: a consumer knows those of its own topics only."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **security)
     try:
         await admin.start()
-        names = sorted(filter(_is_ours, await admin.list_topics()))
+        names = sorted(filter(wanted, await admin.list_topics()))
         topics = await admin.describe_topics(names) if names else []  # no names would mean all topics
     finally:
         await admin.close()
@@ -63,7 +97,7 @@ def _is_ours(topic: str) -> bool:
     return topic in TOPICS or (topic.startswith("municipality.") and topic.endswith(".inbox"))
 
 
-async def _until(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> AsyncIterator[Seen]:
+async def _until(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> AsyncIterator[Any]:
     """Records before `ends`. A partition is put aside when it is done: the rest is then fetched without it."""
     consumer.assign(list(ends))
     await consumer.seek_to_beginning(*ends)
@@ -76,14 +110,24 @@ async def _until(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) ->
         for tp, batch in (await consumer.getmany(timeout_ms=_POLL_MS if waiting else 0)).items():
             for message in batch:
                 if message.offset < ends[tp]:
-                    yield _seen(message)
+                    yield message
 
 
 def _seen(message: Any) -> Seen:
     headers = {name: (value or b"").decode("utf-8", errors="replace") for name, value in message.headers}
-    # The embedded broker stores no usable timestamp (00 §1.1).
-    at = datetime.fromtimestamp(message.timestamp / 1000, UTC) if message.timestamp and message.timestamp > 0 else None
-    return Seen(message.topic, message.partition, message.offset, message.value or b"", headers, at)
+    return Seen(
+        message.topic, message.partition, message.offset, message.value or b"", headers, _time(message.timestamp)
+    )
+
+
+def _time(milliseconds: int | None) -> datetime | None:
+    """When the broker or the sender says it was; None for a time that is none. The embedded broker stores no usable one."""
+    if not milliseconds or milliseconds < 0:
+        return None
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
 
 
 def recorded(seen: Seen) -> str:

@@ -4,7 +4,8 @@ Each line compares two sources: what arrived or was said on one topic, and what 
 only ever one of the two. `evidence.py` does the reading; nothing is shared with the product's own counters.
 
 A *line* is an equation of 00 §5; a *check* is a fact that must hold of every single record and would not show in sums
-alone (two errors that cancel out). A difference names its ids. On a log that is still moving what is under way shows as
+alone (two errors that cancel out); among them `two-contents`, a ledger id that says two things, and `went-back`, a message
+that was settled and is open again, or a source partition whose position was taken back. A difference names its ids. On a log that is still moving what is under way shows as
 a difference: reconcile at rest, or look twice (03 §6.5).
 """
 
@@ -37,7 +38,9 @@ OPEN_TERMS: Mapping[str, str] = {
 }
 OPEN = ("created", "sent", "resent", "transient", "timed-out")
 ACCEPTED = ("not-subject", "stopped", "waiting", "converted")
-RECEIPTS = ("first", "repeated", "conflicting", "stale", "transient", "unmatched", "unreadable", "quarantined")
+#: What a receipt is until its message is looked for once more; the row of its class takes the place of this one.
+WAITING = "waiting-for-recheck"
+RECEIPTS = ("first", "repeated", "conflicting", "stale", "transient", "unmatched", "unreadable", "quarantined", WAITING)
 #: Response code -> the state it settles a message in (02 §5.4).
 VERDICTS: Mapping[str, str] = {"ok": "ACKED_OK", "fatal-error": "ACKED_FATAL"}
 RECEIPT_TERMS: Mapping[str, str] = {"first": "first verdicts"}
@@ -160,9 +163,9 @@ def _event_lines(cohort: Cohort) -> Iterator[Line]:
     parts, fates = _parts(cohort), _fates(cohort)
     accepted = _accepted(cohort, fates)
     told = {_origin(row) for row in cohort.events}
-    received = sum(max(1, parts[place]) for place in cohort.raw)
+    received = sum(max(1, parts[place]) for place in cohort.raw) + len(cohort.turned_away)
     terms = {"refused": fates["refused"], "duplicates": fates["duplicate"], "accepted": accepted}
-    yield Line("events received", received, terms, _sorted(cohort.raw ^ told))
+    yield Line("events received", received, terms, _sorted((cohort.raw | cohort.turned_away) ^ told))
     decided = {row["subject"] for row in cohort.stay_events}
     terms = {fate: fates[fate] for fate in ACCEPTED}
     yield Line("accepted", accepted, terms, _sorted(cohort.lane_events ^ decided))
@@ -197,10 +200,24 @@ def _deltas(cohort: Cohort) -> dict[str, Counter[str]]:
 
 def _receipt_line(cohort: Cohort) -> Line:
     arrived = {place for place in cohort.receipts if not cohort.book.receipts[place].network}
-    classes = Counter(str(row["what"]) for row in cohort.classes)
-    terms = {RECEIPT_TERMS.get(name, name): classes[name] for name in RECEIPTS}
+    classes = Counter(str(row["what"]) for row in cohort.classes if row["what"] != WAITING)
+    classed = {row["subject"] for row in cohort.classes if row["what"] != WAITING}
     told = {row["subject"] for row in cohort.classes}
+    classes[WAITING] = len(told - classed)
+    terms = {RECEIPT_TERMS.get(name, name): classes[name] for name in RECEIPTS}
     return Line("receipts received", len(arrived), terms, _sorted(arrived ^ told))
+
+
+def _passed_over_lines(book: Book) -> Iterator[Line]:
+    """What was never looked at, where there is any: operators decided so, or no topic kept it long enough."""
+    skipped = {str(row["subject"]) for row in book.rows["skipped"].values()}
+    if skipped:
+        aside = len(skipped & book.dead.keys())
+        terms = {"set aside": aside, "not met yet": len(skipped) - aside}
+        yield Line("skipped by operators", len(skipped), terms, _sorted(skipped))
+    if lost := book.rows["lost"].values():
+        total = sum(row["parts"] for row in lost)
+        yield Line("lost to retention", total, {"named": total}, _sorted(str(row["subject"]) for row in lost))
 
 
 def _sorted(ids: Iterable[str]) -> tuple[str, ...]:
@@ -233,7 +250,40 @@ def _checks(cohort: Cohort) -> Iterator[Check]:
     wanted |= {row["subject"] for row in cohort.classes if row["what"] == "unreadable"}
     yield Check("what is refused or unreadable lies in dead.letters", _sorted(wanted - book.dead.keys()))
     yield Check("a message is settled by the first verdict about it, and by nothing else", _unsettled(cohort))
-    yield Check("every receipt has one class", _repeated(row["subject"] for row in cohort.classes))
+    yield Check("every record of the ledger is a row", tuple(book.unread))
+    yield Check(
+        "every receipt has one class", _repeated(row["subject"] for row in cohort.classes if row["what"] != WAITING)
+    )
+    yield Check("two-contents", _sorted(book.others))
+    positions = (f"{topic}/{partition}" for topic, partition in book.went_back)
+    yield Check("went-back", _sorted((*_went_back(cohort), *positions)))
+
+
+def _went_back(cohort: Cohort) -> tuple[str, ...]:
+    """Messages that were settled and then, by the order of the ledger, open again or settled a second time.
+
+    A late verdict takes the settled state back before it gives another. Such a message was turned back by a second
+    writer of its lane (00 §9.3).
+    """
+    book = cohort.book
+    judged = {row["subject"] for row in cohort.messages}
+    history: dict[str, list[tuple[int, Row]]] = defaultdict(list)
+    for name, row in book.rows["message"].items():
+        if row["subject"] in judged:
+            history[row["subject"]] += [(book.written[name], row), *book.others.get(name, ())]
+    return _sorted(message for message, rows in history.items() if _turned_back(rows))
+
+
+def _turned_back(rows: list[tuple[int, Row]]) -> bool:
+    settled = False
+    for _, row in sorted(rows, key=lambda written: written[0]):
+        if row["delta"] < 0:
+            settled = False
+        elif settled:
+            return True
+        else:
+            settled = row["what"] in FINAL_TERMS
+    return False
 
 
 def _inbox_checks(cohort: Cohort) -> Iterator[Check]:
@@ -285,5 +335,10 @@ def balance(records: Iterable[Seen] | Book, since: datetime | None = None) -> Ba
     `ledger`, `lanes` and inboxes only.
     """
     cohort = Cohort(records if isinstance(records, Book) else Book(records), since)
-    lines = (*_event_lines(cohort), *_notification_lines(cohort), _receipt_line(cohort))
+    lines = (
+        *_event_lines(cohort),
+        *_notification_lines(cohort),
+        _receipt_line(cohort),
+        *_passed_over_lines(cohort.book),
+    )
     return Balance(lines, tuple(_checks(cohort)))

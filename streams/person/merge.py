@@ -8,6 +8,7 @@ changes.
 
 import msgspec
 
+from ..errors import Rejected
 from ..ids import Ids, PersonKey
 from ..model import HospitalEvent
 from .arrival import ADOPTS, NOT_SUBJECT, PASSED_ON, Arrival, PassOn, PersonFold
@@ -34,7 +35,11 @@ def _handed_over(visits: tuple[KnownVisit, ...], event: HospitalEvent, arrival: 
 
 def adopted(row: PersonRow, header: str) -> PersonRow:
     """The row with the visits of an `ADOPTS` header. One that is here already only learns its lane; twice is once."""
-    for visit in msgspec.json.decode(header, type=tuple[KnownVisit, ...]):
+    try:
+        visits = msgspec.json.decode(header, type=tuple[KnownVisit, ...])
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        raise Rejected(ADOPTS, "a header of the relay's own, of another form", "leave it out", "rejected") from None
+    for visit in visits:
         here = row.visit_of(visit.local)
         known = visit if here is None else msgspec.structs.replace(here, lane=visit.lane, episode=visit.episode)
         row = row.with_visit(known)

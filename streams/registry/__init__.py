@@ -4,12 +4,13 @@
     registers = load(Path("/etc/stafet/registers"))
 
 A set is a folder: `subscriptions.toml`, `locations.csv`, `feeds/*.toml`, and, where they differ from the product's
-own, `municipalities.csv`, `profiles.toml`, `policy.toml`. It is of one environment, production or test. Loading lists
-every finding with file, line and remedy and refuses the set when one of them is an error (spec 05 §1.1, §6.7).
+own, `municipalities.csv`, `systems.csv`, `policy.toml` (docs/registers.md). It is of one environment, production or
+test. Loading lists every finding with file, line and remedy and refuses the set when one of them is an error (spec 05
+§1.1, §6.7).
 """
 
 from .files import Finding
-from .load import EXAMPLE_NAME, BadRegisters, inspect_registers, load
+from .load import EXAMPLE_NAME, BadRegisters, copy_example, inspect_registers, load
 from .registers import Registers
 from .rows import AcceptanceRow, AddressRow, LocationRow, MunicipalityRow, ReceiptPolicy, ReceiverRow
 
@@ -24,6 +25,7 @@ __all__ = [
     "ReceiptPolicy",
     "ReceiverRow",
     "Registers",
+    "copy_example",
     "inspect_registers",
     "load",
 ]

@@ -1,45 +1,52 @@
 """What must hold before a register set is used: spec 05 §1.1 and §6.7, one function per rule, every finding listed.
 
-Rules speak of *now and later*: what was wrong in the past can no longer be mended.
+Rules speak of *now and later*: what was wrong in the past can no longer be mended, and what becomes wrong on a date to
+come is found today, not by a start on that day. One mistake is one finding: a rule says the first date only, and a rule
+that concludes from what is absent keeps quiet where a file could not be used in full.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import chain, pairwise
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from ..times import COPENHAGEN
-from .check_places import check_locations, check_municipalities, numbers
+from .check_forms import check_forms, check_return
+from .check_places import (
+    alias_problem,
+    check_feeds,
+    check_hospitals,
+    check_locations,
+    check_municipalities,
+    numbers,
+)
+from .check_systems import check_products, check_systems
+from .dates import moments, since
 from .files import Findings
 from .rows import AcceptanceRow, AddressRow, ReceiverRow, Row
-from .tables import Placed, Tables
+from .tables import ENVIRONMENT, Placed, Tables
 
 __all__ = ["check"]
 
 R = TypeVar("R", bound=Row)
 Check = Callable[[Tables, datetime, Findings], None]
 
-#: What leaves together (05 §6.3): EDIFACT is its own interchange and goes without an envelope.
-COMBINATIONS: Final = frozenset(
-    {
-        ("fhir", "vans", "vans"),
-        ("fhir", "sbdh", "ehmi"),
-        ("fhir", "none", "direct"),
-        ("fhir", "beskedkuvert", "beskedfordeler"),
-        ("oioxml", "vans", "vans"),
-        ("oioxml", "sbdh", "ehmi"),
-        ("oioxml", "none", "direct"),
-        ("oioxml", "beskedkuvert", "beskedfordeler"),
-        ("edifact", "none", "vans"),
-        ("edifact", "none", "direct"),
-    }
-)
+OWN: Final = "subscriptions.toml"
+_TYPE: Final = "hospital-notification"
+
+
+class Rule(NamedTuple):
+    """A check, and the files from whose silence it concludes."""
+
+    check: Check
+    leans_on: frozenset[str] = frozenset()
 
 
 def check(tables: Tables, now: datetime, findings: Findings) -> None:
-    """Runs every rule."""
-    for rule in CHECKS:
-        rule(tables, now, findings)
+    """Runs every rule that can be judged."""
+    for rule in RULES:
+        if not rule.leans_on & findings.incomplete:
+            rule.check(tables, now, findings)
 
 
 def _groups(rows: Iterable[Placed[R]], *keys: str) -> Iterator[tuple[tuple[str, ...], list[Placed[R]]]]:
@@ -47,63 +54,101 @@ def _groups(rows: Iterable[Placed[R]], *keys: str) -> Iterator[tuple[tuple[str, 
     for each in rows:
         found.setdefault(tuple(str(getattr(each.row, key)) for key in keys), []).append(each)
     for key, group in found.items():
-        yield key, sorted(group, key=lambda each: each.row.valid_from.timestamp() if each.row.valid_from else 0.0)
+        yield key, sorted(group, key=lambda each: each.row.begins)
 
 
 def check_known(tables: Tables, now: datetime, findings: Findings) -> None:
-    """§6.7.1: every code is a municipality."""
+    """§6.7.1: every code is a municipality; a code that is none is one finding."""
     known = {each.row.kommunekode for each in tables.municipalities}
     rows: tuple[Placed[AddressRow | ReceiverRow | AcceptanceRow], ...] = (
         *tables.addresses,
         *tables.receivers,
         *tables.acceptances,
     )
-    for each in rows:
-        if each.row.kommunekode not in known:
-            findings.add(each.file, each.at("kommunekode"), "no municipality has this code", "see municipalities.csv")
-    for code in [*tables.not_connected, *(code for code, _ in tables.policy.overrides if code)]:
-        if code not in known:
-            findings.add("subscriptions.toml", 0, f"{code}: no municipality has this code", "see municipalities.csv")
+    places: list[tuple[str, int]] = [(each.row.kommunekode, each.at("kommunekode")) for each in rows]
+    places += [(code, tables.not_connected_lines[code]) for code in tables.not_connected]
+    places += [(code, tables.policy.override_lines[code]) for code, _ in tables.policy.overrides if code]
+    reported: set[str] = set()
+    for code, line in sorted(places, key=lambda place: place[1]):
+        if code not in known and code not in reported:
+            reported.add(code)
+            findings.add_lost(OWN, line, f"{code}: no municipality has this code", "see municipalities.csv")
 
 
 def check_connected(tables: Tables, now: datetime, findings: Findings) -> None:
-    """§6.7.1: every municipality has an address, a receiver A and an acceptance now, or is not connected on purpose."""
+    """§6.7.1: every municipality has an address, a receiver A and an acceptance, or is not connected on purpose."""
+    reported: set[tuple[str, str]] = set()
+    for at in moments(tables, now):
+        kinds = _connected(tables, at)
+        for each in tables.municipalities:
+            code = each.row.kommunekode
+            if code in tables.not_connected or not each.row.valid(at):
+                continue
+            for kind, having in kinds.items():
+                if code not in having and (code, kind) not in reported:
+                    reported.add((code, kind))
+                    problem = f"{code}: no {kind} for hospital notifications in {tables.environment}{since(at, now)}"
+                    remedy = "add a row, or list the code under [not_connected]"
+                    findings.add(OWN, _last_line(tables, code, kind), problem, remedy)
+
+
+def _connected(tables: Tables, at: datetime) -> dict[str, set[str]]:
+    """The codes that have what is needed, by kind of row."""
     here = tables.environment
-    kinds: tuple[tuple[str, set[str]], ...] = (
-        ("address", {a.row.kommunekode for a in tables.addresses if _counts(a.row, now) and (a.row.environment or here) == here}),
-        ("receiver of type A", {r.row.kommunekode for r in tables.receivers if _counts(r.row, now) and r.row.type == "A"}),
-        ("acceptance", {a.row.kommunekode for a in tables.acceptances if _counts(a.row, now) and a.row.environment == here}),
-    )  # fmt: skip
-    for each in tables.municipalities:
-        code = each.row.kommunekode
-        if code in tables.not_connected or not each.row.valid(now):
-            continue
-        for kind, having in kinds:
-            if code not in having:
-                problem = f"{code}: no {kind} for hospital notifications that is valid now in {here}"
-                findings.add("subscriptions.toml", 0, problem, "add a row, or list the code under [not_connected]")
+    addresses = [a.row for a in tables.addresses if (a.row.environment or here) == here]
+    receivers = [r.row for r in tables.receivers if r.row.type == "A"]
+    acceptances = [a.row for a in tables.acceptances if a.row.environment == here]
+    kinds: tuple[tuple[str, Iterable[AddressRow | ReceiverRow | AcceptanceRow]], ...] = (
+        ("address", addresses),
+        ("receiver of type A", receivers),
+        ("acceptance", acceptances),
+    )
+    return {
+        kind: {row.kommunekode for row in rows if row.message_type == _TYPE and row.valid(at)} for kind, rows in kinds
+    }
 
 
-def _counts(row: Row, now: datetime) -> bool:
-    return row.valid(now) and getattr(row, "message_type", "") == "hospital-notification"
+def _last_line(tables: Tables, code: str, kind: str) -> int:
+    """Where the municipality's last row of that kind stands, else the last row that it has."""
+    kinds: dict[str, Iterable[Placed[AddressRow | ReceiverRow | AcceptanceRow]]] = {
+        "address": tables.addresses,
+        "receiver of type A": tables.receivers,
+        "acceptance": tables.acceptances,
+    }
+    everything = [each for rows in kinds.values() for each in rows]
+    of_code = ([each.line for each in rows if each.row.kommunekode == code] for rows in (kinds[kind], everything))
+    return next((lines[-1] for lines in of_code if lines), 0)
 
 
 def check_overlaps(tables: Tables, now: datetime, findings: Findings) -> None:
-    """§6.7.2: one address at a time."""
-    for _, group in _groups(tables.addresses, "kommunekode", "message_type", "environment"):
-        for earlier, later in pairwise(group):
-            if earlier.row.overlaps(later.row):
-                problem = f"overlaps the address of line {earlier.line}"
-                findings.add(later.file, later.line, problem, "end the earlier row where this one begins")
+    """§6.7.2: one address at a time; no row is written twice."""
+    kinds: tuple[tuple[str, Iterable[Placed[Row]], tuple[str, ...]], ...] = (
+        ("address", tables.addresses, ("kommunekode", "message_type", "environment")),
+        ("receiver", tables.receivers, ("kommunekode", "message_type", "type", "system")),
+        ("acceptance", tables.acceptances, ("kommunekode", "message_type", "format", "version", "environment")),
+        ("sender", tables.senders, ("message_type", "format", "version", "environment")),
+        ("system", tables.systems, ("product", "role", "message_type", "format", "version")),
+    )
+    for kind, rows, keys in kinds:
+        for _, group in _groups(rows, *keys):
+            for earlier, later in pairwise(group):
+                if earlier.row.overlaps(later.row):
+                    problem = f"overlaps the {kind} of line {earlier.line}"
+                    findings.add_lost(later.file, later.line, problem, "end the earlier row where this one begins")
 
 
 def check_gaps(tables: Tables, now: datetime, findings: Findings) -> None:
     """§6.7.2: no hole between acceptances that nobody meant."""
     for _, group in _groups(tables.acceptances, "kommunekode", "message_type", "environment"):
         for earlier, later in _neighbours(group):
-            if not later.row.after_gap and later.row.valid_to_after(now):
+            if not later.row.after_gap and later.row.valid_to_after(now) and not _to_come(earlier.row, now):
                 problem = f"nothing is accepted between the row of line {earlier.line} and this one"
                 findings.add(later.file, later.at("valid_from"), problem, "close the gap, or write after_gap = true")
+
+
+def _to_come(row: Row, now: datetime) -> bool:
+    """Whether the row ends later than now: the hole behind it is one of connected municipalities."""
+    return row.valid_to is not None and row.valid_to > now
 
 
 def _neighbours(
@@ -124,66 +169,40 @@ def check_numbers(tables: Tables, now: datetime, findings: Findings) -> None:
     for each in tables.addresses:
         numbers(each, each.row.sor, each.row.gln, tables.policy.sor_strict, findings)
     for (gln,), group in _groups(tables.addresses, "gln"):
-        if len({each.row.kommunekode for each in group}) > 1:
-            for each in group:
-                if not each.row.shared_endpoint:
-                    problem = f"GLN {gln} serves several municipalities"
-                    findings.add(
-                        each.file, each.at("gln"), problem, "write shared_endpoint = true in each, or correct it"
-                    )
+        alone = [each for each in group if not each.row.shared_endpoint]
+        if alone and len({each.row.kommunekode for each in group}) > 1:
+            others = ", ".join(sorted({each.row.kommunekode for each in group if each is not alone[-1]}))
+            problem = f"GLN {gln} serves several municipalities ({others})"
+            remedy = "write shared_endpoint = true in each, or correct it"
+            findings.add(OWN, alone[-1].at("gln"), problem, remedy)
+    for each in tables.addresses:
+        for alias in each.row.aliases:
+            alias_problem(each, alias, findings)
 
 
 def check_one_a(tables: Tables, now: datetime, findings: Findings) -> None:
-    """§6.7.4: exactly one receiver A at every instant from now on. Validity is half-open: its borders decide."""
+    """§6.7.4: never two receivers A from now on. That there is one is a rule of connected municipalities."""
     for key, group in _groups(tables.receivers, "kommunekode", "message_type"):
-        everyone = [each.row for each in group]
-        borders = {b for row in everyone for b in (row.valid_from, row.valid_to) if b is not None and b > now}
+        borders = {b for each in group for b in (each.row.valid_from, each.row.valid_to) if b is not None and b > now}
         for at in sorted({now, *borders}):
             holders = [each for each in group if each.row.type == "A" and each.row.valid(at)]
-            if len(holders) > 1:
-                problem = f"{key[0]}: two receivers A from {at.isoformat()}"
-                findings.add(holders[1].file, holders[1].line, problem, "end one of them where the other begins")
-            if not holders and at != now:  # now: the rule of connected municipalities speaks
-                findings.add(group[0].file, group[0].line, f"{key[0]}: no receiver A from {at.isoformat()}", "add one")
-
-
-def check_forms(tables: Tables, now: datetime, findings: Findings) -> None:
-    """§6.7.5 and §6.3: format, version, mime, envelope and network exist together."""
-    written = {(p.row.message_type, p.row.format, p.row.version) for p in tables.profiles}
-    for each in tables.acceptances:
-        row = each.row
-        if (row.message_type, row.format, row.version) not in written:
-            findings.add(
-                each.file, each.at("version"), f"{row.format} {row.version} is not written", "see profiles.toml"
-            )
-        if (row.format == "fhir") != bool(row.mime):
-            findings.add(each.file, each.at("mime"), "mime belongs to fhir, and only there", "add or remove it")
-        networks = {a.row.network for a in tables.addresses if a.row.kommunekode == row.kommunekode
-                    and a.row.message_type == row.message_type and a.row.overlaps(row)}  # fmt: skip
-        for network in sorted(networks):
-            if (row.format, row.envelope, network) not in COMBINATIONS:
-                problem = f"{row.format} in {row.envelope} over {network} does not exist"
-                findings.add(each.file, each.at("envelope"), problem, "see spec 05 §6.3 for what goes together")
-
-
-def check_return(tables: Tables, now: datetime, findings: Findings) -> None:
-    """§6.4.5: who sends FHIR must be able to receive the acknowledgement."""
-    fhir = [a for a in tables.acceptances if a.row.format == "fhir" and a.row.environment == tables.environment]
-    returns = [s.row for s in tables.senders if s.row.environment == tables.environment and s.row.format == "fhir"]
-    if fhir and not any(row.valid_to_after(now) for row in returns):
-        problem = "FHIR is sent, but nothing says that acknowledgements can be received in return"
-        findings.add(fhir[0].file, fhir[0].line, problem, 'add [[sender]] message_type = "acknowledgement" …')
+            if len({each.row.system for each in holders}) > 1:
+                problem = f"{key[0]}: two receivers A{since(at, now)}"
+                findings.add(OWN, holders[1].line, problem, "end one of them where the other begins")
+                break
 
 
 def check_borders(tables: Tables, now: datetime, findings: Findings) -> None:
-    """§6.7.6: validity begins and ends at midnight in Copenhagen, with the offset of that day."""
+    """§6.7.6: validity begins and ends at midnight in Copenhagen, with the offset of that day, and has a length."""
     everything: tuple[Iterable[Placed[Row]], ...] = (
         tables.addresses,
         tables.receivers,
         tables.acceptances,
         tables.senders,
+        tables.systems,
         tables.locations,
         tables.municipalities,
+        [Placed(row, tables.policy.file, line) for line, row in tables.policy.counts],
     )
     for each in chain.from_iterable(everything):
         for key in ("valid_from", "valid_to"):
@@ -192,10 +211,13 @@ def check_borders(tables: Tables, now: datetime, findings: Findings) -> None:
                 continue
             local = at.astimezone(COPENHAGEN)
             if at.utcoffset() != local.utcoffset() or timedelta(
-                hours=local.hour, minutes=local.minute, seconds=local.second
+                hours=local.hour, minutes=local.minute, seconds=local.second, microseconds=local.microsecond
             ):
                 midnight = local.replace(hour=0, minute=0, second=0, microsecond=0).isoformat()
                 findings.add(each.file, each.at(key), f"{key} is not midnight in Copenhagen", f"write {midnight}")
+        first, last = each.row.valid_from, each.row.valid_to
+        if first is not None and last is not None and last <= first:
+            findings.add_lost(each.file, each.at("valid_to"), "the row ends before it begins", "exchange the two dates")
 
 
 def check_environments(tables: Tables, now: datetime, findings: Findings) -> None:
@@ -206,24 +228,31 @@ def check_environments(tables: Tables, now: datetime, findings: Findings) -> Non
         kinds = {a.row.environment or tables.environment for a in meets}
         if meets and each.row.environment not in kinds:
             problem = f"an acceptance of {each.row.environment} meets an address of {', '.join(sorted(kinds))}"
-            findings.add(each.file, each.at("environment"), problem, "give both rows the same environment")
+            findings.add_lost(each.file, each.at("environment"), problem, "give both rows the same environment")
     for feed in tables.feeds:
         if feed.row.test and tables.environment != "test":
             problem = "a test feed in a set of production: MSH-11 other than P leads to test only"
-            findings.add(feed.file, feed.line, problem, "remove it, or keep it in a set of environment test")
+            findings.add(feed.file, feed.at("test"), problem, "remove it, or keep it in a set of environment test")
 
 
-CHECKS: Final[tuple[Check, ...]] = (
-    check_municipalities,
-    check_locations,
-    check_known,
-    check_connected,
-    check_overlaps,
-    check_gaps,
-    check_numbers,
-    check_one_a,
-    check_forms,
-    check_return,
-    check_borders,
-    check_environments,
+_PLACES: Final = frozenset({"municipalities.csv", "locations.csv", "feeds"})
+
+#: In this order: a rule that finds something lost silences those that lean on its file.
+RULES: Final[tuple[Rule, ...]] = (
+    Rule(check_borders),
+    Rule(check_municipalities, frozenset({"municipalities.csv", "policy.toml"})),
+    Rule(check_locations),
+    Rule(check_hospitals, _PLACES),
+    Rule(check_feeds, frozenset({"municipalities.csv"})),
+    Rule(check_known, frozenset({"municipalities.csv"})),
+    Rule(check_overlaps),
+    Rule(check_numbers),
+    Rule(check_one_a),
+    Rule(check_environments, frozenset({ENVIRONMENT})),
+    Rule(check_forms),
+    Rule(check_products, frozenset({"systems.csv"})),
+    Rule(check_systems, frozenset({OWN, "systems.csv"})),
+    Rule(check_gaps, frozenset({OWN})),
+    Rule(check_connected, frozenset({OWN, "municipalities.csv"})),
+    Rule(check_return, frozenset({OWN})),
 )

@@ -1,25 +1,32 @@
 """Reading register files, each row with the line it stands on, so that every finding can say where.
 
-Two forms: CSV with a header, and TOML with arrays of tables. The standard library's TOML reader forgets lines; they
-are found again by the order of the `[[table]]` headers, which TOML keeps.
+Two forms: CSV with a header, and TOML. The standard library's TOML reader forgets lines; they are found again by a
+scan for the lines on which a table or a key begins, outside strings and brackets.
 """
 
 import csv
+import io
 import re
 import tomllib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from ..errors import Severity
 
-__all__ = ["Finding", "Findings", "Sheet", "read_csv", "read_toml"]
+__all__ = ["Finding", "Findings", "Sheet", "Toml", "did_you_mean", "read_csv", "read_toml"]
 
-_HEADER = re.compile(r"^\s*\[\[?\s*([^\]]+?)\s*\]\]?")
-_KEY = re.compile(r"""^\s*["']?([\w-]+)["']?\s*=""")
+KeyPath = tuple[str | int, ...]
+
+_HEADER: Final = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]")
+_KEY: Final = re.compile(r"""\s*((?:"[^"]*"|'[^']*'|[\w-]+)(?:\s*\.\s*(?:"[^"]*"|'[^']*'|[\w-]+))*)\s*=""")
+_PART: Final = re.compile(r""""([^"]*)"|'([^']*)'|([\w-]+)""")
+_TOKEN: Final = re.compile(r'"""|\'\'\'|"(?:\\.|[^"\\])*"|\'[^\']*\'|#.*|[\[{\]}]')
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -33,23 +40,26 @@ class Finding(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place}: {self.problem}; {self.remedy}"
+        return " ".join(f"{place}: {self.problem}; {self.remedy}".split())  # a cell may hold line breaks
 
 
 @dataclass(slots=True)
 class Findings:
-    """Collects findings: all of them, not the first only. `unread`: a file among them could not be read at all."""
+    """Collects findings: all of them, not the first only.
+
+    `incomplete`: files of which something could not be used. What they lack is no finding about another file.
+    """
 
     all: list[Finding] = field(default_factory=list)
-    unread: bool = False
+    incomplete: set[str] = field(default_factory=set)
 
     def add(self, file: str, line: int, problem: str, remedy: str, severity: Severity = "error") -> None:
         """One more."""
         self.all.append(Finding(file, line, problem, remedy, severity))
 
-    def add_unread(self, file: str, line: int, problem: str, remedy: str) -> None:
-        """One about a file that could not be read: what the others say of it cannot be judged."""
-        self.unread = True
+    def add_lost(self, file: str, line: int, problem: str, remedy: str) -> None:
+        """One about something that is left out: nothing is concluded from its absence."""
+        self.incomplete.add(file)
         self.add(file, line, problem, remedy)
 
 
@@ -61,63 +71,167 @@ class Sheet:
     rows: tuple[tuple[int, dict[str, Any]], ...] = ()
     keys: tuple[dict[str, int], ...] = ()
 
-    def line(self, number: int, key: str = "") -> int:
-        """The line of a key of row `number`, else of the row itself."""
-        own = self.keys[number] if number < len(self.keys) else {}
-        return own.get(key, self.rows[number][0])
+
+@dataclass(frozen=True, slots=True)
+class Toml:
+    """A TOML file, and the line of every table and key in it by its path: `("policy", "0461", "mode")`."""
+
+    file: str
+    content: Mapping[str, Any] = field(default_factory=dict)
+    lines: Mapping[KeyPath, int] = field(default_factory=dict)
+
+    def line(self, *path: str | int) -> int:
+        """The line of a table or key, else of what it lies in; 0 when there is none."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 0)
+
+    def sheet(self, *path: str, findings: Findings) -> Sheet:
+        """The array of tables at `path`, or one table there as its only row; a finding when it is neither."""
+        rows: Any = self.content
+        for part in path:
+            rows = rows.get(part, []) if isinstance(rows, dict) else []
+        rows = [rows] if isinstance(rows, dict) else rows
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            name = ".".join(path)
+            findings.add_lost(self.file, self.line(*path), f"{name} is no list of tables", f"write [[{name}]]")
+            return Sheet(self.file)
+        places: list[KeyPath] = [
+            (*path, number) if (*path, number) in self.lines else path for number in range(len(rows))
+        ]
+        keys: dict[KeyPath, dict[str, int]] = {place: {} for place in places}
+        for key, at in self.lines.items():
+            if key[:-1] in keys:
+                keys[key[:-1]][str(key[-1])] = at
+        return Sheet(
+            self.file,
+            tuple((self.line(*place), row) for place, row in zip(places, rows, strict=True)),
+            tuple(keys[place] for place in places),
+        )
 
 
-def read_csv(path: Path, findings: Findings) -> Sheet:
-    """A CSV file; empty cells are left out, so that defaults hold."""
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """The remedy for a word that is not known."""
+    near = get_close_matches(word, known, n=1)
+    return f"did you mean {near[0]}?" if near else f"use one of {', '.join(known)}"
+
+
+def _text(path: Path, file: str, form: str, findings: Findings) -> str | None:
+    """The text of a file in UTF-8, with or without the mark that spreadsheets put before it."""
     try:
-        with path.open(encoding="utf-8", newline="") as lines:
-            reader = csv.DictReader(lines)
-            rows = tuple(_csv_rows(reader))
-    except (OSError, UnicodeDecodeError, csv.Error) as fault:
-        findings.add_unread(path.name, 0, f"cannot be read ({type(fault).__name__})", "put a CSV file in UTF-8 there")
-        return Sheet(path.name)
-    return Sheet(path.name, rows)
+        data = path.read_bytes()
+    except OSError as fault:
+        findings.add_lost(file, 0, f"cannot be read ({type(fault).__name__})", f"put a {form} file in UTF-8 there")
+        return None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as fault:
+        line = data.count(b"\n", 0, fault.start) + 1
+        findings.add_lost(file, line, f"byte {data[fault.start]:02X} is not UTF-8", "save the file as UTF-8")
+        return None
 
 
-def _csv_rows(reader: "csv.DictReader[str]") -> Iterator[tuple[int, dict[str, Any]]]:
+def read_csv(path: Path, columns: Sequence[str], needed: Sequence[str], findings: Findings) -> Sheet:
+    """A CSV file with these columns; empty cells are left out, so that defaults hold."""
+    file = path.name
+    text = _text(path, file, "CSV", findings)
+    if text is None:
+        return Sheet(file)
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        if not _header_holds(file, reader.fieldnames or (), columns, needed, findings):
+            return Sheet(file)
+        return Sheet(file, tuple(_csv_rows(file, reader, findings)))
+    except csv.Error as fault:
+        findings.add_lost(file, reader.line_num, f"not CSV: {fault}", "mend the quotes of this line")
+        return Sheet(file)
+
+
+def _header_holds(
+    file: str, header: Sequence[str], columns: Sequence[str], needed: Sequence[str], findings: Findings
+) -> bool:
+    """Whether the first line names the columns; one finding when it does not."""
+    unknown = [name for name in header if name not in columns]
+    missing = [name for name in needed if name not in header]
+    twice = [name for name, count in Counter(header).items() if count > 1]
+    if len(header) < 2 and any(other in "".join(header) for other in ";\t"):
+        findings.add_lost(file, 1, "columns are not separated by commas", "save the file with commas between columns")
+    elif twice:
+        findings.add_lost(file, 1, f"column {twice[0]} stands there twice", "keep one of them")
+    elif unknown:
+        findings.add_lost(file, 1, f"no column {unknown[0]!r}", did_you_mean(unknown[0], columns))
+    elif missing:
+        findings.add_lost(file, 1, f"lacks the column {missing[0]}", f"the columns are {','.join(columns)}")
+    return not (unknown or missing or twice)
+
+
+def _csv_rows(file: str, reader: "csv.DictReader[str]", findings: Findings) -> Iterator[tuple[int, dict[str, Any]]]:
+    wide = len(reader.fieldnames or ())
     for row in reader:
-        # A cell too many stands under None; its column name makes it an unknown field, with a line.
-        yield reader.line_num, {str(key): value for key, value in row.items() if value}
+        extra: Any = row.pop(None, None)  # csv keeps cells without a column there
+        if extra is not None:
+            problem = f"{wide + len(extra)} cells where the header has {wide}"
+            findings.add_lost(file, reader.line_num, problem, "put a value with a comma in quotes")
+        else:
+            yield reader.line_num, {key: value for key, value in row.items() if value}
 
 
-def read_toml(path: Path, findings: Findings) -> tuple[dict[str, Any], dict[str, Sheet]]:
-    """A TOML file: its content, and its arrays of tables as sheets."""
+def read_toml(path: Path, findings: Findings, file: str = "") -> Toml:
+    """A TOML file with the lines of its tables and keys; `file` is its name in findings."""
+    file = file or path.name
+    text = _text(path, file, "TOML", findings)
+    if text is None:
+        return Toml(file)
     try:
-        text = path.read_text(encoding="utf-8")
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as fault:
-        line = int(found[1]) if (found := re.search(r"line (\d+)", str(fault))) else 0
-        findings.add_unread(path.name, line, "not TOML", "see the form at https://toml.io")
-        return {}, {}
-    except (OSError, UnicodeDecodeError) as fault:
-        findings.add_unread(path.name, 0, f"cannot be read ({type(fault).__name__})", "put a TOML file in UTF-8 there")
-        return {}, {}
-    lines = _headers(text)
-    return content, {
-        name: _sheet(path.name, rows, lines.get(name, []))
-        for name, rows in content.items()
-        if isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
-    }
+        problem, _, place = str(fault).rpartition(" (at ")
+        found = re.match(r"line (\d+)", place)
+        line = int(found[1]) if found else text.count("\n") + 1
+        findings.add_lost(file, line, f"not TOML: {problem or fault}", "see the form at https://toml.io")
+        return Toml(file)
+    return Toml(file, content, _lines(text))
 
 
-def _sheet(file: str, rows: list[dict[str, Any]], lines: list[tuple[int, dict[str, int]]]) -> Sheet:
-    lines = lines + [(0, {})] * (len(rows) - len(lines))  # an inline array of tables has no headers
-    return Sheet(file, tuple((lines[n][0], row) for n, row in enumerate(rows)), tuple(keys for _, keys in lines))
-
-
-def _headers(text: str) -> dict[str, list[tuple[int, dict[str, int]]]]:
-    """By table name: line of each header, and the lines of the keys below it."""
-    found: dict[str, list[tuple[int, dict[str, int]]]] = {}
-    keys: dict[str, int] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        if header := _HEADER.match(line):
-            keys = {}
-            found.setdefault(header[1], []).append((number, keys))
-        elif key := _KEY.match(line):
-            keys.setdefault(key[1], number)
+def _lines(text: str) -> dict[KeyPath, int]:
+    """The line of each table and key by its path; the rows of an array of tables by their number."""
+    found: dict[KeyPath, int] = {}
+    counts: Counter[KeyPath] = Counter()
+    table: KeyPath = ()
+    depth, quote = 0, ""
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not depth and not quote:
+            if header := _HEADER.match(line):
+                table = _parts(header[2])
+                if header[1] == "[[":
+                    counts[table] += 1
+                    table = (*table, counts[table] - 1)
+                found.setdefault(table, number)
+            elif key := _KEY.match(line):
+                found.setdefault((*table, *_parts(key[1])), number)
+        depth, quote = _after(line, depth, quote)
     return found
+
+
+def _parts(name: str) -> KeyPath:
+    """`policy."0461".oioxml` as its three parts."""
+    return tuple(found[1] or found[2] or found[3] or "" for found in _PART.finditer(name))
+
+
+def _after(line: str, depth: int, quote: str) -> tuple[int, str]:
+    """Brackets open at the end of the line, and the quotes of a string that goes on."""
+    place = 0
+    while True:
+        if quote:
+            end = line.find(quote, place)
+            if end < 0:
+                return depth, quote
+            place, quote = end + len(quote), ""
+        found = _TOKEN.search(line, place)
+        if found is None:
+            return depth, ""
+        place = found.end()
+        if found[0] in ('"""', "'''"):
+            quote = found[0]
+        else:
+            depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)

@@ -1,7 +1,7 @@
 """From a folder to registers: read, check everything, refuse or freeze.
 
-A folder that holds no registers is one finding, and what one file says is held against the others only when all could
-be read: a missing file is one fault, not one for each municipality that is not in it.
+A folder that holds no registers is one finding, and a file that could not be used in full is held against no other: a
+missing file is one fault, not one for each municipality that is not in it.
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ from typing import Final
 from .check import check
 from .files import Finding, Findings
 from .registers import Registers, freeze
-from .tables import EXAMPLE, OWN_FILES, Tables, read_tables
+from .tables import EXAMPLE, FILES, OWN_FILES, Tables, read_tables
 
-__all__ = ["EXAMPLE_NAME", "BadRegisters", "inspect_registers", "load"]
+__all__ = ["EXAMPLE_NAME", "BadRegisters", "copy_example", "inspect_registers", "load"]
 
 #: The name of the set that ships with the product; it must be named on purpose.
 EXAMPLE_NAME: Final = "example"
@@ -41,9 +41,8 @@ def _read(source: Path | str, now: datetime | None) -> tuple[Tables | None, tupl
         return None, (Finding(str(source), 0, problem, remedy),)
     findings = Findings()
     tables = read_tables(folder, findings)
-    if not findings.unread:
-        check(tables, now or datetime.now(UTC), findings)
-    return tables, tuple(findings.all)
+    check(tables, now or datetime.now(UTC), findings)
+    return tables, tuple(sorted(findings.all, key=lambda finding: (finding.file, finding.line)))
 
 
 def _no_set(folder: Path) -> str:
@@ -70,3 +69,24 @@ def load(source: Path | str, *, now: datetime | None = None) -> Registers:
 def inspect_registers(source: Path | str, *, now: datetime | None = None) -> tuple[Finding, ...]:
     """Every finding about a set, errors and warnings, without refusing it: for `config check` and `doctor`."""
     return _read(source, now)[1]
+
+
+def copy_example(folder: Path) -> tuple[Path, ...]:
+    """The example set as files of one's own, in a folder that is empty or made here; what was written.
+
+    Raises `BadRegisters` when something lies there, and OSError when it cannot be written.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise BadRegisters([Finding(str(folder), 0, "not a folder", "name an empty folder, or one that is not there")])
+    if folder.is_dir() and any(folder.iterdir()):
+        raise BadRegisters(
+            [Finding(str(folder), 0, "the folder is not empty", "name an empty one; nothing was written")]
+        )
+    copied = []
+    for name in FILES:
+        for path in sorted((EXAMPLE / name).glob("*.toml")) if name == "feeds" else [EXAMPLE / name]:
+            target = folder / path.relative_to(EXAMPLE)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.read_bytes())
+            copied.append(target)
+    return tuple(copied)

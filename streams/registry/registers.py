@@ -15,6 +15,7 @@ from ..messages.adt.feed import FeedProfile
 from ..model import Address, Outcome, Unit
 from ..stay_state import StayPolicy
 from .files import Finding
+from .forms import is_written, rank
 from .policy import Policy
 from .rows import (
     AcceptanceRow,
@@ -22,7 +23,6 @@ from .rows import (
     Environment,
     LocationRow,
     MunicipalityRow,
-    ProfileRow,
     ReceiptPolicy,
     ReceiverRow,
     Row,
@@ -164,7 +164,7 @@ def _department_keys(ward: str) -> tuple[str, ...]:
 
 def _index(rows: Iterable[V], *keys: str) -> Index[V]:
     found: dict[tuple[str, ...], list[V]] = {}
-    for row in sorted(rows, key=lambda row: row.valid_from.timestamp() if row.valid_from else 0.0, reverse=True):
+    for row in sorted(rows, key=lambda row: row.begins, reverse=True):
         found.setdefault(tuple(getattr(row, key) for key in keys), []).append(row)
     return MappingProxyType({key: tuple(group) for key, group in found.items()})
 
@@ -180,29 +180,16 @@ def _places(rows: Iterable[LocationRow]) -> Index[LocationRow]:
     return MappingProxyType(index)
 
 
-def _rank(profiles: Iterable[ProfileRow], row: AcceptanceRow) -> int:
-    versions = [p.version for p in profiles if (p.message_type, p.format) == (row.message_type, row.format)]
-    return versions.index(row.version) if row.version in versions else len(versions)
-
-
 def _plain(placed: tuple[Placed[V], ...]) -> list[V]:
     return [each.row for each in placed]
 
 
 def _acceptances(tables: Tables) -> Index[AcceptanceRow]:
     """Those of the set's environment that the product writes, newest version of a format first."""
-    profiles = [each.row for each in tables.profiles]
-    written = {(p.message_type, p.format, p.version) for p in profiles}
-    rows = [
-        row
-        for row in _plain(tables.acceptances)
-        if row.environment == tables.environment and (row.message_type, row.format, row.version) in written
-    ]
+    rows = [row for row in _plain(tables.acceptances) if row.environment == tables.environment and is_written(row)]
     # A stable sort: rows of the same rank keep the order in which their validity began, latest first.
     index = _index(rows, "kommunekode", "message_type")
-    return MappingProxyType(
-        {key: tuple(sorted(group, key=lambda row: _rank(profiles, row))) for key, group in index.items()}
-    )
+    return MappingProxyType({key: tuple(sorted(group, key=rank)) for key, group in index.items()})
 
 
 def _receivers(tables: Tables) -> Index[ReceiverRow]:

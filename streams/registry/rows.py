@@ -6,27 +6,32 @@ dated row. Field names are the names in the files; an unknown one is refused whe
 Not here: reading (`load`), judging (`check`), asking (`registers`).
 """
 
-from datetime import datetime, timedelta
-from typing import Literal
+from datetime import date, datetime, time, timedelta
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from ..ids import Gln, Kommunekode, Sor
 from ..model import Unit
+from ..times import COPENHAGEN
 
 __all__ = [
+    "RETIRED",
+    "VALIDITY",
     "AcceptanceRow",
     "AddressRow",
+    "CountRow",
     "Environment",
     "Format",
     "LocationRow",
     "MessageType",
     "MunicipalityRow",
-    "ProfileRow",
     "ReceiptPolicy",
     "ReceiverRow",
     "Row",
     "SenderAcceptanceRow",
+    "SystemRow",
+    "instant",
 ]
 
 MessageType = Literal["hospital-notification", "acknowledgement"]
@@ -34,6 +39,40 @@ Format = Literal["fhir", "oioxml", "edifact"]
 Environment = Literal["production", "test"]
 Envelope = Literal["vans", "sbdh", "beskedkuvert", "none"]
 Network = Literal["vans", "ehmi", "beskedfordeler", "direct"]
+
+
+Text = Annotated[str, msgspec.Meta(min_length=1)]
+#: A part of a topic's name: `municipality.<kommunekode>.<system>`; two of these names are topics already.
+System = Annotated[str, msgspec.Meta(pattern="^(?!(inbox|receipts)$)[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+
+#: The keys that hold a border of validity.
+VALIDITY: Final = ("valid_from", "valid_to")
+#: Names that spec 05 §6 has and that steer nothing today, with the reason: a warning, and no effect.
+RETIRED: Final = {
+    "network_warning": "no SBDH is sent, whose receipts it is about",
+    "expects_positive_receipt": "no legacy letter is sent, whose receipts it is about",
+    "cancel_on_class_change": "no legacy letter is sent, which it is about",
+}
+#: Nothing here is older, or planned for longer; times far outside cannot be compared in every zone.
+_YEARS: Final = range(1900, 2200)
+
+
+def instant(value: Any, *, text: bool = False) -> datetime:
+    """A border of validity: an instant with offset; a bare day is midnight in Copenhagen (spec 05 §1.4).
+
+    `text`: the value is written as text (CSV), else it is a date or a time of TOML. Raises ValueError or TypeError.
+    """
+    if text and isinstance(value, str):
+        value = date.fromisoformat(value) if len(value) == len("2027-01-01") else datetime.fromisoformat(value)
+    if not isinstance(value, date):
+        raise TypeError(f"{type(value).__name__} where a day or an instant is due")
+    if value.year not in _YEARS:
+        raise ValueError(f"the year {value.year} lies outside {_YEARS.start} to {_YEARS.stop - 1}")
+    if not isinstance(value, datetime):
+        return datetime.combine(value, time(), COPENHAGEN)
+    if value.tzinfo is None:
+        raise ValueError("a time of day without offset")
+    return value
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,6 +91,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         """Whether it still holds at some instant after `now`."""
         return self.valid_to is None or self.valid_to > now
 
+    @property
+    def begins(self) -> float:
+        """When it begins, in seconds since 1970; without a border before everything."""
+        return self.valid_from.timestamp() if self.valid_from is not None else float("-inf")
+
     def overlaps(self, other: "Row") -> bool:
         """Whether some instant lies in both."""
         return not (_ended(self, other) or _ended(other, self))
@@ -64,22 +108,29 @@ def _ended(row: Row, before: Row) -> bool:
 class MunicipalityRow(Row, frozen=True, kw_only=True):
     """A municipality and the region it lies in (spec 05 §1.1, §1.4)."""
 
-    kommunekode: Kommunekode
-    name: str
-    region_code: str
-    region: str
+    kommunekode: Annotated[Kommunekode, msgspec.Meta(pattern="^0[1-8][0-9]{2}$")]  # 05 §1.1
+    name: Text
+    region_code: Text
+    region: Text
+
+
+class CountRow(Row, frozen=True, kw_only=True):
+    """How many municipalities there are, in all or by region code: what `municipalities.csv` is held against."""
+
+    value: int | dict[str, int]
+    source: Text
 
 
 class LocationRow(Row, frozen=True, kw_only=True):
     """A hospital (ward empty), department or ward of one feed (spec 04 §8.2)."""
 
-    feed: str
-    facility: str
+    feed: Text
+    facility: Text
     ward: str = ""
     shak: str = ""
     sor: Sor
     gln: Gln
-    hospital: str
+    hospital: Text
     department: str = ""
     unit: str = ""
     region_code: str = ""  # empty: a private hospital, outside the regions
@@ -92,7 +143,7 @@ class AddressRow(Row, frozen=True, kw_only=True):
     message_type: MessageType
     sor: Sor
     gln: Gln
-    unit_name: str
+    unit_name: Text
     network: Network
     environment: Environment | None = None  # None: that of the register set
     shared_endpoint: bool = False  # the GLN serves other municipalities too (4.1.5)
@@ -109,10 +160,11 @@ class ReceiverRow(Row, frozen=True, kw_only=True):
 
     kommunekode: Kommunekode
     message_type: MessageType
-    system: str
-    kind: str  # EOJ, SAPA, other
+    system: System
+    kind: Text  # EOJ, SAPA, other
     type: Literal["A", "B", "C"]
     name: str = ""
+    product: str = ""  # as in systems.csv; empty: not known, so is its approval (00 §10.3)
     notices: frozenset[Literal["STAA", "STIN", "STOR", "SLOR", "SLHJ", "MORS"]] = frozenset()  # B, C; empty: all
 
     @property
@@ -131,14 +183,12 @@ class AcceptanceRow(Row, frozen=True, kw_only=True):
     kommunekode: Kommunekode
     message_type: MessageType
     format: Format
-    version: str
+    version: Text
     mime: Literal["application/fhir+json", "application/fhir+xml", ""] = ""
     envelope: Envelope
     environment: Environment
     after_gap: bool = False  # on purpose, nothing was accepted before this row
     send_acute_as_admission: bool = False  # 04, 13.2
-    cancel_on_class_change: bool = False  # 04, 13.2
-    expects_positive_receipt: bool = True  # 04 §12
 
 
 class SenderAcceptanceRow(Row, frozen=True, kw_only=True):
@@ -146,18 +196,21 @@ class SenderAcceptanceRow(Row, frozen=True, kw_only=True):
 
     message_type: Literal["acknowledgement"]
     format: Format
-    version: str
+    version: Text
     environment: Environment
+    product: str = ""  # the sending system, as in systems.csv
 
 
-class ProfileRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A form that the product writes, best first (spec 05 §6.3, §6.4.3)."""
+class SystemRow(Row, frozen=True, kw_only=True):
+    """What a product is approved for, and what it is not (00 §10.3); `valid_from` is the day on which that was so."""
 
+    product: Text
+    role: Literal["sender", "receiver"]
     message_type: MessageType
     format: Format
-    version: str
-    uri: str
-    source: str
+    version: Text
+    approved: Literal["yes", "no"]
+    source: Text
 
 
 class ReceiptPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -166,8 +219,6 @@ class ReceiptPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ack_timeout: timedelta
     max_resends: int
     mode: Literal["auto", "manual"]
-    network_warning: timedelta
-    expects_positive_receipt: bool
-    memory: timedelta  # of seen ids, and of rows after their final state
-    orphan_recheck: timedelta  # an unmatched receipt is looked up once more after this (02 §5.6)
+    memory: timedelta  # how long a settled message is known (02 R14, §5.1)
+    orphan_recheck: timedelta  # how long a receipt without a message waits for it (02 §5.6); the same for all
     retry_pauses: tuple[timedelta, ...]  # of a hand-over that failed (00 §3.3); the last one repeats

@@ -3,36 +3,42 @@
 A row that has not the right form becomes a finding here and is left out; whether the rows fit each other is `check`.
 """
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
-from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
 from ..messages.adt.feed import FeedProfile
-from ..times import COPENHAGEN
-from .files import Findings, Sheet, read_csv, read_toml
+from .files import Findings, Sheet, Toml, did_you_mean, read_csv, read_toml
 from .policy import Policy, read_policy
 from .rows import (
+    RETIRED,
+    VALIDITY,
     AcceptanceRow,
     AddressRow,
     Environment,
     LocationRow,
     MunicipalityRow,
-    ProfileRow,
     ReceiverRow,
     SenderAcceptanceRow,
+    SystemRow,
+    instant,
 )
 
-__all__ = ["EXAMPLE", "OWN_FILES", "Placed", "Tables", "read_tables"]
+__all__ = ["ENVIRONMENT", "EXAMPLE", "FILES", "OWN_FILES", "Placed", "Tables", "read_tables"]
 
 #: The folder of this package holds the example set.
 EXAMPLE: Final = Path(__file__).parent
+#: Stands among the incomplete files when nobody knows of which environment the set is.
+ENVIRONMENT: Final = "environment"
 #: What a set has of its own; all else may be left to the product.
 OWN_FILES: Final = ("subscriptions.toml", "locations.csv", "feeds")
+#: Every file that is read, and the folder of feeds.
+FILES: Final = (*OWN_FILES, "municipalities.csv", "systems.csv", "policy.toml")
 
 R = TypeVar("R", bound=msgspec.Struct)
 R_co = TypeVar("R_co", bound=msgspec.Struct, covariant=True)
@@ -63,30 +69,34 @@ class Tables:
     receivers: tuple[Placed[ReceiverRow], ...]
     acceptances: tuple[Placed[AcceptanceRow], ...]
     senders: tuple[Placed[SenderAcceptanceRow], ...]
-    profiles: tuple[Placed[ProfileRow], ...]
+    systems: tuple[Placed[SystemRow], ...]
     feeds: tuple[Placed[FeedProfile], ...]
     not_connected: Mapping[str, str]
+    not_connected_lines: Mapping[str, int]
     policy: Policy
 
 
 def read_tables(folder: Path, findings: Findings) -> Tables:
-    """Every file of the folder; what is national (municipalities, profiles, policy) may be left to the product's own."""
-    subscriptions, sheets = read_toml(folder / "subscriptions.toml", findings)
-    _known_keys("subscriptions.toml", subscriptions, findings)
-    _, profiles = read_toml(_own_or_shipped(folder, "profiles.toml"), findings)
-    environment: Environment = "test" if subscriptions.get("environment") == "test" else "production"
+    """Every file of the folder; what is national (municipalities, systems, policy) may be left to the product's own."""
+    _known_files(folder, findings)
+    own = read_toml(folder / "subscriptions.toml", findings)
+    _known_keys(own, findings)
+    environment: Environment = "test" if own.content.get("environment") == "test" else "production"
+    excused = own.content.get("not_connected", {})
+    excused = excused if isinstance(excused, dict) else {}
     return Tables(
         environment=environment,
         municipalities=_csv(_own_or_shipped(folder, "municipalities.csv"), MunicipalityRow, findings),
         locations=_csv(folder / "locations.csv", LocationRow, findings),
-        addresses=_rows(sheets.get("address"), AddressRow, findings),
-        receivers=_rows(sheets.get("receiver"), ReceiverRow, findings),
-        acceptances=_rows(sheets.get("acceptance"), AcceptanceRow, findings),
-        senders=_rows(sheets.get("sender"), SenderAcceptanceRow, findings),
-        profiles=_rows(profiles.get("profile"), ProfileRow, findings),
+        addresses=_rows(own.sheet("address", findings=findings), AddressRow, findings),
+        receivers=_rows(own.sheet("receiver", findings=findings), ReceiverRow, findings),
+        acceptances=_rows(own.sheet("acceptance", findings=findings), AcceptanceRow, findings),
+        senders=_rows(own.sheet("sender", findings=findings), SenderAcceptanceRow, findings),
+        systems=_csv(_own_or_shipped(folder, "systems.csv"), SystemRow, findings),
         feeds=_feeds(folder / "feeds", findings),
-        not_connected={str(k): str(v) for k, v in subscriptions.get("not_connected", {}).items()},
-        policy=read_policy(_own_or_shipped(folder, "policy.toml"), subscriptions.get("policy", {}), findings),
+        not_connected=_reasons(own, excused, findings),
+        not_connected_lines={code: own.line("not_connected", code) for code in excused},
+        policy=read_policy(read_toml(_own_or_shipped(folder, "policy.toml"), findings), own, findings),
     )
 
 
@@ -95,70 +105,125 @@ def _own_or_shipped(folder: Path, name: str) -> Path:
     return own if own.exists() else EXAMPLE / name
 
 
+def _known_files(folder: Path, findings: Findings) -> None:
+    """A file that nothing reads is a slip of the pen, or of an earlier version."""
+    for path in sorted(folder.iterdir()):
+        if path.suffix in (".csv", ".toml") and path.name not in FILES:
+            remedy = f"{did_you_mean(path.name, FILES)}; else remove it"
+            findings.add(path.name, 0, "nothing reads this file", remedy, "warning")
+
+
 _SUBSCRIPTION_KEYS: Final = ("environment", "address", "receiver", "acceptance", "sender", "not_connected", "policy")
 
 
-def _known_keys(file: str, content: Mapping[str, Any], findings: Findings) -> None:
-    for key in content:
+def _known_keys(own: Toml, findings: Findings) -> None:
+    for key in own.content:
         if key not in _SUBSCRIPTION_KEYS:
-            near = get_close_matches(key, _SUBSCRIPTION_KEYS, n=1)
-            remedy = f"did you mean {near[0]}?" if near else f"use one of {', '.join(_SUBSCRIPTION_KEYS)}"
-            findings.add(file, 0, f"unknown table or key {key}", remedy)
-    if content.get("environment", "production") not in ("production", "test"):
-        findings.add(
-            file, 0, "environment is neither production nor test", 'write environment = "production" or "test"'
-        )
+            remedy = did_you_mean(key, _SUBSCRIPTION_KEYS)
+            findings.add_lost(own.file, own.line(key, 0) or own.line(key), f"unknown table or key {key}", remedy)
+    if own.content.get("environment", "production") not in ("production", "test"):
+        problem = "environment is neither production nor test"
+        findings.add_lost(own.file, own.line("environment"), problem, 'write environment = "production" or "test"')
+        findings.incomplete.add(ENVIRONMENT)
+    for key in ("not_connected", "policy"):
+        if not isinstance(own.content.get(key, {}), dict):
+            findings.add_lost(own.file, own.line(key), f"{key} is no table", f"write [{key}]")
+
+
+def _reasons(own: Toml, excused: Mapping[str, Any], findings: Findings) -> dict[str, str]:
+    """Why a municipality is not connected: each in words."""
+    reasons = {}
+    for code, why in excused.items():
+        if isinstance(why, str) and why.strip():
+            reasons[code] = why
+        else:
+            findings.add_lost(
+                own.file, own.line("not_connected", code), f"{code}: no reason", f'write "{code}" = "why"'
+            )
+    return reasons
 
 
 def _csv(path: Path, row: type[R], findings: Findings) -> tuple[Placed[R], ...]:
-    return _rows(read_csv(path, findings), row, findings, _from_text)
+    fields = msgspec.structs.fields(row)
+    needed = [each.name for each in fields if each.required]
+    sheet = read_csv(path, [each.name for each in fields], needed, findings)
+    return _rows(sheet, row, findings, text=True)
 
 
-def _rows(
-    sheet: Sheet | None, row: type[R], findings: Findings, prepare: Callable[[dict[str, Any]], Any] | None = None
-) -> tuple[Placed[R], ...]:
-    """The rows that have the form of `row`; the others become findings."""
+def _rows(sheet: Sheet, row: type[R], findings: Findings, *, text: bool = False) -> tuple[Placed[R], ...]:
+    """The rows that have the form of `row`; what is wrong in the others becomes a finding per mistake."""
     placed = []
-    for number, (line, cells) in enumerate(sheet.rows if sheet is not None else ()):
-        assert sheet is not None
-        try:
-            value = msgspec.convert(prepare(cells) if prepare else cells, row)
-        except (msgspec.ValidationError, ValueError) as fault:
-            findings.add(sheet.file, line, f"row not of its form: {fault}", f"keys: {', '.join(row.__struct_fields__)}")
-            continue
-        placed.append(Placed(value, sheet.file, line, sheet.keys[number] if number < len(sheet.keys) else {}))
+    for number, (line, cells) in enumerate(sheet.rows):
+        keys = sheet.keys[number] if number < len(sheet.keys) else {}
+        value = _shaped(cells, row, Placed(None, sheet.file, line, keys), findings, text=text)
+        if value is not None:
+            placed.append(Placed(value, sheet.file, line, keys))
     return tuple(placed)
 
 
-def _from_text(cells: dict[str, Any]) -> dict[str, Any]:
-    """Validity as instants; a bare date is midnight in Copenhagen (spec 05 §1.4)."""
-    for border in ("valid_from", "valid_to"):
-        if border in cells:
-            cells = cells | {border: _instant(cells[border])}
-    return cells
+def _shaped(
+    cells: Mapping[str, Any], form: type[R], place: "Placed[Any]", findings: Findings, *, text: bool = False
+) -> R | None:
+    """The row, cell by cell; None when a cell is wrong, missing or not known. `text`: validity is written as text."""
+    fields = _fields(form)
+    good: dict[str, Any] = {}
+    for key in cells.keys() & RETIRED.keys() - fields.keys():
+        findings.add(place.file, place.at(key), f"{key} has no effect: {RETIRED[key]}", "remove it", "warning")
+    cells = {key: value for key, value in cells.items() if key in fields or key not in RETIRED}
+    faults = [(key, f"no key {key}", did_you_mean(key, tuple(fields))) for key in cells if key not in fields]
+    meant = {remedy.removeprefix("did you mean ").rstrip("?") for _, _, remedy in faults}
+    for key, each in fields.items():
+        if key not in cells:
+            if each.required and key not in meant:
+                faults.append((key, f"lacks {key}", f"write {key}"))
+            continue
+        try:
+            good[key] = instant(cells[key], text=text) if key in VALIDITY else msgspec.convert(cells[key], each.type)
+        except (msgspec.ValidationError, ValueError, TypeError) as fault:
+            faults.append((key, f"{key}: {fault}", _remedy(key)))
+    if not faults:
+        try:
+            return form(**good)
+        except ValueError as fault:
+            faults.append((_culprit(good, form), str(fault), "correct the value"))
+    for key, problem, remedy in faults:
+        findings.add_lost(place.file, place.at(key), problem, remedy)
+    return None
 
 
-def _instant(text: str) -> datetime:
-    if len(text) == len("2027-01-01"):
-        return datetime.combine(date.fromisoformat(text), time(), COPENHAGEN)
-    at = datetime.fromisoformat(text)
-    if at.tzinfo is None:
-        raise ValueError("a time of day without offset")
-    return at
+@cache
+def _fields(form: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
+    return {each.name: each for each in msgspec.structs.fields(form)}
+
+
+def _culprit(cells: Mapping[str, Any], form: type[msgspec.Struct]) -> str:
+    """The key without which the row would hold; "" when there is none."""
+    for key in cells:
+        with contextlib.suppress(TypeError, ValueError):
+            form(**{other: value for other, value in cells.items() if other != key})
+            return key
+    return ""
+
+
+def _remedy(key: str) -> str:
+    if key in VALIDITY:
+        return "write a day as 2027-01-01, or an instant as 2027-01-01T00:00:00+01:00"
+    return "correct the value; docs/registers.md has the columns"
 
 
 def _feeds(folder: Path, findings: Findings) -> tuple[Placed[FeedProfile], ...]:
     feeds = []
-    for path in sorted(folder.glob("*.toml")):
-        content, _ = read_toml(path, findings)
-        if not content:
+    paths = sorted(folder.glob("*.toml"))
+    for path in paths:
+        toml = read_toml(path, findings, f"feeds/{path.name}")
+        if not toml.lines and toml.file in findings.incomplete:
             continue
-        try:
-            feeds.append(Placed(msgspec.convert(content, FeedProfile), f"feeds/{path.name}", 1))
-        except (msgspec.ValidationError, ValueError, KeyError) as fault:
-            findings.add(
-                f"feeds/{path.name}", 1, f"not a feed: {fault}", "see streams/messages/adt/feed.py for the keys"
-            )
-    if not feeds:
-        findings.add_unread("feeds", 0, "no feed", "describe each sending system in feeds/<name>.toml")
+        keys = {".".join(map(str, place)): line for place, line in toml.lines.items()}
+        value = _shaped(toml.content, FeedProfile, Placed(None, toml.file, 1, keys), findings)
+        if value is not None:
+            feeds.append(Placed(value, toml.file, 1, keys))
+    if len(feeds) < len(paths):
+        findings.incomplete.add("feeds")
+    if not paths:
+        findings.add_lost("feeds", 0, "no feed", "describe each sending system in feeds/<name>.toml")
     return tuple(feeds)

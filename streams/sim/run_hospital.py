@@ -11,11 +11,14 @@ from datetime import UTC, datetime, timedelta
 
 from aiokafka import AIOKafkaProducer
 
+from streams.formats.hl7v2 import Document
 from streams.gateway.acceptor import Unconfirmed
 from streams.gateway.admission import admit
 from streams.gateway.client import MllpClient, NoAnswer
+from streams.gateway.peer import LOCAL
 from streams.gateway.publisher import KafkaPublisher
 from streams.ids import Ids
+from streams.messages.adt.feed import FeedProfile
 from streams.messages.adt.key import record_key
 from streams.registry import Registers
 
@@ -93,10 +96,11 @@ def onto_topic(producer: AIOKafkaProducer, registers: Registers, ids: Ids) -> De
     """Onto `adt.raw` with a started producer: key and headers as the gateway writes them. Raises Unconfirmed."""
     publish = KafkaPublisher(producer)
 
+    def key_of(document: Document, feed: FeedProfile) -> str:
+        return record_key(document, feed, ids)
+
     async def deliver(data: bytes) -> bool:
-        await publish(
-            admit(data, registers.feed, lambda document, feed: record_key(document, feed, ids), datetime.now(UTC))
-        )
+        await publish(admit(data, LOCAL, registers.feed, key_of, ids.masked, datetime.now(UTC)))
         return True
 
     return deliver

@@ -14,17 +14,21 @@ from itertools import count
 from random import Random
 from typing import Any, Protocol
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from streams.kafka.lenient import AIOKafkaConsumer
 from streams.kafka.topics import RECEIPTS_RAW, inbox
 
 from .behaviour import Behaviour
-from .municipality import answer, message_id
+from .municipality import Answer, answer, message_id
 
 __all__ = ["Answering", "Tally", "Town", "run_municipalities"]
 
 _POLL_MS = 100
+
+#: What a script meets in a document that is well-formed and no notification: anybody may write into an inbox.
+_NOT_A_MESSAGE = (LookupError, TypeError, AttributeError, ValueError, RuntimeError)
 
 
 @dataclass(slots=True)
@@ -72,13 +76,20 @@ class Town:
     def receive(self, topic: str, envelope: bytes, at: datetime) -> None:
         """Take one record of an inbox; its receipts are due from now on."""
         self.tally.received += 1
+        try:
+            replies = self._replies(topic, envelope, at)
+        except _NOT_A_MESSAGE:
+            return
+        for reply in replies:
+            heapq.heappush(self._due, (at + reply.after, next(self._number), reply.data))
+
+    def _replies(self, topic: str, envelope: bytes, at: datetime) -> list[Answer]:
         message = message_id(envelope)
         if message is None:
-            return
+            return []
         self._seen[topic, message] += 1
         how = self.behaviour[topic.split(".")[1]]
-        for reply in answer(envelope, how, at, self.rng, self._seen[topic, message]):
-            heapq.heappush(self._due, (at + reply.after, next(self._number), reply.data))
+        return answer(envelope, how, at, self.rng, self._seen[topic, message])
 
     @property
     def is_idle(self) -> bool:

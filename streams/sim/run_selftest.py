@@ -8,11 +8,14 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaProducer
 
 from streams.kafka.clients import new_producer
+from streams.kafka.inbox import SELFTEST, letter_headers
+from streams.kafka.lenient import AIOKafkaConsumer
+from streams.kafka.records import Headers
 
-from .selftest import Exchange
+from .selftest import Exchange, Letter
 
 __all__ = ["MissingTopic", "run_selftest"]
 
@@ -88,9 +91,18 @@ async def _until_acknowledged(
 
 async def _send(exchange: Exchange, producer: AIOKafkaProducer, inbox: str, at: datetime) -> int:
     letters = exchange.due(at)
-    sent = [await producer.send(inbox, letter.data, key=letter.key.encode()) for letter in letters]
+    sent = [
+        await producer.send(inbox, letter.data, key=letter.key.encode(), headers=list(_headers(letter)))
+        for letter in letters
+    ]
     await asyncio.gather(*sent)
     return len(letters)
+
+
+def _headers(letter: Letter) -> Headers:
+    """As the relay's, and the mark by which the balance leaves the letter out."""
+    about = letter.message_id or letter.transport_id
+    return letter_headers(about, letter.event_type, letter.transport_id, more=((SELFTEST, b"subscriber"),))
 
 
 async def _read(exchange: Exchange, consumer: AIOKafkaConsumer, now: Callable[[], datetime]) -> None:

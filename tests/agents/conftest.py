@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from agents.gaps import Gaps
 from agents.shell import Limits, Stage, guarded
+from agents.skips import Skips
 from agents.tables import FencedTable
 from agents.wiring import Worker, build_app, raw_table, raw_topic, running
 from streams.kafka.embedded import EmbeddedBroker
@@ -60,6 +62,7 @@ def bench(embedded: EmbeddedBroker, tmp_path: Path) -> Build:
         limits: Limits = LIMITS,
         create: bool = True,
         before: Callable[[Bench], None] = lambda _bench: None,
+        skips: Skips | None = None,
         **stage: Any,
     ) -> AsyncIterator[Bench]:
         name = name or fresh("worker")
@@ -89,6 +92,8 @@ def bench(embedded: EmbeddedBroker, tmp_path: Path) -> Build:
             leave=b.left.append,
             report=lambda event, **facts: b.told.append((event, facts)),
             limits=limits,
+            gaps=Gaps(embedded.bootstrap),
+            skips=skips,
         )
         app.agent(raw_topic(app, source), name="stage")(body)
         before(b)

@@ -19,10 +19,9 @@ from aiokafka.errors import MessageSizeTooLargeError
 from agents.lanes import lanes_stage
 from agents.shell import guarded
 from agents.station import Station
-from streams.deadlines import Deadlines
 from streams.kafka.records import Letter, encode_lane_record, header
 from streams.kafka.topics import LANES
-from streams.lane import Result, decode_row
+from streams.lane import Result, Standing, decode_row
 from streams.model import LaneRecord
 from tests.agents.conftest import NOON
 from tests.rules.lanes import Lane, registers
@@ -111,7 +110,7 @@ class ShellLane(Lane):
             producer=SimpleNamespace(_producer=self.broker),
             consumer=SimpleNamespace(topic_partitions=lambda _topic: 1),
         )
-        stage = lanes_stage(self.station, self.context, self.table, Deadlines())  # type: ignore[arg-type]  # a dict
+        stage = lanes_stage(self.station, self.context, self.table, Standing(self.context.stay))  # type: ignore[arg-type]  # a dict
         self.body = guarded(app, stage, clock=self.station.clock, leave=_left, version="1")
 
     def take(self, record: LaneRecord) -> Result:

@@ -3,11 +3,14 @@
 import inspect
 from contextvars import ContextVar
 from importlib.metadata import version
+from pathlib import Path
 
 import faust
 import faust.streams
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.consumer import fetcher
+from aiokafka.record.default_records import _DefaultRecordBatchPy
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.transport.consumer import ThreadDelegateConsumer
@@ -15,6 +18,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Producer, T
 from mode.threads import ServiceThread
 
 from agents.tables import CarefulRecovery, CarefulTables, FencedTable, IdempotentTransport, own_producer
+from streams.kafka import lenient
 from tests.agents.conftest import Build
 
 
@@ -74,3 +78,22 @@ async def test_a_running_worker_uses_all_of_them(bench: Build) -> None:
         assert isinstance(b.app.tables, CarefulTables)
         assert type(b.app.tables.recovery) is CarefulRecovery
         assert isinstance(b.table, FencedTable)
+
+
+def test_the_fetcher_makes_batches_where_ours_reads_any_header_name() -> None:
+    assert "MemoryRecords(part_data[-1])" in inspect.getsource(fetcher.Fetcher)
+    assert fetcher.MemoryRecords is lenient._Records
+    source = inspect.getsource(_DefaultRecordBatchPy)
+    assert 'decode("utf-8")' in source, "strict: the reason for ours"
+    for name in ("self._buffer", "self._pos", "self._next_record_index", "def _maybe_uncompress"):
+        assert name in source
+
+
+def test_every_consumer_of_the_product_is_one_that_reads_any_header_name() -> None:
+    sources = [path for package in ("streams", "agents") for path in Path(package).rglob("*.py")]
+    wanted = [path for path in sources if "AIOKafkaConsumer(" in path.read_text(encoding="utf-8")]
+    assert len(wanted) > 4
+    assert [
+        path for path in wanted if "kafka.lenient import AIOKafkaConsumer" not in path.read_text(encoding="utf-8")
+    ] == []
+    assert "aiokafka.AIOKafkaConsumer(" in inspect.getsource(AIOKafkaConsumerThread)

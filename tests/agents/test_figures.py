@@ -1,13 +1,21 @@
 """The figures of a worker: what is counted for each effect."""
 
+from typing import Any, cast
+
 import pytest
 
-from agents.station import Figures
+from agents.intake import intake_stage
+from agents.station import Figures, Station
 from streams.errors import Rejected
+from streams.ids import Ids
+from streams.kafka.records import Record
 from streams.lane import Said, SetAside
 from streams.ledger import event_row
+from streams.messages.adt.admit import read_from_feed
+from streams.messages.adt.key import record_key
 from streams.model import Fate, Outcome
-from tests.rules.lanes import Lane
+from tests.meanings.adt import er7
+from tests.rules.lanes import Lane, registers
 
 LINES = ('fate="converted"', 'n="1"', 'subtype="msg-created"', 'subtype="msg-sent"')
 
@@ -36,6 +44,17 @@ def test_a_record_put_aside_is_counted_by_stage_and_reason(fault: Exception, rea
     figures.aside("intake", fault)
     assert f'stafet_dead_letters_total{{reason="{reason}",stage="intake"}} 1.0' in text(figures)
     assert "2512489996" not in text(figures)
+
+
+def test_what_was_odd_about_a_message_is_counted_by_feed_and_rule() -> None:
+    station = Station(Ids(b"a secret for the tests only"), registers())
+    step = intake_stage(station, cast(Any, None)).step
+    data = er7("A01", msh={18: "8859/1"}, pid={5: "Sørensen^Nancy"}, pv1={3: "ZZ9^^^OUH"})
+    key = record_key(*read_from_feed(data, station.registers.feed), station.ids).encode()
+    for number in range(2):
+        step(None, Record("adt.raw", 0, number, key, data))
+    for rule in ("charset-lie", "unknown-ward"):
+        assert f'stafet_message_warnings_total{{feed="EPJ-SYD/OUH",rule="{rule}"}} 2.0' in text(station.figures)
 
 
 def test_what_a_lane_sets_aside_is_counted_as_the_lanes() -> None:

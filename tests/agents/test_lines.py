@@ -14,9 +14,10 @@ from agents.shell import say
 from streams import logs
 from streams.delivery_rules import State
 from streams.errors import Rejected
+from streams.ids import MessageId
 from streams.lane import Alarm, Said
-from streams.ledger import event_row, message_row, receipt_row, stay_event_row
-from streams.model import Fate, Outcome
+from streams.ledger import decision_row, event_row, message_row, receipt_row, stay_event_row
+from streams.model import Decision, Fate, Outcome
 
 AT = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 SENT = message_row(AT, "m1", State.SENT, 1, attempt=2, kommunekode="0461", notice="STIN", lane="1a452512")
@@ -54,11 +55,21 @@ def test_a_message_that_leaves_is_a_line_with_its_municipality(said: Callable[[]
 
 def test_a_delivery_given_up_and_a_receipt_are_lines(said: Callable[[], list[dict[str, Any]]]) -> None:
     given_up = message_row(AT, "m1", State.GIVEN_UP, 4, attempt=3, kommunekode="0461")
-    receipt = receipt_row(AT, "receipts.raw/0/7", "first", "ok", "1a452512")
+    receipt = receipt_row(AT, "receipts.raw/0/7", "first", "ok", "1a452512", message="m1")
     lines.say_lane([Said(given_up), Said(receipt)])
     assert said() == [
         info("delivery.given-up", message_id="m1", kommunekode="0461", attempt=3),
-        info("receipt.read", origin="receipts.raw/0/7", outcome="first", verdict="ok", reason=""),
+        info("receipt.read", origin="receipts.raw/0/7", outcome="first", verdict="ok", reason="", message_id="m1"),
+    ]
+
+
+def test_a_decision_is_a_line_and_a_refused_one_a_warning(said: Callable[[], list[dict[str, Any]]]) -> None:
+    decision = Decision(at=AT, action="resend", message_id=MessageId("m1"), actor="duty", reason="Anna Hansen", id="d1")
+    lines.say_lane([Said(decision_row(decision, "1a452512", "TIMED_OUT"))])
+    lines.say_lane([Said(decision_row(decision, "1a452512", "SENT", "not-allowed"))])
+    assert said() == [
+        info("decision.taken", message_id="m1", state="TIMED_OUT", reason=""),
+        warning("decision.refused", message_id="m1", state="SENT", reason="not-allowed"),
     ]
 
 

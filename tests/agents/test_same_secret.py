@@ -65,3 +65,20 @@ async def test_another_secret_is_taken_when_no_stay_is_open_any_more(started: st
     await put(started, ROWS, [(b"0e64678e", open_stay())], partition=0)
     with pytest.raises(SecretChanged, match="name was k2"):
         await check_secret(started, OLD)
+
+
+@pytest.mark.parametrize("junk", [b"junk", b"[" * 100_000, b"{}", b"\xff"], ids=["text", "nested", "empty", "bytes"])
+async def test_junk_beside_the_fingerprint_is_passed_over(started: str, junk: bytes) -> None:
+    await check_secret(started, OLD)
+    await put(started, CONTROL, [(b"installation", junk), (None, junk), (b"", b"")])
+    await check_secret(started, OLD)
+    await put(started, ROWS, [(b"0e64678e", open_stay())], partition=0)
+    with pytest.raises(SecretChanged):
+        await check_secret(started, NEW)
+
+
+async def test_a_row_that_cannot_be_read_counts_as_an_open_stay(started: str) -> None:
+    await check_secret(started, OLD)
+    await put(started, ROWS, [(b"0e64678e", b"junk"), (None, b"junk")], partition=0)
+    with pytest.raises(SecretChanged, match="2 stays are open"):
+        await check_secret(started, NEW)

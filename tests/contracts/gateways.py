@@ -9,25 +9,29 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from streams.gateway.acceptor import FrontDesk, Publish
+from streams.gateway.acceptor import FrontDesk, Publish, SetAside
 from streams.gateway.admission import AdtRecord
+from streams.gateway.caps import Caps
 from streams.gateway.client import MllpClient
 from streams.gateway.connection import Limits
-from streams.gateway.report import Event, Fields
+from streams.gateway.refusal import Refusal
+from streams.gateway.report import Event, Fields, Report, silent
 from streams.gateway.server import Server
 from streams.gateway.tls import ClientTls, ServerTls, server_context
+from streams.ids import Ids
 from streams.messages.adt.feed import FeedProfile
 
 NOW = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 FEEDS = {
     (feed.application, feed.facility): feed
     for feed in (
-        FeedProfile(application="EPJ-SYD", facility="OUH"),
+        FeedProfile(application="EPJ-SYD", facility="OUH", certificates=("engine.test",)),
         FeedProfile(application="EPJ-TEST", facility="OUH", test=True),
-        FeedProfile(application="EPJ-OLD", facility="OUH", charset="iso8859-1"),
+        FeedProfile(application="EPJ-OLD", facility="OUH", charset="iso8859-1", certificates=("old.test",)),
     )
 }
 LIMITS = Limits()
+CAPS = Caps()
 PERSON = "PID|1||2512489996^^^&1.2.208.176.1.2&ISO^NNDNK||Berggren^Nancy Ann Test\r"
 
 
@@ -53,13 +57,19 @@ class Running:
     port: int = 0
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     records: list[AdtRecord] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
     said: list[tuple[str, Fields]] = field(default_factory=list)
+    also: Report = silent
 
     async def keep(self, record: AdtRecord) -> None:
         self.records.append(record)
 
+    async def keep_refusal(self, refusal: Refusal) -> None:
+        self.refusals.append(refusal)
+
     def report(self, event: Event, **fields: object) -> None:
         self.said.append((event, fields))  # type: ignore[arg-type]
+        self.also(event, **fields)  # type: ignore[arg-type]
 
     def events(self) -> list[str]:
         return [event for event, _ in self.said if event not in ("gateway.connected", "gateway.disconnected")]
@@ -76,19 +86,24 @@ class Running:
 async def gateway(
     publish: Callable[[Running], Publish] = lambda running: running.keep,
     *,
+    set_aside: Callable[[Running], SetAside] = lambda running: running.keep_refusal,
     limits: Limits = LIMITS,
+    caps: Caps = CAPS,
     tls: ServerTls | None = None,
 ) -> AsyncIterator[Running]:
     running, listening = Running(), asyncio.get_running_loop().create_future()
     desk = FrontDesk(
         lambda *sender: FEEDS.get(sender),
         lambda document, feed: f"{feed.key}#key",
+        Ids(b"a secret of the tests").masked,
         publish(running),
+        set_aside(running),
         running.report,
         limits.confirm,
+        known=frozenset({"engine.test", "old.test"}),
         now=lambda: NOW,
     )
-    server = Server(desk, running.report, limits, server_context("127.0.0.1", tls))
+    server = Server(desk, running.report, limits, server_context("127.0.0.1", tls), caps)
     serving = asyncio.create_task(server.serve("127.0.0.1", 0, running.stop, listening.set_result))
     running.port = await listening
     try:

@@ -165,13 +165,40 @@ async def test_a_message_that_cannot_be_taken_is_refused_and_not_written(message
     assert not any(word in answer.data for word in (b"2512489996", b"mose", b"Nancy"))
 
 
-@pytest.mark.parametrize("block", [b"", b"hello", b"\r\n"], ids=["empty", "no MSH", "blank"])
+@pytest.mark.parametrize("block", [b"hello", b"\r\n"], ids=["no MSH", "blank"])
 async def test_what_cannot_be_answered_closes_the_connection(block: bytes) -> None:
     async with gateway() as running:
         reader, writer = await raw(running, framed(block))
         assert await reader.read() == b""
         writer.close()
     assert running.events() == ["gateway.refused"]
+
+
+async def test_an_empty_block_is_a_sign_of_life() -> None:
+    async with gateway() as running:
+        reader, writer = await raw(running, framed(b"") + framed(b"") + framed(adt("A1")))
+        assert b"MSA|AA|A1" in await reader.readuntil(b"\x1c\r")
+        writer.close()
+    assert running.events() == ["gateway.accepted"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(b"MSH|^~\\&|A|B|C|D|20260301||ACK^A01^ACK|1|P|2.5\rMSA|AA|A1\r", id="of type ACK"),
+        pytest.param(b"MSH|^~\\&|A|B|C|D|20260301||ACK|1|P|2.5\r\x00", id="unreadable"),
+        pytest.param(b"MSH|^~\\&|A|B|C|D|20260301||ADR^A19|1|P|2.5\rMSA|AA|A1\r", id="with MSA"),
+        pytest.param(b"MSH#^~\\&#A#B#C#D#20260301##ack ^A01#1#P#2.5\r", id="other separators"),
+    ],
+)
+async def test_an_acknowledgement_is_never_answered(answer: bytes) -> None:
+    async with gateway() as running:
+        reader, writer = await raw(running, framed(answer) + framed(adt("A1")))
+        got = await reader.readuntil(b"\x1c\r")
+        writer.close()
+    assert b"MSA|AA|A1" in got
+    assert running.events() == ["gateway.acknowledgement", "gateway.accepted"]
+    assert (running.refusals, len(running.records)) == ([], 1)
 
 
 async def test_a_block_over_the_limit_is_refused_and_the_connection_closed() -> None:

@@ -1,6 +1,7 @@
 """The line of the MLLP gateway: slow, idle and broken-off connections, and how it drains (spec 04 §5.1)."""
 
 import asyncio
+import contextlib
 from datetime import timedelta
 
 import pytest
@@ -19,7 +20,42 @@ async def test_a_block_that_trickles_in_too_slowly_is_cut_off() -> None:
         reader, writer = await raw(running, framed(adt())[:40])
         assert await reader.read() == b""
         writer.close()
-    assert running.said[1] == ("gateway.silent", {"length": 39})
+    said = {"length": 39, "why": "between two bytes", "peer": "127.0.0.1"}
+    assert ("gateway.slow", said) in running.said
+
+
+async def test_a_block_that_never_ends_is_cut_off() -> None:
+    limits = Limits(between_bytes=timedelta(seconds=10), whole_block=timedelta(milliseconds=50))
+    async with gateway(limits=limits) as running, client(running) as other:
+        reader, writer = await raw(running, framed(adt("slow"))[:120])
+        trickle = asyncio.create_task(trickled(writer))
+        assert (await other.send(adt("A1"))).taken
+        with contextlib.suppress(ConnectionError):  # what is sent into the closed connection may reset it
+            assert await reader.read() == b"", "without an answer: the engine sends it again"
+        trickle.cancel()
+        assert (await other.send(adt("A2"))).taken
+    (refusal,) = running.refusals
+    assert (refusal.why.rule, refusal.control_id, refusal.whole) == ("too-slow", "slow", False)
+    assert refusal.block.startswith(adt("slow")[:119])
+    assert (await running.until("gateway.slow"))["why"] == "the whole block"
+    assert (await running.until("gateway.refused"))["reason"] == "too-slow"
+
+
+async def trickled(writer: asyncio.StreamWriter) -> None:
+    """One byte after the other, each well within the time between two bytes."""
+    with contextlib.suppress(ConnectionError):
+        while True:
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(0.002)
+
+
+async def test_a_block_of_which_nothing_came_is_only_logged() -> None:
+    async with gateway(limits=Limits(between_bytes=timedelta(milliseconds=30))) as running:
+        reader, writer = await raw(running, b"\x0b")
+        assert await reader.read() == b""
+        writer.close()
+    assert (running.events(), running.refusals) == (["gateway.slow"], [])
 
 
 async def test_an_idle_connection_stays_open() -> None:

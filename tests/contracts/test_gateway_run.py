@@ -3,21 +3,26 @@
 import asyncio
 import io
 import json
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import trustme
 
 from streams import logs
+from streams.gateway.caps import Caps
 from streams.gateway.client import MllpClient
 from streams.gateway.report import silent, told
 from streams.gateway.run import GatewayOptions, run_gateway
 from streams.gateway.tls import ServerTls, TlsProblem
 from streams.ids import Ids
 from streams.kafka.embedded import EmbeddedBroker
+from streams.messages.adt.feed import FeedProfile
 from streams.metrics import Metrics
 from streams.registry import load
 from streams.settings import Settings
-from tests.brokers import records
+from tests.brokers import prepared, records
 from tests.contracts.gateways import adt
 
 IDS = Ids(b"a secret of the tests")
@@ -34,7 +39,7 @@ async def test_a_message_of_an_example_feed_becomes_a_record_under_the_persons_k
             ports.put_nowait(fields["port"])
 
     with EmbeddedBroker() as broker:
-        broker.create_topic("adt.raw", 12)
+        prepared(broker, "adt.raw", "dead.letters", "ledger")
         options = GatewayOptions(bootstrap=broker.bootstrap, host="127.0.0.1", port=0)
         running = asyncio.create_task(run_gateway(options, load("example"), IDS, stop, report))
         async with MllpClient("127.0.0.1", await ports.get()) as sender:
@@ -49,9 +54,12 @@ async def test_a_message_of_an_example_feed_becomes_a_record_under_the_persons_k
         "gateway.drained",
     ]  # fmt: skip
     assert not any(word in lines.getvalue() for word in ("2512489996", "mose", "dropped"))
+    assert '"reason": "hl7-207"' in lines.getvalue()
     counted = metrics.text().decode()
     assert 'stafet_gateway_messages_total{feed="EPJ-SYD/OUH",result="accepted"} 1.0' in counted
     assert 'stafet_gateway_messages_total{feed="",result="refused"} 1.0' in counted
+    assert 'stafet_events_total{fate="refused",reason="hl7-207"} 1.0' in counted
+    assert 'stafet_dead_letters_total{reason="hl7-207",stage="gateway"} 1.0' in counted
     assert "stafet_gateway_connections 0.0" in counted
 
 
@@ -59,6 +67,35 @@ async def test_nothing_is_opened_when_plain_text_is_asked_for_on_an_open_address
     options = GatewayOptions(bootstrap="127.0.0.1:1", host="0.0.0.0", port=0)
     with pytest.raises(TlsProblem):
         await run_gateway(options, load("example"), IDS, asyncio.Event(), silent)
+
+
+async def test_feeds_without_certificate_names_are_refused_at_the_start(tmp_path: Path) -> None:
+    ca = trustme.CA()
+    own = ca.issue_cert("localhost")
+    (tmp_path / "ca.pem").write_bytes(ca.cert_pem.bytes())
+    (tmp_path / "own.pem").write_bytes(own.cert_chain_pems[0].bytes())
+    (tmp_path / "own.key").write_bytes(own.private_key_pem.bytes())
+    tls = ServerTls(tmp_path / "own.pem", tmp_path / "own.key", tmp_path / "ca.pem")
+    options = GatewayOptions(bootstrap="127.0.0.1:1", host="127.0.0.1", port=0, tls=tls)
+    registers = load("example")
+    silent_feed = FeedProfile(application="EPJ-SYD", facility="OUH")
+    registers = replace(registers, feeds={**registers.feeds, silent_feed.key: silent_feed})
+    with pytest.raises(TlsProblem, match=r"no certificate names for EPJ-SYD/OUH: .* certificates = "):
+        await run_gateway(options, registers, IDS, asyncio.Event(), silent)
+
+
+def test_the_limits_are_those_that_were_set() -> None:
+    options = GatewayOptions.of(
+        Settings(
+            gateway_connections=5,
+            gateway_connections_per_address=4,
+            gateway_handshakes=3,
+            gateway_handshakes_per_address=2,
+            gateway_block_seconds=7,
+        )
+    )
+    assert options.caps == Caps(5, 4, 3, 2)
+    assert options.limits.whole_block == timedelta(seconds=7)
 
 
 def test_the_options_are_those_that_were_set(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import trustme
 
 from agents.cli import command_line
 from streams.cli.frame import Code, run
+from tests.a_secret import SECRET
 
 COMMANDS = [
     pytest.param(words, id=" ".join(words[:2]))
@@ -33,7 +34,7 @@ COMMANDS = [
 
 @pytest.fixture
 def stafet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    (tmp_path / "secret").write_bytes(b"0" * 32)
+    (tmp_path / "secret").write_bytes(SECRET)
     settings = {"SECRET_FILE": "secret", "REGISTERS": "example", "ENVIRONMENT": "test", "HTTP_LISTEN": "127.0.0.1:0"}
     for name, value in settings.items():
         monkeypatch.setenv(f"STAFET_{name}", value)

@@ -4,18 +4,22 @@ import asyncio
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from streams.cli.app import build
-from streams.cli.frame import run
+from streams.cli.frame import Code, run
 from streams.errors import Rejected
+from streams.formats.hl7v2 import Refused
+from streams.gateway.refusal import Refusal
 from streams.kafka.clients import partition_of
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.records import Letter, Record, dead_letter, header
-from streams.kafka.topics import ADT_RAW, DEAD_LETTERS
+from streams.kafka.skips import Skip, skip_letters, skips_among
+from streams.kafka.topics import ADT_RAW, CONTROL, DEAD_LETTERS, LEDGER
 from tests.brokers import prepared, producing, records
 
 AT = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
@@ -40,7 +44,7 @@ def stafet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, 
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     with EmbeddedBroker() as broker:
-        prepared(broker, ADT_RAW, DEAD_LETTERS)
+        prepared(broker, ADT_RAW, CONTROL, DEAD_LETTERS, LEDGER)
         other = dead_letter(BAD, ValueError("x"), stage="lanes", at=AT)
         asyncio.run(lay(broker.bootstrap, [LETTER, other]))
 
@@ -115,3 +119,62 @@ def test_a_value_that_was_left_behind_is_not_sent_as_nothing(stafet: Any) -> Non
 def test_without_a_broker_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(build(), ["quarantine", "ls", "--bootstrap", "127.0.0.1:1"]) == 6
     assert "STAFET_BOOTSTRAP" in capsys.readouterr().err
+
+
+# ---- what the gateway refused -------------------------------------------------------------------------------------
+
+REFUSED = Refusal(b"MSH|...", Refused("AR", "207", "unknown sender", "agree first"), "10.0.0.1", "A1", AT)
+
+
+def test_what_the_gateway_refused_is_sent_to_the_topic_it_never_reached(stafet: Any) -> None:
+    asyncio.run(lay(stafet.bootstrap, [REFUSED.dead_letter("1.0")]))
+    (row,) = json.loads(stafet("ls", "--stage", "gateway", "--json")[1])
+    assert (row["error-code"], row["original-topic"]) == ("hl7-207", ADT_RAW)
+    assert f"origin: {REFUSED.origin}" in stafet("show", row["id"])[1].splitlines()
+    status, _, err = stafet("redrive", row["id"], "--reason", "the feed is agreed")
+    assert status == 0, err
+    (sent,) = on_topic(stafet)
+    assert (sent.value, header(sent.headers, "hl7-control-id")) == (b"MSH|...", b"A1")
+    assert header(sent.headers, "dlq.origin") is None
+
+
+def test_a_part_of_a_message_is_not_sent_again(stafet: Any) -> None:
+    asyncio.run(lay(stafet.bootstrap, [replace(REFUSED, whole=False).dead_letter()]))
+    (row,) = json.loads(stafet("ls", "--stage", "gateway", "--json")[1])
+    status, _, err = stafet("redrive", row["id"], "--reason", "x")
+    assert status == Code.FAILED
+    assert "is the first 7 bytes of a message that was not taken" in err
+    assert on_topic(stafet) == []
+
+
+def test_a_record_is_passed_over_with_a_reason_and_by_name(stafet: Any) -> None:
+    prepare = [Letter(ADT_RAW, b"k", b"junk"), Letter(ADT_RAW, b"k", b"more")]
+    asyncio.run(lay(stafet.bootstrap, prepare))
+    for words in (("adt.raw/0/1",), ("adt.raw/0/x", "--reason", "r"), ("ledger/0/0", "--reason", "r")):
+        assert stafet("skip", *words)[0] == 2
+    assert stafet("skip", "adt.raw/0/2", "--reason", "r")[0] == 4, "what does not lie there yet may be a good record"
+    status, out, _ = stafet("skip", "adt.raw/0/1", "--reason", "ends the worker", "--actor", "night shift", "--json")
+    assert (status, json.loads(out)["id"]) == (0, "adt.raw/0/1")
+    found = skips_among(asyncio.run(records(stafet.bootstrap, CONTROL)))
+    assert [(skip.origin, skip.reason, skip.actor) for skip in found.values()] == [
+        ("adt.raw/0/1", "ends the worker", "night shift")
+    ]
+    [row] = asyncio.run(records(stafet.bootstrap, LEDGER))
+    assert json.loads(row.value or b"")["reason"] == "ends the worker (night shift)"
+
+
+def test_a_decision_without_value_is_taken_back() -> None:
+    decision = Skip(origin="adt.raw/0/1", reason="r", actor="a", at=AT)
+    [_, control] = skip_letters(decision)
+    lying = Record(CONTROL, 0, 0, control.key, control.value)
+    assert skips_among([lying]) == {"adt.raw/0/1": decision}
+    assert skips_among([lying, lying._replace(value=None)]) == {}
+    assert skips_among([lying._replace(key=b"skip/adt.raw/0/2")]) == {}, "the name of another record"
+
+
+def test_a_row_of_a_workers_own_state_is_not_sent_again(stafet: Any) -> None:
+    row = dead_letter(BAD._replace(topic="stafet-relay-lanes-changelog"), FAULT, stage="lanes", at=AT)
+    asyncio.run(lay(stafet.bootstrap, [row]))
+    status, _, err = stafet("redrive", f"{DEAD_LETTERS}/0/2", "--reason", "x")
+    assert status == 1
+    assert "only the worker writes" in err

@@ -5,15 +5,19 @@ import json
 from random import Random
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
+from agents.tables import position_key
 from streams.cli.app import build
 from streams.cli.frame import run
 from streams.kafka.clients import new_producer
 from streams.kafka.embedded import EmbeddedBroker
-from streams.kafka.topics import plan
+from streams.kafka.local import LocalBroker
+from streams.kafka.topics import RELAY, changelog, plan
+from streams.observer import reading
 from streams.observer.reading import read_book
 from streams.observer.reconcile import balance
-from tests.brokers import put
+from tests.brokers import fresh, prepared, put
 from tests.rules.test_reconcile import LOG
 
 
@@ -57,3 +61,30 @@ def test_what_a_topic_no_longer_keeps_is_told_beside_the_balance(capsys: pytest.
 async def test_an_empty_broker_balances() -> None:
     with EmbeddedBroker() as broker:
         assert balance(await read_book(broker.bootstrap)).difference == 0
+
+
+async def test_a_position_that_went_back_in_a_changelog_is_named() -> None:
+    with EmbeddedBroker() as broker:
+        broker.create(plan(["0461"], partitions=2, inbox_partitions=1))
+        rows = [(b"1a452512", b"row"), (position_key("lanes", 1), b"113"), (b"1a452512", None)]
+        await put(broker.bootstrap, changelog(RELAY, "lanes"), rows, partition=1)
+        assert balance(await read_book(broker.bootstrap)).difference == 0
+        await put(broker.bootstrap, changelog(RELAY, "lanes"), [(position_key("lanes", 1), b"13")], partition=1)
+        found = {check.name: check.ids for check in balance(await read_book(broker.bootstrap)).checks}
+    assert found["went-back"] == ("lanes/1",)
+
+
+@pytest.mark.real
+async def test_a_position_that_the_broker_took_back_is_not_seen(
+    real: LocalBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = fresh("changelog")
+    monkeypatch.setattr(reading, "CHANGELOGS", (topic,))
+    prepared(real, topic, partitions=1)
+    for position, commit in ((7, True), (113, False), (100, True)):
+        async with AIOKafkaProducer(bootstrap_servers=real.bootstrap, transactional_id=fresh("worker")) as producer:
+            await producer.begin_transaction()
+            await producer.send_and_wait(topic, b"%d" % position, key=position_key("lanes", 0))
+            await (producer.commit_transaction() if commit else producer.abort_transaction())
+    book = await read_book(real.bootstrap)
+    assert (dict(book.positions), book.went_back) == ({("lanes", 0): 100}, set())

@@ -41,12 +41,14 @@ def test_every_record_carries_the_five_headers() -> None:
     assert header(made, "absent") is None
 
 
-@given(st.text(), st.text())
-def test_the_trace_follows_from_the_message_id_and_has_the_form_of_w3c(message_id: str, event_type: str) -> None:
-    version, trace, span, flags = traceparent(message_id, event_type).split("-")
+@given(st.text(), st.text(), st.text())
+def test_the_trace_follows_from_the_message_and_has_the_form_of_w3c(about: str, record: str, event_type: str) -> None:
+    version, trace, span, flags = traceparent(about, record, event_type).split("-")
     assert (version, len(trace), len(span), flags) == ("00", 32, 16, "01")
-    assert traceparent(message_id, event_type) == traceparent(message_id, event_type)
-    assert traceparent(message_id, event_type + "x").split("-")[1] == trace
+    assert traceparent(about, record, event_type) == traceparent(about, record, event_type)
+    for other in (traceparent(about, record + "x", event_type), traceparent(about, record, event_type + "x")):
+        assert other.split("-")[1] == trace
+        assert other.split("-")[2] != span
 
 
 @pytest.mark.parametrize("record", LANE_RECORDS.values(), ids=LANE_RECORDS)

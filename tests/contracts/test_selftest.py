@@ -19,6 +19,8 @@ from streams.envelopes import vans
 from streams.formats.fhir.read import from_bytes
 from streams.kafka.clients import new_producer
 from streams.kafka.embedded import EmbeddedBroker
+from streams.kafka.inbox import SELFTEST, letter_headers
+from streams.kafka.records import header
 from streams.kafka.topics import inbox
 from streams.messages.hospitalnotification import check
 from streams.model import Patient
@@ -28,7 +30,7 @@ from streams.sim.selftest import STEPS, Exchange, parts
 from streams.sim.selftest.judge import CHECKS, LIMIT
 from streams.sim.selftest.stays import STAYS, told
 from streams.sim.subscriber import Subscribers
-from tests.brokers import fresh
+from tests.brokers import fresh, records
 from tests.contracts.subscribers import AT, FAULTS, cast, judged, ours, written
 
 ALL = written()
@@ -120,6 +122,9 @@ def test_receipts_of_others_and_noise_are_counted_and_not_judged() -> None:
 
 CODES = count(9000)
 
+#: Names of the headers of a real letter: agents/letters.py makes them with the same function.
+REAL = [name for name, _ in letter_headers("m", "advis.STIN", "t")]
+
 
 @contextmanager
 def answering(broker: EmbeddedBroker, code: str, receipts: str, town: Answering) -> Iterator[None]:
@@ -161,6 +166,11 @@ def test_a_subscriber_behind_topics_passes(embedded: EmbeddedBroker) -> None:
     assert status == 0
     assert out.splitlines()[-1].split()[0] == out.splitlines()[-1].split()[2]
     assert subscribers.tally.answered > subscribers.tally.received > len(STEPS)
+    letters = asyncio.run(records(embedded.bootstrap, inbox(code)))
+    assert {tuple(name for name, _ in letter.headers) for letter in letters} == {(*REAL, SELFTEST)}
+    kinds = {(header(letter.headers, "event-type") or b"").decode() for letter in letters}
+    assert {kind for kind in kinds if not kind.startswith("advis.")} == {"acknowledgement", "network-receipt"}
+    assert {"advis.STIN", "advis.SLHJ", "advis.AN_STIN"} < kinds
 
 
 def test_one_who_only_says_fatal_does_not(embedded: EmbeddedBroker) -> None:

@@ -1,6 +1,7 @@
 """The simulated engine at work: every message reaches the topic, whatever happens to the gateway."""
 
 import asyncio
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -16,10 +17,12 @@ from streams.gateway.client import MllpClient
 from streams.ids import Ids
 from streams.kafka.clients import new_producer
 from streams.kafka.embedded import EmbeddedBroker
+from streams.kafka.records import Record
 from streams.registry import load
 from streams.sim.hospital import scripts, woven
 from streams.sim.places import journeys
 from streams.sim.run_hospital import onto_topic, play, through_gateway
+from tests.a_secret import SECRET
 from tests.brokers import records
 from tests.contracts.gateways import Running, gateway
 
@@ -77,7 +80,7 @@ def run(*options: str) -> tuple[int, str]:
     command = typer.Typer()
     command.add_typer(app, name="simulate")
     result = CliRunner().invoke(command, ["simulate", "hospital", *options])
-    return result.exit_code, result.output
+    return result.exit_code, result.stderr + result.stdout
 
 
 def test_the_registers_must_be_named() -> None:
@@ -94,12 +97,35 @@ def test_a_story_that_is_not_there_is_answered_with_those_that_are() -> None:
 
 
 def test_messages_are_written_to_the_topic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "secret").write_bytes(b"a secret of the tests")
+    (tmp_path / "secret").write_bytes(SECRET)
     monkeypatch.setenv("STAFET_SECRET_FILE", str(tmp_path / "secret"))
     with EmbeddedBroker() as broker:
         broker.create_topic("adt.raw", 12)
         code, out = run("--registers", "example", "--bootstrap", broker.bootstrap, "--stays", "5", "--story", "leave")
         written = asyncio.run(records(broker.bootstrap, "adt.raw"))
     assert code == 0
-    assert out == f"{len(written)} taken, 0 refused, 0 sent again\n"
+    assert out.splitlines()[-1] == f"{len(written)} taken, 0 refused, 0 sent again"
     assert len(written) >= 5 * 3
+
+
+def ids_of(records: Iterable[Record]) -> set[bytes]:
+    """Control ids and visit numbers: MSH-10, PV1-19."""
+    lines = [line.split(b"|") for record in records for line in (record.value or b"").split(b"\r")]
+    return {line[9] for line in lines if line[0] == b"MSH"} | {line[19] for line in lines if line[0] == b"PV1"}
+
+
+@pytest.mark.parametrize(("words", "anew"), [((), True), (("--seed", "7"), False)])
+def test_every_run_has_ids_of_its_own_unless_a_seed_is_given(
+    words: tuple[str, ...], anew: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret").write_bytes(b"a secret of the tests")
+    monkeypatch.setenv("STAFET_SECRET_FILE", str(tmp_path / "secret"))
+    seen: list[set[bytes]] = []
+    for _ in range(2):
+        with EmbeddedBroker() as broker:
+            broker.create_topic("adt.raw", 1)
+            code, out = run("--registers", "example", "--bootstrap", broker.bootstrap, "--stays", "3", *words)
+            assert (code, out.startswith("seed ")) == (0, True)
+            seen.append(ids_of(asyncio.run(records(broker.bootstrap, "adt.raw"))))
+    first, second = seen
+    assert (not first & second) if anew else (first == second)

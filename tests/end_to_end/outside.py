@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 
 from streams.kafka.local import free_port
+from tests.a_secret import SECRET
 from tests.brokers import until
 
 STAFET = Path(sys.executable).with_name("stafet")
@@ -69,7 +70,7 @@ class Outside:
     @classmethod
     def at(cls, bootstrap: str, folder: Path, **more: str) -> "Outside":
         secret = folder / "secret"
-        secret.write_bytes(b"an installation of the tests")
+        secret.write_bytes(SECRET)
         return cls(
             folder,
             {

@@ -8,6 +8,7 @@ import pytest
 from streams.kafka.local import LocalBroker
 from streams.kafka.topics import RELAY, changelog
 from streams.lane import encode_row
+from tests.a_secret import ANOTHER
 from tests.brokers import put
 from tests.end_to_end.outside import Outside
 from tests.rules.lanes import Lane
@@ -25,7 +26,7 @@ async def test_another_secret_is_refused_and_the_old_one_put_back_starts(own_rea
     assert lane.row is not None
     await put(own_real.bootstrap, changelog(RELAY, "lanes"), [(b"0e64678e", encode_row(lane.row))])
     other = tmp_path / "other"
-    other.write_bytes(b"a secret of another backup")
+    other.write_bytes(ANOTHER)
     ended = await site.stafet("run", "all", STAFET_SECRET_FILE=str(other))
     assert ended.code == 2
     assert "STAFET_SECRET_FILE: this is not the secret that the installation was started with" in ended.err

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from agents.clock import FastClock
 from streams.cli.app import build
 from streams.cli.frame import run
@@ -28,10 +30,9 @@ from tests.end_to_end.scene import BEFORE, Scene, closes, municipalities, prepar
 CODE = "0461"
 
 
-async def decide(scene: Scene, *words: str) -> None:
-    """The command of an operator, as typed."""
-    status = await asyncio.to_thread(run, build(), [*words, "--bootstrap", scene.bootstrap])
-    assert status == 0
+async def decide(scene: Scene, *words: str) -> int:
+    """The command of an operator, as typed; its exit code."""
+    return await asyncio.to_thread(run, build(), [*words, "--bootstrap", scene.bootstrap])
 
 
 def order(ledger: Ledger) -> Sequence[str]:
@@ -44,7 +45,7 @@ def states(ledger: Ledger) -> list[str]:
 
 
 async def test_what_was_refused_is_sent_anew_and_the_balance_closes(
-    own_embedded: EmbeddedBroker, tmp_path: Path
+    own_embedded: EmbeddedBroker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     scene = Scene(own_embedded, tmp_path, [CODE])
     prepare(scene)
@@ -60,15 +61,19 @@ async def test_what_was_refused_is_sent_anew_and_the_balance_closes(
         await ledger.until(lambda one: states(one) == ["ACKED_FATAL"] * 2)
         admitted, home = order(ledger)
         town.behaviour = {CODE: behaviour("ok")}
-        await decide(scene, "send-anew", admitted, "--reason", "their table of units is mended")
+        assert await decide(scene, "send-anew", admitted, "--reason", "their table of units is mended") == 0
         await ledger.until(lambda one: states(one) == ["ACKED_FATAL"] * 2 + ["ACKED_OK"])
-        await decide(scene, "send-anew", home, "--reason", "as above")
+        assert await decide(scene, "send-anew", home, "--reason", "as above") == 0
         await ledger.until(lambda one: states(one) == ["ACKED_FATAL"] * 2 + ["ACKED_OK"] * 2)
         new = order(ledger)[2:]
-        await decide(scene, "send-anew", admitted, new[0], "--reason", "by mistake")
+        capsys.readouterr()
+        assert await decide(scene, "send-anew", admitted, new[0], "--reason", "by mistake") == 3
         aside = await at_least(scene.bootstrap, DEAD_LETTERS, 2)
         await ledger.rest(30, lambda: town.is_idle)
     assert [header(one.headers, "dlq.error-code") for one in aside] == [b"replaced", b"not-allowed"]
+    first, second, *_ = capsys.readouterr().err.splitlines()
+    assert first == f"replaced: {admitted}: send-anew is refused; a message in state ACKED_FATAL"
+    assert second.startswith(f"not-allowed: {new[0]}: ")
     letters = await inbox_letters(scene.bootstrap)
     assert [one.message_id for one in letters] == [admitted, home, *new]
     assert len({one.envelope_id for one in letters}) == 4

@@ -191,6 +191,59 @@ def test_line_breaks_and_quotes_in_values_survive_both_ways() -> None:
     assert from_xml(to_xml(wild)) == wild
 
 
+def test_values_are_read_without_outer_white_space() -> None:
+    spelt = wrapped(
+        '<id value=" p1&#10;"/><active value="true "/><gender value="\n male\t" id=" g "/>'
+        '<multipleBirthInteger value=" 2 "/>'
+    )
+    assert from_xml(spelt) == {
+        "resourceType": "Patient",
+        "id": "p1",
+        "active": True,
+        "gender": "male",
+        "_gender": {"id": "g"},
+        "multipleBirthInteger": 2,
+    }
+    named = wrapped(
+        '<extension url=" urn:x "><valueString value=" a  b "/></extension><name id=" n "><text value="x"/></name>'
+    )
+    assert from_xml(named)["extension"] == [{"url": "urn:x", "valueString": "a  b"}]
+    assert from_xml(named)["name"] == [{"id": "n", "text": "x"}]
+    assert from_xml(FOREIGN.replace(b'"p1"', b'" p1 "')) == from_xml(FOREIGN)
+
+
+LATIN = '<?xml version="1.0" encoding="{}"?><Patient xmlns="http://hl7.org/fhir"><name><family value="Sørensen{}"/></name></Patient>'
+
+
+@pytest.mark.parametrize(
+    ("declared", "codec", "more"),
+    [("ISO-8859-1", "latin-1", ""), ("iso-8859-15", "iso8859-15", " €"), ("windows-1252", "cp1252", " –")],
+)
+def test_another_declared_character_set_is_read_and_told(declared: str, codec: str, more: str) -> None:
+    data = LATIN.format(declared, more).encode(codec)
+    read = document(data)
+    assert read.resource["name"] == [{"family": f"Sørensen{more}"}]
+    assert [(issue.path, issue.problem, issue.rule) for issue in read.issues] == [("/", "not UTF-8", "20.4")]
+    assert orjson.loads(xml_to_json(data)) == read.resource
+
+
+def test_a_character_set_that_hides_markup_is_refused() -> None:
+    data = LATIN.format("UTF-7", "").encode("utf-7")
+    with pytest.raises(Rejected):
+        document(data)
+
+
+@pytest.mark.parametrize(
+    "div", ["<p>x&nbsp;</p>", "<p>&oslash;</p>", "<p>&amp;&nosuch;</p>", "<!-- x -->x", "<?x y?>x"]
+)
+def test_a_narrative_that_cannot_stand_in_xml_is_not_written(div: str) -> None:
+    text = {"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{div}</div>'}
+    with pytest.raises(Rejected) as rejected:
+        json_to_xml(orjson.dumps({"resourceType": "Patient", "text": text}))
+    assert (rejected.value.path, rejected.value.rule) == ("Patient.text.div", "xhtml")
+    assert document(orjson.dumps({"resourceType": "Patient", "text": text})).issues == ()
+
+
 def test_a_prefixed_div_becomes_a_plain_one() -> None:
     data = wrapped(
         '<text><status value="generated"/><x:div xmlns:x="http://www.w3.org/1999/xhtml"><x:p>a</x:p></x:div></text>'
@@ -260,7 +313,7 @@ def values(type_name: str, depth: int) -> st.SearchStrategy[Any]:
     if type_name == "xhtml":
         return st.just('<div xmlns="http://www.w3.org/1999/xhtml"><p>a</p></div>')
     if type_name in PRIMITIVES:
-        return st.text("aé<&\"'\n\t ", min_size=1, max_size=5)
+        return st.text("aé<&\"'\n\t ", max_size=5).map(lambda text: f"a{text}'")
     if type_name == "Resource":
         return st.sampled_from(sorted(DOMAIN_RESOURCES)).flatmap(lambda kind: resources(kind, depth - 1))
     return members(type_name, depth - 1)

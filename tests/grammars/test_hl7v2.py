@@ -150,13 +150,57 @@ def test_ascii_that_is_none_is_read_with_a_warning(declared: str, codec: str) ->
     assert [issue.rule for issue in document.warnings] == ["charset-lie"]
 
 
+LIES = [
+    pytest.param("8859/1", "Sønder", "utf-8", "utf-8", "Sønder", id="8859/1 that is UTF-8"),
+    pytest.param("ISO IR100", "Åse €", "utf-8", "utf-8", "Åse €", id="ISO IR100 that is UTF-8"),
+    pytest.param("8859/15", "Sønder", "utf-8", "utf-8", "Sønder", id="8859/15 that is UTF-8"),
+    pytest.param("ISO IR6", "Sønder", "utf-8", "utf-8", "Sønder", id="ASCII that is UTF-8"),
+    pytest.param("8859/1", "Løs – €", "cp1252", "cp1252", "Løs – €", id="8859/1 that is Windows-1252"),
+    pytest.param("8859/15", "Løs –", "cp1252", "cp1252", "Løs –", id="8859/15 that is Windows-1252"),
+    pytest.param("", "Løs –", "cp1252", "cp1252", "Løs –", id="nothing declared, Windows-1252"),
+    pytest.param("ASCII", "Løs –", "cp1252", "cp1252", "Løs –", id="ASCII that is Windows-1252"),
+    pytest.param("8859/1", "ø\x81", "iso8859-1", "iso8859-1", "ø\x81", id="a byte that no set has as text"),
+]
+
+
+@pytest.mark.parametrize(("declared", "sent", "codec", "used", "text"), LIES)
+def test_a_declaration_that_is_not_true_is_read_by_its_bytes(
+    declared: str, sent: str, codec: str, used: str, text: str
+) -> None:
+    document = read(message(charset=declared) + f"PID|{sent}\r".encode(codec))
+    pid = document.first("PID")
+    assert pid is not None
+    assert (document.charset, pid.text(1)) == (used, text)
+    assert [(issue.path, issue.rule) for issue in document.warnings] == [("MSH-18", "charset-lie")]
+
+
+def test_blanks_at_the_end_of_a_value_are_not_part_of_it() -> None:
+    pid = read(message('PID|1 |a  ^b ^c&d &e  ~f |\\X20\\g\\X20\\ |""  |h i  ', charset="UTF-8 ")).first("PID")
+    assert pid is not None
+    assert [pid.raw(n) for n in (1, 2, 5)] == ["1", "a^b^c&d&e~f", "h i"]
+    assert [pid.text(2, *place) for place in ((1, 1), (1, 2), (1, 3), (1, 3, 2), (1, 3, 3), (2, 1))] == list("abcdef")
+    assert (pid.text(3), pid.is_null(4), pid.repetitions(4)) == (" g", True, [])
+
+
+def test_blanks_are_found_before_the_delimiters_of_the_message() -> None:
+    pid = read(b"MSH!@#%*!A!B!!!1!!ADT@A01 !K1!P !2.5\rPID!1 !a |b @c *d #e \r").first("PID")
+    assert pid is not None
+    assert (pid.raw(1), pid.raw(2)) == ("1", "a |b@c*d#e")
+
+
+def test_a_blank_within_a_segment_name_is_still_refused() -> None:
+    with pytest.raises(Refused) as caught:
+        read(message("PID |1"))
+    assert caught.value.code == "100"
+
+
 def test_a_forced_character_set_overrides_msh_18() -> None:
     data = message(charset="UTF-8") + "PID|Sønder\r".encode("iso8859-1")
     pid = read(data, charset="iso8859-1").first("PID")
     assert pid is not None
     assert pid.text(1) == "Sønder"
     with pytest.raises(Refused) as caught:
-        read(message("PID|Sønder"), charset="ascii")
+        read(data, charset="utf-8")
     assert (caught.value.ack, caught.value.code) == ("AE", "102")
 
 

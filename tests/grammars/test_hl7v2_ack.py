@@ -30,6 +30,15 @@ def test_the_answer_is_addressed_back_and_quotes_the_control_id() -> None:
     )
 
 
+def test_the_control_id_goes_back_as_it_came_blanks_and_all() -> None:
+    document = read(message(version="2.4 ").replace(b"|K1|", b"|K1  |").replace(b"^A01^", b"^A01 ^"))
+    answer = acknowledgement(document, "AR", refused=REFUSAL, **OURS)
+    assert document.control_id == "K1"
+    assert answer is not None
+    assert b"\rMSA|AR|K1  |MSH-10: empty" in answer, "the text of versions before 2.5 too"
+    assert b"|ACK^A01^ACK|" in answer
+
+
 def test_a_negative_answer_names_place_code_and_remedy() -> None:
     answer = acknowledgement(message(), "AR", refused=REFUSAL, **OURS)
     assert answer is not None

@@ -55,6 +55,16 @@ def test_the_newest_provenance_is_copied_and_its_agent_is_in_the_bundle() -> Non
     assert own["entity"] == [{"role": "revision", "what": {"reference": f"MessageHeader/{last.message_id}"}}]
 
 
+def test_what_a_vendor_added_to_the_provenance_is_not_carried_back() -> None:
+    *_, last = story(Notice.STIN, Notice.STOR)
+    vendors, message = {"extension": [{"url": "urn:vendor", "valueString": "x"}]}, bundle(last)
+    newest = of_kind(message, "Provenance")[-1]
+    newest |= vendors | {"_recorded": vendors}
+    newest["activity"] |= vendors
+    newest["entity"][0] |= vendors
+    assert acknowledgement(original=message) == acknowledgement(original=bundle(last))
+
+
 def test_every_resource_names_its_profile_has_a_text_and_an_absolute_address() -> None:
     for entry in acknowledgement("fatal-error")["entry"]:
         resource = entry["resource"]

@@ -63,5 +63,29 @@ def test_what_cannot_be_taken_says_what_to_answer(data: bytes, feed: FeedProfile
     assert refused.value.code == code
 
 
+@pytest.mark.parametrize(
+    ("declared", "encoding", "forced"),
+    [
+        pytest.param("8859/1", "utf-8", "", id="declared by the message"),
+        pytest.param("UNICODE UTF-8", "utf-8", "iso8859-1", id="agreed for the feed"),
+        pytest.param("EBCDIC", "utf-8", "iso8859-1", id="agreed, and none declared"),
+    ],
+)
+def test_a_character_set_that_is_not_the_declared_one_is_read_or_refused(
+    declared: str, encoding: str, forced: str
+) -> None:
+    data = message(declared, encoding)
+    assert name_read(data, feeds(charset=forced)) == NAME
+    with pytest.raises(Refused) as refused:
+        name_read(data, feeds(charset=forced, charset_mismatch="refuse"))
+    assert (refused.value.ack, refused.value.code, refused.value.field) == ("AE", "102", 18)
+
+
+def test_the_set_agreed_for_the_feed_is_no_mismatch() -> None:
+    data = message("8859/1", "utf-8")
+    document, _ = read_from_feed(data, lambda *_: feeds(charset="utf-8", charset_mismatch="refuse"))
+    assert document.warnings == []
+
+
 def test_a_feed_of_test_messages_takes_them() -> None:
     assert name_read(message("UNICODE UTF-8", "utf-8", processing="T"), feeds(test=True)) == NAME

@@ -99,6 +99,10 @@ NAMES = [
     pytest.param("Nick^Name^^^^^N", "", (), id="only another type"),
     pytest.param("", "", (), id="none"),
     pytest.param("S\\XC3B8\\rensen", "Sørensen", (), id="escaped"),
+    pytest.param("Berg\x1b[31m\tgren\x07^Nan\x85cy^\x9b", "Berg [31m gren", ("Nan cy",), id="control characters"),
+    pytest.param("Berg\\.br\\gren\\X1B\\^\\XC285\\", "Berg gren", (), id="control characters, escaped"),
+    pytest.param("Berg\uffffgren^Nancy\ufffe", "Berg gren", ("Nancy",), id="what XML cannot carry"),
+    pytest.param("Berg\u00a0gren^Ŝøß", "Berg\u00a0gren", ("Ŝøß",), id="letters and blanks of all kinds"),
 ]
 
 

@@ -32,6 +32,7 @@ ECPR = {"system": "urn:oid:1.2.208.176.1.6.1.3", "value": "250947ABC1"}
 CC = json.loads(json.dumps(STIN["entry"][0]["resource"]["destination"][0]).replace('"primary"', '"cc"'))
 PRIMARY = STIN["entry"][0]["resource"]["destination"][0]
 LPR3 = "https://www.esundhed.dk/Registre/Landspatientregisteret"
+XHTML = 'xmlns="http://www.w3.org/1999/xhtml"'
 
 #: case: (message, place, value, rule of the error, path of the error)
 REFUSED: dict[str, tuple[dict[str, Any], str, Any, str, str]] = {
@@ -65,7 +66,6 @@ REFUSED: dict[str, tuple[dict[str, Any], str, Any, str, str]] = {
     "activity new-message": (STIN, "Provenance.activity.coding.0.code", "new-message", "P-11", "Bundle.entry[5].resource.activity.coding[0].code"),
     "activity of a historic Provenance": (SLOR, "Provenance.activity.coding.0.code", "new-message", "P-11", "Bundle.entry[5].resource.activity.coding[0].code"),
     "no Provenance of this message": (STIN, "Provenance.target.0.reference", "MessageHeader/another", "P-1", "Bundle.entry"),
-    "an actor that is not there": (STOR, "Provenance[-1].agent.0.who.reference", "Organization/nobody", "P-6", "Bundle.entry[6].resource.agent[0].who.reference"),
     "a focus that is not there": (STIN, "MessageHeader.focus.0.reference", "Encounter/nobody", "P-6", "Bundle.entry[0].resource.focus[0].reference"),
     "a subject of another type": (STIN, "Encounter.subject.reference", f"Organization/{STIN['entry'][3]['resource']['id']}", "P-6", "Bundle.entry[1].resource.subject.reference"),
     "a report recipient that is not there": (STIN, "MessageHeader.extension.1.valueReference.reference", "Organization/nobody", "P-6", "Bundle.entry[0].resource.extension[1].valueReference.reference"),
@@ -81,7 +81,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, Any, str, str]] = {
     "a timestamp without zone": (STIN, "Bundle.timestamp", "2026-03-02T10:00:01", "instant", "Bundle.timestamp"),
     "the 30th of February": (STIN, "Encounter.period.start", "2026-02-30T10:00:00+01:00", "dateTime", "Bundle.entry[1].resource.period.start"),
     "an element that FHIR does not have": (STIN, "Encounter.weather", "fine", "unknown-element", "Bundle.entry[1].resource.weather"),
-    "an extension of nowhere": (STIN, "MessageHeader.extension.2", {"url": "http://example.org/x", "valueBoolean": True}, "unknown-extension", "Bundle.entry[0].resource.extension[2]"),
+    "a modifier extension": (STIN, "Patient.modifierExtension", [{"url": "http://hl7.org/fhir/StructureDefinition/x", "valueBoolean": True}], "unknown-extension", "Bundle.entry[2].resource.modifierExtension[0]"),
+    "an extension of another shape": (STIN, "Patient.extension", [{"url": "http://example.org/x"}], "ext-1", "Bundle.entry[2].resource.extension[0]"),
+    "an entity of HTML in the narrative": (STIN, "Patient.text.div", f"<div {XHTML}>x&nbsp;</div>", "xhtml", "Bundle.entry[2].resource.text.div"),
+    "a comment in the narrative": (STIN, "Patient.text.div", f"<div {XHTML}>x<!-- y --></div>", "xhtml", "Bundle.entry[2].resource.text.div"),
+    "an instruction before the narrative": (STIN, "Patient.text.div", f'<?xml version="1.0"?><div {XHTML}>x</div>', "xhtml", "Bundle.entry[2].resource.text.div"),
     "an empty string": (STIN, "Organization.name", "", "string", "Bundle.entry[3].resource.name"),
     "an empty list": (STIN, "Patient.name.0.given", [], "json", "Bundle.entry[2].resource.name[0].given"),
     "null": (STIN, "Patient.name.0.family", None, "string", "Bundle.entry[2].resource.name[0].family"),
@@ -168,6 +172,12 @@ TOLERATED: dict[str, tuple[dict[str, Any], str, Any, str]] = {
     "a relative fullUrl": (STIN, "Bundle.entry.2.fullUrl", f"Patient/{STIN['entry'][2]['resource']['id']}", "6.6"),
     "no narrative": (STIN, "Patient.text", ABSENT, "5.1"),
     "no profile": (STIN, "Patient.meta", ABSENT, "2.3"),
+    "an actor that is not there": (STOR, "Provenance[-1].agent.0.who.reference", "Organization/nobody", "P-6"),
+    "an actor of another type": (STIN, "Provenance.agent.0.who.reference", f"Patient/{STIN['entry'][2]['resource']['id']}", "P-6"),
+    "a second actor that is not there": (STIN, "Provenance.agent.1", {"who": {"reference": "#nobody"}}, "P-6"),
+    "an extension of a vendor": (STIN, "MessageHeader.extension.2", {"url": "http://example.org/x", "valueBoolean": True}, "unknown-extension"),
+    "an extension of a vendor in a datatype": (STIN, "Patient.name.0.extension", [{"url": "urn:x", "valueString": "y"}], "unknown-extension"),
+    "an extension of a vendor in a value": (STIN, "Patient.name.0._family", {"extension": [{"url": "urn:x", "valueString": "y"}]}, "unknown-extension"),
     "an extension of HL7": (STIN, "Patient.extension", [{"url": "http://hl7.org/fhir/StructureDefinition/patient-nationality", "valueBoolean": True}], "unknown-extension"),
 }  # fmt: skip
 
@@ -188,7 +198,7 @@ ACCEPTED: dict[str, tuple[dict[str, Any], str, Any]] = {
     "an absolute reference": (STIN, "MessageHeader.sender.reference", STIN["entry"][3]["fullUrl"]),
     "a municipality code besides": (STIN, "Organization.identifier.2", {"system": "http://hl7.dk/fhir/core/CodeSystem/dk-core-municipality-codes", "value": "0163"}),
     "another order of entries": (STIN, "Bundle.entry", [STIN["entry"][0], *reversed(STIN["entry"][1:])]),
-    "entities of HTML in the narrative": (STIN, "Patient.text.div", '<div xmlns="http://www.w3.org/1999/xhtml">x&nbsp;&oslash;</div>'),
+    "entities of XML in the narrative": (STIN, "Patient.text.div", f"<div {XHTML}>x&#160;&#xF8;&amp;&lt;&quot;</div>"),
 }  # fmt: skip
 
 

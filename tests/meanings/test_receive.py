@@ -120,6 +120,14 @@ def _nobody_behind_the_history(message: Bundle) -> None:
     resource_of(message, "Provenance")["agent"][0]["who"]["reference"] = "Organization/gone"
 
 
+def _vendor_extensions_and_nobody_behind_the_chain(message: Bundle) -> None:
+    for entry in message["entry"]:
+        resource = entry["resource"]
+        resource["extension"] = [*resource.get("extension", ()), {"url": "urn:vendor:bed", "valueString": "x"}]
+        for agent in resource.get("agent", ()):
+            agent["who"] = {"reference": "Practitioner/nobody"}
+
+
 def _history_twice(message: Bundle) -> None:
     first = next(e for e in message["entry"] if e["resource"]["resourceType"] == "Provenance")
     other = [e for e in message["entry"] if e["resource"]["resourceType"] == "Provenance"][1]
@@ -134,6 +142,7 @@ def _lpr3_of_another_version(message: Bundle) -> None:
 ODD: dict[str, Callable[[Bundle], object]] = {
     "fullUrls are relative": _relative_full_urls,
     "an actor of the history is missing": _nobody_behind_the_history,
+    "nobody behind any message, extensions of a vendor everywhere": _vendor_extensions_and_nobody_behind_the_chain,
     "two Provenances with one id": _history_twice,
     "an LPR3 id of UUID version 4": _lpr3_of_another_version,
     "a discharge with status onleave": each(
@@ -295,6 +304,12 @@ def test_the_command_prints_one_json_object_per_document(command: Typer, tmp_pat
 def test_the_command_reads_standard_input_and_speaks_plainly_without_jsonl(command: Typer) -> None:
     done = CliRunner().invoke(command, ["-"], input=to_json(bundles(N.STIN)[0]))
     assert done.stdout == "-: ok; admitted: STIN\n"
+
+
+def test_each_remark_is_a_line_of_its_own(command: Typer) -> None:
+    (start,) = bundles(N.STIN)
+    done = CliRunner().invoke(command, ["-"], input=to_json(damaged(start, ODD["ids that are no UUIDs"])))
+    assert done.stdout.splitlines() == ["-: ok; admitted: STIN", "  warning Bundle.id [P-5] not a UUID"]
 
 
 def test_the_command_says_when_nothing_is_kept(command: Typer) -> None:

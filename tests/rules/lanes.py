@@ -270,7 +270,7 @@ class Lane:
     @property
     def classes(self) -> list[str]:
         """What the receipts were."""
-        return [row.what for row in self.rows if row.kind == "receipt"]
+        return [row.what for row in self.rows if row.kind == "receipt" and row.delta]
 
 
 def opened(letter: Dispatch) -> dict[str, Any]:

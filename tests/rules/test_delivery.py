@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from streams.codes import Verdict
 from streams.delivery import (
     FINAL,
-    PAUSES,
     TRANSITIONS,
     Case,
     Delivery,
@@ -44,6 +43,7 @@ WAY: dict[State, tuple[Signal, ...]] = {
     State.SENT_UNCONFIRMED: (Signal.PRODUCED_UNCONFIRMED,),
 }
 AWAITING = "SENT NETWORK_OK TRANSIENT"
+PAUSES = [timedelta(seconds=seconds) for seconds in stored().address.retry_pauses_s]
 SETTLED = "ACKED_OK ACKED_FATAL UNDELIVERABLE GIVEN_UP SENT_UNCONFIRMED"
 ACK = "eds:msg-received-and-finalized"
 

@@ -65,6 +65,22 @@ def test_an_admission_becomes_one_event_of_one_stay() -> None:
     assert [visit.local for visit in result.row.visits] == [VISIT]
 
 
+def test_what_was_odd_about_a_message_is_told_with_its_feed() -> None:
+    data = er7("A01", msh={18: "8859/1"}, pid={5: "Sørensen^Nancy"}, pv1={3: "ZZ9^^^OUH"})
+    result = taken(data)
+    (event,) = result.stay_events
+    assert event.patient is not None
+    assert event.patient.family == "Sørensen"
+    assert (result.feed, [issue.rule for issue in result.warnings]) == ("EPJ-SYD/OUH", ["charset-lie", "unknown-ward"])
+
+
+def test_a_feed_may_refuse_a_character_set_that_is_not_the_declared_one() -> None:
+    data = er7("A01", msh={18: "8859/1"}, pid={5: "Sørensen^Nancy"})
+    result = taken(data, key=NANCY, known=feed(charset_mismatch="refuse"))
+    assert result.rejected is not None
+    assert (result.rejected.rule, result.rejected.path) == ("hl7-102", "MSH-18")
+
+
 def test_a_visit_number_is_found_again_in_the_row() -> None:
     first = taken(er7("A01", control="K1", pv1={19: "4711"}))
     second = taken(er7("A03", control="K2", pv1={19: "4711"}), first.row, origin="adt.raw/3/42")

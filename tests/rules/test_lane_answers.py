@@ -153,6 +153,7 @@ def test_a_receipt_without_a_message_is_looked_at_again_and_then_set_aside() -> 
     units: dict[str, Any] = {"sender_sor": "1", "destination_sor": "2", "sender_gln": "3", "destination_gln": "4"}
     receipt = lane.answer(message_id="unknown", **units)
     assert (lane.classes, lane.aside) == ([], [])
+    assert [(row.what, row.delta) for row in lane.rows if row.kind == "receipt"] == [("waiting-for-recheck", 0)]
     arrived = lane.now
     lane.elapse(arrived + timedelta(minutes=4))
     assert lane.classes == []

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from streams.observer.cohort import Book
-from streams.observer.evidence import Letter, Seen, is_network_receipt, open_letter
+from streams.observer.evidence import Letter, Seen, is_network_receipt, open_letter, position_of
 from streams.observer.reading import read_recording, recorded
 from streams.observer.reconcile import Balance, balance
 
@@ -181,7 +181,7 @@ def test_every_term_of_the_balance_is_given_by_name() -> None:
         "open": {"total": 4, "created": 1, "sent": 1, "resent": 0, "transient": 1, "timed-out": 1},
         "receipts received": {
             "total": 10, "first verdicts": 3, "repeated": 1, "conflicting": 1, "stale": 1, "transient": 1,
-            "unmatched": 1, "unreadable": 1, "quarantined": 1,
+            "unmatched": 1, "unreadable": 1, "quarantined": 1, "waiting-for-recheck": 0,
         },
     }  # fmt: skip
 
@@ -285,6 +285,97 @@ def test_two_errors_that_cancel_out_in_the_sums_are_reported_all_the_same() -> N
     assert balance(swapped).difference > 0
 
 
+def test_a_receipt_that_waits_for_its_message_is_a_term_until_it_has_a_class() -> None:
+    w = Writer()
+    w.row("receipt", place := w.add("receipts.raw", receipt("m-later", "ok")), "waiting-for-recheck", delta=0)
+    result = balance(w.log)
+    assert (result.difference, result.lines[-1].terms["waiting-for-recheck"]) == (0, 1)
+    w.row("receipt", place, "unmatched")
+    result = balance(w.log)
+    assert (result.difference, result.lines[-1].terms["waiting-for-recheck"]) == (0, 0)
+    assert result.lines[-1].terms["unmatched"] == 1
+
+
+def test_a_letter_of_the_self_test_is_left_out() -> None:
+    headers = {"selftest": "1"}
+    ours = Seen("municipality.0461.inbox", 0, 900, vans(bundle("m-test", "b")), headers)
+    broken = Seen("municipality.0461.inbox", 0, 901, b"<broken", headers)
+    assert opened(balance([*LOG, ours, broken])) == []
+
+
+def written_again(index: int, **changes: object) -> Log:
+    row = json.loads(LOG[index].value) | changes
+    return [*LOG, replace(LOG[index], offset=900, value=json.dumps(row).encode())]
+
+
+@pytest.mark.parametrize("index", [index for index, seen in enumerate(LOG) if seen.topic == "ledger"])
+def test_an_id_with_two_contents_is_named(index: int) -> None:
+    log = written_again(index, reason="another")
+    for order in (log, log[::-1]):
+        found = {check.name: check.ids for check in balance(order).checks}
+        assert found["two-contents"] == (json.loads(LOG[index].value)["id"],)
+
+
+@pytest.mark.parametrize("index", [index for index, seen in enumerate(LOG) if seen.topic == "ledger"])
+def test_a_step_repeated_a_little_later_has_one_content(index: int) -> None:
+    assert balance(written_again(index, at="2026-03-01T08:00:07Z")).difference == 0
+
+
+def turned_back(*rows: tuple[int, str, int], same_id: bool = False) -> Log:
+    """A message that was settled, and what a second writer of its lane has said of it afterwards."""
+    w = Writer()
+    w.row("event", origin := w.adt(), "accepted", origin=origin, parts=1)
+    w.stay_event("e", origin, "converted", k=1)
+    delivered(w, "m-ok", "e")
+    settled = json.loads(w.log[-1].value)["id"]
+    for ordinal, state, delta in rows:
+        w.state("m-ok", "e", ordinal, state, delta)
+    if same_id:
+        last = w.log[-len(rows)]
+        w.log[-len(rows)] = replace(last, value=json.dumps(json.loads(last.value) | {"id": settled}).encode())
+    return w.log
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        pytest.param(turned_back((3, "SENT 2", 0), (4, "ACKED_OK", 1)), id="sent again"),
+        pytest.param(turned_back((3, "ACKED_OK", 1)), id="settled a second time"),
+        pytest.param(turned_back((2, "SENT 2", 0), (3, "ACKED_OK", 1), same_id=True), id="under an id that was used"),
+    ],
+)
+def test_a_settled_message_that_went_back_is_named(log: Log) -> None:
+    for order in (log, log[::-1]):
+        found = {check.name: check.ids for check in balance(order).checks}
+        assert found["went-back"] == ("m-ok",)
+
+
+def test_a_position_that_went_back_is_named() -> None:
+    book = Book(LOG)
+    for place, position in ((("lanes", 3), 100), (("lanes", 3), 113), (("lanes", 4), 7), (("lanes", 3), 113)):
+        book.note(place, position)
+    assert balance(book).difference == 0
+    book.note(("lanes", 3), 13)
+    found = {check.name: check.ids for check in balance(book).checks}
+    assert found["went-back"] == ("lanes/3",)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "noted"),
+    [
+        (b"\0position/adt.raw/3", b"113", (("adt.raw", 3), 113)),
+        (b"\0position/adt.raw/3", b"", None),
+        (b"\0position/adt.raw/3", None, None),
+        (b"\0position/adt.raw/3", b"9" * 5000, None),
+        (b"\0position/adt.raw/" + b"9" * 5000, b"1", None),
+        (b"1a452512", b"113", None),
+        (None, b"113", None),
+    ],
+)
+def test_only_a_position_row_notes_a_position(key: bytes | None, value: bytes | None, noted: object) -> None:
+    assert position_of(key, value) == noted
+
+
 # ---- a period -----------------------------------------------------------------------------------------------------
 
 
@@ -358,3 +449,46 @@ def test_a_recording_gives_the_same_balance() -> None:
 )
 def test_a_document_is_opened_as_far_as_its_id(value: bytes, letter: Letter | None) -> None:
     assert open_letter(value) == letter
+
+
+# ---- refused by the gateway ---------------------------------------------------------------------------------------
+
+
+def at_the_gateway(hours: float = 0, name: str = "A1") -> Log:
+    """A message that reached no topic: its dead letter and its row."""
+    w, origin = Writer(), f"gateway/10.0.0.1 engine.test/{name}/0011223344556677"
+    received = (BEGIN + timedelta(hours=hours)).isoformat()
+    w.add("dead.letters", b"MSH|", hours, dlq_stage="gateway", dlq_origin=origin, received_at=received)
+    w.row("event", origin, "refused", origin=origin, at=received)
+    return w.log
+
+
+def test_a_message_that_the_gateway_refused_is_received_and_refused() -> None:
+    line = balance(at_the_gateway()).lines[0]
+    assert (line.total, line.terms["refused"], line.difference) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("missing", ["dead.letters", "ledger"])
+def test_half_a_refusal_is_reported(missing: str) -> None:
+    result = balance([seen for seen in at_the_gateway() if seen.topic != missing])
+    assert result.lines[0].ids == ("gateway/10.0.0.1 engine.test/A1/0011223344556677",)
+
+
+def test_a_period_takes_the_refusals_in_it() -> None:
+    late = [replace(seen, offset=seen.offset + 10) for seen in at_the_gateway(hours=30, name="A2")]
+    late = [replace(s, value=s.value.replace(b'"L0"', b'"L9"')) for s in late]
+    result = balance([*at_the_gateway(), *late], since=BEGIN + timedelta(hours=24))
+    assert (result.lines[0].total, result.difference) == (1, 0)
+
+
+def test_a_refusal_whose_letter_may_be_forgotten_is_not_judged() -> None:
+    book = Book(seen for seen in at_the_gateway() if seen.topic == "ledger")
+    book.starts["dead.letters", 0] = 7
+    assert balance(book).difference == 0
+
+
+@pytest.mark.parametrize("at", [None, 7, "yesterday", "2026-03-01T08:00:00"])
+def test_a_row_of_a_refusal_without_a_time_is_judged(at: object) -> None:
+    w, origin = Writer(), "gateway/10.0.0.1/A1/0011223344556677"
+    w.row("event", origin, "refused", origin=origin, at=at)
+    assert balance(w.log, since=BEGIN).lines[0].ids == (origin,)

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from streams.ids import lane_of_id
-from streams.replay import Line, Replay
+from streams.replay import Replay
 from tests.meanings.adt import er7, segment
 from tests.rules.lanes import Unroutable, registers
 
@@ -78,9 +78,18 @@ def test_a_file_without_a_message_says_why(files: list[bytes], expected: str) ->
     assert told(*files)[-1] == [expected]
 
 
+@pytest.mark.parametrize(("files", "expected"), REASONS)
+def test_a_file_without_a_message_says_why_in_words(files: list[bytes], expected: str) -> None:
+    (line,) = list(Replay(registers()).play_all(files))[-1]
+    assert line.notification == expected
+    assert len(line.why) > 10
+    assert bool(line.rule) == (expected == "none:rejected")
+    assert "2512489996" not in line.why
+
+
 def test_a_municipality_without_an_address_is_unroutable() -> None:
     replay = Replay(Unroutable())  # a double of the registers
-    assert replay.play(adt("A01")) == [Line("none:unroutable")]
+    assert [line.notification for line in replay.play(adt("A01"))] == ["none:unroutable"]
 
 
 # ---- the clock --------------------------------------------------------------------------------------------------

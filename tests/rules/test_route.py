@@ -54,6 +54,9 @@ class Terms:
     mode: Literal["auto", "manual"] = "auto"
     ack_timeout: timedelta = timedelta(minutes=30)
     max_resends: int = 2
+    retry_pauses: tuple[timedelta, ...] = (timedelta(seconds=5), timedelta(minutes=5))
+    memory: timedelta = timedelta(days=30)
+    orphan_recheck: timedelta = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,8 @@ def test_a_notice_goes_to_the_inbox_of_its_municipality_with_all_that_a_resend_n
         mode="manual",
         ack_timeout_s=600,
         max_resends=1,
+        retry_pauses_s=(5, 300),
+        memory_s=2_592_000,
     )
 
 

@@ -23,8 +23,11 @@ def json_to_xml(data: bytes) -> bytes:
 
 
 def xml_to_json(data: bytes) -> bytes:
-    """FHIR XML as FHIR JSON. Raises `Rejected` for what cannot be read, a resource of an unknown type among it."""
-    resource = from_xml(data)
+    """FHIR XML as FHIR JSON. Raises `Rejected` for what cannot be read, a resource of an unknown type among it.
+
+    A document in ISO-8859-1, declared, is written anew in UTF-8.
+    """
+    resource = from_xml(data, any_charset=True)
     _refuse_first(resource, filter(_is_foreign, _findings(resource)))
     return to_json(resource)
 

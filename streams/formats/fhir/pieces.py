@@ -141,11 +141,11 @@ def list_check(rule: str, item: Check, most: int | None, tests: tuple[Check, ...
 
 
 def extension_list_check(
-    path: str, known: dict[str, Check], least: dict[str, str], generic: Check, origins: tuple[str, ...]
+    path: str, known: dict[str, Check], least: dict[str, str], generic: Check, unknown: Severity
 ) -> Check:
-    """The test of a list of extensions: known ones by their URL, others by shape and then by where they come from."""
+    """The test of a list of extensions: known ones by their URL, others by shape, then a finding of severity `unknown`."""
     problem = "an extension that the profile does not have"
-    refused = Finding("", "unknown-extension", problem, "leave it out")
+    stranger = Finding("", "unknown-extension", problem, "leave it out", unknown)
 
     def check(value: Any) -> list[Finding] | None:
         if not _is_list(value):
@@ -157,8 +157,6 @@ def extension_list_check(
         for index, child in enumerate(value):
             url = child.get("url") if child.__class__ is dict else None
             test = known.get(url) if url.__class__ is str else None
-            tolerated = test is None and url.__class__ is str and url.startswith(origins)
-            stranger = refused._replace(severity="warning") if tolerated else refused
             wrong = (generic(child) or [stranger]) if test is None else test(child)
             if wrong is not None:
                 found += under(f"[{index}]", wrong)

@@ -28,7 +28,7 @@ from .pieces import (
 )
 from .primitives import TESTS
 from .shapes import PRIMITIVES, RESOURCES, Element, elements
-from .xhtml import is_narrative, is_well_formed
+from .xhtml import is_narrative, narrative_check
 
 __all__ = ["BINDINGS", "Compiler", "Constraint", "Extension", "Profile", "base_check"]
 
@@ -66,7 +66,6 @@ class Profile(NamedTuple):
     ] = {}  # path or type -> tests of the whole value, run when its shape is right
     emitted: Mapping[str, frozenset[str]] | None = None
     shortcuts: Mapping[str, Callable[[Any], bool]] = {}  # type -> a cheap test, true only of what the full test passes
-    extension_origins: tuple[str, ...] = ("",)  # unknown extensions whose URL begins so are warnings, others errors
     well_formed_narrative: bool = True  # parse each div; a writer that escapes everything at one place need not
 
 
@@ -183,7 +182,7 @@ class Compiler:
         if codes := row.codes or bound:
             return code_check(row.rule or path, codes)
         if element.type == "xhtml":
-            return primitive_check("xhtml", is_well_formed if self._profile.well_formed_narrative else is_narrative)
+            return narrative_check if self._profile.well_formed_narrative else primitive_check("xhtml", is_narrative)
         if element.type in PRIMITIVES:
             return primitive_check(element.type, TESTS[element.type])
         return self._type(element.type, path)
@@ -200,10 +199,9 @@ class Compiler:
             if self._profile.emitted is None:
                 table["id"] = primitive_check("string", TESTS["string"])
             known[slice_.url] = object_check(table, {slice_.value: below}, ())
-        modifier = path.endswith("modifierExtension")  # changes the meaning: never to be passed over
+        modifier = path.endswith("modifierExtension")  # changes the meaning: never passed over (00 §8.3)
         least = {s.url: f"{path}:{s.name}" for s in slices if s.min}
-        origins = () if modifier else self._profile.extension_origins
-        return extension_list_check(path, known, least, generic, origins)
+        return extension_list_check(path, known, least, generic, "error" if modifier else "warning")
 
     def _primitive_element(self, many: bool) -> Check:
         """The test of a `_name`: the id and extensions of a primitive value."""

@@ -1,20 +1,21 @@
 """What a narrative `div` must be: non-empty, well-formed, in the XHTML namespace, nothing active in it.
 
-Decided by FHIR R4, Narrative (txt-1, txt-2) and spec 01, 5.5. Entities of HTML 4 are allowed by FHIR, so they are
-turned into characters before an XML parser sees the text.
+Decided by FHIR R4, Narrative (txt-1, txt-2) and spec 01, 5.5. XML does not know the entities of HTML, so a narrative
+that has one is refused: it could not stand in FHIR XML (00 §8.4).
 """
 
 import re
-from html.entities import name2codepoint
 from typing import Any, Final
 
 from lxml import etree
 
-__all__ = ["is_narrative", "is_well_formed"]
+from .pieces import Finding, one
+from .primitives import FORMS
+
+__all__ = ["is_narrative", "narrative_check"]
 
 _XHTML: Final = "{http://www.w3.org/1999/xhtml}"
-_XML_ENTITIES: Final = frozenset({"amp", "lt", "gt", "quot", "apos"})
-_ENTITY: Final = re.compile(r"&([A-Za-z0-9]+);")
+_ENTITY: Final = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)[A-Za-z][A-Za-z0-9]*;")
 #: No head, body, script, forms, frames, objects, links (spec 01, 5.5; FHIR R4 Narrative).
 _ACTIVE: Final = frozenset(
     {"head", "body", "script", "form", "base", "link", "xlink", "iframe", "frame", "frameset", "object", "embed"}
@@ -27,21 +28,23 @@ def is_narrative(value: object) -> bool:
     return isinstance(value, str) and value.startswith("<div xmlns=") and value.endswith("</div>") and len(value) > 50
 
 
-def _character(entity: re.Match[str]) -> str:
-    name = entity.group(1)
-    code = None if name in _XML_ENTITIES else name2codepoint.get(name)
-    return entity.group(0) if code is None else f"&#{code};"
+_WRONG: Final = one("xhtml", f"not {FORMS['xhtml']}", f"send {FORMS['xhtml']}")
+_FOREIGN: Final = one("xhtml", "an entity that XML does not have", "send the character itself, or its number: &#160;")
+_MARKUP: Final = one("xhtml", "a comment, declaration or instruction", "send elements and text only")
 
 
-def is_well_formed(value: object) -> bool:
+def narrative_check(value: object) -> list[Finding] | None:
     """The full test, for text that comes from others."""
-    if not isinstance(value, str) or "<!" in value:
-        return False
+    if not isinstance(value, str):
+        return _WRONG
+    if "<!" in value or "<?" in value:
+        return _MARKUP
     try:
-        root = etree.fromstring(_ENTITY.sub(_character, value).encode(), etree.XMLParser(resolve_entities=False))
+        root = etree.fromstring(value.encode(), etree.XMLParser(resolve_entities=False))
     except (etree.XMLSyntaxError, ValueError):
-        return False
-    return root.tag == _XHTML + "div" and _has_content(root) and not any(_is_active(node) for node in root.iter())
+        return _FOREIGN if _ENTITY.search(value) else _WRONG
+    right = root.tag == _XHTML + "div" and _has_content(root) and not any(_is_active(node) for node in root.iter())
+    return None if right else _WRONG
 
 
 def _has_content(root: Any) -> bool:

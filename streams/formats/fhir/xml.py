@@ -1,7 +1,7 @@
 """FHIR XML read into the dict of its JSON twin, and what of FHIR's XML form it breaks.
 
-Decided by FHIR R4, XML representation: values are attributes, order is that of the definition, `div` is XHTML, a
-resource stands inside an element that holds it. XML does not say what repeats and what is a number: `shapes` does.
+Decided by FHIR R4, XML representation: values are attributes and are read without outer white space (00 §8.4), order is
+that of the definition, `div` is XHTML, a resource stands inside an element that holds it. XML does not say what repeats and what is a number: `shapes` does.
 Document types and entities are refused unread, nothing is fetched, depth and size are libxml2's bounds.
 
 A document that cannot be read, or not in one way only, is `Rejected`. Any other fault of form is a finding beside what
@@ -24,6 +24,11 @@ _XHTML: Final = "{http://www.w3.org/1999/xhtml}"
 _LIMIT: Final = 100 * 1024 * 1024  # bytes (spec 01, 20.1)
 _TAGS: Final = 200_000  # begins and ends of elements: ten times what the longest chain has (spec 01, 20.3)
 _TOLD: Final = 1_000  # findings about one document; what is wrong with each element must not be told for ever
+_UTF_8: Final = frozenset({"UTF-8", "US-ASCII", "ASCII"})
+_ONE_BYTE: Final = frozenset(
+    {"ISO-8859-1", "ISO-8859-15", "WINDOWS-1252"}
+)  # read when declared, and wrong all the same
+_WHITE: Final = " \t\r\n"
 _NUMBERS: Final = frozenset({"integer", "positiveInt", "unsignedInt"})
 _BOOLEANS: Final = {"true": True, "false": False}
 
@@ -40,10 +45,15 @@ class Document(NamedTuple):
         return [*self.issues, *(issue for issue in found if issue.path not in spoken)]
 
 
-def from_xml(data: bytes) -> dict[str, Any]:
-    """The one resource of an XML document as the dict of its JSON form. Raises `Rejected` with the first fault."""
+def from_xml(data: bytes, *, any_charset: bool = False) -> dict[str, Any]:
+    """The one resource of an XML document as the dict of its JSON form. Raises `Rejected` with the first fault.
+
+    `any_charset`: a set of one byte, declared and true, is no fault; for whoever writes the document anew.
+    """
     document = read_xml(data)
     for issue in document.issues:
+        if any_charset and issue.rule == _NOT_UTF_8[-1]:
+            continue
         raise Rejected(issue.path, issue.problem, issue.remedy, issue.rule)
     return document.resource
 
@@ -58,6 +68,8 @@ def read_xml(data: bytes) -> Document:
         remedy = "send the resource types of the profile"
         raise Rejected("/", "a resource type that these messages do not use", remedy, "xml")
     reader = _Reader()
+    if (root.getroottree().docinfo.encoding or "UTF-8").upper() not in _UTF_8:
+        reader.issues.append(Rejected(*_NOT_UTF_8).issue())
     return Document(reader.resource(root, kind, kind), tuple(reader.issues))
 
 
@@ -67,7 +79,7 @@ def _root(data: bytes) -> Any:
     if data.count(b"<") > _TAGS:
         raise Rejected("/", f"more than {_TAGS} tags", "send one message", "20.3")
     if b"\0" in data:  # UTF-16 and UTF-32, declared or not
-        raise Rejected("/", "not UTF-8", "send UTF-8", "20.4")
+        raise Rejected(*_NOT_UTF_8)
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
         raise Rejected("/", "has a document type", "send XML without document type and entities", "xml")
     parser = etree.XMLParser(
@@ -80,12 +92,13 @@ def _root(data: bytes) -> Any:
         raise Rejected("/", f"not well-formed XML{place}", "send well-formed FHIR XML in UTF-8", "xml") from None
     if root.getroottree().docinfo.internalDTD is not None:
         raise Rejected("/", "has a document type", "send XML without document type and entities", "xml")
-    if (root.getroottree().docinfo.encoding or "UTF-8").upper() not in ("UTF-8", "US-ASCII", "ASCII"):
-        raise Rejected("/", "not UTF-8", "send UTF-8", "20.4")
+    if (root.getroottree().docinfo.encoding or "UTF-8").upper() not in _UTF_8 | _ONE_BYTE:
+        raise Rejected(*_NOT_UTF_8)
     return root
 
 
-#: Problem and remedy of the faults that are told at more than one place.
+#: Faults that are told at more than one place; problem and remedy where the place differs.
+_NOT_UTF_8: Final = ("/", "not UTF-8", "send UTF-8", "20.4")
 _FOREIGN: Final = ("an element outside the FHIR namespace", 'send elements of xmlns="http://hl7.org/fhir"')
 _TEXT: Final = ("text between elements", "send values as attributes")
 _ATTRIBUTE: Final = ("an attribute that FHIR does not have here", "send values as elements")
@@ -184,7 +197,11 @@ class _Reader:
         if not attributes.issuperset(node.attrib):
             self._tell(path, *_ATTRIBUTE)
         inner = self._members(node, element.type, path)
-        given = {name: node.attrib[name] for name in ("id", "url") if name in attributes and name in node.attrib}
+        given = {
+            name: node.attrib[name].strip(_WHITE)
+            for name in ("id", "url")
+            if name in attributes and name in node.attrib
+        }
         return given | inner, None
 
     def _held(self, node: Any, path: str) -> dict[str, Any] | None:
@@ -201,18 +218,18 @@ class _Reader:
         if is_resource(kind):
             return self.resource(node[0], kind, path)
         id_ = next((child.get("value") for child in node[0] if child.tag == _FHIR + "id"), None)
-        return {"resourceType": kind} | ({} if id_ is None else {"id": id_})
+        return {"resourceType": kind} | ({} if id_ is None else {"id": id_.strip(_WHITE)})
 
     def _primitive(self, node: Any, type_name: str, path: str) -> tuple[Any, Any]:
         if not {"value", "id"}.issuperset(node.attrib):
             self._tell(path, "an attribute that FHIR does not have here", "send id and value only")
-        extra = {"id": node.attrib["id"]} if "id" in node.attrib else {}
+        extra = {"id": node.attrib["id"].strip(_WHITE)} if "id" in node.attrib else {}
         if len(node) or node.text:
             extra |= self._members(node, type_name, path)
         text = node.attrib.get("value")
         if text is None and not extra:
             self._tell(path, "neither value nor extension", "send a value or leave the element out")
-        return None if text is None else self._literal(text, type_name, path), extra or None
+        return None if text is None else self._literal(text.strip(_WHITE), type_name, path), extra or None
 
     def _literal(self, text: str, type_name: str, path: str) -> Any:
         """The JSON value of a text; the text itself, with a finding, where it is none."""

@@ -9,7 +9,7 @@ decided in the lane.
 from collections.abc import Iterable
 from typing import Any, Final, Literal, NamedTuple
 
-from ...errors import Issue, Rejected
+from ...errors import Issue, Rejected, Severity
 from ...formats.fhir.pieces import Finding, issues
 from ...model import Address, Receipt
 from ..hospitalnotification.view import Object, Placed, View, first, listed, member, reference, text_at
@@ -115,22 +115,23 @@ def _at(placed: Placed) -> str:
     return f".entry[{placed[0]}].resource"
 
 
-def _references(view: View) -> Iterable[tuple[str, str]]:
-    """Path and address of every reference that must lead to an entry of the Bundle."""
+def _references(view: View) -> Iterable[tuple[str, str | None, Severity]]:
+    """Path and address of every reference that leads to an entry of the Bundle; the severity when it does not."""
     header, at = view.header[1], _at(view.header)
-    named: list[tuple[str, str | None]] = [
-        (f"{at}.sender", reference(header, "sender")),
-        (f"{at}.destination[0].receiver", reference(first(header, "destination"), "receiver")),
-        (f"{at}.response.details", reference(member(header, "response"), "details")),
-        *[(f"{_at(p)}.agent[0].who", reference(first(p[1], "agent"), "who")) for p in view.provenances],
-    ]
-    return [(path, written) for path, written in named if written is not None]
+    yield f"{at}.sender", reference(header, "sender"), "error"
+    yield f"{at}.destination[0].receiver", reference(first(header, "destination"), "receiver"), "error"
+    yield f"{at}.response.details", reference(member(header, "response"), "details"), "error"
+    for placed in view.provenances:  # who acted is not needed to understand the verdict (00 §8.3)
+        for index, agent in enumerate(listed(placed[1], "agent")):
+            if isinstance(agent, dict):
+                yield f"{_at(placed)}.agent[{index}].who", reference(agent, "who"), "warning"
 
 
 def _dangling(view: View) -> Iterable[Finding]:
-    for path, written in _references(view):
-        if view.resolve(written) is None:
-            yield Finding(f"{path}.reference", "reference", "leads to no entry of the Bundle", "send the resource too")
+    problem, remedy = "leads to no entry of the Bundle", "send the resource too"
+    for path, written, severity in _references(view):
+        if written is not None and view.resolve(written) is None:
+            yield Finding(f"{path}.reference", "reference", problem, remedy, severity)
 
 
 def _codes(placed: Placed) -> Iterable[Finding]:

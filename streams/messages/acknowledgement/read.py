@@ -9,6 +9,7 @@ instead is kept as a fallback (correlation order of 4.4).
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple, cast
 
+from ...canonicals import AUTHORITY
 from ...codes import ACK_CODES, ACK_ERROR_SYSTEM, ACKNOWLEDGEMENT_EVENT, Verdict
 from ...errors import Rejected
 from ...formats.fhir.primitives import instant_of
@@ -83,7 +84,7 @@ class _Need(NamedTuple):
     remedy: str
 
 
-_SENT: Final = "send an acknowledgement of MedCom's profile"
+_SENT: Final = f"send an acknowledgement of {AUTHORITY}'s profile"
 #: AV1 and AV2 (spec 02 §4.4), in the order they are looked at.
 _NEEDS: Final = (
     _Need("AV1", "Bundle.resourceType", lambda m: m.bundle.resource_type == "Bundle", "not a Bundle", _SENT),

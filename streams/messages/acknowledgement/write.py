@@ -9,9 +9,10 @@ the same bytes. Whether and how a message is to be answered is decided before (s
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import uuid5
 
+from ...canonicals import FULL_URLS
 from ...codes import (
     ACK_ERROR_SYSTEM,
     ACKNOWLEDGEMENT_EVENT,
@@ -38,7 +39,7 @@ from .rules import ERROR_CODES, ISSUE_TYPES, PROFILES, SEVERITIES
 
 __all__ = ["FULL_URL_BASE", "issues_of_findings", "write"]
 
-FULL_URL_BASE: Final = "https://medcomfhir.dk/ig/acknowledgement"  # 00 §3.1
+FULL_URL_BASE: Final = f"{FULL_URLS}ig/acknowledgement"  # 00 §3.1
 _META: Final = {name: {"profile": [canonical]} for name, canonical in PROFILES.items()}
 _EVENT: Final = {"system": EVENT_SYSTEM, "code": ACKNOWLEDGEMENT_EVENT}
 _PRIMARY: Final = {
@@ -173,12 +174,22 @@ def _copy(newest: Object, actor: Object, id_: str) -> Object:
         "meta": _META["Provenance"],
         "text": None,
     }
-    copy |= {name: newest[name] for name in ("target", "occurredDateTime", "recorded", "activity") if name in newest}
+    carried = ("target", "occurredDateTime", "recorded", "activity")
+    copy |= {name: _plain(newest[name]) for name in carried if name in newest}
     copy["agent"] = [{"who": _to(actor)}]
     if listed(newest, "entity"):
-        copy["entity"] = newest["entity"]
+        copy["entity"] = _plain(newest["entity"])
     copy["text"] = provenance_text(copy)
     return copy
+
+
+def _plain(value: Any) -> Any:
+    """The value without extensions: what others may send, we may not (00 §8.3)."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: _plain(child) for name, child in value.items() if name != "extension" and name[:1] != "_"}
 
 
 def _own(id_: str, header_id: str, answered: str, sender: Object, at: datetime) -> Object:

@@ -1,8 +1,9 @@
 """A message as its feed means it: read in the right character set, and from a sender we know (spec 04 §2.1, steps 1-9).
 
 A feed may override MSH-18 (§2.2), but who sends is known only once MSH has been read. So MSH is read first with what the
-message says of itself; when even that names no character set, as Latin-1, in which every byte is a character. The
-gateway asks this before it answers, intake asks it again, because a hospital may write the topic itself (§6).
+message says of itself; when even that names no character set, as Latin-1, in which every byte is a character. Bytes of
+another set than declared are read as what they are, unless the feed refuses them (00 §8.2). The gateway asks this
+before it answers, intake asks it again, because a hospital may write the topic itself (§6).
 """
 
 from collections.abc import Callable
@@ -31,8 +32,22 @@ def read_from_feed(data: bytes, feed_of: FeedOf) -> tuple[Document, FeedProfile]
         if feed is None or not feed.charset:
             raise refused from None
         document = read(data, charset=feed.charset)
-        return document, check_sender(document, feed)
+        return document, _agreed(document, feed)
     feed = feed_of(document.application, document.facility)
-    if feed is not None and feed.charset not in ("", document.charset):
+    if feed is not None and feed.charset and (feed.charset != document.charset or _is_untrue(document)):
         document = read(data, charset=feed.charset)
-    return document, check_sender(document, feed)
+    return document, _agreed(document, feed)
+
+
+def _is_untrue(document: Document) -> bool:
+    """Whether the character set is not the one declared."""
+    return any(issue.rule == "charset-lie" for issue in document.warnings)
+
+
+def _agreed(document: Document, feed: FeedProfile | None) -> FeedProfile:
+    """The feed, when it takes the message; raises `Refused`."""
+    known = check_sender(document, feed)
+    if known.charset_mismatch == "refuse" and _is_untrue(document):
+        problem = "the bytes are not text of the character set that is declared"
+        raise Refused("AE", "102", problem, "send the character set that is declared", field=_CHARSET_FIELD)
+    return known

@@ -8,7 +8,10 @@ Each such agreement is a key below, with the default that the specification give
     facility = "OUH"                 # MSH-4.1
     zone = "Europe/Copenhagen"       # of times without offset
     charset = "iso8859-1"            # forced, overrides MSH-18; leave out to believe MSH-18
+    charset_mismatch = "read"        # bytes of another set than declared are read as what they are; or "refuse" (AE)
     test = false                     # a test feed: MSH-11 T and D are taken
+    certificates = ["epj.ouh.example"]   # names (CN, DNS, URI) of the client certificates that may send as this feed;
+                                     # [] is none; has to be said where the gateway asks for certificates (00 §9.2)
     evn2_is_event_time = false       # registers in real time and leaves EVN-6 empty
     a08_class_is_correction = false  # an A08 with another class is a registration error, not a change
     a08_ward_is_correction = false   # an A08 with another ward is a correction, not a silent move
@@ -49,6 +52,9 @@ from ...model import Disposition, EventClass
 __all__ = ["FeedProfile", "FieldRule", "check_sender"]
 
 _PATH: Final = re.compile(r"([A-Z][A-Z0-9]{2})-([1-9][0-9]?)(?:\[([1-9])\])?(?:\.([1-9][0-9]?))?")
+
+#: A name as it stands in a certificate: no blank at its ends, no control character, no wildcard.
+_CERTIFICATE: Final = re.compile(r"(?![ ])[^\x00-\x1f\x7f-\x9f*]{1,253}(?<![ ])")
 
 #: PV1-2 (table 0004) -> Encounter.class; every other value is an outpatient, who is never notified (spec 04 §3.1).
 CLASSES: Final[dict[str, EventClass]] = {"I": "IMP", "E": "EMER"}
@@ -118,7 +124,9 @@ class FeedProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     facility: str
     zone: str = "Europe/Copenhagen"
     charset: Literal["", "utf-8", "iso8859-1", "iso8859-15", "ascii"] = ""
+    charset_mismatch: Literal["read", "refuse"] = "read"
     test: bool = False
+    certificates: tuple[str, ...] | None = None  # None: not said
     evn2_is_event_time: bool = False
     a08_class_is_correction: bool = False
     a08_ward_is_correction: bool = False
@@ -142,11 +150,22 @@ class FeedProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ValueError(f"zone {self.zone!r}: no such time zone; write an IANA name") from None
         if self.lpr3:
             Place.of(self.lpr3)
+        for name in self.certificates or ():
+            if not _CERTIFICATE.fullmatch(name):
+                raise ValueError(
+                    f"certificates: {name[:64]!r} cannot be the name of a certificate; write its common name, or a DNS or"
+                    " URI name, whole and without wildcard"
+                )
 
     @cached_property
     def key(self) -> str:
         """`application/facility`: how the feed is named in registers, headers and ids."""
         return f"{self.application}/{self.facility}"
+
+    @cached_property
+    def senders(self) -> frozenset[str]:
+        """Names of the certificates that may send as this feed, in lower case."""
+        return frozenset(name.lower() for name in self.certificates or ())
 
     @property
     def tz(self) -> ZoneInfo:

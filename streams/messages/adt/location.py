@@ -64,5 +64,5 @@ def location(
     prior_ward, prior_facility = _place(group.pv1, 6)
     if prior_ward or prior_facility:
         prior = locate(feed.key, prior_facility or facility, prior_ward, at)
-    odd = _unknown_ward(group) if ward and not unit.department else ()
+    odd = _unknown_ward(group) if ward and not (unit.department or unit.unit) else ()
     return Location(unit, prior, odd)

@@ -163,9 +163,15 @@ def _name(pid: Segment) -> tuple[str, tuple[str, ...]]:
     for repetition in pid.repetitions(5):
         parts = pid.components(repetition, 5)
         if len(parts) < 7 or parts[6] in ("L", ""):
+            if not "".join(parts[:3]).isprintable():
+                parts = [_CONTROL.sub(" ", part).strip(" ") for part in parts]
             given = tuple(parts[1:3])
             return parts[0], given if all(given) else tuple(filter(None, given))
     return "", ()
+
+
+#: C0, C1 and what XML cannot carry: they never reach a name (00 §8.2).
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\ufffe\uffff]+")
 
 
 class _Visit(msgspec.Struct, frozen=True, gc=False):

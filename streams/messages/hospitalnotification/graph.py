@@ -35,6 +35,7 @@ __all__ = ["DOCUMENTED", "RULES"]
 Rule = Callable[[View], Iterable[Finding]]
 _NONE: Final[tuple[Finding, ...]] = ()
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
+_MESSAGING: Final = PROFILES["MessagingOrganization"]
 _KNOWN: Final = frozenset({"MessageHeader", "Encounter", "Patient", "Organization", "Provenance"})
 
 
@@ -172,14 +173,13 @@ def _bundled(view: View) -> list[Link]:
 
 
 def _agents(view: View) -> list[Link]:
-    """The actors of the chain; those of history may dangle (P-6, trap 7)."""
-    out: list[Link] = []
-    for placed in view.provenances:
-        severity: Severity = "error" if placed in view.current else "warning"
-        for index, agent in enumerate(listed(placed[1], "agent")):
-            if agent.__class__ is dict:
-                out.append((placed, f"agent[{index}].who", reference(agent, "who"), "Organization", severity))
-    return out
+    """The actors of the chain. They are not shown, so they may dangle (00 §8.3): published examples and fixtures do."""
+    return [
+        (placed, f"agent[{index}].who", reference(agent, "who"), "Organization", "warning")
+        for placed in view.provenances
+        for index, agent in enumerate(listed(placed[1], "agent"))
+        if agent.__class__ is dict
+    ]
 
 
 def _references(view: View) -> Iterable[Finding]:
@@ -190,25 +190,28 @@ def _references(view: View) -> Iterable[Finding]:
         if written is None or (found is not None and found[1]["resourceType"] == kind):
             continue
         path, remedy = f"{path_of(placed)}.{element}.reference", f"send {kind}/<id> of an entry"
-        if found is None:
-            out.append(Finding(path, "P-6", f"leads to no {kind} of the Bundle", remedy, severity))
-        else:
-            out.append(Finding(path, "P-6", f"leads to something else than {kind}", remedy))
+        problem = f"leads to no {kind} of the Bundle" if found is None else f"leads to something else than {kind}"
+        out.append(Finding(path, "P-6", problem, remedy, severity))
     return out
 
 
 def _messaging_units(view: View) -> Iterable[Finding]:
-    """medcom-messaging-organization: who sends, receives or acts has a GLN besides its SOR code."""
+    """medcom-messaging-organization: who sends, receives or acts has a GLN besides its SOR code.
+
+    Who only acts is not shown and gets no answer (00 §8.3).
+    """
     lacking = {p[0]: p for p in view.by_kind.get("Organization", ()) if gln_of(p[1]) is None}
     if not lacking:
         return _NONE
-    links = [link for link in (*_bundled(view), *_agents(view)) if link[1] != "serviceProvider"]
-    acting = {found[0] for link in links if (found := view.resolve(link[2])) is not None}
-    acting |= {i for i, p in lacking.items() if _claims(p[1], PROFILES["MessagingOrganization"])}
-    rule = "Organization.identifier:EAN-ID"
+    severities: dict[int, Severity] = {i: "error" for i, p in lacking.items() if _claims(p[1], _MESSAGING)}
+    for link in (*_bundled(view), *_agents(view)):
+        found = view.resolve(link[2])
+        if link[1] != "serviceProvider" and found is not None and found[0] in lacking:
+            severities[found[0]] = "error" if link[4] == "error" else severities.get(found[0], "warning")
+    rule, problem = "Organization.identifier:EAN-ID", "a messaging organization without GLN"
     return [
-        Finding(f"{path_of(lacking[i])}.identifier", rule, "a messaging organization without GLN", "send its GLN")
-        for i in sorted(acting & lacking.keys())
+        Finding(f"{path_of(lacking[i])}.identifier", rule, problem, "send its GLN", severities[i])
+        for i in sorted(severities)
     ]
 
 

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
 from itertools import pairwise
-from typing import Final
+from typing import Final, cast
 
+from ...errors import Severity
 from ...formats.fhir.pieces import Finding
-from ...formats.fhir.primitives import instant_of
+from ...formats.fhir.primitives import TESTS, instant_of
 from ...times import COPENHAGEN
 from .rules import LEAVE_PERIOD_URL
 from .view import Object, View, listed, member, text_at
@@ -89,17 +90,42 @@ def _periods(view: View) -> Iterable[Finding]:
     return out
 
 
+def _periods_of(view: View) -> list[tuple[str, Object]]:
+    """The stay and its leaves, with their paths below Bundle."""
+    at = f".entry[{view.encounter[0]}].resource.period"
+    return [(at, member(view.encounter[1], "period")), *leave_periods(view)]
+
+
+def _whole(view: View) -> Iterable[Finding]:
+    """7.1: a dateTime has a time and a zone; of FHIR it may be a year or a day, which nobody could show or compare."""
+    named: list[tuple[str, str | None, Severity]] = [
+        (f"{path}.{name}", text_at(period, name), "error")
+        for path, period in _periods_of(view)
+        for name in ("start", "end")
+    ]
+    for placed in view.provenances:
+        path, severity = (
+            f".entry[{placed[0]}].resource.occurredDateTime",
+            "error" if placed in view.current else "warning",
+        )
+        named.append((path, text_at(placed[1], "occurredDateTime"), cast(Severity, severity)))
+    problem, remedy = "without time and zone", "send YYYY-MM-DDThh:mm:ss+01:00"
+    return [
+        Finding(path, "7.1", problem, remedy, severity)
+        for path, text, severity in named
+        if text is not None and instant_of(text) is None and TESTS["dateTime"](text)
+    ]
+
+
 def _zones(view: View) -> Iterable[Finding]:
     """P-9: times of the stay carry the Danish offset of their moment."""
-    at = f".entry[{view.encounter[0]}].resource.period"
-    periods = [(at, member(view.encounter[1], "period")), *leave_periods(view)]
     problem, remedy = (
         "not the Danish offset of that moment, or not whole seconds",
         "send YYYY-MM-DDThh:mm:ss+01:00 or +02:00",
     )
     return [
         Finding(f"{path}.{name}", "P-9", problem, remedy, "warning")
-        for path, period in periods
+        for path, period in _periods_of(view)
         for name in ("start", "end")
         if (text := text_at(period, name)) is not None and not is_danish(text)
     ]
@@ -110,5 +136,6 @@ RULES: Final = (
     _on_leave_since,  # medcom-hospitalNotification-6
     _sending,  # P-7
     _periods,  # P-8
+    _whole,  # 7.1
     _zones,  # P-9
 )

@@ -8,6 +8,7 @@ together (chain, references, times) is in `graph.py`; numbers and check digits a
 import re
 from typing import Any, Final
 
+from ...canonicals import FHIR_GUIDES
 from ...codes import (
     ACT_SYSTEM,
     ACTIVITIES,
@@ -28,9 +29,9 @@ from .identifiers import episode_identifiers, organization_identifiers, patient_
 
 __all__ = ["INCOMING", "OUTGOING", "PROFILES"]
 
-_HN: Final = "http://medcomfhir.dk/ig/hospitalnotification/StructureDefinition/"
-_CORE: Final = "http://medcomfhir.dk/ig/core/StructureDefinition/"
-_MESSAGING: Final = "http://medcomfhir.dk/ig/messaging/StructureDefinition/"
+_HN: Final = f"{FHIR_GUIDES}ig/hospitalnotification/StructureDefinition/"
+_CORE: Final = f"{FHIR_GUIDES}ig/core/StructureDefinition/"
+_MESSAGING: Final = f"{FHIR_GUIDES}ig/messaging/StructureDefinition/"
 
 #: Canonicals of meta.profile (spec 01 §2). Organization: the messaging profile, or core for a service provider.
 PROFILES: Final[dict[str, str]] = {
@@ -247,15 +248,10 @@ def _merged(rows: tuple[Constraint, ...], more: tuple[Constraint, ...]) -> tuple
     return tuple({row.path: row for row in (*rows, *more)}.values())
 
 
-#: Extensions of HL7, HL7 Denmark and MedCom are tolerated where the profiles are open; others the validator refuses.
-_ORIGINS: Final = ("http://hl7.org/fhir/StructureDefinition/", "http://hl7.dk/fhir/", "http://medcomfhir.dk/")
-
-#: What a receiver refuses.
+#: What a receiver refuses. An extension that it does not know is a warning: it need not understand what it does not
+#: show (00 §8.3).
 INCOMING: Final = Profile(
-    _CONSTRAINTS,
-    _EXTENSIONS,
-    _WHOLES | {"Organization.identifier[]": (organization_identifiers, sor_digits)},
-    extension_origins=_ORIGINS,
+    _CONSTRAINTS, _EXTENSIONS, _WHOLES | {"Organization.identifier[]": (organization_identifiers, sor_digits)}
 )
 #: What we hold ourselves to.
 OUTGOING: Final = Profile(

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ...canonicals import FULL_URLS
 from ...codes import (
     ACT_SYSTEM,
     ACTIVITY_SYSTEM,
@@ -35,7 +36,7 @@ __all__ = ["FULL_URL_BASE", "redispatch", "write"]
 
 Object = dict[str, Any]
 
-FULL_URL_BASE: Final = "https://medcomfhir.dk/ig/hospitalnotification"  # spec 01, 6.6
+FULL_URL_BASE: Final = f"{FULL_URLS}ig/hospitalnotification"  # spec 01, 6.6
 _META: Final = {name: {"profile": [canonical]} for name, canonical in PROFILES.items()}
 _EVENT: Final = {"system": EVENT_SYSTEM, "code": HOSPITAL_NOTIFICATION_EVENT}
 _PRIMARY: Final = {

@@ -36,6 +36,7 @@ class Letter(Value, frozen=True, kw_only=True):
     message_id: str = ""  # MessageHeader.id
     envelope_id: str = ""  # Bundle.id
     transport_id: str  # EnvelopeIdentifier
+    event_type: str  # header of the record, as the relay writes it
     sender_gln: str
     receiver_gln: str
     verdict: Verdict | None = "ok"
@@ -108,7 +109,7 @@ class Desk:
             version=vans.NOTIFICATION_VERSION,
             media_type=FHIR_XML if xml else FHIR_JSON,
         )
-        return self._addressed(notification, data, bundle, transport_id, verdict, "positive-message")
+        return self._addressed(notification, data, bundle, transport_id, verdict, f"advis.{notification.notice}")
 
     def damaged(self, notification: Notification) -> Letter:
         """An envelope that states another size than its document has (V4)."""
@@ -134,7 +135,7 @@ class Desk:
             version=vans.ACKNOWLEDGEMENT_VERSION,
             media_type=FHIR_JSON,
         )
-        return self._addressed(notification, data, bundle, transport_id, None, "positive-message")
+        return self._addressed(notification, data, bundle, transport_id, None, "acknowledgement")
 
     def receipt(self, notification: Notification) -> Letter:
         """A receipt for an envelope, in an envelope of its own."""
@@ -153,6 +154,7 @@ class Desk:
             data=data,
             key=notification.lane,
             transport_id=transport_id,
+            event_type="network-receipt",
             sender_gln=notification.sender.gln,
             receiver_gln=cast.receiver.gln,
             verdict=None,
@@ -166,7 +168,7 @@ class Desk:
         bundle: dict[str, Any],
         transport_id: str,
         verdict: Verdict | None,
-        network: Network,
+        event_type: str,
     ) -> Letter:
         return Letter(
             data=data,
@@ -174,10 +176,10 @@ class Desk:
             message_id=bundle["entry"][0]["resource"]["id"],
             envelope_id=bundle["id"],
             transport_id=transport_id,
+            event_type=event_type,
             sender_gln=notification.sender.gln,
             receiver_gln=self.cast.receiver.gln,
             verdict=verdict,
-            network=network,
         )
 
     def _mint(self, notification: Notification, *parts: str) -> str:

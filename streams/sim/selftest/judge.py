@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Final, NamedTuple
 
+from streams.canonicals import AUTHORITY
+
 from .desk import Letter
 from .exchange import Acknowledged, Exchange
 from .scenarios import Step
@@ -143,7 +145,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     Check("addresses", "sender and receiver are swapped", "02 AV3, AV4", _addresses),
     Check("two Provenances", "that of the message and its own", "02 4.1, AV7", _history),
     Check("says why", "a negative verdict has an OperationOutcome", "02 4.1, AV7", _reasons),
-    Check("profile", "acknowledgements are of MedCom's profile", "02 4.1", _form),
+    Check("profile", f"acknowledgements are of {AUTHORITY}'s profile", "02 4.1", _form),
     Check("document name", "the envelope names the verdict", "02 2.3", _document),
 )
 

@@ -1,0 +1,93 @@
+"""Each record that was seen to end a worker, on every topic it reads, on a real broker: it stays, and all is accounted for."""
+
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from agents.clock import FastClock
+from agents.tables import position_key
+from streams.kafka.local import LocalBroker
+from streams.kafka.records import Record, header
+from streams.kafka.topics import ADT_RAW, CONTROL, DEAD_LETTERS, LANES, RECEIPTS_RAW, RELAY, changelog
+from tests.brokers import put, records, until
+from tests.end_to_end.letters import faults_of, inbox_letters
+from tests.end_to_end.rest import watching
+from tests.end_to_end.scene import Scene, closes, expected_letters, municipalities, prepare, relay_here, stays
+from tests.end_to_end.test_poison import ADMITTED
+from tests.foreign import RawName, foreign_producer, send, transaction
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+SOURCES = (ADT_RAW, LANES, RECEIPTS_RAW)
+LARGE = b"x" * (17 << 20)
+FAR = b'{"type":"wake","at":"9999-12-31T23:59:59Z","due":"9999-12-31T23:59:59Z"}'
+#: key, value, headers, time
+SEEN: tuple[tuple[bytes | None, bytes | None, list[tuple[str, bytes]], int | None], ...] = (
+    (None, None, [], None),
+    (b"", b"", [], None),
+    (LARGE, b"a large key", [], None),
+    (None, LARGE, [], None),
+    (b"k", b"a large header", [("h", LARGE)], None),
+    (b"k", b"a name of any bytes", [(RawName(b"\xff\xfe"), b"v")], None),
+    (b"k", b"many digits", [("dlq.attempts", b"9" * 5000), ("dlq.redrive-count", b"9" * 5000)], None),
+    (b"k", b"headers of ours", [("adopts", b"[" * 5000), ("passed-on", b"\xff"), ("received-at", b"9999")], None),
+    (b"k", b"an old time", [], 0),
+    (b"k", b"no time", [], -1),
+    (b"\0position/adt.raw/0", b"9" * 5000, [], None),
+    (b"k", b"[" * 300_000, [], None),
+    *[(b"k", FAR, [], None)] * 15,
+)
+
+
+async def origin_of(bootstrap: str) -> dict[str, Record]:
+    """Dead letters by the record they are about."""
+    letters = await records(bootstrap, DEAD_LETTERS)
+    parts = ("topic", "partition", "offset")
+    return {
+        "/".join((header(letter.headers, f"dlq.original-{part}") or b"").decode() for part in parts): letter
+        for letter in letters
+    }
+
+
+async def test_each_record_that_was_seen_is_set_aside_and_the_good_ones_are_taken(
+    own_real: LocalBroker, tmp_path: Path
+) -> None:
+    scene = Scene(own_real, tmp_path, ("0101",), clock=FastClock(NOON, 100), partitions=1)
+    prepare(scene)
+    await put(own_real.bootstrap, CONTROL, [(b"installation", b"junk"), (b"skip/x", b"[")])
+    for table, source in (("persons", ADT_RAW), ("lanes", LANES), ("receipts", RECEIPTS_RAW)):
+        junk = [(b"k", b"\xff"), (position_key(source, 0), b"junk"), (b"\0x", b""), (b"", b"junk")]
+        await put(own_real.bootstrap, changelog(RELAY, table), junk)
+    everybody = stays(scene, 4, seed=2, stories=ADMITTED)
+    async with (
+        watching(scene.bootstrap) as ledger,
+        municipalities(scene, {"0101": "ok"}) as town,
+        relay_here(scene),
+    ):
+        for codec in ("zstd", "gzip"):
+            async with foreign_producer(own_real.bootstrap, compression=codec) as producer:
+                for topic in SOURCES:
+                    for key, value, headers, time in SEEN:
+                        await send(producer, topic, key, value, headers, timestamp_ms=time)
+        async with foreign_producer(own_real.bootstrap, transactional=True) as producer:
+            for topic in SOURCES:
+                await transaction(producer, topic, [(b"k", b"committed")], commit=True)
+                await transaction(producer, topic, [(b"k", b"aborted")], commit=False)
+        await scene.send(everybody)
+        await ledger.rest(60, lambda: town.is_idle)
+
+        async def all_aside() -> bool:
+            return len(await origin_of(own_real.bootstrap)) >= 2 * len(SOURCES) * len(SEEN)
+
+        await until(all_aside)
+    dead = await origin_of(own_real.bootstrap)
+    for lying in await records(own_real.bootstrap, *SOURCES):
+        if lying.origin in dead and lying.value == LARGE:
+            assert header(dead[lying.origin].headers, "dlq.value-sha256") == hashlib.sha256(LARGE).hexdigest().encode()
+        elif lying.origin in dead:
+            assert (dead[lying.origin].value or b"") == (lying.value or b"")
+    assert faults_of(await inbox_letters(scene.bootstrap), expected_letters(everybody)) == []
+    await closes(scene.bootstrap)

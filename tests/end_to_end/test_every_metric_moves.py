@@ -1,0 +1,97 @@
+"""Every documented metric moves in a running installation, and tells what is so (spec 03 §10)."""
+
+import asyncio
+import re
+from collections import defaultdict
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from agents.clock import FastClock
+from agents.station import Station
+from streams import logs
+from streams.gateway.client import MllpClient
+from streams.gateway.report import told
+from streams.gateway.run import GatewayOptions, run_gateway
+from streams.kafka.embedded import EmbeddedBroker
+from streams.metrics import METRICS, Metrics
+from streams.sim.hospital import Script, script, woven
+from streams.sim.people import person
+from streams.sim.places import journeys
+from streams.sim.stories import STORIES
+from tests.brokers import producing, until
+from tests.end_to_end.scene import BEFORE, Scene, municipalities, prepare, relay_here
+
+ANSWERS, SILENT = "0461", "0751"
+_SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
+
+#: Must be 0 in a sound installation; tests/rules/test_open_messages.py breaks each law.
+SOUND = "hn_law_residual"
+
+
+def samples(metrics: Metrics) -> dict[str, dict[str, float]]:
+    """Metric -> labels as text -> value; the count of a histogram under its own name."""
+    found: dict[str, dict[str, float]] = defaultdict(dict)
+    for name, labels, value in _SAMPLE.findall(metrics.text().decode()):
+        found[name.removesuffix("_count")][labels] = float(value)
+    return found
+
+
+def stay(scene: Scene, kommunekode: str, number: int) -> Script:
+    begin = (scene.clock() - BEFORE).replace(microsecond=0)
+    story = next(one for one in STORIES if one.name == "admitted, home")
+    places = journeys(scene.registers.locations, scene.clock())[0]
+    return script(story, person(number, [kommunekode]), places, begin, Random(number))
+
+
+async def test_every_documented_metric_moves_and_is_true(own_embedded: EmbeddedBroker, tmp_path: Path) -> None:
+    scene = Scene(own_embedded, tmp_path, [ANSWERS, SILENT])
+    prepare(scene)
+    station = Station(scene.ids, scene.registers, scene.clock)
+    metrics, stop, ports = station.figures.metrics, asyncio.Event(), asyncio.Queue[int]()
+    say = told(logs.get("gateway"), metrics)
+
+    def report(event: Any, **fields: Any) -> None:
+        say(event, **fields)
+        if event == "gateway.listening":
+            ports.put_nowait(fields["port"])
+
+    options = GatewayOptions(bootstrap=scene.bootstrap, host="127.0.0.1", port=0)
+    hurried = FastClock(datetime.now(UTC), 600)  # municipalities think for seconds
+    behaviours = {ANSWERS: "ok", SILENT: "silent"}
+    async with relay_here(scene, station=station), municipalities(scene, behaviours, now=hurried):
+        gateway = asyncio.create_task(run_gateway(options, scene.registers, scene.ids, stop, report))
+        async with producing(scene.bootstrap) as producer, MllpClient("127.0.0.1", await ports.get()) as client:
+            await producer.send_and_wait("adt.raw", b"no message", key=b"k")
+            for sending in woven([stay(scene, ANSWERS, 1), stay(scene, SILENT, 2)]):
+                assert (await client.send(sending.data)).taken
+
+            async def settled() -> bool:
+                seen = samples(metrics)
+                answered = sum(seen["hn_messages_total"].values()) == 2
+                return answered and seen["hn_open_messages"].get(f'municipality="{SILENT}"') == 2
+
+            await until(settled, 60)
+            _judge(samples(metrics))
+        stop.set()
+        await gateway
+    again = Station(scene.ids, scene.registers, scene.clock)
+    async with relay_here(scene, station=again):
+
+        async def recovered() -> dict[str, float]:
+            return samples(again.figures.metrics)["hn_open_messages"]
+
+        assert (await until(recovered, 30))[f'municipality="{SILENT}"'] == 2, "rows of an earlier life count too"
+        assert samples(again.figures.metrics)[SOUND] == {'law="L2"': 0, 'law="L8"': 0}
+
+
+def _judge(seen: dict[str, dict[str, float]]) -> None:
+    still = [row.name for row in METRICS if row.name != SOUND and not any(seen[row.name].values())]
+    assert still == []
+    assert seen["hn_open_messages"] == {f'municipality="{ANSWERS}"': 0, f'municipality="{SILENT}"': 2}
+    assert list(seen["hn_oldest_open_seconds"]) == [f'municipality="{SILENT}"']
+    assert 0 < seen["hn_oldest_open_seconds"][f'municipality="{SILENT}"'] < 120
+    assert seen["hn_time_to_verdict_seconds"] == {f'municipality="{ANSWERS}"': 2}
+    assert {labels.partition('"')[2][:-1] for labels in seen["stafet_step_seconds"]} == {"intake", "lanes", "receipts"}
+    assert seen[SOUND] == {'law="L2"': 0, 'law="L8"': 0}

@@ -1,0 +1,158 @@
+"""What a worker knows of its open messages: counts, ages, and the laws L2 and L8 (spec 03 §§6.3, 10)."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.ids import EpisodeId
+from streams.lane import OpenMessages, Standing
+from streams.ledger import LedgerRow
+from tests.rules.lanes import MINUTE, Lane
+from tests.rules.stay_events import IDS
+
+KEY, OTHER = b"1a452512", b"2b563623"
+
+
+def said(messages: OpenMessages, lane: Lane, begin: int = 0) -> None:
+    for row in lane.rows[begin:]:
+        messages.said(row)
+
+
+def admitted() -> tuple[Lane, OpenMessages]:
+    lane, messages = Lane(), OpenMessages()
+    lane.play("A01 08:00")
+    said(messages, lane)
+    messages.set(0, KEY, lane.row)
+    return lane, messages
+
+
+def test_a_message_is_open_until_it_is_settled() -> None:
+    lane, messages = admitted()
+    code = lane.last.address.kommunekode
+    assert messages.counts([0]) == {code: 1}
+    assert messages.oldest([0]) == {code: lane.last.created}
+    lane.answer()
+    messages.set(0, KEY, lane.row)
+    assert messages.counts([0]) == {code: 0}
+    assert messages.oldest([0]) == {}
+
+
+def test_a_resend_keeps_the_age() -> None:
+    lane, messages = admitted()
+    created = lane.last.created
+    lane.overdue()
+    messages.set(0, KEY, lane.row)
+    assert messages.oldest([0]) == {lane.last.address.kommunekode: created}
+    assert messages.counts([0]).total() == 1
+
+
+def test_only_the_partitions_asked_for_count() -> None:
+    lane, messages = admitted()
+    messages.set(3, OTHER, Lane().row)
+    assert (messages.counts([1, 3]).total(), messages.oldest([1, 3]), messages.late([1, 3], lane.now)) == (0, {}, 0)
+
+
+def test_a_row_that_is_gone_has_no_open_messages() -> None:
+    _, messages = admitted()
+    messages.set(0, KEY, None)
+    assert (len(messages), messages.counts([0]).total(), messages.oldest([0])) == (0, 0, {})
+
+
+def test_the_law_of_messages_holds_from_creation_to_the_end() -> None:
+    lane, messages = admitted()
+    assert messages.residual == 0
+    begin = len(lane.rows)
+    lane.answer()
+    said(messages, lane, begin)
+    assert messages.residual == 0, "what is said counts once its row is safe"
+    messages.set(0, KEY, lane.row)
+    assert (messages.residual, len(messages)) == (0, 0)
+
+
+def test_a_late_verdict_is_a_pair_and_breaks_no_law() -> None:
+    lane, messages = admitted()
+    begin = len(lane.rows)
+    for _ in range(3):
+        lane.overdue()
+    lane.answer()
+    assert lane.last.late
+    said(messages, lane, begin)
+    messages.set(0, KEY, lane.row)
+    assert messages.residual == 0
+
+
+@pytest.mark.parametrize("lost", ["a message without a row", "a settled message that is open again"])
+def test_a_message_without_a_state_breaks_the_law(lost: str) -> None:
+    lane, messages = admitted()
+    before = lane.row
+    begin = len(lane.rows)
+    if lost == "a message without a row":
+        messages.set(0, KEY, None)
+        assert messages.residual == -1
+        return
+    lane.answer()
+    said(messages, lane, begin)
+    messages.set(0, KEY, lane.row)
+    messages.set(0, KEY, before)
+    assert messages.residual == 1
+
+
+def test_a_recovery_begins_the_law_where_the_rows_are() -> None:
+    lane, _ = admitted()
+    standing = Standing(lane.context.stay)
+    standing.rebuild([(0, KEY, lane.row), (1, OTHER, None)])
+    assert (len(standing.messages), standing.messages.residual, len(standing.deadlines)) == (1, 0, 1)
+    standing.rebuild([])
+    assert (len(standing.messages), standing.messages.residual, len(standing.deadlines)) == (0, 0, 0)
+
+
+def test_a_deadline_that_nobody_has_heard_of_breaks_law_8() -> None:
+    lane, messages = admitted()
+    deadline = lane.last.deadline
+    assert deadline is not None
+    assert (messages.late([0], deadline), messages.late([0], deadline + MINUTE)) == (0, 1)
+    assert messages.late([0], deadline + MINUTE) == 1, "it stays until its lane has heard of it"
+    lane.overdue()
+    messages.set(0, KEY, lane.row)
+    assert messages.late([0], deadline + MINUTE) == 0
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2), st.sampled_from(["answer", "overdue", "again", "gone", "rebuild"])), max_size=6
+    )
+)
+def test_after_any_changes_the_index_is_as_one_made_of_the_rows(changes: list[tuple[int, str]]) -> None:
+    lanes = [Lane() for _ in range(3)]
+    for number, lane in enumerate(lanes):
+        visit = EpisodeId(f"7b1d3f52-8f6a-4b6e-9d0c-3a5b7c9d1e2{number}")
+        lane.play("A01 08:00", visit=visit, lane=IDS.lane(visit))
+    rows = {number: lane.row for number, lane in enumerate(lanes)}
+    standing = Standing(lanes[0].context.stay)
+    standing.rebuild((number, b"%d" % number, row) for number, row in rows.items())
+    for number, change in changes:
+        lane = lanes[number]
+        if change == "gone":
+            rows[number] = None
+        elif change != "rebuild":
+            if not lane.last.is_final and change != "again":
+                lane.answer() if change == "answer" else lane.overdue()
+            rows[number] = lane.row
+        standing.set(number, b"%d" % number, rows[number])
+        if change == "rebuild":
+            standing.rebuild((number, b"%d" % number, row) for number, row in rows.items())
+    fresh = Standing(lanes[0].context.stay)
+    fresh.rebuild((number, b"%d" % number, row) for number, row in rows.items())
+    now = lanes[0].now + timedelta(days=1)
+    for ask in (lambda m: +m.counts(range(3)), lambda m: m.oldest(range(3)), lambda m: m.late(range(3), now), len):
+        assert ask(standing.messages) == ask(fresh.messages)
+
+
+def test_rows_about_other_things_are_no_messages() -> None:
+    messages = OpenMessages()
+    messages.said(LedgerRow(id="x", at=Lane().now, kind="receipt", subject="r", what="first"))
+    messages.set(0, KEY, None)
+    assert messages.residual == 0
