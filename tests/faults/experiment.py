@@ -13,7 +13,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer
 
 from tests.closing import note
-from tests.end_to_end.outside import Outside
+from tests.end_to_end.outside import SECRET, Outside
 from tests.faults.evidence import CHANGELOG, gathered, partitions_of
 from tests.faults.load import KOMMUNER, Hospitals, IntentLog, sending
 from tests.faults.oracle import Verdict, judge
@@ -25,7 +25,6 @@ __all__ = ["Experiment", "Line", "under_load"]
 #: Takes a line of the record: see `conftest.py`.
 Line = Callable[..., None]
 
-SECRET: Final = b"an installation of the tests"  # tests/end_to_end/outside.py
 STILL: Final = 3.0  # seconds without a new record, after which it is worth looking
 GIVEN_UP: Final = 30.0  # seconds without a new record, after which nothing more will come
 LIMIT: Final = 240.0  # seconds for everything that was sent to be settled
