@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench lock clean
+.PHONY: help setup demo test faults check bench lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -30,6 +30,10 @@ demo: $(RUNTIME) ## the whole relay in one process, with faults; ARGS="--stays 5
 test: $(FULL) ## every suite; says at the end what ran and what did not; ARGS="-k route"
 	@$(BIN)/python -m tests.machine
 	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
+
+faults: $(FULL) ## experiments with faults on a real Kafka, into docs/proof.md; ARGS="-k e04"
+	@$(BIN)/python -m tests.machine
+	@$(BIN)/python -m pytest tests/faults -n 0 --proof -m faults $(ARGS)
 
 check: $(FULL) ## format, lint, types, floor plan, docs; under a minute
 	@$(BIN)/ruff format --quiet --check .

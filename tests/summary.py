@@ -24,11 +24,17 @@ _PARTS = {
 
 _NO_FILES: Final = "got empty parameter set"  # what pytest says of a table that is made from files which are not there
 _DESELECTED: Final = "deselected on the command line"
+#: Marker -> what brings its tests to run, when a run does not ask for them.
+_ELSEWHERE: Final = {
+    "faults": "experiments with faults: make faults",
+    "scale": 'measurements of size: make faults ARGS="-m scale"',
+}
 _left: Counter[str] = Counter()  # tests that no report tells of, by reason
 
 
 def pytest_deselected(items: Sequence[pytest.Item]) -> None:
-    _left[_DESELECTED] += len(items)
+    for item in items:
+        _left[next((said for one, said in _ELSEWHERE.items() if item.get_closest_marker(one)), _DESELECTED)] += 1
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

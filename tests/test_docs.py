@@ -116,7 +116,7 @@ def test_every_command_has_help_and_an_example(name: str) -> None:
     assert f"Example: stafet {name}" in text
 
 
-@pytest.mark.parametrize("target", ["setup", "demo", "test", "check", "bench", "help"])
+@pytest.mark.parametrize("target", ["setup", "demo", "test", "faults", "check", "bench", "help"])
 def test_every_promised_target_exists_and_says_what_it_does(target: str) -> None:
     assert re.search(rf"^{target}:.*## \S", MAKEFILE, re.MULTILINE)
 

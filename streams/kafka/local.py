@@ -23,7 +23,7 @@ from confluent_kafka.admin import AdminClient
 from streams.kafka.jars import NoKafka, find_jars, find_java, told_by
 from streams.private_files import private_folder
 
-__all__ = ["LocalBroker", "free_port", "running_pid"]
+__all__ = ["LocalBroker", "free_port", "new_cluster_id", "running_pid"]
 
 #: kafka.md §2.5, each for one node: nothing appears by itself, groups form at once, few internal partitions.
 _SETTINGS: Final[Mapping[str, str]] = {
@@ -66,8 +66,16 @@ def free_port() -> int:
             return port
 
 
+def new_cluster_id() -> str:
+    """An id for a cluster that is to be formatted."""
+    return base64.urlsafe_b64encode(os.urandom(16)).rstrip(b"=").decode()
+
+
 class LocalBroker:
-    """A broker in `directory`; a context manager. `bootstrap` is its address, the same over `kill` and `start`."""
+    """A broker in `directory`; a context manager. `bootstrap` is its address, the same over `kill` and `start`.
+
+    `cluster_id`: 16 bytes as Kafka writes them, shared by the nodes of a cluster; one of its own by default.
+    """
 
     def __init__(
         self,
@@ -76,6 +84,7 @@ class LocalBroker:
         *,
         settings: Mapping[str, str] | None = None,
         heap_mb: int = 512,
+        cluster_id: str | None = None,
     ) -> None:
         self.directory = directory
         self.port = port or free_port()
@@ -83,6 +92,7 @@ class LocalBroker:
         self._controller_port = free_port()
         self._more = settings or {}
         self._heap_mb = heap_mb
+        self._cluster_id = cluster_id or new_cluster_id()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -139,9 +149,8 @@ class LocalBroker:
         }
         self._properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
         (self.directory / "log4j2.properties").write_text(_LOGGING)
-        cluster = base64.urlsafe_b64encode(os.urandom(16)).rstrip(b"=").decode()
         # One word with `=`: an id may begin with a hyphen and would be taken for an option.
-        tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(self._properties)]
+        tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={self._cluster_id}", "-c", str(self._properties)]
         done = told_by([*self._java(java, jars), *tool], limit=60.0)
         if done.returncode != 0:
             raise NoKafka(f"Kafka could not format {self.directory}: {(done.stdout + done.stderr).strip()[-400:]}")
