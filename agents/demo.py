@@ -247,7 +247,7 @@ async def _until_taken(relay: Relay) -> None:
     taken = False
     while not taken:
         await asyncio.sleep(0.02)
-        taken = _all_taken(relay)
+        taken = await _all_taken(relay)
 
 
 async def _until_settled(stage: _Stage, relay: Relay) -> None:
@@ -256,7 +256,7 @@ async def _until_settled(stage: _Stage, relay: Relay) -> None:
     while quiet < 2:
         await asyncio.sleep(0.25)
         open_ = _look(stage, relay)
-        quiet = quiet + 1 if not open_ and stage.town.is_idle and _all_taken(relay) else 0
+        quiet = quiet + 1 if not open_ and stage.town.is_idle and await _all_taken(relay) else 0
     _look(stage, relay)
 
 
@@ -272,8 +272,8 @@ def _look(stage: _Stage, relay: Relay) -> int:
     return progress.messages - progress.settled + held + sum(len(row.orphans) for row in rows)
 
 
-def _all_taken(relay: Relay) -> bool:
+async def _all_taken(relay: Relay) -> bool:
     """Looked up, not asked for: of 98 letterboxes most are empty, and the broker would be asked about each."""
-    positions = positions_of(relay)
+    positions = await positions_of(relay)
     known = len(positions) == len(owned_of(relay.app, dict(relay.sources)))
     return known and all(taken >= end for taken, end in positions.values())
