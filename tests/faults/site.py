@@ -106,8 +106,13 @@ class Worker:
         self._resting = True
         self._wanted.clear()
 
-    def signal(self, number: int) -> None:
-        """To the process that runs now."""
+    async def signal(self, number: int) -> None:
+        """To the process that runs now, or that its supervisor starts next."""
+
+        async def alive() -> bool:
+            return self.process is not None and self.process.child.returncode is None
+
+        await until(alive)
         assert self.process is not None
         self.process.child.send_signal(number)
 

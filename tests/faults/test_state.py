@@ -12,6 +12,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions
 
 from streams.kafka.local import LocalBroker
+from tests.faults.acts import killed
 from tests.faults.evidence import partitions_of
 from tests.faults.experiment import Experiment, Line, under_load
 from tests.faults.site import sentence
@@ -37,12 +38,10 @@ async def test_e08_recovery_is_interrupted_and_directories_are_spoilt(
         await run.hospitals.send(400)
         run.load(8)
         await run.works()
-        for number in range(4):  # dies while it recovers
-            worker.signal(signal.SIGKILL)
-            await worker.ended(2 * number + 1, 10)
-            await asyncio.sleep(rng.uniform(1.5, 4.0))
-            worker.signal(signal.SIGKILL)
-            await worker.ended(2 * number + 2, 10)
+        for _ in range(4):
+            await killed(worker)
+            await asyncio.sleep(rng.uniform(1.5, 4.0))  # dies while it starts or recovers
+            await killed(worker)
         await worker.ready()
         for spoil in (_gone, _older, _truncated, _noise):
             await worker.rest(signal.SIGKILL)
