@@ -93,7 +93,8 @@ async def _emptied(run: Experiment, topic: str) -> None:
 
 async def _made_again(run: Experiment, topic: str) -> None:
     """The topic deleted, and created empty by the operator's own command."""
-    [promise] = _admin(run).delete_topics([topic]).values()
+    admin = _admin(run)  # what it promises ends with it
+    [promise] = admin.delete_topics([topic]).values()
     await asyncio.to_thread(promise.result, 30)
     while await partitions_of(run.bootstrap, topic.__eq__):
         await asyncio.sleep(0.2)
@@ -104,7 +105,8 @@ async def _made_again(run: Experiment, topic: str) -> None:
 async def _widened(run: Experiment, topic: str) -> None:
     """Twice as many partitions."""
     count = len(await partitions_of(run.bootstrap, topic.__eq__))
-    [promise] = _admin(run).create_partitions([NewPartitions(topic, 2 * count)]).values()
+    admin = _admin(run)
+    [promise] = admin.create_partitions([NewPartitions(topic, 2 * count)]).values()
     await asyncio.to_thread(promise.result, 30)
 
 
