@@ -1,9 +1,9 @@
 """Receipts before timers after every rebalance (02 §5.7, 00 §3.4): what was answered meanwhile must not be sent again.
 
-When partitions have come to this worker, the ends of the receipt topics are noted. No deadline is published before the
-group that reads them, whichever worker that is, has committed past those ends, and before the partition of `lanes` has
-been taken up to where it ended then: the receipts have arrived there by that time. The offsets are the broker's, so it
-holds for several workers.
+When partitions have come to this worker, the ends of `receipts.raw` and of the letterboxes are noted. No deadline is
+published before the group that reads them, whichever worker that is, has committed past those ends, and before the
+partition of `lanes` has been taken up to where it ended then: the receipts have arrived there by that time. The offsets
+are the broker's, so it holds for several workers.
 """
 
 import asyncio
@@ -33,11 +33,12 @@ class Barrier:
         bootstrap: str,
         group: str,
         security: Mapping[str, Any],
-        receipts: Iterable[str] = (RECEIPTS_RAW,),
+        letterboxes: Iterable[str] = (),
         gaps: Gaps | None = None,
     ) -> None:
         self._gaps = gaps or Gaps(bootstrap, security)
-        self._bootstrap, self._group, self._security, self._topics = bootstrap, group, dict(security), tuple(receipts)
+        self._bootstrap, self._group, self._security = bootstrap, group, dict(security)
+        self._topics = (RECEIPTS_RAW, *letterboxes)
         self._turn = 0
         self.close()
 
@@ -84,6 +85,9 @@ class Barrier:
         consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, **self._security)
         try:
             await consumer.start()
+            # Assigned together, or aiokafka would learn of one topic after the other, 100 ms each; and nothing fetched.
+            consumer.assign(partitions)
+            consumer.pause(*partitions)
             starts, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
         finally:
             await consumer.stop()

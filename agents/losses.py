@@ -11,7 +11,7 @@ back thereby is named by `stafet reconcile`. Records that are still there and no
 The position rows are written through the fence: a worker that still runs is shut out and leaves.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from aiokafka import TopicPartition
@@ -23,11 +23,11 @@ from agents.tables import owner_key, position_key
 from streams import logs
 from streams.kafka.clients import committed_offsets, read_all, state_producer
 from streams.kafka.lenient import AIOKafkaConsumer
-from streams.kafka.topics import ADT_RAW, LANES, RECEIPTS_RAW, RELAY, changelog
+from streams.kafka.topics import ADT_RAW, LANES, RECEIPTS_RAW, RELAY, changelog, letterbox
 
 __all__ = ["Loss", "accept_losses"]
 
-#: Source topic -> the table that keeps its positions (agents/relay.py).
+#: Source topic -> the table that keeps its positions (agents/relay.py); `letterboxes` those of every letterbox.
 _TABLES: Final[Mapping[str, str]] = {ADT_RAW: "persons", LANES: "lanes", RECEIPTS_RAW: "receipts"}
 
 _log: Final = logs.get("run")
@@ -42,17 +42,18 @@ class Loss(NamedTuple):
     accepted: int
 
 
-async def accept_losses(bootstrap: str, security: Mapping[str, Any]) -> list[Loss]:
+async def accept_losses(bootstrap: str, security: Mapping[str, Any], kommuner: Iterable[str] = ()) -> list[Loss]:
     """Writes the position rows of what is lost, with a warning for each partition.
 
-    `security`: aiokafka's client options. Raises aiokafka's KafkaError.
+    `security`: aiokafka's client options; `kommuner`: whose letterboxes are read. Raises aiokafka's KafkaError.
     """
-    losses = await _losses(bootstrap, security)
-    rows = {Place(changelog(RELAY, _TABLES[loss.topic]), loss.partition): loss for loss in losses}
+    tables = {**_TABLES, **dict.fromkeys(map(letterbox, kommuner), "letterboxes")}
+    losses = await _losses(bootstrap, security, tables)
+    places = [Place(changelog(RELAY, tables[loss.topic]), loss.partition) for loss in losses]
     fence = Fence(RELAY, lambda name: state_producer(bootstrap, name, **security), _nothing, fenced=True)
     try:
-        await fence.own(rows, lambda place: (owner_key(place.partition), b"accept-loss"))
-        for place, loss in rows.items():
+        await fence.own(frozenset(places), lambda place: (owner_key(place.partition), b"accept-loss"))
+        for place, loss in zip(places, losses, strict=True):
             await fence.write(place, [(position_key(loss.topic, loss.partition), b"%d" % loss.accepted)])
         await fence.commit()
     finally:
@@ -67,13 +68,13 @@ def _nothing(_place: Place, _rows: Rows, _last: int) -> None:
     """There is no store to be kept up to date."""
 
 
-async def _losses(bootstrap: str, security: Mapping[str, Any]) -> list[Loss]:
+async def _losses(bootstrap: str, security: Mapping[str, Any], tables: Mapping[str, str]) -> list[Loss]:
     """By topic and partition. A partition of which nothing was ever taken or committed misses nothing."""
     rows: dict[bytes | None, bytes | None] = {}
-    changelogs = [changelog(RELAY, table) for table in _TABLES.values()]
+    changelogs = [changelog(RELAY, table) for table in sorted(set(tables.values()))]
     async for record in read_all(bootstrap, changelogs, committed=True, **security):
         rows[record.key] = record.value
-    committed, oldest = await _offsets(bootstrap, security)
+    committed, oldest = await _offsets(bootstrap, security, tables)
     losses = []
     for tp in sorted(oldest):
         position = position_at(rows.get(position_key(*tp)), tp.topic, tp.partition) or 0
@@ -84,7 +85,7 @@ async def _losses(bootstrap: str, security: Mapping[str, Any]) -> list[Loss]:
 
 
 async def _offsets(
-    bootstrap: str, security: Mapping[str, Any]
+    bootstrap: str, security: Mapping[str, Any], topics: Iterable[str]
 ) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
     """Of every partition of the source topics: what the group has committed, and the oldest record kept."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **security)
@@ -94,10 +95,12 @@ async def _offsets(
         await consumer.start()
         places = [
             TopicPartition(topic["topic"], partition["partition"])
-            for topic in await admin.describe_topics(list(_TABLES))
+            for topic in await admin.describe_topics(list(topics))
             for partition in topic["partitions"]
         ]
         committed = await committed_offsets(admin, RELAY, places)
+        consumer.assign(places)  # all topics at once (agents/barrier.py)
+        consumer.pause(*places)
         oldest = await consumer.beginning_offsets(places)
     finally:
         await consumer.stop()

@@ -4,7 +4,7 @@ A worker may live without a living stream, and Faust only logs that. Dead is: re
 moved for `limit`. Empty topics, a recovery and a rebalance are no reason: then the time begins anew.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
@@ -12,9 +12,8 @@ from faust.types import TP
 
 from agents.positions import position_at
 from agents.relay import Relay
-from agents.tables import FencedTable, position_key
-from agents.timers import owned
-from streams.kafka.topics import ADT_RAW, LANES, RECEIPTS_RAW
+from agents.tables import position_key
+from agents.timers import owned_of
 
 __all__ = ["LIMIT", "Progress", "positions_of"]
 
@@ -47,16 +46,10 @@ async def positions_of(relay: Relay) -> Positions:
 
     What is left of a partition and holds no record counts as taken.
     """
-    stages: Iterable[tuple[str, FencedTable]] = (
-        (ADT_RAW, relay.persons),
-        (LANES, relay.lanes),
-        (RECEIPTS_RAW, relay.receipts),
-    )
-    app: Any = relay.app
+    app, tables = relay.app, dict(relay.sources)
     found = {
-        (topic, number): (position_at(table.get(position_key(topic, number)), topic, number) or 0, int(end))
-        for topic, table in stages
-        for number in owned(app, topic)
+        (topic, number): (position_at(tables[topic].get(position_key(topic, number)), topic, number) or 0, int(end))
+        for topic, number in owned_of(app, tables)
         if (end := app.consumer.highwater(TP(topic, number))) is not None
     }
     return {

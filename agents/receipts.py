@@ -1,8 +1,12 @@
 """Second stage: a receipt as received becomes a record in the lane that its quoted id names (design §5.7).
 
-The thin half of `streams/inbound.py`. It remembers nothing; its table holds position rows alone, so that a skipped
-receipt would be noticed like a skipped event.
+The thin half of `streams/inbound.py`. It reads `receipts.raw`, and the letterboxes of the municipalities, where the
+topic says who has written (00 §9.1). It remembers nothing; its tables hold position rows alone, so that a skipped
+receipt would be noticed like a skipped event. The letterboxes have a table of their own because a position row lies in
+the partition of its source (decision 0023).
 """
+
+from collections.abc import Iterable
 
 from agents.letters import lane_letter, ledger_letter
 from agents.lines import say_receipt
@@ -12,20 +16,26 @@ from agents.station import Station, code_of
 from agents.tables import FencedTable
 from streams.inbound import take_receipt
 from streams.kafka.records import Letter, Record, dead_letter
-from streams.kafka.topics import RECEIPTS_RAW
+from streams.kafka.topics import RECEIPTS_RAW, letterbox, municipality_of
 from streams.ledger import receipt_row
 
-__all__ = ["receipts_stage"]
-
-_NAME = "receipts"
+__all__ = ["letterboxes_stage", "receipts_stage"]
 
 
 def receipts_stage(station: Station, positions: FencedTable) -> Stage:
     """The stage over `receipts.raw`."""
+    return _stage("receipts", RECEIPTS_RAW, station, positions)
 
+
+def letterboxes_stage(station: Station, positions: FencedTable, kommuner: Iterable[str]) -> Stage:
+    """The stage over the letterboxes of these municipalities."""
+    return _stage("letterboxes", tuple(map(letterbox, sorted(kommuner))), station, positions)
+
+
+def _stage(name: str, source: str | tuple[str, ...], station: Station, positions: FencedTable) -> Stage:
     def step(row: bytes | None, record: Record) -> Fold:
         at = station.clock()
-        taken = take_receipt(record.value or b"", origin=record.origin, at=at)
+        taken = take_receipt(record.value or b"", origin=record.origin, at=at, posted_by=municipality_of(record.topic))
         letters: list[Letter] = []
         if taken.lane is not None and taken.record is not None:
             letters.append(lane_letter(taken.lane, taken.record, record.origin))
@@ -34,13 +44,13 @@ def receipts_stage(station: Station, positions: FencedTable) -> Stage:
             say_receipt(taken.row)
             letters.append(ledger_letter(taken.row))
         if taken.rejected is not None:
-            station.figures.aside(_NAME, taken.rejected)
-            letters.append(dead_letter(record, taken.rejected, stage=_NAME, at=at, version=station.version))
+            station.figures.aside(name, taken.rejected)
+            letters.append(dead_letter(record, taken.rejected, stage=name, at=at, version=station.version))
         return None, letters
 
     def on_fault(row: bytes | None, record: Record, fault: Exception) -> Fold:
-        station.figures.aside(_NAME, fault)
+        station.figures.aside(name, fault)
         lost = receipt_row(station.clock(), record.origin, "unreadable", reason=code_of(fault))
         return None, [ledger_letter(lost)]
 
-    return Stage(_NAME, RECEIPTS_RAW, step, None, positions, on_fault=on_fault, probe=probe_receipts)
+    return Stage(name, source, step, None, positions, on_fault=on_fault, probe=probe_receipts)

@@ -2,7 +2,8 @@
 
     adt.raw ── intake ──> lanes ── lanes ──> municipality.<kommunekode>.inbox
                             ^  ^                    │ (the municipality answers)
-                   timer ───┘  └── receipts <── receipts.raw
+                   timer ───┘  ├── letterboxes <── municipality.<kommunekode>.receipts
+                               └── receipts <── receipts.raw (VANS network, distributor)
 
 Everything that can happen to a stay meets in its lane, where one agent folds it. What becomes of a bad record or a
 fault of ours is decided in one place, `agents/shell.py`.
@@ -20,7 +21,7 @@ from agents.gaps import Gaps
 from agents.intake import intake_stage
 from agents.lanes import lanes_stage, tick_for
 from agents.positions import position_at
-from agents.receipts import receipts_stage
+from agents.receipts import letterboxes_stage, receipts_stage
 from agents.shell import Leave, Limits, Stage, guarded, leave_now
 from agents.signs import show_open, timed
 from agents.skips import Skips
@@ -28,7 +29,7 @@ from agents.station import Station
 from agents.tables import FencedTable, position_key
 from agents.timers import caught_up, keep_index, publish_due
 from agents.wiring import Worker, build_app, raw_table, raw_topic, running
-from streams.kafka.topics import LANES
+from streams.kafka.topics import ADT_RAW, LANES, RECEIPTS_RAW, letterbox
 from streams.lane import Context, Standing, decode_row
 
 __all__ = ["Relay", "build_relay", "relay_running"]
@@ -46,10 +47,17 @@ class Relay:
     lanes: FencedTable
     persons: FencedTable
     receipts: FencedTable
+    letterboxes: FencedTable
     standing: Standing
     barrier: Barrier
     gaps: Gaps
     skips: Skips
+
+    @property
+    def sources(self) -> tuple[tuple[str, FencedTable], ...]:
+        """Every topic that is read, with the table that keeps its positions."""
+        boxes = ((letterbox(code), self.letterboxes) for code in sorted(self.station.registers.kommuner))
+        return ((ADT_RAW, self.persons), (LANES, self.lanes), (RECEIPTS_RAW, self.receipts), *boxes)
 
 
 @dataclass(frozen=True)
@@ -62,10 +70,11 @@ class RelayOptions:
 
 
 def build_relay(worker: Worker, station: Station, options: RelayOptions | None = None) -> Relay:
-    """The app with its three stages and the timer; call inside the running loop."""
+    """The app with its stages and the timer; call inside the running loop."""
     options = options or RelayOptions()
     app = build_app(worker, options.leave)
     persons, lanes, receipts = (raw_table(app, name, worker.partitions) for name in ("persons", "lanes", "receipts"))
+    letterboxes = raw_table(app, "letterboxes", worker.letterbox_partitions)
     registers = station.registers
     standing = Standing(registers.stay)
     context = Context(station.ids, registers, registers.stay, station.device_id)
@@ -76,8 +85,9 @@ def build_relay(worker: Worker, station: Station, options: RelayOptions | None =
         lanes,
         persons,
         receipts,
+        letterboxes,
         standing,
-        Barrier(worker.bootstrap, worker.app_id, worker.security, gaps=gaps),
+        Barrier(worker.bootstrap, worker.app_id, worker.security, map(letterbox, registers.kommuner), gaps),
         gaps,
         Skips(worker.bootstrap, worker.security),
     )
@@ -85,6 +95,7 @@ def build_relay(worker: Worker, station: Station, options: RelayOptions | None =
         intake_stage(station, persons),
         lanes_stage(station, context, lanes, standing),
         receipts_stage(station, receipts),
+        letterboxes_stage(station, letterboxes, registers.kommuner),
     ):
         _agent(relay, stage, options)
     _timer(relay, options)
@@ -110,7 +121,8 @@ def _agent(relay: Relay, stage: Stage, options: RelayOptions) -> None:
         gaps=relay.gaps,
         skips=relay.skips,
     )
-    relay.app.agent(raw_topic(relay.app, stage.source), name=stage.name)(body)
+    topics = (stage.source,) if isinstance(stage.source, str) else stage.source
+    relay.app.agent(raw_topic(relay.app, *topics), name=stage.name)(body)
 
 
 def _timer(relay: Relay, options: RelayOptions) -> None:

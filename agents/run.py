@@ -8,11 +8,11 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from aiokafka.errors import KafkaError
@@ -29,16 +29,22 @@ from agents.wiring import InUse, NotReady, Worker, readiness, widths_problem
 from streams import logs
 from streams.cli import interrupts
 from streams.cli.access import Bootstrap, Config, RegistersOption, registers_of, settings_of
+from streams.cli.doctor_broker import rights_missing
 from streams.cli.environment import mismatch
 from streams.cli.frame import Code, Failed
+from streams.cli.permissions import refused
 from streams.gateway.report import told
 from streams.gateway.run import GatewayOptions, run_gateway
 from streams.gateway.tls import TlsProblem
 from streams.ids import Ids
 from streams.kafka import admin
+from streams.kafka.access import rights_of, user_of
 from streams.kafka.embedded import LIMITS, EmbeddedBroker
+from streams.kafka.lacking import lacking
+from streams.kafka.reach import BrokerProblem
 from streams.kafka.security import aiokafka_options, librdkafka_options
-from streams.kafka.topics import LANES, plan
+from streams.kafka.topics import LANES, TopicPlan, plan
+from streams.kafka.topics import Role as KafkaRole
 from streams.metrics import Metrics
 from streams.observer.health import health_served
 from streams.registry import Registers
@@ -135,7 +141,9 @@ def _failures() -> Iterator[None]:
     try:
         with _unwrapped():
             yield
-    except (NotReady, admin.BrokerProblem) as problem:
+    except BrokerProblem as problem:
+        raise refused(problem) from None
+    except NotReady as problem:
         raise Failed(Code.NO_BROKER, "not-ready", str(problem), "Try: stafet doctor") from None
     except InUse as problem:
         raise Failed(Code.USAGE, "worker-id-in-use", str(problem), "Try: stafet config show --sources") from None
@@ -182,7 +190,7 @@ async def _run(role: Role, installation: Installation) -> None:
 
 
 async def _roles_running(role: Role, installation: Installation, stop: asyncio.Event) -> None:
-    async with _broker(installation, stop), contextlib.AsyncExitStack() as stack:
+    async with _broker(role, installation, stop), contextlib.AsyncExitStack() as stack:
         listen = Listen.of(installation.settings.http_listen)
         installation.waiting = dict.fromkeys(_roles(role), "starting")
         await stack.enter_async_context(
@@ -219,14 +227,14 @@ def _ready(installation: Installation, role: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _broker(installation: Installation, stop: asyncio.Event) -> AsyncIterator[None]:
+async def _broker(role: Role, installation: Installation, stop: asyncio.Event) -> AsyncIterator[None]:
     """The broker that is set, with its topics there; or the embedded one, started and prepared."""
     settings = installation.settings
     topics = plan(installation.registers.kommuner, partitions=settings.partitions, replication=settings.replication)
     if settings.bootstrap != "embedded":
         installation.bootstrap = settings.bootstrap
         async with unless(stop):
-            installation.partitions = await beside(lambda: _prepared(settings, topics))
+            installation.partitions = await beside(lambda: _prepared(role, settings, topics))
         yield
         return
     with EmbeddedBroker() as broker:
@@ -236,14 +244,23 @@ async def _broker(installation: Installation, stop: asyncio.Event) -> AsyncItera
         yield
 
 
-def _prepared(settings: Settings, topics: Any) -> int:
-    """The partition count of `lanes`; raises `Failed` when a topic is missing."""
+def _prepared(role: Role, settings: Settings, topics: Sequence[TopicPlan]) -> int:
+    """The partition count of keyed topics; raises `Failed` when a topic or a right that the role needs is missing."""
     security = librdkafka_options(settings)
-    absent = admin.missing(settings.bootstrap, topics, security=security)
+    users = (user_of(_USERS[one]) for one in _roles(role))
+    wanted = [right for user in users for right in rights_of(user, topics)]
+    absent, missing = lacking(settings.bootstrap, wanted, security=security)
     if absent:
         problem = f"{len(absent)} topics are missing at {settings.bootstrap}: {absent[0]} for one"
         raise Failed(Code.NO_BROKER, "no-topics", problem, "Try: stafet topics apply --yes")
-    return admin.describe(settings.bootstrap, [LANES], security=security)[0].partitions
+    if missing:
+        hint = "An administrator grants it: stafet access apply --yes; stafet doctor names every right that is missing"
+        raise Failed(Code.NOT_PERMITTED, "not-permitted", rights_missing(settings.kafka_user, missing), hint)
+    return admin.width(settings.bootstrap, LANES, security=security)
+
+
+#: Role of a process -> the user whose rights it needs.
+_USERS: Final[dict[str, KafkaRole]] = {"relay": "relay", "gateway": "gateway"}
 
 
 async def _relay(installation: Installation, stop: asyncio.Event) -> None:
@@ -263,7 +280,7 @@ async def _relay(installation: Installation, stop: asyncio.Event) -> None:
         async with unless(stop):
             await check_secret(installation.bootstrap, installation.ids, installation.security)
             if installation.accept_loss:
-                await accept_losses(installation.bootstrap, installation.security)
+                await accept_losses(installation.bootstrap, installation.security, installation.registers.kommuner)
             starting = asyncio.create_task(_told_how_far(relay, installation))
             try:
                 await stack.enter_async_context(relay_running(relay, patience=float(settings.start_patience)))

@@ -109,7 +109,7 @@ class Stage:
     """One stage of the story: what it reads, what it knows, what it does."""
 
     name: str
-    source: str
+    source: str | tuple[str, ...]  # several topics of one partition count: partition n of each goes to one worker
     step: Step
     table: FencedTable | None = None
     positions: FencedTable | None = None  # where the next offsets are kept; the stage's own table by default
@@ -343,7 +343,8 @@ def guarded(
     shell = _Shell(app, stage, clock, report, limits, version, gaps, skips)
     positions = stage.table if stage.positions is None else stage.positions
     if positions is not None:
-        app.positions[stage.source] = positions
+        for topic in (stage.source,) if isinstance(stage.source, str) else stage.source:
+            app.positions[topic] = positions
 
     async def body(stream: Any) -> None:
         async for events in stream.take_events(limits.batch, within=limits.within):

@@ -5,7 +5,7 @@ ends the app. A deadline counts as published only when the broker has the record
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -20,7 +20,7 @@ from streams.deadlines import Deadlines, Due
 from streams.kafka.clients import partition_of
 from streams.kafka.records import Letter, place_of
 
-__all__ = ["Tick", "caught_up", "keep_index", "owned", "publish_due"]
+__all__ = ["Tick", "caught_up", "keep_index", "owned", "owned_of", "publish_due"]
 
 #: (what is due, now) -> the record for its lane.
 Tick = Callable[[Due, datetime], Letter]
@@ -43,9 +43,14 @@ _LIMIT = 30.0  # seconds for one round of sends
 
 def owned(app: Any, topic: str) -> frozenset[int]:
     """The partitions of a topic that this worker owns; none while a rebalance or a recovery is under way."""
+    return frozenset(partition for _, partition in owned_of(app, (topic,)))
+
+
+def owned_of(app: Any, topics: Container[str]) -> frozenset[tuple[str, int]]:
+    """The same for several topics, each with its partition."""
     if app.rebalancing or not app.tables.actives_ready:
         return frozenset()
-    return frozenset(tp.partition for tp in app.consumer.assignment() if tp.topic == topic)
+    return frozenset((tp.topic, tp.partition) for tp in app.consumer.assignment() if tp.topic in topics)
 
 
 async def caught_up(app: Any, positions: FencedTable, topic: str, partition: int, gaps: Gaps | None = None) -> bool:

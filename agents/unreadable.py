@@ -9,7 +9,7 @@ from agents.station import Station
 from streams import logs
 from streams.errors import Rejected
 from streams.kafka.records import Letter, Record, dead_letter
-from streams.kafka.topics import RELAY, TABLES, changelog
+from streams.kafka.topics import RELAY, changelog
 from streams.lane import ROW_UNREADABLE, unreadable_row
 
 __all__ = ["UnreadableRows"]
@@ -17,7 +17,7 @@ __all__ = ["UnreadableRows"]
 _log = logs.get("shell")
 
 #: The table of each stage, by the name of the stage.
-_TABLE = {"intake": TABLES[RELAY][0], "lanes": TABLES[RELAY][1]}
+_TABLE = {"intake": "persons", "lanes": "lanes"}
 
 
 class UnreadableRows:

@@ -23,7 +23,7 @@ from agents.restore import Restoring
 from agents.shell import Leave, leave_now
 from agents.tables import CarefulTables, EmbeddedTransport, FencedApp, FencedTable, IdempotentTransport, own_producer
 from streams.kafka.clients import NoConnection, compression, state_producer
-from streams.kafka.topics import LARGE, RELAY
+from streams.kafka.topics import LARGE, LETTERBOX_PARTITIONS, RELAY
 from streams.private_files import private_folder
 
 __all__ = [
@@ -62,6 +62,7 @@ class Worker:
     state_dir: Path
     app_id: str = RELAY
     partitions: int = 12
+    letterbox_partitions: int = LETTERBOX_PARTITIONS
     store: Literal["memory", "rocksdb"] = "memory"
     security: Mapping[str, Any] = field(default_factory=dict)  # aiokafka's client options
     session_timeout: timedelta = timedelta(seconds=10)  # how long a killed worker's partitions rest
@@ -140,9 +141,9 @@ def build_app(worker: Worker, leave: Leave = leave_now) -> FencedApp:
     return app
 
 
-def raw_topic(app: faust.App, name: str) -> Any:
-    """A topic of bytes as they are: an undecodable value on a typed topic costs the good records after it."""
-    return app.topic(name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+def raw_topic(app: faust.App, *names: str) -> Any:
+    """Topics of bytes as they are: an undecodable value on a typed topic costs the good records after it."""
+    return app.topic(*names, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
 
 def raw_table(app: faust.App, name: str, partitions: int) -> FencedTable:

@@ -76,7 +76,7 @@ class Bench:
         station, registers = self.station, self.registers
         self.context = Context(IDS, registers, registers.stay, station.device_id)
         persons = lanes = receipts = None
-        self.stages: Mapping[str, Stage] = {
+        self.stages: Mapping[str | tuple[str, ...], Stage] = {
             stage.source: stage
             for stage in (
                 intake_stage(station, persons),  # type: ignore[arg-type]  # the steps never touch their table

@@ -1,11 +1,12 @@
-"""One record of `receipts.raw`, from bytes to a record for the lane that its quoted id names (02 §4.4, 00 §1.3).
+"""One receipt as received, from bytes to a record for the lane that its quoted id names (02 §4.4, 00 §1.3).
 
 A receipt comes in a VANSEnvelope, in an SBDH, or bare. Every id we mint begins with its lane, so whatever layer a
 receipt belongs to, the id it quotes says where its message lies. What cannot be read gets no answer, and the timer of
 the message goes on (AV1, AV2); an answer to one of our own acknowledgements is none of ours (AV6). One that quotes no
 id of our form cannot find a lane: it is unmatched at once.
 
-Pure. Whether the right unit has answered (AV3) is seen in the lane, beside the address that was written to.
+Pure. Who has posted it is known from its topic alone (00 §9.1) and goes along; whether that is the unit which was
+written to (AV3) is judged in the lane, beside the address.
 """
 
 from dataclasses import dataclass
@@ -39,10 +40,13 @@ class Inbound:
     rejected: Rejected | None = None
 
 
-def take_receipt(value: bytes, *, origin: str, at: datetime) -> Inbound:
-    """What the record at `origin` (`topic/partition/offset`) is, as taken up at `at`. Never raises `Rejected`."""
+def take_receipt(value: bytes, *, origin: str, at: datetime, posted_by: str = "") -> Inbound:
+    """What the record at `origin` (`topic/partition/offset`) is, as taken up at `at`. Never raises `Rejected`.
+
+    `posted_by`: the municipality whose letterbox it comes from; "" when the topic is not one municipality's.
+    """
     try:
-        read = _read(value, origin)
+        read = _read(value, origin, posted_by)
     except Rejected as rejected:
         return Inbound(row=receipt_row(at, origin, "unreadable", reason=rejected.rule), rejected=rejected)
     if isinstance(read, NetworkReceipt):
@@ -75,14 +79,14 @@ def _network(receipt: NetworkReceipt, at: datetime) -> Inbound:
     return Inbound(lane, NetworkReceiptArrived(at=at, receipt=receipt))
 
 
-def _read(value: bytes, origin: str) -> Receipt | NetworkReceipt:
+def _read(value: bytes, origin: str, posted_by: str) -> Receipt | NetworkReceipt:
     """By the first tag: an envelope, or a bare document. Raises `Rejected`."""
     head = value[:512]
     if _VANS_MARK in head:
-        return _from_vans(value, origin)
+        return replace(_from_vans(value, origin), posted_by=posted_by)
     if _SBDH_MARK in head:
-        return _from_sbdh(value, origin)
-    return replace(read_receipt(value), origin=origin)
+        return replace(_from_sbdh(value, origin), posted_by=posted_by)
+    return replace(read_receipt(value), origin=origin, posted_by=posted_by)
 
 
 def _from_vans(value: bytes, origin: str) -> Receipt | NetworkReceipt:

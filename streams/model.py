@@ -299,6 +299,7 @@ class Receipt(Value, frozen=True, kw_only=True):
     nonconformant: tuple[str, ...] = ()  # the checks of AV4, AV5, AV7 that it fails
     statistics: str = ""  # postfix for the trace event: the verdict code
     origin: str = ""  # topic/partition/offset of its physical arrival (03 §4.4)
+    posted_by: str = ""  # kommunekode whose letterbox it came from; "" from `receipts.raw` (00 §9.1)
 
 
 class NetworkReceipt(Value, frozen=True, kw_only=True):
@@ -311,6 +312,7 @@ class NetworkReceipt(Value, frozen=True, kw_only=True):
     layer: Literal["vans", "sbdh"] = "vans"
     description: str = ""
     origin: str = ""
+    posted_by: str = ""  # as of `Receipt`
 
 
 # ---- records on `lanes` (design §3): every one carries `at` (00 §1.1) -------------------------------------------

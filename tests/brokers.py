@@ -3,10 +3,11 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -29,10 +30,12 @@ def fresh(name: str) -> str:
     return f"{name}-{os.getpid()}-{next(NUMBERS)}"
 
 
-def real_broker(directory: Path) -> LocalBroker:
+def real_broker(
+    directory: Path, port: int | None = None, more: Mapping[str, str] = MappingProxyType({})
+) -> LocalBroker:
     """A started real broker. In CI it is never skipped: promises are made about the real broker."""
     settings = {"group.min.session.timeout.ms": "1000"}  # so that a killed worker is missed in two seconds, not six
-    broker = LocalBroker(directory, settings=settings)
+    broker = LocalBroker(directory, port, settings=settings | dict(more))
     try:
         return broker.start()
     except NoKafka as problem:

@@ -37,6 +37,9 @@ COMMANDS: Final = (
     Row("send-anew", "streams.cli.decide", "send_anew", "Build a new message of a notification that was given up"),
     Row("close-case", "streams.cli.decide", "close_case", "Close the cases of messages that need no more handling"),
     Row("topics", "streams.cli.topics", "app", "Topics: what is planned, what is there, and creating what is missing"),
+    Row(
+        "access", "streams.cli.permissions", "app", "Users and rights on the broker: what is planned, and making it so"
+    ),
     Row("broker", "streams.cli.broker", "broker", "Start, stop and look at a local Kafka"),
     Row("quarantine", "streams.cli.quarantine", "app", "Records that were set aside: list, look at, send again"),
     Row("recipients", "streams.cli.recipients", "app", "Municipalities: address, format, receivers"),

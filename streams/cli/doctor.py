@@ -8,13 +8,11 @@ from importlib.metadata import version
 
 import typer
 
-from streams.kafka import admin
-from streams.kafka.security import librdkafka_options
-from streams.kafka.topics import plan
-from streams.registry import EXAMPLE_NAME, BadRegisters, Registers, inspect_registers, load
+from streams.registry import inspect_registers, load
 from streams.settings import BadSettings, Settings, secret
 
 from .access import Bootstrap, Config, RegistersOption, settings_of
+from .doctor_broker import broker
 from .doctor_files import feeds_named, rights
 from .environment import mismatch
 from .frame import AsJson, Code, emit, say
@@ -86,37 +84,4 @@ def _disk(settings: Settings) -> Iterator[Look]:
     yield Look("disk", free >= _LEAST_FREE, f"{free >> 20} MB free", "" if free >= _LEAST_FREE else "free some space")
 
 
-def _loaded(settings: Settings) -> Registers | None:
-    """The registers that decide which topics there are; None when the ones that are named do not hold."""
-    try:
-        return load(settings.registers or EXAMPLE_NAME)
-    except BadRegisters:
-        return None
-
-
-def _broker(settings: Settings) -> Iterator[Look]:
-    if settings.bootstrap == "embedded":
-        yield Look("broker", True, "embedded: keeps nothing, for demo and development")
-        return
-    known = _loaded(settings)
-    kommuner = (load(EXAMPLE_NAME) if known is None else known).kommuner  # else only to look whether it answers
-    wanted = plan(kommuner, partitions=settings.partitions, replication=settings.replication)
-    try:
-        drifts = admin.diff(settings.bootstrap, wanted, security=librdkafka_options(settings))
-    except BadSettings as problem:
-        yield Look("broker", False, str(problem), "see docs/settings.md")
-        return
-    except admin.BrokerProblem as problem:
-        yield Look("broker", False, str(problem), "Try: stafet broker start, or set STAFET_BOOTSTRAP")
-        return
-    yield Look("broker", True, settings.bootstrap)
-    if known is None:
-        yield Look(
-            "topics", False, "not looked at: which there are to be is in the registers", "mend the registers first"
-        )
-        return
-    remedy = "Try: stafet topics diff, then stafet topics apply --yes" if drifts else ""
-    yield Look("topics", not drifts, f"{len(drifts)} differences from the plan of {len(wanted)}", remedy)
-
-
-_PARTS: tuple[Callable[[Settings], Iterator[Look]], ...] = (_versions, _registers, _secret, rights, _disk, _broker)
+_PARTS: tuple[Callable[[Settings], Iterator[Look]], ...] = (_versions, _registers, _secret, rights, _disk, broker)

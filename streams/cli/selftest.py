@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 from streams.canonicals import AUTHORITY
 from streams.ids import Ids, Kommunekode
 from streams.kafka.security import aiokafka_options
+from streams.kafka.topics import letterbox
 from streams.registry import Registers, load
 from streams.settings import Settings
 from streams.sim.run_selftest import MissingTopic, run_selftest
@@ -36,7 +37,9 @@ def _group() -> None:
 @app.command()
 def subscriber(
     inbox: Annotated[str, typer.Option("--inbox", help="The topic that the subscriber reads.")],
-    receipts: Annotated[str, typer.Option("--receipts", help="The topic that it answers on.")],
+    receipts: Annotated[
+        str, typer.Option("--receipts", help="The topic that it answers on; else that of its municipality.")
+    ] = "",
     code: Annotated[
         str, typer.Option("--code", help="Whose address is written to; else the code in the inbox's name.")
     ] = "",
@@ -51,7 +54,7 @@ def subscriber(
     The letters are about test persons, for an installation for tests; addresses are those of the registers, by default
     the example set. A relay that reads the same topic of receipts sets the answers aside as unmatched.
 
-    Example: stafet selftest subscriber --inbox municipality.0461.inbox --receipts receipts.raw --timeout 30
+    Example: stafet selftest subscriber --inbox municipality.0461.inbox --timeout 30
     """
     settings = settings_of({"bootstrap": bootstrap, "registers": registers}, config)
     if settings.bootstrap == "embedded":
@@ -59,7 +62,9 @@ def subscriber(
         raise Failed(Code.USAGE, "embedded", "the embedded broker lives inside the process that uses it", hint)
     known = registers_of(settings) if settings.registers else load("example")
     exchange = Exchange(parts(_cast(known, _code(inbox, code), datetime.now(UTC))))
-    asyncio.run(_play(settings, exchange, inbox, receipts, timedelta(seconds=timeout)))
+    named = _INBOX.fullmatch(inbox)
+    answers = receipts or letterbox(named[1] if named else code)
+    asyncio.run(_play(settings, exchange, inbox, answers, timedelta(seconds=timeout)))
     judged = results(exchange)
     _show(judged, exchange, as_json=as_json)
     raise typer.Exit(Code.OK if all(result.passed for result in judged) else Code.DIFFERENCES)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from streams.kafka import admin
+from streams.kafka.reach import BrokerProblem
 from streams.kafka.security import librdkafka_options
 from streams.kafka.topics import TopicPlan
 from streams.kafka.topics import plan as planned
@@ -13,6 +14,7 @@ from streams.settings import Settings
 
 from .access import Bootstrap, Config, RegistersOption, registers_of, settings_of
 from .frame import AsJson, Code, Failed, emit, say
+from .permissions import refused
 
 __all__ = ["app"]
 
@@ -38,10 +40,6 @@ def _settings(bootstrap: str | None, registers: str | None, config: Any) -> Sett
         hint = "Name a broker with --bootstrap or STAFET_BOOTSTRAP; Try: stafet broker start"
         raise Failed(Code.USAGE, "embedded", "the embedded broker lives inside the process that uses it", hint)
     return settings
-
-
-def _refused(problem: Exception) -> Failed:
-    return Failed(Code.NO_BROKER, "broker", str(problem), "Try: stafet broker status, or check STAFET_BOOTSTRAP")
 
 
 def _row(topic: TopicPlan) -> dict[str, Any]:
@@ -90,8 +88,8 @@ def apply(
         raise Failed(Code.USAGE, "not-confirmed", f"{len(rows)} topics planned, nothing created", "Add --yes to create")
     try:
         created = admin.apply(settings.bootstrap, rows, security=librdkafka_options(settings))
-    except admin.BrokerProblem as problem:
-        raise _refused(problem) from None
+    except BrokerProblem as problem:
+        raise refused(problem) from None
     if as_json:
         emit({"created": list(created), "present": len(rows) - len(created)})
     else:
@@ -112,8 +110,8 @@ def diff(
         found = admin.diff(
             settings.bootstrap, _plan(settings, receivers=receivers), security=librdkafka_options(settings)
         )
-    except admin.BrokerProblem as problem:
-        raise _refused(problem) from None
+    except BrokerProblem as problem:
+        raise refused(problem) from None
     if as_json:
         emit([{"topic": d.topic, "what": d.what, "planned": d.planned, "found": d.found} for d in found])
     else:
@@ -135,8 +133,8 @@ def describe(
     names = topics or [topic.name for topic in _plan(settings, receivers=False)]
     try:
         found = admin.describe(settings.bootstrap, names, security=librdkafka_options(settings))
-    except admin.BrokerProblem as problem:
-        raise _refused(problem) from None
+    except BrokerProblem as problem:
+        raise refused(problem) from None
     if not found:
         raise Failed(
             Code.NOT_FOUND, "not-found", "none of these topics is there", "Try: stafet topics apply --yes", names
@@ -144,7 +142,12 @@ def describe(
     if as_json:
         emit(
             [
-                {"topic": d.name, "partitions": d.partitions, "replication": d.replication, "config": dict(d.config)}
+                {
+                    "topic": d.name,
+                    "partitions": d.partitions,
+                    "replication": d.replication,
+                    "config": dict(d.config or {}),
+                }
                 for d in found
             ]
         )

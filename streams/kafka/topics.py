@@ -7,6 +7,7 @@ chosen once: a key finds its partition by them, so they can never change (engine
 Not here: talking to a broker (`admin.py`), what a record looks like (`records.py`).
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Final, Literal
@@ -20,17 +21,21 @@ __all__ = [
     "LANES",
     "LARGE",
     "LEDGER",
+    "LETTERBOX_PARTITIONS",
     "RECEIPTS_RAW",
     "RELAY",
     "SMALL",
     "SOURCES",
     "TABLES",
     "TRACE",
+    "Role",
     "Topic",
     "TopicPlan",
     "changelog",
     "inbox",
     "is_source",
+    "letterbox",
+    "municipality_of",
     "plan",
     "receiver",
     "size_limit",
@@ -54,7 +59,18 @@ SMALL: Final = 1 << 20  # bytes, 00 §4.2
 LARGE: Final = 16 << 20  # bytes, 00 §4.2: what others send us, and what we set aside of it
 
 #: Which partition count of `plan` a topic takes (00 §4.1).
-Width = Literal["keyed", "inbox", "aside", "control"]
+Width = Literal["keyed", "inbox", "letterbox", "aside", "control"]
+
+#: Of each municipality's topic of receipts, and so of the table that keeps their positions (docs/decisions/0023).
+LETTERBOX_PARTITIONS: Final = 3
+
+#: What a broker stores of a topic that others write. Uncompressed: it unpacks a batch on arrival and refuses one whose
+#: records are larger than the topic allows, before a reader has to unpack it (measured: 22 kB took 1.5 GB).
+Compression = Literal["producer", "uncompressed"]
+
+
+#: Who has a user of its own (decision 0024). An operator's commands write what they decide and send again.
+Role = Literal["relay", "gateway", "observer", "operator", "network", "hospital", "municipality"]
 
 
 class Topic(msgspec.Struct, frozen=True):
@@ -68,6 +84,9 @@ class Topic(msgspec.Struct, frozen=True):
     read_by: str
     width: Width = "keyed"
     max_message_bytes: int = SMALL
+    compression: Compression = "producer"
+    writers: tuple[Role, ...] = ()  # `municipality` is the one that the topic is named for
+    readers: tuple[Role, ...] = ()
 
 
 WEEK, FORTNIGHT, QUARTER = timedelta(days=7), timedelta(days=14), timedelta(days=90)
@@ -75,29 +94,42 @@ WEEK, FORTNIGHT, QUARTER = timedelta(days=7), timedelta(days=14), timedelta(days
 #: design §4 and 00 §4. Inboxes: 14 days, never shorter than the longest outage promised (kafka.md §5).
 TOPICS: Final[tuple[Topic, ...]] = (
     Topic(ADT_RAW, "keyed hash of the person", "HL7 v2 bytes as received", WEEK,
-          "gateway, simulators, hospitals' own producers", "intake", max_message_bytes=LARGE),
+          "gateway, simulators, hospitals' own producers", "intake", max_message_bytes=LARGE, compression="uncompressed",
+          writers=("gateway", "hospital", "relay", "operator"), readers=("relay", "observer")),
     Topic(LANES, "lane", "what can happen to a stay, six kinds", WEEK,
-          "intake, receipts, timer, commands", "lanes"),
+          "intake, receipts, timer, commands", "lanes",
+          writers=("relay", "operator"), readers=("relay", "observer")),
     Topic(CONTROL, "kommunekode; `installation`", "pause, resume, mode: who, when, why; fingerprint of the secret", None,
-          "commands, pages, workers at start", "all workers", "control"),
+          "commands, pages, workers at start", "all workers", "control",
+          writers=("relay", "operator"), readers=("relay", "operator")),
     Topic("municipality.<kommunekode>.inbox", "lane", "sealed envelope", FORTNIGHT,
-          "lanes", "the municipality's readers", "inbox"),
+          "lanes", "the municipality's readers", "inbox",
+          writers=("relay",), readers=("municipality", "observer")),
     Topic("municipality.<kommunekode>.<system>", "lane", "one receiver's copy", FORTNIGHT,
-          "distributor", "that system", "inbox"),
-    Topic(RECEIPTS_RAW, "as sent", "receipt as received", WEEK,
-          "municipalities, distributor", "receipts", max_message_bytes=LARGE),
+          "distributor", "that system", "inbox", readers=("municipality",)),
+    Topic("municipality.<kommunekode>.receipts", "as sent", "receipt as received", WEEK,
+          "that municipality alone", "letterboxes", "letterbox", LARGE, "uncompressed",
+          writers=("municipality",), readers=("relay", "observer")),
+    Topic(RECEIPTS_RAW, "as sent", "the same, of senders that have proved who they are", WEEK,
+          "VANS network, distributor", "receipts", max_message_bytes=LARGE, compression="uncompressed",
+          writers=("network", "operator"), readers=("relay", "observer")),
     Topic(TRACE, "MessageHeader.id of the notification", "AuditEvent (FHIR JSON)", QUARTER,
-          "lanes, distributor", "observers, EDS poster"),
+          "lanes, distributor", "observers, EDS poster", writers=("relay",), readers=("observer",)),
     Topic(LEDGER, "MessageHeader.id of the notification", "one row per state change and input fate", QUARTER,
-          "all agents", "observer, reconcile"),
+          "all agents, gateway, commands", "observer, reconcile",
+          writers=("relay", "gateway", "operator"), readers=("observer", "operator")),
     Topic(DEAD_LETTERS, "key of the origin", "original bytes, dlq.* headers", QUARTER,
-          "every stage", "people, quarantine redrive", "aside", LARGE),
-    Topic("<app>-<table>-changelog", "key of the row", "the row", None, "its worker", "its worker at recovery"),
+          "every stage, gateway", "people, quarantine redrive", "aside", LARGE,
+          writers=("relay", "gateway"), readers=("observer", "operator")),
+    Topic("<app>-<table>-changelog", "key of the row", "the row", None, "its worker", "its worker at recovery",
+          writers=("relay",), readers=("relay",)),
 )  # fmt: skip
 
 #: Tables by application id (design §4): each changelog has the partitions of the topic it is folded from. `receipts`
-#: holds position rows alone (docs/decisions/0005).
-TABLES: Final[Mapping[str, tuple[str, ...]]] = {RELAY: ("persons", "lanes", "receipts")}
+#: and `letterboxes` hold position rows alone (docs/decisions/0005, 0023).
+TABLES: Final[Mapping[str, Mapping[str, Width]]] = {
+    RELAY: {"persons": "keyed", "lanes": "keyed", "receipts": "keyed", "letterboxes": "letterbox"}
+}
 
 #: Changelogs are read from the start at every recovery: compact early and often (faust.md §7).
 EAGER: Final[Mapping[str, str]] = {
@@ -115,7 +147,21 @@ def inbox(kommunekode: str) -> str:
 
 def is_source(topic: str) -> bool:
     """Whether workers take records from a topic."""
-    return topic in SOURCES or (topic.startswith("municipality.") and topic.endswith(".receipts"))
+    return topic in SOURCES or bool(municipality_of(topic))
+
+
+def letterbox(kommunekode: str) -> str:
+    """The topic where a municipality, and nobody else, puts its receipts (00 §9.1)."""
+    return f"municipality.{kommunekode}.receipts"
+
+
+_LETTERBOX: Final = re.compile(r"municipality\.([0-9]{4})\.receipts")
+
+
+def municipality_of(topic: str) -> str:
+    """The kommunekode of a letterbox; "" for any other topic."""
+    found = _LETTERBOX.fullmatch(topic)
+    return found[1] if found else ""
 
 
 def receiver(kommunekode: str, system: str) -> str:
@@ -144,17 +190,18 @@ def _config(row: Topic, replication: int) -> Mapping[str, str]:
     if row.keeping is not None:
         keeping = {"cleanup.policy": "delete", "retention.ms": str(row.keeping // timedelta(milliseconds=1))}
     safety = {"min.insync.replicas": "2" if replication >= 3 else "1"}
-    return keeping | safety | {"max.message.bytes": str(row.max_message_bytes)}
+    stored = {} if row.compression == "producer" else {"compression.type": row.compression}
+    return keeping | safety | stored | {"max.message.bytes": str(row.max_message_bytes)}
 
 
-def _names(row: Topic, kommuner: Iterable[str], systems: Mapping[str, Iterable[str]]) -> list[str]:
+def _names(row: Topic, kommuner: Iterable[str], systems: Mapping[str, Iterable[str]]) -> list[tuple[str, Width]]:
     if "<app>" in row.name:
-        return [changelog(app, table) for app, tables in TABLES.items() for table in tables]
+        return [(changelog(app, table), width) for app, tables in TABLES.items() for table, width in tables.items()]
     if "<system>" in row.name:
-        return [receiver(code, system) for code in sorted(systems) for system in systems[code]]
+        return [(receiver(code, system), row.width) for code in sorted(systems) for system in systems[code]]
     if "<kommunekode>" in row.name:
-        return [inbox(code) for code in sorted(kommuner)]
-    return [row.name]
+        return [(row.name.replace("<kommunekode>", code), row.width) for code in sorted(kommuner)]
+    return [(row.name, row.width)]
 
 
 def plan(
@@ -163,18 +210,25 @@ def plan(
     systems: Mapping[str, Iterable[str]] | None = None,
     partitions: int = 12,
     inbox_partitions: int = 3,
+    letterbox_partitions: int = LETTERBOX_PARTITIONS,
     replication: int = 1,
 ) -> tuple[TopicPlan, ...]:
     """Every topic of an installation, in table order.
 
-    `kommuner`: the codes that have an inbox; `systems`: the receiving systems by code, for the distributor.
+    `kommuner`: the codes that have an inbox and a letterbox; `systems`: the receiving systems by code, for the distributor.
     """
-    widths: Mapping[Width, int] = {"keyed": partitions, "inbox": inbox_partitions, "aside": 3, "control": 1}
+    widths: Mapping[Width, int] = {
+        "keyed": partitions,
+        "inbox": inbox_partitions,
+        "letterbox": letterbox_partitions,
+        "aside": 3,
+        "control": 1,
+    }
     codes = list(kommuner)
     return tuple(
-        TopicPlan(name, widths[row.width], replication, _config(row, replication), row)
+        TopicPlan(name, widths[width], replication, _config(row, replication), row)
         for row in TOPICS
-        for name in _names(row, codes, systems or {})
+        for name, width in _names(row, codes, systems or {})
     )
 
 
@@ -183,4 +237,4 @@ _LARGE_ONES: Final = frozenset(row.name for row in TOPICS if row.max_message_byt
 
 def size_limit(topic: str) -> int:
     """The `max.message.bytes` of a topic: what a producer must refuse before the broker does."""
-    return LARGE if topic in _LARGE_ONES else SMALL
+    return LARGE if topic in _LARGE_ONES or municipality_of(topic) else SMALL

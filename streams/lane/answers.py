@@ -3,8 +3,8 @@
 Order of the search: response.identifier among the messages, then among their Bundle ids, then what Provenance names;
 anything but the first is flagged.
 A receipt that finds nothing is kept for five minutes and then set aside (02 §5.6); at once when sixteen wait already.
-What it says is cut before it enters the row (`bounds`). One from another unit than was
-addressed is quarantined. One that this lane has taken before, under the same arrival, is our own step repeated after a
+What it says is cut before it enters the row (`bounds`). One from another unit than was addressed, or from the letterbox
+of another municipality (00 §9.1), is quarantined. One that this lane has taken before, under the same arrival, is our own step repeated after a
 crash and says nothing twice.
 """
 
@@ -21,7 +21,7 @@ from ..errors import Rejected
 from ..ids import uuid4_or_none
 from ..ledger import LedgerRow, receipt_row, waiting_row
 from ..messages.acknowledgement.judge import sender_matches
-from ..model import NetworkReceiptArrived, Receipt, ReceiptArrived
+from ..model import NetworkReceipt, NetworkReceiptArrived, Receipt, ReceiptArrived
 from .context import Context
 from .effects import Result, Said, SetAside
 from .post import stored_cpr
@@ -138,15 +138,31 @@ def _with_issues(delivery: Delivery, receipt: Receipt) -> Case | None:
     return replace(delivery.case, issues=receipt.issues)
 
 
+_OTHER_UNIT: Final = "receipt-from-other-unit"
+
+
 def _quarantined(delivery: Delivery, receipt: Receipt, at: datetime) -> Iterable[Said]:
     yield Said(_booked(receipt, "quarantined", delivery, at))
     fault = Rejected(
         "SenderID" if receipt.transport_id else "MessageHeader.sender",
         "the receipt comes from another unit than was addressed",
         "answer from the unit that was addressed, or have its alias registered",
-        "receipt-from-other-unit",
+        _OTHER_UNIT,
     )
-    yield Said(SetAside(fault))
+    yield Said(SetAside(_foreign(delivery, receipt) or fault))
+
+
+def _foreign(delivery: Delivery, receipt: Receipt | NetworkReceipt) -> Rejected | None:
+    """What is wrong with a receipt that lay in the letterbox of another municipality than was addressed."""
+    addressed = delivery.address.kommunekode
+    if receipt.posted_by in ("", addressed):
+        return None
+    return Rejected(
+        "topic",
+        f"municipality {receipt.posted_by} has posted a receipt for a message to {addressed}",
+        "post it on the topic of receipts of the municipality that was addressed",
+        _OTHER_UNIT,
+    )
 
 
 def settled(row: LaneRow, name: str) -> LaneRow:
@@ -175,6 +191,9 @@ def take_network_receipt(row: LaneRow, record: NetworkReceiptArrived, context: C
             continue
         if receipt.origin in delivery.arrivals:
             return Result(row)
+        foreign = _foreign(delivery, receipt)
+        if foreign is not None:
+            return Result(row, (Said(SetAside(foreign)),))
         signal = _NETWORK[place, receipt.positive]
         delivery, proof = _proved(delivery, signal, at, context)
         after, _, _ = advance(delivery, signal, at)

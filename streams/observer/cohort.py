@@ -37,7 +37,7 @@ Partition = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One record of `receipts.raw`."""
+    """One record of a topic of receipts."""
 
     at: datetime | None
     network: bool
@@ -76,7 +76,7 @@ class Book:
             self.sources[seen.place] = source_of(seen.value)
         elif seen.topic == "lanes":
             self._lane(seen)
-        elif seen.topic == "receipts.raw":
+        elif seen.topic == "receipts.raw" or seen.topic.endswith(".receipts"):
             self.receipts[seen.place] = Arrival(received_at(seen), is_network_receipt(seen.value), quoted(seen.value))
         elif seen.topic == "ledger":
             self._row(seen)

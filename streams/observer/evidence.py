@@ -155,7 +155,7 @@ def open_letter(value: bytes) -> Letter | None:
 
 
 def is_network_receipt(value: bytes) -> bool:
-    """Whether a record of `receipts.raw` is a receipt of the network, which is about an envelope (02 §2.4, §3.2)."""
+    """Whether a receipt is one of the network, which is about an envelope (02 §2.4, §3.2)."""
     root = _xml(value)
     if root is None:
         return False

@@ -23,11 +23,11 @@ from .evidence import Seen, position_of
 
 __all__ = ["read_book", "read_recording", "recorded"]
 
-#: Topics of the balance; inboxes are found by their names (design §4).
+#: Topics of the balance; inboxes and letterboxes are found by their names (design §4).
 TOPICS = ("adt.raw", "receipts.raw", "lanes", "ledger", "dead.letters")
 
 #: Where the workers note how far they are (docs/decisions/0002), by the names that Faust gives.
-CHANGELOGS = tuple(f"stafet-relay-{table}-changelog" for table in ("lanes", "persons", "receipts"))
+CHANGELOGS = tuple(f"stafet-relay-{table}-changelog" for table in ("lanes", "letterboxes", "persons", "receipts"))
 
 _FETCH_BYTES = 16 << 20  # 00 §4.2
 _POLL_MS = 500
@@ -37,7 +37,7 @@ async def read_book(bootstrap: str, **security: Any) -> Book:
     """Everything on the topics now. `security`: as for any aiokafka client. Raises aiokafka's KafkaError."""
     book = Book()
     if partitions := await _partitions(bootstrap, security, _is_ours):
-        async with _reading(bootstrap, security) as consumer:
+        async with _reading(bootstrap, security, partitions) as consumer:
             starts = await consumer.beginning_offsets(partitions)
             ends = await consumer.end_offsets(partitions)
             book.starts |= {(tp.topic, tp.partition): offset for tp, offset in starts.items()}
@@ -56,7 +56,7 @@ async def _read_positions(
     book: Book, bootstrap: str, security: dict[str, Any], partitions: list[TopicPartition]
 ) -> None:
     """How far the workers were, by their own notes; of what was taken back by the broker nothing is seen."""
-    async with _reading(bootstrap, security, "read_committed") as consumer:
+    async with _reading(bootstrap, security, partitions, "read_committed") as consumer:
         async for message in _until(consumer, await consumer.end_offsets(partitions)):
             if (noted := position_of(message.key, message.value)) is not None:
                 book.note(*noted)
@@ -64,9 +64,12 @@ async def _read_positions(
 
 @contextlib.asynccontextmanager
 async def _reading(
-    bootstrap: str, security: dict[str, Any], isolation: str = "read_uncommitted"
+    bootstrap: str,
+    security: dict[str, Any],
+    partitions: list[TopicPartition],
+    isolation: str = "read_uncommitted",
 ) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer without a group; to be given partitions, because aiokafka's stops badly without any."""
+    """A consumer of these partitions without a group, paused until `_until`."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
         enable_auto_commit=False,
@@ -76,6 +79,9 @@ async def _reading(
     )
     try:
         await consumer.start()
+        # Assigned together, or aiokafka would learn of one topic after the other, 100 ms each.
+        consumer.assign(partitions)
+        consumer.pause(*partitions)
         yield consumer
     finally:
         await consumer.stop()
@@ -94,7 +100,7 @@ async def _partitions(bootstrap: str, security: dict[str, Any], wanted: Callable
 
 
 def _is_ours(topic: str) -> bool:
-    return topic in TOPICS or (topic.startswith("municipality.") and topic.endswith(".inbox"))
+    return topic in TOPICS or (topic.startswith("municipality.") and topic.endswith((".inbox", ".receipts")))
 
 
 async def _until(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> AsyncIterator[Any]:

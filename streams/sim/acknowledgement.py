@@ -184,7 +184,7 @@ def _outcome(id_: str, verdict: Verdict) -> Object:
 
 
 def enveloped(message: Arrived, bundle: Object, sender: str, at: datetime) -> bytes:
-    """The acknowledgement as it goes to `receipts.raw`: in a VANS envelope when the message came in one, else bare."""
+    """The acknowledgement as it is posted: in a VANS envelope when the message came in one, else bare."""
     payload = json.dumps(bundle, ensure_ascii=False, separators=(",", ":")).encode()
     if not message.envelope_id:
         return payload

@@ -1,4 +1,4 @@
-"""Simulated municipalities at work: they read their inboxes and put receipts on `receipts.raw` when they are due.
+"""Simulated municipalities at work: they read their inboxes and post receipts, each in its letterbox, when they are due.
 
 Reading joins no group and begins at the oldest or the newest record, so nothing is left behind on a broker. Due receipts
 wait in memory: a simulator that is stopped has forgotten them, as a system has that was switched off.
@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from streams.kafka.lenient import AIOKafkaConsumer
-from streams.kafka.topics import RECEIPTS_RAW, inbox
+from streams.kafka.topics import inbox, letterbox
 
 from .behaviour import Behaviour
 from .municipality import Answer, answer, message_id
@@ -53,8 +53,8 @@ class Answering(Protocol):
     def receive(self, topic: str, envelope: bytes, at: datetime) -> None:
         """Take one record of an inbox."""
 
-    def due(self, now: datetime) -> list[bytes]:
-        """Receipts whose time has come; they count as sent."""
+    def due(self, now: datetime) -> list[tuple[str, bytes]]:
+        """Receipts whose time has come, each with the kommunekode of its sender; they count as sent."""
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class Town:
     rng: Random
     tally: Tally = field(default_factory=Tally)
     _seen: Counter[tuple[str, str]] = field(default_factory=Counter)
-    _due: list[tuple[datetime, int, bytes]] = field(default_factory=list)
+    _due: list[tuple[datetime, int, str, bytes]] = field(default_factory=list)
     _number: Iterator[int] = field(default_factory=count)  # equal times keep their order
 
     @property
@@ -80,8 +80,9 @@ class Town:
             replies = self._replies(topic, envelope, at)
         except _NOT_A_MESSAGE:
             return
+        code = topic.split(".")[1]
         for reply in replies:
-            heapq.heappush(self._due, (at + reply.after, next(self._number), reply.data))
+            heapq.heappush(self._due, (at + reply.after, next(self._number), code, reply.data))
 
     def _replies(self, topic: str, envelope: bytes, at: datetime) -> list[Answer]:
         message = message_id(envelope)
@@ -96,11 +97,12 @@ class Town:
         """Whether nobody means to send anything more for what has been received."""
         return not self._due
 
-    def due(self, now: datetime) -> list[bytes]:
-        """Receipts whose time has come, in order of time."""
+    def due(self, now: datetime) -> list[tuple[str, bytes]]:
+        """Receipts whose time has come, in order of time, each with its sender."""
         receipts = []
         while self._due and self._due[0][0] <= now:
-            receipts.append(heapq.heappop(self._due)[2])
+            _, _, code, receipt = heapq.heappop(self._due)
+            receipts.append((code, receipt))
         return receipts
 
 
@@ -112,7 +114,6 @@ async def run_municipalities(
     now: Callable[[], datetime],
     *,
     from_start: bool = True,
-    receipts: str = RECEIPTS_RAW,
     **security: Any,
 ) -> Tally:
     """Answer on behalf of the municipalities of `town` until `stop`, with a started `producer`; `now` may run fast."""
@@ -130,15 +131,15 @@ async def run_municipalities(
             for batch in (await consumer.getmany(timeout_ms=_POLL_MS)).values():
                 for record in batch:
                     town.receive(record.topic, record.value or b"", now())
-            await _send(town, producer, receipts, now())
+            await _send(town, producer, now())
     finally:
         await consumer.stop()
     return town.tally
 
 
-async def _send(town: Answering, producer: AIOKafkaProducer, topic: str, now: datetime) -> None:
+async def _send(town: Answering, producer: AIOKafkaProducer, now: datetime) -> None:
     receipts = town.due(now)
-    sent = [await producer.send(topic, receipt) for receipt in receipts]
+    sent = [await producer.send(letterbox(code), receipt) for code, receipt in receipts]
     await asyncio.gather(*sent)
     town.tally.answered += len(receipts)
 

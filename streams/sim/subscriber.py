@@ -24,7 +24,7 @@ class Subscribers:
     ours: Mapping[str, Collection[str]] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
     receptions: dict[str, Reception] = field(default_factory=dict)  # by kommunekode
-    _due: list[bytes] = field(default_factory=list)
+    _due: list[tuple[str, bytes]] = field(default_factory=list)
 
     def receive(self, topic: str, envelope: bytes, at: datetime) -> None:
         """Take one record of an inbox; its receipts are due at once."""
@@ -32,9 +32,9 @@ class Subscribers:
         before = self.receptions.get(code, Reception())
         self.receptions[code], receipts = take(before, envelope, at, ours=self.ours.get(code))
         self.tally.received += 1
-        self._due += receipts
+        self._due += ((code, receipt) for receipt in receipts)
 
-    def due(self, now: datetime) -> list[bytes]:
-        """Receipts for everything received, in order; they count as sent."""
+    def due(self, now: datetime) -> list[tuple[str, bytes]]:
+        """Receipts for everything received, in order, each with its sender; they count as sent."""
         receipts, self._due = self._due, []
         return receipts

@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from agents.barrier import Barrier
 from streams.kafka.embedded import EmbeddedBroker
-from streams.kafka.topics import LANES, RECEIPTS_RAW
+from streams.kafka.topics import LANES, RECEIPTS_RAW, letterbox
 from tests.brokers import fresh, put, until
 
 
@@ -17,15 +17,16 @@ def broker() -> Iterator[EmbeddedBroker]:
     with EmbeddedBroker() as broker:
         broker.create_topic(RECEIPTS_RAW, 2)
         broker.create_topic(LANES, 2)
+        broker.create_topic(letterbox("0101"), 2)
         yield broker
 
 
-async def commit(broker: EmbeddedBroker, group: str, offset: int) -> None:
-    """The group has read that far in partition 1 of the receipts."""
+async def commit(broker: EmbeddedBroker, group: str, offset: int, topic: str = RECEIPTS_RAW) -> None:
+    """The group has read that far in partition 1."""
     reader = AIOKafkaConsumer(bootstrap_servers=broker.bootstrap, group_id=group, enable_auto_commit=False)
     await reader.start()
     try:
-        place = TopicPartition(RECEIPTS_RAW, 1)
+        place = TopicPartition(topic, 1)
         reader.assign([place])
         await reader.commit({place: offset})
     finally:
@@ -68,4 +69,13 @@ async def test_it_closes_again_at_every_rebalance(broker: EmbeddedBroker) -> Non
     barrier.close()
     assert not await barrier.is_open(0, at(0))
     await commit(broker, group, 1)
+    assert await until(lambda: barrier.is_open(0, at(0)), 10)
+
+
+async def test_receipts_in_a_letterbox_hold_it_closed(broker: EmbeddedBroker) -> None:
+    group, box = fresh("group"), letterbox("0101")
+    await put(broker.bootstrap, box, [(None, b"receipt")] * 2, partition=1)
+    barrier = Barrier(broker.bootstrap, group, {}, [box])
+    assert not await barrier.is_open(0, at(0))
+    await commit(broker, group, 2, box)
     assert await until(lambda: barrier.is_open(0, at(0)), 10)

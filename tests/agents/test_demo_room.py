@@ -5,8 +5,9 @@ import pytest
 from agents.demo_room import MOST_STAYS, Forgotten, forgotten, room
 from streams.kafka.embedded import KEEPS
 
-#: Bytes a stay, as measured with every fault: the fullest keyed topic; the inbox of one that is always sent to twice.
-RECEIPTS, INBOX = 7_600, 22_000
+#: Bytes a stay, as measured with every fault: the fullest keyed topic; a letterbox; the inbox of one that is always sent
+#: to twice.
+LEDGER, LETTERBOX, INBOX = 2_800, 7_600, 22_000
 
 
 @pytest.mark.parametrize("stays", [1, 300, 2_000, 3_000, MOST_STAYS])
@@ -14,7 +15,8 @@ RECEIPTS, INBOX = 7_600, 22_000
 def test_every_partition_has_room_for_half_as_much_again_as_its_share(stays: int, municipalities: int) -> None:
     codes = [f"{number % municipalities:04}" for number in range(stays)]
     made = room(codes)
-    assert stays * RECEIPTS / made.keyed * 1.5 < KEEPS
+    assert stays * LEDGER / made.keyed * 1.5 < KEEPS
+    assert all(codes.count(code) * LETTERBOX / made.letterboxes * 1.5 < KEEPS for code in set(codes))
     assert all(codes.count(code) * INBOX / made.inboxes[code] * 1.5 < KEEPS for code in set(codes))
 
 
@@ -22,6 +24,7 @@ def test_a_small_demo_has_few_partitions() -> None:
     made = room(f"{number % 98:04}" for number in range(300))
     assert made.keyed == 4
     assert set(made.inboxes.values()) == {1}
+    assert made.letterboxes == 1
 
 
 def test_what_the_broker_has_dropped_is_told() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from aiokafka.errors import MessageSizeTooLargeError
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Producer
 from typer.testing import CliRunner
 
 from streams.cli.broker import broker as broker_command
@@ -101,7 +101,7 @@ async def test_of_a_partition_the_embedded_broker_keeps_the_newest_five_mebibyte
 class TestTopics:
     def test_the_whole_plan_is_created_once_and_then_agrees(self, tmp_path: Path, real: LocalBroker) -> None:
         whole = plan([f"{number:04d}" for number in range(101, 199)])
-        assert len(missing(real.bootstrap, whole)) == len(whole) == 98 + 10
+        assert len(missing(real.bootstrap, whole)) == len(whole) == 2 * 98 + 11
         assert set(apply(real.bootstrap, whole)) == {topic.name for topic in whole}
         assert apply(real.bootstrap, whole) == ()
         assert diff(real.bootstrap, whole) == missing(real.bootstrap, whole) == ()
@@ -117,7 +117,7 @@ class TestTopics:
         )
         assert apply(real.bootstrap, wanted[:1]) == ()
         [found] = describe(real.bootstrap, [name])
-        assert (found.partitions, found.replication, found.config["retention.ms"]) == (3, 1, "1000")
+        assert (found.partitions, found.replication, (found.config or {})["retention.ms"]) == (3, 1, "1000")
 
     def test_more_copies_than_brokers_is_said_plainly(self, real: LocalBroker) -> None:
         with pytest.raises(BrokerProblem, match="more copies asked for than there are brokers"):
@@ -133,6 +133,21 @@ class TestSizes:
         value = bytes(LARGE - 4096)
         await put(real.bootstrap, topic, [(b"k", value)])
         assert [len(record.value or b"") async for record in read_all(real.bootstrap, [topic])] == [len(value)]
+
+    def test_the_broker_refuses_what_unpacks_to_more_than_the_topic_allows(self, real: LocalBroker) -> None:
+        [adt] = [topic for topic in plan(()) if topic.name == ADT_RAW]
+        topic, answers = fresh("bomb"), list[int]()
+        apply(real.bootstrap, [TopicPlan(topic, 1, 1, adt.config, adt.row)])
+        large = {"message.max.bytes": 1_000_000_000, "compression.type": "zstd"}
+        producer = Producer({"bootstrap.servers": real.bootstrap, **large})
+        producer.produce(
+            topic, bytes(LARGE * 8), on_delivery=lambda error, _: answers.append(error.code() if error else 0)
+        )
+        assert producer.flush(60) == 0
+        assert answers == [KafkaError.MSG_SIZE_TOO_LARGE]
+        producer.produce(topic, b"good", on_delivery=lambda error, _: answers.append(error.code() if error else 0))
+        assert producer.flush(60) == 0
+        assert answers[1:] == [0]
 
     async def test_the_broker_refuses_what_is_larger_than_the_topic_allows(self, real: LocalBroker) -> None:
         topic = fresh("small")

@@ -18,7 +18,7 @@ from streams.kafka.records import (
     traceparent,
 )
 from streams.kafka.topics import DEAD_LETTERS
-from streams.model import Decision, LaneRecord, NetworkReceipt, NetworkReceiptArrived, Overdue, Wake
+from streams.model import Decision, LaneRecord, NetworkReceipt, NetworkReceiptArrived, Overdue, ReceiptArrived, Wake
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CPR = "2512489996"
@@ -56,6 +56,19 @@ def test_a_lane_record_survives_the_trip_and_always_has_the_same_bytes(record: L
     data = encode_lane_record(record)
     assert decode_lane_record(data) == record
     assert encode_lane_record(decode_lane_record(data)) == data
+
+
+@pytest.mark.parametrize("kind", ["receipt", "network-receipt"])
+def test_a_lane_record_of_before_the_letterboxes_is_read(kind: str) -> None:
+    old = {
+        "receipt": b'"verdict":"ok","message_id":"m"',
+        "network-receipt": b'"positive":true,"original_transport_id":"t"',
+    }
+    record = decode_lane_record(
+        b'{"type":"%s","at":"2026-03-01T12:00:00Z","receipt":{%s}}' % (kind.encode(), old[kind])
+    )
+    assert isinstance(record, ReceiptArrived | NetworkReceiptArrived)
+    assert record.receipt.posted_by == ""
 
 
 UNREADABLE = {

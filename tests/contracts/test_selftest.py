@@ -21,7 +21,7 @@ from streams.kafka.clients import new_producer
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.inbox import SELFTEST, letter_headers
 from streams.kafka.records import header
-from streams.kafka.topics import inbox
+from streams.kafka.topics import inbox, letterbox
 from streams.messages.hospitalnotification import check
 from streams.model import Patient
 from streams.sim.behaviour import behaviour
@@ -30,7 +30,7 @@ from streams.sim.selftest import STEPS, Exchange, parts
 from streams.sim.selftest.judge import CHECKS, LIMIT
 from streams.sim.selftest.stays import STAYS, told
 from streams.sim.subscriber import Subscribers
-from tests.brokers import fresh, records
+from tests.brokers import records
 from tests.contracts.subscribers import AT, FAULTS, cast, judged, ours, written
 
 ALL = written()
@@ -127,17 +127,17 @@ REAL = [name for name, _ in letter_headers("m", "advis.STIN", "t")]
 
 
 @contextmanager
-def answering(broker: EmbeddedBroker, code: str, receipts: str, town: Answering) -> Iterator[None]:
+def answering(broker: EmbeddedBroker, code: str, town: Answering) -> Iterator[None]:
     """Municipalities at work in a thread of their own, on topics that this opens."""
     broker.create_topic(inbox(code), 3)
-    broker.create_topic(receipts, 2)
+    broker.create_topic(letterbox(code), 2)
     done = Event()
 
     async def serve() -> None:
         stop = asyncio.Event()
         async with new_producer(broker.bootstrap) as producer:
             serving = asyncio.create_task(
-                run_municipalities(broker.bootstrap, town, producer, stop, lambda: datetime.now(UTC), receipts=receipts)
+                run_municipalities(broker.bootstrap, town, producer, stop, lambda: datetime.now(UTC))
             )
             await asyncio.to_thread(done.wait)
             stop.set()
@@ -156,12 +156,10 @@ def selftest(broker: EmbeddedBroker, *options: str) -> tuple[int, str, BaseExcep
 
 
 def test_a_subscriber_behind_topics_passes(embedded: EmbeddedBroker) -> None:
-    code, receipts = str(next(CODES)), fresh("receipts")
+    code = str(next(CODES))
     subscribers = Subscribers([code], {code: {cast().receiver.gln}})
-    with answering(embedded, code, receipts, subscribers):
-        status, out, _ = selftest(
-            embedded, "--inbox", inbox(code), "--receipts", receipts, "--code", "0461", "--timeout", "20"
-        )
+    with answering(embedded, code, subscribers):
+        status, out, _ = selftest(embedded, "--inbox", inbox(code), "--code", "0461", "--timeout", "20")
     assert "FAIL" not in out
     assert status == 0
     assert out.splitlines()[-1].split()[0] == out.splitlines()[-1].split()[2]
@@ -174,12 +172,21 @@ def test_a_subscriber_behind_topics_passes(embedded: EmbeddedBroker) -> None:
 
 
 def test_one_who_only_says_fatal_does_not(embedded: EmbeddedBroker) -> None:
-    code, receipts = str(next(CODES)), fresh("receipts")
+    code = str(next(CODES))
     town = Town({code: behaviour("fatal")}, Random(1))
     town_at_once = _Hasty(town)
-    with answering(embedded, code, receipts, town_at_once):
+    with answering(embedded, code, town_at_once):
         status, out, _ = selftest(
-            embedded, "--inbox", inbox(code), "--receipts", receipts, "--code", "0461", "--timeout", "1", "--json"
+            embedded,
+            "--inbox",
+            inbox(code),
+            "--receipts",
+            letterbox(code),
+            "--code",
+            "0461",
+            "--timeout",
+            "1",
+            "--json",
         )
     assert status == 3
     told_of = json.loads(out)
@@ -196,7 +203,7 @@ class _Hasty:
     def receive(self, topic: str, envelope: bytes, at: datetime) -> None:
         self._town.receive(topic, envelope, at)
 
-    def due(self, now: datetime) -> list[bytes]:
+    def due(self, now: datetime) -> list[tuple[str, bytes]]:
         return self._town.due(now + timedelta(days=1))
 
 

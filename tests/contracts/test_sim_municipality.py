@@ -18,7 +18,7 @@ from streams.envelopes.vans_inspect import inspect as inspect_envelope
 from streams.formats.fhir.build import to_json, to_xml
 from streams.kafka.clients import new_producer
 from streams.kafka.embedded import EmbeddedBroker
-from streams.kafka.topics import plan
+from streams.kafka.topics import letterbox, plan
 from streams.messages.acknowledgement.inspect import inspect as inspect_acknowledgement
 from streams.messages.hospitalnotification.write import write
 from streams.observer.evidence import Quoted, is_network_receipt, open_letter, quoted
@@ -164,11 +164,11 @@ async def test_at_work_it_answers_from_its_inbox_when_the_answer_is_due() -> Non
                 return town.tally.received == 3
 
             await until(all_received)
-            assert await records(broker.bootstrap, "receipts.raw") == []
+            assert await records(broker.bootstrap, letterbox("0461"), letterbox("0751")) == []
             clock[0] = AT + timedelta(minutes=2)
-            (first,) = await at_least(broker.bootstrap, "receipts.raw", 1)
+            (first,) = await at_least(broker.bootstrap, letterbox("0461"), 1)
             clock[0] = AT + timedelta(minutes=47)
-            _, second = await at_least(broker.bootstrap, "receipts.raw", 2)
+            (second,) = await at_least(broker.bootstrap, letterbox("0751"), 1)
             stop.set()
             assert (await running).answered == 2
     assert [quoted(record.value or b"") for record in (first, second)] == [Quoted(ORIGINAL, "ok")] * 2
@@ -213,8 +213,8 @@ def test_without_a_behaviour_a_municipality_does_what_the_standard_asks() -> Non
     town.receive("municipality.0461.inbox", b"<VANSEnvelope", AT)
     assert town.due(AT) == []  # nobody who could be answered
     town.receive("municipality.0461.inbox", ENVELOPE, AT)
-    (refused,) = town.due(AT)  # an envelope that the schema does not allow
-    assert b"NegativeMessage" in refused
+    ((sender, refused),) = town.due(AT)  # an envelope that the schema does not allow
+    assert (sender, b"NegativeMessage" in refused) == ("0461", True)
     assert b"missing" in refused
     whole = seal_message(
         to_json(BUNDLE),
@@ -228,7 +228,7 @@ def test_without_a_behaviour_a_municipality_does_what_the_standard_asks() -> Non
         media_type="application/fhir+json",
     )
     town.receive("municipality.0461.inbox", whole, AT)
-    network, ack = town.due(AT)
+    (_, network), (_, ack) = town.due(AT)
     assert is_network_receipt(network)
     assert quoted(ack) == Quoted(ORIGINAL, "ok")
     assert (town.due(AT), town.tally.received) == ([], 3)

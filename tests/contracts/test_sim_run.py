@@ -118,7 +118,7 @@ def ids_of(records: Iterable[Record]) -> set[bytes]:
 def test_every_run_has_ids_of_its_own_unless_a_seed_is_given(
     words: tuple[str, ...], anew: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "secret").write_bytes(b"a secret of the tests")
+    (tmp_path / "secret").write_bytes(SECRET)
     monkeypatch.setenv("STAFET_SECRET_FILE", str(tmp_path / "secret"))
     seen: list[set[bytes]] = []
     for _ in range(2):

@@ -15,6 +15,8 @@ from streams.kafka.topics import (
     TRACE,
     changelog,
     inbox,
+    letterbox,
+    municipality_of,
     plan,
     receiver,
     size_limit,
@@ -30,6 +32,7 @@ EXPECTED = {
     CONTROL: (1, "compact", None, 1),
     inbox("0101"): (3, "delete", 14, 1),
     receiver("0147", "A"): (3, "delete", 14, 1),
+    letterbox("0101"): (3, "delete", 7, 16),
     RECEIPTS_RAW: (12, "delete", 7, 16),
     TRACE: (12, "delete", 90, 1),
     LEDGER: (12, "delete", 90, 1),
@@ -37,6 +40,7 @@ EXPECTED = {
     changelog(RELAY, "persons"): (12, "compact", None, 1),
     changelog(RELAY, "lanes"): (12, "compact", None, 1),
     changelog(RELAY, "receipts"): (12, "compact", None, 1),  # position rows alone
+    changelog(RELAY, "letterboxes"): (3, "compact", None, 1),  # position rows alone
 }
 
 
@@ -51,7 +55,7 @@ def test_each_topic_is_as_the_design_says(name: str) -> None:
 
 def test_the_plan_holds_these_topics_and_no_others() -> None:
     names = [topic.name for topic in plan(KOMMUNER, systems={"0147": ["A"]})]
-    assert sorted(names) == sorted({*EXPECTED, *map(inbox, KOMMUNER)})
+    assert sorted(names) == sorted({*EXPECTED, *map(inbox, KOMMUNER), *map(letterbox, KOMMUNER)})
 
 
 def test_names_are_lower_case_with_dots_and_hyphens_and_never_person_like() -> None:
@@ -62,6 +66,19 @@ def test_every_topic_that_is_folded_has_the_partitions_of_its_changelog() -> Non
     counts = {topic.name: topic.partitions for topic in plan(KOMMUNER, partitions=24)}
     assert {counts[name] for name in (ADT_RAW, LANES, RECEIPTS_RAW)} == {24}
     assert counts[changelog(RELAY, "persons")] == counts[changelog(RELAY, "lanes")] == 24
+    assert counts[letterbox("0101")] == counts[changelog(RELAY, "letterboxes")] == 3
+
+
+def test_what_others_write_is_stored_uncompressed() -> None:
+    stored = {topic.name for topic in plan(KOMMUNER) if topic.config.get("compression.type") == "uncompressed"}
+    assert stored == {ADT_RAW, RECEIPTS_RAW, *map(letterbox, KOMMUNER)}
+
+
+@pytest.mark.parametrize(
+    "topic", ["receipts.raw", "municipality.0101.inbox", "municipality.101.receipts", "x" + letterbox("0101")]
+)
+def test_a_letterbox_alone_names_its_municipality(topic: str) -> None:
+    assert (municipality_of(topic), municipality_of(letterbox("0101"))) == ("", "0101")
 
 
 @pytest.mark.parametrize(("replication", "in_sync"), [(1, "1"), (2, "1"), (3, "2"), (5, "2")])

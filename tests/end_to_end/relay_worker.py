@@ -20,6 +20,7 @@ from agents.station import Station
 from agents.wiring import Worker
 from streams.ids import Ids
 from streams.registry import load
+from tests.end_to_end.scene import LETTERBOXES
 
 __all__ = ["RelayOrders", "relay_process"]
 
@@ -44,6 +45,7 @@ async def main(orders: RelayOrders) -> None:
         worker_id=orders.worker_id,
         state_dir=Path(orders.directory),
         partitions=orders.partitions,
+        letterbox_partitions=LETTERBOXES,
         session_timeout=timedelta(seconds=6),
     )
     registers = load("example").with_ack_timeout(timedelta(seconds=orders.ack_timeout))

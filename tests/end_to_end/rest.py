@@ -23,15 +23,23 @@ _FINAL = frozenset({"ACKED_OK", "ACKED_FATAL", "UNDELIVERABLE", "GIVEN_UP", "SEN
 class Ledger:
     """The newest word on every message and event."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, admin: AIOKafkaAdminClient, group: str) -> None:
+    def __init__(
+        self,
+        consumer: AIOKafkaConsumer,
+        admin: AIOKafkaAdminClient,
+        group: str,
+        ledger: Sequence[TopicPartition],
+        sources: Sequence[TopicPartition],
+    ) -> None:
         self._consumer, self._admin, self._group = consumer, admin, group
+        self._ledger, self._sources = ledger, sources
         self.rows: dict[str, dict[str, Any]] = {}  # by id: a repeated row is no second one
         self.states: dict[str, tuple[int, str]] = {}  # message -> (ordinal, state)
         self.read = 0
 
     async def look(self) -> None:
         """Reads what is new."""
-        ends = await self._consumer.end_offsets(self._consumer.assignment())
+        ends = await self._consumer.end_offsets(self._ledger)
         while any([await self._consumer.position(tp) < end for tp, end in ends.items()]):
             for batch in (await self._consumer.getmany(timeout_ms=200)).values():
                 for record in batch:
@@ -82,9 +90,9 @@ class Ledger:
 
     async def _lag(self) -> tuple[int, dict[TopicPartition, int]]:
         """Records of the sources that are not committed yet, and where all topics end."""
-        tps = await partitions_of(self._admin, _SOURCES)
+        tps = self._sources
         ends = await self._consumer.end_offsets(tps)
-        committed = await self._admin.list_consumer_group_offsets(self._group, partitions=tps)
+        committed = await self._admin.list_consumer_group_offsets(self._group, partitions=list(tps))
         done = {tp: max(committed[tp].offset, 0) if tp in committed else 0 for tp in tps}
         return sum(ends[tp] - done[tp] for tp in tps), ends
 
@@ -109,9 +117,13 @@ async def watching(bootstrap: str, group: str = "stafet-relay") -> AsyncIterator
     await consumer.start()
     await admin.start()
     try:
-        consumer.assign(await partitions_of(admin, ["ledger"]))
-        await consumer.seek_to_beginning()
-        yield Ledger(consumer, admin, group)
+        ledger = await partitions_of(admin, ["ledger"])
+        letterboxes = [name for name in await admin.list_topics() if name.endswith(".receipts")]
+        sources = await partitions_of(admin, [*_SOURCES, *letterboxes])
+        consumer.assign([*ledger, *sources])  # together: aiokafka learns of one topic after the other, 100 ms each
+        consumer.pause(*sources)
+        await consumer.seek_to_beginning(*ledger)
+        yield Ledger(consumer, admin, group, ledger, sources)
     finally:
         await admin.close()
         await consumer.stop()

@@ -31,6 +31,7 @@ __all__ = ["SECRET", "Scene", "closes", "expected_letters", "municipalities", "p
 
 SECRET = b"end-to-end tests: no secret"
 PARTITIONS = 4
+LETTERBOXES = 1  # partitions of each: the relay reads those of all 98 municipalities
 BEFORE = timedelta(days=21)  # no stay reaches into the future
 
 
@@ -62,7 +63,16 @@ class Scene:
 
 def prepare(scene: Scene, *, without: Sequence[str] = (), inbox_partitions: int = 1) -> None:
     """Creates the topics of the scene, but none of these names."""
-    wanted = plan(scene.kommuner, partitions=scene.partitions, inbox_partitions=inbox_partitions)
+    wanted = [
+        topic
+        for topic in plan(
+            scene.registers.kommuner,
+            partitions=scene.partitions,
+            inbox_partitions=inbox_partitions,
+            letterbox_partitions=LETTERBOXES,
+        )
+        if topic.row.name != "municipality.<kommunekode>.inbox" or topic.name.split(".")[1] in scene.kommuner
+    ]
     create(scene.broker, [topic for topic in wanted if topic.name not in without])
 
 
@@ -130,6 +140,7 @@ async def relay_here(
         worker_id=worker_id,
         state_dir=scene.directory,
         partitions=scene.partitions,
+        letterbox_partitions=LETTERBOXES,
         store=store,
         commit_interval=timedelta(milliseconds=200),
         session_timeout=timedelta(seconds=6),

@@ -71,7 +71,7 @@ def outside(records: Iterable[Any]) -> str:
     for record in records:
         parts += [record.topic, (record.key or b"").decode("utf-8", "replace")]
         parts += [f"{name}={(value or b'').decode('utf-8', 'replace')}" for name, value in record.headers]
-        content = record.topic in CONTENT or record.topic.endswith((".inbox", "-changelog"))
+        content = record.topic in CONTENT or record.topic.endswith((".inbox", ".receipts", "-changelog"))
         parts += [] if content else [(record.value or b"").decode("utf-8", "replace")]
     return "\n".join(parts)
 

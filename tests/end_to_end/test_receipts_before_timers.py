@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 from agents.barrier import Barrier
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.local import LocalBroker
-from streams.kafka.topics import LANES, RECEIPTS_RAW, RELAY
+from streams.kafka.topics import LANES, RECEIPTS_RAW, RELAY, inbox, letterbox
 from streams.sim.behaviour import behaviour
 from streams.sim.municipality import answer
 from tests.brokers import prepared, put
@@ -47,9 +47,9 @@ async def test_what_was_answered_while_the_worker_was_down_is_not_sent_again(
             await ledger.until(lambda one: len(one.of("message", "SENT")) == due)
         clock.now += timedelta(hours=2)  # four times the deadline
         letters = await inbox_letters(scene.bootstrap)
-        await put(
-            scene.bootstrap, RECEIPTS_RAW, [(None, receipt) for letter in letters for receipt in _ok(letter.data)]
-        )
+        for code in KOMMUNER:
+            answers = [_ok(letter.data) for letter in letters if letter.topic == inbox(code)]
+            await put(scene.bootstrap, letterbox(code), [(None, receipt) for each in answers for receipt in each])
         async with relay_here(scene):
             await ledger.rest(60)
     assert len(letters) == len(await inbox_letters(scene.bootstrap)) == due

@@ -26,6 +26,15 @@ META = MetaInformation(
     identifier=ENVELOPE, size=1, format="HL7", name="MCM:FDIS20#AdmissionInpatient", version=vans.NOTIFICATION_VERSION
 )
 
+NETWORK: dict[str, Any] = {
+    "sender": MUNICIPALITY.gln,
+    "receiver": HEART.gln,
+    "transport_id": HEADER,
+    "sent": AT,
+    "original_transport_id": OURS,
+    "original": META,
+}
+
 
 def taken(value: bytes) -> Inbound:
     return take_receipt(value, origin=ORIGIN, at=AT)
@@ -43,6 +52,16 @@ def sealed(payload: bytes, **changes: Any) -> bytes:
         "media_type": "application/fhir+json",
     }
     return vans.seal_message(payload, **(basic | changes))
+
+
+@pytest.mark.parametrize("topic", ["a letterbox", "no letterbox"])
+def test_who_has_posted_a_receipt_goes_along(topic: str) -> None:
+    posted_by = "0101" if topic == "a letterbox" else ""
+    network = vans.seal_receipt("positive-message", **NETWORK)
+    for value in (sealed(to_json(ANSWER)), ehmi.envelope(payload=to_json(ANSWER)), to_json(ANSWER), network):
+        record = take_receipt(value, origin=ORIGIN, at=AT, posted_by=posted_by).record
+        assert isinstance(record, ReceiptArrived | NetworkReceiptArrived)
+        assert record.receipt.posted_by == posted_by
 
 
 FORMS = [
@@ -77,16 +96,8 @@ def test_when_the_quoted_id_is_none_of_ours_what_provenance_names_finds_the_lane
 
 @pytest.mark.parametrize("positive", [True, False], ids=["positive", "negative"])
 def test_a_receipt_of_the_vans_network_goes_to_the_lane_of_its_envelope(positive: bool) -> None:
-    value = vans.seal_receipt(
-        "positive-message" if positive else "negative-message",
-        sender=MUNICIPALITY.gln,
-        receiver=HEART.gln,
-        transport_id=HEADER,
-        sent=AT,
-        original_transport_id=OURS,
-        original=META,
-        error="" if positive else "mailbox unknown",
-    )
+    kind, error = ("positive-message", "") if positive else ("negative-message", "mailbox unknown")
+    value = vans.seal_receipt(kind, **NETWORK, error=error)
     result = taken(value)
     assert result.lane == lane_of_id(OURS) == Lane("9f0cb2d8")
     assert isinstance(result.record, NetworkReceiptArrived)

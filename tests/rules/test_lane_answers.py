@@ -14,6 +14,8 @@ from tests.rules.stay_events import clock
 
 LIMIT = timedelta(minutes=30)
 SECOND_UNIT = "5790000120420"
+ADDRESSED = Lane(context()).play("A01 08:00").last.address.receiver.gln
+FOREIGN = "0101"  # a municipality that was not addressed
 
 
 def admitted(**terms: object) -> Lane:
@@ -131,6 +133,65 @@ def test_a_receipt_of_another_unit_is_quarantined_and_not_applied(who: dict[str,
     assert (lane.states, lane.classes) == ([State.SENT], ["quarantined"])
     assert lane.aside[-1].rejected.rule == "receipt-from-other-unit"
     assert [step.subtype for step in lane.steps] == ["msg-created", "msg-sent"]
+
+
+@pytest.mark.parametrize(
+    "who",
+    [
+        pytest.param({}, id="the right unit in the envelope"),
+        pytest.param(
+            {"transport_id": "", "transport_sender": "", "sender_gln": ADDRESSED}, id="the right unit in the document"
+        ),
+        pytest.param({"transport_sender": SECOND_UNIT}, id="an alias in the envelope"),
+    ],
+)
+def test_a_receipt_from_a_foreign_letterbox_is_quarantined(who: dict[str, Any]) -> None:
+    lane = admitted(aliases=(SECOND_UNIT,))
+    lane.answer(**who, posted_by=FOREIGN)
+    assert (lane.states, lane.classes) == ([State.SENT], ["quarantined"])
+    assert lane.aside[-1].rejected.rule == "receipt-from-other-unit"
+    assert lane.aside[-1].rejected.path == "topic"
+    lane.answer(posted_by=lane.last.address.kommunekode)
+    assert lane.states == [State.ACKED_OK]
+
+
+@pytest.mark.parametrize(
+    ("who", "state"),
+    [
+        pytest.param({}, State.ACKED_OK, id="the addressed unit in the envelope"),
+        pytest.param({"transport_sender": SECOND_UNIT}, State.SENT, id="another unit in the envelope"),
+        pytest.param({"transport_sender": "", "sender_gln": SECOND_UNIT}, State.ACKED_OK, id="a bare document"),
+    ],
+)
+def test_within_a_municipality_the_envelope_names_the_unit(who: dict[str, Any], state: State) -> None:
+    lane = admitted()
+    lane.answer(**who, posted_by=lane.last.address.kommunekode)
+    assert lane.states == [state]
+
+
+def test_an_orphan_from_a_foreign_letterbox_settles_nothing() -> None:
+    told = admitted().last
+    lane = Lane()
+    receipt = Receipt(
+        verdict="ok",
+        message_id=told.message_id,
+        transport_sender=told.address.receiver.gln,
+        origin="x/0/1",
+        posted_by=FOREIGN,
+    )
+    lane.take(ReceiptArrived(at=clock("08:00"), receipt=receipt))
+    lane.play("A01 08:00").elapse(clock("08:06"))
+    assert (lane.states, lane.classes) == ([State.SENT], ["quarantined"])
+
+
+def test_a_network_receipt_from_a_foreign_letterbox_changes_nothing() -> None:
+    lane = admitted()
+    before = lane.row
+    lane.network(positive=False, posted_by=FOREIGN)
+    assert lane.row == before
+    assert lane.aside[-1].rejected.rule == "receipt-from-other-unit"
+    lane.network(positive=False, posted_by=lane.last.address.kommunekode)
+    assert lane.row != before
 
 
 def test_a_quarantined_arrival_is_not_counted_twice() -> None:

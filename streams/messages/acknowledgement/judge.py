@@ -42,15 +42,19 @@ def reaction(receipt: Receipt) -> Reaction:
 
 
 def sender_matches(receipt: Receipt, address: Address) -> bool:
-    """Whether the addressed unit, or an alias of it, has answered (AV3; 00 §3.2).
+    """Whether the addressed unit, or an alias of it, has answered (AV3; 00 §3.2, §9.1).
 
-    An envelope speaks by its sender. A bare document speaks by the organizations in it: either one must match, because
-    published examples have them the wrong way round.
+    A letterbox speaks first: what another municipality has posted is not an answer, whatever it says of itself. Within
+    the municipality an envelope speaks by its sender, and a bare document needs no more than its letterbox. From
+    `receipts.raw` a bare document speaks by the organizations in it: either one must match, because published examples
+    have them the wrong way round.
     """
+    if receipt.posted_by not in ("", address.kommunekode):
+        return False
     wanted = {address.receiver.gln, *address.aliases} - {""}
     if receipt.transport_sender:
         return receipt.transport_sender in wanted
-    return receipt.sender_gln in wanted or receipt.destination_gln in wanted
+    return bool(receipt.posted_by) or receipt.sender_gln in wanted or receipt.destination_gln in wanted
 
 
 def judge(bundle: Any) -> Judgement:

@@ -1,0 +1,111 @@
+"""A connection to ask a broker by, and what is wrong with it in a sentence: nobody there, TLS, password, or a right.
+
+librdkafka says in its logs and error events why it cannot connect, and answers the question itself with no more than
+"broker transport failure"; aiokafka says nothing at all. So commands and workers ask here first.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+
+__all__ = ["BrokerProblem", "Connection", "Fault", "Heard", "why_not"]
+
+#: What kind of trouble it is: each has another way out.
+Fault = Literal["unreachable", "tls", "password", "right", "refused"]
+
+
+class BrokerProblem(Exception):
+    """The broker cannot be used as asked; the text says what to look at."""
+
+    def __init__(self, text: str, fault: Fault = "refused") -> None:
+        super().__init__(text)
+        self.fault = fault
+
+
+class Heard(NamedTuple):
+    """One error event of the client: librdkafka's code and its words."""
+
+    code: int
+    words: str
+
+
+#: What the common refusals mean to the person who reads them.
+_MEANINGS: Final[Mapping[int, tuple[Fault, str]]] = {
+    KafkaError._TRANSPORT: ("unreachable", "no broker answers at this address"),
+    KafkaError._ALL_BROKERS_DOWN: ("unreachable", "no broker answers at this address"),
+    KafkaError._RESOLVE: ("unreachable", "no host of this name is known"),
+    KafkaError._TIMED_OUT: ("unreachable", "no answer in time: is the address right, does the broker run?"),
+    KafkaError._AUTHENTICATION: ("password", "user or password is not accepted"),
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: ("right", "this user may not do that to the topic"),
+    KafkaError.GROUP_AUTHORIZATION_FAILED: ("right", "this user may not do that to the group"),
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: ("right", "this user may not do that to the cluster"),
+    KafkaError.INVALID_REPLICATION_FACTOR: ("refused", "more copies asked for than there are brokers"),
+    KafkaError.POLICY_VIOLATION: ("refused", "a policy of the broker forbids it"),
+    KafkaError.SECURITY_DISABLED: ("refused", "the broker keeps no rights: it has no authorizer"),
+}
+
+#: Words of OpenSSL and librdkafka in an error event -> what it means; the first that fits. Seen with Kafka 4.3.1.
+_TLS: Final[tuple[tuple[str, str], ...]] = (
+    ("hostname mismatch", "the broker's certificate is for another name than this address"),
+    ("ip address mismatch", "the broker's certificate is for another name than this address"),
+    ("certificate has expired", "the broker's certificate has expired"),
+    ("certificate verify failed", "the broker's certificate is not of the authority in STAFET_KAFKA_CA"),
+    ("handshake", "no TLS at this address: name the broker's TLS port, or unset STAFET_KAFKA_CA"),
+)
+
+_MUTE: Final = "somebody listens there and gives no answer in plain text: a TLS port wants STAFET_KAFKA_CA"
+
+
+def why_not(heard: Sequence[Heard], *, with_tls: bool) -> tuple[Fault, str] | None:
+    """What the error events of a connection that never came up say; None when they say nothing particular."""
+    for code, words in heard:
+        if code in (KafkaError._AUTHENTICATION, KafkaError._RESOLVE):
+            return _MEANINGS[code]
+        text = words.lower()
+        if code == KafkaError._SSL or "ssl handshake" in text:
+            return "tls", next((meaning for part, meaning in _TLS if part in text), "the TLS handshake fails")
+    connected = not any("Connect to" in words for _, words in heard)
+    return ("tls", _MUTE) if heard and connected and not with_tls else None
+
+
+class Connection:
+    """An admin client that remembers why it cannot connect. `security`: librdkafka settings."""
+
+    def __init__(self, bootstrap: str, security: Mapping[str, str] | None = None) -> None:
+        self.bootstrap, self._heard = bootstrap, list[Heard]()
+        self._with_tls = "ssl" in (security or {}).get("security.protocol", "")
+        quiet = {"log_level": 0, "socket.connection.setup.timeout.ms": 5000, "error_cb": self._hear}
+        self.client: Any = AdminClient({"bootstrap.servers": bootstrap, **quiet, **(security or {})})
+
+    def _hear(self, error: KafkaError) -> None:
+        self._heard.append(Heard(error.code(), error.str()))
+
+    def asked(self, what: str, ask: Callable[[], Any]) -> Any:
+        """What the broker answers; a refusal as `BrokerProblem`."""
+        try:
+            return ask()
+        except KafkaException as refusal:
+            raise self.problem(what, refusal.args[0]) from None
+
+    def problem(self, what: str, error: KafkaError) -> BrokerProblem:
+        """A refusal in words, with what the connection has heard where the refusal itself says nothing."""
+        while self.client.poll(0):
+            pass
+        fault, meaning = _MEANINGS.get(error.code(), ("refused", error.str()))
+        if fault == "unreachable":
+            fault, meaning = why_not(self._heard, with_tls=self._with_tls) or (fault, meaning)
+        return BrokerProblem(f"{what} at {self.bootstrap}: {meaning}", fault)
+
+    def metadata(self, limit: float = 6.0) -> Any:
+        """The topics this user may see. Ends early when the connection cannot come up. Raises `BrokerProblem`."""
+        end = time.monotonic() + limit
+        while True:
+            try:
+                return self.client.list_topics(timeout=min(1.0, limit)).topics
+            except KafkaException as refusal:
+                problem = self.problem("listing topics", refusal.args[0])
+                if problem.fault != "unreachable" or time.monotonic() > end:
+                    raise problem from None
