@@ -6,18 +6,25 @@ import signal
 from tests.faults.experiment import Experiment
 from tests.faults.site import SESSION, Worker, sentence
 
-__all__ = ["PAUSE", "doubled", "paused"]
+__all__ = ["PAUSE", "doubled", "killed", "paused"]
 
 PAUSE = SESSION + 3  # seconds: the group has given the worker's partitions to others
+
+
+async def killed(worker: Worker) -> None:
+    """SIGKILL; the supervisor starts it again."""
+    before = len(worker.ends)
+    await worker.signal(signal.SIGKILL)
+    await worker.ended(before + 1, 10)
 
 
 async def paused(run: Experiment, worker: Worker, *, backlog: int = 0) -> None:
     """Stopped for longer than its session, in the middle of a backlog of this size, while more of it arrives."""
     await run.hospitals.send(backlog)
-    worker.signal(signal.SIGSTOP)
+    await worker.signal(signal.SIGSTOP)
     await run.hospitals.send(backlog)
     await asyncio.sleep(PAUSE)
-    worker.signal(signal.SIGCONT)
+    await worker.signal(signal.SIGCONT)
 
 
 async def doubled(run: Experiment, worker: Worker, number: int) -> None:

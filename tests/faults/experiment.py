@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
 
 from tests.closing import note
 from tests.end_to_end.outside import SECRET, Outside
@@ -148,13 +149,24 @@ class Experiment:
             await asyncio.sleep(0.5)
 
     async def _ends(self, wanted: Callable[[str], bool]) -> int:
-        """Records that these topics have ever taken."""
-        consumer: Any = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, enable_auto_commit=False)
-        await consumer.start()
-        try:
-            return sum((await consumer.end_offsets(await partitions_of(self.bootstrap, wanted))).values())
-        finally:
-            await consumer.stop()
+        """Records that these topics have ever taken; a broker that is down is waited for."""
+        end = time.monotonic() + LIMIT
+        while True:
+            try:
+                return await _ends(self.bootstrap, wanted)
+            except (KafkaError, TimeoutError):
+                if time.monotonic() > end:
+                    raise
+                await asyncio.sleep(0.5)
+
+
+async def _ends(bootstrap: str, wanted: Callable[[str], bool]) -> int:
+    consumer: Any = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        return sum((await consumer.end_offsets(await partitions_of(bootstrap, wanted))).values())
+    finally:
+        await consumer.stop()
 
 
 @contextlib.asynccontextmanager

@@ -68,7 +68,8 @@ class Worker:
             async with self.site.running("run", "relay", **self.options) as self.process:
                 code = await self.process.child.wait()
                 self._down.set()
-            failed = 0 if "ready" in self.process.err else failed + 1
+            if code != -signal.SIGKILL:  # that was us
+                failed = 0 if "ready" in self.process.err else failed + 1
             if not self._resting:
                 text = "\n".join(self.process.err)
                 self.ends.append(End(self.name, code, sentence(self.process.err), "Traceback" in text))
@@ -106,8 +107,13 @@ class Worker:
         self._resting = True
         self._wanted.clear()
 
-    def signal(self, number: int) -> None:
-        """To the process that runs now."""
+    async def signal(self, number: int) -> None:
+        """To the process that runs now, or that its supervisor starts next."""
+
+        async def alive() -> bool:
+            return self.process is not None and self.process.child.returncode is None
+
+        await until(alive)
         assert self.process is not None
         self.process.child.send_signal(number)
 

@@ -1,14 +1,13 @@
 """The quick set of the experiments, for every run of the suite: a kill, a pause, a doubled name, a record of nothing."""
 
 import asyncio
-import signal
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from streams.kafka.local import LocalBroker
-from tests.faults.acts import PAUSE, doubled, paused
+from tests.faults.acts import PAUSE, doubled, killed, paused
 from tests.faults.experiment import Line, under_load
 from tests.faults.poison import NOTHING, put_poison
 
@@ -23,8 +22,7 @@ async def test_a_kill_and_a_record_of_nothing_cost_nothing(kafka: LocalBroker, t
         await asyncio.to_thread(put_poison, kafka.bootstrap, "adt.raw", [NOTHING])
         run.load(15)
         await asyncio.sleep(Random(1).uniform(1, 2))
-        worker.signal(signal.SIGKILL)
-        await worker.ended(1, 10)
+        await killed(worker)
         await worker.ready()
         await run.works()
         await run.judged("Q1 kill, and a record of nothing", fault="SIGKILL; null key and null value", rounds=1)

@@ -12,6 +12,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions
 
 from streams.kafka.local import LocalBroker
+from tests.faults.acts import killed
 from tests.faults.evidence import partitions_of
 from tests.faults.experiment import Experiment, Line, under_load
 from tests.faults.site import sentence
@@ -37,12 +38,10 @@ async def test_e08_recovery_is_interrupted_and_directories_are_spoilt(
         await run.hospitals.send(400)
         run.load(8)
         await run.works()
-        for number in range(4):  # dies while it recovers
-            worker.signal(signal.SIGKILL)
-            await worker.ended(2 * number + 1, 10)
-            await asyncio.sleep(rng.uniform(1.5, 4.0))
-            worker.signal(signal.SIGKILL)
-            await worker.ended(2 * number + 2, 10)
+        for _ in range(4):
+            await killed(worker)
+            await asyncio.sleep(rng.uniform(1.5, 4.0))  # dies while it starts or recovers
+            await killed(worker)
         await worker.ready()
         for spoil in (_gone, _older, _truncated, _noise):
             await worker.rest(signal.SIGKILL)
@@ -94,7 +93,8 @@ async def _emptied(run: Experiment, topic: str) -> None:
 
 async def _made_again(run: Experiment, topic: str) -> None:
     """The topic deleted, and created empty by the operator's own command."""
-    [promise] = _admin(run).delete_topics([topic]).values()
+    admin = _admin(run)  # what it promises ends with it
+    [promise] = admin.delete_topics([topic]).values()
     await asyncio.to_thread(promise.result, 30)
     while await partitions_of(run.bootstrap, topic.__eq__):
         await asyncio.sleep(0.2)
@@ -105,7 +105,8 @@ async def _made_again(run: Experiment, topic: str) -> None:
 async def _widened(run: Experiment, topic: str) -> None:
     """Twice as many partitions."""
     count = len(await partitions_of(run.bootstrap, topic.__eq__))
-    [promise] = _admin(run).create_partitions([NewPartitions(topic, 2 * count)]).values()
+    admin = _admin(run)
+    [promise] = admin.create_partitions([NewPartitions(topic, 2 * count)]).values()
     await asyncio.to_thread(promise.result, 30)
 
 

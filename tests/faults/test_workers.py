@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from streams.kafka.local import LocalBroker
-from tests.faults.acts import PAUSE, doubled, paused
+from tests.faults.acts import PAUSE, doubled, killed, paused
 from tests.faults.experiment import Line, under_load
 from tests.faults.site import after
 
@@ -31,8 +31,7 @@ async def test_e01_a_worker_is_killed_twenty_times(kafka: LocalBroker, tmp_path:
             if number % 3:
                 await worker.ready()
             await asyncio.sleep(rng.uniform(0.2, 3.0))
-            worker.signal(signal.SIGKILL)
-            await worker.ended(number + 1, 10)
+            await killed(worker)
         await worker.ready()
         await run.works()
         await run.judged("E01 kills of the worker", fault="SIGKILL at random moments under load", rounds=KILLS)
@@ -54,9 +53,7 @@ async def test_e04_a_worker_is_paused_for_longer_than_its_session(
             await asyncio.sleep(rng.uniform(0.0, 0.5))
             await paused(run, stopped, backlog=backlog)
             await run.works()
-            ended = len(successor.ends)
-            successor.signal(signal.SIGKILL)
-            await successor.ended(ended + 1, 10)
+            await killed(successor)
             await stopped.ready()
             await successor.ready()
             await run.works()
