@@ -1,16 +1,18 @@
 """Each record that was seen to end a worker, on every topic it reads, on a real broker: it stays, and all is accounted for."""
 
+import asyncio
 import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
 from agents.clock import FastClock
 from agents.tables import position_key
 from streams.kafka.local import LocalBroker
 from streams.kafka.records import Record, header
-from streams.kafka.topics import ADT_RAW, CONTROL, DEAD_LETTERS, LANES, RECEIPTS_RAW, RELAY, changelog
+from streams.kafka.topics import ADT_RAW, CONTROL, DEAD_LETTERS, LANES, RECEIPTS_RAW, RELAY, changelog, letterbox
 from tests.brokers import put, records, until
 from tests.end_to_end.letters import faults_of, inbox_letters
 from tests.end_to_end.rest import watching
@@ -21,7 +23,8 @@ from tests.foreign import RawName, foreign_producer, send, transaction
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-SOURCES = (ADT_RAW, LANES, RECEIPTS_RAW)
+LETTERBOX = letterbox("0101")
+SOURCES = (ADT_RAW, LANES, RECEIPTS_RAW, LETTERBOX)
 LARGE = b"x" * (17 << 20)
 FAR = b'{"type":"wake","at":"9999-12-31T23:59:59Z","due":"9999-12-31T23:59:59Z"}'
 #: key, value, headers, time
@@ -52,13 +55,23 @@ async def origin_of(bootstrap: str) -> dict[str, Record]:
     }
 
 
+async def stored_as_sent(bootstrap: str) -> None:
+    """As topics of before: a broker that stores what it takes uncompressed refuses the largest records itself."""
+    setting = ConfigEntry("compression.type", "producer", incremental_operation=AlterConfigOpType.SET)
+    resources = [ConfigResource("topic", topic, incremental_configs=[setting]) for topic in SOURCES]
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    for promise in admin.incremental_alter_configs(resources).values():
+        await asyncio.to_thread(promise.result, 10)
+
+
 async def test_each_record_that_was_seen_is_set_aside_and_the_good_ones_are_taken(
     own_real: LocalBroker, tmp_path: Path
 ) -> None:
     scene = Scene(own_real, tmp_path, ("0101",), clock=FastClock(NOON, 100), partitions=1)
     prepare(scene)
     await put(own_real.bootstrap, CONTROL, [(b"installation", b"junk"), (b"skip/x", b"[")])
-    for table, source in (("persons", ADT_RAW), ("lanes", LANES), ("receipts", RECEIPTS_RAW)):
+    await stored_as_sent(own_real.bootstrap)
+    for table, source in zip(("persons", "lanes", "receipts", "letterboxes"), SOURCES, strict=True):
         junk = [(b"k", b"\xff"), (position_key(source, 0), b"junk"), (b"\0x", b""), (b"", b"junk")]
         await put(own_real.bootstrap, changelog(RELAY, table), junk)
     everybody = stays(scene, 4, seed=2, stories=ADMITTED)
@@ -76,6 +89,7 @@ async def test_each_record_that_was_seen_is_set_aside_and_the_good_ones_are_take
             for topic in SOURCES:
                 await transaction(producer, topic, [(b"k", b"committed")], commit=True)
                 await transaction(producer, topic, [(b"k", b"aborted")], commit=False)
+        await put(own_real.bootstrap, RECEIPTS_RAW, [(b"k", b"behind the marker")])  # where nobody answers any more
         await scene.send(everybody)
         await ledger.rest(60, lambda: town.is_idle)
 
