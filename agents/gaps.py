@@ -27,6 +27,8 @@ __all__ = ["Gaps", "Loss"]
 #: Seconds for the broker's answer about a gap, and about what is left of a partition, which is asked again.
 _LIMIT: Final = 30.0
 _SOON: Final = 3.0
+#: Seconds for which a partition has stood still before it is asked about.
+_STANDING: Final = 1.0
 _POLL_MS: Final = 200
 _AHEAD: Final = 2000
 
@@ -63,11 +65,13 @@ class _View(NamedTuple):
 
 
 class Gaps:
-    """Answers for the source topics of one worker. `security`: aiokafka's client options."""
+    """Answers for the source topics of one worker. `security`: aiokafka's client options; `standing` in seconds."""
 
-    def __init__(self, bootstrap: str, security: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, bootstrap: str, security: Mapping[str, Any] | None = None, standing: float = _STANDING) -> None:
+        self._standing = standing
         self._bootstrap, self._security = bootstrap, dict(security or {})
         self._views: dict[tuple[TopicPartition, Isolation], _View] = {}
+        self._questions: dict[TopicPartition, tuple[int, int, float]] = {}  # first, end, since when
         self._asking = asyncio.Lock()
 
     async def explained(self, topic: str, partition: int, expected: int, got: int) -> Loss | None:
@@ -84,9 +88,18 @@ class Gaps:
         return Loss(topic, partition, expected, min(oldest, got)) if oldest > expected else None
 
     async def is_empty(self, topic: str, partition: int, first: int, end: int) -> bool:
-        """Whether nothing more is to come before `end`: a partition may end in the marker of a transaction."""
+        """Whether nothing more is to come before `end`: a partition may end in the marker of a transaction.
+
+        To be asked again and again: the broker is asked once the same question has stood for `standing`. Where records come
+        and are taken, it never does.
+        """
+        tp, now = TopicPartition(topic, partition), asyncio.get_running_loop().time()
+        if self._questions.get(tp, ())[:2] != (first, end):
+            self._questions[tp] = first, end, now
+        if now - self._questions[tp][2] < self._standing:
+            return False
         try:
-            _, is_empty = await self._asked(TopicPartition(topic, partition), first, end, _SOON)
+            _, is_empty = await self._asked(tp, first, end, _SOON)
         except (KafkaError, TimeoutError):
             return False
         return is_empty

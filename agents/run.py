@@ -42,6 +42,7 @@ from streams.kafka.access import rights_of, user_of
 from streams.kafka.embedded import LIMITS, EmbeddedBroker
 from streams.kafka.lacking import lacking
 from streams.kafka.reach import BrokerProblem
+from streams.kafka.records import place_of
 from streams.kafka.security import aiokafka_options, librdkafka_options
 from streams.kafka.topics import LANES, TopicPlan, plan
 from streams.kafka.topics import Role as KafkaRole
@@ -153,6 +154,9 @@ def _failures() -> Iterator[None]:
     except KafkaError as problem:
         hint = "Check STAFET_BOOTSTRAP, or Try: stafet broker start"
         raise Failed(Code.NO_BROKER, "broker", f"Kafka cannot be reached ({type(problem).__name__})", hint) from None
+    except TimeoutError as problem:
+        text = f"Kafka did not answer in time (at {place_of(problem)})"
+        raise Failed(Code.NO_BROKER, "broker", text, "Try: stafet doctor") from None
     except (TlsProblem, OSError) as problem:
         raise Failed(Code.FAILED, "cannot-listen", str(problem), "Try: stafet config show --sources") from None
 

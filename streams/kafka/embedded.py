@@ -10,6 +10,7 @@ It keeps nothing on disk and of each partition the newest 5 MiB (`KEEPS`), has n
 
 import ctypes
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from types import TracebackType
 from typing import Final, Self
@@ -85,7 +86,11 @@ class EmbeddedBroker:
 
     def create(self, plan: Iterable[TopicPlan]) -> tuple[str, ...]:
         """Creates the topics that do not exist yet and names them; settings other than partitions have no effect."""
-        return tuple(topic.name for topic in plan if self.create_topic(topic.name, topic.partitions))
+        topics = list(plan)
+        # The cluster takes one call from each caller every tenth of a second, and however many callers there are.
+        with ThreadPoolExecutor(len(topics) or 1) as callers:
+            made = list(callers.map(lambda topic: self.create_topic(topic.name, topic.partitions), topics))
+        return tuple(topic.name for topic, new in zip(topics, made, strict=True) if new)
 
     def create_topic(self, name: str, partitions: int) -> bool:
         """Creates one topic; False when it was there already."""

@@ -4,6 +4,7 @@
 alter the cluster. confluent-kafka's admin client is used because only it has these calls (kafka.md §3).
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -66,6 +67,7 @@ def apply(
     new = [binding for binding in planned if binding not in there]
     for promise in broker.client.create_acls(new, request_timeout=_LIMIT).values() if new else ():
         _done(broker, "granting rights", promise)
+    _until(lambda: _known(broker).issuperset(users) and set(_bindings(broker)).issuperset(new))
     stale = [_told(binding) for binding in there if binding not in planned and _ours(binding, users, wanted)]
     return Applied(tuple(made), tuple(planned[binding] for binding in new), tuple(sorted(stale)))
 
@@ -77,8 +79,19 @@ def _done(broker: Connection, what: str, promise: Any) -> Any:
         raise broker.problem(what, refusal.args[0]) from None
 
 
+def _known(broker: Connection) -> set[str]:
+    return set(_done(broker, "reading users", broker.client.describe_user_scram_credentials()))
+
+
+def _until(seen: Callable[[], bool]) -> None:
+    """Waits until the broker shows what the controller has taken: moments later, and until then it would refuse it."""
+    end = time.monotonic() + _LIMIT
+    while not seen() and time.monotonic() < end:
+        time.sleep(0.05)
+
+
 def _users(broker: Connection, users: Sequence[str], password: Password, *, renew: bool) -> list[str]:
-    found = _done(broker, "reading users", broker.client.describe_user_scram_credentials())
+    found = _known(broker)
     chosen = [user for user in users if renew or user not in found]
     info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _ITERATIONS)
     upserts = [UserScramCredentialUpsertion(user, info, password(user).encode()) for user in chosen]

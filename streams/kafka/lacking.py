@@ -17,6 +17,7 @@ from streams.kafka.topics import RECEIPTS_RAW, RELAY
 __all__ = ["Lacking", "lacking", "open_doors"]
 
 _LIMIT: Final = 30.0  # seconds
+_SOON: Final = 3.0  # seconds for a group, of which a new broker may know nothing
 _TRIED: Final = 10.0  # seconds; a cluster that cannot transact at all shows that elsewhere
 
 _HIDDEN: Final = (
@@ -68,11 +69,15 @@ def _topics(broker: Connection, names: Sequence[str]) -> tuple[list[str], _Allow
 
 def _groups(broker: Connection, names: Sequence[str]) -> _Allowed:
     """Without those of which the broker cannot say it: nobody has joined yet, or its coordinator is only coming up."""
-    answers = broker.client.describe_consumer_groups(names, include_authorized_operations=True) if names else {}
     allowed: _Allowed = {}
-    for name, promise in answers.items():
+    if not names:
+        return allowed
+    asked = broker.client.describe_consumer_groups(names, include_authorized_operations=True, request_timeout=_SOON)
+    for name, promise in asked.items():
         try:
-            allowed["group", name] = _names(promise.result(_LIMIT))
+            allowed["group", name] = _names(promise.result(_SOON + 1))
+        except TimeoutError:  # librdkafka waits for ever for the coordinator of the first group that there is
+            continue
         except KafkaException as refusal:
             if refusal.args[0].code() in _HIDDEN:
                 allowed["group", name] = frozenset()

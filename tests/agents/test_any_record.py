@@ -169,7 +169,7 @@ async def test_a_record_that_an_operator_passes_over_is_set_aside_unread(
 
 
 async def test_a_broker_that_does_not_answer_explains_no_gap() -> None:
-    gaps = Gaps("127.0.0.1:1")
+    gaps = Gaps("127.0.0.1:1", standing=0)
     assert not await gaps.is_empty("x", 0, 1, 2)
     with pytest.raises(Skipped):
         await gaps.explained("x", 0, 1, 2)
@@ -179,7 +179,7 @@ async def test_one_look_answers_for_the_gaps_ahead(embedded: EmbeddedBroker, mon
     topic, looks = fresh("gaps"), []
     embedded.create_topic(topic, 1)
     await put(embedded.bootstrap, topic, [(b"k", b"%d" % n) for n in range(10)])
-    gaps, look = Gaps(embedded.bootstrap), Gaps._looked
+    gaps, look = Gaps(embedded.bootstrap, standing=0), Gaps._looked
 
     async def counted(*words: Any) -> Any:
         looks.append(words)

@@ -147,7 +147,7 @@ async def test_each_role_does_its_work_and_no_receipt_is_forged(granted: Secured
                 return any(r["subject"] == message.message_id and r["what"] == "ACKED_OK" for r in ledger)
 
             await until(settled, 60)
-            assert await answering.end(signal.SIGINT) == Code.OK
+            assert await answering.end(signal.SIGINT) == 130
         for process in (worker, door):
             assert await process.end(signal.SIGTERM) == Code.OK
     balance = await observer.stafet("reconcile", "--json")
