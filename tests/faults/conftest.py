@@ -41,15 +41,22 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 @pytest.fixture
-def line(request: pytest.FixtureRequest) -> Line:
-    """Takes a line of the record; kept where `--proof` asks for it."""
-    keep = bool(request.config.getoption("proof", default=False))
+def line(request: pytest.FixtureRequest) -> Iterator[Line]:
+    """Takes a line of the record; kept where `--proof` asks for it. A test that came to none says so in its place."""
+    test = request.node.name
+    taken: list[str] = []
 
     def take(name: str, /, **facts: Any) -> None:
+        taken.append(name)
         if keep:
-            proof.record(name, facts)
+            proof.record(name, {**facts, "test": test})
 
-    return take
+    keep = bool(request.config.getoption("proof", default=False))
+    if keep:
+        proof.forget(test)
+    yield take
+    if keep and not taken:
+        proof.record(test, {"test": test, "held": False})
 
 
 @pytest.fixture

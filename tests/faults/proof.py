@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from tests.published import ROOT
 
-__all__ = ["DOCUMENT", "RECORD", "closing", "document", "lines", "record", "write"]
+__all__ = ["DOCUMENT", "RECORD", "closing", "document", "forget", "lines", "record", "write"]
 
 RECORD: Final = ROOT / "docs" / "proof.jsonl"
 DOCUMENT: Final = ROOT / "docs" / "proof.md"
@@ -79,7 +79,15 @@ def lines(path: Path = RECORD) -> dict[str, dict[str, Any]]:
 
 def record(name: str, facts: Mapping[str, Any], path: Path = RECORD) -> None:
     """Takes up a line in place of the one of the same name; lines stand in the order of their names."""
-    found = lines(path) | {name: dict(facts)}
+    _put(lines(path) | {name: dict(facts)}, path)
+
+
+def forget(test: str, path: Path = RECORD) -> None:
+    """Takes out what this test has found before: it is about to find it anew."""
+    _put({name: one for name, one in lines(path).items() if one.get("test") != test}, path)
+
+
+def _put(found: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     path.write_text(
         "".join(json.dumps({"name": one, **found[one]}, ensure_ascii=False) + "\n" for one in sorted(found)),
         encoding="utf-8",
@@ -103,6 +111,11 @@ def document(found: Mapping[str, Mapping[str, Any]]) -> str:
                 ],
             ),
             _COLUMNS,
+            *(
+                f"\n**No verdict**: {name} failed before it could be judged.\n"
+                for name, one in found.items()
+                if one.keys() == {"test", "held"}
+            ),
             "\n## What a process says when it ends by itself\n\n",
             _table(["Experiment", "Its words"], [[name, said] for name, one in load.items() for said in one["said"]]),
             "\n## Starts that are refused\n\n",

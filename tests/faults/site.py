@@ -68,6 +68,8 @@ class Worker:
             async with self.site.running("run", "relay", **self.options) as self.process:
                 code = await self.process.child.wait()
                 self._down.set()
+            with (self.site.folder / f"{self.name}.log").open("a", encoding="utf-8") as log:
+                log.write("\n".join([*self.process.err, f"ended with {code}", ""]))
             if code != -signal.SIGKILL:  # that was us
                 failed = 0 if "ready" in self.process.err else failed + 1
             if not self._resting:

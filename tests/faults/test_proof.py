@@ -24,6 +24,17 @@ def test_an_experiment_replaces_its_own_line(tmp_path: Path) -> None:
     assert found["B"]["lost"] == 7
 
 
+def test_a_test_that_failed_leaves_no_older_verdict(tmp_path: Path) -> None:
+    path = tmp_path / "proof.jsonl"
+    proof.record("E04", UNDER_LOAD | {"test": "test_e04"}, path)
+    proof.forget("test_e04", path)
+    proof.record("test_e04", {"test": "test_e04", "held": False}, path)
+    found = proof.lines(path)
+    assert list(found) == ["test_e04"]
+    assert "**No verdict**: test_e04" in proof.document(found)
+    assert "1 experiments and measurements, 0 held" in proof.closing(found)
+
+
 def test_every_line_has_its_place_in_the_document() -> None:
     text = proof.document({"E01": UNDER_LOAD, "Emptied": REFUSED, "Recovery": {"figures": "280,000 rows"}})
     assert "| E01 | SIGKILL | 20 | 900 | 0 | 0 | 0 | yes | 3 | 1 | 4.5 | 20 | yes |" in text

@@ -42,11 +42,15 @@ async def _answer(bootstrap: str, kommuner: tuple[str, ...], stop: asyncio.Event
         try:
             consumer.assign(await partitions_of(bootstrap, inboxes.__contains__))
             while not stop.is_set():
-                for batch in (await consumer.getmany(timeout_ms=200)).values():
-                    for record in batch:
-                        await asyncio.sleep(THINKING / max(len(batch), 1))
-                        topic = record.topic.replace(".inbox", ".receipts")
-                        await _sent(producer, topic if topic in own else "receipts.raw", _ok(record.value))
+                letters = [one for batch in (await consumer.getmany(timeout_ms=200)).values() for one in batch]
+                await asyncio.sleep(THINKING)
+                topics = [one.topic.replace(".inbox", ".receipts") for one in letters]
+                await asyncio.gather(
+                    *(
+                        _sent(producer, topic if topic in own else "receipts.raw", _ok(one.value))
+                        for topic, one in zip(topics, letters, strict=True)
+                    )
+                )
         finally:
             await consumer.stop()
 
