@@ -52,8 +52,9 @@ class Fenced(Exception):
 
     def __init__(self, place: Place) -> None:
         super().__init__(
-            f"{place.topic}/{place.partition} has another owner: this worker was away for longer than its session, or "
-            "another process runs with its worker id (give each its own STAFET_WORKER_ID)"
+            f"{place.topic}/{place.partition} has another owner: this worker was away for longer than its session, "
+            "Kafka did not answer it for a minute, or another process runs with its worker id (give each its own "
+            "STAFET_WORKER_ID)"
         )
         self.place = place
 
@@ -110,18 +111,20 @@ class Fence:
     def __init__(self, app_id: str, new_producer: Callable[[str | None], Any], apply: Apply, *, fenced: bool) -> None:
         self._app_id, self._new_producer, self._apply, self._fenced = app_id, new_producer, apply, fenced
         self._logs: dict[Place, _Log] = {}
+        self._uncommitted = ""  # why rows were given up that had not been committed
         self._shared: Any = None  # the producer of all places where nothing is fenced
+        self._starting = asyncio.Lock()
 
     async def own(self, places: Collection[Place], claim: Callable[[Place], tuple[bytes, bytes]]) -> None:
         """Owns these partitions and no others. `claim`: the row that says so, for each of them."""
         await self.commit()
-        lost = [place for place in self._logs if place not in places]
-        await asyncio.gather(*(self._close(self._logs.pop(place)) for place in lost))
+        lost = [self._logs.pop(place) for place in list(self._logs) if place not in places]
+        await asyncio.shield(asyncio.gather(*(self._close(log) for log in lost)))  # another rebalance may cut in
         # Those kept first: whoever has lost one must not take others from their owners.
         await asyncio.gather(*(self.write(place, [claim(place)]) for place in self._logs))
-        for place, log in await asyncio.gather(*(self._open(place) for place in places if place not in self._logs)):
-            self._logs[place] = log
-            await self.write(place, [claim(place)])
+        new = [place for place in places if place not in self._logs]
+        await asyncio.gather(*(self._open(place) for place in new))
+        await asyncio.gather(*(self.write(place, [claim(place)]) for place in new))
         await self.commit()
 
     def owns(self, place: Place) -> bool:
@@ -142,31 +145,39 @@ class Fence:
 
     async def commit(self) -> None:
         """Ends every open transaction. Goes on when the caller is cancelled: a transaction is never left half-ended."""
+        if self._uncommitted:
+            raise Unavailable(self._uncommitted)
         work = [_answered(log, log.commit()) for log in self._logs.values() if log.pending]
         if work:
             await asyncio.shield(asyncio.gather(*work))
 
     async def close(self) -> None:
-        """Gives the partitions up; rows that are pending are committed when the broker still takes them."""
-        with contextlib.suppress(Fenced, Unavailable, TimeoutError):
+        """Gives the partitions up. Pending rows are committed when the broker still takes them; if not, no commit succeeds
+        any more: the offsets of what led to them must not be committed either.
+        """
+        try:
             await asyncio.wait_for(self.commit(), _CLOSING)
+        except (Fenced, Unavailable, TimeoutError) as why:
+            self._uncommitted = f"state was not committed at the end ({type(why).__name__})"
         logs, self._logs = self._logs, {}
         await asyncio.gather(*(self._close(log) for log in logs.values()))
         if self._shared is not None:
             shared, self._shared = self._shared, None
             await _stopped(shared)
 
-    async def _open(self, place: Place) -> tuple[Place, _Log]:
+    async def _open(self, place: Place) -> None:
         if not self._fenced:
-            if self._shared is None:
-                self._shared = self._new_producer(None)
-                await self._shared.start()
-            return place, _Log(place, self._shared, self._apply, transactional=False)
+            async with self._starting:
+                if self._shared is None:
+                    self._shared = self._new_producer(None)
+                    await self._shared.start()
+            self._logs[place] = _Log(place, self._shared, self._apply, transactional=False)
+            return
         table = place.topic.removeprefix(f"{self._app_id}-").removesuffix("-changelog")
         producer = self._new_producer(f"{self._app_id}-{table}-{place.partition}")
         log = _Log(place, producer, self._apply, transactional=True)
-        await _answered(log, producer.start())
-        return place, log
+        await _answered(log, producer.start())  # closed by itself when it is cut off
+        self._logs[place] = log
 
     async def _close(self, log: _Log) -> None:
         if self._fenced:

@@ -2,7 +2,9 @@
 
 A consumer of its own reads what is committed, partition by partition, up to where the log ended after the partition was
 fenced (`fence.py`): nobody else writes there any more, so that is all. Positions are compared, not offsets of records:
-the end of a log may be the mark of a transaction, which no consumer ever sees.
+the end of a log may be the mark of a transaction, which no consumer ever sees. The end is the high water, not the last
+stable offset: the mark of a commit comes a moment after it, and the open transaction of a stranger would hide what is
+behind it. Such a transaction is waited for, and named.
 
 How far it is can be asked at any time (`Restoring`), and whether it still moves: a start has no fixed time, it is given
 up when nothing moves.
@@ -23,6 +25,9 @@ __all__ = ["Behind", "Restoring", "restore"]
 #: Records taken in one go: the loop has other work.
 _AT_ONCE: Final = 1_000
 
+#: Seconds without a row after which the reader looks for what holds it.
+_HELD: Final = 5.0
+
 #: (place, records in order): puts them into the local store.
 Take = Callable[[Place, Sequence[Any]], None]
 
@@ -42,16 +47,18 @@ class Restoring:
 
     def __init__(self) -> None:
         self.done = self.total = 0
+        self.held = ""  # what the reading waits for
         self.moved_at = time.monotonic()
 
     def begins(self, total: int) -> None:
         """`total` rows are to be read."""
-        self.done, self.total = 0, total
+        self.done, self.total, self.held = 0, total, ""
         self.moved()
 
     def read(self, number: int) -> None:
         """That many rows more."""
         self.done += number
+        self.held = ""
         self.moved()
 
     def moved(self) -> None:
@@ -59,7 +66,21 @@ class Restoring:
         self.moved_at = time.monotonic()
 
     def __str__(self) -> str:
-        return f"{self.done:,} of {self.total:,} rows are read" if self.total else "waits for its partitions"
+        rows = f"{self.done:,} of {self.total:,} rows are read" if self.total else "waits for its partitions"
+        return f"{rows}; {self.held}" if self.held else rows
+
+
+async def _ends(client: Mapping[str, Any], places: list[TopicPartition]) -> dict[TopicPartition, int]:
+    """Where the logs end, open transactions included."""
+    consumer = AIOKafkaConsumer(**client, enable_auto_commit=False)
+    try:
+        await consumer.start()
+        consumer.assign(places)
+        consumer.pause(*places)
+        ends: dict[TopicPartition, int] = await consumer.end_offsets(places)
+        return ends
+    finally:
+        await consumer.stop()
 
 
 async def restore(
@@ -70,14 +91,15 @@ async def restore(
     `client`: aiokafka's options, `bootstrap_servers` among them. `starts`: where to begin, None for the beginning. Raises
     `Behind`, and aiokafka's `KafkaError`.
     """
+    places = {TopicPartition(*place): place for place in starts}
+    ends = await _ends(client, list(places))
     consumer = AIOKafkaConsumer(
         **client, isolation_level="read_committed", enable_auto_commit=False, auto_offset_reset="earliest"
     )
-    places = {TopicPartition(*place): place for place in starts}
     try:
         await consumer.start()
         consumer.assign(list(places))
-        oldest, ends = await consumer.beginning_offsets(list(places)), await consumer.end_offsets(list(places))
+        oldest = await consumer.beginning_offsets(list(places))
         for tp, place in places.items():
             known = starts[place] or 0
             if known > ends[tp]:
@@ -91,6 +113,12 @@ async def restore(
                 restoring.read(len(batch))
                 await asyncio.sleep(0)  # a turn for everything else
             waiting = [tp for tp in waiting if await consumer.position(tp) < ends[tp]]
+            if waiting and time.monotonic() - restoring.moved_at > _HELD:
+                restoring.held = (
+                    f"{waiting[0].topic}/{waiting[0].partition} has an open transaction at offset "
+                    f"{await consumer.position(waiting[0])} that is none of ours: it ends by its time limit, or by "
+                    "kafka-transactions.sh abort"
+                )
         return {place: ends[tp] for tp, place in places.items()}
     finally:
         await consumer.stop()

@@ -54,6 +54,8 @@ OnTaken = Callable[[str], None]
 OnRow = Callable[[bytes, bytes | None, int], None]
 Leave = Callable[[str], None]
 
+_NONE: Final = range(0)
+
 #: Header of a record that was sent on to the partition of its key: where it first lay.
 _MOVED: Final = "moved-from"
 
@@ -137,6 +139,7 @@ class _Shell:
         """One batch through all four acts; raises when the process has to leave."""
         positions = self.stage.positions  # an empty table is false, so it is asked by name
         batch = Batch(self.stage.table, self.stage.table if positions is None else positions)
+        events = [event for event in events if not self._is_done(event)]
         for event in events:
             await self._without_gap(batch, event)
             batch.advance(event)
@@ -151,6 +154,21 @@ class _Shell:
             await asyncio.gather(*batch.write())
         for key, (event, row) in batch.rows.items():
             self.stage.on_row(key, row, event.message.partition)
+
+    def _is_done(self, event: Any) -> bool:
+        """Whether the record comes again behind a position that was committed with its row: its letters left before that.
+
+        It holds from the seek to the committed offsets until the first record beyond; offsets that begin anew, in a topic
+        that was made again, are none of these.
+        """
+        message = event.message
+        repeats = self.app.repeats.get((message.topic, message.partition), _NONE)
+        if message.offset in repeats:
+            self.app.repeats[message.topic, message.partition] = range(message.offset + 1, repeats.stop)
+            return True
+        if repeats:
+            self.app.repeats[message.topic, message.partition] = _NONE
+        return False
 
     async def _without_gap(self, batch: Batch, event: Any) -> None:
         """Raises `Skipped` when a record lies before this one that was not taken; one that is kept no longer is named."""

@@ -96,6 +96,7 @@ class FencedApp(faust.App):  # type: ignore[misc]  # Faust is untyped to us
     client: Mapping[str, Any]  # aiokafka's options for clients of our own
     restoring: Restoring
     positions: dict[str, "FencedTable"]  # source topic -> the table that keeps its positions
+    repeats: dict[tuple[str, int], range]  # source partition -> offsets that come again and are wholly done
 
     def committed_rows(self, place: Place, rows: Rows, last: int) -> None:
         """Puts rows that count now into the local store."""
@@ -140,9 +141,10 @@ class CarefulRecovery(Recovery):  # type: ignore[misc]  # Faust is untyped to us
         app.restoring.moved()
         app.consumer.hold(tables)
         claim = f"{app.worker_id} {self._generation_id}".encode()
-        await app.fence.own(tables, lambda place: (owner_key(place.partition), claim))
+        # Before anything can cut in: what is lost is not whole any more, else the next turn would take it for kept.
         for table in app.tables.values():
-            table.keep_only({place for place, whose in tables.items() if whose is table})
+            table.keep_only({place for place, whose in tables.items() if whose is table and app.fence.owns(place)})
+        await app.fence.own(tables, lambda place: (owner_key(place.partition), claim))
         app.restoring.moved()
 
         def take(place: Place, records: Sequence[Any]) -> None:
@@ -190,6 +192,7 @@ class FencedTable(faust.Table):  # type: ignore[misc]  # Faust is untyped to us
         super().__init__(*args, **kwargs)
         self._next: dict[Place, int] = {}  # by partition of the changelog: the first offset not in the store
         self.whole: set[Place] = set()  # the partitions whose rows are all in the store
+        self._lost: set[Place] = set()  # those that others have owned since
 
     def send_changelog(self, *_args: Any, **_kwargs: Any) -> Any:
         """Refuses Faust's own way of writing."""
@@ -221,6 +224,7 @@ class FencedTable(faust.Table):  # type: ignore[misc]  # Faust is untyped to us
 
     def keep_only(self, places: Iterable[Place]) -> None:
         """Forgets how far partitions of others were known."""
+        self._lost |= self.whole - set(places)
         self.whole &= set(places)
         self._next = {place: offset for place, offset in self._next.items() if place in self.whole}
 
@@ -233,8 +237,19 @@ class FencedTable(faust.Table):  # type: ignore[misc]  # Faust is untyped to us
         """Where to read on; None for the beginning."""
         if place in self._next:
             return self._next[place]
+        if place in self._lost:  # tombstones of others may be compacted away by now
+            self._lost.discard(place)
+            self._empty(place)
+            return None
         persisted: int | None = self.persisted_offset(TP(*place))
         return None if persisted is None else persisted + 1
+
+    def _empty(self, place: Place) -> None:
+        """Forgets the rows of a partition that lie on disk; a store in memory has done so."""
+        if self.app.conf.store.scheme != "memory":
+            db = self.data._db_for_partition(place.partition)
+            for key in [*self.data._visible_keys(db), self.data.offset_key]:
+                db.delete(key)
 
 
 def _as_it_is(value: Any) -> Any:
@@ -330,6 +345,7 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # Faust is untyped to u
             position = 0 if row is None else position_at(row, *tp)
             if positions is not None and position is not None and (offset or 0) > position:
                 raise StateLost(tp.topic, tp.partition, offset, position)
+            self.app.repeats[tp.topic, tp.partition] = range(offset or 0, position or 0)
         changelogs = self.app.tables.changelog_topics  # where they are read from is the recovery's affair
         fresh = [tp for tp, offset in committed.items() if not offset and tp.topic not in changelogs]
         if fresh:

@@ -128,7 +128,8 @@ def build_app(worker: Worker, leave: Leave = leave_now) -> FencedApp:
         **worker.more,
     }
     app = FencedApp(worker.app_id, **settings)
-    app.leave, app.worker_id, app.restoring, app.positions = leave, worker.worker_id, Restoring(), {}
+    app.leave, app.worker_id, app.restoring = leave, worker.worker_id, Restoring()
+    app.positions, app.repeats = {}, {}
     app.client = {"bootstrap_servers": worker.bootstrap.split(","), **worker.security}
     app.fence = Fence(
         worker.app_id,

@@ -107,6 +107,7 @@ class ShellLane(Lane):
         self.station = Station(IDS, registers(), lambda: NOON, version="1")
         app = SimpleNamespace(
             positions={},
+            repeats={},
             producer=SimpleNamespace(_producer=self.broker),
             consumer=SimpleNamespace(topic_partitions=lambda _topic: 1),
         )

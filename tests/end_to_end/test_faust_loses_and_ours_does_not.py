@@ -141,22 +141,6 @@ class TestTheMomentAfterRecovery:
         assert gone > 0, "if Faust has mended this, agents/tables.py may shrink"
         note(f"stock Faust lost {gone} of {(LAST - OLD) * len(KEYS)} records in a recovery held open for half a second")
 
-    async def test_the_position_row_alone_makes_the_worker_leave_and_the_next_life_has_all(
-        self, orders: Orders
-    ) -> None:
-        orders.tables, orders.hold = "stock", 0.5
-        await a_life_ago(orders)
-        async with process(orders) as child:
-            await ready(child)
-            await send(orders, OLD + NEW + 1, LAST)
-            _, told = await asyncio.wait_for(child.communicate(), 40)
-        assert child.returncode == 70
-        assert b"expected offset" in told
-        orders.tables, orders.hold = "careful", 0.0
-        async with process(orders):
-            await everything_is_committed(orders)
-        assert await lost(orders, OLD + 1, LAST) == 0
-
     async def test_careful_tables_lose_nothing_in_it(self, orders: Orders) -> None:
         orders.hold = 0.5
         await a_life_ago(orders)
@@ -180,7 +164,7 @@ class TestARowThatTheChangelogRefuses:
         return made
 
     async def test_stock_faust_commits_the_offset_all_the_same(self, orders: Orders) -> None:
-        orders.shell = False
+        orders.tables, orders.shell = "stock", False
         await send(orders, 1, 2)
         async with process(orders):
             await everything_is_committed(orders)

@@ -1,6 +1,6 @@
 """A worker as a process of its own, for tests that kill it: counts the records of each key and passes each on.
 
-`python -m tests.end_to_end.worker '<json of Orders>'`. `tables` chooses Faust's table manager or ours; `shell` whether
+`python -m tests.end_to_end.worker '<json of Orders>'`. `tables` chooses Faust's tables or ours; `shell` whether
 the stage runs inside our shell or as a plain Faust agent; `hold` keeps the moment between the seek to the committed
 offsets and the app's note of it open, the moment in which stock Faust throws records away (a race that a busy machine
 opens now and then; here it opens every time).
@@ -15,11 +15,12 @@ from pathlib import Path
 from random import Random
 from typing import Any, Literal
 
+import faust
 import msgspec
 from faust.tables.manager import TableManager
 
 from agents.shell import Limits, Stage, guarded
-from agents.tables import CarefulTables, own_producer
+from agents.tables import own_producer
 from agents.wiring import Worker, build_app, raw_table, raw_topic, running
 from streams.kafka.records import Letter, Record
 from streams.kafka.topics import changelog
@@ -99,7 +100,7 @@ async def main(orders: Orders) -> None:
         partitions=PARTITIONS,
         session_timeout=timedelta(seconds=orders.session),
         commit_interval=timedelta(milliseconds=200),
-        more={"TableManager": CarefulTables if orders.tables == "careful" else TableManager},
+        more={"TableManager": TableManager, "Table": faust.Table} if orders.tables == "stock" else {},
     )
     app = build_app(worker)
     table = raw_table(app, "rows", PARTITIONS)
