@@ -29,6 +29,8 @@ _LIMIT: Final = 30.0
 _SOON: Final = 3.0
 #: Seconds for which a partition has stood still before it is asked about.
 _STANDING: Final = 1.0
+#: Questions about a partition that may stand beside each other: barrier, timers and progress each have an end of theirs.
+_ASKERS: Final = 8
 _POLL_MS: Final = 200
 _AHEAD: Final = 2000
 
@@ -71,7 +73,7 @@ class Gaps:
         self._standing = standing
         self._bootstrap, self._security = bootstrap, dict(security or {})
         self._views: dict[tuple[TopicPartition, Isolation], _View] = {}
-        self._questions: dict[TopicPartition, tuple[int, int, float]] = {}  # first, end, since when
+        self._questions: dict[TopicPartition, dict[tuple[int, int], float]] = {}  # (first, end) -> since when
         self._asking = asyncio.Lock()
 
     async def explained(self, topic: str, partition: int, expected: int, got: int) -> Loss | None:
@@ -94,9 +96,10 @@ class Gaps:
         and are taken, it never does.
         """
         tp, now = TopicPartition(topic, partition), asyncio.get_running_loop().time()
-        if self._questions.get(tp, ())[:2] != (first, end):
-            self._questions[tp] = first, end, now
-        if now - self._questions[tp][2] < self._standing:
+        questions = self._questions.setdefault(tp, {})
+        if (first, end) not in questions and len(questions) >= _ASKERS:
+            questions.clear()
+        if now - questions.setdefault((first, end), now) < self._standing:
             return False
         try:
             _, is_empty = await self._asked(tp, first, end, _SOON)

@@ -1,16 +1,20 @@
 """The fence on a real broker: whoever has lost a partition writes nothing there any more, and learns it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
+from aiokafka.errors import KafkaConnectionError
 
 from agents.fence import Fence, Fenced, Place, Rows
 from agents.restore import Behind, Restoring, restore
 from streams.kafka.clients import read_all, state_producer
+from streams.kafka.dispatch import Unavailable
 from streams.kafka.local import LocalBroker
-from tests.brokers import fresh, prepared
+from tests.brokers import fresh, prepared, until
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(90)]
 
@@ -20,10 +24,12 @@ class Worker:
 
     def __init__(self, broker: LocalBroker, app: str, name: str) -> None:
         self.name, self.stored = name, dict[Place, dict[bytes, bytes | None]]()
+        self.read = dict[Place, int]()
         self.fence = Fence(app, lambda ident: state_producer(broker.bootstrap, ident), self.apply, fenced=True)
 
     def apply(self, place: Place, rows: Rows, last: int) -> None:
         self.stored.setdefault(place, {}).update(rows)
+        self.read[place] = last + 1
 
     async def own(self, *places: Place) -> None:
         await self.fence.own(places, lambda place: (b"\0owner", self.name.encode()))
@@ -44,6 +50,10 @@ class Scene:
     def worker(self, name: str) -> Worker:
         self.workers.append(Worker(self.broker, self.app, name))
         return self.workers[-1]
+
+    def read_to(self, worker: Worker, partition: int) -> int | None:
+        """How far the worker knows the changelog by its own writes."""
+        return worker.read.get(self.place(partition))
 
     async def rows(self, partition: int) -> list[tuple[bytes | None, bytes | None]]:
         found = read_all(self.broker.bootstrap, [self.log], committed=True)
@@ -162,3 +172,107 @@ async def test_a_changelog_that_was_made_again_is_named(real: LocalBroker) -> No
     async with scene(real) as s:
         with pytest.raises(Behind, match=r"ends at 0 and the state directory has read 7 records"):
             await s.restored(1, start=7)
+
+
+async def test_a_kept_partition_is_never_behind_its_own_claim(real: LocalBroker) -> None:
+    """The mark of a commit comes a moment after it; until then the last stable offset is that of before."""
+    async with scene(real) as s:
+        worker = s.worker("w1")
+        for _ in range(15):
+            await worker.own(*(s.place(partition) for partition in range(4)))
+            for partition in range(4):
+                await s.restored(partition, start=s.read_to(worker, partition))
+
+
+async def test_an_open_transaction_of_a_stranger_is_waited_for_and_named(real: LocalBroker) -> None:
+    async with scene(real) as s:
+        worker, place, restoring = s.worker("w1"), s.place(1), Restoring()
+        stranger = state_producer(real.bootstrap, fresh("stranger"))
+        await stranger.start()
+        await stranger.begin_transaction()
+        await stranger.send_and_wait(s.log, b"junk", key=b"k", partition=1)
+        await worker.own(place)
+        await worker.fence.write(place, [(b"k", b"ours")])
+        await worker.fence.commit()
+        taken: list[bytes] = []
+
+        def take(_place: Place, records: Iterable[Any]) -> None:
+            taken.extend(one.value for one in records if one.key != b"\0owner")
+
+        reading = asyncio.create_task(restore({"bootstrap_servers": real.bootstrap}, {place: None}, take, restoring))
+        try:
+
+            async def named() -> bool:
+                return f"{s.log}/1 has an open transaction at offset 0" in str(restoring)
+
+            await until(named)
+            assert taken == []
+            await stranger.abort_transaction()
+            await asyncio.wait_for(reading, 20)
+        finally:
+            reading.cancel()
+            await stranger.stop()
+        assert taken == [b"ours"]
+
+
+# ---- a rebalance that cuts in, and an end without an answer -----------------------------------------------------------
+
+
+class Producer:
+    """A producer that takes a while to start and everything else at once; `made` counts those that nobody has stopped."""
+
+    made: ClassVar[set["Producer"]] = set()
+
+    def __init__(self) -> None:
+        self.commits: Exception | None = None
+
+    async def start(self) -> None:
+        await asyncio.sleep(0.005)
+        Producer.made.add(self)
+
+    async def stop(self) -> None:
+        Producer.made.discard(self)
+
+    async def begin_transaction(self) -> None:
+        """Nothing."""
+
+    async def commit_transaction(self) -> None:
+        if self.commits is not None:
+            raise self.commits
+
+    def create_batch(self) -> Any:
+        return SimpleNamespace(append=lambda **_row: ())
+
+    async def send_batch(self, _batch: Any, _topic: str, partition: int) -> Any:
+        sent = asyncio.get_running_loop().create_future()
+        sent.set_result(SimpleNamespace(offset=0))
+        return sent
+
+
+def fence_of(*producers: Producer) -> Fence:
+    ready = iter(producers)
+    return Fence("app", lambda _name: next(ready, None) or Producer(), lambda *_words: None, fenced=True)
+
+
+async def test_no_producer_is_left_behind_when_a_rebalance_cuts_in() -> None:
+    Producer.made.clear()
+    fence, places = fence_of(), [Place("app-rows-changelog", number) for number in range(12)]
+    for turn in range(10):
+        owning = asyncio.create_task(fence.own(places[turn % 3 :], lambda _place: (b"\0owner", b"w1")))
+        await asyncio.sleep(0.001 * turn)
+        owning.cancel()
+        await asyncio.wait([owning])
+    await fence.own(places, lambda _place: (b"\0owner", b"w1"))
+    await fence.close()
+    assert Producer.made == set()
+
+
+async def test_after_an_end_without_commit_no_offset_may_follow() -> None:
+    producer = Producer()
+    fence, place = fence_of(producer), Place("app-rows-changelog", 0)
+    await fence.own([place], lambda _place: (b"\0owner", b"w1"))
+    await fence.write(place, [(b"k", b"v")])
+    producer.commits = KafkaConnectionError()
+    await fence.close()
+    with pytest.raises(Unavailable, match="state was not committed at the end"):
+        await fence.commit()
