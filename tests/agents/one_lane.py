@@ -105,14 +105,14 @@ class ShellLane(Lane):
     def __post_init__(self) -> None:
         self.table, self.broker, self.key = Table(), Broker(self.taken), b""
         self.station = Station(IDS, registers(), lambda: NOON, version="1")
-        app = SimpleNamespace(
+        self.app = SimpleNamespace(
             positions={},
             repeats={},
             producer=SimpleNamespace(_producer=self.broker),
             consumer=SimpleNamespace(topic_partitions=lambda _topic: 1),
         )
         stage = lanes_stage(self.station, self.context, self.table, Standing(self.context.stay))  # type: ignore[arg-type]  # a dict
-        self.body = guarded(app, stage, clock=self.station.clock, leave=_left, version="1")
+        self.body = guarded(self.app, stage, clock=self.station.clock, leave=_left, version="1")
 
     def take(self, record: LaneRecord) -> Result:
         """One record, a batch of its own; the row is what lies in the table afterwards."""

@@ -5,7 +5,6 @@ import gc
 from collections.abc import Sequence
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.types import TP
 
 from agents.shell import Limits
@@ -15,8 +14,9 @@ from streams.errors import Rejected
 from streams.kafka.clients import partition_of
 from streams.kafka.dispatch import Refusal
 from streams.kafka.records import Letter, Record, header
-from streams.kafka.topics import DEAD_LETTERS
+from streams.kafka.topics import DEAD_LETTERS, LANES
 from tests.agents.conftest import Bench, Build
+from tests.agents.one_lane import ShellLane
 from tests.brokers import at_least, fresh, put, records, until
 
 CPR = b"2512489996"
@@ -295,30 +295,15 @@ async def test_a_row_in_the_changelog_follows_every_record_even_a_repeat(bench: 
     assert [(r.key, r.value) for r in log] == [(b"k", b"seen")] * 3
 
 
-async def test_a_record_behind_the_committed_position_is_not_taken_again(bench: Build) -> None:
+def test_a_record_behind_the_committed_position_is_not_taken_again() -> None:
     """Its row and its position are one transaction, and its letter left before that: it is wholly done."""
-    name, partition = fresh("worker"), partition_of(b"k", 4)
-    async with bench(concatenate, name=name) as b:
-        await put(b.bootstrap, b.source, [(b"k", b"1"), (b"k", b"2"), (b"k", b"3")])
-        await settled(b, 3)
-    await committed(b, partition, 1)  # as after a crash between state and offset
-    async with bench(concatenate, name=name, create=False) as b:
-        await put(b.bootstrap, b.source, [(b"k", b"4")])
-        letters = await at_least(b.bootstrap, b.out, 4)
-        await settled(b, 4)
-    assert [letter.value for letter in letters] == [b"1", b"12", b"123", b"1234"]
-
-
-async def committed(bench: Bench, partition: int, offset: int) -> None:
-    """The group has committed that far, and no further."""
-    reader = AIOKafkaConsumer(bootstrap_servers=bench.bootstrap, group_id=bench.app.conf.id, enable_auto_commit=False)
-    await reader.start()
-    try:
-        place = TopicPartition(bench.source, partition)
-        reader.assign([place])
-        await reader.commit({place: offset})
-    finally:
-        await reader.stop()
+    events = ShellLane().play("A01 08:00").answer().events
+    lane = ShellLane()
+    lane.app.repeats[LANES, 0] = range(len(events))
+    lane.batch(events)
+    assert lane.said_to_kafka == []
+    lane.batch(events)
+    assert lane.said_to_kafka, "offsets that begin anew, in a topic that was made again, are taken"
 
 
 async def test_a_record_in_the_wrong_partition_is_sent_on_to_the_row_of_its_key(bench: Build) -> None:

@@ -69,9 +69,9 @@ def test_every_topic_that_is_folded_has_the_partitions_of_its_changelog() -> Non
     assert counts[letterbox("0101")] == counts[changelog(RELAY, "letterboxes")] == 3
 
 
-def test_what_others_write_is_stored_uncompressed() -> None:
+def test_what_workers_read_is_stored_uncompressed() -> None:
     stored = {topic.name for topic in plan(KOMMUNER) if topic.config.get("compression.type") == "uncompressed"}
-    assert stored == {ADT_RAW, RECEIPTS_RAW, *map(letterbox, KOMMUNER)}
+    assert stored == {ADT_RAW, LANES, RECEIPTS_RAW, CONTROL, *map(letterbox, KOMMUNER)}
 
 
 @pytest.mark.parametrize(
