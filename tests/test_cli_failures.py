@@ -1,0 +1,53 @@
+"""What people do wrong is one line: where, what, and what to do instead; never a traceback (spec 06 §4.1)."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.cli import command_line
+from streams.cli.frame import Code, run
+from tests.published import ROOT
+
+
+@pytest.fixture
+def stafet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Runs a command in an empty folder; gives exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str) -> tuple[int, str, str]:
+        return (run(command_line(), words), *capsys.readouterr())
+
+    return call
+
+
+FULL = Path("/dev/full")
+
+
+@pytest.mark.parametrize("words", [("topics", "plan"), ("config", "reference"), ("--help",)], ids=" ".join)
+def test_a_full_disk_is_one_line(words: tuple[str, ...], tmp_path: Path) -> None:
+    code = "from agents.cli import main; main()"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "STAFET_REGISTERS": "example"}
+    with FULL.open("w") as full:
+        command = [sys.executable, "-c", code, *words]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, cwd=tmp_path, env=environment)
+    assert (done.returncode, done.stderr) == (Code.FAILED, b"output: No space left on device\n")
+
+
+@pytest.mark.parametrize("action", ["start", "stop", "status"])
+def test_a_file_is_no_folder_of_a_broker(stafet: Any, tmp_path: Path, action: str) -> None:
+    (tmp_path / "README.md").write_text("#")
+    status, out, err = stafet("broker", action, "--directory", "README.md")
+    assert (status, out, err.splitlines()[0]) == (Code.FAILED, "", "README.md: not a folder")
+
+
+@pytest.mark.parametrize("action", ["start", "stop", "status"])
+def test_a_folder_in_a_file_is_one_line(stafet: Any, tmp_path: Path, action: str) -> None:
+    (tmp_path / "README.md").write_text("#")
+    status, out, err = stafet("--json", "broker", action, "--directory", "README.md/broker")
+    assert (status, out) == (Code.FAILED, "")
+    assert json.loads(err)["message"].endswith(": Not a directory")
