@@ -51,3 +51,20 @@ def test_a_folder_in_a_file_is_one_line(stafet: Any, tmp_path: Path, action: str
     status, out, err = stafet("--json", "broker", action, "--directory", "README.md/broker")
     assert (status, out) == (Code.FAILED, "")
     assert json.loads(err)["message"].endswith(": Not a directory")
+
+
+READERS = [("inspect",), ("validate",), ("replay", "--registers", "example"), ("receive",), ("send",), ("play",)]
+
+
+@pytest.mark.parametrize("words", [*READERS, ("convert", "--to", "fhir-xml")], ids=lambda words: words[0])
+def test_an_empty_folder_is_named(stafet: Any, tmp_path: Path, words: tuple[str, ...]) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "folder").mkdir()
+    status, out, err = stafet(words[0], "in", *words[1:])
+    assert (status, out, err.splitlines()[0]) == (Code.USAGE, "", "in: no files in it")
+
+
+@pytest.mark.parametrize("words", READERS, ids=lambda words: words[0])
+def test_a_file_that_is_not_there_is_named(stafet: Any, words: tuple[str, ...]) -> None:
+    status, out, err = stafet(words[0], "/nope", *words[1:])
+    assert (status, out, err.splitlines()[0]) == (Code.USAGE, "", "/nope: No such file or directory")

@@ -89,9 +89,3 @@ def test_a_gateway_that_is_not_there_is_named(tmp_path: Path) -> None:
     code, out, err = run(InThread(port=1), *written(tmp_path, "A1"))
     assert (code, out) == (1, "")
     assert "cannot connect to 127.0.0.1:1" in err
-
-
-def test_a_file_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
-    code, _, err = run(InThread(), tmp_path / "missing.hl7")
-    assert code == 2
-    assert "missing.hl7" in err
