@@ -68,3 +68,9 @@ def test_an_empty_folder_is_named(stafet: Any, tmp_path: Path, words: tuple[str,
 def test_a_file_that_is_not_there_is_named(stafet: Any, words: tuple[str, ...]) -> None:
     status, out, err = stafet(words[0], "/nope", *words[1:])
     assert (status, out, err.splitlines()[0]) == (Code.USAGE, "", "/nope: No such file or directory")
+
+
+def test_a_trace_that_is_not_json_is_named(stafet: Any, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("# Stafet")
+    status, _, err = stafet("play", "README.md")
+    assert (status, err.splitlines()[0]) == (Code.USAGE, "README.md: not JSON")

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from streams.gateway.client import Acknowledgement, MllpClient, NoAnswer
+from streams.gateway.client import Acknowledgement, MllpClient, NoAnswer, NobodyListens
 from streams.gateway.tls import ClientTls, TlsProblem
 
 from .documents import documents
@@ -56,7 +56,8 @@ async def _send_all(client: MllpClient, messages: list[tuple[str, bytes]]) -> in
             try:
                 answer = await client.send(message)
             except (NoAnswer, ConnectionError) as problem:
-                say(f"{name}: {problem}", err=True)
+                hint = "; Try: stafet run gateway" if isinstance(problem, NobodyListens) else ""
+                say(f"{name}: {problem}{hint}", err=True)
                 return Code.FAILED
             _print(answer)
             refused += not answer.taken
