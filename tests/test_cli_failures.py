@@ -74,3 +74,39 @@ def test_a_trace_that_is_not_json_is_named(stafet: Any, tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("# Stafet")
     status, _, err = stafet("play", "README.md")
     assert (status, err.splitlines()[0]) == (Code.USAGE, "README.md: not JSON")
+
+
+@pytest.mark.parametrize("name", ["STAFET_HTTP_LISTEN", "STAFET_GATEWAY_LISTEN"])
+@pytest.mark.parametrize("value", ["foo", "127.0.0.1:²"])
+def test_an_address_that_is_none_names_its_setting(
+    stafet: Any, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    status, _, err = stafet("recipients", "ls")
+    assert (status, err.splitlines()[0]) == (Code.USAGE, f"{name}: write host:port")
+
+
+HOSPITAL = ("simulate", "hospital", "--registers", "example")
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        pytest.param((*HOSPITAL, "--gateway", "foo"), "--gateway: write host:port", id="gateway"),
+        pytest.param((*HOSPITAL, "--begin", "foo"), "--begin: not a time in ISO form", id="begin"),
+        pytest.param((*HOSPITAL, "--begin", "0001-01-01T00:00Z"), "--begin: a year", id="the first year"),
+        pytest.param((*HOSPITAL, "--stays", "-3"), "--stays", id="stays"),
+        pytest.param((*HOSPITAL, "--rate", "-1"), "--rate", id="rate"),
+        pytest.param(("send", "-", "--timeout", "-1"), "--timeout", id="timeout"),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_named(stafet: Any, words: tuple[str, ...], text: str) -> None:
+    status, out, err = stafet(*words)
+    assert (status, out) == (Code.USAGE, "")
+    assert text in err
+
+
+def test_a_begin_without_offset_is_danish(stafet: Any) -> None:
+    status, _, err = stafet(*HOSPITAL, "--begin", "2026-03-01T12:00", "--stays", "1", "--bootstrap", "127.0.0.1:1")
+    assert status == Code.USAGE
+    assert err.startswith("STAFET_SECRET_FILE: not set"), "the time was taken"

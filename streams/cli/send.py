@@ -28,7 +28,7 @@ def send(
     ca: Annotated[Path | None, typer.Option(help="Authority of the gateway's certificate (PEM).")] = None,
     cert: Annotated[Path | None, typer.Option(help="Your certificate (PEM).")] = None,
     key: Annotated[Path | None, typer.Option(help="Its key (PEM).")] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for each acknowledgement.")] = 15.0,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for each acknowledgement.", min=0.1)] = 15.0,
 ) -> None:
     """Send HL7 messages over MLLP and print each acknowledgement; exit 1 when one is not accepted.
 
