@@ -196,8 +196,10 @@ async def _run(
 ) -> Played:
     stop = stop_on_signals()
     if gateway is not None:
+        text = f"cannot connect to {gateway.host}:{gateway.port}; trying again each second"
         async with MllpClient(gateway.host, gateway.port) as client:
-            return await play(sendings, through_gateway(client), stop, rate=rate)
+            deliver = through_gateway(client)
+            return await play(sendings, deliver, stop, rate=rate, unreachable=lambda: say(text, err=True))
     assert ids is not None
     security = aiokafka_options(settings)
     async with new_producer(settings.bootstrap, client_id="stafet-simulator", **security) as producer:
