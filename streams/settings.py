@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, Self
 
 from dotenv import dotenv_values
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -51,7 +51,7 @@ class Listen(NamedTuple):
     def of(cls, text: str) -> "Listen":
         """Raises ValueError. An IPv6 address stands in brackets."""
         host, colon, port = text.rpartition(":")
-        if not (colon and host and port.isdigit() and int(port) < 1 << 16):
+        if not (colon and host and port.isascii() and port.isdigit() and int(port) < 1 << 16):
             raise ValueError("write host:port")
         return cls(host.removeprefix("[").removesuffix("]"), int(port))
 
@@ -194,11 +194,16 @@ class Settings(BaseSettings):
         """`read_settings` asks the sources itself, because `explain` must know which one spoke."""
         return (init_settings,)
 
+    @field_validator("gateway_listen", "http_listen")
+    @classmethod
+    def _address(cls, text: str) -> str:
+        Listen.of(text)
+        return text
+
     @model_validator(mode="after")
     def _fit(self) -> Self:
         """What must hold between settings."""
         listen = Listen.of(self.gateway_listen)
-        Listen.of(self.http_listen)
         if self.ack_timeout < 60 and self.environment != "test":
             raise ValueError("STAFET_ACK_TIMEOUT under a minute is for environment test only (05 §6.5)")
         if (self.gateway_tls_cert is None) != (self.gateway_tls_key is None):
@@ -316,6 +321,8 @@ def secret(settings: Settings) -> bytes:
         found = settings.secret_file.read_bytes().strip()
     except FileNotFoundError:
         raise BadSettings(f"STAFET_SECRET_FILE: no such file ({settings.secret_file}); {_RESTORE}") from None
+    except IsADirectoryError:
+        raise BadSettings(f"STAFET_SECRET_FILE: {settings.secret_file} is a folder; name a file") from None
     except OSError as fault:
         problem = f"cannot be read ({type(fault).__name__}); give this user the right to read it"
         raise BadSettings(f"STAFET_SECRET_FILE: {problem}") from None

@@ -117,5 +117,16 @@ def test_config_check_and_doctor_say_it_too(
     assert (code, [line["severity"] for line in found]) == (status, severities), err + out
     assert all(line["remedy"] for line in found)
     looks = {look["what"]: look for look in json.loads(stafet("doctor", "--registers", named, "--json")[1])}
-    assert looks["environment"]["ok"] == (not severities)
+    refused = (said, registers) in {("production", "example"), ("", "own")}
+    assert looks["environment"]["ok"] == (not refused)
+    assert looks["environment"]["warning"] == (bool(severities) and not refused)
     assert bool(looks["environment"]["remedy"]) == bool(severities)
+
+
+@pytest.mark.parametrize(("said", "mark"), [("", "!  "), ("production", "NO "), ("test", "ok ")])
+def test_doctor_marks_the_example_set_as_a_role_takes_it(
+    stafet: Any, monkeypatch: pytest.MonkeyPatch, said: str, mark: str
+) -> None:
+    monkeypatch.setenv("STAFET_ENVIRONMENT", said)
+    lines = stafet("doctor", "--registers", "example", "--bootstrap", "embedded")[1].splitlines()
+    assert [line[:3] for line in lines if line[4:].startswith("environment:")] == [mark]

@@ -11,7 +11,7 @@ import typer
 from streams.kafka.jars import NoKafka
 from streams.kafka.local import LocalBroker, running_pid
 
-from .frame import say
+from .frame import Code, Failed, say
 
 __all__ = ["broker"]
 
@@ -32,12 +32,13 @@ def start(
 
     Example: stafet broker start --port 9092
     """
-    running = running_pid(directory.resolve())
+    folder = _folder(directory)
+    running = running_pid(folder)
     if running is not None:
         say(running[1])
         return
     try:
-        say(LocalBroker(directory.resolve(), port).start().bootstrap)
+        say(LocalBroker(folder, port).start().bootstrap)
     except NoKafka as problem:
         say(*str(problem).splitlines(), err=True)
         raise typer.Exit(FAILED) from None
@@ -46,13 +47,14 @@ def start(
 @broker.command()
 def stop(directory: Directory = _DEFAULT) -> None:
     """Stop the broker of the folder; its data stays. Example: stafet broker stop"""
-    running = running_pid(directory.resolve())
+    folder = _folder(directory)
+    running = running_pid(folder)
     if running is None:
         say("not running")
         return
     os.kill(running[0], signal.SIGTERM)
     end = time.monotonic() + 30.0
-    while running_pid(directory.resolve()) is not None:
+    while running_pid(folder) is not None:
         if time.monotonic() > end:
             say(f"process {running[0]} does not end", err=True)
             raise typer.Exit(FAILED)
@@ -63,8 +65,15 @@ def stop(directory: Directory = _DEFAULT) -> None:
 @broker.command()
 def status(directory: Directory = _DEFAULT) -> None:
     """Say whether the broker of the folder runs; exit 1 when it does not. Example: stafet broker status"""
-    running = running_pid(directory.resolve())
+    running = running_pid(_folder(directory))
     if running is None:
         say("not running")
         raise typer.Exit(FAILED)
     say(f"running at {running[1]}, process {running[0]}")
+
+
+def _folder(directory: Path) -> Path:
+    """The folder in full; it need not exist yet. Raises `Failed` when something else has its name."""
+    if directory.exists() and not directory.is_dir():
+        raise Failed(Code.FAILED, "not-a-folder", f"{directory}: not a folder", "Name a folder with --directory")
+    return directory.resolve()

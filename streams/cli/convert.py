@@ -42,8 +42,6 @@ def _converted(file: str, to: str) -> bytes:
     except OSError as problem:
         hint = "name a file that exists, or - for standard input"
         raise Failed(Code.USAGE, "not-readable", f"{problem.filename}: {problem.strerror}", hint) from None
-    except StopIteration:
-        raise Failed(Code.USAGE, "not-readable", f"{file}: the folder is empty", "name a file") from None
     except Rejected as refused:
         hint = f"Try: stafet inspect {file}"
         raise Failed(Code.FAILED, "rejected", f"{file}: {refused}", hint) from None

@@ -115,6 +115,8 @@ _Action = Literal["resend", "give-up", "close-case", "send-anew"]
 def _decide(
     action: _Action, ids: Sequence[str], reason: str, actor: str, settings: Settings, timeout: float, *, as_json: bool
 ) -> None:
+    if not reason.strip():
+        raise Failed(Code.USAGE, "no-reason", "no reason is given", "Add --reason TEXT")
     strange = [name for name in ids if lane_of_id(name) is None]
     if strange:
         text = f"{', '.join(strange)}: no id that we give to a message"
@@ -157,7 +159,8 @@ def _check(action: str, wanted: Sequence[Decision], outcomes: Mapping[str, Outco
     refused = [(one.message_id, found) for one in wanted if (found := outcomes.get(one.id)) and not found.taken]
     if refused:
         texts = [_refusal(message_id, action, outcome) for message_id, outcome in refused]
-        hint = "Where and why in full: stafet quarantine ls --stage lanes"
+        in_full = any(outcome.reason != "unknown" for _, outcome in refused)
+        hint = "Where and why in full: stafet quarantine ls --stage lanes" if in_full else ""
         code, text = refused[0][1].reason, "\n".join(texts)
         raise Failed(Code.DIFFERENCES, code, text, hint, [message_id for message_id, _ in refused])
     silent = [one.message_id for one in wanted if one.id not in outcomes]

@@ -62,8 +62,11 @@ def _registers(settings: Settings) -> Iterator[Look]:
     if not errors:
         known = load(settings.registers)
         misfit = mismatch(settings, known)
-        fits = f"{settings.environment}, and so are the registers"
-        yield Look("environment", misfit is None, misfit.problem if misfit else fits, misfit.remedy if misfit else "")
+        if misfit is None:
+            yield Look("environment", True, f"{settings.environment}, and so are the registers")
+        else:
+            warning = misfit.severity == "warning"  # what a role runs with
+            yield Look("environment", warning, misfit.problem, misfit.remedy, warning=warning)
         yield from feeds_named(settings, known)
 
 

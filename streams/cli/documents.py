@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator
+from errno import ENOENT
 from pathlib import Path
 
 __all__ = ["documents"]
@@ -10,14 +11,19 @@ _NOT_DATA = frozenset({"README.md", "expected.json"})  # what a folder of exampl
 
 
 def documents(files: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-    """Name and bytes of each document; a folder gives its files in name order as `folder/name`. Raises OSError."""
+    """Name and bytes of each document; a folder gives its files in name order as `folder/name`.
+
+    Raises OSError with the name of the file, or of the folder that has none.
+    """
     for name in files:
         path = Path(name)
         if name == "-":
             yield name, sys.stdin.buffer.read()
         elif path.is_dir():
-            for inside in sorted(path.iterdir()):
-                if inside.is_file() and inside.name not in _NOT_DATA:
-                    yield f"{name.rstrip('/')}/{inside.name}", inside.read_bytes()
+            inside = [file for file in sorted(path.iterdir()) if file.is_file() and file.name not in _NOT_DATA]
+            if not inside:
+                raise FileNotFoundError(ENOENT, "no files in it", name)
+            for file in inside:
+                yield f"{name.rstrip('/')}/{file.name}", file.read_bytes()
         else:
             yield name, path.read_bytes()

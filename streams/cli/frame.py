@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
+from socket import gaierror
 from typing import Annotated, Any
 
 import typer
@@ -94,13 +95,16 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
         failure = _failed(problem)
         if failure is None:
             raise
+        if isinstance(problem, OSError) and problem.filename is None:
+            _drop_output()
         typer.echo(failure.tell(as_json=as_json), err=True)
         return failure.exit_code
     return status if isinstance(status, int) else Code.OK
 
 
 def _failed(problem: Exception) -> Failed | None:
-    """What a command did not tell itself: settings that show as unusable late, and a broker that does not answer.
+    """What a command did not tell itself: settings that show as unusable late, a file or an output that the system
+    refuses, and a broker that does not answer.
 
     None for any other exception, which is a fault of ours. The classes are loaded here: a command without failure may
     need neither library.
@@ -113,10 +117,20 @@ def _failed(problem: Exception) -> Failed | None:
         return problem
     if isinstance(problem, BadSettings):
         return Failed(Code.USAGE, "bad-settings", str(problem), "Try: stafet config reference")
+    if isinstance(problem, OSError):
+        return Failed(Code.FAILED, "system", _refusal(problem))
     if not isinstance(problem, KafkaError):
         return None
     text = f"Kafka cannot be reached or refuses ({type(problem).__name__})"
     return Failed(Code.NO_BROKER, "broker", text, "Check STAFET_BOOTSTRAP, or Try: stafet doctor")
+
+
+def _refusal(problem: OSError) -> str:
+    """`file: No such file or directory`. What names no file is the output, unless it is a connection."""
+    told = problem.strerror or str(problem) or type(problem).__name__
+    if problem.filename is not None:
+        return f"{os.fsdecode(problem.filename)}: {told}"
+    return told if isinstance(problem, (ConnectionError, TimeoutError, gaierror)) else f"output: {told}"
 
 
 def _usage(wrong: Any) -> Failed:
@@ -145,6 +159,11 @@ def _moved(given: list[str], command: Any) -> list[str]:
 
 def _pipe_closed() -> int:
     """`stafet … | head`: the reader has what it wants; the interpreter must not complain on its way out."""
+    _drop_output()
+    return Code.OK
+
+
+def _drop_output() -> None:
+    """What is not yet written goes nowhere: the interpreter writes it once more at its end, and fails once more."""
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return Code.OK

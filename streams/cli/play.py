@@ -40,9 +40,14 @@ def play(
 
 def _traces(files: list[str]) -> list[tuple[str, dict[str, Any]]]:
     try:
-        return [(name, json.loads(data)) for name, data in documents(files)]
+        return [(name, _json(name, data)) for name, data in documents(files)]
     except OSError as problem:
         hint = "name files that exist, a folder, or - for standard input"
         raise Failed(Code.USAGE, "not-readable", f"{problem.filename}: {problem.strerror}", hint) from None
+
+
+def _json(name: str, data: bytes) -> Any:
+    try:
+        return json.loads(data)
     except ValueError:
-        raise Failed(Code.USAGE, "no-trace", "a file is not JSON", "name receipt traces in JSON") from None
+        raise Failed(Code.USAGE, "no-trace", f"{name}: not JSON", "name receipt traces in JSON") from None

@@ -60,6 +60,14 @@ def _asked(settings: Settings, work: Coroutine[Any, Any, T]) -> T:
         raise Failed(Code.NO_BROKER, "broker", text, "Check STAFET_BOOTSTRAP, or Try: stafet doctor") from None
 
 
+def _check_form(names: Sequence[str]) -> None:
+    """Raises `Failed` for what is no name of a dead letter; such a one cannot lie there either."""
+    strange = [name for name in names if not ((found := PLACE.fullmatch(name)) and found[1] == DEAD_LETTERS)]
+    if strange:
+        text = f"{', '.join(strange)[:300]}: no name of a dead letter"
+        raise Failed(Code.USAGE, "no-place", text, f"Write {DEAD_LETTERS}/PARTITION/OFFSET, as ls names it")
+
+
 def _named(records: Sequence[Record], names: Sequence[str]) -> list[Record]:
     by_name = {record.origin: record for record in records}
     absent = [name for name in names if name not in by_name]
@@ -84,8 +92,11 @@ def list_(
     if as_json:
         emit(rows)
         return
+    if not rows:
+        say("none", err=True)
     for row in rows:
-        say(f"{row['id']:22} {row['last-failed-at']:28} {row['stage']:9} {row['error-code']}")
+        told = f"{row['stage']:9} {row['error-code']}: {row['error-message']}"
+        say(f"{row['id']:22} {row['last-failed-at']:28} {told}")
 
 
 @app.command()
@@ -97,6 +108,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show one dead letter: where it came from, what is wrong, what to do. Example: stafet quarantine show dead.letters/0/17"""
+    _check_form([name])
     settings = settings_of({"bootstrap": bootstrap}, config)
     (record,) = _named(_asked(settings, _letters(settings)), [name])
     told = {"id": record.origin, "key": (record.key or b"").decode("utf-8", "replace")}
@@ -123,8 +135,9 @@ def redrive(
 
     Example: stafet quarantine redrive dead.letters/0/17 --reason "address registered"
     """
-    if not (dry_run or reason):
+    if not (dry_run or reason.strip()):
         raise Failed(Code.USAGE, "no-reason", "no reason is given", "Add --reason TEXT, or --dry-run")
+    _check_form(names)
     settings = settings_of({"bootstrap": bootstrap}, config)
     logs.configure(settings.log_format, settings.log_level)
     sent = _asked(settings, _redriven(settings, names, reason, dry_run=dry_run))

@@ -4,7 +4,6 @@ What is played, and under which clock: `streams.replay`. Here are the arguments,
 """
 
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -14,11 +13,11 @@ from streams.formats.fhir.convert import json_to_xml, xml_to_json
 from streams.private_files import private_folder, write_private
 from streams.registry import EXAMPLE_NAME
 from streams.replay import Line, Replay
-from streams.times import local_time
 
 from .access import registers_of, settings_of
 from .documents import documents
 from .frame import Code, Failed, Jsonl, emit, say
+from .times import time_of
 
 __all__ = ["replay"]
 
@@ -54,7 +53,7 @@ def replay(
     """
     turn = _turned(form)
     known = registers_of(settings_of({"registers": registers}))
-    played = Replay(known, _time(at))
+    played = Replay(known, time_of("--at", at) if at is not None else None)
     read, number = _read(files), 0
     for (name, _), lines in zip(read, played.play_all(data for _, data in read), strict=True):
         for line in lines:
@@ -86,20 +85,6 @@ _SUFFIXES: Final = {"fhir-json": "json", "fhir-xml": "xml"}
 
 def _suffix(payload: bytes) -> str:
     return "xml" if payload.lstrip()[:1] == b"<" else "json"
-
-
-def _time(at: str | None) -> datetime | None:
-    """The time that is given; one without offset is Danish."""
-    if at is None:
-        return None
-    try:
-        given = datetime.fromisoformat(at)
-    except ValueError:
-        hint = "write 2026-03-01T12:00:00+01:00"
-        raise Failed(Code.USAGE, "usage", "--at: not a time in ISO form", hint) from None
-    if not 1 < given.year < 9999:  # what waits for a time would wait beyond the calendar
-        raise Failed(Code.USAGE, "usage", "--at: a year at the end of the calendar", "write a year from 2 to 9998")
-    return local_time(given) if given.tzinfo is None else given
 
 
 def _read(files: list[str]) -> list[tuple[str, bytes]]:

@@ -11,15 +11,13 @@ from typing import Annotated
 
 import typer
 
-from streams.gateway.client import Acknowledgement, MllpClient, NoAnswer
+from streams.gateway.client import Acknowledgement, MllpClient, NoAnswer, NobodyListens
 from streams.gateway.tls import ClientTls, TlsProblem
 
 from .documents import documents
-from .frame import say
+from .frame import Code, Failed, say
 
 __all__ = ["send"]
-
-FAILED, USAGE = 1, 2  # exit codes of spec 06 §4.2
 
 
 def send(
@@ -30,7 +28,7 @@ def send(
     ca: Annotated[Path | None, typer.Option(help="Authority of the gateway's certificate (PEM).")] = None,
     cert: Annotated[Path | None, typer.Option(help="Your certificate (PEM).")] = None,
     key: Annotated[Path | None, typer.Option(help="Its key (PEM).")] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for each acknowledgement.")] = 15.0,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for each acknowledgement.", min=0.1)] = 15.0,
 ) -> None:
     """Send HL7 messages over MLLP and print each acknowledgement; exit 1 when one is not accepted.
 
@@ -39,10 +37,14 @@ def send(
     options = ClientTls(ca, cert, key) if tls or ca or cert or key else None
     try:
         messages = list(documents(files))
+    except OSError as problem:
+        hint = "name files that exist, a folder, or - for standard input"
+        raise Failed(Code.USAGE, "not-readable", f"{problem.filename}: {problem.strerror}", hint) from None
+    try:
         client = MllpClient(host, port, options, timedelta(seconds=timeout))
     except (OSError, TlsProblem) as problem:
         say(*str(problem).splitlines(), err=True)
-        raise typer.Exit(USAGE) from None
+        raise typer.Exit(Code.USAGE) from None
     raise typer.Exit(asyncio.run(_send_all(client, messages)))
 
 
@@ -54,11 +56,12 @@ async def _send_all(client: MllpClient, messages: list[tuple[str, bytes]]) -> in
             try:
                 answer = await client.send(message)
             except (NoAnswer, ConnectionError) as problem:
-                say(f"{name}: {problem}", err=True)
-                return FAILED
+                hint = "; Try: stafet run gateway" if isinstance(problem, NobodyListens) else ""
+                say(f"{name}: {problem}{hint}", err=True)
+                return Code.FAILED
             _print(answer)
             refused += not answer.taken
-    return FAILED if refused else 0
+    return Code.FAILED if refused else Code.OK
 
 
 def _print(answer: Acknowledgement) -> None:

@@ -27,6 +27,7 @@ from streams.sim.subscriber import Subscribers
 
 from . import interrupts
 from .frame import say
+from .times import time_of
 
 __all__ = ["app", "hospital", "municipality"]
 
@@ -40,8 +41,8 @@ app = typer.Typer(
 
 @app.command()
 def hospital(
-    stays: Annotated[int, typer.Option(help="How many stays.")] = 100,
-    rate: Annotated[float, typer.Option(help="Messages a second; 0 is as fast as they are answered.")] = 0,
+    stays: Annotated[int, typer.Option(help="How many stays.", min=1)] = 100,
+    rate: Annotated[float, typer.Option(help="Messages a second; 0 is as fast as they are answered.", min=0)] = 0,
     seed: Annotated[
         int | None,
         typer.Option(help="The same seed and begin give the same messages; without it every run has ids of its own."),
@@ -62,8 +63,9 @@ def hospital(
         settings = read_settings({"bootstrap": bootstrap, "registers": registers})
         known = load(settings.registers or _no_registers())
         seed = secrets.randbits(32) if seed is None else seed
-        sendings = _sendings(known, stays, seed, begin, _chosen(story or []))
-        address = Listen.of(gateway) if gateway else None
+        address = _address(gateway)
+        start = time_of("--begin", begin) if begin else None
+        sendings = _sendings(known, stays, seed, start, _chosen(story or []))
         ids = Ids(secret(settings), settings.secret_key_id) if address is None else None
     say(f"seed {seed}", err=True)
     played = asyncio.run(_run(sendings, settings, known, address, ids, rate or None))
@@ -158,11 +160,20 @@ def _chosen(names: Sequence[str]) -> tuple[Story, ...]:
     return chosen
 
 
-def _sendings(registers: Registers, stays: int, seed: int, begin: str, stories: Sequence[Story]) -> list[Sending]:
+def _address(text: str) -> Listen | None:
+    try:
+        return Listen.of(text) if text else None
+    except ValueError as problem:
+        raise ValueError(f"--gateway: {problem}") from None
+
+
+def _sendings(
+    registers: Registers, stays: int, seed: int, begin: datetime | None, stories: Sequence[Story]
+) -> list[Sending]:
     """All messages in order of time. Events lie in the past: what is dated in the future would be held (01, 7.6)."""
     spread = timedelta(hours=1)
     longest = max(story.length for story in stories)
-    start = datetime.fromisoformat(begin) if begin else datetime.now(UTC) - longest - spread
+    start = begin or datetime.now(UTC) - longest - spread
     played = scripts(
         stays,
         journeys(registers.locations, start),
@@ -185,8 +196,10 @@ async def _run(
 ) -> Played:
     stop = stop_on_signals()
     if gateway is not None:
+        text = f"cannot connect to {gateway.host}:{gateway.port}; trying again each second"
         async with MllpClient(gateway.host, gateway.port) as client:
-            return await play(sendings, through_gateway(client), stop, rate=rate)
+            deliver = through_gateway(client)
+            return await play(sendings, deliver, stop, rate=rate, unreachable=lambda: say(text, err=True))
     assert ids is not None
     security = aiokafka_options(settings)
     async with new_producer(settings.bootstrap, client_id="stafet-simulator", **security) as producer:

@@ -7,7 +7,9 @@ only the one whose MSA-2 is our MSH-10 counts (00 §8.5).
 """
 
 import asyncio
+import errno
 import re
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -19,10 +21,14 @@ from ..formats.hl7v2 import strip_framing
 from .framing import FrameReader, FrameTooLong, framed
 from .tls import ClientTls, client_context
 
-__all__ = ["Acknowledgement", "MllpClient", "NoAnswer", "control_id_of", "read_acknowledgement"]
+__all__ = ["Acknowledgement", "MllpClient", "NoAnswer", "NobodyListens", "control_id_of", "read_acknowledgement"]
 
 #: Codes of table 0008 that say "taken": original mode and commit of the enhanced mode (spec 04 §5.3).
 TAKEN = frozenset({"AA", "CA"})
+
+
+class NobodyListens(ConnectionError):
+    """The host is there, and nobody listens at the port."""
 
 
 class NoAnswer(Exception):
@@ -95,7 +101,7 @@ class MllpClient:
             self._streams = None
 
     async def send(self, message: bytes) -> Acknowledgement:
-        """Send one message and wait for its ACK. Raises NoAnswer; ConnectionError when nothing could be sent."""
+        """Send one message and wait for its ACK. Raises NoAnswer; ConnectionError when nothing was sent."""
         reader, writer = await self._connected()
         others = 0
         try:
@@ -110,10 +116,9 @@ class MllpClient:
                 raise ConnectionResetError
         except (OSError, TimeoutError, FrameTooLong) as lost:
             self.close()
+            why = f"no answer within {self._wait:g} s" if isinstance(lost, TimeoutError) else type(lost).__name__
             seen = f"; {others} of other messages came" if others else ""
-            raise NoAnswer(
-                f"no acknowledgement ({type(lost).__name__}{seen}); sending the same message again is safe"
-            ) from None
+            raise NoAnswer(f"no acknowledgement ({why}{seen}); sending the same message again is safe") from None
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._streams is not None and self._streams[0].at_eof():
@@ -123,9 +128,20 @@ class MllpClient:
                 async with asyncio.timeout(self._wait):
                     self._streams = await asyncio.open_connection(*self._address, ssl=self._context)
             except (OSError, TimeoutError) as failed:
-                host, port = self._address
-                raise ConnectionError(f"cannot connect to {host}:{port} ({type(failed).__name__})") from None
+                raise _not_connected(failed, *self._address, self._wait) from None
         return self._streams
+
+
+def _not_connected(failed: OSError, host: str, port: int, wait: float) -> ConnectionError:
+    """Why there is no connection, for people."""
+    # asyncio tells the refusals of several addresses (localhost has two) as one OSError, with their numbers in its text
+    if isinstance(failed, ConnectionRefusedError) or f"[Errno {errno.ECONNREFUSED}]" in str(failed):
+        return NobodyListens(f"nobody listens at {host}:{port}")
+    if isinstance(failed, socket.gaierror):
+        return ConnectionError(f"{host}: no such host")
+    if isinstance(failed, TimeoutError):
+        return ConnectionError(f"no answer within {wait:g} s from {host}:{port}")
+    return ConnectionError(f"cannot connect to {host}:{port} ({type(failed).__name__})")
 
 
 async def _blocks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:

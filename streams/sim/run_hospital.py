@@ -26,7 +26,7 @@ from .hospital import Sending
 
 __all__ = ["Deliver", "Played", "onto_topic", "play", "through_gateway"]
 
-#: Delivers one message; True when it was taken, False when it was refused. Raises NoAnswer, ConnectionError, Unconfirmed.
+#: Delivers one message; True when it was taken, False when it was refused. Raises NoAnswer, Unconfirmed; ConnectionError when nothing was sent.
 Deliver = Callable[[bytes], Awaitable[bool]]
 
 _PAUSE = timedelta(seconds=1)  # before the same message is sent again
@@ -38,7 +38,7 @@ class Played:
 
     taken: int = 0
     refused: int = 0
-    again: int = 0  # sent once more because no answer came
+    again: int = 0  # sent once more because no answer came; without a connection nothing is sent
 
 
 async def play(
@@ -48,8 +48,12 @@ async def play(
     *,
     rate: float | None = None,
     pause: timedelta = _PAUSE,
+    unreachable: Callable[[], None] = lambda: None,
 ) -> Played:
-    """Send in order, `rate` messages a second or as fast as they are answered, until done or `stop`."""
+    """Send in order, `rate` messages a second or as fast as they are answered, until done or `stop`.
+
+    `unreachable` is called once for each message that meets nobody: what comes after it waits too.
+    """
     played, loop = Played(), asyncio.get_running_loop()
     begun = loop.time()
     for number, sending in enumerate(sendings):
@@ -57,21 +61,36 @@ async def play(
             await _until(begun + number / rate, stop)
         if stop.is_set():
             break
-        await _send(sending.data, deliver, stop, played, pause)
+        await _send(sending.data, deliver, stop, played, pause, unreachable)
     return played
 
 
-async def _send(data: bytes, deliver: Deliver, stop: asyncio.Event, played: Played, pause: timedelta) -> None:
+async def _send(
+    data: bytes,
+    deliver: Deliver,
+    stop: asyncio.Event,
+    played: Played,
+    pause: timedelta,
+    unreachable: Callable[[], None],
+) -> None:
+    sent, missed = 0, 0
     while not stop.is_set():
+        taken = None
         try:
             taken = await deliver(data)
-        except (NoAnswer, ConnectionError, Unconfirmed):
-            played.again += 1
-            await _until(asyncio.get_running_loop().time() + pause.total_seconds(), stop)
-            continue
-        played.taken += taken
-        played.refused += not taken
-        return
+            sent += 1
+        except (NoAnswer, Unconfirmed):
+            sent += 1
+        except ConnectionError:  # nothing was sent
+            missed += 1
+            if missed == 1:
+                unreachable()
+        if taken is not None:
+            played.taken += taken
+            played.refused += not taken
+            break
+        await _until(asyncio.get_running_loop().time() + pause.total_seconds(), stop)
+    played.again += max(sent - 1, 0)
 
 
 async def _until(at: float, stop: asyncio.Event) -> None:

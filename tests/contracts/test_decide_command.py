@@ -127,6 +127,16 @@ def test_a_refusal_is_exit_3_and_its_reason_comes_first(stafet: Any) -> None:
     assert err.startswith(f"not-allowed: {OTHER}: resend is refused; a message in state SENT\n")
 
 
+@pytest.mark.parametrize(
+    ("reason", "hints"),
+    [("not-allowed", ["Where and why in full: stafet quarantine ls --stage lanes"]), ("unknown", [])],
+)
+def test_a_refusal_names_where_more_is_said(stafet: Any, reason: str, hints: list[str]) -> None:
+    with Lanes(stafet.bootstrap, lambda _: reason):
+        status, _, err = stafet("resend", ID, "--reason", "back again")
+    assert (status, err.splitlines()[1:]) == (3, hints)
+
+
 def test_a_refusal_is_an_object_for_a_machine(stafet: Any) -> None:
     with Lanes(stafet.bootstrap, lambda _: "no-case"):
         status, out, err = stafet("close-case", ID, "--as", "obsolete", "--json")
@@ -167,7 +177,18 @@ def test_what_cannot_be_an_id_of_ours_is_said_and_nothing_is_sent(stafet: Any) -
     assert stafet.on_lanes() == []
 
 
-@pytest.mark.parametrize("words", [("send-anew", ID), ("close-case", ID), ("close-case", ID, "--as", "tired")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("send-anew", ID),
+        ("resend", ID, "--reason", ""),
+        ("give-up", ID, "--reason", " "),
+        ("send-anew", ID, "--reason", "\t"),
+        ("close-case", ID),
+        ("close-case", ID, "--as", " "),
+        ("close-case", ID, "--as", "tired"),
+    ],
+)
 def test_a_decision_without_its_reason_is_none(stafet: Any, words: tuple[str, ...]) -> None:
     assert stafet(*words)[0] == 2
     assert stafet.on_lanes() == []

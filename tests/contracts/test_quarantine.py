@@ -75,6 +75,30 @@ def test_all_are_listed_with_stage_and_code_and_may_be_chosen(stafet: Any) -> No
     assert stafet("ls", "--code", "nothing-like-it")[1] == ""
 
 
+def test_a_list_says_what_is_wrong_with_each(stafet: Any) -> None:
+    status, out, err = stafet("ls", "--stage", "intake")
+    (line,) = out.splitlines()
+    assert (status, err) == (0, "")
+    assert f"intake    no-person: {json.loads(stafet('ls', '--json')[1])[0]['error-message']}" in line
+    assert "empty" in line
+
+
+def test_an_empty_list_says_so(stafet: Any) -> None:
+    assert stafet("ls", "--code", "nothing-like-it") == (0, "", "none\n")
+    assert stafet("ls", "--code", "nothing-like-it", "--json") == (0, "[]\n", "")
+
+
+@pytest.mark.parametrize("name", ["adt.raw/0/0", "dead.letters", "dead.letters/0", "dead.letters/a/b", "0/0"])
+@pytest.mark.parametrize("words", [("show",), ("redrive", "--reason", "x")], ids=lambda words: words[0])
+def test_a_name_in_another_form_is_a_usage_error(stafet: Any, words: tuple[str, ...], name: str) -> None:
+    status, out, err = stafet(*words, name)
+    assert (status, out) == (2, "")
+    assert err.splitlines() == [
+        f"{name}: no name of a dead letter",
+        "Write dead.letters/PARTITION/OFFSET, as ls names it",
+    ]
+
+
 def test_one_is_shown_with_its_remedy_and_its_value_only_when_asked_for(stafet: Any) -> None:
     status, out, _ = stafet("show", ID)
     assert status == 0

@@ -1,6 +1,7 @@
 """`stafet send` against a gateway on a real socket: what it prints and how it ends (spec 06 §4.2)."""
 
 import asyncio
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -52,8 +53,8 @@ def serving() -> Iterator[InThread]:
     thread.join()
 
 
-def run(serving: InThread, *files: Path) -> tuple[int, str, str]:
-    result = CliRunner().invoke(command, [*map(str, files), "--port", str(serving.port), "--timeout", "5"])
+def run(serving: InThread, *files: Path | str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(command, ["--port", str(serving.port), "--timeout", "5", *map(str, files)])
     return result.exit_code, result.stdout, result.stderr
 
 
@@ -85,13 +86,34 @@ def test_without_an_acknowledgement_it_stops_and_repeats_nothing(serving: InThre
     assert serving.records == ["A1", "lost"]
 
 
-def test_a_gateway_that_is_not_there_is_named(tmp_path: Path) -> None:
-    code, out, err = run(InThread(port=1), *written(tmp_path, "A1"))
-    assert (code, out) == (1, "")
-    assert "cannot connect to 127.0.0.1:1" in err
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_gateway_that_is_not_there_is_named(tmp_path: Path, host: str) -> None:
+    (file,) = written(tmp_path, "A1")
+    code, out, err = run(InThread(port=1), file, "--host", host)
+    assert (code, out, err) == (1, "", f"{file}: nobody listens at {host}:1; Try: stafet run gateway\n")
 
 
-def test_a_file_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
-    code, _, err = run(InThread(), tmp_path / "missing.hl7")
-    assert code == 2
-    assert "missing.hl7" in err
+def test_a_host_that_is_not_there_is_named(tmp_path: Path) -> None:
+    code, _, err = run(InThread(port=1), *written(tmp_path, "A1"), "--host", "gateway.invalid")
+    assert code == 1
+    assert "gateway.invalid: no such host" in err
+
+
+def test_a_gateway_that_says_nothing_is_named_with_the_time(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        code, _, err = run(InThread(port=port), *written(tmp_path, "A1"), "--timeout", "0.2")
+    assert code == 1
+    assert "no acknowledgement (no answer within 0.2 s)" in err
+
+
+def test_a_connection_that_takes_too_long_is_named_with_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("streams.gateway.client.asyncio.open_connection", never)
+    code, _, err = run(InThread(port=1), *written(tmp_path, "A1"), "--timeout", "0.2")
+    assert code == 1
+    assert "no answer within 0.2 s from 127.0.0.1:1" in err

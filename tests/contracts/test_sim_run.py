@@ -1,6 +1,8 @@
 """The simulated engine at work: every message reaches the topic, whatever happens to the gateway."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +15,7 @@ from typer.testing import CliRunner
 from streams.cli.simulate import app
 from streams.gateway.acceptor import Publish, Unconfirmed
 from streams.gateway.admission import AdtRecord
-from streams.gateway.client import MllpClient
+from streams.gateway.client import MllpClient, NoAnswer
 from streams.ids import Ids
 from streams.kafka.clients import new_producer
 from streams.kafka.embedded import EmbeddedBroker
@@ -25,6 +27,7 @@ from streams.sim.run_hospital import onto_topic, play, through_gateway
 from tests.a_secret import SECRET
 from tests.brokers import records
 from tests.contracts.gateways import Running, gateway
+from tests.published import ROOT
 
 BEGIN = datetime(2026, 3, 1, 6, 0, tzinfo=UTC)
 IDS = Ids(b"a secret of the tests")
@@ -53,6 +56,55 @@ async def test_a_message_without_an_answer_is_sent_again_until_it_has_one() -> N
     assert [record.value for record in running.records] == [sending.data for sending in ours]
     assert (played.taken, played.refused) == (len(ours), 0)
     assert played.again > 0
+
+
+async def test_only_what_was_sent_is_sent_again() -> None:
+    outcomes = iter(
+        [ConnectionError, ConnectionError, NoAnswer, ConnectionError, Unconfirmed, None, ConnectionError, None]
+    )
+    unreachable: list[str] = []
+
+    async def deliver(_: bytes) -> bool:
+        outcome = next(outcomes)
+        if outcome is not None:
+            raise outcome
+        return True
+
+    stop = asyncio.Event()
+    played = await play(
+        SENDINGS[:2], deliver, stop, pause=timedelta(0), unreachable=lambda: unreachable.append("nobody")
+    )
+    assert (played.taken, played.refused, played.again) == (2, 0, 2)
+    assert len(unreachable) == 2, "once for each message that met nobody"
+
+
+async def test_where_nobody_listens_nothing_is_sent_again() -> None:
+    stop, tries = asyncio.Event(), 0
+
+    async def deliver(_: bytes) -> bool:
+        nonlocal tries
+        tries += 1
+        if tries == 3:
+            stop.set()
+        raise ConnectionError
+
+    assert (await play(SENDINGS, deliver, stop, pause=timedelta(0))).again == 0
+    assert tries == 3
+
+
+def test_a_gateway_that_is_not_there_is_said_once() -> None:
+    code = "from agents.cli import main; main()"
+    words = ["simulate", "hospital", "--registers", "example", "--stays", "1", "--gateway", "127.0.0.1:1"]
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        assert process.stderr is not None
+        first = [process.stderr.readline(), process.stderr.readline()]
+        process.terminate()
+        out, rest = process.communicate(timeout=30)
+    assert first[0].startswith("seed ")
+    assert first[1] == "cannot connect to 127.0.0.1:1; trying again each second\n"
+    assert (out, rest) == ("0 taken, 0 refused, 0 sent again\n", "")
 
 
 async def test_onto_the_topic_the_same_keys_are_written_as_by_the_gateway() -> None:
