@@ -251,7 +251,8 @@ async def test_a_position_behind_the_committed_offset_is_named(bench: Build) -> 
     begun: list[Bench] = []
     start = asyncio.create_task(bench(concatenate, name=name, create=False, before=begun.append).__aenter__())
     try:
-        assert f"{b.source}/{partition}: 3 records are committed and the state knows of 1" in await departure(begun)
+        told = f"{b.source}/{partition} ({b.changelog}): 3 records are committed and the state knows of 1"
+        assert told in await departure(begun)
     finally:
         start.cancel()
         await asyncio.wait([start])
