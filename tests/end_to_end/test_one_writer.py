@@ -42,7 +42,7 @@ def sentences(process: Process, words: str) -> list[str]:
 
 async def test_a_second_process_in_the_same_directory_is_refused(own_real: LocalBroker, tmp_path: Path) -> None:
     site = await installed(own_real, tmp_path)
-    other = Outside(site.folder, site.env)
+    other = Outside(site.folder, site.env, http=site.http)  # the port is not what is wrong
     async with site.running("run", "relay") as first:
         await first.ready()
         async with other.running("run", "relay") as second:
