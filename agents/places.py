@@ -53,7 +53,8 @@ def listening(setting: str, address: str) -> Iterator[None]:
     try:
         yield
     except OSError as fault:
-        if fault.errno not in _REFUSALS:
+        meaning = _REFUSALS.get(fault.errno or 0)
+        if meaning is None:
             raise
-        text = f"{setting}: {address} {_REFUSALS[fault.errno]}"
+        text = f"{setting}: {address} {meaning}"
         raise Failed(Code.FAILED, "cannot-listen", text, "Try: stafet config show --sources") from None

@@ -329,7 +329,7 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # Faust is untyped to u
             row = None if positions is None else positions.get(position_key(*tp))
             position = 0 if row is None else position_at(row, *tp)
             if positions is not None and position is not None and (offset or 0) > position:
-                raise StateLost(*tp, positions.changelog_topic_name, offset, position)
+                raise StateLost(tp.topic, tp.partition, positions.changelog_topic_name, offset, position)
         changelogs = self.app.tables.changelog_topics  # where they are read from is the recovery's affair
         fresh = [tp for tp, offset in committed.items() if not offset and tp.topic not in changelogs]
         if fresh:
