@@ -19,13 +19,14 @@ from aiokafka.errors import KafkaError
 
 from agents.broker_watch import BrokerWatch
 from agents.losses import accept_losses
+from agents.places import alone, listening
 from agents.progress import Progress, positions_of
 from agents.relay import Relay, build_relay, relay_running
 from agents.same_secret import SecretChanged, check_secret
 from agents.shell import leave_now
 from agents.station import Figures, Station
 from agents.stopping import Stopped, beside, last_resort, unless
-from agents.wiring import InUse, NotReady, Worker, readiness, widths_problem
+from agents.wiring import NotReady, Worker, readiness, widths_problem
 from streams import logs
 from streams.cli import interrupts
 from streams.cli.access import Bootstrap, Config, RegistersOption, registers_of, settings_of
@@ -146,8 +147,6 @@ def _failures() -> Iterator[None]:
         raise refused(problem) from None
     except NotReady as problem:
         raise Failed(Code.NO_BROKER, "not-ready", str(problem), "Try: stafet doctor") from None
-    except InUse as problem:
-        raise Failed(Code.USAGE, "worker-id-in-use", str(problem), "Try: stafet config show --sources") from None
     except SecretChanged as problem:
         hint = "Put the old secret back; a new one is taken when no stay is open"
         raise Failed(Code.USAGE, "secret-changed", str(problem), hint) from None
@@ -195,11 +194,15 @@ async def _run(role: Role, installation: Installation) -> None:
 
 async def _roles_running(role: Role, installation: Installation, stop: asyncio.Event) -> None:
     async with _broker(role, installation, stop), contextlib.AsyncExitStack() as stack:
-        listen = Listen.of(installation.settings.http_listen)
+        if "relay" in _roles(role):  # before the port: whoever starts a worker twice has both in common
+            stack.enter_context(alone(_worker(installation).directory, installation.settings.worker_id))
+        address = installation.settings.http_listen
         installation.waiting = dict.fromkeys(_roles(role), "starting")
-        await stack.enter_async_context(
-            health_served(listen, lambda: _reason(installation), installation.metrics, lambda: installation.dead)
+        health = health_served(
+            Listen.of(address), lambda: _reason(installation), installation.metrics, lambda: installation.dead
         )
+        with listening("STAFET_HTTP_LISTEN", address):
+            await stack.enter_async_context(health)
         client = {"bootstrap_servers": installation.bootstrap.split(","), **installation.security}
         installation.watch = await stack.enter_async_context(BrokerWatch(client).running())
         async with asyncio.TaskGroup() as group:
@@ -256,7 +259,7 @@ def _prepared(role: Role, settings: Settings, topics: Sequence[TopicPlan]) -> in
     absent, missing = lacking(settings.bootstrap, wanted, security=security)
     if absent:
         problem = f"{len(absent)} topics are missing at {settings.bootstrap}: {absent[0]} for one"
-        raise Failed(Code.NO_BROKER, "no-topics", problem, "Try: stafet topics apply --yes")
+        raise Failed(Code.FAILED, "no-topics", problem, "Try: stafet topics apply --yes")
     if missing:
         hint = "An administrator grants it: stafet access apply --yes; stafet doctor names every right that is missing"
         raise Failed(Code.NOT_PERMITTED, "not-permitted", rights_missing(settings.kafka_user, missing), hint)
@@ -267,9 +270,9 @@ def _prepared(role: Role, settings: Settings, topics: Sequence[TopicPlan]) -> in
 _USERS: Final[dict[str, KafkaRole]] = {"relay": "relay", "gateway": "gateway"}
 
 
-async def _relay(installation: Installation, stop: asyncio.Event) -> None:
+def _worker(installation: Installation) -> Worker:
     settings = installation.settings
-    worker = Worker(
+    return Worker(
         bootstrap=installation.bootstrap,
         worker_id=settings.worker_id,
         state_dir=settings.state_dir,
@@ -278,8 +281,12 @@ async def _relay(installation: Installation, stop: asyncio.Event) -> None:
         security=installation.security,
         embedded=settings.bootstrap == "embedded",
     )
+
+
+async def _relay(installation: Installation, stop: asyncio.Event) -> None:
+    settings = installation.settings
     station = Station(installation.ids, installation.registers, figures=Figures(installation.metrics))
-    relay = build_relay(worker, station)
+    relay = build_relay(_worker(installation), station)
     async with contextlib.AsyncExitStack() as stack:
         async with unless(stop):
             await check_secret(installation.bootstrap, installation.ids, installation.security)
@@ -337,7 +344,8 @@ async def _gateway(installation: Installation, stop: asyncio.Event) -> None:
             started()
             _ready(installation, "gateway")
 
-        await run_gateway(options, installation.registers, installation.ids, stop, report, ready)
+        with listening("STAFET_GATEWAY_LISTEN", installation.settings.gateway_listen):
+            await run_gateway(options, installation.registers, installation.ids, stop, report, ready)
 
 
 _ROLES = {"relay": _relay, "gateway": _gateway}

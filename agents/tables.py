@@ -80,10 +80,10 @@ class Skipped(Exception):
 class StateLost(Exception):
     """The group has committed an offset that the state knows nothing of."""
 
-    def __init__(self, topic: str, partition: int, committed: int, position: int) -> None:
+    def __init__(self, topic: str, partition: int, changelog: str, committed: int, position: int) -> None:
         super().__init__(
-            f"{topic}/{partition}: {committed} records are committed and the state knows of {position}: its changelog was "
-            "emptied or written by two workers at once; start once with --accept-loss, and see `stafet reconcile`"
+            f"{topic}/{partition} ({changelog}): {committed} records are committed and the state knows of {position}: its "
+            "changelog was emptied or written by two workers at once; start once with --accept-loss, and see `stafet reconcile`"
         )
 
 
@@ -344,7 +344,7 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # Faust is untyped to u
             row = None if positions is None else positions.get(position_key(*tp))
             position = 0 if row is None else position_at(row, *tp)
             if positions is not None and position is not None and (offset or 0) > position:
-                raise StateLost(tp.topic, tp.partition, offset, position)
+                raise StateLost(tp.topic, tp.partition, positions.changelog_topic_name, offset, position)
             self.app.repeats[tp.topic, tp.partition] = range(offset or 0, position or 0)
         changelogs = self.app.tables.changelog_topics  # where they are read from is the recovery's affair
         fresh = [tp for tp, offset in committed.items() if not offset and tp.topic not in changelogs]

@@ -7,9 +7,8 @@ topic is a time limit that passes and a message, never an endless wait.
 
 import asyncio
 import contextlib
-import fcntl
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -27,7 +26,6 @@ from streams.kafka.topics import LARGE, LETTERBOX_PARTITIONS, RELAY
 from streams.private_files import private_folder
 
 __all__ = [
-    "InUse",
     "NotReady",
     "Readiness",
     "Worker",
@@ -49,10 +47,6 @@ class NotReady(Exception):
     """A worker that did not come up in time, and what to look at."""
 
 
-class InUse(Exception):
-    """Another process is this worker."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Worker:
     """What tells one worker from another. `worker_id` is stable over restarts and used by one process at a time."""
@@ -70,6 +64,11 @@ class Worker:
     embedded: bool = False  # over the embedded broker: no static members, short fetches
     more: Mapping[str, Any] = field(default_factory=dict)  # Faust settings, for tests
 
+    @property
+    def directory(self) -> Path:
+        """Where the worker keeps its tables: one process at a time."""
+        return self.state_dir / self.app_id / self.worker_id
+
 
 def _safety(worker: Worker) -> dict[str, Any]:
     """Settings without which records are lost."""
@@ -81,7 +80,7 @@ def _safety(worker: Worker) -> dict[str, Any]:
         "topic_disable_leader": True,
         "table_standby_replicas": 0,
         "store": f"{worker.store}://",
-        "datadir": worker.state_dir / worker.app_id / worker.worker_id,  # a locked directory is tried for 30 s
+        "datadir": worker.directory,  # a locked directory is tried for 30 s
         "producer_acks": -1,
         "producer_request_timeout": 30.0,  # Faust's own is 1,200 s
     }
@@ -178,43 +177,26 @@ def readiness(app: faust.App) -> Readiness:
 async def running(app: FencedApp, limit: float = 60.0, patience: float = 60.0) -> AsyncIterator[FencedApp]:
     """The app started, recovered and, at the end, drained within `limit` seconds.
 
-    A start takes as long as it takes; it is given up when nothing has moved for `patience` seconds. Raises `NotReady`, and
-    `InUse` when another process of this machine has the worker's directory. A body that does not end within the limit
+    A start takes as long as it takes; it is given up when nothing has moved for `patience` seconds. Raises `NotReady`. The
+    worker's directory is the caller's alone (`places.alone`). A body that does not end within the limit
     ends the process by `app.leave`: nothing more is acknowledged, so nothing is lost.
     """
     app.in_worker = True
     private_folder(app.conf.datadir)
-    with _alone(app):
+    try:
+        await _up(app, patience)
+    except BaseException:
+        with contextlib.suppress(TimeoutError):  # why it did not come up matters more than how it goes down
+            await asyncio.wait_for(app.stop(), _GIVING_UP)
+        raise
+    try:
+        yield app
+    finally:
         try:
-            await _up(app, patience)
-        except BaseException:
-            with contextlib.suppress(TimeoutError):  # why it did not come up matters more than how it goes down
-                await asyncio.wait_for(app.stop(), _GIVING_UP)
-            raise
-        try:
-            yield app
-        finally:
-            try:
-                async with asyncio.timeout(limit):
-                    await app.stop()
-            except TimeoutError:
-                app.leave(f"{app.conf.id} did not stop within {limit:g} s")
-
-
-@contextlib.contextmanager
-def _alone(app: FencedApp) -> Iterator[None]:
-    """Holds the worker's directory; the system lets go of it however the process ends.
-
-    A process with the same worker id and another directory is found by the fence: the elder of the two leaves.
-    """
-    with (app.conf.datadir / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InUse(
-                f"another process runs as worker {app.worker_id} in {app.conf.datadir}; give each a STAFET_WORKER_ID of its own"
-            ) from None
-        yield
+            async with asyncio.timeout(limit):
+                await app.stop()
+        except TimeoutError:
+            app.leave(f"{app.conf.id} did not stop within {limit:g} s")
 
 
 async def _up(app: FencedApp, patience: float) -> None:

@@ -210,6 +210,18 @@ def test_doctor_is_content_with_what_is_complete(stafet: Any, tmp_path: Path, mo
     assert status == Code.OK, out
 
 
+@pytest.mark.parametrize("place", ["file", "file/state", "dangling"])
+def test_doctor_names_a_state_directory_that_is_no_folder(
+    stafet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    monkeypatch.setenv("STAFET_STATE_DIR", str(tmp_path / place))
+    status, out, _ = stafet("doctor", "--bootstrap", "embedded", "--registers", "example")
+    assert status == Code.DIFFERENCES
+    assert f"NO  state directory: {tmp_path / place.partition('/')[0]} is not a folder; set STAFET_STATE_DIR" in out
+
+
 def test_doctor_warns_of_files_that_others_can_read(
     stafet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

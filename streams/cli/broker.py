@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from streams.kafka.jars import NoKafka
-from streams.kafka.local import LocalBroker, running_pid
+from streams.kafka.local import LocalBroker, port_problem, running_pid
 
 from .frame import Code, Failed, say
 
@@ -21,12 +21,13 @@ broker = typer.Typer(help="Start, stop and look at a local Kafka (one node, not 
 
 Directory = Annotated[Path, typer.Option(help="Folder of the broker: data, log and pid file.")]
 _DEFAULT = Path(".stafet/broker")
+_PORT = 9092
 
 
 @broker.command()
 def start(
     directory: Directory = _DEFAULT,
-    port: Annotated[int, typer.Option(help="Port on loopback.")] = 9092,
+    port: Annotated[int | None, typer.Option(help="Port on loopback; 9092 if none is named.", min=1, max=65535)] = None,
 ) -> None:
     """Start a broker in the background and print its address; does nothing when it runs already.
 
@@ -35,10 +36,15 @@ def start(
     folder = _folder(directory)
     running = running_pid(folder)
     if running is not None:
+        if port is not None and running[1] != f"127.0.0.1:{port}":
+            raise Failed(Code.FAILED, "runs-already", f"runs already at {running[1]}; stafet broker stop first")
         say(running[1])
         return
+    chosen = port or _PORT
+    if wrong := port_problem(chosen):
+        raise Failed(Code.FAILED, "port", f"{wrong}; choose another with --port")
     try:
-        say(LocalBroker(folder, port).start().bootstrap)
+        say(LocalBroker(folder, chosen).start().bootstrap)
     except NoKafka as problem:
         say(*str(problem).splitlines(), err=True)
         raise typer.Exit(FAILED) from None

@@ -1,6 +1,5 @@
 """`stafet doctor`: what this installation needs, looked at piece by piece, with the way out beside each fault."""
 
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ from streams.settings import BadSettings, Settings, secret
 
 from .access import Bootstrap, Config, RegistersOption, settings_of
 from .doctor_broker import broker
-from .doctor_files import feeds_named, rights
+from .doctor_files import feeds_named, rights, state_directory
 from .environment import mismatch
 from .frame import AsJson, Code, emit, say
 from .look import Look
@@ -78,13 +77,12 @@ def _secret(settings: Settings) -> Iterator[Look]:
 
 
 def _disk(settings: Settings) -> Iterator[Look]:
-    folder = settings.state_dir
-    while not folder.exists():
-        folder = folder.resolve().parent
-    writable = os.access(folder, os.W_OK)
-    yield Look("state directory", writable, str(settings.state_dir), "" if writable else "make it writable")
-    free = shutil.disk_usage(folder).free
-    yield Look("disk", free >= _LEAST_FREE, f"{free >> 20} MB free", "" if free >= _LEAST_FREE else "free some space")
+    folder, problem, remedy = state_directory(settings.state_dir)
+    yield Look("state directory", not problem, problem or str(settings.state_dir), remedy)
+    if folder is not None:
+        free = shutil.disk_usage(folder).free
+        enough = free >= _LEAST_FREE
+        yield Look("disk", enough, f"{free >> 20} MB free", "" if enough else "free some space")
 
 
 _PARTS: tuple[Callable[[Settings], Iterator[Look]], ...] = (_versions, _registers, _secret, rights, _disk, broker)

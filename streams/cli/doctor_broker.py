@@ -21,6 +21,7 @@ _WAYS_OUT: Final[dict[Fault, str]] = {
     "tls": "set STAFET_KAFKA_CA to the authority of the brokers, and STAFET_BOOTSTRAP to their TLS port and name",
     "password": "check STAFET_KAFKA_USER and STAFET_KAFKA_PASSWORD_FILE; an administrator sets them: stafet access apply",
     "right": "an administrator grants it: stafet access apply --yes",
+    "no-authorizer": "for real letters: an authorizer on the broker, then stafet access apply --yes",
     "refused": "see the broker's log",
 }
 
@@ -48,9 +49,14 @@ def broker(settings: Settings) -> Iterator[Look]:
         yield Look("broker", False, str(problem), _WAYS_OUT[problem.fault])
         return
     yield Look("broker", True, settings.bootstrap)
-    yield _rights(settings, missing.rights)
+    doors, unread = _doors(settings, security)
+    if unread is not None and unread.fault == "no-authorizer":
+        found = "the broker has no authorizer: everybody may do everything"
+        yield Look("rights", True, found, _WAYS_OUT["no-authorizer"], warning=True)
+    else:
+        yield _rights(settings, missing.rights)
     yield from _topics(known, wanted, drifts)
-    yield from _receipts(settings, security)
+    yield from _receipts(doors, unread)
 
 
 def _loaded(settings: Settings) -> Registers | None:
@@ -88,18 +94,19 @@ def _topics(known: Registers | None, wanted: Sequence[TopicPlan], drifts: Sequen
     yield Look("topics", not drifts, f"{len(drifts)} differences from the plan of {len(wanted)}", remedy)
 
 
-def _receipts(settings: Settings, security: dict[str, str]) -> Iterator[Look]:
-    """Who may pass for anybody (00 §9.1). Only an administrator may read rights; others have nothing to look at."""
+def _doors(settings: Settings, security: dict[str, str]) -> tuple[tuple[str, ...], BrokerProblem | None]:
+    """Who may write anybody's receipts, or why that cannot be read."""
     try:
-        doors = open_doors(settings.bootstrap, security=security)
+        return open_doors(settings.bootstrap, security=security), None
     except BrokerProblem as problem:
-        if problem.fault == "right":
-            return
-        yield Look("receipts", True, f"everybody may write to {RECEIPTS_RAW}: {problem}", _AUTHORIZER, warning=True)
-        return
+        return (), problem
+
+
+def _receipts(doors: Sequence[str], unread: BrokerProblem | None) -> Iterator[Look]:
+    """Who may pass for anybody (00 §9.1). Only an administrator may read rights; others have nothing to look at."""
+    if unread is not None and unread.fault != "right":
+        found = f"everybody may write to {RECEIPTS_RAW}: {unread}"
+        yield Look("receipts", True, found, _WAYS_OUT["no-authorizer"], warning=True)
     if doors:
         found = f"{', '.join(doors)} may write to {RECEIPTS_RAW} and pass for another municipality"
         yield Look("receipts", True, found, "take the right away: a municipality has a topic of its own", warning=True)
-
-
-_AUTHORIZER: Final = "for real letters: an authorizer on the broker, then stafet access apply --yes"

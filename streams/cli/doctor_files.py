@@ -4,6 +4,7 @@ Rights are a warning and no fault: a secret that an orchestrator mounts often is
 enter there is not known here.
 """
 
+import os
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from streams.settings import Settings
 
 from .look import Look
 
-__all__ = ["feeds_named", "rights"]
+__all__ = ["feeds_named", "rights", "state_directory"]
 
 
 def rights(settings: Settings) -> Iterator[Look]:
@@ -38,3 +39,16 @@ def feeds_named(settings: Settings, registers: Registers) -> Iterator[Look]:
     if settings.gateway_tls_client_ca is not None:
         problem = unnamed(registers.feeds.values())
         yield Look("certificates of feeds", not problem, problem or "named by each feed")
+
+
+def state_directory(path: Path) -> tuple[Path | None, str, str]:
+    """The folder that is there of `path`, what is wrong with it, and the way out; "" twice where nothing is."""
+    try:
+        there = next(folder for folder in (path, *path.absolute().parents) if folder.is_symlink() or folder.exists())
+        if not there.is_dir():
+            return None, f"{there} is not a folder", "set STAFET_STATE_DIR to a folder that is there or can be made"
+        if os.access(there, os.W_OK | os.X_OK):
+            return there, "", ""
+    except OSError as fault:
+        return None, f"{path}: {fault.strerror}", "set STAFET_STATE_DIR to a folder of the user that runs this"
+    return there, str(path), "make it writable"

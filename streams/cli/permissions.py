@@ -86,6 +86,9 @@ def apply(
             security=librdkafka_options(settings),
         )
     except BrokerProblem as problem:
+        if problem.fault == "no-authorizer":
+            hint = "Set an authorizer on the broker and a user in super.users, then come again as that user"
+            raise Failed(Code.FAILED, "no-authorizer", f"{problem}; nothing was made", hint) from None
         raise refused(problem) from None
     if as_json:
         emit({"users": list(done.users), "rights": [_row(right) for right in done.rights], "stale": list(done.stale)})

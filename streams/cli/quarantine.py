@@ -14,16 +14,17 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaError
 
 from streams import logs
 from streams.bounds import cut
-from streams.kafka.clients import extent, new_producer, read_all
+from streams.kafka.clients import committed_offsets, extent, new_producer, read_all
 from streams.kafka.foreign import number
 from streams.kafka.records import Headers, Record, header
 from streams.kafka.security import aiokafka_options
 from streams.kafka.skips import PLACE, Skip, skip_letters
-from streams.kafka.topics import DEAD_LETTERS, SOURCES, is_source
+from streams.kafka.topics import DEAD_LETTERS, RELAY, SOURCES, is_source
 from streams.settings import Settings
 
 from .access import Bootstrap, Config, settings_of
@@ -174,20 +175,35 @@ def skip(
     if as_json:
         emit({"id": place, "reason": decision.reason, "actor": decision.actor})
         return
-    say(f"{place} is passed over: by a worker that starts at once, by one that runs within half a minute")
+    say(f"{place}: noted; a worker that runs passes over it within half a minute, one that starts at once")
 
 
 async def _skipped(settings: Settings, decision: Skip, tp: TopicPartition, offset: int) -> None:
-    """Raises `Failed` when there is no such record: one that does not lie there yet may be a good one."""
+    """Raises `Failed` when there is no such record, as one to come may be a good one, and when it was taken already."""
     first, end = await extent(settings.bootstrap, tp, **aiokafka_options(settings))
     if not first <= offset < end:
         text = (
             f"{tp.topic}/{tp.partition} holds the offsets {first} to {end - 1}" if end > first else "nothing is there"
         )
         raise Failed(Code.NOT_FOUND, "not-found", f"{decision.origin}: {text}", "Look at the log of the worker")
+    if await _taken(settings, tp, offset):
+        text = f"{decision.origin} is taken already; nothing to pass over"
+        raise Failed(Code.DIFFERENCES, "taken", text, "Look at the log of the worker for the record that stops it")
     async with _producing(settings) as producer:
         for letter in skip_letters(decision):
             await producer.send_and_wait(letter.topic, letter.value, key=letter.key, headers=list(letter.headers))
+
+
+async def _taken(settings: Settings, tp: TopicPartition, offset: int) -> bool:
+    """Whether the workers have committed beyond the record; False for a user that may not see their group."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap.split(","), **aiokafka_options(settings))
+    try:
+        await admin.start()
+        return (await committed_offsets(admin, RELAY, [tp])).get(tp, 0) > offset
+    except GroupAuthorizationFailedError:
+        return False
+    finally:
+        await admin.close()
 
 
 async def _redriven(settings: Settings, names: Sequence[str], reason: str, *, dry_run: bool) -> list[Record]:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import re
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -70,13 +71,17 @@ def sentences(result: Balance) -> str:
 def _line(line: Line) -> list[str]:
     terms = " + ".join(f"{count} {name}" for name, count in line.terms.items())
     text = f"{line.name} {line.total} = {terms}   difference {line.difference}"
-    return [text, *(_ids(line) if line.ids else [])]
+    listed = (row for words, ids in line.listed.items() if ids for row in (f"  {words} ({len(ids)})", *_shown(ids)))
+    return [text, *(_ids(line) if line.ids else []), *listed]
 
 
 def _ids(part: Line | Check) -> list[str]:
-    more = len(part.ids) - _SHOWN
-    shown = [f"    {name}" for name in part.ids[:_SHOWN]] + ([f"    and {more} more"] if more > 0 else [])
-    return [f"  not so: {part.name} ({len(part.ids)})", *shown]
+    return [f"  not so: {part.name} ({len(part.ids)})", *_shown(part.ids)]
+
+
+def _shown(ids: Sequence[str]) -> list[str]:
+    more = len(ids) - _SHOWN
+    return [f"    {name}" for name in ids[:_SHOWN]] + ([f"    and {more} more"] if more > 0 else [])
 
 
 def _recorded(file: Path) -> Book:

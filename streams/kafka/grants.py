@@ -57,10 +57,11 @@ def apply(
 ) -> Applied:
     """Makes the users and rights that are not there. `renew`: sets the password of those that are. Raises `BrokerProblem`.
 
-    `password` is asked for a user only when its password is set.
+    `password` is asked for a user only when its password is set, and of nobody where the broker has no authorizer.
     """
     broker = Connection(bootstrap, security)
     broker.metadata()
+    broker.ask_for_authorizer()
     there = _bindings(broker)
     made = _users(broker, users, password, renew=renew)
     planned = {_binding(right): right for right in wanted}

@@ -107,6 +107,7 @@ def _may_transact(bootstrap: str, security: Mapping[str, str] | None) -> bool:
 def open_doors(bootstrap: str, *, security: Mapping[str, str] | None = None) -> tuple[str, ...]:
     """Users of municipalities, and everybody as `*`, that may write to `receipts.raw` (00 §9.1). Raises `BrokerProblem`."""
     broker = Connection(bootstrap, security)
+    broker.ask_for_authorizer()
     anything = AclBindingFilter(
         ResourceType.TOPIC,
         RECEIPTS_RAW,

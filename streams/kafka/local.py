@@ -23,7 +23,7 @@ from confluent_kafka.admin import AdminClient
 from streams.kafka.jars import NoKafka, find_jars, find_java, told_by
 from streams.private_files import private_folder
 
-__all__ = ["LocalBroker", "free_port", "new_cluster_id", "running_pid"]
+__all__ = ["LocalBroker", "free_port", "new_cluster_id", "port_problem", "running_pid"]
 
 #: kafka.md §2.5, each for one node: nothing appears by itself, groups form at once, few internal partitions.
 _SETTINGS: Final[Mapping[str, str]] = {
@@ -66,6 +66,20 @@ def free_port() -> int:
             return port
 
 
+def port_problem(port: int) -> str:
+    """Why no broker can have this port of this machine; "" when one can."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the broker: what is only closing is free
+        try:
+            probe.bind(("127.0.0.1", port))
+            probe.listen()
+        except PermissionError:
+            return f"port {port} is not for this user"
+        except OSError:
+            return f"port {port} is taken"
+    return ""
+
+
 def new_cluster_id() -> str:
     """An id for a cluster that is to be formatted."""
     return base64.urlsafe_b64encode(os.urandom(16)).rstrip(b"=").decode()
@@ -104,6 +118,7 @@ class LocalBroker:
         """Formats the folder the first time, starts, and returns when a controller is named; raises `NoKafka`."""
         java, jars = find_java(), find_jars()
         private_folder(self.directory)
+        self._write_settings()
         if not (self.directory / "data").is_dir():
             self._format(java, jars)
         with (self.directory / "broker.log").open("ab") as log:
@@ -138,7 +153,8 @@ class LocalBroker:
         logging = self.directory / "log4j2.properties"
         return [java, f"-Xmx{self._heap_mb}m", "-cp", f"{jars}/*", f"-Dlog4j2.configurationFile={logging}"]
 
-    def _format(self, java: str, jars: Path) -> None:
+    def _write_settings(self) -> None:
+        """At every start: the folder may have had another port before."""
         settings = {
             **_SETTINGS,
             "controller.quorum.voters": f"1@127.0.0.1:{self._controller_port}",
@@ -149,6 +165,8 @@ class LocalBroker:
         }
         self._properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
         (self.directory / "log4j2.properties").write_text(_LOGGING)
+
+    def _format(self, java: str, jars: Path) -> None:
         # One word with `=`: an id may begin with a hyphen and would be taken for an option.
         tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={self._cluster_id}", "-c", str(self._properties)]
         done = told_by([*self._java(java, jars), *tool], limit=60.0)

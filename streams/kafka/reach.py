@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ConfigResource
 
 __all__ = ["BrokerProblem", "Connection", "Fault", "Heard", "why_not"]
 
 #: What kind of trouble it is: each has another way out.
-Fault = Literal["unreachable", "tls", "password", "right", "refused"]
+Fault = Literal["unreachable", "tls", "password", "right", "no-authorizer", "refused"]
 
 
 class BrokerProblem(Exception):
@@ -44,7 +44,10 @@ _MEANINGS: Final[Mapping[int, tuple[Fault, str]]] = {
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: ("right", "this user may not do that to the cluster"),
     KafkaError.INVALID_REPLICATION_FACTOR: ("refused", "more copies asked for than there are brokers"),
     KafkaError.POLICY_VIOLATION: ("refused", "a policy of the broker forbids it"),
-    KafkaError.SECURITY_DISABLED: ("refused", "the broker keeps no rights: it has no authorizer"),
+    KafkaError.SECURITY_DISABLED: (
+        "no-authorizer",
+        "this broker has no authorizer (authorizer.class.name): it keeps no rights",
+    ),
 }
 
 #: Words of OpenSSL and librdkafka in an error event -> what it means; the first that fits. Seen with Kafka 4.3.1.
@@ -109,3 +112,19 @@ class Connection:
                 problem = self.problem("listing topics", refusal.args[0])
                 if problem.fault != "unreachable" or time.monotonic() > end:
                     raise problem from None
+
+    def ask_for_authorizer(self, limit: float = 30.0) -> None:
+        """Raises `BrokerProblem` of the fault `no-authorizer` where the broker says that it has none.
+
+        Such a broker lists no rights and makes users all the same. One that does not show its settings keeps rights.
+        """
+        try:
+            broker = ConfigResource(
+                ConfigResource.Type.BROKER, str(min(self.client.list_topics(timeout=limit).brokers))
+            )
+            settings = self.client.describe_configs([broker], request_timeout=limit)[broker].result(limit)
+        except KafkaException:
+            return
+        named = settings.get("authorizer.class.name")
+        if named is not None and not named.value:
+            raise BrokerProblem(f"{self.bootstrap}: {_MEANINGS[KafkaError.SECURITY_DISABLED][1]}", "no-authorizer")

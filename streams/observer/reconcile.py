@@ -11,7 +11,7 @@ a difference: reconcile at rest, or look twice (03 §6.5).
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -48,12 +48,16 @@ RECEIPT_TERMS: Mapping[str, str] = {"first": "first verdicts"}
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One equation: a total from one source, its terms from another; `ids` are behind a difference."""
+    """One equation: a total from one source, its terms from another; `ids` are behind a difference.
+
+    `listed`: ids to be looked at that are no difference, each under the words for them.
+    """
 
     name: str
     total: int
     terms: Mapping[str, int]
     ids: tuple[str, ...] = ()
+    listed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def difference(self) -> int:
@@ -91,7 +95,13 @@ class Balance:
         return {
             "difference": self.difference,
             "lines": {
-                line.name: {"total": line.total, **line.terms, "difference": line.difference, "ids": list(line.ids)}
+                line.name: {
+                    "total": line.total,
+                    **line.terms,
+                    "difference": line.difference,
+                    "ids": list(line.ids),
+                    **({"listed": {words: list(ids) for words, ids in line.listed.items()}} if line.listed else {}),
+                }
                 for line in self.lines
             },
             "checks": {check.name: {"difference": check.difference, "ids": list(check.ids)} for check in self.checks},
@@ -212,12 +222,13 @@ def _passed_over_lines(book: Book) -> Iterator[Line]:
     """What was never looked at, where there is any: operators decided so, or no topic kept it long enough."""
     skipped = {str(row["subject"]) for row in book.rows["skipped"].values()}
     if skipped:
-        aside = len(skipped & book.dead.keys())
-        terms = {"set aside": aside, "not met yet": len(skipped) - aside}
-        yield Line("skipped by operators", len(skipped), terms, _sorted(skipped))
+        unmet = _sorted(skipped - book.dead.keys())
+        terms = {"set aside": len(skipped) - len(unmet), "not met yet": len(unmet)}
+        yield Line("skipped by operators", len(skipped), terms, listed={"not met yet": unmet})
     if lost := book.rows["lost"].values():
         total = sum(row["parts"] for row in lost)
-        yield Line("lost to retention", total, {"named": total}, _sorted(str(row["subject"]) for row in lost))
+        named = _sorted(str(row["subject"]) for row in lost)
+        yield Line("lost to retention", total, {"named": total}, listed={"lost": named})
 
 
 def _sorted(ids: Iterable[str]) -> tuple[str, ...]:

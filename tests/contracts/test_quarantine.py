@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams.cli.app import build
 from streams.cli.frame import Code, run
@@ -19,7 +20,7 @@ from streams.kafka.clients import partition_of
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.records import Letter, Record, dead_letter, header
 from streams.kafka.skips import Skip, skip_letters, skips_among
-from streams.kafka.topics import ADT_RAW, CONTROL, DEAD_LETTERS, LEDGER
+from streams.kafka.topics import ADT_RAW, CONTROL, DEAD_LETTERS, LEDGER, RELAY
 from tests.brokers import prepared, producing, records
 
 AT = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
@@ -185,6 +186,25 @@ def test_a_record_is_passed_over_with_a_reason_and_by_name(stafet: Any) -> None:
     ]
     [row] = asyncio.run(records(stafet.bootstrap, LEDGER))
     assert json.loads(row.value or b"")["reason"] == "ends the worker (night shift)"
+
+
+def test_a_record_that_was_taken_is_not_passed_over(stafet: Any) -> None:
+    asyncio.run(lay(stafet.bootstrap, [Letter(ADT_RAW, b"k", b"taken"), Letter(ADT_RAW, b"k", b"next")]))
+    asyncio.run(committed(stafet.bootstrap, 1))
+    status, _, err = stafet("skip", "adt.raw/0/0", "--reason", "r")
+    assert (status, err.splitlines()[0]) == (3, "adt.raw/0/0 is taken already; nothing to pass over")
+    assert asyncio.run(records(stafet.bootstrap, CONTROL)) == []
+    status, out, _ = stafet("skip", "adt.raw/0/1", "--reason", "r")
+    assert (status, out.startswith("adt.raw/0/1: noted; a worker that runs passes over it")) == (0, True)
+
+
+async def committed(bootstrap: str, offset: int) -> None:
+    """The workers' group has taken the records of the first partition before `offset`."""
+    member = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=RELAY, enable_auto_commit=False)
+    async with member:
+        place = TopicPartition(ADT_RAW, 0)
+        member.assign([place])
+        await member.commit({place: offset})
 
 
 def test_a_decision_without_value_is_taken_back() -> None:

@@ -42,7 +42,7 @@ def sentences(process: Process, words: str) -> list[str]:
 
 async def test_a_second_process_in_the_same_directory_is_refused(own_real: LocalBroker, tmp_path: Path) -> None:
     site = await installed(own_real, tmp_path)
-    other = Outside(site.folder, site.env)
+    other = Outside(site.folder, site.env, http=site.http)  # the port is not what is wrong
     async with site.running("run", "relay") as first:
         await first.ready()
         async with other.running("run", "relay") as second:
@@ -78,7 +78,8 @@ async def test_an_emptied_changelog_is_named_and_accepted(own_real: LocalBroker,
     assert (await site.stafet("topics", "apply", "--yes")).code == 0
     async with site.running("run", "relay") as process:
         assert await gone(process) == 70
-    assert len(sentences(process, "adt.raw/0: 1 records are committed and the state knows of 0")) == 1
+    told = f"adt.raw/0 ({changelog(RELAY, 'persons')}): 1 records are committed and the state knows of 0"
+    assert len(sentences(process, told)) == 1
     async with site.running("run", "relay", "--accept-loss") as process:
         await works(own_real, 2)
         assert await process.end(signal.SIGTERM) == 0

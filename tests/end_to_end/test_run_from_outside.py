@@ -112,7 +112,7 @@ def open_(found: dict[str, Any]) -> int:
 async def test_without_its_topics_a_role_ends_and_names_the_next_command(kafka: LocalBroker, tmp_path: Path) -> None:
     ended = await Outside.at(kafka.bootstrap, tmp_path).stafet("run", "all")
     said = ended.err.splitlines()
-    assert (ended.code, ended.out) == (6, "")
+    assert (ended.code, ended.out) == (1, "")
     assert len(said) == 2
     assert "topics are missing" in said[0]
     assert said[1] == "Try: stafet topics apply --yes"
@@ -146,11 +146,12 @@ async def test_what_must_be_said_on_purpose_is_asked_for_at_the_start(
 
 
 async def test_a_port_that_is_taken_ends_the_process_with_a_sentence(site: Outside) -> None:
-    with socket.create_server(("127.0.0.1", site.gateway)):
-        ended = await site.stafet("run", "gateway")
-    assert ended.code == 1
-    assert "Traceback" not in ended.err
-    assert str(site.gateway) in ended.err
+    for setting, port in (("STAFET_GATEWAY_LISTEN", site.gateway), ("STAFET_HTTP_LISTEN", site.http)):
+        with socket.create_server(("127.0.0.1", port)):
+            ended = await site.stafet("run", "gateway")
+        assert ended.code == 1
+        assert "Traceback" not in ended.err
+        assert f"{setting}: 127.0.0.1:{port} is taken; give this process a port of its own" in ended.err
 
 
 async def test_a_day_in_the_life_of_one_process(site: Outside, stays: Sequence[Script]) -> None:
