@@ -7,6 +7,7 @@ topic is a time limit that passes and a message, never an endless wait.
 
 import asyncio
 import contextlib
+import shutil
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -21,8 +22,9 @@ from agents.fence import Fence
 from agents.restore import Restoring
 from agents.shell import Leave, leave_now
 from agents.tables import CarefulTables, EmbeddedTransport, FencedApp, FencedTable, IdempotentTransport, own_producer
+from streams import logs
 from streams.kafka.clients import NoConnection, compression, state_producer
-from streams.kafka.topics import LARGE, LETTERBOX_PARTITIONS, RELAY
+from streams.kafka.topics import LARGE, LETTERBOX_PARTITIONS, RELAY, TOMBSTONES
 from streams.private_files import private_folder
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "Readiness",
     "Worker",
     "build_app",
+    "drop_old_stores",
     "partitions_problem",
     "raw_table",
     "raw_topic",
@@ -183,6 +186,7 @@ async def running(app: FencedApp, limit: float = 60.0, patience: float = 60.0) -
     """
     app.in_worker = True
     private_folder(app.conf.datadir)
+    drop_old_stores(app.conf.tabledir, time.time())
     try:
         await _up(app, patience)
     except BaseException:
@@ -197,6 +201,18 @@ async def running(app: FencedApp, limit: float = 60.0, patience: float = 60.0) -
                 await app.stop()
         except TimeoutError:
             app.leave(f"{app.conf.id} did not stop within {limit:g} s")
+
+
+def drop_old_stores(directory: Path, now: float) -> None:
+    """Removes what lies on disk of tables and was last touched so long ago that tombstones may be compacted away since.
+
+    Rows that another worker has deleted meanwhile would rise again. `now`: seconds since the epoch.
+    """
+    for store in directory.glob("*.db"):
+        touched = max((file.stat().st_mtime for file in store.iterdir()), default=0.0)
+        if now - touched > TOMBSTONES.total_seconds() / 2:
+            logs.get("run").warning("store.dropped", path=store.name)
+            shutil.rmtree(store)
 
 
 async def _up(app: FencedApp, patience: float) -> None:

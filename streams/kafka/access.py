@@ -104,5 +104,7 @@ def _beside(role: Role, user: str, kommunekode: str) -> Iterable[Right]:
         yield Right(user, "READ", "group", RELAY)
         yield Right(user, "WRITE", "transactional-id", RELAY, prefixed=True)
         yield Right(user, "DESCRIBE", "transactional-id", RELAY, prefixed=True)
+    elif role == "operator":
+        yield Right(user, "DESCRIBE", "group", RELAY)  # whether a record is taken already (`quarantine skip`)
     elif role == "municipality":
         yield Right(user, "READ", "group", f"municipality.{kommunekode}", prefixed=True)

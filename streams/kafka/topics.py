@@ -27,6 +27,7 @@ __all__ = [
     "SMALL",
     "SOURCES",
     "TABLES",
+    "TOMBSTONES",
     "TRACE",
     "Role",
     "Topic",
@@ -131,12 +132,15 @@ TABLES: Final[Mapping[str, Mapping[str, Width]]] = {
     RELAY: {"persons": "keyed", "lanes": "keyed", "receipts": "keyed", "letterboxes": "letterbox"}
 }
 
+#: How long a changelog keeps the tombstone of a row that is deleted.
+TOMBSTONES: Final = timedelta(days=1)
+
 #: Changelogs are read from the start at every recovery: compact early and often (faust.md §7).
 EAGER: Final[Mapping[str, str]] = {
     "min.cleanable.dirty.ratio": "0.1",
     "segment.ms": str(3_600_000),
     "segment.bytes": str(64 << 20),
-    "delete.retention.ms": str(86_400_000),
+    "delete.retention.ms": str(TOMBSTONES // timedelta(milliseconds=1)),
 }
 
 

@@ -49,12 +49,13 @@ def test_every_user_of_the_plan_is_in_the_table_above() -> None:
     assert set(users(KOMMUNER)) - set(TOPICS) == {"stafet-municipality-0461"}
 
 
-def test_only_the_relay_has_its_group_and_its_transactional_ids() -> None:
+def test_only_the_relay_joins_its_group_and_fences_its_state() -> None:
     beside = [right for right in rights(PLAN, KOMMUNER) if right.kind != "topic" and not kommunekode_of(right.user)]
     assert beside == [
         Right("stafet-relay", "READ", "group", "stafet-relay"),
         Right("stafet-relay", "WRITE", "transactional-id", "stafet-relay", prefixed=True),
         Right("stafet-relay", "DESCRIBE", "transactional-id", "stafet-relay", prefixed=True),
+        Right("stafet-operator", "DESCRIBE", "group", "stafet-relay"),
     ]
     assert [right for right in rights_of(OWN, PLAN) if right.kind != "topic"] == [
         Right(OWN, "READ", "group", "municipality.0101", prefixed=True)
