@@ -27,7 +27,9 @@ _PORT = 9092
 @broker.command()
 def start(
     directory: Directory = _DEFAULT,
-    port: Annotated[int | None, typer.Option(help="Port on loopback; 9092 if none is named.", min=1, max=65535)] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port on loopback, 0 for a free one; 9092 if none is named.", min=0, max=65535)
+    ] = None,
 ) -> None:
     """Start a broker in the background and print its address; does nothing when it runs already.
 
@@ -36,12 +38,12 @@ def start(
     folder = _folder(directory)
     running = running_pid(folder)
     if running is not None:
-        if port is not None and running[1] != f"127.0.0.1:{port}":
+        if port and running[1] != f"127.0.0.1:{port}":
             raise Failed(Code.FAILED, "runs-already", f"runs already at {running[1]}; stafet broker stop first")
         say(running[1])
         return
-    chosen = port or _PORT
-    if wrong := port_problem(chosen):
+    chosen = _PORT if port is None else port
+    if chosen and (wrong := port_problem(chosen)):
         raise Failed(Code.FAILED, "port", f"{wrong}; choose another with --port")
     try:
         say(LocalBroker(folder, chosen).start().bootstrap)

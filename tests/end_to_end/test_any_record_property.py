@@ -19,7 +19,7 @@ from agents.relay import Relay
 from streams.ids import Lane, MessageId
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.records import encode_lane_record
-from streams.kafka.topics import ADT_RAW, LANES, LEDGER, RECEIPTS_RAW
+from streams.kafka.topics import ADT_RAW, LANES, LEDGER, RECEIPTS_RAW, letterbox
 from streams.messages.adt.admit import read_from_feed
 from streams.messages.adt.key import record_key
 from streams.model import Decision, Overdue, Receipt, ReceiptArrived, Wake
@@ -30,6 +30,7 @@ from tests.rules.stay_events import event
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 LANE = Lane("00c0ffee")
+LETTERBOX = letterbox("0101")
 
 
 class Foreign(NamedTuple):
@@ -110,6 +111,7 @@ def foreign(sendings: list[bytes]) -> st.SearchStrategy[Foreign]:
         ADT_RAW: JUNK | adt_values(sendings),
         LANES: JUNK | lane_values(),
         RECEIPTS_RAW: JUNK | lane_values(),
+        LETTERBOX: JUNK | lane_values(),
     }
     return st.sampled_from(sorted(values)).flatmap(
         lambda topic: st.builds(Foreign, st.just(topic), KEYS, values[topic], HEADERS, TIMES, CODECS)
@@ -152,12 +154,12 @@ class Site:
     async def _at_rest(self) -> bool:
         found = await positions_of(self.relay)
         reached = await ends(self.scene.bootstrap)
-        return bool(found) and all(at >= reached[topic] for (topic, _), (at, _) in found.items())
+        return bool(found) and all(at >= reached.get(topic, 0) for (topic, _), (at, _) in found.items())
 
 
 async def ends(bootstrap: str) -> dict[str, int]:
     """The next offset of partition 0 of each source."""
-    found = dict.fromkeys((ADT_RAW, LANES, RECEIPTS_RAW), 0)
+    found = dict.fromkeys((ADT_RAW, LANES, RECEIPTS_RAW, LETTERBOX), 0)
     for record in await records(bootstrap, *found):
         found[record.topic] = max(found[record.topic], record.offset + 1)
     return found

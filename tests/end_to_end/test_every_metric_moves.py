@@ -11,6 +11,7 @@ from typing import Any
 from agents.clock import FastClock
 from agents.station import Station
 from streams import logs
+from streams.gateway.caps import Caps
 from streams.gateway.client import MllpClient
 from streams.gateway.report import told
 from streams.gateway.run import GatewayOptions, run_gateway
@@ -24,6 +25,7 @@ from tests.brokers import producing, until
 from tests.end_to_end.scene import BEFORE, Scene, municipalities, prepare, relay_here
 
 ANSWERS, SILENT = "0461", "0751"
+OPEN = {f'municipality="{ANSWERS}"': 0, f'municipality="{SILENT}"': 2}
 _SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 
 #: Must be 0 in a sound installation; tests/rules/test_open_messages.py breaks each law.
@@ -57,20 +59,26 @@ async def test_every_documented_metric_moves_and_is_true(own_embedded: EmbeddedB
         if event == "gateway.listening":
             ports.put_nowait(fields["port"])
 
-    options = GatewayOptions(bootstrap=scene.bootstrap, host="127.0.0.1", port=0)
+    caps = Caps(connections_per_address=1)
+    options = GatewayOptions(bootstrap=scene.bootstrap, host="127.0.0.1", port=0, caps=caps)
     hurried = FastClock(datetime.now(UTC), 600)  # municipalities think for seconds
     behaviours = {ANSWERS: "ok", SILENT: "silent"}
     async with relay_here(scene, station=station), municipalities(scene, behaviours, now=hurried):
         gateway = asyncio.create_task(run_gateway(options, scene.registers, scene.ids, stop, report))
-        async with producing(scene.bootstrap) as producer, MllpClient("127.0.0.1", await ports.get()) as client:
+        port = await ports.get()
+        async with producing(scene.bootstrap) as producer, MllpClient("127.0.0.1", port) as client:
             await producer.send_and_wait("adt.raw", b"no message", key=b"k")
+            odd = stay(scene, ANSWERS, 3).sendings[0].data.replace(b"UNICODE UTF-8", b"8859/1") + b"NTE|1||\xc3\xa6\r"
+            await producer.send_and_wait("adt.raw", odd, key=b"k")
             for sending in woven([stay(scene, ANSWERS, 1), stay(scene, SILENT, 2)]):
                 assert (await client.send(sending.data)).taken
+            _, refused = await asyncio.open_connection("127.0.0.1", port)  # one more than its address may have
+            refused.close()
 
             async def settled() -> bool:
                 seen = samples(metrics)
-                answered = sum(seen["hn_messages_total"].values()) == 2
-                return answered and seen["hn_open_messages"].get(f'municipality="{SILENT}"') == 2
+                answered = sum(seen["hn_messages_total"].values()) == 3
+                return answered and seen["hn_open_messages"] == OPEN
 
             await until(settled, 60)
             _judge(samples(metrics))
@@ -89,9 +97,13 @@ async def test_every_documented_metric_moves_and_is_true(own_embedded: EmbeddedB
 def _judge(seen: dict[str, dict[str, float]]) -> None:
     still = [row.name for row in METRICS if row.name != SOUND and not any(seen[row.name].values())]
     assert still == []
-    assert seen["hn_open_messages"] == {f'municipality="{ANSWERS}"': 0, f'municipality="{SILENT}"': 2}
+    assert seen["hn_open_messages"] == OPEN
     assert list(seen["hn_oldest_open_seconds"]) == [f'municipality="{SILENT}"']
     assert 0 < seen["hn_oldest_open_seconds"][f'municipality="{SILENT}"'] < 120
-    assert seen["hn_time_to_verdict_seconds"] == {f'municipality="{ANSWERS}"': 2}
-    assert {labels.partition('"')[2][:-1] for labels in seen["stafet_step_seconds"]} == {"intake", "lanes", "receipts"}
+    assert seen["hn_time_to_verdict_seconds"] == {f'municipality="{ANSWERS}"': 3}
+    assert {labels.partition('"')[2][:-1] for labels in seen["stafet_step_seconds"]} == {
+        "intake",
+        "lanes",
+        "letterboxes",
+    }
     assert seen[SOUND] == {'law="L2"': 0, 'law="L8"': 0}
