@@ -34,14 +34,31 @@ async def bound(host: str, port: int) -> list[socket.socket]:
 
 
 async def accepted(listening: socket.socket, take: Callable[[socket.socket, str], None], report: Report) -> None:
-    """Gives every connection and its peer's address to `take`, until it is cancelled."""
-    loop = asyncio.get_running_loop()
+    """Gives every connection and its peer's address to `take`, until it is cancelled.
+
+    Not by the loop's own `sock_accept`: cancelled in the moment of a connection, it loses it with a traceback.
+    """
     while True:
+        await _readable(listening)
         try:
-            connection, address = await loop.sock_accept(listening)
+            connection, address = listening.accept()
+        except BlockingIOError:
+            continue
         except OSError as failed:
             if failed.errno in _EXHAUSTED:
                 report("gateway.exhausted", why=errno.errorcode[failed.errno])
                 await asyncio.sleep(_PAUSE_S)
             continue  # of any other kind it is about that one connection, which is gone (accept(2))
+        connection.setblocking(False)
         take(connection, address[0])
+
+
+async def _readable(listening: socket.socket) -> None:
+    """Returns when somebody waits to be let in."""
+    loop = asyncio.get_running_loop()
+    waits = asyncio.Event()
+    loop.add_reader(listening, waits.set)
+    try:
+        await waits.wait()
+    finally:
+        loop.remove_reader(listening)
