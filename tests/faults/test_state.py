@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient, NewPartitions
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions
 
 from streams.kafka.local import LocalBroker
 from tests.faults.acts import killed
@@ -85,6 +85,11 @@ def _files(state: Path) -> list[Path]:
 async def _emptied(run: Experiment, topic: str) -> None:
     """Every record of the topic deleted, its offsets kept: as retention set by mistake does it."""
     admin = _admin(run)
+    policy = ConfigEntry("cleanup.policy", "compact,delete", incremental_operation=AlterConfigOpType.SET)
+    [changed] = admin.incremental_alter_configs(
+        [ConfigResource("topic", topic, incremental_configs=[policy])]
+    ).values()  # a broker deletes no record of a topic that is compacted alone
+    await asyncio.to_thread(changed.result, 30)
     places = await partitions_of(run.bootstrap, topic.__eq__)
     done = admin.delete_records(
         [TopicPartition(place.topic, place.partition, -1) for place in places]
