@@ -65,9 +65,12 @@ def fits(poison: Poison, limit: int) -> bool:
     return size < limit
 
 
+_REFUSALS = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_TIMESTAMP, KafkaError.INVALID_RECORD)
+
+
 def put_poison(bootstrap: str, topic: str, records: Iterable[Poison]) -> list[str]:
-    """Sends them in order, waits for the broker; the places where they lie. What the broker refuses for its size lies
-    nowhere: a topic that is stored uncompressed takes nothing that is larger than it may be once it is unpacked.
+    """Sends them in order, waits for the broker; the places where they lie. What the broker refuses lies nowhere: a topic
+    that is stored uncompressed takes nothing that is larger than it may be once it is unpacked, no impossible time, and where it is compacted no record without a key.
     """
     producer = _producer(bootstrap)
     places: list[str] = []
@@ -102,7 +105,7 @@ def _producer(bootstrap: str, **more: Any) -> Producer:
 
 def _noting(places: list[str]) -> Any:
     def told(error: Any, message: Any) -> None:
-        if error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+        if error is not None and error.code() in _REFUSALS:
             return
         assert error is None, error
         places.append(f"{message.topic()}/{message.partition()}/{message.offset()}")
