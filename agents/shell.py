@@ -158,7 +158,7 @@ class _Shell:
     def _is_done(self, event: Any) -> bool:
         """Whether the record comes again behind a position that was committed with its row: its letters left before that.
 
-        It holds from the seek to the committed offsets until the first record beyond; offsets that begin anew, in a topic
+        It holds from the seek to the committed offsets until the first record beyond; offsets that start from 0, in a topic
         that was made again, are none of these.
         """
         message = event.message

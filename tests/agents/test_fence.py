@@ -181,7 +181,7 @@ async def test_a_kept_partition_is_never_behind_its_own_claim(real: LocalBroker)
         for _ in range(15):
             await worker.own(*(s.place(partition) for partition in range(4)))
             for partition in range(4):
-                await s.restored(partition, start=s.read_to(worker, partition))
+                assert await s.restored(partition, start=s.read_to(worker, partition)) == []
 
 
 async def test_an_open_transaction_of_a_stranger_is_waited_for_and_named(real: LocalBroker) -> None:
@@ -218,6 +218,12 @@ async def test_an_open_transaction_of_a_stranger_is_waited_for_and_named(real: L
 # ---- a rebalance that cuts in, and an end without an answer -----------------------------------------------------------
 
 
+async def turns(number: int) -> None:
+    """Lets everything else go on for that many turns of the loop."""
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
 class Producer:
     """A producer that takes a while to start and everything else at once; `made` counts those that nobody has stopped."""
 
@@ -227,7 +233,7 @@ class Producer:
         self.commits: Exception | None = None
 
     async def start(self) -> None:
-        await asyncio.sleep(0.005)
+        await turns(5)
         Producer.made.add(self)
 
     async def stop(self) -> None:
@@ -259,7 +265,7 @@ async def test_no_producer_is_left_behind_when_a_rebalance_cuts_in() -> None:
     fence, places = fence_of(), [Place("app-rows-changelog", number) for number in range(12)]
     for turn in range(10):
         owning = asyncio.create_task(fence.own(places[turn % 3 :], lambda _place: (b"\0owner", b"w1")))
-        await asyncio.sleep(0.001 * turn)
+        await turns(turn)
         owning.cancel()
         await asyncio.wait([owning])
     await fence.own(places, lambda _place: (b"\0owner", b"w1"))
