@@ -256,7 +256,7 @@ def _prepared(role: Role, settings: Settings, topics: Sequence[TopicPlan]) -> in
     security = librdkafka_options(settings)
     users = (user_of(_USERS[one]) for one in _roles(role))
     wanted = [right for user in users for right in rights_of(user, topics)]
-    absent, missing = lacking(settings.bootstrap, wanted, security=security)
+    absent, missing = lacking(settings, wanted)
     if absent:
         problem = f"{len(absent)} topics are missing at {settings.bootstrap}: {absent[0]} for one"
         raise Failed(Code.FAILED, "no-topics", problem, "Try: stafet topics apply --yes")

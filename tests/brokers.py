@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from aiokafka.errors import KafkaError
 
 from streams.kafka.admin import apply
 from streams.kafka.clients import new_producer, read_all
@@ -73,7 +74,10 @@ async def at_least(bootstrap: str, topic: str, number: int, limit: float = 30.0)
     """The records of a topic once there are `number` of them."""
 
     async def enough() -> list[Record] | None:
-        found = await records(bootstrap, topic)
+        try:
+            found = await records(bootstrap, topic)
+        except KafkaError:  # a broker that has come back knows of no broker for a moment
+            return None
         return found if len(found) >= number else None
 
     return await until(enough, limit) if number else []

@@ -40,7 +40,7 @@ def broker(settings: Settings) -> Iterator[Look]:
         wanted = tuple(topic for topic in wanted if topic.name in named)
     try:
         security = librdkafka_options(settings)
-        missing = lacking(settings.bootstrap, granted, security=security)
+        missing = lacking(settings, granted)
         drifts = admin.diff(settings.bootstrap, wanted, security=security)
     except BadSettings as problem:
         yield Look("broker", False, str(problem), "see docs/settings.md")

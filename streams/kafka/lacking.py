@@ -4,20 +4,27 @@ Kafka tells a client what it is allowed on a topic or group it can see (KIP-430)
 one is tried that nothing else uses. A broker without authorizer allows everything.
 """
 
+import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupAuthorizationFailedError, GroupCoordinatorNotAvailableError
+from aiokafka.errors import KafkaError as AiokafkaError
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicCollection
 from confluent_kafka.admin import AclBindingFilter, AclOperation, AclPermissionType, ResourcePatternType, ResourceType
 
 from streams.kafka.access import Right, kommunekode_of
-from streams.kafka.reach import Connection
+from streams.kafka.reach import BrokerProblem, Connection
+from streams.kafka.security import aiokafka_options, librdkafka_options
 from streams.kafka.topics import RECEIPTS_RAW, RELAY
+from streams.settings import Settings
 
 __all__ = ["Lacking", "lacking", "open_doors"]
 
 _LIMIT: Final = 30.0  # seconds
-_SOON: Final = 3.0  # seconds for a group, of which a new broker may know nothing
+_SOON: Final = 3.0  # seconds for the groups, whose coordinator may only be coming up
 _TRIED: Final = 10.0  # seconds; a cluster that cannot transact at all shows that elsewhere
 
 _HIDDEN: Final = (
@@ -34,16 +41,18 @@ class Lacking(NamedTuple):
     rights: tuple[Right, ...]
 
 
-def lacking(bootstrap: str, wanted: Sequence[Right], *, security: Mapping[str, str] | None = None) -> Lacking:
-    """What is missing of `wanted` for the user that asks. Raises `BrokerProblem`."""
-    broker = Connection(bootstrap, security)
+def lacking(settings: Settings, wanted: Sequence[Right]) -> Lacking:
+    """What is missing of `wanted` for the user that asks. Raises `BrokerProblem` and `BadSettings`."""
+    security = librdkafka_options(settings)
+    broker = Connection(settings.bootstrap, security)
     broker.metadata()  # says soonest and best why there is no connection
     names = sorted({right.name for right in wanted if right.kind == "topic"})
     absent, allowed = _topics(broker, names)
-    allowed |= _groups(broker, sorted({right.name for right in wanted if right.kind == "group" and not right.prefixed}))
+    groups = sorted({right.name for right in wanted if right.kind == "group" and not right.prefixed})
+    allowed |= _groups(settings, broker, groups)
     missing = [right for right in wanted if (right.kind, right.name) in allowed]
     missing = [right for right in missing if right.operation not in allowed[right.kind, right.name]]
-    if any(right.kind == "transactional-id" for right in wanted) and not _may_transact(bootstrap, security):
+    if any(right.kind == "transactional-id" for right in wanted) and not _may_transact(settings.bootstrap, security):
         missing += [right for right in wanted if right.kind == "transactional-id"]
     return Lacking(tuple(absent), tuple(missing))
 
@@ -67,21 +76,52 @@ def _topics(broker: Connection, names: Sequence[str]) -> tuple[list[str], _Allow
     return absent, allowed
 
 
-def _groups(broker: Connection, names: Sequence[str]) -> _Allowed:
-    """Without those of which the broker cannot say it: nobody has joined yet, or its coordinator is only coming up."""
-    allowed: _Allowed = {}
+def _groups(settings: Settings, broker: Connection, names: Sequence[str]) -> _Allowed:
+    """Without those whose coordinator does not come up in time.
+
+    librdkafka (2.16) waits for ever for a coordinator that is only coming up, and aborts the process when the broker
+    dies later. So it is asked once aiokafka has found the coordinator; aiokafka (0.14) cannot read the answer itself.
+    """
     if not names:
+        return {}
+    hidden, seen = asyncio.run(_coordinated(settings, names))
+    allowed: _Allowed = {("group", name): frozenset() for name in hidden}
+    if not seen:
         return allowed
-    asked = broker.client.describe_consumer_groups(names, include_authorized_operations=True, request_timeout=_SOON)
+    asked = broker.client.describe_consumer_groups(seen, include_authorized_operations=True, request_timeout=_LIMIT)
     for name, promise in asked.items():
         try:
-            allowed["group", name] = _names(promise.result(_SOON + 1))
-        except TimeoutError:  # librdkafka waits for ever for the coordinator of the first group that there is
-            continue
+            allowed["group", name] = _names(promise.result(_LIMIT))
         except KafkaException as refusal:
             if refusal.args[0].code() in _HIDDEN:
                 allowed["group", name] = frozenset()
     return allowed
+
+
+async def _coordinated(settings: Settings, names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Groups that this user may not see, and those that have a coordinator."""
+    hidden, seen = list[str](), list[str]()
+    end = time.monotonic() + _SOON
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap, **aiokafka_options(settings))
+    try:
+        await admin.start()
+        for name in names:
+            while True:
+                try:
+                    await admin.find_coordinator(name)
+                    seen.append(name)
+                except GroupAuthorizationFailedError:
+                    hidden.append(name)
+                except GroupCoordinatorNotAvailableError:
+                    if time.monotonic() < end:
+                        await asyncio.sleep(0.2)
+                        continue
+                break
+    except AiokafkaError as fault:
+        raise BrokerProblem(f"looking at groups at {settings.bootstrap}: {type(fault).__name__}") from None
+    finally:
+        await admin.close()
+    return hidden, seen
 
 
 def _names(described: Any) -> frozenset[str]:

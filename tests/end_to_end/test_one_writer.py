@@ -117,6 +117,11 @@ async def test_readiness_tells_a_frozen_and_a_dead_broker(own_real: LocalBroker,
             os.kill(own_real.pid, signal.SIGCONT)
         await until(lambda: _is(site, 200), 30)
         await works(own_real, 1)
+        own_real.kill()
+        await until(lambda: _is(site, 503), 30)
+        own_real.start()
+        await until(lambda: _is(site, 200), 60)
+        await works(own_real, 2)
 
 
 async def _is(site: Outside, status: int) -> bool:
