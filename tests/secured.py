@@ -3,7 +3,7 @@
 A second listener, plain and on loopback, is the administrator's: who comes in there is a super user.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +17,10 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from streams.kafka.local import free_port
+from streams.kafka import access, grants
+from streams.kafka.local import LocalBroker, free_port
 from streams.kafka.security import aiokafka_options, librdkafka_options
+from streams.kafka.topics import TopicPlan
 from streams.settings import Settings
 from tests.brokers import real_broker
 
@@ -27,13 +29,18 @@ __all__ = ["Secured", "secured_broker"]
 
 @dataclass(frozen=True)
 class Secured:
-    """`admin` is the address of the administrator's listener, `bootstrap` that of users."""
+    """`broker` shows the administrator's listener, `bootstrap` is the address for users."""
 
-    admin: str
+    broker: LocalBroker
     bootstrap: str
     ca: Path
     foreign_ca: Path
     passwords: Path
+
+    @property
+    def admin(self) -> str:
+        """The address of the administrator's listener."""
+        return self.broker.bootstrap
 
     def settings(self, user: str, **more: Any) -> dict[str, str]:
         """`STAFET_…` of a user, without the prefix, in lower case."""
@@ -53,6 +60,17 @@ class Secured:
         """Options of an aiokafka client of the user, without the address."""
         return aiokafka_options(Settings(**self.settings(user)))
 
+    def grant(self, plan: Sequence[TopicPlan], kommuner: Iterable[str]) -> None:
+        """Users with passwords, and their rights on the topics of the plan."""
+        self.passwords.mkdir()
+
+        def password(user: str) -> str:
+            (self.passwords / f"{user}.password").write_text(user)
+            return user
+
+        named = tuple(kommuner)
+        grants.apply(self.admin, access.users(named), access.rights(plan, named), password)
+
 
 @contextmanager
 def secured_broker(directory: Path) -> Iterator[Secured]:
@@ -66,7 +84,7 @@ def secured_broker(directory: Path) -> Iterator[Secured]:
     plain, secure, controller = free_port(), free_port(), free_port()
     broker = real_broker(directory / "kafka", plain, _settings(plain, secure, controller, keys))
     try:
-        yield Secured(broker.bootstrap, f"127.0.0.1:{secure}", ca, foreign_ca, directory / "passwords")
+        yield Secured(broker, f"127.0.0.1:{secure}", ca, foreign_ca, directory / "passwords")
     finally:
         broker.stop()
 

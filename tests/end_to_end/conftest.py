@@ -8,6 +8,7 @@ import pytest
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.local import LocalBroker
 from tests.brokers import AnyBroker, real_broker
+from tests.secured import Secured, secured_broker
 
 
 @pytest.fixture
@@ -22,6 +23,13 @@ def own_real(tmp_path: Path) -> Iterator[LocalBroker]:
     broker = real_broker(tmp_path / "kafka")
     yield broker
     broker.stop()
+
+
+@pytest.fixture
+def own_secured(tmp_path: Path) -> Iterator[Secured]:
+    """A real broker with an authorizer and nothing on it."""
+    with secured_broker(tmp_path / "secured") as broker:
+        yield broker
 
 
 @pytest.fixture(params=["embedded", pytest.param("real", marks=pytest.mark.real)])

@@ -26,6 +26,7 @@ from streams.sim.run_hospital import Played, onto_topic, play
 from streams.sim.run_municipality import Town, run_municipalities
 from streams.sim.stories import STORIES, Story
 from tests.brokers import AnyBroker, producing
+from tests.secured import Secured
 
 __all__ = ["SECRET", "Scene", "closes", "expected_letters", "municipalities", "prepare", "relay_here", "stays"]
 
@@ -46,6 +47,7 @@ class Scene:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     partitions: int = PARTITIONS
     ids: Ids = field(default_factory=lambda: Ids(SECRET))
+    secured: Secured | None = None  # the relay comes as its user; hospitals and municipalities stay the administrator
 
     @property
     def bootstrap(self) -> str:
@@ -73,7 +75,10 @@ def prepare(scene: Scene, *, without: Sequence[str] = (), inbox_partitions: int 
         )
         if topic.row.name != "municipality.<kommunekode>.inbox" or topic.name.split(".")[1] in scene.kommuner
     ]
-    create(scene.broker, [topic for topic in wanted if topic.name not in without])
+    wanted = [topic for topic in wanted if topic.name not in without]
+    create(scene.broker, wanted)
+    if scene.secured:
+        scene.secured.grant(wanted, scene.kommuner)
 
 
 def create(broker: AnyBroker, wanted: Sequence[TopicPlan]) -> None:
@@ -136,7 +141,8 @@ async def relay_here(
         test.cancel()
 
     worker = Worker(
-        bootstrap=scene.bootstrap,
+        bootstrap=scene.secured.bootstrap if scene.secured else scene.bootstrap,
+        security=scene.secured.aiokafka("stafet-relay") if scene.secured else {},
         worker_id=worker_id,
         state_dir=scene.directory,
         partitions=scene.partitions,

@@ -1,4 +1,7 @@
-"""Each record that was seen to end a worker, on every topic it reads, on a real broker: it stays, and all is accounted for."""
+"""Each record that was seen to end a worker, on every topic it reads: it stays, and all is accounted for.
+
+On a real broker that is plain, and on one where the relay is a user with the rights of `stafet access apply`.
+"""
 
 import asyncio
 import hashlib
@@ -19,6 +22,7 @@ from tests.end_to_end.rest import watching
 from tests.end_to_end.scene import Scene, closes, expected_letters, municipalities, prepare, relay_here, stays
 from tests.end_to_end.test_poison import ADMITTED
 from tests.foreign import RawName, foreign_producer, send, transaction
+from tests.secured import Secured
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
@@ -64,16 +68,21 @@ async def stored_as_sent(bootstrap: str) -> None:
         await asyncio.to_thread(promise.result, 10)
 
 
-async def test_each_record_that_was_seen_is_set_aside_and_the_good_ones_are_taken(
-    own_real: LocalBroker, tmp_path: Path
-) -> None:
-    scene = Scene(own_real, tmp_path, ("0101",), clock=FastClock(NOON, 100), partitions=1)
+@pytest.fixture(params=["real", "secured"])
+def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Scene:
+    broker: LocalBroker | Secured = request.getfixturevalue(f"own_{request.param}")
+    secured = broker if isinstance(broker, Secured) else None
+    plain = broker.broker if isinstance(broker, Secured) else broker
+    return Scene(plain, tmp_path, ("0101",), clock=FastClock(NOON, 100), partitions=1, secured=secured)
+
+
+async def test_each_record_that_was_seen_is_set_aside_and_the_good_ones_are_taken(scene: Scene) -> None:
     prepare(scene)
-    await put(own_real.bootstrap, CONTROL, [(b"installation", b"junk"), (b"skip/x", b"[")])
-    await stored_as_sent(own_real.bootstrap)
+    await put(scene.bootstrap, CONTROL, [(b"installation", b"junk"), (b"skip/x", b"[")])
+    await stored_as_sent(scene.bootstrap)
     for table, source in zip(("persons", "lanes", "receipts", "letterboxes"), SOURCES, strict=True):
         junk = [(b"k", b"\xff"), (position_key(source, 0), b"junk"), (b"\0x", b""), (b"", b"junk")]
-        await put(own_real.bootstrap, changelog(RELAY, table), junk)
+        await put(scene.bootstrap, changelog(RELAY, table), junk)
     everybody = stays(scene, 4, seed=2, stories=ADMITTED)
     async with (
         watching(scene.bootstrap) as ledger,
@@ -81,24 +90,24 @@ async def test_each_record_that_was_seen_is_set_aside_and_the_good_ones_are_take
         relay_here(scene),
     ):
         for codec in ("zstd", "gzip"):
-            async with foreign_producer(own_real.bootstrap, compression=codec) as producer:
+            async with foreign_producer(scene.bootstrap, compression=codec) as producer:
                 for topic in SOURCES:
                     for key, value, headers, time in SEEN:
                         await send(producer, topic, key, value, headers, timestamp_ms=time)
-        async with foreign_producer(own_real.bootstrap, transactional=True) as producer:
+        async with foreign_producer(scene.bootstrap, transactional=True) as producer:
             for topic in SOURCES:
                 await transaction(producer, topic, [(b"k", b"committed")], commit=True)
                 await transaction(producer, topic, [(b"k", b"aborted")], commit=False)
-        await put(own_real.bootstrap, RECEIPTS_RAW, [(b"k", b"behind the marker")])  # where nobody answers any more
+        await put(scene.bootstrap, RECEIPTS_RAW, [(b"k", b"behind the marker")])  # where nobody answers any more
         await scene.send(everybody)
         await ledger.rest(60, lambda: town.is_idle)
 
         async def all_aside() -> bool:
-            return len(await origin_of(own_real.bootstrap)) >= 2 * len(SOURCES) * len(SEEN)
+            return len(await origin_of(scene.bootstrap)) >= 2 * len(SOURCES) * len(SEEN)
 
         await until(all_aside)
-    dead = await origin_of(own_real.bootstrap)
-    for lying in await records(own_real.bootstrap, *SOURCES):
+    dead = await origin_of(scene.bootstrap)
+    for lying in await records(scene.bootstrap, *SOURCES):
         if lying.origin in dead and lying.value == LARGE:
             assert header(dead[lying.origin].headers, "dlq.value-sha256") == hashlib.sha256(LARGE).hexdigest().encode()
         elif lying.origin in dead:

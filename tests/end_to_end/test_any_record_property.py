@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,10 +24,11 @@ from streams.kafka.topics import ADT_RAW, LANES, LEDGER, RECEIPTS_RAW, letterbox
 from streams.messages.adt.admit import read_from_feed
 from streams.messages.adt.key import record_key
 from streams.model import Decision, Overdue, Receipt, ReceiptArrived, Wake
-from tests.brokers import producing, records, until
+from tests.brokers import AnyBroker, producing, records, until
 from tests.end_to_end.scene import Scene, prepare, relay_here, stays
 from tests.foreign import RawName, foreign_producer, send
 from tests.rules.stay_events import event
+from tests.secured import Secured, secured_broker
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 LANE = Lane("00c0ffee")
@@ -166,11 +168,26 @@ async def ends(bootstrap: str) -> dict[str, int]:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[asyncio.Runner, Site]]:
-    with EmbeddedBroker() as broker, asyncio.Runner() as runner:
-        scene = Scene(
-            broker, tmp_path_factory.mktemp("relay"), ("0101", "0461"), clock=FastClock(NOON, 10), partitions=1
-        )
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with EmbeddedBroker() as broker:
+        yield scene(broker, tmp_path_factory.mktemp("relay"))
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    folder = tmp_path_factory.mktemp("relay")
+    with secured_broker(folder / "kafka") as broker:
+        yield scene(broker.broker, folder, broker)
+
+
+def scene(broker: AnyBroker, folder: Path, secured: Secured | None = None) -> Scene:
+    return Scene(broker, folder, ("0101", "0461"), clock=FastClock(NOON, 10), partitions=1, secured=secured)
+
+
+@contextlib.contextmanager
+def working(scene: Scene) -> Iterator[tuple[asyncio.Runner, Site]]:
+    """A relay over the scene, which goes on from one example to the next."""
+    with asyncio.Runner() as runner:
         prepare(scene)
         sendings = [one.sendings[0].data for one in stays(scene, 600, seed=3)]
         stack = contextlib.AsyncExitStack()
@@ -179,9 +196,22 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[asyncio.Run
         runner.run(stack.aclose())
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(data=st.data())
-def test_after_any_records_the_next_good_one_is_taken(site: tuple[asyncio.Runner, Site], data: st.DataObject) -> None:
-    runner, relay = site
-    batch = data.draw(st.lists(foreign(relay.sendings), min_size=1, max_size=5))
-    runner.run(relay.takes(batch))
+def test_after_any_records_the_next_good_one_is_taken(embedded: Scene) -> None:
+    with working(embedded) as (runner, site):
+        takes_any(runner, site, examples=25)
+
+
+@pytest.mark.real
+@pytest.mark.timeout(300)
+def test_after_any_records_a_broker_with_users_serves_the_next(secured: Scene) -> None:
+    with working(secured) as (runner, site):
+        takes_any(runner, site, examples=10)
+
+
+def takes_any(runner: asyncio.Runner, site: Site, examples: int) -> None:
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(batch=st.lists(foreign(site.sendings), min_size=1, max_size=5))
+    def takes(batch: list[Foreign]) -> None:
+        runner.run(site.takes(batch))
+
+    takes()
