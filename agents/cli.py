@@ -18,8 +18,13 @@ def command_line() -> Any:
 
     return build(
         (
-            Row("demo", "agents.demo_cli", "demo_command", "Play the whole relay in this process, with faults"),
-            Row("run", "agents.run", "run", "Run a role until SIGTERM: relay (worker), gateway (MLLP server), or all"),
+            Row("demo", "agents.demo.cli", "demo_command", "Play the whole relay in this process, with faults"),
+            Row(
+                "run",
+                "agents.start.run",
+                "run",
+                "Run a role until SIGTERM: relay (worker), gateway (MLLP server), or all",
+            ),
         )
     )
 

@@ -1,6 +1,6 @@
 """First stage: an ADT record becomes stay events in their lanes, or is counted and set aside (design §5.2).
 
-The thin half of `streams/intake.py`. Table `persons` is its own; its row says what has been seen of a person, so that
+The thin half of `streams/relay/intake.py`. Table `persons` is its own; its row says what has been seen of a person, so that
 a repeat is known as one.
 """
 
@@ -9,21 +9,21 @@ from typing import Final
 
 import msgspec
 
-from agents.letters import lane_letter, ledger_letter
-from agents.lines import say_taken
-from agents.probe import probe_intake
-from agents.shell import Fold, Stage
 from agents.station import Station, code_of
-from agents.tables import FencedTable
-from agents.unreadable import UnreadableRows
-from streams.errors import Rejected
-from streams.intake import Intake, take_in
+from agents.worker.letters import lane_letter, ledger_letter
+from agents.worker.lines import say_taken
+from agents.worker.probe import probe_intake
+from agents.worker.shell import Fold, Stage
+from agents.worker.tables import FencedTable
+from agents.worker.unreadable import UnreadableRows
 from streams.kafka.records import STAY_EVENT, Letter, Record, dead_letter
 from streams.kafka.topics import ADT_RAW
-from streams.lane import unreadable_row
-from streams.ledger import event_row
-from streams.model import Fate, Outcome, StayEventArrived
 from streams.person import PersonRow
+from streams.records.ledger import event_row
+from streams.relay.intake import Intake, take_in
+from streams.relay.lane import unreadable_row
+from streams.words.errors import Rejected
+from streams.words.model import Fate, Outcome, StayEventArrived
 
 __all__ = ["intake_stage"]
 

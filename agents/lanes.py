@@ -1,6 +1,6 @@
 """Third stage, the only owner of what a stay has come to: events, receipts, deadlines and decisions of one lane in order.
 
-The thin half of `streams/lane`. One row per lane holds the stay and its deliveries; letters leave before the row is
+The thin half of `streams/relay/lane`. One row per lane holds the stay and its deliveries; letters leave before the row is
 written, and what is said of a letter is said once it has been taken (design §3).
 """
 
@@ -9,22 +9,21 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from agents.letters import lane_letter, ledger_letter, letter_of
-from agents.lines import say_alarms, say_decision, say_lane
-from agents.probe import probe_lanes
-from agents.shell import Fold, Stage
 from agents.station import Figures, Station, code_of
-from agents.tables import FencedTable
-from agents.timers import Tick
-from agents.unreadable import UnreadableRows
-from streams.deadlines import Due
-from streams.errors import Rejected
-from streams.ids import Lane, MessageId
+from agents.worker.letters import lane_letter, ledger_letter, letter_of
+from agents.worker.lines import say_alarms, say_decision, say_lane
+from agents.worker.probe import probe_lanes
+from agents.worker.shell import Fold, Stage
+from agents.worker.tables import FencedTable
+from agents.worker.timer import Tick
+from agents.worker.unreadable import UnreadableRows
 from streams.kafka.dispatch import Refusal
 from streams.kafka.foreign import number
 from streams.kafka.records import Letter, Record, decode_lane_record, header
 from streams.kafka.topics import LANES
-from streams.lane import (
+from streams.records.ledger import LedgerRow, decision_row, receipt_row, stay_event_row
+from streams.relay.deadlines import Due
+from streams.relay.lane import (
     ROW_UNREADABLE,
     Context,
     LaneRow,
@@ -39,8 +38,9 @@ from streams.lane import (
     refused,
     tick,
 )
-from streams.ledger import LedgerRow, decision_row, receipt_row, stay_event_row
-from streams.model import Decision, Fate, LaneRecord, Outcome, ReceiptArrived, StayEventArrived
+from streams.words.errors import Rejected
+from streams.words.ids import Lane, MessageId
+from streams.words.model import Decision, Fate, LaneRecord, Outcome, ReceiptArrived, StayEventArrived
 
 __all__ = ["lanes_stage", "tick_for"]
 

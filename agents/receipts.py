@@ -1,6 +1,6 @@
 """Second stage: a receipt as received becomes a record in the lane that its quoted id names (design §5.7).
 
-The thin half of `streams/inbound.py`. It reads `receipts.raw`, and the letterboxes of the municipalities, where the
+The thin half of `streams/relay/receipts.py`. It reads `receipts.raw`, and the letterboxes of the municipalities, where the
 topic says who has written (00 §9.1). It remembers nothing; its tables hold position rows alone, so that a skipped
 receipt would be noticed like a skipped event. The letterboxes have a table of their own because a position row lies in
 the partition of its source (decision 0023).
@@ -8,16 +8,16 @@ the partition of its source (decision 0023).
 
 from collections.abc import Iterable
 
-from agents.letters import lane_letter, ledger_letter
-from agents.lines import say_receipt
-from agents.probe import probe_receipts
-from agents.shell import Fold, Stage
 from agents.station import Station, code_of
-from agents.tables import FencedTable
-from streams.inbound import take_receipt
+from agents.worker.letters import lane_letter, ledger_letter
+from agents.worker.lines import say_receipt
+from agents.worker.probe import probe_receipts
+from agents.worker.shell import Fold, Stage
+from agents.worker.tables import FencedTable
 from streams.kafka.records import Letter, Record, dead_letter
 from streams.kafka.topics import RECEIPTS_RAW, letterbox, municipality_of
-from streams.ledger import receipt_row
+from streams.records.ledger import receipt_row
+from streams.relay.receipts import take_receipt
 
 __all__ = ["letterboxes_stage", "receipts_stage"]
 

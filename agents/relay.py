@@ -6,7 +6,7 @@
                                └── receipts <── receipts.raw (VANS network, distributor)
 
 Everything that can happen to a stay meets in its lane, where one agent folds it. What becomes of a bad record or a
-fault of ours is decided in one place, `agents/shell.py`.
+fault of ours is decided in one place, `agents/worker/shell.py`.
 """
 
 import contextlib
@@ -16,21 +16,21 @@ from datetime import timedelta
 
 import faust
 
-from agents.barrier import Barrier
-from agents.gaps import Gaps
 from agents.intake import intake_stage
 from agents.lanes import lanes_stage, tick_for
-from agents.positions import position_at
 from agents.receipts import letterboxes_stage, receipts_stage
-from agents.shell import Leave, Limits, Stage, guarded, leave_now
-from agents.signs import show_open, timed
-from agents.skips import Skips
 from agents.station import Station
-from agents.tables import FencedTable, position_key
-from agents.timers import caught_up, keep_index, publish_due
-from agents.wiring import Worker, build_app, raw_table, raw_topic, running
+from agents.worker.app import Worker, build_app, raw_table, raw_topic, running
+from agents.worker.barrier import Barrier
+from agents.worker.gaps import Gaps
+from agents.worker.positions import position_at
+from agents.worker.shell import Leave, Limits, Stage, guarded, leave_now
+from agents.worker.signs import show_open, timed
+from agents.worker.skips import Skips
+from agents.worker.tables import FencedTable, position_key
+from agents.worker.timer import caught_up, keep_index, publish_due
 from streams.kafka.topics import ADT_RAW, LANES, RECEIPTS_RAW, letterbox
-from streams.lane import Context, Standing, decode_row
+from streams.relay.lane import Context, Standing, decode_row
 
 __all__ = ["Relay", "build_relay", "relay_running"]
 

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version as installed
 
-from agents.clock import Clock, real_clock
-from streams.delivery import Delivery
-from streams.delivery_rules import FINAL
-from streams.errors import Rejected
-from streams.ids import Ids, audit_event_id
-from streams.intake import Intake
-from streams.lane import LaneRow, Said, SetAside, Traced
-from streams.ledger import WAITING_FOR_RECHECK, LedgerRow
-from streams.metrics import Metrics
+from agents.worker.clock import Clock, real_clock
+from streams.delivery.delivery import Delivery
+from streams.delivery.rules import FINAL
+from streams.operations.metrics import Metrics
+from streams.records.ledger import WAITING_FOR_RECHECK, LedgerRow
 from streams.registry import Registers
+from streams.relay.intake import Intake
+from streams.relay.lane import LaneRow, Said, SetAside, Traced
+from streams.words.errors import Rejected
+from streams.words.ids import Ids, audit_event_id
 
 __all__ = ["Figures", "Station", "code_of"]
 

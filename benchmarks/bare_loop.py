@@ -15,8 +15,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 
-from agents.tables import position_key
-from agents.wiring import Worker
+from agents.worker.app import Worker
+from agents.worker.tables import position_key
 from streams.kafka.clients import new_producer
 from streams.kafka.records import Letter
 from streams.kafka.topics import ADT_RAW, LANES, LARGE, RECEIPTS_RAW, RELAY, changelog

@@ -11,22 +11,22 @@ from typing import Any
 import hl7
 from fhir.resources.R4B.bundle import Bundle
 
-from agents.letters import letter_of
-from streams import stay
+from agents.worker.letters import letter_of
+from streams.delivery.route import route
 from streams.envelopes import vans
 from streams.formats.fhir.build import to_json, to_xml
-from streams.ids import EnvelopeId, Lane, PersonKey
-from streams.inbound import take_receipt
-from streams.intake import Intake, take_in
 from streams.kafka.records import decode_lane_record
-from streams.lane import Traced, decode_row, encode_row
 from streams.messages.adt.admit import read_from_feed
 from streams.messages.adt.read import events
 from streams.messages.hospitalnotification import check, write
-from streams.model import Notification
 from streams.person import fold as fold_person
-from streams.route import route
-from streams.trace import audit_event
+from streams.records.trace import audit_event
+from streams.relay.intake import Intake, take_in
+from streams.relay.lane import Traced, decode_row, encode_row
+from streams.relay.receipts import take_receipt
+from streams.stay import fold as stay
+from streams.words.ids import EnvelopeId, Lane, PersonKey
+from streams.words.model import Notification
 
 from .flows import BEGIN, IDS, Bench, Flow
 from .slices import Work

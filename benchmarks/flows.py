@@ -10,24 +10,24 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from agents.clock import FastClock
 from agents.intake import intake_stage
 from agents.lanes import lanes_stage
 from agents.receipts import receipts_stage
-from agents.shell import Stage
 from agents.station import Station
+from agents.worker.clock import FastClock
+from agents.worker.shell import Stage
 from streams.formats.hl7v2 import parse
-from streams.ids import Ids
 from streams.kafka.records import Letter, Record, decode_lane_record
 from streams.kafka.topics import ADT_RAW, LANES, RECEIPTS_RAW, RELAY, changelog
-from streams.lane import Context, Said, Standing, fold
 from streams.messages.adt.key import record_key
 from streams.registry import Registers, load
+from streams.relay.lane import Context, Said, Standing, fold
 from streams.sim.behaviour import behaviour
 from streams.sim.hospital import scripts
 from streams.sim.municipality import answer
 from streams.sim.places import journeys
 from streams.sim.stories import STORIES
+from streams.words.ids import Ids
 
 __all__ = ["BEGIN", "IDS", "Bench", "Flow", "Taken"]
 

@@ -6,11 +6,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from agents.clock import FastClock
 from agents.relay import build_relay, relay_running
 from agents.station import Figures, Station
-from agents.wiring import Worker
-from streams.metrics import MetricName, Metrics
+from agents.worker.app import Worker
+from agents.worker.clock import FastClock
+from streams.operations.metrics import MetricName, Metrics
 from streams.registry import load
 
 from .feed import Mark, at_rest, tell

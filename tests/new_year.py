@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from streams.ids import Kommunekode
 from streams.registry.numbers import fictional_gln, fictional_sor
 from streams.registry.tables import EXAMPLE
 from streams.sim.er7 import AdtMessage, Place, er7
 from streams.sim.people import Person
-from streams.times import COPENHAGEN
+from streams.words.ids import Kommunekode
+from streams.words.times import COPENHAGEN
 
 MIDNIGHT = datetime(2027, 1, 1, tzinfo=COPENHAGEN)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)

@@ -21,7 +21,7 @@ from streams.kafka import access, grants
 from streams.kafka.local import LocalBroker, free_port
 from streams.kafka.security import aiokafka_options, librdkafka_options
 from streams.kafka.topics import TopicPlan
-from streams.settings import Settings
+from streams.operations.settings import Settings
 from tests.brokers import real_broker
 
 __all__ = ["Secured", "secured_broker"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.canonicals import AUTHORITY, EHMI, FHIR_GUIDES
+from streams.words.canonicals import AUTHORITY, EHMI, FHIR_GUIDES
 from tests.published import ROOT
 
 #: The simulators judge the product, so they keep their own copy.

@@ -9,9 +9,9 @@ import yaml
 from typer.main import get_command
 
 from agents.cli import command_line
-from agents.run import PATIENCE
+from agents.start.run import PATIENCE
 from streams.kafka.jars import KAFKA_VERSION
-from streams.settings import Listen, Settings
+from streams.operations.settings import Listen, Settings
 from tests.published import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

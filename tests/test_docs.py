@@ -11,8 +11,8 @@ from typer.main import get_command
 
 from agents.cli import command_line
 from streams.cli.config import reference_text
-from streams.metrics import METRICS, Metrics
-from streams.settings import Settings
+from streams.operations.metrics import METRICS, Metrics
+from streams.operations.settings import Settings
 from tests.published import ROOT
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -22,7 +22,7 @@ from streams.registry.rows import (
     SystemRow,
 )
 from streams.registry.tables import FILES
-from streams.stay_state import StayPolicy
+from streams.stay.state import StayPolicy
 from tests.published import ROOT
 
 TEXT = (ROOT / "docs" / "registers.md").read_text(encoding="utf-8")

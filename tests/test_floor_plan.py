@@ -13,40 +13,28 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-#: Module or package -> floor; the longest name that fits counts. Shells are floor 6 in this order: the gateway and the
-#: observer stand alone, simulators use the gateway's client, the command line mounts them all.
+#: Folder of `streams` -> floor; `agents` is floor 7. Shells are floor 6 in this order: the gateway and the observer stand
+#: alone, simulators use the gateway's client, the command line mounts them all.
 FLOORS = {
-    "streams.ids": 0.0,
-    "streams.canonicals": 0.0,
-    "streams.codes": 0.0,
-    "streams.model": 0.0,
-    "streams.errors": 0.0,
-    "streams.times": 0.0,
-    "streams.visible": 0.0,
-    "streams.formats": 1.0,
-    "streams": 2.0,
-    "streams.ledger": 2.1,  # tells the states of deliveries as rows
-    "streams.messages": 3.0,
-    "streams.envelopes": 3.0,
-    "streams.intake": 4.0,
-    "streams.lane": 4.0,
-    "streams.inbound": 4.0,
-    "streams.receive": 4.0,
-    "streams.reception": 4.0,
-    "streams.replay": 4.0,
-    "streams.replay_words": 4.0,
-    "streams.registry": 4.0,
-    "streams.settings": 4.0,
-    "streams.logs": 4.0,
-    "streams.private_files": 4.0,
-    "streams.metrics": 4.0,
-    "streams.kafka": 5.0,
-    "streams.gateway": 6.0,
-    "streams.observer": 6.0,
-    "streams.sim": 6.1,
-    "streams.cli": 6.2,
-    "agents": 7.0,
+    "words": 0.0,
+    "formats": 1.0,
+    "person": 2.0,
+    "stay": 2.0,
+    "delivery": 2.0,
+    "records": 2.1,  # the states of deliveries as rows and trace events
+    "messages": 3.0,
+    "envelopes": 3.0,
+    "relay": 4.0,
+    "receiver": 4.0,
+    "registry": 4.0,
+    "operations": 4.0,
+    "kafka": 5.0,
+    "gateway": 6.0,
+    "observer": 6.0,
+    "sim": 6.1,
+    "cli": 6.2,
 }
+STORY = 7.0
 PURE = 3.0
 
 #: Library -> the modules that may import it (design §2).
@@ -93,17 +81,14 @@ def _tree(module: str) -> ast.Module:
     return ast.parse(MODULES[module].read_text(encoding="utf-8"))
 
 
-def _floor(module: str) -> float:
-    fitting = [name for name in FLOORS if module == name or module.startswith(f"{name}.")]
-    return FLOORS[max(fitting, key=len)]
-
-
-def _package(module: str) -> str:
-    """What belongs together: a package of streams, or the modules of one rule (`stay`, `stay_notify` …)."""
+def _folder(module: str) -> str:
+    """What belongs together: a folder of `streams`, or all of `agents`."""
     parts = module.split(".")
-    if len(parts) < 2 or parts[0] == "agents":
-        return parts[0]
-    return parts[1].split("_")[0]
+    return parts[1] if parts[0] == "streams" and len(parts) > 1 else parts[0]
+
+
+def _floor(module: str) -> float:
+    return FLOORS.get(_folder(module), STORY if module.split(".")[0] == "agents" else 0.0)
 
 
 def _imports(module: str) -> Iterator[Import]:
@@ -137,9 +122,9 @@ def test_imports_only_go_down(module: str) -> None:
 @everywhere
 def test_imports_never_go_sideways(module: str) -> None:
     here = _floor(module)
-    if here in (0.0, 4.0):  # words know each other; compositions are made of each other and of registries
+    if here == 4.0:  # stages are made of each other and of registries
         return
-    sideways = [each for each in _ours(module) if _floor(each.name) == here and _package(each.name) != _package(module)]
+    sideways = [each for each in _ours(module) if _floor(each.name) == here and _folder(each.name) != _folder(module)]
     assert not sideways, f"{module} must not import from its neighbours"
 
 
@@ -169,8 +154,7 @@ def test_a_module_is_short_and_says_what_it_is(module: str) -> None:
         assert ast.get_docstring(_tree(module)), f"{module} has no docstring"
 
 
-def test_every_floor_that_is_named_exists() -> None:
-    known = set(MODULES)
-    assert "streams" in known
-    missing = {name for name in FLOORS if name not in known}
-    assert not missing, f"the floor plan names modules that are not there: {missing}"
+def test_each_folder_has_its_floor() -> None:
+    folders = {path.parent.name for path in (ROOT / "streams").glob("*/__init__.py")}
+    assert folders == set(FLOORS)
+    assert [path.name for path in (ROOT / "streams").glob("*.py")] == ["__init__.py"]

@@ -6,7 +6,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.ids import EpisodeId, Ids, ids_beside, lane_of_id
+from streams.words.ids import EpisodeId, Ids, ids_beside, lane_of_id
 
 IDS = Ids(b"a secret for the tests only")
 words = st.text(min_size=1, max_size=40)

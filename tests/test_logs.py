@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams import logs
-from streams.logs import Sparing, only_fields, redact
-from streams.metrics import METRICS, Metrics
+from streams.operations import logs
+from streams.operations.logs import Sparing, only_fields, redact
+from streams.operations.metrics import METRICS, Metrics
 
 #: Published test persons.
 PERSONS = ("2512489996", "2509479989", "0201609995", "1509819996", "0201919990", "0201919996")

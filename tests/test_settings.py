@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.settings import BadSettings, Listen, Settings, explain, read_settings, secret
+from streams.operations.settings import BadSettings, Listen, Settings, explain, read_settings, secret
 from tests.a_secret import SECRET
 
 #: Every name that outside checks rely on (acceptance.md, "Running it from outside").

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from streams.operations.settings import BadSettings, Settings, read_settings
 from streams.registry import BadRegisters, Registers, load
-from streams.settings import BadSettings, Settings, read_settings
 
 from .frame import Code, Failed
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from streams.operations.settings import BadSettings, Settings, explain
 from streams.registry import BadRegisters, Finding, copy_example, inspect_registers, load
-from streams.settings import BadSettings, Settings, explain
 
 from .access import Config, RegistersOption, settings_of
 from .environment import mismatch

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from streams.errors import Rejected
 from streams.formats.fhir.convert import json_to_xml, xml_to_json
+from streams.words.errors import Rejected
 
 from .documents import documents
 from .frame import Code, Failed

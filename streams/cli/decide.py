@@ -14,12 +14,12 @@ from typing import Annotated, Literal
 import typer
 from aiokafka.errors import KafkaError
 
-from streams import logs
-from streams.ids import MessageId, lane_of_id
 from streams.kafka.decisions import Outcome, decided
 from streams.kafka.security import aiokafka_options
-from streams.model import Decision
-from streams.settings import Settings
+from streams.operations import logs
+from streams.operations.settings import Settings
+from streams.words.ids import MessageId, lane_of_id
+from streams.words.model import Decision
 
 from .access import Bootstrap, Config, settings_of
 from .frame import AsJson, Code, Failed, emit, say

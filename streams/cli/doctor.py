@@ -7,8 +7,8 @@ from importlib.metadata import version
 
 import typer
 
+from streams.operations.settings import BadSettings, Settings, secret
 from streams.registry import inspect_registers, load
-from streams.settings import BadSettings, Settings, secret
 
 from .access import Bootstrap, Config, RegistersOption, settings_of
 from .doctor_broker import broker

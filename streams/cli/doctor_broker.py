@@ -9,8 +9,8 @@ from streams.kafka.lacking import lacking, open_doors
 from streams.kafka.reach import BrokerProblem, Fault
 from streams.kafka.security import librdkafka_options
 from streams.kafka.topics import RECEIPTS_RAW, TopicPlan, plan
+from streams.operations.settings import BadSettings, Settings
 from streams.registry import EXAMPLE_NAME, BadRegisters, Registers, load
-from streams.settings import BadSettings, Settings
 
 from .look import Look
 

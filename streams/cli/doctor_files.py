@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from streams.gateway.tls import unnamed
-from streams.private_files import others_may_read
+from streams.operations.private_files import others_may_read
+from streams.operations.settings import Settings
 from streams.registry import Registers
-from streams.settings import Settings
 
 from .look import Look
 

@@ -9,8 +9,8 @@ and must be named on purpose: where nobody has said production, it is run, and w
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
+from streams.operations.settings import Settings
 from streams.registry import EXAMPLE_NAME, Registers
-from streams.settings import Settings
 
 __all__ = ["Mismatch", "mismatch"]
 

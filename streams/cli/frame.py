@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from streams.visible import visible
+from streams.words.visible import visible
 
 __all__ = ["AsJson", "Code", "Failed", "Jsonl", "Quiet", "emit", "run", "say"]
 
@@ -111,7 +111,7 @@ def _failed(problem: Exception) -> Failed | None:
     """
     from aiokafka.errors import KafkaError
 
-    from streams.settings import BadSettings
+    from streams.operations.settings import BadSettings
 
     if isinstance(problem, Failed):
         return problem

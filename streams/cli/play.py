@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from streams.delivery_play import play as played
+from streams.delivery.play import play as played
 
 from .documents import documents
 from .frame import AsJson, Code, Failed, Jsonl, emit, say

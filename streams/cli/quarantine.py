@@ -17,15 +17,15 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaError
 
-from streams import logs
-from streams.bounds import cut
 from streams.kafka.clients import committed_offsets, extent, new_producer, read_all
 from streams.kafka.foreign import number
 from streams.kafka.records import Headers, Record, header
 from streams.kafka.security import aiokafka_options
 from streams.kafka.skips import PLACE, Skip, skip_letters
 from streams.kafka.topics import DEAD_LETTERS, RELAY, SOURCES, is_source
-from streams.settings import Settings
+from streams.operations import logs
+from streams.operations.settings import Settings
+from streams.relay.bounds import cut
 
 from .access import Bootstrap, Config, settings_of
 from .frame import AsJson, Code, Failed, emit, say

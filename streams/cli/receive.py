@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from streams.receive import play
+from streams.receiver.answer import play
 
 from .documents import documents
 from .frame import AsJson, Code, Failed, Jsonl, emit, say

@@ -16,7 +16,7 @@ from streams.kafka.security import aiokafka_options
 from streams.observer.cohort import Book
 from streams.observer.reading import read_book, read_recording
 from streams.observer.reconcile import Balance, Check, Line, balance
-from streams.settings import BadSettings, read_settings
+from streams.operations.settings import BadSettings, read_settings
 
 from .frame import Code, Failed, emit, say
 

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Final
 import typer
 
 from streams.formats.fhir.convert import json_to_xml, xml_to_json
-from streams.private_files import private_folder, write_private
+from streams.operations.private_files import private_folder, write_private
 from streams.registry import EXAMPLE_NAME
-from streams.replay import Line, Replay
+from streams.relay.replay import Line, Replay
 
 from .access import registers_of, settings_of
 from .documents import documents

@@ -9,14 +9,14 @@ from typing import Annotated
 import typer
 from aiokafka.errors import KafkaError
 
-from streams.canonicals import AUTHORITY
-from streams.ids import Ids, Kommunekode
 from streams.kafka.security import aiokafka_options
 from streams.kafka.topics import letterbox
+from streams.operations.settings import Settings
 from streams.registry import Registers, load
-from streams.settings import Settings
 from streams.sim.run_selftest import MissingTopic, run_selftest
 from streams.sim.selftest import Cast, Exchange, Result, parts, results
+from streams.words.canonicals import AUTHORITY
+from streams.words.ids import Ids, Kommunekode
 
 from .access import Bootstrap, Config, RegistersOption, registers_of, settings_of
 from .frame import AsJson, Code, Failed, emit, say

@@ -12,11 +12,10 @@ from typing import Annotated
 import typer
 
 from streams.gateway.client import MllpClient
-from streams.ids import Ids
 from streams.kafka.clients import new_producer
 from streams.kafka.security import aiokafka_options
+from streams.operations.settings import BadSettings, Listen, Settings, read_settings, secret
 from streams.registry import BadRegisters, Registers, load
-from streams.settings import BadSettings, Listen, Settings, read_settings, secret
 from streams.sim.behaviour import behaviour as named_behaviour
 from streams.sim.hospital import Sending, scripts, woven
 from streams.sim.places import journeys
@@ -24,6 +23,7 @@ from streams.sim.run_hospital import Played, onto_topic, play, through_gateway
 from streams.sim.run_municipality import Answering, Tally, Town, run_municipalities
 from streams.sim.stories import STORIES, Story
 from streams.sim.subscriber import Subscribers
+from streams.words.ids import Ids
 
 from . import interrupts
 from .frame import say

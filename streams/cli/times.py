@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from streams.times import local_time
+from streams.words.times import local_time
 
 from .frame import Code, Failed
 

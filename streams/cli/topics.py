@@ -9,8 +9,8 @@ from streams.kafka.reach import BrokerProblem
 from streams.kafka.security import librdkafka_options
 from streams.kafka.topics import TopicPlan
 from streams.kafka.topics import plan as planned
+from streams.operations.settings import Settings
 from streams.registry import EXAMPLE_NAME, Registers, load
-from streams.settings import Settings
 
 from .access import Bootstrap, Config, RegistersOption, registers_of, settings_of
 from .frame import AsJson, Code, Failed, emit, say

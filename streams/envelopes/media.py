@@ -8,7 +8,8 @@ from typing import Final
 
 import orjson
 
-from ..errors import Rejected
+from streams.words.errors import Rejected
+
 from .grammar import root_of
 
 __all__ = ["FHIR_JSON", "FHIR_XML", "media_type_of", "require_parses"]

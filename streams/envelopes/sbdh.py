@@ -11,9 +11,10 @@ from typing import Any, Final
 
 import msgspec
 
-from ..errors import Issue, Rejected
-from ..model import NetworkReceipt
-from ..times import local_time
+from streams.words.errors import Issue, Rejected
+from streams.words.model import NetworkReceipt
+from streams.words.times import local_time
+
 from .grammar import root_of
 from .sbdh_check import SCHEMA, issues_of
 from .sbdh_rules import KINDS, Kind

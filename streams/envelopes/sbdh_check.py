@@ -6,7 +6,8 @@ Decided by spec 02 §3.1 and §3.3. Departures from the schema are errors, publi
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from ..errors import Issue, Severity
+from streams.words.errors import Issue, Severity
+
 from .grammar import faults
 from .sbdh_rules import (
     ACKNOWLEDGEMENT_SCOPE,

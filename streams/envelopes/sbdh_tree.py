@@ -6,7 +6,8 @@ Decided by spec 02 §§3.1, 3.2. Everything takes any tree, and None for no tree
 from collections.abc import Callable
 from typing import Any, Final
 
-from ..errors import Rejected
+from streams.words.errors import Rejected
+
 from .grammar import decoded, root_of
 from .sbdh_rules import ACKNOWLEDGEMENT_SCOPE, EBBP, NAMESPACE, PEPPOL
 

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from ..errors import Issue, Rejected
+from streams.words.errors import Issue, Rejected
+
 from .grammar import decoded, root_of
 from .vans_open import RECEIPTS, judged
 from .vans_rules import NAMESPACE

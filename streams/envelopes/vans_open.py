@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from ..errors import Issue, Rejected
-from ..model import NetworkReceipt
-from ..times import local_time
+from streams.words.errors import Issue, Rejected
+from streams.words.model import NetworkReceipt
+from streams.words.times import local_time
+
 from .grammar import decoded, faults, root_of
 from .media import media_type_of, require_parses
 from .vans_parts import ContentKind, EndpointKind, Head, MetaInformation, unread_meta

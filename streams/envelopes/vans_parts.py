@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from ..times import danish_text
+from streams.words.times import danish_text
+
 from .vans_rules import FORMATS, MIME_TAG
 
 __all__ = [

@@ -8,7 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from ..codes import ACK_CODES, ACTIVITIES, VANS_POSTFIX, Verdict, postfix_of_activity
+from streams.words.codes import ACK_CODES, ACTIVITIES, VANS_POSTFIX, Verdict, postfix_of_activity
+
 from .grammar import BASE64, BOOLEAN, DATE_TIME, Choice, Element, Text, matching, one_of, sized
 
 __all__ = [

@@ -7,7 +7,8 @@ import base64
 from datetime import datetime
 from typing import Final, Literal
 
-from ..errors import Rejected
+from streams.words.errors import Rejected
+
 from .grammar import LIMIT
 from .vans_parts import EndpointKind, MetaInformation, envelope_head, escape, fhir_tag, meta_xml
 

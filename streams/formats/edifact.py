@@ -9,7 +9,7 @@ UNZ). What a segment means is not here.
 
 from typing import Final, NamedTuple
 
-from ..errors import Rejected
+from streams.words.errors import Rejected
 
 __all__ = ["Interchange", "Segment", "read"]
 

@@ -17,7 +17,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from ..errors import Issue, Rejected
+from streams.words.errors import Issue, Rejected
+
 from .hl7v2_charset import Undecodable, Unsupported, decode, decode_as
 from .hl7v2_escapes import STANDARD, Separators, unescape
 

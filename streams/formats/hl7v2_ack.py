@@ -11,7 +11,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final, Literal
 
-from ..times import danish
+from streams.words.times import danish
+
 from .hl7v2 import Document, Refused, separators_of, strip_framing
 from .hl7v2_escapes import STANDARD, Separators
 

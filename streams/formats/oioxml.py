@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from lxml import etree
 
-from ..errors import Issue, Rejected
+from streams.words.errors import Issue, Rejected
 
 __all__ = ["NAMESPACES", "Row", "mismatches", "parse", "text_at"]
 

@@ -15,7 +15,7 @@ from streams.formats.hl7v2 import Document, Refused
 from streams.kafka import records
 from streams.messages.adt.admit import FeedOf, read_from_feed
 from streams.messages.adt.feed import FeedProfile
-from streams.times import utc_text
+from streams.words.times import utc_text
 
 from .peer import Peer, check_certificate
 from .shown import Masked, shown

@@ -17,7 +17,8 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
-from ..formats.hl7v2 import strip_framing
+from streams.formats.hl7v2 import strip_framing
+
 from .framing import FrameReader, FrameTooLong, framed
 from .tls import ClientTls, client_context
 

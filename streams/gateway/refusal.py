@@ -13,9 +13,9 @@ from streams.formats.hl7v2 import Refused
 from streams.kafka import records
 from streams.kafka.records import Letter, Record
 from streams.kafka.topics import ADT_RAW, LEDGER
-from streams.ledger import event_row, to_json
-from streams.model import Fate, Outcome
-from streams.times import utc_text
+from streams.records.ledger import event_row, to_json
+from streams.words.model import Fate, Outcome
+from streams.words.times import utc_text
 
 __all__ = ["Refusal"]
 

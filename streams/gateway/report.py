@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol, TypedDict, Unpack
 
-from streams.metrics import Metrics
+from streams.operations.metrics import Metrics
 
 __all__ = ["Event", "Fields", "Report", "silent", "told"]
 

@@ -11,11 +11,11 @@ from importlib.metadata import version
 from types import MappingProxyType
 from typing import Any
 
-from streams.ids import Ids
 from streams.kafka.clients import new_producer
 from streams.messages.adt.key import record_key
+from streams.operations.settings import Listen, Settings
 from streams.registry import Registers
-from streams.settings import Listen, Settings
+from streams.words.ids import Ids
 
 from .acceptor import FrontDesk
 from .caps import Caps

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal, NamedTuple, get_args
 
-from streams.kafka.topics import RELAY, Role, TopicPlan
+from .topics import RELAY, Role, TopicPlan
 
 __all__ = [
     "ROLES",

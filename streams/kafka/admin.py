@@ -13,8 +13,8 @@ import msgspec
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import ConfigResource, NewTopic
 
-from streams.kafka.reach import BrokerProblem, Connection
-from streams.kafka.topics import TopicPlan
+from .reach import BrokerProblem, Connection
+from .topics import TopicPlan
 
 __all__ = ["BrokerProblem", "Described", "Drift", "apply", "describe", "diff", "missing", "width"]
 

@@ -20,9 +20,9 @@ from aiokafka.errors import (
 )
 from aiokafka.partitioner import murmur2
 
-from streams.kafka.lenient import AIOKafkaConsumer
-from streams.kafka.records import Record
-from streams.kafka.topics import LARGE, SMALL
+from .lenient import AIOKafkaConsumer
+from .records import Record
+from .topics import LARGE, SMALL
 
 __all__ = [
     "NoConnection",

@@ -12,11 +12,11 @@ import msgspec
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from streams.ids import lane_of_id
-from streams.kafka.lenient import AIOKafkaConsumer
-from streams.model import Decision
+from streams.words.ids import lane_of_id
+from streams.words.model import Decision
 
 from .clients import new_producer
+from .lenient import AIOKafkaConsumer
 from .records import encode_lane_record, headers
 from .topics import LANES, LEDGER
 

@@ -19,8 +19,8 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
-from streams.kafka.records import Letter, size_of
-from streams.kafka.topics import size_limit
+from .records import Letter, size_of
+from .topics import size_limit
 
 __all__ = ["Reason", "Refusal", "Unavailable", "dispatch"]
 

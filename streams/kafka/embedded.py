@@ -17,7 +17,7 @@ from typing import Final, Self
 
 import confluent_kafka.cimpl
 
-from streams.kafka.topics import TopicPlan
+from .topics import TopicPlan
 
 __all__ = ["KEEPS", "LIMITS", "EmbeddedBroker"]
 

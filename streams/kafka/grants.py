@@ -21,8 +21,8 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from streams.kafka.access import Right
-from streams.kafka.reach import Connection
+from .access import Right
+from .reach import Connection
 
 __all__ = ["Applied", "Password", "apply"]
 

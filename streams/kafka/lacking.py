@@ -15,11 +15,12 @@ from aiokafka.errors import KafkaError as AiokafkaError
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicCollection
 from confluent_kafka.admin import AclBindingFilter, AclOperation, AclPermissionType, ResourcePatternType, ResourceType
 
-from streams.kafka.access import Right, kommunekode_of
-from streams.kafka.reach import BrokerProblem, Connection
-from streams.kafka.security import aiokafka_options, librdkafka_options
-from streams.kafka.topics import RECEIPTS_RAW, RELAY
-from streams.settings import Settings
+from streams.operations.settings import Settings
+
+from .access import Right, kommunekode_of
+from .reach import BrokerProblem, Connection
+from .security import aiokafka_options, librdkafka_options
+from .topics import RECEIPTS_RAW, RELAY
 
 __all__ = ["Lacking", "lacking", "open_doors"]
 

@@ -20,8 +20,9 @@ from typing import Final, Self
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from streams.kafka.jars import NoKafka, find_jars, find_java, told_by
-from streams.private_files import private_folder
+from streams.operations.private_files import private_folder
+
+from .jars import NoKafka, find_jars, find_java, told_by
 
 __all__ = ["LocalBroker", "free_port", "new_cluster_id", "port_problem", "running_pid"]
 

@@ -15,12 +15,13 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from streams.bounds import check_lane_record
-from streams.errors import Rejected
-from streams.kafka.foreign import Copy, bounded, left_behind, number, one_line, time_text
-from streams.kafka.topics import DEAD_LETTERS, size_limit
-from streams.model import LaneRecord, StayEventArrived
-from streams.times import utc_text
+from streams.relay.bounds import check_lane_record
+from streams.words.errors import Rejected
+from streams.words.model import LaneRecord, StayEventArrived
+from streams.words.times import utc_text
+
+from .foreign import Copy, bounded, left_behind, number, one_line, time_text
+from .topics import DEAD_LETTERS, size_limit
 
 __all__ = [
     "LANE_RECORD",

@@ -7,7 +7,7 @@ plain, which is for one machine only. A file that cannot be used is told by the 
 import ssl
 from typing import Any
 
-from streams.settings import BadSettings, Settings
+from streams.operations.settings import BadSettings, Settings
 
 __all__ = ["aiokafka_options", "librdkafka_options"]
 

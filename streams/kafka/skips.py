@@ -11,10 +11,11 @@ from typing import Final
 
 import msgspec
 
-from streams.kafka.records import Letter, Record, headers
-from streams.kafka.topics import CONTROL, LEDGER
-from streams.ledger import skipped_row
-from streams.ledger import to_json as ledger_json
+from streams.records.ledger import skipped_row
+from streams.records.ledger import to_json as ledger_json
+
+from .records import Letter, Record, headers
+from .topics import CONTROL, LEDGER
 
 __all__ = ["PLACE", "Skip", "skip_letters", "skips_among"]
 

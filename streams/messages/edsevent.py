@@ -13,11 +13,10 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from ..errors import Issue, Rejected, Severity
-from ..formats.fhir.pieces import Finding
-from ..formats.fhir.read import document
-from ..formats.fhir.structure import base_check
-from ..trace_codes import (
+from streams.formats.fhir.pieces import Finding
+from streams.formats.fhir.read import document
+from streams.formats.fhir.structure import base_check
+from streams.records.trace_codes import (
     ENTITIES,
     ENTITY_SYSTEM,
     OTHER_ID,
@@ -30,6 +29,7 @@ from ..trace_codes import (
     TYPE_SYSTEM,
     Profile,
 )
+from streams.words.errors import Issue, Rejected, Severity
 
 __all__ = ["check", "inspect", "profile_of", "reading"]
 

@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from ..errors import Issue, Rejected
-from ..formats.fhir.read import document
+from streams.formats.fhir.read import document
+from streams.words.errors import Issue, Rejected
 
 __all__ = ["inspect", "nothing_read"]
 

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
-from streams.metrics import Metrics
-from streams.settings import Listen
+from streams.operations.metrics import Metrics
+from streams.operations.settings import Listen
 
 __all__ = ["health_served"]
 

@@ -4,8 +4,9 @@ Patient, residence and protection are the message's, else those last seen. A sta
 message carries an official CPR number: nothing else may ever be notified (spec 05 §2.2).
 """
 
-from ..ids import Ids
-from ..model import HospitalEvent, Patient, Snapshot, StayEvent, Transfer
+from streams.words.ids import Ids
+from streams.words.model import HospitalEvent, Patient, Snapshot, StayEvent, Transfer
+
 from .row import KnownVisit, PersonRow
 
 __all__ = ["stay_event"]

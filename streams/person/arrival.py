@@ -9,8 +9,9 @@ from typing import Final
 
 import msgspec
 
-from ..ids import Ids, PersonKey
-from ..model import Fate, HospitalEvent, Outcome, StayEvent, Transfer
+from streams.words.ids import Ids, PersonKey
+from streams.words.model import Fate, HospitalEvent, Outcome, StayEvent, Transfer
+
 from .address import stay_event
 from .origin import RegionAt
 from .row import KnownVisit, PersonRow

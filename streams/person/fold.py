@@ -15,8 +15,9 @@ from typing import Final
 
 import msgspec
 
-from ..ids import Ids, PersonKey
-from ..model import EventKind, Fate, HospitalEvent, Outcome, Transfer
+from streams.words.ids import Ids, PersonKey
+from streams.words.model import EventKind, Fate, HospitalEvent, Outcome, Transfer
+
 from .arrival import NOT_SUBJECT, Arrival, PersonFold
 from .keys import person_key
 from .merge import adopted, known_visit, merged, moved

@@ -6,8 +6,8 @@ calls them; a message about nobody has its own key.
 
 from collections.abc import Iterable
 
-from ..ids import Ids, PersonKey
-from ..model import HospitalEvent
+from streams.words.ids import Ids, PersonKey
+from streams.words.model import HospitalEvent
 
 __all__ = ["key_of", "person_key", "retired_keys"]
 

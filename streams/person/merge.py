@@ -8,9 +8,10 @@ changes.
 
 import msgspec
 
-from ..errors import Rejected
-from ..ids import Ids, PersonKey
-from ..model import HospitalEvent
+from streams.words.errors import Rejected
+from streams.words.ids import Ids, PersonKey
+from streams.words.model import HospitalEvent
+
 from .arrival import ADOPTS, NOT_SUBJECT, PASSED_ON, Arrival, PassOn, PersonFold
 from .keys import person_key, retired_keys
 from .row import KnownVisit, PersonRow, new_visit

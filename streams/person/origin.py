@@ -9,7 +9,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
-from ..model import Disposition, HospitalEvent, Transfer
+from streams.words.model import Disposition, HospitalEvent, Transfer
+
 from .row import KnownVisit, PersonRow
 
 __all__ = ["RegionAt", "hospital_of", "origin_of", "transfer_from"]

@@ -9,8 +9,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from ..ids import EpisodeId, Ids, Kommunekode, Lane
-from ..model import Disposition, EventClass, HospitalEvent, Value
+from streams.words.ids import EpisodeId, Ids, Kommunekode, Lane
+from streams.words.model import Disposition, EventClass, HospitalEvent, Value
 
 __all__ = ["KnownVisit", "PersonRow", "Seen", "learned", "retained"]
 

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from ..model import EventKind, HospitalEvent
+from streams.words.model import EventKind, HospitalEvent
+
 from .origin import hospital_of
 from .row import KnownVisit, VisitState
 

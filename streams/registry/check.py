@@ -10,16 +10,10 @@ from datetime import datetime, timedelta
 from itertools import chain, pairwise
 from typing import Final, NamedTuple, TypeVar
 
-from ..times import COPENHAGEN
+from streams.words.times import COPENHAGEN
+
 from .check_forms import check_forms, check_return
-from .check_places import (
-    alias_problem,
-    check_feeds,
-    check_hospitals,
-    check_locations,
-    check_municipalities,
-    numbers,
-)
+from .check_places import alias_problem, check_feeds, check_hospitals, check_locations, check_municipalities, numbers
 from .check_systems import check_products, check_systems
 from .dates import moments, since
 from .files import Findings

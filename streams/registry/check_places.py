@@ -9,7 +9,8 @@ from typing import Final
 
 import msgspec
 
-from ..errors import Severity
+from streams.words.errors import Severity
+
 from .dates import moments, since
 from .files import Findings
 from .numbers import gln_problem, sor_problem

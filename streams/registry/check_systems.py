@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from ..times import COPENHAGEN
+from streams.words.times import COPENHAGEN
+
 from .dates import moments, since
 from .files import Findings, did_you_mean
 from .rows import ReceiverRow, SenderAcceptanceRow, SystemRow

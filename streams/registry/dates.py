@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from ..times import COPENHAGEN
+from streams.words.times import COPENHAGEN
+
 from .rows import Row
 from .tables import Tables
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ..errors import Severity
+from streams.words.errors import Severity
 
 __all__ = ["Finding", "Findings", "Sheet", "Toml", "did_you_mean", "read_csv", "read_toml"]
 

@@ -1,12 +1,12 @@
 """SOR codes and location numbers (GLN) in registers, and the fictional ones that tests and simulators use.
 
 Decided by spec 05 §3. In a register both must be right; a wrong digit of a SOR code is a warning unless the register
-says `strict`. The digits themselves: `streams/digits`.
+says `strict`. The digits themselves: `streams/words/digits`.
 """
 
 from typing import Final
 
-from ..digits import gln_digit, sor_digit
+from streams.words.digits import gln_digit, sor_digit
 
 __all__ = ["fictional_gln", "fictional_sor", "gln_problem", "sor_problem"]
 

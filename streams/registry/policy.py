@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
-from ..stay_state import StayPolicy
+from streams.stay.state import StayPolicy
+
 from .files import Findings, Toml, did_you_mean
 from .rows import RETIRED, VALIDITY, CountRow, ReceiptPolicy, instant
 

@@ -10,23 +10,15 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TypeVar
 
-from ..ids import Kommunekode
-from ..messages.adt.feed import FeedProfile
-from ..model import Address, Outcome, Unit
-from ..stay_state import StayPolicy
+from streams.messages.adt.feed import FeedProfile
+from streams.stay.state import StayPolicy
+from streams.words.ids import Kommunekode
+from streams.words.model import Address, Outcome, Unit
+
 from .files import Finding
 from .forms import is_written, rank
 from .policy import Policy
-from .rows import (
-    AcceptanceRow,
-    AddressRow,
-    Environment,
-    LocationRow,
-    MunicipalityRow,
-    ReceiptPolicy,
-    ReceiverRow,
-    Row,
-)
+from .rows import AcceptanceRow, AddressRow, Environment, LocationRow, MunicipalityRow, ReceiptPolicy, ReceiverRow, Row
 from .tables import Placed, Tables
 
 __all__ = ["Registers", "freeze"]

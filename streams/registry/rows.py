@@ -11,9 +11,9 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from ..ids import Gln, Kommunekode, Sor
-from ..model import Unit
-from ..times import COPENHAGEN
+from streams.words.ids import Gln, Kommunekode, Sor
+from streams.words.model import Unit
+from streams.words.times import COPENHAGEN
 
 __all__ = [
     "RETIRED",

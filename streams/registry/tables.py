@@ -12,7 +12,8 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from ..messages.adt.feed import FeedProfile
+from streams.messages.adt.feed import FeedProfile
+
 from .files import Findings, Sheet, Toml, did_you_mean, read_csv, read_toml
 from .policy import Policy, read_policy
 from .rows import (

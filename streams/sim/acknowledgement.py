@@ -16,10 +16,10 @@ from uuid import UUID
 
 from lxml import etree
 
-from streams.codes import Verdict
-from streams.errors import Rejected
 from streams.formats.fhir.read import from_json, from_xml
-from streams.times import danish_text
+from streams.words.codes import Verdict
+from streams.words.errors import Rejected
+from streams.words.times import danish_text
 
 __all__ = ["Arrived", "acknowledgement", "arrived", "enveloped"]
 

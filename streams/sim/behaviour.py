@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from streams.codes import Verdict
+from streams.words.codes import Verdict
 
 __all__ = ["BEHAVIOURS", "Behaviour", "Reply", "behaviour", "delay"]
 

@@ -7,7 +7,7 @@ copied. The product never writes ADT; this shares nothing with its reader, so th
 from dataclasses import dataclass
 from datetime import datetime
 
-from streams.times import danish
+from streams.words.times import danish
 
 from .people import Person
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from random import Random
 from uuid import UUID
 
-from streams.ids import Kommunekode
+from streams.words.ids import Kommunekode
 
 from .er7 import AdtMessage, Place, er7
 from .people import Person, person

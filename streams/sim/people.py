@@ -11,7 +11,7 @@ Nothing here is random: person number n is always the same.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from streams.ids import Kommunekode
+from streams.words.ids import Kommunekode
 
 __all__ = ["PUBLISHED", "Person", "impossible_cpr", "person"]
 

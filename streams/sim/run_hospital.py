@@ -17,10 +17,10 @@ from streams.gateway.admission import admit
 from streams.gateway.client import MllpClient, NoAnswer
 from streams.gateway.peer import LOCAL
 from streams.gateway.publisher import KafkaPublisher
-from streams.ids import Ids
 from streams.messages.adt.feed import FeedProfile
 from streams.messages.adt.key import record_key
 from streams.registry import Registers
+from streams.words.ids import Ids
 
 from .hospital import Sending
 

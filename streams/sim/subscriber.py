@@ -1,6 +1,6 @@
 """Municipalities that do what the standard asks: each inbox is read by a reference subscriber of its own. Pure.
 
-This is the behaviour `subscriber` of `stafet simulate municipality`: streams/reception.py decides, this keeps one
+This is the behaviour `subscriber` of `stafet simulate municipality`: streams/receiver/inbox.py decides, this keeps one
 reception per municipality. The other behaviours, which answer by script, share no code with the product
 (`municipality.py`); this one is the product's own receiver at work.
 """
@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from streams.reception import Reception, take
+from streams.receiver.inbox import Reception, take
 
 from .run_municipality import Tally
 

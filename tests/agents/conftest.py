@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from agents.gaps import Gaps
-from agents.shell import Limits, Stage, guarded
-from agents.skips import Skips
-from agents.tables import FencedTable
-from agents.wiring import Worker, build_app, raw_table, raw_topic, running
+from agents.worker.app import Worker, build_app, raw_table, raw_topic, running
+from agents.worker.gaps import Gaps
+from agents.worker.shell import Limits, Stage, guarded
+from agents.worker.skips import Skips
+from agents.worker.tables import FencedTable
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.topics import DEAD_LETTERS, changelog
 from tests.brokers import fresh

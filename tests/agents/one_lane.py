@@ -17,12 +17,12 @@ from typing import Any
 from aiokafka.errors import MessageSizeTooLargeError
 
 from agents.lanes import lanes_stage
-from agents.shell import guarded
 from agents.station import Station
+from agents.worker.shell import guarded
 from streams.kafka.records import Letter, encode_lane_record, header
 from streams.kafka.topics import LANES
-from streams.lane import Result, Standing, decode_row
-from streams.model import LaneRecord
+from streams.relay.lane import Result, Standing, decode_row
+from streams.words.model import LaneRecord
 from tests.agents.conftest import NOON
 from tests.rules.lanes import Lane, registers
 from tests.rules.stay_events import IDS

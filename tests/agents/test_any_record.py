@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from agents.gaps import Gaps
-from agents.shell import Limits
-from agents.skips import Skips
-from agents.tables import Skipped, position_key, rows_of
-from streams.errors import Rejected
+from agents.worker.gaps import Gaps
+from agents.worker.shell import Limits
+from agents.worker.skips import Skips
+from agents.worker.tables import Skipped, position_key, rows_of
 from streams.kafka.clients import partition_of
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.records import Letter, Record, header
 from streams.kafka.skips import Skip, skip_letters
 from streams.kafka.topics import CONTROL, LEDGER
+from streams.words.errors import Rejected
 from tests.agents.conftest import Build
 from tests.agents.test_shell import dead_letters_of
 from tests.brokers import at_least, fresh, put

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.kafka.topics import LEDGER, TRACE
-from streams.lane import next_due, tick
-from streams.model import Overdue
+from streams.relay.lane import next_due, tick
+from streams.words.model import Overdue
 from tests.agents.one_lane import ShellLane
 from tests.rules.lanes import Otherwise, context
 from tests.rules.test_lane_properties import ACTIONS, EVENTS, VERDICTS, act

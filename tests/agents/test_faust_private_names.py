@@ -1,4 +1,4 @@
-"""Faust's inside as agents/tables.py uses it: an upgrade that moves one of these names must fail here first."""
+"""Faust's inside as agents/worker/tables.py uses it: an upgrade that moves one of these names must fail here first."""
 
 import inspect
 from contextvars import ContextVar
@@ -17,7 +17,7 @@ from faust.transport.consumer import ThreadDelegateConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Producer, Transport
 from mode.threads import ServiceThread
 
-from agents.tables import CarefulRecovery, CarefulTables, FencedTable, IdempotentTransport, own_producer
+from agents.worker.tables import CarefulRecovery, CarefulTables, FencedTable, IdempotentTransport, own_producer
 from streams.kafka import lenient
 from tests.agents.conftest import Build
 

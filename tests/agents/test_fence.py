@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from agents.fence import Fence, Fenced, Place, Rows
-from agents.restore import Behind, Restoring, restore
+from agents.worker.fence import Fence, Fenced, Place, Rows
+from agents.worker.restore import Behind, Restoring, restore
 from streams.kafka.clients import read_all, state_producer
 from streams.kafka.dispatch import Unavailable
 from streams.kafka.local import LocalBroker

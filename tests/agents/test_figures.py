@@ -6,14 +6,14 @@ import pytest
 
 from agents.intake import intake_stage
 from agents.station import Figures, Station
-from streams.errors import Rejected
-from streams.ids import Ids
 from streams.kafka.records import Record
-from streams.lane import Said, SetAside
-from streams.ledger import event_row
 from streams.messages.adt.admit import read_from_feed
 from streams.messages.adt.key import record_key
-from streams.model import Fate, Outcome
+from streams.records.ledger import event_row
+from streams.relay.lane import Said, SetAside
+from streams.words.errors import Rejected
+from streams.words.ids import Ids
+from streams.words.model import Fate, Outcome
 from tests.meanings.adt import er7
 from tests.rules.lanes import Lane, registers
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from agents import lines
-from agents.shell import say
-from streams import logs
-from streams.delivery_rules import State
-from streams.errors import Rejected
-from streams.ids import MessageId
-from streams.lane import Alarm, Said
-from streams.ledger import decision_row, event_row, message_row, receipt_row, stay_event_row
-from streams.model import Decision, Fate, Outcome
+from agents.worker import lines
+from agents.worker.shell import say
+from streams.delivery.rules import State
+from streams.operations import logs
+from streams.records.ledger import decision_row, event_row, message_row, receipt_row, stay_event_row
+from streams.relay.lane import Alarm, Said
+from streams.words.errors import Rejected
+from streams.words.ids import MessageId
+from streams.words.model import Decision, Fate, Outcome
 
 AT = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 SENT = message_row(AT, "m1", State.SENT, 1, attempt=2, kommunekode="0461", notice="STIN", lane="1a452512")

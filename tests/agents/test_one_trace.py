@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
-from agents.letters import lane_letter
-from streams.ids import Lane, MessageId
+from agents.worker.letters import lane_letter
 from streams.kafka.records import header
 from streams.kafka.topics import LEDGER, TRACE, inbox
-from streams.model import Decision, Overdue, Receipt, ReceiptArrived
+from streams.words.ids import Lane, MessageId
+from streams.words.model import Decision, Overdue, Receipt, ReceiptArrived
 from tests.agents.conftest import NOON
 from tests.agents.one_lane import ShellLane
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from agents.same_secret import SecretChanged, check_secret
-from agents.tables import position_key
-from streams.ids import Ids
+from agents.start.same_secret import SecretChanged, check_secret
+from agents.worker.tables import position_key
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.topics import CONTROL, RELAY, changelog, plan
-from streams.lane import encode_row
+from streams.relay.lane import encode_row
+from streams.words.ids import Ids
 from tests.brokers import put, records
 from tests.rules.lanes import DAY, Lane
 

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import pytest
 from faust.types import TP
 
-from agents.shell import Limits
-from agents.tables import is_own_row, position_key, rows_of
-from agents.wiring import readiness
-from streams.errors import Rejected
+from agents.worker.app import readiness
+from agents.worker.shell import Limits
+from agents.worker.tables import is_own_row, position_key, rows_of
 from streams.kafka.clients import partition_of
 from streams.kafka.dispatch import Refusal
 from streams.kafka.records import Letter, Record, header
 from streams.kafka.topics import DEAD_LETTERS, LANES
+from streams.words.errors import Rejected
 from tests.agents.conftest import Bench, Build
 from tests.agents.one_lane import ShellLane
 from tests.brokers import at_least, fresh, put, records, until

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from agents.timers import caught_up, keep_index, publish_due
-from streams.deadlines import Deadlines, Due
+from agents.worker.timer import caught_up, keep_index, publish_due
 from streams.kafka.clients import partition_of
 from streams.kafka.records import Letter, Record
+from streams.relay.deadlines import Deadlines, Due
 from tests.agents.conftest import NOON, Bench, Build
 from tests.brokers import at_least, fresh, put, records, until
 

@@ -8,13 +8,13 @@ import pytest
 from agents.intake import intake_stage
 from agents.lanes import lanes_stage
 from agents.receipts import receipts_stage
-from agents.shell import Stage
 from agents.station import Station
-from streams.errors import Rejected
+from agents.worker.shell import Stage
 from streams.kafka.records import Letter, Record, encode_lane_record, header
 from streams.kafka.topics import ADT_RAW, DEAD_LETTERS, LEDGER
-from streams.lane import Standing
-from streams.model import Receipt, ReceiptArrived, StayEventArrived
+from streams.relay.lane import Standing
+from streams.words.errors import Rejected
+from streams.words.model import Receipt, ReceiptArrived, StayEventArrived
 from tests.agents.one_lane import Event, ShellLane
 from tests.rules.lanes import context, registers
 from tests.rules.stay_events import IDS, event
@@ -88,7 +88,11 @@ def test_a_good_record_of_our_own_passes_every_stage(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "broken"),
-    [("intake", "agents.probe.take_in"), ("lanes", "agents.probe.fold"), ("receipts", "agents.probe.take_receipt")],
+    [
+        ("intake", "agents.worker.probe.take_in"),
+        ("lanes", "agents.worker.probe.fold"),
+        ("receipts", "agents.worker.probe.take_receipt"),
+    ],
 )
 def test_a_stage_that_is_broken_fails_its_probe(name: str, broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(*_words: object, **_more: object) -> None:

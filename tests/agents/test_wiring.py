@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from agents.shell import Stage, guarded
-from agents.wiring import NotReady, Worker, build_app, drop_old_stores, raw_table, raw_topic, readiness, running
+from agents.worker.app import NotReady, Worker, build_app, drop_old_stores, raw_table, raw_topic, readiness, running
+from agents.worker.shell import Stage, guarded
 from streams.kafka.local import LocalBroker
 from tests.brokers import fresh, prepared
 

@@ -10,8 +10,8 @@ import pytest
 from lxml import etree
 
 from streams.cli.judge import judge
-from streams.codes import Notice
 from streams.formats.fhir.build import to_xml
+from streams.words.codes import Notice
 from tests.conformance.mutations import Resource
 from tests.conformance.referee import ACKNOWLEDGEMENT, HOSPITAL_NOTIFICATION, Referees
 from tests.meanings.acknowledgements import acknowledgement

@@ -6,11 +6,8 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from streams.codes import Notice
 from streams.formats.fhir.build import to_json, to_xml
-from streams.ids import Gln
-from streams.model import NetworkReceipt, Receipt
-from streams.trace import (
+from streams.records.trace import (
     SBDH,
     UNKNOWN,
     About,
@@ -22,7 +19,10 @@ from streams.trace import (
     network_answered,
     sent,
 )
-from streams.trace_codes import PROFILES, Source
+from streams.records.trace_codes import PROFILES, Source
+from streams.words.codes import Notice
+from streams.words.ids import Gln
+from streams.words.model import NetworkReceipt, Receipt
 from tests.conformance.referee import Referees
 from tests.meanings.notifications import CASES, HEART, MUNICIPALITY, envelope_id, notification
 

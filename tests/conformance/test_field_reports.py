@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from streams.cli.judge import judge
-from streams.errors import Rejected
 from streams.formats.fhir.convert import json_to_xml, xml_to_json
 from streams.formats.fhir.read import from_json, from_xml
 from streams.messages.hospitalnotification import check
-from streams.receive import play
+from streams.receiver.answer import play
 from streams.registry import load
-from streams.replay import Replay
+from streams.relay.replay import Replay
+from streams.words.errors import Rejected
 from tests.published import EXAMPLES
 
 pytestmark = pytest.mark.published

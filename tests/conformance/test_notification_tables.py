@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from streams import codes
 from streams.formats.fhir.shapes import elements, type_of
 from streams.messages.hospitalnotification import rules
 from streams.messages.hospitalnotification.identifiers import cpr_is_plausible, gln_is_valid
+from streams.words import codes
 from tests.published import PACKAGES
 
 pytestmark = pytest.mark.published

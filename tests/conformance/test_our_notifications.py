@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from streams.codes import EncounterClass, Notice
 from streams.formats.fhir.build import to_json, to_xml
+from streams.words.codes import EncounterClass, Notice
 from tests.conformance.referee import HOSPITAL_NOTIFICATION, Media, Referees
 from tests.meanings.notifications import CASES, HEART, SURGERY, bundle, notification
 

@@ -9,10 +9,10 @@ import re
 
 import pytest
 
-from streams.codes import Notice
-from streams.errors import Rejected
 from streams.formats.fhir.read import from_json
 from streams.messages.hospitalnotification import check
+from streams.words.codes import Notice
+from streams.words.errors import Rejected
 from tests.conformance.everywhere import everywhere, forbidden_by
 from tests.conformance.mutations import Damage, Resource, damaged
 from tests.conformance.referee import HOSPITAL_NOTIFICATION, Referees

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from streams.errors import Rejected
 from streams.formats.fhir.build import arranged, to_xml
 from streams.formats.fhir.read import from_bytes
 from streams.messages.acknowledgement import inspect, read, read_bytes
+from streams.words.errors import Rejected
 from tests.published import examples
 
 pytestmark = pytest.mark.published

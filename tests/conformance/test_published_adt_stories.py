@@ -12,7 +12,7 @@ import pytest
 
 from streams.messages.hospitalnotification import check
 from streams.registry import load
-from streams.replay import Line, Replay
+from streams.relay.replay import Line, Replay
 from tests.published import EXAMPLES, ROOT, examples
 
 pytestmark = pytest.mark.published

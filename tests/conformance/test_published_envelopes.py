@@ -12,8 +12,8 @@ from lxml import etree
 from streams.envelopes import sbdh, vans
 from streams.envelopes.grammar import faults
 from streams.envelopes.vans_rules import ENVELOPE
-from streams.errors import Rejected
 from streams.messages import edsevent
+from streams.words.errors import Rejected
 from tests.published import EXAMPLES, examples
 
 pytestmark = pytest.mark.published

@@ -9,12 +9,12 @@ from typing import Any
 import orjson
 import pytest
 
-from streams.delivery_play import play
-from streams.delivery_rules import FINAL
-from streams.errors import Rejected
-from streams.lane import Dispatch, Said, Traced
-from streams.ledger import LedgerRow
-from streams.model import Decision, NetworkReceipt, NetworkReceiptArrived, Overdue
+from streams.delivery.play import play
+from streams.delivery.rules import FINAL
+from streams.records.ledger import LedgerRow
+from streams.relay.lane import Dispatch, Said, Traced
+from streams.words.errors import Rejected
+from streams.words.model import Decision, NetworkReceipt, NetworkReceiptArrived, Overdue
 from tests.published import examples
 from tests.rules.lanes import Lane, Otherwise, context
 

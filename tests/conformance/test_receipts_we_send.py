@@ -6,14 +6,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from streams.codes import Notice, Verdict
 from streams.formats.fhir.build import to_json, to_xml
 from streams.messages.acknowledgement import issues_of_findings, write
 from streams.messages.acknowledgement.rules import ERROR_CODES
 from streams.messages.hospitalnotification import check
-from streams.model import Issue
-from streams.receive import answer
-from streams.subscriber import Subscriber
+from streams.receiver.answer import answer
+from streams.receiver.stays import Subscriber
+from streams.words.codes import Notice, Verdict
+from streams.words.model import Issue
 from tests.conformance.mutations import damaged, put
 from tests.conformance.referee import ACKNOWLEDGEMENT, Referees
 from tests.meanings.notifications import BEGIN, CASES, SURGERY, bundle, notification

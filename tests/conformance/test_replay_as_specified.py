@@ -17,7 +17,7 @@ import pytest
 
 from streams.messages.adt.feed import FeedProfile
 from streams.registry import EXAMPLE_NAME, Registers, load
-from streams.replay import Line, Replay
+from streams.relay.replay import Line, Replay
 from tests.conformance.replayed import STORIES
 from tests.conformance.replayed.er7 import Message
 from tests.conformance.replayed.letters import ROWS, Letter, addresses

@@ -17,7 +17,7 @@ import pytest
 
 from streams.formats.fhir.read import from_json, from_xml
 from streams.registry import Registers, load
-from streams.replay import Line, Replay
+from streams.relay.replay import Line, Replay
 from tests.conformance import sender_asserts as asked
 from tests.conformance.mutations import Damage, damaged, drop, put
 from tests.conformance.referee import HOSPITAL_NOTIFICATION, Referee, Referees

@@ -18,7 +18,7 @@ from streams.formats.fhir.build import to_json, to_xml
 from streams.formats.fhir.convert import json_to_xml, xml_to_json
 from streams.messages.hospitalnotification import check
 from streams.registry import load
-from streams.replay import Line, Replay
+from streams.relay.replay import Line, Replay
 from streams.sim.hospital import Script, scripts, woven
 from streams.sim.places import journeys
 from tests import closing

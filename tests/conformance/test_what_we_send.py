@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from streams.codes import LPR3_SYSTEM, SOR_ENDPOINT, Notice, Verdict
 from streams.formats.fhir.build import to_json, to_xml
-from streams.ids import Gln, Sor
 from streams.messages.acknowledgement import check, issues_of_findings
 from streams.messages.acknowledgement.rules import ERROR_CODES, ISSUE_TYPES
 from streams.messages.hospitalnotification import check as check_notification
 from streams.messages.hospitalnotification import redispatch
-from streams.model import EpisodeIdentifier, Issue, Link, Notification, Patient, Unit
+from streams.words.codes import LPR3_SYSTEM, SOR_ENDPOINT, Notice, Verdict
+from streams.words.ids import Gln, Sor
+from streams.words.model import EpisodeIdentifier, Issue, Link, Notification, Patient, Unit
 from tests.conformance.referee import ACKNOWLEDGEMENT, HOSPITAL_NOTIFICATION, Referees
 from tests.meanings.acknowledgements import acknowledgement
 from tests.meanings.notifications import CASES, EPISODE, HEART, SURGERY, bundle, notification, story

@@ -7,10 +7,10 @@ import json
 
 import pytest
 
-from streams.codes import Notice
-from streams.errors import Rejected
 from streams.formats.fhir.read import from_json
 from streams.messages.hospitalnotification import check
+from streams.words.codes import Notice
+from streams.words.errors import Rejected
 from tests.conformance.mutations import Damage, damaged, put
 from tests.conformance.referee import HOSPITAL_NOTIFICATION, Referees, Verdict
 from tests.conformance.test_referee_is_not_blind import NOT_CAUGHT, REFUSED

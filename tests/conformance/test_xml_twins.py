@@ -16,10 +16,10 @@ from msgspec.structs import replace
 
 from streams.cli.app import build
 from streams.cli.frame import run
-from streams.codes import Notice
 from streams.formats.fhir.build import to_json, to_xml
 from streams.formats.fhir.convert import json_to_xml, xml_to_json
-from streams.model import Patient
+from streams.words.codes import Notice
+from streams.words.model import Patient
 from tests.conformance.twins import places_of_json, places_of_xml
 from tests.meanings.acknowledgements import acknowledgement
 from tests.meanings.notifications import CASES, HEART, bundle, notification

@@ -18,8 +18,8 @@ from streams.gateway.refusal import Refusal
 from streams.gateway.report import Event, Fields, Report, silent
 from streams.gateway.server import Server
 from streams.gateway.tls import ClientTls, ServerTls, server_context
-from streams.ids import Ids
 from streams.messages.adt.feed import FeedProfile
+from streams.words.ids import Ids
 
 NOW = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 FEEDS = {

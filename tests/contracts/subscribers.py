@@ -9,18 +9,18 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from streams.codes import Verdict
 from streams.envelopes import vans
 from streams.envelopes.media import FHIR_JSON
 from streams.formats.fhir.build import to_json
 from streams.formats.fhir.read import from_bytes
-from streams.ids import Ids, Kommunekode
 from streams.messages.acknowledgement import write
 from streams.messages.hospitalnotification import read
-from streams.model import Unit
-from streams.reception import Reception, take
+from streams.receiver.inbox import Reception, take
 from streams.registry import load
 from streams.sim.selftest import Cast, Exchange, Part, Result, parts, results
+from streams.words.codes import Verdict
+from streams.words.ids import Ids, Kommunekode
+from streams.words.model import Unit
 
 __all__ = ["AT", "FAULTS", "Fault", "Subscriber", "cast", "judged", "ours", "written"]
 

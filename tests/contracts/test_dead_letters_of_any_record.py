@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.errors import Rejected
 from streams.kafka.records import Letter, Record, dead_letter, header, last_dead_letter, size_of
 from streams.kafka.topics import ADT_RAW, DEAD_LETTERS, size_limit
+from streams.words.errors import Rejected
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 FAULT = Rejected("PID-3", "empty", "send a CPR number", "no-person")

@@ -19,8 +19,8 @@ from streams.kafka.clients import partition_of
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.records import decode_lane_record, header
 from streams.kafka.topics import LANES, LEDGER
-from streams.ledger import decision_row, to_json
-from streams.model import Decision
+from streams.records.ledger import decision_row, to_json
+from streams.words.model import Decision
 from tests.brokers import prepared, producing, records
 
 ID, OTHER = "0e64678e-d541-4ebd-9409-3b5de1e571d9", "1f75789f-d541-4ebd-9409-3b5de1e571d9"

@@ -13,12 +13,12 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from streams import logs
 from streams.gateway import listener
 from streams.gateway.caps import Caps, Door
 from streams.gateway.framing import framed
 from streams.gateway.report import told
-from streams.metrics import Metrics
+from streams.operations import logs
+from streams.operations.metrics import Metrics
 from tests.contracts.gateways import Running, adt, client, gateway, raw
 
 

@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 import trustme
 
-from streams import logs
 from streams.gateway.caps import Caps
 from streams.gateway.client import MllpClient
 from streams.gateway.report import silent, told
 from streams.gateway.run import GatewayOptions, run_gateway
 from streams.gateway.tls import ServerTls, TlsProblem
-from streams.ids import Ids
 from streams.kafka.embedded import EmbeddedBroker
 from streams.messages.adt.feed import FeedProfile
-from streams.metrics import Metrics
+from streams.operations import logs
+from streams.operations.metrics import Metrics
+from streams.operations.settings import Settings
 from streams.registry import load
-from streams.settings import Settings
+from streams.words.ids import Ids
 from tests.brokers import prepared, records
 from tests.contracts.gateways import adt
 

@@ -6,9 +6,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from streams.metrics import Metrics
 from streams.observer.health import health_served
-from streams.settings import Listen
+from streams.operations.metrics import Metrics
+from streams.operations.settings import Listen
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from streams.kafka import lacking as module
 from streams.kafka.access import Right
 from streams.kafka.lacking import lacking
 from streams.kafka.reach import BrokerProblem
-from streams.settings import Settings
+from streams.operations.settings import Settings
 
 READ = Right("stafet-relay", "READ", "group", "stafet-relay")
 UP: list[type[Exception] | None] = [None]

@@ -13,7 +13,6 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams.cli.app import build
 from streams.cli.frame import Code, run
-from streams.errors import Rejected
 from streams.formats.hl7v2 import Refused
 from streams.gateway.refusal import Refusal
 from streams.kafka.clients import partition_of
@@ -21,6 +20,7 @@ from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.records import Letter, Record, dead_letter, header
 from streams.kafka.skips import Skip, skip_letters, skips_among
 from streams.kafka.topics import ADT_RAW, CONTROL, DEAD_LETTERS, LEDGER, RELAY
+from streams.words.errors import Rejected
 from tests.brokers import prepared, producing, records
 
 AT = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)

@@ -2,12 +2,12 @@
 
 from datetime import UTC, datetime
 
-from streams import ledger
-from streams.delivery_rules import State
-from streams.ids import EpisodeId, EventId, Lane
+from streams.delivery.rules import State
 from streams.kafka.records import encode_lane_record
-from streams.model import EventKind, Fate, Outcome, StayEvent, StayEventArrived
 from streams.observer.reconcile import Balance, balance
+from streams.records import ledger
+from streams.words.ids import EpisodeId, EventId, Lane
+from streams.words.model import EventKind, Fate, Outcome, StayEvent, StayEventArrived
 from tests.rules.test_reconcile import Writer, receipt
 
 AT = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)

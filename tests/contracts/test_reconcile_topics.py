@@ -7,7 +7,7 @@ from random import Random
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from agents.tables import position_key
+from agents.worker.tables import position_key
 from streams.cli.app import build
 from streams.cli.frame import run
 from streams.kafka.clients import new_producer

@@ -6,8 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.errors import Rejected
-from streams.ids import MessageId
 from streams.kafka.records import (
     Record,
     dead_letter,
@@ -18,7 +16,17 @@ from streams.kafka.records import (
     traceparent,
 )
 from streams.kafka.topics import DEAD_LETTERS
-from streams.model import Decision, LaneRecord, NetworkReceipt, NetworkReceiptArrived, Overdue, ReceiptArrived, Wake
+from streams.words.errors import Rejected
+from streams.words.ids import MessageId
+from streams.words.model import (
+    Decision,
+    LaneRecord,
+    NetworkReceipt,
+    NetworkReceiptArrived,
+    Overdue,
+    ReceiptArrived,
+    Wake,
+)
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CPR = "2512489996"

@@ -23,13 +23,13 @@ from streams.kafka.inbox import SELFTEST, letter_headers
 from streams.kafka.records import header
 from streams.kafka.topics import inbox, letterbox
 from streams.messages.hospitalnotification import check
-from streams.model import Patient
 from streams.sim.behaviour import behaviour
 from streams.sim.run_municipality import Answering, Town, run_municipalities
 from streams.sim.selftest import STEPS, Exchange, parts
 from streams.sim.selftest.judge import CHECKS, LIMIT
 from streams.sim.selftest.stays import STAYS, told
 from streams.sim.subscriber import Subscribers
+from streams.words.model import Patient
 from tests.brokers import records
 from tests.contracts.subscribers import AT, FAULTS, cast, judged, ours, written
 
@@ -122,7 +122,7 @@ def test_receipts_of_others_and_noise_are_counted_and_not_judged() -> None:
 
 CODES = count(9000)
 
-#: Names of the headers of a real letter: agents/letters.py makes them with the same function.
+#: Names of the headers of a real letter: agents/worker/letters.py makes them with the same function.
 REAL = [name for name, _ in letter_headers("m", "advis.STIN", "t")]
 
 

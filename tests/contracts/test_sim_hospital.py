@@ -7,15 +7,15 @@ from random import Random
 import hl7
 import pytest
 
-from streams.codes import Notice
 from streams.formats.hl7v2 import read
-from streams.ids import Gln, Kommunekode, Sor
 from streams.registry.rows import LocationRow
 from streams.sim.er7 import Place
 from streams.sim.hospital import Script, scripts, woven
 from streams.sim.people import PUBLISHED, impossible_cpr, person
 from streams.sim.places import Places, journeys
 from streams.sim.stories import STORIES, Story
+from streams.words.codes import Notice
+from streams.words.ids import Gln, Kommunekode, Sor
 
 BEGIN = datetime(2026, 3, 1, 6, 0, tzinfo=UTC)
 KOMMUNER = [Kommunekode(f"{code:04d}") for code in range(101, 199)]

@@ -16,7 +16,6 @@ from streams.cli.simulate import app
 from streams.gateway.acceptor import Publish, Unconfirmed
 from streams.gateway.admission import AdtRecord
 from streams.gateway.client import MllpClient, NoAnswer
-from streams.ids import Ids
 from streams.kafka.clients import new_producer
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.records import Record
@@ -24,6 +23,7 @@ from streams.registry import load
 from streams.sim.hospital import scripts, woven
 from streams.sim.places import journeys
 from streams.sim.run_hospital import onto_topic, play, through_gateway
+from streams.words.ids import Ids
 from tests.a_secret import SECRET
 from tests.brokers import records
 from tests.contracts.gateways import Running, gateway

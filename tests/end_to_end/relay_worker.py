@@ -17,9 +17,9 @@ import msgspec
 
 from agents.relay import build_relay, relay_running
 from agents.station import Station
-from agents.wiring import Worker
-from streams.ids import Ids
+from agents.worker.app import Worker
 from streams.registry import load
+from streams.words.ids import Ids
 from tests.end_to_end.scene import LETTERBOXES
 
 __all__ = ["RelayOrders", "relay_process"]

@@ -11,8 +11,7 @@ from typing import Any
 
 from agents.relay import Relay, RelayOptions, build_relay, relay_running
 from agents.station import Station
-from agents.wiring import Worker
-from streams.ids import Ids
+from agents.worker.app import Worker
 from streams.kafka.admin import apply
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.topics import TopicPlan, inbox, plan
@@ -25,6 +24,7 @@ from streams.sim.places import journeys
 from streams.sim.run_hospital import Played, onto_topic, play
 from streams.sim.run_municipality import Town, run_municipalities
 from streams.sim.stories import STORIES, Story
+from streams.words.ids import Ids
 from tests.brokers import AnyBroker, producing
 from tests.secured import Secured
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
-from agents.clock import FastClock
-from agents.tables import position_key
+from agents.worker.clock import FastClock
+from agents.worker.tables import position_key
 from streams.kafka.local import LocalBroker
 from streams.kafka.records import Record, header
 from streams.kafka.topics import ADT_RAW, CONTROL, DEAD_LETTERS, LANES, RECEIPTS_RAW, RELAY, changelog, letterbox

@@ -14,16 +14,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agents.clock import FastClock
-from agents.progress import positions_of
 from agents.relay import Relay
-from streams.ids import Lane, MessageId
+from agents.start.progress import positions_of
+from agents.worker.clock import FastClock
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.records import encode_lane_record
 from streams.kafka.topics import ADT_RAW, LANES, LEDGER, RECEIPTS_RAW, letterbox
 from streams.messages.adt.admit import read_from_feed
 from streams.messages.adt.key import record_key
-from streams.model import Decision, Overdue, Receipt, ReceiptArrived, Wake
+from streams.words.ids import Lane, MessageId
+from streams.words.model import Decision, Overdue, Receipt, ReceiptArrived, Wake
 from tests.brokers import AnyBroker, producing, records, until
 from tests.end_to_end.scene import Scene, prepare, relay_here, stays
 from tests.foreign import RawName, foreign_producer, send

@@ -8,15 +8,15 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from agents.clock import FastClock
 from agents.station import Station
-from streams import logs
+from agents.worker.clock import FastClock
 from streams.gateway.caps import Caps
 from streams.gateway.client import MllpClient
 from streams.gateway.report import told
 from streams.gateway.run import GatewayOptions, run_gateway
 from streams.kafka.embedded import EmbeddedBroker
-from streams.metrics import METRICS, Metrics
+from streams.operations import logs
+from streams.operations.metrics import METRICS, Metrics
 from streams.sim.hospital import Script, script, woven
 from streams.sim.people import person
 from streams.sim.places import journeys

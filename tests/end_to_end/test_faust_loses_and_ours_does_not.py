@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from agents.tables import position_key
+from agents.worker.tables import position_key
 from streams.kafka.clients import partition_of
 from streams.kafka.local import LocalBroker
 from streams.kafka.topics import DEAD_LETTERS
@@ -138,7 +138,7 @@ class TestTheMomentAfterRecovery:
             await send(orders, OLD + NEW + 1, LAST)  # these look as if they followed a hole in the log
             await everything_is_committed(orders)
         gone = await lost(orders, OLD + 1, LAST)
-        assert gone > 0, "if Faust has mended this, agents/tables.py may shrink"
+        assert gone > 0, "if Faust has mended this, agents/worker/tables.py may shrink"
         note(f"stock Faust lost {gone} of {(LAST - OLD) * len(KEYS)} records in a recovery held open for half a second")
 
     async def test_careful_tables_lose_nothing_in_it(self, orders: Orders) -> None:

@@ -7,11 +7,11 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from agents.clock import FastClock
-from agents.gaps import Gaps, Loss
-from agents.progress import positions_of
-from agents.tables import Skipped
-from agents.timers import caught_up
+from agents.start.progress import positions_of
+from agents.worker.clock import FastClock
+from agents.worker.gaps import Gaps, Loss
+from agents.worker.tables import Skipped
+from agents.worker.timer import caught_up
 from streams.kafka.local import LocalBroker
 from streams.kafka.topics import ADT_RAW, LANES, LEDGER
 from tests.brokers import at_least, fresh, prepared, put, until

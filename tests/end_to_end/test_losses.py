@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from agents.tables import position_key
+from agents.worker.tables import position_key
 from streams.kafka.local import LocalBroker
 from streams.kafka.records import header
 from streams.kafka.topics import ADT_RAW, DEAD_LETTERS, LEDGER, RELAY, changelog

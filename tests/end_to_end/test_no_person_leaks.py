@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 import structlog
 
-from agents.clock import FastClock
 from agents.station import Station
-from streams import logs
+from agents.worker.clock import FastClock
 from streams.gateway.client import MllpClient
 from streams.gateway.report import told
 from streams.gateway.run import GatewayOptions, run_gateway
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.topics import ADT_RAW, LANES
+from streams.operations import logs
 from streams.sim.hospital import Script, Sending, woven
 from streams.sim.people import Person
 from streams.sim.run_hospital import play, through_gateway

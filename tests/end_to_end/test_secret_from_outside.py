@@ -7,7 +7,7 @@ import pytest
 
 from streams.kafka.local import LocalBroker
 from streams.kafka.topics import RELAY, changelog
-from streams.lane import encode_row
+from streams.relay.lane import encode_row
 from tests.a_secret import ANOTHER
 from tests.brokers import put
 from tests.end_to_end.outside import Outside

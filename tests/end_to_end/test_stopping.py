@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import ConsumerGroupState
 from confluent_kafka.admin import AdminClient
 
-from agents.tables import position_key
+from agents.worker.tables import position_key
 from streams.kafka.local import LocalBroker
 from streams.kafka.topics import RELAY, changelog
 from tests.brokers import producing, until

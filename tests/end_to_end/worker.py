@@ -19,9 +19,9 @@ import faust
 import msgspec
 from faust.tables.manager import TableManager
 
-from agents.shell import Limits, Stage, guarded
-from agents.tables import own_producer
-from agents.wiring import Worker, build_app, raw_table, raw_topic, running
+from agents.worker.app import Worker, build_app, raw_table, raw_topic, running
+from agents.worker.shell import Limits, Stage, guarded
+from agents.worker.tables import own_producer
 from streams.kafka.records import Letter, Record
 from streams.kafka.topics import changelog
 

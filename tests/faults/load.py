@@ -16,13 +16,13 @@ from random import Random
 from typing import Any, Final, NamedTuple
 
 from streams.gateway.acceptor import Unconfirmed
-from streams.ids import Ids
 from streams.registry import load as registers
 from streams.sim.hospital import script
 from streams.sim.people import person
 from streams.sim.places import journeys
 from streams.sim.run_hospital import onto_topic
 from streams.sim.stories import Step, Story
+from streams.words.ids import Ids
 from tests.brokers import producing
 from tests.faults.oracle import Intent
 

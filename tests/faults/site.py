@@ -16,7 +16,7 @@ from tests.end_to_end.outside import Outside, Process
 
 __all__ = ["SESSION", "End", "Worker", "prepared", "sentence", "supervised"]
 
-#: Seconds after which the group gives a silent worker's partitions to others (agents/wiring.py).
+#: Seconds after which the group gives a silent worker's partitions to others (agents/worker/app.py).
 SESSION: Final = 10.0
 PAUSE: Final = 1.0  # seconds between an end and the next start, as supervisors do
 MOST_FAILED_STARTS: Final = 6

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import streams
-from streams.codes import Notice
 from streams.formats.fhir.check import border_check
+from streams.words.codes import Notice
 from tests.meanings.damage import ABSENT, damaged
 from tests.meanings.notifications import CASES, PATIENT, bundle, notification
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.codes import Notice
-from streams.errors import Rejected
 from streams.formats.fhir.build import arranged, to_json, to_xml
 from streams.formats.fhir.convert import json_to_xml, xml_to_json
 from streams.formats.fhir.read import document, from_bytes, from_json, from_xml
 from streams.formats.fhir.shapes import DOMAIN_RESOURCES, PRIMITIVES, elements
+from streams.words.codes import Notice
+from streams.words.errors import Rejected
 from tests.meanings.damage import any_damage, changed
 from tests.meanings.notifications import CASES, bundle, notification
 

@@ -3,9 +3,9 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from streams.codes import Notice, Verdict
 from streams.messages.acknowledgement import write
-from streams.model import Issue
+from streams.words.codes import Notice, Verdict
+from streams.words.model import Issue
 from tests.meanings.notifications import BEGIN, bundle, notification
 
 __all__ = ["ANSWERED", "AT", "ENVELOPE", "HEADER", "acknowledgement"]

@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from streams.formats.hl7v2 import read
-from streams.ids import Gln, Sor
 from streams.messages.adt.feed import FeedProfile
 from streams.messages.adt.read import events
-from streams.model import HospitalEvent, Unit
+from streams.words.ids import Gln, Sor
+from streams.words.model import HospitalEvent, Unit
 
 FEED = FeedProfile(application="EPJ-SYD", facility="OUH")
 KOMMUNER = frozenset({"0101", "0461", "0510", "0751"})

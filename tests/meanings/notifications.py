@@ -12,10 +12,10 @@ from typing import Any
 
 import msgspec
 
-from streams.codes import NOTICES, SOR_ENDPOINT, EncounterClass, EncounterStatus, Notice, Role
-from streams.ids import EnvelopeId, EventId, Gln, Ids, Kommunekode, MessageId, Sor
 from streams.messages.hospitalnotification.write import write
-from streams.model import EpisodeIdentifier, Link, Notification, Patient, Unit
+from streams.words.codes import NOTICES, SOR_ENDPOINT, EncounterClass, EncounterStatus, Notice, Role
+from streams.words.ids import EnvelopeId, EventId, Gln, Ids, Kommunekode, MessageId, Sor
+from streams.words.model import EpisodeIdentifier, Link, Notification, Patient, Unit
 
 __all__ = [
     "BEGIN",

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.codes import ACK_CODES
-from streams.errors import Rejected
 from streams.formats.fhir.build import to_json, to_xml
 from streams.formats.fhir.read import from_json
-from streams.ids import Gln, Kommunekode, Sor
 from streams.messages.acknowledgement import inspect, judge, reaction, read, read_bytes, sender_matches
-from streams.model import Address, Issue, Receipt, Unit
+from streams.words.codes import ACK_CODES
+from streams.words.errors import Rejected
+from streams.words.ids import Gln, Kommunekode, Sor
+from streams.words.model import Address, Issue, Receipt, Unit
 from tests.meanings.acknowledgements import ANSWERED, ENVELOPE, HEADER, acknowledgement
 from tests.meanings.damage import ABSENT, any_damage, changed, damaged
 from tests.meanings.notifications import HEART, MUNICIPALITY

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from streams.codes import ACK_ERROR_SYSTEM, Notice, Verdict
-from streams.errors import Rejected
 from streams.formats.fhir.build import arranged, to_json
 from streams.formats.fhir.check import border_check
 from streams.messages.acknowledgement import check, inspect, read, write
-from streams.model import Issue
+from streams.words.codes import ACK_ERROR_SYSTEM, Notice, Verdict
+from streams.words.errors import Rejected
+from streams.words.model import Issue
 from tests.meanings.acknowledgements import ANSWERED, AT, ENVELOPE, HEADER, acknowledgement
 from tests.meanings.damage import ABSENT, damaged
 from tests.meanings.notifications import HEART, MUNICIPALITY, bundle, story

@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from streams.errors import Rejected
 from streams.formats.hl7v2 import Refused
 from streams.messages.adt.admit import read_from_feed
 from streams.messages.adt.feed import FeedProfile, FieldRule
 from streams.messages.adt.read import events
+from streams.words.errors import Rejected
 from tests.meanings.adt import KOMMUNER, VISIT, er7, locate
 
 FEED = FeedProfile(

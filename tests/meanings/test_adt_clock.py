@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.errors import Rejected
 from streams.messages.adt.clock import moment
 from streams.messages.adt.feed import FeedProfile
-from streams.model import EventKind
+from streams.words.errors import Rejected
+from streams.words.model import EventKind
 from tests.meanings.adt import FEED, one
 
 FORMS = [

@@ -2,13 +2,13 @@
 
 import pytest
 
-from streams.errors import Rejected
 from streams.formats.hl7v2 import read
-from streams.ids import Ids
 from streams.messages.adt.feed import FeedProfile
 from streams.messages.adt.identifiers import is_official_cpr
 from streams.messages.adt.key import record_key
 from streams.person import person_key
+from streams.words.errors import Rejected
+from streams.words.ids import Ids
 from tests.meanings.adt import FEED, er7, one
 
 IDS = Ids(b"a secret of the test suite")

@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.errors import Rejected
 from streams.formats.hl7v2 import Document, read
-from streams.ids import Ids
 from streams.messages.adt.key import record_key
 from streams.messages.adt.read import events
 from streams.messages.adt.triggers import TRIGGERS
-from streams.model import HospitalEvent
 from streams.person import PersonRow, fold, person_key
+from streams.words.errors import Rejected
+from streams.words.ids import Ids
+from streams.words.model import HospitalEvent
 from tests.meanings.adt import FEED, KOMMUNER, er7, locate
 
 IDS = Ids(b"a secret of the test suite")

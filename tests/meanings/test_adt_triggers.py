@@ -2,12 +2,12 @@
 
 import pytest
 
-from streams.errors import Rejected
 from streams.formats.hl7v2 import read
 from streams.messages.adt.feed import FeedProfile, FieldRule
 from streams.messages.adt.read import events
 from streams.messages.adt.triggers import TRIGGERS
-from streams.model import EventKind
+from streams.words.errors import Rejected
+from streams.words.model import EventKind
 from tests.meanings.adt import FEED, KOMMUNER, er7, locate, one, segment, told
 
 K = EventKind

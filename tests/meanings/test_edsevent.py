@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.codes import Notice
 from streams.formats.fhir.convert import json_to_xml
 from streams.messages import edsevent
-from streams.model import Receipt
-from streams.trace import About, acknowledged, audit_event, created, sent
+from streams.records.trace import About, acknowledged, audit_event, created, sent
+from streams.words.codes import Notice
+from streams.words.model import Receipt
 from tests.meanings.notifications import HEART, MUNICIPALITY, PATIENT, notification
 
 STATION = {"recorded": datetime(2026, 3, 2, 8, 14, 5, tzinfo=UTC), "device_id": "35120d1e-a95a-5a95-b7aa-610ae8310e5e"}

@@ -11,14 +11,14 @@ import orjson
 import pytest
 
 from streams.cli.judge import judge
-from streams.codes import Notice
 from streams.envelopes import vans
 from streams.formats.fhir.build import to_json, to_xml
-from streams.inbound import take_receipt
 from streams.messages.acknowledgement import write
-from streams.receive import play
-from streams.reception import Reception, take
-from streams.replay import Replay
+from streams.receiver.answer import play
+from streams.receiver.inbox import Reception, take
+from streams.relay.receipts import take_receipt
+from streams.relay.replay import Replay
+from streams.words.codes import Notice
 from tests.meanings.notifications import bundle, notification
 from tests.meanings.test_edsevent import BDS, PDS
 from tests.rules.lanes import registers

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.codes import Notice
 from streams.formats.fhir.build import to_xml
 from streams.formats.fhir.structure import Compiler
 from streams.messages.hospitalnotification import check, inspect
 from streams.messages.hospitalnotification.check import full_check
 from streams.messages.hospitalnotification.identifiers import cpr_is_plausible, gln_is_valid
 from streams.messages.hospitalnotification.rules import OUTGOING
+from streams.words.codes import Notice
 from tests.meanings.damage import ABSENT, any_damage, changed, damaged, entry_of
 from tests.meanings.notifications import HEART, MUNICIPALITY, PATIENT, SURGERY, bundle, notification
 

@@ -2,8 +2,8 @@
 
 import copy
 
-from streams.codes import Notice
 from streams.messages.hospitalnotification.inspect import reading
+from streams.words.codes import Notice
 from tests.meanings.notifications import bundle, notification
 
 

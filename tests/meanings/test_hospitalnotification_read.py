@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from streams.codes import Notice
-from streams.errors import Rejected
 from streams.formats.fhir.build import to_json, to_xml
 from streams.messages.hospitalnotification import inspect, read
-from streams.times import danish
+from streams.words.codes import Notice
+from streams.words.errors import Rejected
+from streams.words.times import danish
 from tests.meanings.damage import ABSENT, damaged
 from tests.meanings.notifications import CASES, HEART, MUNICIPALITY, PATIENT, bundle, notification, story
 

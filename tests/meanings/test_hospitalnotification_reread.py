@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from streams.codes import Notice
 from streams.formats.fhir.build import to_json
 from streams.formats.fhir.read import from_json
 from streams.messages.hospitalnotification import reread
-from streams.model import Notification
+from streams.words.codes import Notice
+from streams.words.model import Notification
 from tests.meanings.notifications import CASES, SURGERY, bundle, notification, story
 
 every_case = pytest.mark.parametrize(("notice", "class_"), CASES.values(), ids=CASES)

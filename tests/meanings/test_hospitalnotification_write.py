@@ -10,12 +10,12 @@ import msgspec
 import pytest
 from lxml import etree
 
-from streams.codes import NOTICES, Notice
 from streams.formats.fhir.build import to_json, to_xml
-from streams.ids import Gln, Sor
 from streams.messages.hospitalnotification import check, redispatch
 from streams.messages.hospitalnotification.rules import PROFILES, REPORT_FLAG_URL, REPORT_RECIPIENT_URL
-from streams.model import EpisodeIdentifier, Unit
+from streams.words.codes import NOTICES, Notice
+from streams.words.ids import Gln, Sor
+from streams.words.model import EpisodeIdentifier, Unit
 from tests.golden_files import Compare
 from tests.meanings.notifications import (
     CASES,

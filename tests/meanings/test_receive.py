@@ -12,11 +12,11 @@ from typer.testing import CliRunner
 
 from streams.cli.frame import run
 from streams.cli.receive import receive
-from streams.codes import LPR3_SYSTEM, Notice
 from streams.formats.fhir.build import to_json, to_xml
-from streams.model import EpisodeIdentifier, Notification
-from streams.receive import answer, play
-from streams.subscriber import Subscriber
+from streams.receiver.answer import answer, play
+from streams.receiver.stays import Subscriber
+from streams.words.codes import LPR3_SYSTEM, Notice
+from streams.words.model import EpisodeIdentifier, Notification
 from tests.conformance.mutations import damaged, drop, each, put, resource_of
 from tests.meanings.notifications import BEGIN, CASES, SURGERY, bundle, notification, path_to, story
 from tests.published import examples

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.codes import Notice
 from streams.envelopes import vans
 from streams.envelopes.media import FHIR_JSON, FHIR_XML
 from streams.formats.fhir.build import to_json, to_xml
 from streams.formats.fhir.read import from_bytes
-from streams.ids import EpisodeId
 from streams.messages.acknowledgement import judge
 from streams.messages.hospitalnotification import redispatch
-from streams.model import EpisodeIdentifier
-from streams.reception import Identity, Reception, take
-from streams.subscriber import status
+from streams.receiver.inbox import Identity, Reception, take
+from streams.receiver.stays import status
+from streams.words.codes import Notice
+from streams.words.ids import EpisodeId
+from streams.words.model import EpisodeIdentifier
 from tests.conformance.mutations import damaged, drop, put
 from tests.meanings.acknowledgements import acknowledgement
 from tests.meanings.damage import any_damage

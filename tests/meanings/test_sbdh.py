@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.envelopes import sbdh
-from streams.errors import Rejected
+from streams.words.errors import Rejected
 
 HOSPITAL, TOWN = "5790000209354", "5790001348120"
 OWN, ANSWERED = "dfb16bdd-8997-4be8-94a1-4bfbbd23cbf6", "27d7de75-5a1e-4784-8231-bb78c924d242"

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from streams.codes import ACTIVITIES, VANS_POSTFIX
 from streams.envelopes import vans
-from streams.errors import Rejected
+from streams.words.codes import ACTIVITIES, VANS_POSTFIX
+from streams.words.errors import Rejected
 
 HOSPITAL, TOWN = "5790000209354", "5790001348120"
 ENVELOPE_ID, BUNDLE_ID = "1a45224e-e361-4d6e-a146-b85b86713fa8", "aa880cf8-de2b-4fed-9650-53e7f20955d0"

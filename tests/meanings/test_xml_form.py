@@ -11,11 +11,11 @@ import pytest
 from lxml import etree
 
 from streams.cli.judge import judge
-from streams.codes import Notice
 from streams.formats.fhir.build import to_json, to_xml
 from streams.messages.acknowledgement import read, read_bytes
-from streams.receive import play
-from streams.reception import Reception, take
+from streams.receiver.answer import play
+from streams.receiver.inbox import Reception, take
+from streams.words.codes import Notice
 from tests.meanings.acknowledgements import AT, acknowledgement
 from tests.meanings.notifications import CASES, bundle, notification
 from tests.meanings.test_edsevent import PDS

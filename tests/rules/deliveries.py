@@ -5,11 +5,11 @@ from typing import Any, Literal, NamedTuple
 
 from msgspec.structs import replace
 
-from streams.codes import Notice
-from streams.delivery import Delivery, advance, envelope_of, resend_signal, timer_signal
-from streams.delivery_rules import ReceiptClass, Signal
-from streams.ids import EnvelopeId, EpisodeId, EventId, Gln, Kommunekode, Lane, MessageId, Sor, TransportId
-from streams.model import Address, Attempt, Unit
+from streams.delivery.delivery import Delivery, advance, envelope_of, resend_signal, timer_signal
+from streams.delivery.rules import ReceiptClass, Signal
+from streams.words.codes import Notice
+from streams.words.ids import EnvelopeId, EpisodeId, EventId, Gln, Kommunekode, Lane, MessageId, Sor, TransportId
+from streams.words.model import Address, Attempt, Unit
 
 START = datetime(2026, 3, 2, 8, 14, tzinfo=UTC)
 LIMIT = timedelta(minutes=30)  # KR7.S

@@ -17,10 +17,12 @@ from typing import Any
 import msgspec
 import orjson
 
-from streams.codes import Verdict
-from streams.delivery import Delivery, State
+from streams.delivery.delivery import Delivery, State
 from streams.envelopes import vans
-from streams.lane import (
+from streams.records.ledger import LedgerRow
+from streams.records.trace import Step
+from streams.registry import Registers, load
+from streams.relay.lane import (
     Context,
     Dispatch,
     LaneRow,
@@ -35,8 +37,8 @@ from streams.lane import (
     refused,
     tick,
 )
-from streams.ledger import LedgerRow
-from streams.model import (
+from streams.words.codes import Verdict
+from streams.words.model import (
     Decision,
     LaneRecord,
     NetworkReceipt,
@@ -48,8 +50,6 @@ from streams.model import (
     StayEventArrived,
     Wake,
 )
-from streams.registry import Registers, load
-from streams.trace import Step
 from tests.rules.stay_events import DAY_ONE, IDS, clock, event
 
 MINUTE = timedelta(minutes=1)

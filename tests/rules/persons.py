@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from streams.ids import Gln, Ids, Kommunekode, PersonKey, Sor
-from streams.model import EventKind, Fate, HospitalEvent, StayEvent, Unit
 from streams.person import PersonFold, PersonRow, fold, person_key
+from streams.words.ids import Gln, Ids, Kommunekode, PersonKey, Sor
+from streams.words.model import EventKind, Fate, HospitalEvent, StayEvent, Unit
 
 K = EventKind
 IDS = Ids(b"a secret of the test suite")

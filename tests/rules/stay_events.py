@@ -14,10 +14,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from streams.ids import EpisodeId, Gln, Ids, Kommunekode, Sor
-from streams.model import EventKind, Notification, Outcome, Patient, Snapshot, StayEvent, Transfer, Unit
-from streams.stay import StayFold, StayPolicy, Visit, fold, wake
-from streams.times import COPENHAGEN
+from streams.stay.fold import StayFold, StayPolicy, Visit, fold, wake
+from streams.words.ids import EpisodeId, Gln, Ids, Kommunekode, Sor
+from streams.words.model import EventKind, Notification, Outcome, Patient, Snapshot, StayEvent, Transfer, Unit
+from streams.words.times import COPENHAGEN
 
 IDS = Ids(b"a secret for the tests only")
 FEED = "EPJ-SYD/OUH"

@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from streams.codes import EncounterClass, EncounterStatus, Notice
-from streams.ids import Gln, Sor
-from streams.model import EpisodeIdentifier, Unit
-from streams.subscriber import Answer, Facts, Subscriber, receive
+from streams.receiver.stays import Answer, Facts, Subscriber, receive
+from streams.words.codes import EncounterClass, EncounterStatus, Notice
+from streams.words.ids import Gln, Sor
+from streams.words.model import EpisodeIdentifier, Unit
 
 __all__ = ["BEGIN", "HEART", "MIDT", "Story", "told"]
 

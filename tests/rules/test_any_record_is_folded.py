@@ -8,14 +8,18 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.errors import Rejected
-from streams.inbound import take_receipt
-from streams.intake import take_in
 from streams.kafka.records import decode_lane_record, encode_lane_record
-from streams.lane import decode_row, encode_row, fold, next_due
 from streams.messages.adt.admit import read_from_feed
 from streams.messages.adt.key import record_key
-from streams.model import (
+from streams.relay.intake import take_in
+from streams.relay.lane import decode_row, encode_row, fold, next_due
+from streams.relay.receipts import take_receipt
+from streams.sim.acknowledgement import acknowledgement, arrived
+from streams.sim.hospital import scripts
+from streams.sim.places import journeys
+from streams.sim.stories import STORIES
+from streams.words.errors import Rejected
+from streams.words.model import (
     Decision,
     NetworkReceipt,
     NetworkReceiptArrived,
@@ -25,10 +29,6 @@ from streams.model import (
     StayEventArrived,
     Wake,
 )
-from streams.sim.acknowledgement import acknowledgement, arrived
-from streams.sim.hospital import scripts
-from streams.sim.places import journeys
-from streams.sim.stories import STORIES
 from tests.rules.lanes import Lane, context, registers
 from tests.rules.stay_events import IDS, event
 

@@ -6,8 +6,7 @@ from itertools import product
 import pytest
 from msgspec.structs import replace
 
-from streams.codes import Verdict
-from streams.delivery import (
+from streams.delivery.delivery import (
     FINAL,
     TRANSITIONS,
     Case,
@@ -21,6 +20,7 @@ from streams.delivery import (
     timer_signal,
     verdict_signal,
 )
+from streams.words.codes import Verdict
 from tests.rules.deliveries import LIMIT, SECOND, START, World, after, attempt, stored, told, unsettled
 
 P, F = Signal.PRODUCED, Signal.PRODUCE_FAILED

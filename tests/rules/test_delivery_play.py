@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from streams.delivery_play import play
+from streams.delivery.play import play
 
 
 def step(t: int, event: str, envelope: str | None = None) -> dict[str, Any]:

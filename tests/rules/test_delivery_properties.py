@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from streams.delivery import FINAL, TRANSITIONS, Delivery, Signal, State
+from streams.delivery.delivery import FINAL, TRANSITIONS, Delivery, Signal, State
 from tests.rules.deliveries import Happening, World, stored
 
 RECEIPTS: list[Happening] = ["ok", "fatal", "transient", "net+", "net-"]

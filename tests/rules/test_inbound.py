@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from streams.codes import Notice
 from streams.envelopes import vans
 from streams.envelopes.vans import MetaInformation
 from streams.formats.fhir.build import to_json, to_xml
-from streams.ids import Lane, lane_of_id
-from streams.inbound import Inbound, take_receipt
-from streams.model import NetworkReceiptArrived, ReceiptArrived
+from streams.relay.receipts import Inbound, take_receipt
+from streams.words.codes import Notice
+from streams.words.ids import Lane, lane_of_id
+from streams.words.model import NetworkReceiptArrived, ReceiptArrived
 from tests.meanings import test_sbdh as ehmi
 from tests.meanings.acknowledgements import ENVELOPE, HEADER, acknowledgement
 from tests.meanings.damage import damaged

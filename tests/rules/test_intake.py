@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from streams.ids import Ids
-from streams.intake import REKEYED, Intake, take_in
-from streams.model import EventKind, Fate
 from streams.person import PASSED_ON, PersonRow
 from streams.registry import Registers
+from streams.relay.intake import REKEYED, Intake, take_in
+from streams.words.ids import Ids
+from streams.words.model import EventKind, Fate
 from tests.meanings.adt import CPR, VISIT, er7, segment
 from tests.rules.lanes import registers
 

@@ -9,8 +9,8 @@ import zstandard
 from msgspec.structs import replace
 
 from streams.formats.fhir.build import to_json
-from streams.lane import Alarm, LaneRow, alarms
-from streams.lane.post import stored
+from streams.relay.lane import Alarm, LaneRow, alarms
+from streams.relay.lane.post import stored
 from tests.rules.lanes import Lane, Otherwise, context
 
 

@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from streams.codes import Verdict
-from streams.delivery import State
-from streams.errors import Rejected
+from streams.delivery.delivery import State
 from streams.formats.fhir.build import to_json
 from streams.messages.hospitalnotification import check
-from streams.receive import play
+from streams.receiver.answer import play
+from streams.words.codes import Verdict
+from streams.words.errors import Rejected
 from tests.rules.lanes import DAY, Lane, Otherwise, Unroutable, books, context, opened, resources
 from tests.rules.stay_events import clock
 from tests.rules.test_lane_answers import admitted, silent

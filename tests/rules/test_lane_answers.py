@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from streams.delivery import State
-from streams.lane import Result
-from streams.model import Issue, NetworkReceiptArrived, Overdue, Receipt, ReceiptArrived
-from streams.trace import audit_event
+from streams.delivery.delivery import State
+from streams.records.trace import audit_event
+from streams.relay.lane import Result
+from streams.words.model import Issue, NetworkReceiptArrived, Overdue, Receipt, ReceiptArrived
 from tests.rules.lanes import MINUTE, Lane, Otherwise, context, envelope, opened, resources
 from tests.rules.stay_events import clock
 

@@ -6,15 +6,24 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from streams.bounds import ISSUES, ORPHANS, TEXT, bounded, check_lane_record, cut
-from streams.errors import Rejected
-from streams.ids import MessageId
-from streams.inbound import take_receipt
 from streams.kafka.records import LANE_RECORD, decode_lane_record, encode_lane_record
-from streams.lane import LaneRow, decode_row, encode_row, fold
-from streams.model import Issue, LaneRecord, NetworkReceipt, Overdue, Receipt, ReceiptArrived, StayEventArrived, Wake
+from streams.relay.bounds import ISSUES, ORPHANS, TEXT, bounded, check_lane_record, cut
+from streams.relay.lane import LaneRow, decode_row, encode_row, fold
+from streams.relay.receipts import take_receipt
 from streams.sim.acknowledgement import acknowledgement
 from streams.sim.acknowledgement import arrived as arrived_in_inbox
+from streams.words.errors import Rejected
+from streams.words.ids import MessageId
+from streams.words.model import (
+    Issue,
+    LaneRecord,
+    NetworkReceipt,
+    Overdue,
+    Receipt,
+    ReceiptArrived,
+    StayEventArrived,
+    Wake,
+)
 from tests.rules.lanes import Lane
 from tests.rules.stay_events import DAY_ONE, event
 

@@ -4,9 +4,9 @@ from itertools import pairwise
 
 import pytest
 
-from streams.errors import Rejected
-from streams.ids import MessageId, lane_of_id
-from streams.lane import Alarm, LaneRow, alarms
+from streams.relay.lane import Alarm, LaneRow, alarms
+from streams.words.errors import Rejected
+from streams.words.ids import MessageId, lane_of_id
 from tests.rules.lanes import DAY, Lane
 from tests.rules.stay_events import FEED, VISIT_NUMBER
 

@@ -5,12 +5,12 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from streams.delivery import State
-from streams.ids import lane_of_id
-from streams.lane import decode_row, encode_row, fold
-from streams.model import StayEventArrived
-from streams.stay import StayPolicy
-from streams.trace import audit_event
+from streams.delivery.delivery import State
+from streams.records.trace import audit_event
+from streams.relay.lane import decode_row, encode_row, fold
+from streams.stay.fold import StayPolicy
+from streams.words.ids import lane_of_id
+from streams.words.model import StayEventArrived
 from tests.rules.lanes import (
     Lane,
     Otherwise,

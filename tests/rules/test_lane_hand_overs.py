@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from streams.delivery import State
-from streams.errors import Rejected
-from streams.model import Receipt, ReceiptArrived, Wake
-from streams.trace import audit_event
+from streams.delivery.delivery import State
+from streams.records.trace import audit_event
+from streams.words.errors import Rejected
+from streams.words.model import Receipt, ReceiptArrived, Wake
 from tests.rules.lanes import Lane, opened
 from tests.rules.stay_events import clock
 from tests.rules.test_lane_answers import LIMIT, admitted, silent, states

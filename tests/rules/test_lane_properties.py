@@ -8,10 +8,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.delivery import FINAL, State
-from streams.errors import Rejected
-from streams.lane import decode_row, encode_row
-from streams.trace import audit_event
+from streams.delivery.delivery import FINAL, State
+from streams.records.trace import audit_event
+from streams.relay.lane import decode_row, encode_row
+from streams.words.errors import Rejected
 from tests.rules.lanes import MINUTE, Lane, Otherwise, Unroutable, books, context
 
 EVENTS = (

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from streams.lane import Dispatch, refused
+from streams.relay.lane import Dispatch, refused
 from tests.rules.lanes import Lane
 
 

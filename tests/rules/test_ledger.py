@@ -10,19 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.delivery import Delivery, Signal, State, hand_over_refused
-from streams.delivery_rules import FINAL
-from streams.lane.telling import booked
-from streams.ledger import (
-    LedgerRow,
-    event_row,
-    left_row,
-    message_row,
-    receipt_row,
-    stay_event_row,
-    to_json,
-)
-from streams.model import Fate, Outcome
+from streams.delivery.delivery import Delivery, Signal, State, hand_over_refused
+from streams.delivery.rules import FINAL
+from streams.records.ledger import LedgerRow, event_row, left_row, message_row, receipt_row, stay_event_row, to_json
+from streams.relay.lane.telling import booked
+from streams.words.model import Fate, Outcome
 from tests.rules.deliveries import START, Happening, World, stored, told
 
 ORIGIN = "adt.raw/3/41"

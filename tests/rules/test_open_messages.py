@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.ids import EpisodeId
-from streams.lane import OpenMessages, Standing
-from streams.ledger import LedgerRow
+from streams.records.ledger import LedgerRow
+from streams.relay.lane import OpenMessages, Standing
+from streams.words.ids import EpisodeId
 from tests.rules.lanes import MINUTE, Lane
 from tests.rules.stay_events import IDS
 

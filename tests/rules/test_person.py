@@ -5,9 +5,9 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from streams.ids import EpisodeId, Kommunekode
-from streams.model import EventKind, Fate, HospitalEvent, StayEvent
 from streams.person import PersonRow, fold, retained
+from streams.words.ids import EpisodeId, Kommunekode
+from streams.words.model import EventKind, Fate, HospitalEvent, StayEvent
 from tests.rules.persons import AT, CPR, DAY, HOUR, IDS, NOT_SUBJECT, OTHER, OUH, SHS, V1, V2, Intake, K, event, reasons
 
 # ---- one visit ----------------------------------------------------------------------------------------------------

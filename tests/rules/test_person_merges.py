@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from streams.ids import EpisodeId
-from streams.model import HospitalEvent
 from streams.person import ADOPTS, PASSED_ON, PersonFold
+from streams.words.ids import EpisodeId
+from streams.words.model import HospitalEvent
 from tests.rules.persons import AT, CPR, DAY, IDS, NOT_SUBJECT, OTHER, SHS, V1, Intake, K, event, reasons
 
 WRONG = IDS.person(OTHER)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from streams.ids import EpisodeId
-from streams.model import StayEvent, Unit
+from streams.words.ids import EpisodeId
+from streams.words.model import StayEvent, Unit
 from tests.rules.persons import AT, AUH, DAY, HOUR, IDS, OUH, PRIVATE, SHS, V1, V2, Intake, K, unit
 
 

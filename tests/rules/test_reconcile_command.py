@@ -12,9 +12,9 @@ from streams.cli import frame
 from streams.cli.app import build
 from streams.cli.reconcile import period, reconcile
 from streams.kafka.topics import LEDGER
-from streams.ledger import lost_row, skipped_row, to_json
 from streams.observer.evidence import Seen
 from streams.observer.reading import recorded
+from streams.records.ledger import lost_row, skipped_row, to_json
 from tests.rules.test_reconcile import LOG, Log, drop
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)

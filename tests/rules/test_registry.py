@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.codes import Notice
-from streams.digits import gln_digit, sor_digit
-from streams.model import Address
+from streams.delivery.route import route_notice
 from streams.registry import Registers, load
 from streams.registry.numbers import fictional_gln, fictional_sor, gln_problem, sor_problem
 from streams.registry.policy import duration
 from streams.registry.tables import EXAMPLE
-from streams.route import route_notice
+from streams.words.codes import Notice
+from streams.words.digits import gln_digit, sor_digit
+from streams.words.model import Address
 from tests.published import SHARED
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from streams.envelopes import vans
-from streams.model import StayEventArrived
 from streams.registry import BadRegisters, Registers, inspect_registers, load
 from streams.registry.numbers import fictional_gln
 from streams.registry.tables import EXAMPLE
-from streams.replay import Line, Replay
+from streams.relay.replay import Line, Replay
+from streams.words.model import StayEventArrived
 from tests.new_year import (
     AFTER,
     BEFORE,

@@ -22,7 +22,7 @@ from streams.registry.rows import (
     SystemRow,
 )
 from streams.registry.tables import EXAMPLE
-from streams.stay_state import StayPolicy
+from streams.stay.state import StayPolicy
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OWN, POLICY, FEED = "subscriptions.toml", "policy.toml", "feeds/epj-sj-suh.toml"

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from streams.codes import Notice
+from streams.delivery.route import route_notice
 from streams.envelopes import vans
-from streams.ids import Kommunekode
-from streams.model import Outcome
 from streams.registry import BadRegisters, inspect_registers, load
 from streams.registry.forms import EXISTS, WRITTEN
 from streams.registry.tables import EXAMPLE
-from streams.route import route_notice
+from streams.words.codes import Notice
+from streams.words.ids import Kommunekode
+from streams.words.model import Outcome
 from tests.rules.lanes import Lane, context
 from tests.rules.test_registry_columns import NOW, OWN
 

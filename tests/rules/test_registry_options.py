@@ -13,8 +13,7 @@ import pytest
 
 from agents.cli import command_line
 from streams.cli.frame import run
-from streams.codes import Notice
-from streams.delivery import State
+from streams.delivery.delivery import State
 from streams.messages.adt.feed import FeedProfile
 from streams.registry import inspect_registers, load
 from streams.registry.rows import (
@@ -29,7 +28,8 @@ from streams.registry.rows import (
     SystemRow,
 )
 from streams.registry.tables import EXAMPLE
-from streams.stay_state import StayPolicy
+from streams.stay.state import StayPolicy
+from streams.words.codes import Notice
 from tests.conformance.replayed import STORIES
 from tests.conformance.test_replay_as_specified import test_the_story_is_told_as_specified as play
 from tests.rules.lanes import Lane, Otherwise, context

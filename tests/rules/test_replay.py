@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
-from streams.ids import lane_of_id
-from streams.replay import Replay
+from streams.relay.replay import Replay
+from streams.words.ids import lane_of_id
 from tests.meanings.adt import er7, segment
 from tests.rules.lanes import Unroutable, registers
 

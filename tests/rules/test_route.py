@@ -8,12 +8,12 @@ from typing import Literal
 
 import pytest
 
-from streams.codes import EncounterClass, Family, Notice
-from streams.ids import Gln, Kommunekode, Sor
+from streams.delivery.route import LEGACY_FORMS, has_legacy_form, route_notice
 from streams.kafka.topics import inbox
-from streams.model import Address, Fate, Outcome, Unit
 from streams.registry import AcceptanceRow, AddressRow, ReceiverRow
-from streams.route import LEGACY_FORMS, has_legacy_form, route_notice
+from streams.words.codes import EncounterClass, Family, Notice
+from streams.words.ids import Gln, Kommunekode, Sor
+from streams.words.model import Address, Fate, Outcome, Unit
 
 ODENSE = Kommunekode("0461")
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from streams.ids import MessageId
-from streams.stay import Visit
-from streams.stay_anew import renewed, send_anew
+from streams.stay.fold import Visit
+from streams.stay.reissue import renewed, send_anew
+from streams.words.ids import MessageId
 from tests.rules.stay_events import IDS, Story, clock
 
 

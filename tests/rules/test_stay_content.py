@@ -6,9 +6,9 @@ from typing import NamedTuple
 import pytest
 from msgspec.structs import replace
 
-from streams.codes import LPR3_SYSTEM, NOTICES, SOR_ENDPOINT, Notice
-from streams.ids import EpisodeId
-from streams.stay import StayPolicy
+from streams.stay.fold import StayPolicy
+from streams.words.codes import LPR3_SYSTEM, NOTICES, SOR_ENDPOINT, Notice
+from streams.words.ids import EpisodeId
 from tests.rules.stay_events import AARHUS, MED, ODENSE, SUR, VISIT, Story, clock, event, told, transfer
 
 CORRECTED = "start_time=08:30"

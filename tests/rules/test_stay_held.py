@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from streams.model import Fate
-from streams.stay import StayPolicy, Visit, abandoned, fold, forget
+from streams.stay.fold import StayPolicy, Visit, abandoned, fold, forget
+from streams.words.model import Fate
 from tests.rules.stay_events import IDS, Story, clock, event, told
 
 # ---- in the future ------------------------------------------------------------------------------------------------

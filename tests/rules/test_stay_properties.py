@@ -7,9 +7,9 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.model import EventKind, Fate, Notification, StayEvent
-from streams.stay import Visit
-from streams.stay_state import Sent, Stay
+from streams.stay.fold import Visit
+from streams.stay.state import Sent, Stay
+from streams.words.model import EventKind, Fate, Notification, StayEvent
 from tests.rules.stay_events import KINDS, Story, event, transfer
 from tests.rules.test_stay_transitions import ALLOWED
 

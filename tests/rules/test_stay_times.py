@@ -5,8 +5,8 @@ from datetime import datetime
 import msgspec
 import pytest
 
-from streams.stay import Visit
-from streams.times import COPENHAGEN, danish, danish_text
+from streams.stay.fold import Visit
+from streams.words.times import COPENHAGEN, danish, danish_text
 from tests.rules.stay_events import Story
 
 SPRING = [

@@ -3,9 +3,9 @@
 import pytest
 from msgspec.structs import replace
 
-from streams.codes import SOR_ENDPOINT
-from streams.ids import EpisodeId
-from streams.stay import Visit
+from streams.stay.fold import Visit
+from streams.words.codes import SOR_ENDPOINT
+from streams.words.ids import EpisodeId
 from tests.rules.stay_events import FAR, FEED, IDS, MED, NEAR, SUR, VISIT, VISIT_NUMBER, Story, event, transfer
 
 THEIRS = transfer(same_region=True).visit

@@ -7,10 +7,10 @@ from itertools import product
 
 import pytest
 
-from streams.codes import Notice
-from streams.stay import Visit, state
-from streams.stay_rules import DECISIONS, TRANSITIONS, Action, Cause
-from streams.stay_state import Situation, State
+from streams.stay.fold import Visit, state
+from streams.stay.rules import DECISIONS, TRANSITIONS, Action, Cause
+from streams.stay.state import Situation, State
+from streams.words.codes import Notice
 from tests.rules.stay_events import Story
 
 #: From -> notice -> to, word for word from the table of §11; "previous" is checked by story.

@@ -10,17 +10,17 @@ from random import Random
 import pytest
 
 from streams.formats.hl7v2 import read
-from streams.ids import EpisodeId, Ids, Lane
-from streams.intake import take_in
 from streams.messages.adt.key import record_key
-from streams.model import Notification, StayEvent
 from streams.person import PersonRow
 from streams.registry import load
+from streams.relay.intake import take_in
 from streams.sim.hospital import Script, scripts
 from streams.sim.places import journeys
 from streams.sim.stories import STORIES
-from streams.stay import fold, wake
-from streams.stay_state import Visit
+from streams.stay.fold import fold, wake
+from streams.stay.state import Visit
+from streams.words.ids import EpisodeId, Ids, Lane
+from streams.words.model import Notification, StayEvent
 
 BEGIN = datetime(2026, 3, 1, 6, 0, tzinfo=UTC)
 IDS = Ids(b"a secret of the tests")

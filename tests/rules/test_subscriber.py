@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.codes import LPR3_SYSTEM, Notice
-from streams.model import EpisodeIdentifier
-from streams.subscriber import Answer, Facts, Subscriber, close, discard, receive, refuse, status, whereabouts
+from streams.receiver.stays import Answer, Facts, Subscriber, close, discard, receive, refuse, status, whereabouts
+from streams.words.codes import LPR3_SYSTEM, Notice
+from streams.words.model import EpisodeIdentifier
 from tests.rules.stories import BEGIN, EPISODE, HEART, MIDT, Story, told
 
 N = Notice

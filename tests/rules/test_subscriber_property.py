@@ -11,17 +11,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from streams import delivery
+from streams.delivery import delivery
 from streams.formats.fhir.build import to_json
-from streams.inbound import take_receipt
 from streams.messages.hospitalnotification import write
-from streams.model import Notification, StayEvent
-from streams.receive import answer
-from streams.reception import Reception, take
+from streams.receiver.answer import answer
+from streams.receiver.inbox import Reception, take
+from streams.receiver.stays import Status, StayView, Subscriber, history, status
+from streams.relay.receipts import take_receipt
 from streams.sim.stories import STORIES
-from streams.stay import State, state
-from streams.stay_state import Stay, Visit
-from streams.subscriber import Status, StayView, Subscriber, history, status
+from streams.stay.fold import State, state
+from streams.stay.state import Stay, Visit
+from streams.words.model import Notification, StayEvent
 from tests.meanings.notifications import MUNICIPALITY
 from tests.rules.lanes import Lane
 from tests.rules.stay_events import Story

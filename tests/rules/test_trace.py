@@ -9,11 +9,7 @@ import msgspec
 import orjson
 import pytest
 
-from streams.codes import Notice
-from streams.ids import Gln, Sor
-from streams.model import NetworkReceipt, Receipt, Unit
-from streams.times import COPENHAGEN
-from streams.trace import (
+from streams.records.trace import (
     SBDH,
     About,
     Document,
@@ -25,6 +21,10 @@ from streams.trace import (
     sent,
     strictly_after,
 )
+from streams.words.codes import Notice
+from streams.words.ids import Gln, Sor
+from streams.words.model import NetworkReceipt, Receipt, Unit
+from streams.words.times import COPENHAGEN
 from tests.meanings.notifications import HEART, MUNICIPALITY, PATIENT, notification
 from tests.published import EXAMPLES
 

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import orjson
 
-from ...errors import Rejected
+from streams.words.errors import Rejected
+
 from .shapes import PRIMITIVES, elements, is_resource
 
 __all__ = ["arranged", "to_json", "to_xml"]

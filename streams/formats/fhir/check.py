@@ -7,7 +7,7 @@ never for every message. This is the only module that imports it, and only when 
 
 from typing import Any
 
-from ...errors import Issue
+from streams.words.errors import Issue
 
 __all__ = ["border_check"]
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from ...errors import Rejected
+from streams.words.errors import Rejected
+
 from .build import arranged, to_json, to_xml
 from .pieces import Finding
 from .read import from_json, from_xml

@@ -10,7 +10,8 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from ...errors import Issue, Severity
+from streams.words.errors import Issue, Severity
+
 from .primitives import FORMS, PATTERNS
 from .shapes import Element
 

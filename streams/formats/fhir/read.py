@@ -10,7 +10,8 @@ import json
 from collections import Counter
 from typing import Any, Final, NoReturn
 
-from ...errors import Rejected
+from streams.words.errors import Rejected
+
 from .primitives import ILLEGAL_CHARACTER
 from .xml import Document, from_xml, read_xml
 

@@ -13,7 +13,8 @@ from typing import Any, Final, NamedTuple
 
 from lxml import etree
 
-from ...errors import Issue, Rejected
+from streams.words.errors import Issue, Rejected
+
 from .primitives import TESTS
 from .shapes import PRIMITIVES, Element, elements, is_resource
 

@@ -7,7 +7,8 @@ shows: whether header and original agree (AV4) is seen by the Provenance of the 
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
-from ..hospitalnotification.identifiers import gln_is_valid
+from streams.messages.hospitalnotification.identifiers import gln_is_valid
+
 from .message import ACTIVITY, NOBODY, Message, activity_of, bare_what, same_id, target_of
 
 __all__ = ["Fault", "faults"]

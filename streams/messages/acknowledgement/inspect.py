@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
-from ...errors import Issue, Rejected
-from ...formats.fhir.read import document
+from streams.formats.fhir.read import document
+from streams.words.errors import Issue, Rejected
+
 from .judge import Reaction, judge
 from .message import Message
 from .parts import parts_of

@@ -9,10 +9,11 @@ decided in the lane.
 from collections.abc import Iterable
 from typing import Any, Final, Literal, NamedTuple
 
-from ...errors import Issue, Rejected, Severity
-from ...formats.fhir.pieces import Finding, issues
-from ...model import Address, Receipt
-from ..hospitalnotification.view import Object, Placed, View, first, listed, member, reference, text_at
+from streams.formats.fhir.pieces import Finding, issues
+from streams.messages.hospitalnotification.view import Object, Placed, View, first, listed, member, reference, text_at
+from streams.words.errors import Issue, Rejected, Severity
+from streams.words.model import Address, Receipt
+
 from .faults import Fault, faults
 from .message import Message
 from .parts import parts_of

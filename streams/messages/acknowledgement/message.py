@@ -7,7 +7,8 @@ here (00 §3.1: absolute, relative, `urn:uuid:`); what is right or wrong is said
 from collections.abc import Iterable
 from typing import Final
 
-from ...codes import GLN_SYSTEMS_ACCEPTED, SOR_SYSTEM
+from streams.words.codes import GLN_SYSTEMS_ACCEPTED, SOR_SYSTEM
+
 from .parts import Bundle, Identifier, Reference, Resource
 
 __all__ = ["ACTIVITY", "NOBODY", "Message", "activity_of", "bare", "bare_what", "numbers", "same_id", "target_of"]

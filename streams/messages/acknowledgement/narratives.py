@@ -6,9 +6,9 @@ resource itself.
 
 from typing import Final
 
-from ...formats.fhir.narrative import narrative
-from ..hospitalnotification.narratives import ACTIVITY_TEXTS
-from ..hospitalnotification.view import Object, first, listed, member, reference, text_at
+from streams.formats.fhir.narrative import narrative
+from streams.messages.hospitalnotification.narratives import ACTIVITY_TEXTS
+from streams.messages.hospitalnotification.view import Object, first, listed, member, reference, text_at
 
 __all__ = ["header_text", "organization_text", "outcome_text", "provenance_text"]
 

@@ -9,11 +9,12 @@ instead is kept as a fallback (correlation order of 4.4).
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple, cast
 
-from ...canonicals import AUTHORITY
-from ...codes import ACK_CODES, ACK_ERROR_SYSTEM, ACKNOWLEDGEMENT_EVENT, Verdict
-from ...errors import Rejected
-from ...formats.fhir.primitives import instant_of
-from ...model import Issue, Receipt
+from streams.formats.fhir.primitives import instant_of
+from streams.words.canonicals import AUTHORITY
+from streams.words.codes import ACK_CODES, ACK_ERROR_SYSTEM, ACKNOWLEDGEMENT_EVENT, Verdict
+from streams.words.errors import Rejected
+from streams.words.model import Issue, Receipt
+
 from .faults import faults
 from .message import Message, bare_what, same_id
 from .parts import Coding, decoded, parts_of

@@ -6,19 +6,19 @@ spec 02 §4.3. The checks of §4.4 are in `faults.py` and `read.py`, because the
 
 from typing import Final
 
-from ...canonicals import FHIR_GUIDES
-from ...codes import (
+from streams.formats.fhir.pieces import Check
+from streams.formats.fhir.structure import Compiler, Constraint, Extension, Profile
+from streams.messages.hospitalnotification.identifiers import organization_identifiers, sor_digits
+from streams.messages.hospitalnotification.rules import DESTINATION_USE_URL
+from streams.messages.hospitalnotification.rules import PROFILES as _NOTIFICATION_PROFILES
+from streams.words.canonicals import FHIR_GUIDES
+from streams.words.codes import (
     ACK_ERROR_SYSTEM,
     ACKNOWLEDGEMENT_EVENT,
     ACTIVITY_SYSTEM,
     DESTINATION_USE_SYSTEM,
     EVENT_SYSTEM,
 )
-from ...formats.fhir.pieces import Check
-from ...formats.fhir.structure import Compiler, Constraint, Extension, Profile
-from ..hospitalnotification.identifiers import organization_identifiers, sor_digits
-from ..hospitalnotification.rules import DESTINATION_USE_URL
-from ..hospitalnotification.rules import PROFILES as _NOTIFICATION_PROFILES
 
 __all__ = ["CHECK", "ERROR_CODES", "ISSUE_TYPES", "KNOWN_CODES", "PROFILES", "SEVERITIES"]
 

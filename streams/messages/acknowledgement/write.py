@@ -12,8 +12,12 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import uuid5
 
-from ...canonicals import FULL_URLS
-from ...codes import (
+from streams.formats.fhir.primitives import FORMS, ILLEGAL_CHARACTER, instant_of
+from streams.messages.hospitalnotification.identifiers import gln_of, sor_of
+from streams.messages.hospitalnotification.rules import DESTINATION_USE_URL
+from streams.messages.hospitalnotification.view import Object, View, first, listed, reference, text_at
+from streams.words.canonicals import FULL_URLS
+from streams.words.codes import (
     ACK_ERROR_SYSTEM,
     ACKNOWLEDGEMENT_EVENT,
     ACTIVITY_SYSTEM,
@@ -24,15 +28,12 @@ from ...codes import (
     SOR_SYSTEM,
     Verdict,
 )
-from ...errors import Issue as Finding
-from ...errors import Rejected
-from ...formats.fhir.primitives import FORMS, ILLEGAL_CHARACTER, instant_of
-from ...ids import EDS_NAMESPACE
-from ...model import Issue
-from ...times import danish_text
-from ..hospitalnotification.identifiers import gln_of, sor_of
-from ..hospitalnotification.rules import DESTINATION_USE_URL
-from ..hospitalnotification.view import Object, View, first, listed, reference, text_at
+from streams.words.errors import Issue as Finding
+from streams.words.errors import Rejected
+from streams.words.ids import EDS_NAMESPACE
+from streams.words.model import Issue
+from streams.words.times import danish_text
+
 from .message import ACTIVITY
 from .narratives import header_text, organization_text, outcome_text, provenance_text
 from .rules import ERROR_CODES, ISSUE_TYPES, PROFILES, SEVERITIES

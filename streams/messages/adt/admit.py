@@ -9,7 +9,8 @@ before it answers, intake asks it again, because a hospital may write the topic 
 from collections.abc import Callable
 from typing import Final
 
-from ...formats.hl7v2 import Document, Refused, parse, read
+from streams.formats.hl7v2 import Document, Refused, parse, read
+
 from .feed import FeedProfile, check_sender
 
 __all__ = ["FeedOf", "read_from_feed"]

@@ -12,7 +12,8 @@ from typing import Final
 
 import msgspec
 
-from ...times import local_time, second_hour
+from streams.words.times import local_time, second_hour
+
 from .feed import FeedProfile
 from .groups import Group
 

@@ -46,8 +46,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from ...formats.hl7v2 import Document, Refused, Segment
-from ...model import Disposition, EventClass
+from streams.formats.hl7v2 import Document, Refused, Segment
+from streams.words.model import Disposition, EventClass
 
 __all__ = ["FeedProfile", "FieldRule", "check_sender"]
 

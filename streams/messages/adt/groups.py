@@ -6,7 +6,7 @@ structures differ by version and are not used (spec 04 §4.1): the segment that 
 
 from typing import Final
 
-from ...formats.hl7v2 import ABSENT, Document, Fields, Segment
+from streams.formats.hl7v2 import ABSENT, Document, Fields, Segment
 
 __all__ = ["Group", "groups"]
 

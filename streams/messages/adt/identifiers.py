@@ -10,7 +10,8 @@ from typing import Final
 
 import msgspec
 
-from ...formats.hl7v2 import NULL, Segment
+from streams.formats.hl7v2 import NULL, Segment
+
 from .feed import FeedProfile
 
 __all__ = ["Identity", "identity", "is_official_cpr", "merged"]

@@ -7,8 +7,8 @@ component (names, identifiers, location) are unescaped. What the fields mean for
 
 from typing import Any, Final
 
-from ...errors import Issue
-from ...formats.hl7v2 import Document, Refused, Segment, check_header, parse
+from streams.formats.hl7v2 import Document, Refused, Segment, check_header, parse
+from streams.words.errors import Issue
 
 __all__ = ["inspect"]
 

@@ -1,8 +1,9 @@
 """The key of a message on `adt.raw`, known before anything else is read of it (00 §2.1; spec 04 §6)."""
 
-from ...formats.hl7v2 import Document
-from ...ids import Ids, PersonKey
-from ...person import key_of
+from streams.formats.hl7v2 import Document
+from streams.person import key_of
+from streams.words.ids import Ids, PersonKey
+
 from .feed import FeedProfile
 from .identifiers import identity
 

@@ -9,9 +9,10 @@ from datetime import datetime
 
 import msgspec
 
-from ...errors import Rejected
-from ...formats.hl7v2 import Segment
-from ...model import Unit
+from streams.formats.hl7v2 import Segment
+from streams.words.errors import Rejected
+from streams.words.model import Unit
+
 from .feed import FeedProfile
 from .groups import Group
 

@@ -12,10 +12,11 @@ from typing import Final
 
 import msgspec
 
-from ...errors import Rejected
-from ...formats.hl7v2 import Document, Segment
-from ...ids import hyphenated
-from ...model import Disposition, EventClass, EventKind, HospitalEvent
+from streams.formats.hl7v2 import Document, Segment
+from streams.words.errors import Rejected
+from streams.words.ids import hyphenated
+from streams.words.model import Disposition, EventClass, EventKind, HospitalEvent
+
 from .clock import Times, times
 from .feed import FeedProfile, FieldRule, Place
 from .groups import Group, groups

@@ -11,8 +11,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from ...formats.hl7v2 import Segment
-from ...ids import Kommunekode
+from streams.formats.hl7v2 import Segment
+from streams.words.ids import Kommunekode
+
 from .feed import FeedProfile
 
 __all__ = ["Residence", "residence"]

@@ -7,7 +7,7 @@ irrelevant: acknowledged, recorded, nothing more.
 
 from typing import Final, NamedTuple
 
-from ...model import EventKind
+from streams.words.model import EventKind
 
 __all__ = ["STAY_MERGES", "TRIGGERS", "Row", "row_of"]
 

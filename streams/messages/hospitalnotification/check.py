@@ -7,9 +7,10 @@ registered, whether the chain fits what was received before.
 
 from typing import Any, Final
 
-from ...errors import Issue
-from ...formats.fhir.pieces import Finding, issues
-from ...formats.fhir.structure import Compiler
+from streams.formats.fhir.pieces import Finding, issues
+from streams.formats.fhir.structure import Compiler
+from streams.words.errors import Issue
+
 from . import graph, moments
 from .quick import is_right
 from .rules import INCOMING, OUTGOING

@@ -6,7 +6,7 @@ from MORS only by its predecessor: a death that the reader knows of, or one that
 
 from typing import Final
 
-from ...codes import FAMILY_OF_ACTIVITY, NOTICES, Notice, plain_activity
+from streams.words.codes import FAMILY_OF_ACTIVITY, NOTICES, Notice, plain_activity
 
 __all__ = ["COMBINATIONS", "classify"]
 

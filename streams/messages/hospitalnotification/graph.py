@@ -9,8 +9,9 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final, cast
 
-from ...errors import Severity
-from ...formats.fhir.pieces import Finding
+from streams.formats.fhir.pieces import Finding
+from streams.words.errors import Severity
+
 from .classify import COMBINATIONS, classify
 from .identifiers import gln_of
 from .rules import PROFILES, REPORT_FLAG_URL, REPORT_RECIPIENT_URL

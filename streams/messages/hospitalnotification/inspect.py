@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
-from ...errors import Issue, Rejected
-from ...formats.fhir.read import document
+from streams.formats.fhir.read import document
+from streams.words.errors import Issue, Rejected
+
 from .check import check
 from .identifiers import gln_of, sor_of
 from .moments import leave_periods

@@ -6,10 +6,11 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Final, cast
 
-from ...errors import Severity
-from ...formats.fhir.pieces import Finding
-from ...formats.fhir.primitives import TESTS, instant_of
-from ...times import COPENHAGEN
+from streams.formats.fhir.pieces import Finding
+from streams.formats.fhir.primitives import TESTS, instant_of
+from streams.words.errors import Severity
+from streams.words.times import COPENHAGEN
+
 from .rules import LEAVE_PERIOD_URL
 from .view import Object, View, listed, member, text_at
 

@@ -10,8 +10,8 @@ references, times and codes are ours and hold no markup.
 
 from typing import Any, Final
 
-from ...codes import NOTICES
-from ...formats.fhir.narrative import OPENING, escaped
+from streams.formats.fhir.narrative import OPENING, escaped
+from streams.words.codes import NOTICES
 
 __all__ = ["ACTIVITY_TEXTS", "encounter_text", "header_text", "organization_text", "patient_text", "provenance_text"]
 

@@ -12,10 +12,11 @@ from typing import Any, Final
 
 import msgspec
 
-from ...codes import ACTIVITY_SYSTEM, CPR_SYSTEM, GLN_SYSTEM, LPR3_SYSTEM, SOR_SYSTEM
-from ...formats.fhir.narrative import OPENING
-from ...formats.fhir.primitives import PATTERNS, instant_of, is_text
-from ...formats.fhir.structs import struct_of
+from streams.formats.fhir.narrative import OPENING
+from streams.formats.fhir.primitives import PATTERNS, instant_of, is_text
+from streams.formats.fhir.structs import struct_of
+from streams.words.codes import ACTIVITY_SYSTEM, CPR_SYSTEM, GLN_SYSTEM, LPR3_SYSTEM, SOR_SYSTEM
+
 from .classify import COMBINATIONS, classify
 from .identifiers import cpr_is_plausible, episode_identifiers, gln_is_valid
 from .moments import is_danish

@@ -9,10 +9,11 @@ from datetime import datetime
 
 import msgspec
 
-from ...codes import Notice
-from ...errors import Rejected
-from ...formats.fhir.primitives import instant_of
-from ...model import EpisodeIdentifier
+from streams.formats.fhir.primitives import instant_of
+from streams.words.codes import Notice
+from streams.words.errors import Rejected
+from streams.words.model import EpisodeIdentifier
+
 from .classify import classify
 from .identifiers import gln_of, sor_of
 from .moments import leave_periods

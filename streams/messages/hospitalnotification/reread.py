@@ -8,10 +8,11 @@ Not here: foreign messages (`read`), which may say things that we never write.
 
 from typing import Any, get_args
 
-from ...codes import Notice, Role
-from ...formats.fhir.primitives import instant_of
-from ...ids import EpisodeId, EventId, Gln, Kommunekode, Lane, MessageId, Sor
-from ...model import Link, Notification, Patient, Unit
+from streams.formats.fhir.primitives import instant_of
+from streams.words.codes import Notice, Role
+from streams.words.ids import EpisodeId, EventId, Gln, Kommunekode, Lane, MessageId, Sor
+from streams.words.model import Link, Notification, Patient, Unit
+
 from .identifiers import gln_of, sor_of
 from .read import HospitalNotification, UnitRead, read
 from .view import Object, View, activity_of, first, listed, member, predecessor_of, reference, target_of, text_at

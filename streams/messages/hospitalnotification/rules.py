@@ -8,8 +8,11 @@ together (chain, references, times) is in `graph.py`; numbers and check digits a
 import re
 from typing import Any, Final
 
-from ...canonicals import FHIR_GUIDES
-from ...codes import (
+from streams.formats.fhir.pieces import Check, Finding
+from streams.formats.fhir.structure import Constraint, Extension, Profile
+from streams.formats.fhir.xhtml import is_narrative
+from streams.words.canonicals import FHIR_GUIDES
+from streams.words.codes import (
     ACT_SYSTEM,
     ACTIVITIES,
     ACTIVITY_SYSTEM,
@@ -22,9 +25,7 @@ from ...codes import (
     HOSPITAL_NOTIFICATION_EVENT,
     SOR_SYSTEM,
 )
-from ...formats.fhir.pieces import Check, Finding
-from ...formats.fhir.structure import Constraint, Extension, Profile
-from ...formats.fhir.xhtml import is_narrative
+
 from .identifiers import episode_identifiers, organization_identifiers, patient_identifiers, sor_digits
 
 __all__ = ["INCOMING", "OUTGOING", "PROFILES"]

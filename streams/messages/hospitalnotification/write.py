@@ -13,8 +13,9 @@ from typing import Any, Final
 
 import msgspec
 
-from ...canonicals import FULL_URLS
-from ...codes import (
+from streams.formats.fhir.primitives import instant_of
+from streams.words.canonicals import FULL_URLS
+from streams.words.codes import (
     ACT_SYSTEM,
     ACTIVITY_SYSTEM,
     CPR_SYSTEM,
@@ -25,10 +26,10 @@ from ...codes import (
     SOR_ENDPOINT,
     SOR_SYSTEM,
 )
-from ...formats.fhir.primitives import instant_of
-from ...ids import Sor, ids_beside
-from ...model import Link, Notification, Patient, Unit
-from ...times import danish_text
+from streams.words.ids import Sor, ids_beside
+from streams.words.model import Link, Notification, Patient, Unit
+from streams.words.times import danish_text
+
 from .narratives import encounter_text, header_text, organization_text, patient_text, provenance_text
 from .rules import DESTINATION_USE_URL, LEAVE_PERIOD_URL, PROFILES, REPORT_FLAG_URL, REPORT_RECIPIENT_URL
 
@@ -78,7 +79,7 @@ def write(notification: Notification, receiver: Unit, envelope_id: str, *, base:
     }
 
 
-#: What `ids_beside` tells apart within a message; `stay_notify` gives its Provenance the first.
+#: What `ids_beside` tells apart within a message; `stay/notify` gives its Provenance the first.
 _PATIENT, _ENCOUNTER, _ORGANIZATIONS = 2, 3, range(16, 1 << 12)
 _NUMBERS: Final = (_PATIENT, _ENCOUNTER, *_ORGANIZATIONS)
 

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from lxml import etree
 
-from ...errors import Issue, Rejected
-from ...formats import edifact, oioxml
+from streams.formats import edifact, oioxml
+from streams.words.errors import Issue, Rejected
+
 from .interchange import issues as interchange_issues
 from .interchange import reading as interchange_reading
 from .trees import LETTERS, PAS

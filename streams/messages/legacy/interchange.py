@@ -4,8 +4,9 @@ import re
 from datetime import datetime
 from typing import Any, Final
 
-from ...errors import Issue
-from ...formats.edifact import Interchange, Segment
+from streams.formats.edifact import Interchange, Segment
+from streams.words.errors import Issue
+
 from .trees import PAS, REFUSALS
 
 __all__ = ["issues", "reading"]

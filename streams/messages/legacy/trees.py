@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ...formats.oioxml import Row
+from streams.formats.oioxml import Row
 
 __all__ = ["LETTERS", "PAS", "REFUSALS"]
 

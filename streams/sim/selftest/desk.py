@@ -10,15 +10,15 @@ from typing import Any, Final, Literal
 
 from msgspec.structs import replace
 
-from streams.codes import Verdict
 from streams.envelopes import vans
 from streams.envelopes.media import FHIR_JSON, FHIR_XML
 from streams.formats.fhir.build import to_json, to_xml
-from streams.ids import Ids, Kommunekode
 from streams.messages.acknowledgement import write as write_receipt
 from streams.messages.hospitalnotification import redispatch, write
-from streams.model import Notification, Patient, Unit, Value
 from streams.sim.people import PUBLISHED, impossible_cpr
+from streams.words.codes import Verdict
+from streams.words.ids import Ids, Kommunekode
+from streams.words.model import Notification, Patient, Unit, Value
 
 from .stays import LONGEST, told
 

@@ -12,10 +12,10 @@ from datetime import datetime
 from typing import Any
 
 from streams.envelopes import vans
-from streams.errors import Issue, Rejected
 from streams.formats.fhir.read import document
 from streams.messages.acknowledgement import judge
-from streams.model import Receipt
+from streams.words.errors import Issue, Rejected
+from streams.words.model import Receipt
 
 from .desk import Letter
 from .scenarios import Part

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from streams.ids import Ids, Kommunekode
-from streams.model import EventClass, EventKind, Notification, Patient, Snapshot, StayEvent, Unit
-from streams.stay import StayPolicy, Visit, fold
+from streams.stay.fold import StayPolicy, Visit, fold
+from streams.words.ids import Ids, Kommunekode
+from streams.words.model import EventClass, EventKind, Notification, Patient, Snapshot, StayEvent, Unit
 
 __all__ = ["LONGEST", "STAYS", "Happening", "told"]
 

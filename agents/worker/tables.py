@@ -1,0 +1,396 @@
+"""What makes Faust's tables safe: the one file that knows Faust's inside.
+
+Measured in docs/decisions/0002 and 0031 and shown by tests/end_to_end: stock Faust skips records after table recovery,
+commits offsets before the changelog has the rows, and lets a worker that was paused write over its successor's rows.
+Three remedies and two belts:
+
+- `CarefulTables` (setting `TableManager`): after every rebalance the partitions are fenced and read back by a consumer
+  of our own (`fence.py`, `restore.py`). Nothing reaches a stream between the end of recovery and the seek to the
+  committed offsets, so nothing can be thrown away and look like a hole in the log.
+- `FencedTable` (setting `Table`): rows go through the fence, in a transaction that is committed before any offset.
+- A partition of which nothing is committed is read from its beginning after every rebalance (`_Consumer`).
+- A *position row* per source partition, in the table itself: the next offset expected. A record beyond it was
+  skipped, by whatever fault; the worker leaves before anything is acknowledged. Offsets without a record are asked
+  of the broker (`gaps.py`).
+- Offsets are committed after the state, so no committed offset lies beyond its position row. Where one does, the
+  changelog was emptied or written by two workers at once: the worker leaves before it takes a record.
+
+Private names used (each pinned by tests/agents/test_faust_private_names.py): `streams._current_event`,
+`TableManager._recovery`, `Recovery._restart_recovery`, `_slurp_changelogs`, `_wait`, `_set_recovery_started` and
+`_generation_id`, `Producer._producer` and `_settings_extra`, `Consumer._new_consumer_thread`, `_commit_offsets` and
+`_thread`, `AIOKafkaConsumerThread._consumer`; for the embedded broker alone `AIOKafkaConsumerThread._create_consumer`
+and aiokafka's `_fetch_max_wait_ms`. faust-streaming is pinned exactly.
+"""
+
+import asyncio
+import contextlib
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any, Final
+
+import faust
+import faust.streams
+from aiokafka import TopicPartition
+from aiokafka.errors import IllegalStateError
+from faust.tables.manager import TableManager
+from faust.tables.recovery import RebalanceAgain, Recovery, ServiceStopped
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from mode import Service
+
+from streams.kafka.dispatch import Unavailable
+from streams.kafka.records import place_of
+
+from .fence import Fence, Fenced, Place, Rows
+from .junk import rows_among
+from .positions import position_at
+from .restore import Behind, Restoring, restore
+
+__all__ = [
+    "CarefulRecovery",
+    "CarefulTables",
+    "EmbeddedTransport",
+    "FencedApp",
+    "FencedTable",
+    "IdempotentTransport",
+    "Skipped",
+    "StateLost",
+    "at",
+    "is_own_row",
+    "own_producer",
+    "owner_key",
+    "position_key",
+    "rows_of",
+]
+
+#: Rows of the table's own book-keeping begin with a zero byte; no key of a record is allowed to.
+_OWN: Final = b"\0"
+
+
+class Skipped(Exception):
+    """A record of the source never arrived: expected one offset, got a later one."""
+
+    def __init__(self, topic: str, partition: int, expected: int, got: int) -> None:
+        super().__init__(
+            f"{topic}/{partition}: expected offset {expected}, got {got}, and the broker has records in between; start again"
+        )
+        self.topic, self.partition, self.expected, self.got = topic, partition, expected, got
+
+
+class StateLost(Exception):
+    """The group has committed an offset that the state knows nothing of."""
+
+    def __init__(self, topic: str, partition: int, changelog: str, committed: int, position: int) -> None:
+        super().__init__(
+            f"{topic}/{partition} ({changelog}): {committed} records are committed and the state knows of {position}: its "
+            "changelog was emptied or written by two workers at once; start once with --accept-loss, and see `stafet reconcile`"
+        )
+
+
+class FencedApp(faust.App):  # type: ignore[misc]  # Faust is untyped to us
+    """The app with what its tables, consumer and stages share. `build_app` sets it before anything starts."""
+
+    fence: Fence
+    leave: Callable[[str], None]
+    worker_id: str
+    client: Mapping[str, Any]  # aiokafka's options for clients of our own
+    restoring: Restoring
+    positions: dict[str, "FencedTable"]  # source topic -> the table that keeps its positions
+    repeats: dict[tuple[str, int], range]  # source partition -> offsets that come again and are wholly done
+
+    def committed_rows(self, place: Place, rows: Rows, last: int) -> None:
+        """Puts rows that count now into the local store."""
+        [table] = [table for table in self.tables.values() if table.changelog_topic_name == place.topic]
+        if place in table.whole:  # else it is being read back, these rows at the end
+            table.apply(place, rows.items(), last)
+
+
+class CarefulRecovery(Recovery):  # type: ignore[misc]  # Faust is untyped to us
+    """Fence first, read back next; nothing reaches a stream before the seek to the committed offsets."""
+
+    @Service.task  # type: ignore[untyped-decorator]  # Faust is untyped to us
+    async def _restart_recovery(self) -> None:
+        """In place of Faust's, whose count of offsets waits for ever behind the mark of a transaction."""
+        while not self.should_stop:
+            if await self.wait_for_stopped(self.signal_recovery_start):
+                break
+            self.signal_recovery_start.clear()
+            generation = self._generation_id
+            try:
+                self._set_recovery_started()
+                await self._wait(self._restore())
+                await self._wait(self.on_recovery_completed(generation))
+            except (RebalanceAgain, IllegalStateError):
+                continue
+            except ServiceStopped:
+                break
+            except (Fenced, Behind, StateLost, Unavailable) as why:
+                self.app.leave(str(why))
+                break
+            except Exception as fault:  # noqa: BLE001  # a crashed service would leave the app alive and deaf
+                self.app.leave(f"tables cannot be read back: {type(fault).__name__} at {place_of(fault)}")
+                break
+
+    @Service.task  # type: ignore[untyped-decorator]  # Faust is untyped to us
+    async def _slurp_changelogs(self) -> None:
+        """In place of Faust's: `restore.py` reads the changelogs."""
+
+    async def _restore(self) -> None:
+        app = self.app
+        tables = {Place(*tp): table for table, tps in self.actives_for_table.items() for tp in tps}
+        app.restoring.moved()
+        app.consumer.hold(tables)
+        claim = f"{app.worker_id} {self._generation_id}".encode()
+        # Before anything can cut in: what is lost is not whole any more, else the next turn would take it for kept.
+        for table in app.tables.values():
+            table.keep_only({place for place, whose in tables.items() if whose is table and app.fence.owns(place)})
+        await app.fence.own(tables, lambda place: (owner_key(place.partition), claim))
+        app.restoring.moved()
+
+        def take(place: Place, records: Sequence[Any]) -> None:
+            rows = [(record.key, record.value) for record in rows_among(records)]
+            tables[place].apply(place, rows, records[-1].offset)
+
+        if tables:
+            starts = {place: table.next_offset(place) for place, table in tables.items()}
+            for place, end in (await restore(app.client, starts, take, app.restoring)).items():
+                tables[place].is_whole(place, end)
+
+    async def on_recovery_completed(self, generation_id: int = 0) -> None:
+        """Switches the flow off before the inherited method resumes, seeks and switches it on again.
+
+        When another rebalance has begun, the inherited method returns with the flow off; the next recovery turns it on.
+        """
+        self.app.consumer.stop_flow()
+        self.app.flow_control.suspend()
+        await super().on_recovery_completed(generation_id)
+
+
+class CarefulTables(TableManager):  # type: ignore[misc]  # Faust is untyped to us
+    """Faust's table manager with the careful recovery."""
+
+    @property
+    def recovery(self) -> Recovery:
+        """The recovery service, made once."""
+        if self._recovery is None:  # type: ignore[has-type]  # declared by Faust
+            self._recovery = CarefulRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
+        return self._recovery
+
+    async def on_stop(self) -> None:
+        """Gives up the partitions, so that the next owner waits for nothing."""
+        await super().on_stop()
+        await self.app.fence.close()
+
+
+class FencedTable(faust.Table):  # type: ignore[misc]  # Faust is untyped to us
+    """A table whose rows go through the fence; what is pending there is read before what the store holds.
+
+    Written by `write` alone: Faust's own assignment would pass the fence.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._next: dict[Place, int] = {}  # by partition of the changelog: the first offset not in the store
+        self.whole: set[Place] = set()  # the partitions whose rows are all in the store
+        self._lost: set[Place] = set()  # those that others have owned since
+
+    def send_changelog(self, *_args: Any, **_kwargs: Any) -> Any:
+        """Refuses Faust's own way of writing."""
+        raise TypeError("rows are written by `write`")
+
+    def get(self, key: bytes, default: Any = None) -> Any:
+        """The newest row, committed or not."""
+        for place in self.whole:
+            rows = self.app.fence.pending(place)
+            if key in rows:
+                return rows[key]
+        return super().get(key, default)
+
+    def pending(self) -> dict[bytes, bytes | None]:
+        """The rows that are written and not committed yet."""
+        return {key: row for place in self.whole for key, row in self.app.fence.pending(place).items()}
+
+    async def write(self, partition: int, rows: Mapping[bytes, bytes | None]) -> None:
+        """Returns when the broker has the rows; they count when the fence is next committed. Raises as the fence does."""
+        await self.app.fence.write(Place(self.changelog_topic_name, partition), rows.items())
+
+    def apply(self, place: Place, rows: Iterable[tuple[bytes, bytes | None]], last: int) -> None:
+        """Puts committed rows into the store. `last`: an offset up to which the store now knows the changelog."""
+        tp = TP(*place)
+        self.data.apply_changelog_batch(
+            [_changed(tp, last, key, row) for key, row in rows], to_key=_as_it_is, to_value=_as_it_is
+        )
+        self._next[place] = last + 1
+
+    def keep_only(self, places: Iterable[Place]) -> None:
+        """Forgets how far partitions of others were known."""
+        self._lost |= self.whole - set(places)
+        self.whole &= set(places)
+        self._next = {place: offset for place, offset in self._next.items() if place in self.whole}
+
+    def is_whole(self, place: Place, end: int) -> None:
+        """All that the changelog held up to `end` is in the store."""
+        self._next[place] = end
+        self.whole.add(place)
+
+    def next_offset(self, place: Place) -> int | None:
+        """Where to read on; None for the beginning."""
+        if place in self._next:
+            return self._next[place]
+        if place in self._lost:  # tombstones of others may be compacted away by now
+            self._lost.discard(place)
+            self._empty(place)
+            return None
+        persisted: int | None = self.persisted_offset(TP(*place))
+        return None if persisted is None else persisted + 1
+
+    def _empty(self, place: Place) -> None:
+        """Forgets the rows of a partition that lie on disk; a store in memory has done so."""
+        if self.app.conf.store.scheme != "memory":
+            db = self.data._db_for_partition(place.partition)
+            for key in [*self.data._visible_keys(db), self.data.offset_key]:
+                db.delete(key)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _changed(tp: TP, offset: int, key: bytes, row: bytes | None) -> Any:
+    """A changed row, in the shape of an event, as stores take them."""
+    message = SimpleNamespace(tp=tp, partition=tp.partition, offset=offset, key=key, value=row)
+    return SimpleNamespace(message=message, key=key, value=row)
+
+
+@contextlib.contextmanager
+def at(event: Any) -> Iterator[None]:
+    """Rows read and written inside belong to this record's partition (a batch has no current record of its own)."""
+    token = faust.streams._current_event.set(weakref.ref(event))
+    try:
+        yield
+    finally:
+        faust.streams._current_event.reset(token)
+
+
+def position_key(topic: str, partition: int) -> bytes:
+    """The key of the row that holds the next offset expected of a source partition, in decimal digits."""
+    return _OWN + f"position/{topic}/{partition}".encode()
+
+
+def owner_key(partition: int) -> bytes:
+    """The key of the row by which a worker claims a partition of a changelog: who, and in which generation."""
+    return _OWN + f"owner/{partition}".encode()
+
+
+def is_own_row(key: bytes) -> bool:
+    """Whether a row is the table's own book-keeping and no row of a stage."""
+    return key.startswith(_OWN)
+
+
+def rows_of(table: FencedTable) -> list[tuple[bytes, bytes]]:
+    """The stage's newest rows of the partitions this worker owns; for indexes and pages."""
+    rows = dict(table.items()) | table.pending()
+    return [(key, row) for key, row in rows.items() if row is not None and not is_own_row(key)]
+
+
+class _IdempotentProducer(driver.Producer):  # type: ignore[misc]  # Faust is untyped to us
+    """The driver's producer with idempotence on: a retry inside the client never doubles or reorders a record."""
+
+    def _settings_extra(self) -> dict[str, Any]:
+        return {**super()._settings_extra(), "acks": "all", "enable_idempotence": True}
+
+
+class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is untyped to us
+    """Faust's consumer, whose end is always heard of.
+
+    With its broker gone, aiokafka's fetcher is cancelled by its own `close` and says so to whoever called; Faust's thread
+    dies of that without a word, and the worker that stops waits a minute for it.
+    """
+
+    async def on_thread_stop(self) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await super().on_thread_stop()
+
+
+class _Consumer(driver.Consumer):  # type: ignore[misc]  # Faust is untyped to us
+    """Faust's consumer: offsets after state, from the beginning where nothing is committed, changelogs not fetched."""
+
+    def _new_consumer_thread(self) -> Any:
+        return _Thread(self, loop=self.loop, beacon=self.beacon)
+
+    def hold(self, places: Iterable[Place]) -> None:
+        """Fetches nothing from these partitions: a consumer of our own reads them."""
+        self._thread._consumer.pause(*(TopicPartition(*place) for place in places))
+
+    async def _commit_offsets(self, offsets: Mapping[Any, int], start_new_transaction: bool = True) -> bool:
+        """State first, offset last: what lets these offsets go is committed before them."""
+        try:
+            await self.app.fence.commit()
+        except (Fenced, Unavailable) as why:
+            self.app.leave(str(why))
+            return False
+        done: bool = await super()._commit_offsets(offsets, start_new_transaction)
+        return done
+
+    async def seek_to_committed(self) -> Mapping[Any, int]:
+        """To what is committed, and to the beginning where nothing is. Raises `StateLost`.
+
+        aiokafka leaves a partition without commit where it stands: in a rebalance that may be behind records that Faust
+        has fetched and thrown away. No position row speaks of them yet, so nothing else would miss them.
+        """
+        committed: Mapping[Any, int] = await super().seek_to_committed()
+        for tp, offset in committed.items():
+            positions = self.app.positions.get(tp.topic)
+            row = None if positions is None else positions.get(position_key(*tp))
+            position = 0 if row is None else position_at(row, *tp)
+            if positions is not None and position is not None and (offset or 0) > position:
+                raise StateLost(tp.topic, tp.partition, positions.changelog_topic_name, offset, position)
+            self.app.repeats[tp.topic, tp.partition] = range(offset or 0, position or 0)
+        changelogs = self.app.tables.changelog_topics  # where they are read from is the recovery's affair
+        fresh = [tp for tp, offset in committed.items() if not offset and tp.topic not in changelogs]
+        if fresh:
+            await self.seek_wait(await self.earliest_offsets(*fresh))
+        return committed
+
+    def verify_event_path(self, now: float, tp: Any) -> None:
+        """Nothing: Faust's detector takes a quiet partition for a fault and logs it as one; `progress.py` looks itself."""
+
+
+class IdempotentTransport(driver.Transport):  # type: ignore[misc]  # Faust is untyped to us
+    """The transport to give an app as its `transport`, from which Faust takes consumer and producer."""
+
+    Producer = _IdempotentProducer
+    Consumer = _Consumer
+
+
+#: Milliseconds a fetch may wait at the embedded broker, which does not answer early when a record arrives.
+_PROMPT: Final = 100
+
+
+class _PromptThread(_Thread):
+    """Faust's consumer with a short wait in place of its fixed 1.5 s."""
+
+    def _create_consumer(self, loop: asyncio.AbstractEventLoop) -> Any:
+        consumer = super()._create_consumer(loop)
+        consumer._fetch_max_wait_ms = _PROMPT
+        return consumer
+
+
+class _PromptConsumer(_Consumer):
+    def _new_consumer_thread(self) -> Any:
+        return _PromptThread(self, loop=self.loop, beacon=self.beacon)
+
+
+class EmbeddedTransport(IdempotentTransport):
+    """The transport of an app over the embedded broker."""
+
+    Consumer = _PromptConsumer
+
+
+def own_producer(app: Any) -> Any:
+    """The aiokafka producer under the app: a third of the CPU of `topic.send`, and its future is the broker's answer."""
+    producer = app.producer._producer
+    if producer is None:
+        raise RuntimeError("the producer has not started")
+    return producer

@@ -1,0 +1,304 @@
+"""One outgoing message and everything that can happen to it until its fate is settled (spec 02 §5).
+
+Theory of operation. A delivery is keyed by MessageHeader.id and lies in the row of its lane. What happens arrives as a
+`Signal`; `advance` looks the pair (state, signal) up in `TRANSITIONS`, which speaks for every pair: a pair that the
+standard does not foresee is a row that logs or refuses. Emissions are the words of 02 §5.4: the caller turns each into
+a trace event, a dispatch, a ledger row, a case, an alert or a log line. Receipts are told apart by the ids they quote
+(`envelope_of`), never by position or time.
+
+The deadline is data: due = hand-over of the attempt + time limit (5.3); a firing that is not the current one is
+recognised by its attempt number and ignored. A dispatch is confirmed before the row is written, so the state here is
+`SENT n` as soon as the letter is on its way; `hand_over_refused` takes it back when the broker would not have it
+(00 §3.3): the next try uses the same ids.
+
+Not here: the bytes of a resend (`messages`), times on the wall (`agents`), who may decide (`cli`).
+"""
+
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from msgspec.structs import replace
+
+from streams.words.codes import Notice, Verdict
+from streams.words.ids import EpisodeId, EventId, Lane, MessageId
+from streams.words.model import Address, Attempt, Issue, Unit, Value
+
+from .rules import FINAL, PROVES_HAND_OVER, TRANSITIONS, ReceiptClass, Row, Signal, State
+
+__all__ = [
+    "FINAL",
+    "TRANSITIONS",
+    "Case",
+    "Counts",
+    "Delivery",
+    "ReceiptClass",
+    "Row",
+    "Signal",
+    "State",
+    "advance",
+    "envelope_of",
+    "hand_over_refused",
+    "timer_signal",
+    "verdict_signal",
+]
+
+
+#: Counter that a word adds to.
+_COUNTED: Final = {
+    "log:duplicate_receipt": "duplicate",
+    "log:conflict": "conflict",
+    "log:transient": "transient",
+    "log:transient_stale": "stale",
+}
+
+
+class Counts(Value, frozen=True, kw_only=True):
+    """Receipts of each kind (02 §5.1); `net_*` count those without effect too."""
+
+    duplicate: int = 0
+    conflict: int = 0
+    transient: int = 0
+    stale: int = 0
+    net_pos: int = 0
+    net_neg: int = 0
+
+
+class Case(Value, frozen=True, kw_only=True):
+    """Manual handling (02 §5.8). A conflict case is separate and does not change this one.
+
+    `abandoned` is the reason of a case about a stay (00 §2.7), the others are about a message.
+    """
+
+    reason: Literal["timeout", "undeliverable", "fatal", "given-up-by-operator", "abandoned"]
+    opened: datetime
+    closed: datetime | None = None
+    closing: str = ""  # late-ok, delivered-otherwise, replaced-by <message id>, obsolete
+    issues: tuple[Issue, ...] = ()
+
+
+class Delivery(Value, frozen=True, kw_only=True):
+    """One message on its way: a value of the lane's row (02 §5.1)."""
+
+    message_id: MessageId
+    lane: Lane
+    visit: EpisodeId
+    event_id: EventId
+    notice: Notice
+    activity: str
+    sender: Unit
+    address: Address
+    created: datetime
+    state: State = State.CREATED
+    was: State = State.CREATED  # before the current hand-over: where a refusal takes it back to
+    attempts: tuple[Attempt, ...] = ()  # the last one is current; its `sent` is None while it is not handed over
+    deadline: datetime | None = None  # of the current attempt
+    retry: datetime | None = None  # when a refused hand-over is tried again
+    refused: str = ""  # Bundle id of the dispatch that the broker would not have, and how often it would not
+    refusals: int = 0
+    verdict: Verdict | None = None
+    verdict_at: datetime | None = None
+    ack_message_id: str = ""
+    late: bool = False  # the verdict came after GIVEN_UP or UNDELIVERABLE (00 §5)
+    counts: Counts = Counts()
+    case: Case | None = None
+    conflict: bool = False
+    nonconformant: bool = False
+    changes: int = 0  # ledger rows written: the ordinal of the next one (counted where they are written)
+    recorded: datetime | None = None  # time of the last trace event: strictly increasing (03 §4.4)
+    arrivals: tuple[str, ...] = ()  # origins of the receipts taken: a repeat of our own step is none of theirs
+    content: bytes = b""  # the message, zstd, until final and without an open case (00 §3.7, docs/decisions/0015)
+    finished: datetime | None = None  # when its fate was settled
+    replaces: str = ""  # message id (00 §3.5)
+    replaced_by: str = ""
+
+    @property
+    def attempt(self) -> int:
+        """Attempts handed over: the n of 02 §5.2; 0 in CREATED."""
+        return sum(a.sent is not None for a in self.attempts)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the fate is settled (a late verdict may still correct it)."""
+        return self.state in FINAL
+
+    @property
+    def forgotten(self) -> datetime | None:
+        """When a settled message leaves the row (02 §5.1); None while it is not settled."""
+        return None if self.finished is None else self.finished + timedelta(seconds=self.address.memory_s)
+
+    @property
+    def due(self) -> datetime | None:
+        """When the timer has something to say: the deadline, or the next try of a refused hand-over."""
+        return self.retry or self.deadline
+
+
+def verdict_signal(verdict: Verdict) -> Signal:
+    """The signal of an acknowledgement."""
+    return {"ok": Signal.ACK_OK, "fatal-error": Signal.ACK_FATAL, "transient-error": Signal.ACK_TRANSIENT}[verdict]
+
+
+def timer_signal(delivery: Delivery, attempt: int) -> Signal:
+    """What a firing for `attempt` means now (02 §5.3, §5.4)."""
+    if attempt != delivery.attempt:
+        return Signal.TIMER_STALE
+    if delivery.attempt > delivery.address.max_resends:
+        return Signal.TIMER_LAST
+    # A resend that the broker would not have has been decided on already: it goes on by itself (00 §3.3).
+    decided = delivery.refused not in ("", *(attempt.envelope_id for attempt in delivery.attempts))
+    return Signal.TIMER_RESEND if decided or delivery.address.mode == "auto" else Signal.TIMER_HOLD
+
+
+def resend_signal(delivery: Delivery) -> Signal:
+    """What an operator's `resend` means now."""
+    spent = delivery.attempt > delivery.address.max_resends
+    return Signal.OP_RESEND_SPENT if spent else Signal.OP_RESEND
+
+
+def envelope_of(delivery: Delivery, transport_id: str) -> Literal["cur", "old"] | None:
+    """Whether an envelope id is that of the current attempt, of an earlier one, or none of ours."""
+    for back, attempt in enumerate(reversed(delivery.attempts)):
+        if attempt.transport_id == transport_id:
+            return "old" if back else "cur"
+    return None
+
+
+def advance(
+    delivery: Delivery, signal: Signal, at: datetime, *, next_attempt: Attempt | None = None
+) -> tuple[Delivery, tuple[str, ...], ReceiptClass | None]:
+    """The delivery after `signal` at `at`, the words of 02 §5.4 that the caller acts on, and the receipt's class.
+
+    `next_attempt` holds the ids of the dispatch that a resend makes; required when the row may resend.
+    """
+    if delivery.state is State.CREATED and signal in PROVES_HAND_OVER:
+        handed, before, _ = advance(delivery, Signal.PRODUCED, at)
+        after, words, receipt = advance(handed, signal, at)
+        return after, before + words, receipt
+    row = TRANSITIONS[delivery.state, signal]
+    emits = tuple(f"resend:{delivery.attempt}" if e == "resend" else e for e in row.emits)
+    emits = (*_envelope_words(delivery, signal, row), *emits)
+    return _moved(delivery, signal, row, at, next_attempt), emits, row.receipt
+
+
+def _envelope_words(delivery: Delivery, signal: Signal, row: Row) -> tuple[str, ...]:
+    """On the SBDH route envelope receipts are messages of their own, both ways (5.4, last paragraph)."""
+    if delivery.address.envelope != "sbdh":
+        return ()
+    if signal in _NETWORK:
+        return ("eds:envelope-receipt/msg-received-and-finalized",)
+    return ("eds:envelope-receipt/msg-created-and-sent",) if row.receipt is not None else ()
+
+
+_NETWORK: Final = {
+    Signal.NET_POS_CUR: "net_pos",
+    Signal.NET_POS_OLD: "net_pos",
+    Signal.NET_NEG_CUR: "net_neg",
+    Signal.NET_NEG_OLD: "net_neg",
+}
+
+
+def _moved(delivery: Delivery, signal: Signal, row: Row, at: datetime, next_attempt: Attempt | None) -> Delivery:
+    attempts, deadline, retry = delivery.attempts, delivery.deadline, delivery.retry
+    if "timer:set" in row.emits or (signal is Signal.PRODUCED_UNCONFIRMED and row.to is not delivery.state):
+        attempts = _handed_over(delivery, at, next_attempt)
+        delivery = replace(delivery, was=delivery.state)
+        deadline, retry = at + timedelta(seconds=delivery.address.ack_timeout_s), None
+    elif signal is Signal.PRODUCE_FAILED and delivery.state is State.CREATED:
+        delivery = _once_more_refused(delivery)
+        retry = at + _pause(delivery)
+    elif signal is Signal.NET_POS_CUR and attempts:
+        attempts = (*attempts[:-1], replace(attempts[-1], network="positive"))
+    if row.to in FINAL or row.to is State.TIMED_OUT:
+        deadline = None
+    if row.to in FINAL:
+        retry = None
+    first = row.receipt == "first"
+    case = _case(delivery, signal, row, at)
+    return replace(
+        delivery,
+        state=row.to,
+        attempts=attempts,
+        deadline=deadline,
+        retry=retry,
+        verdict=_VERDICTS[signal] if first else delivery.verdict,
+        verdict_at=at if first else delivery.verdict_at,
+        late=delivery.late or (first and delivery.state in FINAL),
+        counts=_counted(delivery.counts, signal, row),
+        case=case,
+        conflict=delivery.conflict or "case:conflict" in row.emits,
+        content=b"" if row.to in FINAL and not _is_open(case) else delivery.content,
+        finished=(delivery.finished or at) if row.to in FINAL else None,
+    )
+
+
+_VERDICTS: Final[dict[Signal, Verdict]] = {
+    Signal.ACK_OK: "ok",
+    Signal.ACK_FATAL: "fatal-error",
+    Signal.ACK_TRANSIENT: "transient-error",
+}
+
+
+def _handed_over(delivery: Delivery, at: datetime, next_attempt: Attempt | None) -> tuple[Attempt, ...]:
+    if delivery.state is State.CREATED:
+        return (*delivery.attempts[:-1], replace(delivery.attempts[-1], sent=at))
+    if next_attempt is None:
+        raise ValueError("a resend needs the ids of its dispatch")
+    return (*delivery.attempts, replace(next_attempt, sent=at))
+
+
+def _counted(counts: Counts, signal: Signal, row: Row) -> Counts:
+    names = [_COUNTED[e] for e in row.emits if e in _COUNTED]
+    if (network := _NETWORK.get(signal)) is not None:
+        names.append(network)
+    return replace(counts, **{name: getattr(counts, name) + 1 for name in names}) if names else counts
+
+
+_CASE_OF: Final[dict[State, Literal["timeout", "undeliverable", "fatal"]]] = {
+    State.GIVEN_UP: "timeout",
+    State.UNDELIVERABLE: "undeliverable",
+    State.ACKED_FATAL: "fatal",
+}
+
+
+def _case(delivery: Delivery, signal: Signal, row: Row, at: datetime) -> Case | None:
+    if "case:open" in row.emits:
+        by_operator = signal is Signal.OP_GIVE_UP
+        return Case(reason="given-up-by-operator" if by_operator else _CASE_OF[row.to], opened=at)
+    if "case:close" in row.emits and delivery.case is not None and _is_open(delivery.case):
+        return replace(delivery.case, closed=at, closing="late-ok")
+    return delivery.case
+
+
+def _is_open(case: Case | None) -> bool:
+    return case is not None and case.closed is None
+
+
+def _once_more_refused(delivery: Delivery) -> Delivery:
+    """Refusals are counted per dispatch: trying again assumes that it goes well, and only a refusal tells otherwise."""
+    current = delivery.attempts[-1].envelope_id
+    return replace(delivery, refused=current, refusals=delivery.refusals + 1 if delivery.refused == current else 1)
+
+
+def _pause(delivery: Delivery) -> timedelta:
+    """Growing pauses, the last one for ever (00 §3.3)."""
+    pauses = delivery.address.retry_pauses_s
+    return timedelta(seconds=pauses[min(delivery.refusals, len(pauses)) - 1])
+
+
+def hand_over_refused(delivery: Delivery, at: datetime) -> Delivery:
+    """The delivery when the broker would not have the current attempt: as before it, with a time to try again.
+
+    The attempt does not count and its ids are used again (02 §5.4: produce failed; 00 §3.3). The message is again in the
+    state that it was handed over from: a resend that an operator decided on waits in TIMED_OUT, where they may still
+    give it up. The ledger row of the hand-over was held back with the letter, so its number is free again.
+    """
+    if delivery.is_final or not delivery.attempts:
+        return delivery
+    back = replace(_once_more_refused(delivery), changes=max(delivery.changes - 1, 0), state=delivery.was)
+    retry = at + _pause(back)
+    if len(delivery.attempts) == 1:
+        attempt = replace(delivery.attempts[0], sent=None)
+        return replace(back, attempts=(attempt,), deadline=None, retry=retry)
+    back = replace(back, attempts=delivery.attempts[:-1])
+    if back.state is State.TIMED_OUT:  # no deadline runs there
+        return replace(back, deadline=None, retry=retry)
+    return replace(back, deadline=retry, retry=None)

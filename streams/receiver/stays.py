@@ -1,0 +1,360 @@
+"""The reference subscriber: what a municipality makes of the notifications it receives (spec 01 §19).
+
+A subscriber keeps, per citizen and episode of care, every notification it has loaded, in the order in which they
+were *meant*, which need not be the order in which they arrived. The last one in that order says where the citizen is;
+all of them together are the history that a user sees. So a message that was overtaken on the way slips into its
+place and changes nothing else (19.7, 19.8), and repeating one changes nothing at all (19.6).
+
+A verdict depends on the content alone. A repeated message therefore gets the answer it got the first time, and a
+message id that comes again with another citizen, sender or episode is another message (19.17): losing a notification
+is worse than showing one twice.
+
+Not here: reading documents and finding profile violations (streams/receiver/answer.py puts the two together), and writing the
+acknowledgement (messages/acknowledgement).
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final, Literal
+
+import msgspec
+
+from streams.words.codes import LPR3_SYSTEM, EncounterClass, EncounterStatus, Family, Notice, Verdict
+from streams.words.errors import Issue
+from streams.words.ids import same_episode
+from streams.words.model import EpisodeIdentifier, Unit, Value
+
+__all__ = [
+    "Answer",
+    "Entry",
+    "Facts",
+    "Mark",
+    "ReportRequest",
+    "Status",
+    "StayView",
+    "Subscriber",
+    "close",
+    "discard",
+    "history",
+    "receive",
+    "refuse",
+    "status",
+    "whereabouts",
+]
+
+#: Where the citizen is. `void`: the stay was cancelled from its start, the citizen is active again (19.10).
+Status = Literal["admitted", "acute-ambulant", "on-leave", "at-home", "dead", "void"]
+Mark = Literal["", "corrected", "cancelled"]
+
+#: What each notice says of the citizen (§10). The notice rules, not Encounter.status: a discharge is a discharge
+#: whatever status it carries, and a death on arrival may be `in-progress` (10.3; §23, 8).
+_STATUS: Final[dict[Notice, Status]] = {
+    Notice.STAA: "acute-ambulant",
+    Notice.RE_STAA: "acute-ambulant",
+    Notice.AN_STAA: "void",
+    Notice.STIN: "admitted",
+    Notice.RE_STIN: "admitted",
+    Notice.AN_STIN: "void",
+    Notice.STOR: "on-leave",
+    Notice.RE_STOR: "on-leave",
+    Notice.AN_STOR: "admitted",
+    Notice.SLOR: "admitted",
+    Notice.RE_SLOR: "admitted",
+    Notice.AN_SLOR: "on-leave",
+    Notice.SLHJ: "at-home",
+    Notice.RE_SLHJ: "at-home",
+    Notice.MORS: "dead",
+    Notice.RE_MORS: "dead",
+}
+
+#: AN_SLHJ and AN_MORS show the stay as it is again, and only the Encounter says how (10.2).
+_STATUS_OF_ENCOUNTER: Final[dict[tuple[EncounterStatus, EncounterClass], Status]] = {
+    ("in-progress", "IMP"): "admitted",
+    ("in-progress", "EMER"): "acute-ambulant",
+    ("onleave", "IMP"): "on-leave",
+    ("onleave", "EMER"): "on-leave",
+    ("finished", "IMP"): "at-home",
+    ("finished", "EMER"): "at-home",
+    ("entered-in-error", "IMP"): "void",
+    ("entered-in-error", "EMER"): "void",
+}
+
+#: Which time of the Encounter a user sees (7.9); `start` where a sender left the right one out.
+_TIME_SHOWN: Final[dict[Family, Literal["start", "end", "leave_start", "leave_end"]]] = {
+    Family.STAA: "start",
+    Family.STIN: "start",
+    Family.STOR: "leave_start",
+    Family.SLOR: "leave_end",
+    Family.SLHJ: "end",
+    Family.MORS: "end",
+}
+
+_OPEN: Final = frozenset({"admitted", "acute-ambulant", "on-leave"})
+
+
+class Facts(Value, frozen=True, kw_only=True):
+    """What a receiver needs of one notification, whatever format it came in.
+
+    `chain` holds the header ids of the stay's messages, oldest first, this one included; `previous` is the header id
+    that this message continues, corrects or cancels, or a legacy letter's identifier; "" on an initial message.
+    """
+
+    message_id: str
+    chain: tuple[str, ...]
+    previous: str = ""
+    notice: Notice
+    class_: EncounterClass
+    status: EncounterStatus
+    occurred: datetime  # when it was sent
+    cpr: str
+    episode: tuple[EpisodeIdentifier, ...]
+    start: datetime
+    end: datetime | None = None
+    leave_start: datetime | None = None
+    leave_end: datetime | None = None
+    sender: Unit
+    provider: Unit  # the unit in charge: where the citizen is
+    report_of_admission: bool = False
+    report_recipient_gln: str = ""
+
+    def __repr__(self) -> str:
+        return f"Facts({self.notice}, {self.message_id})"
+
+
+class StayView(Value, frozen=True, kw_only=True):
+    """One stay of one citizen as a subscriber knows it: its notifications, in the order they were meant."""
+
+    messages: tuple[Facts, ...]
+    closed: datetime | None = None  # by hand, because no SLHJ will ever come (19.15)
+
+    def __repr__(self) -> str:
+        return f"StayView({len(self.messages)} messages)"
+
+
+class Entry(Value, frozen=True, kw_only=True):
+    """One line of the history that a user sees: a notice, whether it was corrected or cancelled, its time and place."""
+
+    family: Family
+    mark: Mark = ""
+    at: datetime
+    place: str
+    message_ids: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.family}({self.mark})" if self.mark else str(self.family)
+
+
+class ReportRequest(Value, frozen=True, kw_only=True):
+    """A report of admission to send: to whom, and under which id, written without hyphens (16.5, 14.6, 14.7)."""
+
+    to_gln: str
+    episode: str
+
+
+class Answer(Value, frozen=True, kw_only=True):
+    """What a subscriber does about one notification. `status` is None where no stay is known."""
+
+    acknowledgement: Verdict
+    shown: bool
+    status: Status | None = None
+    report: ReportRequest | None = None
+    history: tuple[Entry, ...] = ()
+    issues: tuple[Issue, ...] = ()
+
+
+class Subscriber(Value, frozen=True, kw_only=True):
+    """All stays that a subscriber knows, in the order of their first notification."""
+
+    stays: tuple[StayView, ...] = ()
+
+
+def refuse(issues: Iterable[Issue]) -> Answer:
+    """A profile violation: negative receipt, nothing shown, nothing kept (19.5)."""
+    return Answer(acknowledgement="fatal-error", shown=False, issues=tuple(issues))
+
+
+def discard() -> Answer:
+    """The citizen has no case here: nothing kept, and a positive receipt all the same (19.3, 19.4)."""
+    return Answer(acknowledgement="ok", shown=False)
+
+
+def receive(subscriber: Subscriber, facts: Facts) -> tuple[Subscriber, Answer]:
+    """The subscriber after a notification that passed validation, and its answer: always positive (19.3).
+
+    Warnings: a repeat (19.6), an id seen in another message (19.17), a predecessor never received (19.16).
+    """
+    known = _stay_of(subscriber, facts)
+    namesakes = [m for stay in subscriber.stays for m in stay.messages if m.message_id == facts.message_id]
+    if known is not None and any(_same_message(facts, m) for m in namesakes):
+        answer = Answer(acknowledgement="ok", shown=False, status=status(known), history=history(known))
+        return subscriber, _warned(answer, _REPEATED)
+    stay = _loaded(known, facts, collides=bool(namesakes))
+    answer = Answer(acknowledgement="ok", shown=True, status=status(stay), report=_report(facts), history=history(stay))
+    answer = _warned(answer, _ID_TAKEN) if namesakes else answer
+    answer = answer if _follows_on(facts, known) else _warned(answer, _UNKNOWN_PREDECESSOR)
+    return _with_stay(subscriber, known, stay), answer
+
+
+def status(stay: StayView) -> Status:
+    """Where the citizen of the stay is: what the last message, as they were meant, says."""
+    last = stay.messages[-1]
+    if stay.closed is not None:
+        return "at-home"
+    return _STATUS.get(last.notice) or _STATUS_OF_ENCOUNTER[last.status, last.class_]
+
+
+def history(stay: StayView) -> tuple[Entry, ...]:
+    """The stay as a user sees it: a correction or cancellation marks what it speaks of (19.10, 19.11)."""
+    entries: list[Entry] = []
+    for message in stay.messages:
+        place = _meant(entries, message)
+        if place is None:
+            entries.append(_entry(message, None))
+        else:
+            entries[place] = _entry(message, entries[place])
+    return tuple(entries)
+
+
+def close(subscriber: Subscriber, cpr: str, episode: str, at: datetime) -> Subscriber:
+    """The subscriber after a user has closed a stay by hand (19.15); a newer notification opens it again."""
+    stays = tuple(
+        StayView(messages=s.messages, closed=at)
+        if s.messages[0].cpr == cpr and any(same_episode(e.value, episode) for e in s.messages[0].episode)
+        else s
+        for s in subscriber.stays
+    )
+    return Subscriber(stays=stays)
+
+
+def whereabouts(subscriber: Subscriber, cpr: str) -> Unit | None:
+    """The unit where the citizen is now: the open stay that began last, for a start replaces the place (19.9)."""
+    stays = [s for s in subscriber.stays if s.messages[-1].cpr == cpr and status(s) in _OPEN]
+    return max(stays, key=lambda s: s.messages[-1].start).messages[-1].provider if stays else None
+
+
+# ---- which message is this ---------------------------------------------------------------------------------------
+
+
+def _same_stay(left: Facts, right: Facts) -> bool:
+    """Same citizen, and one episode-of-care id in common, whatever its spelling (14.8)."""
+    pairs = ((a.value, b.value) for a in left.episode for b in right.episode)
+    return left.cpr == right.cpr and any(same_episode(a, b) for a, b in pairs)
+
+
+def _same_message(left: Facts, right: Facts) -> bool:
+    """A resend keeps citizen, sender and episode (19.17); the message id was compared before."""
+    return left.sender.sor == right.sender.sor and _same_stay(left, right)
+
+
+def _stay_of(subscriber: Subscriber, facts: Facts) -> StayView | None:
+    stays = (s for s in reversed(subscriber.stays) if any(_same_stay(facts, m) for m in s.messages))
+    return next(stays, None)
+
+
+def _with_stay(subscriber: Subscriber, old: StayView | None, new: StayView) -> Subscriber:
+    if old is None:
+        return Subscriber(stays=(*subscriber.stays, new))
+    return Subscriber(stays=tuple(new if s is old else s for s in subscriber.stays))
+
+
+# ---- its place among the others ----------------------------------------------------------------------------------
+
+
+def _loaded(stay: StayView | None, facts: Facts, *, collides: bool) -> StayView:
+    """The stay with the message in its place: before the first one that is newer, else at the end (19.8)."""
+    if stay is None:
+        return StayView(messages=(facts,))
+    place = next((i for i, m in enumerate(stay.messages) if _older(facts, m, collides)), len(stay.messages))
+    messages = (*stay.messages[:place], facts, *stay.messages[place:])
+    return StayView(messages=messages, closed=stay.closed if messages[-1] is not facts else None)
+
+
+def _older(message: Facts, other: Facts, collides: bool) -> bool:
+    """Whether `message` was meant before `other`.
+
+    In one chain the chain decides: who is named in it is older, else the shorter, else the one sent first. Without a
+    chain in common what arrives later is newer: a sender that names a predecessor of another stay (19.16) still
+    speaks of now. Only what another hospital says, or a first message (19.9), is older when both its sending and its
+    stay began earlier. An id that two messages share says nothing of a chain.
+    """
+    if not collides:
+        if message.message_id in other.chain:
+            return True
+        if set(message.chain) & set(other.chain):
+            return (len(message.chain), message.occurred) < (len(other.chain), other.occurred)
+    if message.previous and message.sender.sor == other.sender.sor:
+        return False
+    return message.occurred < other.occurred and message.start < other.start
+
+
+# ---- what a user sees --------------------------------------------------------------------------------------------
+
+
+def _meant(entries: list[Entry], message: Facts) -> int | None:
+    """Which line a correction or cancellation speaks of: the one it names, else the last of its kind (19.16).
+
+    A death has no activity code of its own: a second death that names the first corrects it (9.2). One that follows the
+    cancellation of the first is another.
+    """
+    numbered = [(i, e) for i, e in enumerate(entries) if e.family is message.notice.family]
+    named = [i for i, e in numbered if message.previous in e.message_ids]
+    if not (message.notice.is_correction or message.notice.is_cancellation):
+        again = message.notice is Notice.MORS and named and entries[named[-1]].mark != "cancelled"
+        return named[-1] if again else None
+    standing = [i for i, e in numbered if e.mark != "cancelled"]
+    found = named or standing
+    return found[-1] if found else None
+
+
+def _entry(message: Facts, before: Entry | None) -> Entry:
+    """The line after a message; what is cancelled stays so, with the time and place it was cancelled with."""
+    family = message.notice.family
+    time = getattr(message, _TIME_SHOWN[family])
+    cancelled = message.notice.is_cancellation or (before is not None and before.mark == "cancelled")
+    corrected = message.notice.is_correction or before is not None
+    return Entry(
+        family=family,
+        mark="cancelled" if cancelled else "corrected" if corrected else "",
+        at=time or (before.at if before else message.start),
+        place=message.provider.name or message.provider.sor,
+        message_ids=(*(before.message_ids if before else ()), message.message_id),
+    )
+
+
+def _report(facts: Facts) -> ReportRequest | None:
+    """The report of admission asked for: to the recipient named, else the sender (16.4, 16.5)."""
+    if not facts.report_of_admission:
+        return None
+    local = [e for e in facts.episode if e.system != LPR3_SYSTEM] or list(facts.episode)
+    bare = local[0].value.lower().removeprefix("urn:uuid:").replace("-", "")
+    return ReportRequest(to_gln=facts.report_recipient_gln or facts.sender.gln, episode=bare)
+
+
+def _follows_on(facts: Facts, known: StayView | None) -> bool:
+    """Whether what the message follows was received for this stay; an initial message follows nothing."""
+    return not facts.previous or (known is not None and any(m.message_id == facts.previous for m in known.messages))
+
+
+def _warning(path: str, rule: str, problem: str, remedy: str) -> Issue:
+    return Issue(severity="warning", path=path, rule=rule, problem=problem, remedy=remedy)
+
+
+_REPEATED = _warning(
+    "MessageHeader.id", "01 19.6", "this message was received before", "nothing to do: it is answered again, not shown"
+)
+_ID_TAKEN = _warning(
+    "MessageHeader.id",
+    "01 19.17",
+    "another message with this id was received, of another citizen, sender or episode",
+    "give every message an id of its own",
+)
+_UNKNOWN_PREDECESSOR = _warning(
+    "Provenance.entity.what",
+    "01 19.16",
+    "the message named here was never received for this citizen and episode",
+    "name the message that this one follows, corrects or cancels",
+)
+
+
+def _warned(answer: Answer, issue: Issue) -> Answer:
+    return msgspec.structs.replace(answer, issues=(*answer.issues, issue))

@@ -1,0 +1,245 @@
+"""The ledger: one compact row for every fate of an input and every change of a message (spec 03 §6; 00 §5).
+
+The balance is made of these rows and compared with the topics by code that shares nothing with this module
+(`observer/reconcile`). A row's id is computed from what it says, so a repeated step writes the same row again and
+readers drop it. No row holds anything of a person.
+
+What a row says, by kind (docs/architecture.md):
+
+- `event`: what became of one record of `adt.raw`; `parts` is the number of stay events that it gave.
+- `stay-event`: what became of one stay event; leaving `waiting` is a row of delta -1 and one of delta +1. A message
+  sent anew is one notification more (`k`) of its event, in a row of delta 0.
+- `message`: a message has entered a state; `ordinal` counts its changes without holes; `delta` is that of a final
+  state (03 §6.1), and a correction is a pair of rows.
+- `receipt`: what one received receipt was; `message` is ours that it answers. One that waits for its message says so in a
+  row of delta 0, and its class follows in another.
+- `decision`: whether the lane has taken an operator's decision; `was` is the state that it met.
+- `lost`: `parts` offsets of a source topic from `subject` on were deleted by retention before they were read.
+- `skipped`: an operator has passed over the record at `subject`, and why (`stafet quarantine skip`).
+"""
+
+from datetime import datetime
+from typing import Final, Literal
+
+import msgspec
+
+from streams.delivery.rules import FINAL, State
+from streams.words.model import Decision, Fate, Outcome
+
+__all__ = [
+    "WAITING_FOR_RECHECK",
+    "LedgerRow",
+    "anew_row",
+    "decision_row",
+    "event_row",
+    "left_row",
+    "lost_row",
+    "message_row",
+    "receipt_row",
+    "skipped_row",
+    "stay_event_row",
+    "to_json",
+    "waiting_row",
+]
+
+
+class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One row; every field is always written, because readers sum and sort by them."""
+
+    id: str
+    at: datetime
+    kind: Literal["event", "stay-event", "message", "receipt", "decision", "lost", "skipped"]
+    subject: str
+    what: str
+    delta: int = 1
+    ordinal: int = 0
+    parts: int = 0
+    k: int = 0  # notifications made
+    attempt: int = 0
+    was: str = ""
+    reason: str = ""
+    origin: str = ""  # topic/partition/offset of the input
+    event: str = ""  # event id behind a message
+    lane: str = ""
+    kommunekode: str = ""
+    notice: str = ""
+    verdict: str = ""
+    late: bool = False
+    message: str = ""  # MessageHeader.id that a receipt answers; only one of ours
+
+
+#: What a receipt is until its message is looked for once more (02 §5.6).
+WAITING_FOR_RECHECK: Final = "waiting-for-recheck"
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def to_json(row: LedgerRow) -> bytes:
+    """The row as it lies on `ledger`."""
+    return _encode(row)
+
+
+def event_row(at: datetime, origin: str, outcome: Outcome | None, parts: int, subject: str = "") -> LedgerRow:
+    """What became of the `adt.raw` record at `origin`; `outcome` is None when it gave `parts` stay events."""
+    what = str(outcome.fate) if outcome is not None else "accepted"
+    reason = outcome.reason if outcome is not None else ""
+    return LedgerRow(
+        id=f"event/{origin}",
+        at=at,
+        kind="event",
+        subject=subject or origin,
+        what=what,
+        parts=parts,
+        reason=reason,
+        origin=origin,
+    )
+
+
+def stay_event_row(
+    at: datetime, event_id: str, outcome: Outcome, k: int, origin: str, lane: str, *, time: str = ""
+) -> LedgerRow:
+    """The fate of a stay event; `time` tells a later one apart: it had been waiting, or was sent again from aside."""
+    later = f"/{time}" if time else ""
+    return LedgerRow(
+        id=f"stay-event/{event_id}/{outcome.fate}{later}",
+        at=at,
+        kind="stay-event",
+        subject=event_id,
+        what=str(outcome.fate),
+        k=k,
+        reason=outcome.reason,
+        origin=origin,
+        lane=lane,
+    )
+
+
+def left_row(at: datetime, event_id: str, fate: Fate, origin: str, lane: str, *, time: str = "") -> LedgerRow:
+    """A stay event has left a fate: it no longer waits, or is no longer aside."""
+    later = f"/{time}" if time else ""
+    return LedgerRow(
+        id=f"stay-event/{event_id}/{fate}/left{later}",
+        at=at,
+        kind="stay-event",
+        subject=event_id,
+        what=str(fate),
+        delta=-1,
+        origin=origin,
+        lane=lane,
+    )
+
+
+def anew_row(at: datetime, event_id: str, message_id: str, lane: str) -> LedgerRow:
+    """One notification more of a converted event: `message_id` says anew what no municipality has (00 §3.5)."""
+    return LedgerRow(
+        id=f"stay-event/{event_id}/anew/{message_id}",
+        at=at,
+        kind="stay-event",
+        subject=event_id,
+        what=str(Fate.CONVERTED),
+        delta=0,
+        k=1,
+        reason="sent-anew",
+        lane=lane,
+    )
+
+
+def message_row(
+    at: datetime,
+    message_id: str,
+    state: State,
+    ordinal: int,
+    *,
+    delta: int | None = None,
+    attempt: int = 0,
+    was: str = "",
+    event: str = "",
+    lane: str = "",
+    kommunekode: str = "",
+    notice: str = "",
+    verdict: str = "",
+    late: bool = False,
+) -> LedgerRow:
+    """A message has entered `state`: +1 when it is final, -1 by `delta` when a late verdict takes a final state back."""
+    return LedgerRow(
+        id=f"message/{message_id}/{ordinal}",
+        at=at,
+        kind="message",
+        subject=message_id,
+        what=str(state),
+        delta=(1 if state in FINAL else 0) if delta is None else delta,
+        ordinal=ordinal,
+        attempt=attempt,
+        was=was,
+        event=event,
+        lane=lane,
+        kommunekode=kommunekode,
+        notice=notice,
+        verdict=verdict,
+        late=late,
+    )
+
+
+def receipt_row(
+    at: datetime, origin: str, what: str, verdict: str = "", lane: str = "", reason: str = "", message: str = ""
+) -> LedgerRow:
+    """What the receipt at `origin` was: a class of law L4. `message`: the one of ours that it answers."""
+    return LedgerRow(
+        id=f"receipt/{origin}",
+        at=at,
+        kind="receipt",
+        subject=origin,
+        what=what,
+        verdict=verdict,
+        lane=lane,
+        reason=reason,
+        message=message,
+    )
+
+
+def waiting_row(at: datetime, origin: str, verdict: str, message: str) -> LedgerRow:
+    """The receipt at `origin` waits for its message; the row of its class replaces this one."""
+    return LedgerRow(
+        id=f"receipt/{origin}/waiting",
+        at=at,
+        kind="receipt",
+        subject=origin,
+        what=WAITING_FOR_RECHECK,
+        delta=0,
+        verdict=verdict,
+        message=message,
+    )
+
+
+def decision_row(decision: Decision, lane: str, state: str, refusal: str = "") -> LedgerRow:
+    """The lane has taken a decision about a message in `state`, or refused it with the reason code `refusal`."""
+    return LedgerRow(
+        id=f"decision/{decision.id}",
+        at=decision.at,
+        kind="decision",
+        subject=decision.message_id,
+        what="refused" if refusal else "taken",
+        delta=0,
+        was=state,
+        reason=refusal,
+        lane=lane,
+    )
+
+
+def lost_row(at: datetime, origin: str, count: int) -> LedgerRow:
+    """`count` offsets from `origin` on, deleted by retention before they were read."""
+    return LedgerRow(
+        id=f"lost/{origin}", at=at, kind="lost", subject=origin, what="retention", parts=count, origin=origin
+    )
+
+
+def skipped_row(at: datetime, origin: str, reason: str) -> LedgerRow:
+    """An operator has passed over the record at `origin`; `reason` says why, and who."""
+    return LedgerRow(
+        id=f"skipped/{origin}",
+        at=at,
+        kind="skipped",
+        subject=origin,
+        what="skipped-by-operator",
+        reason=reason,
+        origin=origin,
+    )

@@ -1,0 +1,148 @@
+"""One record of `adt.raw`, from bytes to what its stays are told: reading, meaning, person, in this order.
+
+The gateway has checked the form already, but a hospital may write the topic itself (spec 04 §6): everything is read
+again, and what cannot be read is refused here. A record under a key that is not its person's is published once more
+under the right one, so that one person stays one order.
+
+Pure: the registers, the time and the ids are arguments. What is done with the result, and in which order, is decided
+in `agents/intake.py`. `stafet replay` runs the same code.
+"""
+
+from collections.abc import Container, Mapping
+from datetime import datetime
+from typing import Final, Protocol
+
+import msgspec
+
+from streams.formats.hl7v2 import Document, Refused
+from streams.messages.adt.admit import read_from_feed
+from streams.messages.adt.feed import FeedProfile
+from streams.messages.adt.key import record_key
+from streams.messages.adt.read import events
+from streams.person import ADOPTS, PASSED_ON, PassOn, PersonRow, fold
+from streams.words.errors import Issue, Rejected
+from streams.words.ids import Ids, PersonKey
+from streams.words.model import Fate, Outcome, StayEvent, Unit
+
+__all__ = ["REKEYED", "FeedRegisters", "Intake", "take_in"]
+
+#: Header of a record published again under its person's key; its value is the key it came under.
+REKEYED: Final = "re-keyed"
+
+
+class FeedRegisters(Protocol):
+    """What intake asks the registers."""
+
+    @property
+    def kommuner(self) -> Container[str]:
+        """The codes of the municipalities there are."""
+
+    def feed(self, application: str, facility: str) -> FeedProfile | None:
+        """The feed agreed with (MSH-3.1, MSH-4.1)."""
+
+    def locate(self, feed: str, facility: str, ward: str, at: datetime | None) -> Unit | None:
+        """The most exact unit known at a place (spec 04 §8.2)."""
+
+    def region_at(self, hospital: str, at: datetime) -> str | None:
+        """The region of a hospital (by SOR) on that day (spec 05 §1.4)."""
+
+
+class Intake(msgspec.Struct, frozen=True, gc=False):
+    """What one record leads to. `row` is None when nothing is remembered; `outcome` is None when stays are told.
+
+    `rejected` says where, what and what to send instead, for the dead letter of a refused or stopped record.
+    `warnings`: what was odd about a message of `feed` that was read all the same.
+    """
+
+    row: PersonRow | None
+    stay_events: tuple[StayEvent, ...] = ()
+    outcome: Outcome | None = None
+    rejected: Rejected | None = None
+    pass_on: tuple[PassOn, ...] = ()
+    repeated: bool = False  # the record has been handled before a crash: nothing is counted again
+    feed: str = ""
+    warnings: tuple[Issue, ...] = ()
+
+
+def take_in(
+    value: bytes,
+    row: PersonRow | None,
+    *,
+    key: str,
+    origin: str,
+    headers: Mapping[str, str],
+    at: datetime,
+    ids: Ids,
+    registers: FeedRegisters,
+) -> Intake:
+    """What the record at `origin` (`topic/partition/offset`) under person key `key` leads to. Never raises `Rejected`."""
+    try:
+        document, feed = read_from_feed(value, registers.feed)
+    except Refused as refused:
+        outcome = Outcome(
+            fate=Fate.REFUSED, reason="rejected", path=refused.path, problem=refused.problem, remedy=refused.remedy
+        )
+        return Intake(row, outcome=outcome, rejected=refused)
+    passed_on = PASSED_ON in headers
+    own_key = record_key(document, feed, ids)
+    if own_key != key and not passed_on:
+        return Intake(
+            row,
+            outcome=Outcome(fate=Fate.NOT_SUBJECT, reason="re-keyed"),
+            pass_on=(PassOn(own_key, ((REKEYED, key),)),),
+        )
+    return _person(document, feed, row, PersonKey(key), origin, headers, at, ids, registers)
+
+
+def _person(
+    document: Document,
+    feed: FeedProfile,
+    row: PersonRow | None,
+    key: PersonKey,
+    origin: str,
+    headers: Mapping[str, str],
+    at: datetime,
+    ids: Ids,
+    registers: FeedRegisters,
+) -> Intake:
+    try:
+        told = events(document, feed, registers.locate, registers.kommuner)
+    except Rejected as rejected:
+        outcome = Outcome(
+            fate=Fate.STOPPED,
+            reason=rejected.rule,
+            path=rejected.path,
+            problem=rejected.problem,
+            remedy=rejected.remedy,
+        )
+        return Intake(row, outcome=outcome, rejected=rejected, feed=feed.key, warnings=tuple(document.warnings))
+    folded = fold(
+        row,
+        told,
+        key=key,
+        payload_hash=document.sha256,
+        origin=origin,
+        at=at,
+        ids=ids,
+        region_at=registers.region_at,
+        passed_on=PASSED_ON in headers,
+        adopts=headers.get(ADOPTS, ""),
+    )
+    outcome_or_none = folded.outcome
+    return Intake(
+        folded.row,
+        folded.stay_events,
+        outcome_or_none,
+        _stopped(outcome_or_none),
+        folded.pass_on,
+        folded.repeated,
+        feed.key,
+        tuple(document.warnings),
+    )
+
+
+def _stopped(outcome: Outcome | None) -> Rejected | None:
+    """The dead letter of an event that stopped at the person (`control-id-reuse`)."""
+    if outcome is None or outcome.fate is not Fate.STOPPED:
+        return None
+    return Rejected(outcome.path, outcome.problem, outcome.remedy, outcome.reason)
