@@ -93,7 +93,5 @@ def test_every_consumer_of_the_product_is_one_that_reads_any_header_name() -> No
     sources = [path for package in ("streams", "agents") for path in Path(package).rglob("*.py")]
     wanted = [path for path in sources if "AIOKafkaConsumer(" in path.read_text(encoding="utf-8")]
     assert len(wanted) > 4
-    assert [
-        path for path in wanted if "kafka.lenient import AIOKafkaConsumer" not in path.read_text(encoding="utf-8")
-    ] == []
+    assert [path for path in wanted if "lenient import AIOKafkaConsumer" not in path.read_text(encoding="utf-8")] == []
     assert "aiokafka.AIOKafkaConsumer(" in inspect.getsource(AIOKafkaConsumerThread)
