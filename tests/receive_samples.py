@@ -18,14 +18,12 @@ from streams.relay.lane import Dispatch
 from tests.rules.lanes import Lane, opened, registers, resources
 from tests.rules.stay_events import DAY_ONE
 
-__all__ = ["samples"]
+__all__ = ["samples", "sending"]
 
 
 def samples() -> Mapping[str, bytes]:
     """Every file by its name."""
-    place = next(row for row in registers().locations if row.ward and row.gln)
-    ward = registers().locate(place.feed, place.facility, place.ward, DAY_ONE)
-    lane = Lane().play("A01 08:00", unit=ward)
+    lane = sending()
     lane.overdue()
     first, again = lane.letters
     at = lane.now - timedelta(minutes=29)
@@ -43,6 +41,13 @@ def samples() -> Mapping[str, bytes]:
         "acknowledgement-fatal-error.xml": fatal,
         "acknowledgement-fatal-error.json": _inside(fatal),
     }
+
+
+def sending() -> Lane:
+    """The lane after the admission: one notification is sent and not yet answered."""
+    place = next(row for row in registers().locations if row.ward and row.gln)
+    ward = registers().locate(place.feed, place.facility, place.ward, DAY_ONE)
+    return Lane().play("A01 08:00", unit=ward)
 
 
 def _record(letter: Dispatch, value: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import ast
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,8 +12,9 @@ import pytest
 from streams.envelopes import vans
 from streams.messages.acknowledgement import judge
 from streams.messages.hospitalnotification import check
+from streams.relay.receipts import take_receipt
 from tests.published import ROOT
-from tests.receive_samples import samples
+from tests.receive_samples import samples, sending
 
 FOLDER = ROOT / "docs" / "receive"
 CONSUMER = FOLDER / "consumer.py"
@@ -105,3 +107,96 @@ def test_the_consumer_gives_a_resend_its_first_verdict_in_a_new_receipt(consumer
 def test_the_page_names_every_file_beside_it() -> None:
     page = (ROOT / "docs" / "receive.md").read_text(encoding="utf-8")
     assert {name for name in map(str, Path(FOLDER).iterdir()) if f"receive/{Path(name).name}" not in page} == set()
+
+
+Change = Callable[[dict[str, Any]], Any]
+
+
+def quoting_the_bundle(bundle: dict[str, Any]) -> None:
+    header(bundle)["response"]["identifier"] = message("notification.xml")["id"]
+
+
+def swapped(bundle: dict[str, Any]) -> None:
+    one = header(bundle)
+    there = one["destination"][0]["receiver"]
+    one["destination"][0]["receiver"], one["sender"] = one["sender"], there
+
+
+def extended(bundle: dict[str, Any]) -> None:
+    header(bundle)["extension"] = [{"url": "https://vendor.example/extension", "valueBoolean": True}]
+
+
+def with_a_code_of_its_own(bundle: dict[str, Any]) -> None:
+    outcome = next(e["resource"] for e in bundle["entry"] if e["resource"]["resourceType"] == "OperationOutcome")
+    outcome["issue"][0]["details"] = {"coding": [{"system": "https://vendor.example/codes", "code": "X17"}]}
+
+
+def without(kind: str) -> Change:
+    def change(bundle: dict[str, Any]) -> None:
+        bundle["entry"] = [e for e in bundle["entry"] if e["resource"]["resourceType"] != kind]
+
+    return change
+
+
+def in_upper_case(bundle: dict[str, Any]) -> None:
+    header(bundle)["response"]["identifier"] = header(bundle)["response"]["identifier"].upper()
+
+
+TOLERATED: dict[str, Change] = {
+    "sender and destination the wrong way round": swapped,
+    "Bundle.id quoted": quoting_the_bundle,
+    "another number of Provenances": without("Provenance"),
+    "no OperationOutcome": without("OperationOutcome"),
+    "an issue code of its own": with_a_code_of_its_own,
+    "an unknown extension": extended,
+}
+REFUSED: dict[str, Change] = {
+    "the id in upper case": in_upper_case,
+    "no header first": lambda bundle: bundle["entry"].reverse(),
+    "another event": lambda bundle: header(bundle)["eventCoding"].update(code="hospital-notification-message"),
+    "no id quoted": lambda bundle: header(bundle)["response"].pop("identifier"),
+    "another verdict": lambda bundle: header(bundle)["response"].update(code="accepted"),
+    "no message": lambda bundle: bundle.update(type="collection"),
+}
+
+
+def changed(change: Change) -> bytes:
+    bundle = message("acknowledgement-fatal-error.xml")
+    change(bundle)
+    return json.dumps(bundle).encode()
+
+
+def settled(receipt: bytes) -> list[str]:
+    """The states of a lane that has sent the notification and gets a receipt of its municipality."""
+    lane, origin = sending(), "municipality.0461.receipts/0/0"
+    taken = take_receipt(receipt, origin=origin, at=lane.now, posted_by="0461")
+    if taken.record is not None:
+        lane.take(taken.record)
+    return [str(state) for state in lane.states]
+
+
+@pytest.mark.parametrize("name", TOLERATED)
+def test_what_the_page_calls_tolerated_counts(name: str) -> None:
+    assert settled(changed(TOLERATED[name])) == ["ACKED_FATAL"]
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_answer_to_the_message_does_not_count(name: str) -> None:
+    assert settled(changed(REFUSED[name])) == ["SENT"]
+
+
+ENVELOPES: dict[str, tuple[bytes, bytes, str]] = {
+    "no media type": (b'<ServiceTag name="MCM:MIME">application/fhir+json</ServiceTag>', b"", "ACKED_OK"),
+    "white space in the data": (b"<Data>", b"<Data>\n  ", "ACKED_OK"),
+    "a sender that is not the unit": (b">2990000004611</SenderID>", b">2990000000118</SenderID>", "SENT"),
+    "a wrong size": (b"<SizeInBytes>", b"<SizeInBytes>1", "SENT"),
+    "a DTD": (b"<VANSEnvelope", b"<!DOCTYPE x><VANSEnvelope", "SENT"),
+}
+
+
+@pytest.mark.parametrize("name", ENVELOPES)
+def test_an_envelope_is_taken_as_the_page_says(name: str) -> None:
+    old, new, state = ENVELOPES[name]
+    receipt = sample("acknowledgement-ok.xml")
+    assert old in receipt
+    assert settled(receipt.replace(old, new, 1)) == [state]
