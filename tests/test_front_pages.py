@@ -1,4 +1,4 @@
-"""The pages at the door hold what they say: licence, version, release notes, glossary, and what citations mean."""
+"""The pages at the door are true: licence, version, release notes, glossary, and what citations mean."""
 
 import ast
 import re

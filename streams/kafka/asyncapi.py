@@ -149,7 +149,7 @@ def write(folder: Path) -> None:
 
 def _of_type(record: Any, title: str) -> Object:
     (schema,), definitions = msgspec.json.schema_components([record], ref_template="#/definitions/{name}")
-    schema.pop("discriminator", None)  # OpenAPI's form; AsyncAPI has another, and the tags say the same
+    schema.pop("discriminator", None)  # OpenAPI's form; AsyncAPI has another, and the tags suffice
     return {"$schema": _DIALECT, "title": title, **schema, "definitions": definitions}
 
 
