@@ -23,8 +23,8 @@ faults: dict[str, str] = {}  # of every message, by MessageHeader.id: keep them 
 
 def fault_of(bundle: dict) -> str:
     """What is wrong with a message, or "". Put your FHIR validator here, then show what is right to the care workers."""
-    kinds = [entry["resource"]["resourceType"] for entry in bundle["entry"]]
-    return "" if kinds.count("Patient") == kinds.count("Encounter") == 1 else "one Patient and one Encounter are needed"
+    found = {entry["resource"]["resourceType"]: entry["resource"] for entry in bundle["entry"]}
+    return "" if "Patient" in found and "class" in found.get("Encounter", {}) else "no Patient, or no Encounter.class"
 
 
 def resource(kind: str, profile: str, text: str, **content: object) -> dict:
@@ -72,10 +72,14 @@ def acknowledgement(message: dict, fault: str, now: str) -> dict:
 def receipt(envelope: bytes) -> bytes:
     """The receipt for one record of the inbox, ready to be sent."""
     root = etree.fromstring(envelope, PARSER)
-    hospital, unit, data = (root.findtext(f".//{{{VANS}}}{name}") for name in ("SenderID", "ReceiverID", "Data"))
-    message = json.loads(base64.b64decode(data))
-    message_id, now = message["entry"][0]["resource"]["id"], datetime.now().astimezone().isoformat(timespec="seconds")
-    fault = faults.setdefault(message_id, fault_of(message))  # a message that comes again keeps its verdict
+    names = ("SenderID", "ReceiverID", "SizeInBytes", "Data")
+    hospital, unit, size, data = (root.findtext(f".//{{{VANS}}}{name}") for name in names)
+    content = base64.b64decode(data)
+    message, now = json.loads(content), datetime.now().astimezone().isoformat(timespec="seconds")
+    header = message["entry"][0]["resource"]
+    if len(content) != int(size) or header["eventCoding"]["code"] != "hospital-notification-message":
+        raise ValueError("damaged, or no notification: a receipt is never answered")
+    fault = faults.setdefault(header["id"], fault_of(message))  # a message that comes again keeps its verdict
     bundle = acknowledgement(message, fault, now)
     payload = json.dumps(bundle, ensure_ascii=False).encode()
     return f"""<VANSEnvelope xmlns="{VANS}"><SenderID EndPointType="EAN">{unit}</SenderID>\
@@ -98,7 +102,7 @@ async def main(bootstrap: str, kommunekode: str) -> None:
             try:
                 answer = receipt(record.value)
             except (etree.XMLSyntaxError, LookupError, TypeError, ValueError, StopIteration):
-                print(f"cannot be read: {place}", flush=True)
+                print(f"not answered: {place}", flush=True)
             else:
                 await producer.send_and_wait(f"{mine}.receipts", answer)
                 print(f"answered: {place}", flush=True)

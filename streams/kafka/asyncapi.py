@@ -127,13 +127,15 @@ _MESSAGES: Final[Mapping[str, tuple[_Message, ...]]] = {
 
 def contract() -> Mapping[str, str]:
     """The text of every file of the contract by its path below docs/."""
+    at, fault = datetime(2026, 1, 1, tzinfo=UTC), Rejected("$", "a problem", "a remedy", "a-code")
+    dead = dead_letter(Record(LANES, 0, 0, b"", b""), fault, stage="lanes", at=at)
     schemas = {
         "lane-record": _of_type(LaneRecord, "lane-record"),
         "ledger-row": _of_type(LedgerRow, "ledger-row"),
         "skip": _of_type(Skip, "skip"),
         "headers": _of_headers("headers", headers(message_id="", event_type="", schema="", content_type="")),
         "letter-headers": _of_headers("letter-headers", letter_headers("", "", ""), optional=(SELFTEST,)),
-        "dead-letter-headers": _of_headers("dead-letter-headers", _a_dead_letter()),
+        "dead-letter-headers": _of_headers("dead-letter-headers", dead.headers),
     }
     documents = {"asyncapi.json": _asyncapi()} | {f"schemas/{name}.json": schema for name, schema in schemas.items()}
     return {name: json.dumps(found, indent=1, ensure_ascii=False) + "\n" for name, found in documents.items()}
@@ -162,11 +164,6 @@ def _of_headers(title: str, present: tuple[tuple[str, bytes], ...], optional: tu
         "properties": {name: {"type": "string", "description": _HEADERS[name]} for name in (*names, *optional)},
         "required": names,
     }
-
-
-def _a_dead_letter() -> tuple[tuple[str, bytes], ...]:
-    at, fault = datetime(2026, 1, 1, tzinfo=UTC), Rejected("$", "a problem", "a remedy", "a-code")
-    return dead_letter(Record(LANES, 0, 0, b"", b""), fault, stage="lanes", at=at).headers
 
 
 def _asyncapi() -> Object:

@@ -3,11 +3,16 @@
 import asyncio
 import contextlib
 import json
+import re
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
 
+import pytest
+
+from streams.cli.app import build
+from streams.cli.frame import run
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.topics import inbox
 from streams.sim.hospital import script
@@ -53,3 +58,19 @@ async def test_the_consumer_settles_what_the_relay_sends(own_embedded: EmbeddedB
     sample = json.loads((FOLDER / "record.json").read_text(encoding="utf-8"))
     assert [name for name, _ in record.headers] == list(sample["headers"])
     assert record.key.decode() == dict(record.headers)["message-id"].decode()[:8]
+
+
+async def test_the_self_test_finds_what_the_page_admits(
+    own_embedded: EmbeddedBroker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare(Scene(own_embedded, tmp_path, [CODE]))
+    words = ["selftest", "subscriber", "--inbox", inbox(CODE), "--timeout", "20", "--bootstrap", own_embedded.bootstrap]
+    async with consuming(own_embedded.bootstrap, tmp_path):
+        assert await asyncio.to_thread(run, build(), [*words, "--json"]) == 3
+    steps = json.loads(capsys.readouterr().out)["steps"]
+    failed = {step["name"] for step in steps if not step["passed"]}
+    page = (ROOT / "docs" / "receive.md").read_text(encoding="utf-8")
+    admitted = re.search(r"of the self-test's lines exactly (.*) fail\.", page)
+    assert admitted is not None
+    assert failed == set(re.findall(r"`([^`]+)`", admitted[1]))
+    assert len(steps) > 30
