@@ -101,7 +101,9 @@ _RECEIPT: Final = _Message(
 
 #: By the name of the row in the topic table.
 _MESSAGES: Final[Mapping[str, tuple[_Message, ...]]] = {
-    ADT_RAW: (_Message("adt", "One HL7 v2 ADT message in ER7, its bytes as received", "application/hl7-v2"),),
+    ADT_RAW: (
+        _Message("adt", "One HL7 v2 ADT message in ER7, as received; it needs no headers", "application/hl7-v2", headers=""),
+    ),
     LANES: (_Message("lane-record", "What can happen to a stay, six kinds", "application/json", "lane-record"),),
     CONTROL: (
         _Message("skip", "A record that an operator passes over; key skip/topic/partition/offset", "application/json", "skip"),
