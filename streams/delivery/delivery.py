@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from streams.words.codes import Notice, Verdict
 from streams.words.ids import EpisodeId, EventId, Lane, MessageId
-from streams.words.model import Address, Attempt, Issue, Unit, Value
+from streams.words.model import Address, Attempt, ReceiptIssue, Unit, Value
 
 from .rules import FINAL, PROVES_HAND_OVER, TRANSITIONS, ReceiptClass, Row, Signal, State
 
@@ -73,7 +73,7 @@ class Case(Value, frozen=True, kw_only=True):
     opened: datetime
     closed: datetime | None = None
     closing: str = ""  # late-ok, delivered-otherwise, replaced-by <message id>, obsolete
-    issues: tuple[Issue, ...] = ()
+    issues: tuple[ReceiptIssue, ...] = ()
 
 
 class Delivery(Value, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ FHIR AuditEvent in one of two profiles: about a patient's message, or about anyt
 
 from typing import Any, Final, Literal
 
-from streams.words.canonicals import EHMI
+from streams.words.codes import EHMI
 
 __all__ = [
     "ENTITIES",

@@ -1,7 +1,7 @@
 """What can go wrong, as types: the peer's fault, the peer's contradiction, our own fault.
 
-`Rejected` carries facts, never content: a value may be a name or a CPR number, so the only things it may say
-about a value are its place, its length and what should be there instead (spec 04 §5.2, spec 03 §9).
+`Rejected` carries facts, never content: a value may be a name or a CPR number, so it gives only the place and the length
+of a value and what should be there instead (spec 04 §5.2, spec 03 §9).
 """
 
 from typing import Literal

@@ -1,7 +1,7 @@
 """Every identifier we mint: what it stands for, how it is computed, how its lane is found again.
 
 Theory of operation (00-rulings §1). Nothing here is random. An id is an HMAC over what it stands for, so the same
-input gives the same message and a replay repeats instead of inventing. The first eight hex digits of every id that
+input gives the same message and a replay repeats it. The first eight hex digits of every id that
 leaves the building are the *lane*: a keyed hash of the stay's first local episode-of-care id. A receipt quotes only
 an id, and the lane at its front says in which partition the stay lives.
 
@@ -13,7 +13,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, NewType
+from typing import NewType
 from uuid import UUID
 
 __all__ = [
@@ -135,8 +135,8 @@ class Ids:
 
     secret: bytes
     key_id: str = "k1"
-    _begun: Any = field(init=False)  # HMAC-SHA-256 (RFC 2104) with the key already in, its two halves:
-    _ended: Any = field(init=False)  # an id costs a third of a new HMAC
+    _begun: "hashlib._Hash" = field(init=False)  # HMAC-SHA-256 (RFC 2104) with the key already in, its two halves:
+    _ended: "hashlib._Hash" = field(init=False)  # an id costs a third of a new HMAC
 
     def __post_init__(self) -> None:
         key = self.secret if len(self.secret) <= 64 else hashlib.sha256(self.secret).digest()
@@ -150,8 +150,7 @@ class Ids:
         inner, outer = self._begun.copy(), self._ended.copy()
         inner.update("\0".join(parts).encode())
         outer.update(inner.digest())
-        digest: str = outer.hexdigest()
-        return digest
+        return outer.hexdigest()
 
     def lane(self, episode: EpisodeId) -> Lane:
         """The lane of the stay whose first local episode-of-care id is `episode` (00 §1.2)."""
@@ -176,7 +175,7 @@ class Ids:
         return EpisodeId(_as_v4(self._hash(feed, visit, str(chain))))
 
     def event(self, feed: str, control_id: str, *more: str) -> EventId:
-        """One hospital event; `more` tells apart the several events of one message."""
+        """One hospital event; `more` distinguishes the events of one message."""
         return EventId(self._hash("event", feed, control_id, *more)[:32])
 
     def mint(self, lane: Lane, *parts: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from streams.delivery.delivery import State
 from streams.records.trace import audit_event
 from streams.relay.lane import Result
-from streams.words.model import Issue, NetworkReceiptArrived, Overdue, Receipt, ReceiptArrived
+from streams.words.model import NetworkReceiptArrived, Overdue, Receipt, ReceiptArrived, ReceiptIssue
 from tests.rules.lanes import MINUTE, Lane, Otherwise, context, envelope, opened, resources
 from tests.rules.stay_events import clock
 
@@ -48,7 +48,7 @@ def test_an_ok_settles_the_message_and_is_told_as_an_event_about_it() -> None:
 
 
 def test_a_fatal_error_opens_a_case_with_what_was_wrong() -> None:
-    lane, issue = admitted(), Issue(severity="error", code="code-invalid")
+    lane, issue = admitted(), ReceiptIssue(severity="error", code="code-invalid")
     receipt = Receipt(
         verdict="fatal-error",
         message_id=lane.last.message_id,
