@@ -23,7 +23,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from streams.delivery.rules import FINAL, State
+from streams.delivery.rules import FINAL, DeliveryState
 from streams.words.model import Decision, Fate, Outcome
 
 __all__ = [
@@ -146,7 +146,7 @@ def anew_row(at: datetime, event_id: str, message_id: str, lane: str) -> LedgerR
 def message_row(
     at: datetime,
     message_id: str,
-    state: State,
+    state: DeliveryState,
     ordinal: int,
     *,
     delta: int | None = None,

@@ -19,7 +19,7 @@ from .correct import again, correct
 from .merge import settle_person
 from .notify import Draft, Refused, needed, numbered, tell, tell_start, unit_index
 from .rules import Cause
-from .state import MOVES_LIMIT, Sent, State, Stay, Untold, hospital_of, state
+from .state import MOVES_LIMIT, Sent, Stay, StayState, Untold, hospital_of, state
 
 __all__ = [
     "ANEW",
@@ -75,7 +75,7 @@ def _begin(draft: Draft, class_: EventClass, time: datetime) -> None:
     """Put a new chain in place of what was: nothing of it is told yet. Flag by §16, identifiers by §12 and 13.13."""
     event, transfer = draft.event, draft.event.transfer
     same = transfer is not None and transfer.same_region
-    wrong_before = state(draft.stay) is State.VOID  # 13.13: receivers know the old id as entered in error
+    wrong_before = state(draft.stay) is StayState.VOID  # 13.13: receivers know the old id as entered in error
     episode = _reused(draft, transfer) if transfer is not None and same and not wrong_before else ()
     hospital = hospital_of(event.unit) if event.unit else draft.stay.hospital
     unit, units = numbered(draft.visit, event.unit) if event.unit else (draft.stay.unit, draft.visit.units)

@@ -21,7 +21,7 @@ from .cause import death_time, is_death
 from .merge import is_other_person, merge
 from .notify import Draft, Refused, in_order, needed, tell
 from .rules import ENDINGS, Cause
-from .state import OPEN, STARTS, State, start_of, state_of
+from .state import OPEN, STARTS, StayState, start_of, state_of
 
 __all__ = ["REPEAT", "again", "correct", "update"]
 
@@ -89,7 +89,7 @@ def update(draft: Draft) -> Outcome | None:
 def _death_retracted(draft: Draft) -> bool:
     old, new = draft.visit.snapshot, draft.event.snapshot
     indicator = old.dead is True and (new.dead is False or "dead" in new.deleted)
-    return _state(draft) is State.DEAD and (indicator or bool(old.death_time and "death_time" in new.deleted))
+    return _state(draft) is StayState.DEAD and (indicator or bool(old.death_time and "death_time" in new.deleted))
 
 
 def _death_told(draft: Draft) -> bool:
@@ -107,16 +107,16 @@ def _class_changed(draft: Draft) -> bool:
 def _ending_changed(draft: Draft) -> bool:
     """The disposition of an ended stay means another row of §12 than before. A death said twice is no change."""
     old, new = draft.visit.snapshot.disposition, draft.event.disposition
-    ended = draft.stay.gone or _state(draft) in (State.CLOSED, State.DEAD)
+    ended = draft.stay.gone or _state(draft) in (StayState.CLOSED, StayState.DEAD)
     if not ended or old is None or new is None or new == "ignore":
         return False
-    return ENDINGS[old] is not ENDINGS[new] and not (_state(draft) is State.DEAD and is_death(draft.event))
+    return ENDINGS[old] is not ENDINGS[new] and not (_state(draft) is StayState.DEAD and is_death(draft.event))
 
 
 def _end_deleted(draft: Draft) -> bool:
     """PV1-45 set to HL7 null: the discharge is taken back as by A13."""
     old, new = draft.visit.snapshot, draft.event.snapshot
-    ended = draft.stay.gone or _state(draft) is State.CLOSED
+    ended = draft.stay.gone or _state(draft) is StayState.CLOSED
     return ended and old.end_time is not None and "end_time" in new.deleted
 
 
@@ -150,7 +150,7 @@ def _other_contact(draft: Draft, class_: EncounterClass) -> Outcome | None:
 def _end_again(draft: Draft) -> Outcome | None:
     """Another ending: what was told of the old one is taken back, then the new one is told, if it is told at all."""
     event, stay = draft.event, draft.stay
-    ended = stay.sent[-1].time if _state(draft) in (State.CLOSED, State.DEAD) else None
+    ended = stay.sent[-1].time if _state(draft) in (StayState.CLOSED, StayState.DEAD) else None
     time = event.snapshot.end_time or ended or stay.gone or event.occurred
     if stay.gone:
         draft.set_stay(replace(stay, gone=None))
@@ -214,7 +214,7 @@ def _end_change(draft: Draft) -> tuple[int, datetime] | None:
     return len(draft.stay.sent) - 1, needed(now)
 
 
-def _state(draft: Draft) -> State:
+def _state(draft: Draft) -> StayState:
     return state_of(draft.stay.sent)
 
 

@@ -47,16 +47,16 @@ from .state import (
     SEEN_LIMIT,
     Held,
     Situation,
-    State,
     StayFold,
     StayPolicy,
+    StayState,
     Visit,
     hospital_of,
     situation,
     state,
 )
 
-__all__ = ["State", "StayFold", "StayPolicy", "Visit", "abandoned", "fold", "forget", "state", "wake"]
+__all__ = ["StayFold", "StayPolicy", "StayState", "Visit", "abandoned", "fold", "forget", "state", "wake"]
 
 _NOT_TOLD: Final = Outcome(fate=Fate.NOT_SUBJECT)
 _DUPLICATE: Final = Outcome(fate=Fate.DUPLICATE, reason="duplicate")
@@ -214,7 +214,7 @@ def _is_too_late(draft: Draft) -> bool:
     event, last = draft.event, draft.visit.last
     if last is None or event.occurred is None or event.kind not in TELLS_TIME:
         return False
-    return state(draft.stay) is not State.VOID and last - event.occurred > draft.policy.too_late
+    return state(draft.stay) is not StayState.VOID and last - event.occurred > draft.policy.too_late
 
 
 # ---- what an event says beside its kind ----------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from streams.words.model import EventKind, Fate, Outcome, StayEvent
 from .cause import death_time, event_time, is_death
 from .notify import Draft
 from .rules import CANCELS, TELLS_TIME
-from .state import Held, Situation, State, Visit, situation, state
+from .state import Held, Situation, StayState, Visit, situation, state
 
 __all__ = ["HELD", "hold", "next_wake", "not_before", "takes_back_held", "wait"]
 
@@ -45,7 +45,7 @@ def not_before(visit: Visit, event: StayEvent) -> datetime | None:
     if event.kind not in (EventKind.UPDATE, EventKind.PERSON_CHANGED):
         return None
     old, new = visit.snapshot, event.snapshot
-    ended = state(visit.stay) in (State.CLOSED, State.DEAD)
+    ended = state(visit.stay) in (StayState.CLOSED, StayState.DEAD)
     times = (
         new.start_time if new.start_time != old.start_time else None,
         new.end_time if ended and new.end_time != old.end_time else None,  # of an open stay it is an expectation

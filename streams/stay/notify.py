@@ -27,7 +27,21 @@ from streams.words.ids import EventId, Ids, Kommunekode, MessageId, ids_beside
 from streams.words.model import EpisodeIdentifier, Fate, Notification, Outcome, StayEvent, Unit
 
 from .rules import CONTENT, START_SHOWN, TRANSITIONS, Cause
-from .state import STARTS, Sent, State, Stay, StayPolicy, Step, Untold, Visit, links, stamp, start_of, state, state_of
+from .state import (
+    STARTS,
+    Sent,
+    Stay,
+    StayPolicy,
+    StayState,
+    Step,
+    Untold,
+    Visit,
+    links,
+    stamp,
+    start_of,
+    state,
+    state_of,
+)
 
 __all__ = ["NO_CPR", "Draft", "Refused", "in_order", "needed", "numbered", "tell", "tell_start", "unit_index"]
 
@@ -164,7 +178,7 @@ def _status(notice: Notice, after: tuple[Sent, ...], policy: StayPolicy) -> Enco
     """§10; AN_MORS shows the status before the death; 10.3 leaves the death on arrival to the policy."""
     fixed = NOTICES[notice].status
     if fixed is None:
-        return "onleave" if state_of(after) is State.LEAVE else "in-progress"
+        return "onleave" if state_of(after) is StayState.LEAVE else "in-progress"
     return policy.death_on_arrival_status if after and after[-1].on_arrival else fixed
 
 
@@ -183,7 +197,7 @@ def _shown(notice: Notice, shown: tuple[Sent, ...], status: EncounterStatus) -> 
     if row is START_SHOWN:
         return _Times(start)
     last, standing = shown[-1].time, shown[:-1] if row.end else shown
-    away = row.leave_start == "yes" or (row.leave_start == "away" and state_of(standing) is State.LEAVE)
+    away = row.leave_start == "yes" or (row.leave_start == "away" and state_of(standing) is StayState.LEAVE)
     return _Times(
         start,
         last if row.end and status == "finished" else None,  # 3.3: period.end exactly when finished

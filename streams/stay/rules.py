@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple
 from streams.words.codes import Family, Notice
 from streams.words.model import Disposition, EventKind
 
-from .state import Situation, State
+from .state import Situation, StayState
 
 __all__ = [
     "AGAIN",
@@ -30,38 +30,38 @@ __all__ = [
 
 #: Notice allowed in a state, and the state after it. `None`: the state before the message that is taken back.
 #: RE_ and AN_ are further bound to the latest valid message: it must be of their own family (11, 13.3, 13.4).
-TRANSITIONS: Final[dict[tuple[State, Notice], State | None]] = {
+TRANSITIONS: Final[dict[tuple[StayState, Notice], StayState | None]] = {
     # NONE: a start, or a death on arrival
-    (State.NONE, Notice.STAA): State.ACUTE,
-    (State.NONE, Notice.STIN): State.ADMITTED,
-    (State.NONE, Notice.MORS): State.DEAD,
+    (StayState.NONE, Notice.STAA): StayState.ACUTE,
+    (StayState.NONE, Notice.STIN): StayState.ADMITTED,
+    (StayState.NONE, Notice.MORS): StayState.DEAD,
     # ACUTE: no leave, its codes are `*-inpatient`
-    (State.ACUTE, Notice.STIN): State.ADMITTED,
-    (State.ACUTE, Notice.SLHJ): State.CLOSED,
-    (State.ACUTE, Notice.MORS): State.DEAD,
-    (State.ACUTE, Notice.RE_STAA): State.ACUTE,
-    (State.ACUTE, Notice.AN_STAA): State.VOID,
+    (StayState.ACUTE, Notice.STIN): StayState.ADMITTED,
+    (StayState.ACUTE, Notice.SLHJ): StayState.CLOSED,
+    (StayState.ACUTE, Notice.MORS): StayState.DEAD,
+    (StayState.ACUTE, Notice.RE_STAA): StayState.ACUTE,
+    (StayState.ACUTE, Notice.AN_STAA): StayState.VOID,
     # ADMITTED
-    (State.ADMITTED, Notice.STOR): State.LEAVE,
-    (State.ADMITTED, Notice.SLHJ): State.CLOSED,
-    (State.ADMITTED, Notice.MORS): State.DEAD,
-    (State.ADMITTED, Notice.STAA): State.ACUTE,
-    (State.ADMITTED, Notice.RE_STIN): State.ADMITTED,
-    (State.ADMITTED, Notice.RE_SLOR): State.ADMITTED,
-    (State.ADMITTED, Notice.AN_SLOR): State.LEAVE,
-    (State.ADMITTED, Notice.AN_STIN): State.VOID,
+    (StayState.ADMITTED, Notice.STOR): StayState.LEAVE,
+    (StayState.ADMITTED, Notice.SLHJ): StayState.CLOSED,
+    (StayState.ADMITTED, Notice.MORS): StayState.DEAD,
+    (StayState.ADMITTED, Notice.STAA): StayState.ACUTE,
+    (StayState.ADMITTED, Notice.RE_STIN): StayState.ADMITTED,
+    (StayState.ADMITTED, Notice.RE_SLOR): StayState.ADMITTED,
+    (StayState.ADMITTED, Notice.AN_SLOR): StayState.LEAVE,
+    (StayState.ADMITTED, Notice.AN_STIN): StayState.VOID,
     # LEAVE
-    (State.LEAVE, Notice.SLOR): State.ADMITTED,
-    (State.LEAVE, Notice.SLHJ): State.CLOSED,
-    (State.LEAVE, Notice.MORS): State.DEAD,
-    (State.LEAVE, Notice.RE_STOR): State.LEAVE,
-    (State.LEAVE, Notice.AN_STOR): State.ADMITTED,
+    (StayState.LEAVE, Notice.SLOR): StayState.ADMITTED,
+    (StayState.LEAVE, Notice.SLHJ): StayState.CLOSED,
+    (StayState.LEAVE, Notice.MORS): StayState.DEAD,
+    (StayState.LEAVE, Notice.RE_STOR): StayState.LEAVE,
+    (StayState.LEAVE, Notice.AN_STOR): StayState.ADMITTED,
     # CLOSED
-    (State.CLOSED, Notice.RE_SLHJ): State.CLOSED,
-    (State.CLOSED, Notice.AN_SLHJ): None,  # ACUTE or ADMITTED, never LEAVE (10.5)
+    (StayState.CLOSED, Notice.RE_SLHJ): StayState.CLOSED,
+    (StayState.CLOSED, Notice.AN_SLHJ): None,  # ACUTE or ADMITTED, never LEAVE (10.5)
     # DEAD
-    (State.DEAD, Notice.RE_MORS): State.DEAD,
-    (State.DEAD, Notice.AN_MORS): None,
+    (StayState.DEAD, Notice.RE_MORS): StayState.DEAD,
+    (StayState.DEAD, Notice.AN_MORS): None,
     # VOID: nothing; the right registration begins a new chain (13.13)
 }
 

@@ -41,10 +41,10 @@ __all__ = [
     "Held",
     "Sent",
     "Situation",
-    "State",
     "Stay",
     "StayFold",
     "StayPolicy",
+    "StayState",
     "Step",
     "Untold",
     "Visit",
@@ -65,7 +65,7 @@ SEEN_LENGTH = 16
 MOVES_LIMIT = 8
 
 
-class State(StrEnum):
+class StayState(StrEnum):
     """What the municipality has been told of a stay (spec 01 §11)."""
 
     NONE = "none"
@@ -78,7 +78,7 @@ class State(StrEnum):
 
 
 #: The patient is at the hospital or on leave from it.
-OPEN = (State.ACUTE, State.ADMITTED, State.LEAVE)
+OPEN = (StayState.ACUTE, StayState.ADMITTED, StayState.LEAVE)
 
 
 class Situation(StrEnum):
@@ -210,13 +210,13 @@ class StayFold(Value, frozen=True, kw_only=True):
     wake: datetime | None = None
 
 
-_STATE_AFTER: dict[Family, State] = {
-    Family.STAA: State.ACUTE,
-    Family.STIN: State.ADMITTED,
-    Family.STOR: State.LEAVE,
-    Family.SLOR: State.ADMITTED,
-    Family.SLHJ: State.CLOSED,
-    Family.MORS: State.DEAD,
+_STATE_AFTER: dict[Family, StayState] = {
+    Family.STAA: StayState.ACUTE,
+    Family.STIN: StayState.ADMITTED,
+    Family.STOR: StayState.LEAVE,
+    Family.SLOR: StayState.ADMITTED,
+    Family.SLHJ: StayState.CLOSED,
+    Family.MORS: StayState.DEAD,
 }
 
 _SITUATION_AFTER: dict[Family, Situation] = {family: Situation(state.value) for family, state in _STATE_AFTER.items()}
@@ -225,7 +225,7 @@ STARTS = (Family.STAA, Family.STIN)
 
 # Asked for several times with every event; a member of an enum costs as much to find as a call.
 _UNKNOWN, _WITHDRAWN = Situation.NONE, Situation.VOID
-_NONE, _VOID = State.NONE, State.VOID
+_NONE, _VOID = StayState.NONE, StayState.VOID
 
 _fixed_offset = cache(timezone)
 
@@ -250,12 +250,12 @@ def hospital_of(unit: Unit) -> str:
     return unit.hospital or unit.sor
 
 
-def state_of(sent: Sequence[Sent]) -> State:
+def state_of(sent: Sequence[Sent]) -> StayState:
     """The state after the messages that stand; an empty stack has none."""
-    return _STATE_AFTER[sent[-1].family] if sent else State.NONE
+    return _STATE_AFTER[sent[-1].family] if sent else StayState.NONE
 
 
-def state(stay: Stay) -> State:
+def state(stay: Stay) -> StayState:
     """What the municipality believes (spec 01 §11). A chain of which nothing stands is void."""
     if stay.sent:
         return state_of(stay.sent)

@@ -11,8 +11,8 @@ from streams.delivery.delivery import (
     TRANSITIONS,
     Case,
     Delivery,
+    DeliveryState,
     Signal,
-    State,
     advance,
     envelope_of,
     hand_over_refused,
@@ -30,17 +30,17 @@ AGAIN, HOLD, LAST, STALE = Signal.TIMER_RESEND, Signal.TIMER_HOLD, Signal.TIMER_
 RESEND, SPENT, GIVE_UP = Signal.OP_RESEND, Signal.OP_RESEND_SPENT, Signal.OP_GIVE_UP
 
 #: One way into each state.
-WAY: dict[State, tuple[Signal, ...]] = {
-    State.CREATED: (),
-    State.SENT: (P,),
-    State.NETWORK_OK: (P, POS),
-    State.TRANSIENT: (P, TRANSIENT),
-    State.TIMED_OUT: (P, HOLD),
-    State.ACKED_OK: (P, OK),
-    State.ACKED_FATAL: (P, FATAL),
-    State.UNDELIVERABLE: (P, NEG),
-    State.GIVEN_UP: (P, LAST),
-    State.SENT_UNCONFIRMED: (Signal.PRODUCED_UNCONFIRMED,),
+WAY: dict[DeliveryState, tuple[Signal, ...]] = {
+    DeliveryState.CREATED: (),
+    DeliveryState.SENT: (P,),
+    DeliveryState.NETWORK_OK: (P, POS),
+    DeliveryState.TRANSIENT: (P, TRANSIENT),
+    DeliveryState.TIMED_OUT: (P, HOLD),
+    DeliveryState.ACKED_OK: (P, OK),
+    DeliveryState.ACKED_FATAL: (P, FATAL),
+    DeliveryState.UNDELIVERABLE: (P, NEG),
+    DeliveryState.GIVEN_UP: (P, LAST),
+    DeliveryState.SENT_UNCONFIRMED: (Signal.PRODUCED_UNCONFIRMED,),
 }
 AWAITING = "SENT NETWORK_OK TRANSIENT"
 PAUSES = [timedelta(seconds=seconds) for seconds in stored().address.retry_pauses_s]
@@ -102,14 +102,14 @@ ROWS = [
     ("CREATED", TRANSIENT, "TRANSIENT", f"eds:msg-sent timer:set {ACK} log:transient"),
 ]
 SQUARE = {
-    (State(state), signal): (State(to or state), frozenset(words.split()))
+    (DeliveryState(state), signal): (DeliveryState(to or state), frozenset(words.split()))
     for states, signal, to, words in ROWS
     for state in states.split()
 }
 
 
 @pytest.mark.parametrize(("state", "signal"), SQUARE, ids=lambda value: str(value).replace(" ", "-"))
-def test_each_pair_does_what_the_standard_says(state: State, signal: Signal) -> None:
+def test_each_pair_does_what_the_standard_says(state: DeliveryState, signal: Signal) -> None:
     before = after(*WAY[state])
     assert before.state is state
     done = told(before, signal, START + LIMIT)
@@ -117,14 +117,14 @@ def test_each_pair_does_what_the_standard_says(state: State, signal: Signal) -> 
 
 
 def test_every_pair_of_state_and_signal_is_spoken_for_and_listed_here() -> None:
-    assert set(SQUARE) == set(product(State, Signal))
-    answered_after_hand_over = {(State.CREATED, signal) for signal in (OK, FATAL, TRANSIENT)}
+    assert set(SQUARE) == set(product(DeliveryState, Signal))
+    answered_after_hand_over = {(DeliveryState.CREATED, signal) for signal in (OK, FATAL, TRANSIENT)}
     assert set(SQUARE) - set(TRANSITIONS) == answered_after_hand_over
 
 
 def test_only_these_states_are_final() -> None:
-    assert {State(name) for name in SETTLED.split()} == FINAL
-    assert {state for state in State if after(*WAY[state]).is_final} == FINAL
+    assert {DeliveryState(name) for name in SETTLED.split()} == FINAL
+    assert {state for state in DeliveryState if after(*WAY[state]).is_final} == FINAL
 
 
 # ---- attempts and their time limit ------------------------------------------------------------------------------
@@ -203,7 +203,7 @@ def test_a_verdict_is_known_by_its_code_alone(verdict: Verdict, signal: Signal) 
 
 def test_an_acknowledgement_settles_the_message_whatever_attempt_it_answers() -> None:
     settled = told(after(P, AGAIN), OK, START + LIMIT).delivery
-    assert (settled.state, settled.verdict, settled.verdict_at) == (State.ACKED_OK, "ok", START + LIMIT)
+    assert (settled.state, settled.verdict, settled.verdict_at) == (DeliveryState.ACKED_OK, "ok", START + LIMIT)
     assert (settled.deadline, settled.due, settled.content) == (None, None, b"")
 
 
@@ -239,13 +239,13 @@ def test_a_late_verdict_corrects_the_books_and_is_called_late(lost: Signal, verd
 
 def test_a_transient_error_may_be_followed_by_ok() -> None:
     settled = told(after(P, TRANSIENT), OK).delivery
-    assert (settled.state, settled.counts.transient, settled.late) == (State.ACKED_OK, 1, False)
+    assert (settled.state, settled.counts.transient, settled.late) == (DeliveryState.ACKED_OK, 1, False)
 
 
 def test_a_receipt_may_arrive_before_our_own_hand_over_is_booked() -> None:
     settled, words, receipt = told(stored(), OK, START + SECOND)
     assert (settled.state, settled.attempt, settled.attempts[0].sent, receipt) == (
-        State.ACKED_OK,
+        DeliveryState.ACKED_OK,
         1,
         START + SECOND,
         "first",
@@ -262,7 +262,7 @@ def test_an_envelope_is_told_by_its_id(quoted: str, place: str | None) -> None:
 
 
 def test_the_network_never_settles_a_message_for_the_good() -> None:
-    assert told(after(P), POS).delivery.state is State.NETWORK_OK
+    assert told(after(P), POS).delivery.state is DeliveryState.NETWORK_OK
     assert told(after(P), POS).delivery.attempts[-1].network == "positive"
 
 
@@ -305,7 +305,7 @@ def test_a_message_that_cannot_leave_is_tried_again_ever_more_seldom() -> None:
         pauses.append(pause(delivery, START))
     assert pauses == [*PAUSES, PAUSES[-1], PAUSES[-1]]
     assert sorted(PAUSES) == list(PAUSES)
-    assert (delivery.state, delivery.attempt, delivery.attempts) == (State.CREATED, 0, (attempt(1),))
+    assert (delivery.state, delivery.attempt, delivery.attempts) == (DeliveryState.CREATED, 0, (attempt(1),))
 
 
 def test_trying_again_assumes_that_it_goes_well_and_only_a_refusal_tells_otherwise() -> None:
@@ -315,7 +315,7 @@ def test_trying_again_assumes_that_it_goes_well_and_only_a_refusal_tells_otherwi
         pauses.append(pause(delivery, START))
     assert (pauses, delivery.refusals) == ([*PAUSES], len(PAUSES))
     handed = told(delivery, P, START + LIMIT).delivery
-    assert (handed.state, handed.retry, handed.deadline) == (State.SENT, None, START + LIMIT + LIMIT)
+    assert (handed.state, handed.retry, handed.deadline) == (DeliveryState.SENT, None, START + LIMIT + LIMIT)
 
 
 def test_refusals_are_counted_per_dispatch() -> None:
@@ -328,16 +328,20 @@ def test_refusals_are_counted_per_dispatch() -> None:
 
 def test_a_first_hand_over_that_the_broker_refused_was_none() -> None:
     back = hand_over_refused(after(P), START)
-    assert (back.state, back.attempt, back.deadline, pause(back, START)) == (State.CREATED, 0, None, PAUSES[0])
+    assert (back.state, back.attempt, back.deadline, pause(back, START)) == (DeliveryState.CREATED, 0, None, PAUSES[0])
     assert back.attempts == (attempt(1),)
 
 
 @pytest.mark.parametrize(
     ("way", "state"),
-    [((P, AGAIN), State.SENT), ((P, POS, AGAIN), State.NETWORK_OK), ((P, TRANSIENT, AGAIN), State.TRANSIENT)],
+    [
+        ((P, AGAIN), DeliveryState.SENT),
+        ((P, POS, AGAIN), DeliveryState.NETWORK_OK),
+        ((P, TRANSIENT, AGAIN), DeliveryState.TRANSIENT),
+    ],
     ids=["sent", "network-ok", "transient"],
 )
-def test_a_resend_that_the_broker_refused_was_none(way: tuple[Signal, ...], state: State) -> None:
+def test_a_resend_that_the_broker_refused_was_none(way: tuple[Signal, ...], state: DeliveryState) -> None:
     back = hand_over_refused(after(*way), START)
     assert (back.state, back.attempt, pause(back, START)) == (state, 1, PAUSES[0])
 

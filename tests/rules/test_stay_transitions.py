@@ -9,7 +9,7 @@ import pytest
 
 from streams.stay.fold import Visit, state
 from streams.stay.rules import DECISIONS, TRANSITIONS, Action, Cause
-from streams.stay.state import Situation, State
+from streams.stay.state import Situation, StayState
 from streams.words.codes import Notice
 from tests.rules.stay_events import Story
 
@@ -167,5 +167,5 @@ def test_times_that_would_stand_in_the_wrong_order_are_refused() -> None:
 
 
 def test_the_states_of_the_machine_are_the_seven_of_the_standard() -> None:
-    assert {s.value for s in State} == set(ALLOWED)
+    assert {s.value for s in StayState} == set(ALLOWED)
     assert {n.value for row in ALLOWED.values() for n in map(Notice, row)} == {n.value for n in Notice}
