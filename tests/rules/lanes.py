@@ -20,7 +20,7 @@ import orjson
 from streams.delivery.delivery import Delivery, DeliveryState
 from streams.envelopes import vans
 from streams.records.ledger import LedgerRow
-from streams.records.trace import Step
+from streams.records.trace import TraceEvent
 from streams.registry import Registers, load
 from streams.relay.lane import (
     Context,
@@ -252,7 +252,7 @@ class Lane:
         return [one.effect for one in self.said if isinstance(one.effect, LedgerRow)]
 
     @property
-    def steps(self) -> list[Step]:
+    def steps(self) -> list[TraceEvent]:
         """All status events."""
         return [one.effect.step for one in self.said if isinstance(one.effect, Traced)]
 

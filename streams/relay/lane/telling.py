@@ -13,7 +13,7 @@ from streams.delivery.delivery import Delivery
 from streams.delivery.rules import FINAL, DeliveryState
 from streams.records import trace
 from streams.records.ledger import LedgerRow, message_row
-from streams.records.trace import Step, acknowledged, strictly_after
+from streams.records.trace import TraceEvent, acknowledged, strictly_after
 from streams.words.model import Receipt, Unit
 
 from .context import Context
@@ -93,7 +93,7 @@ def _about(delivery: Delivery, cpr: str) -> trace.About:
     return trace.About(delivery.message_id, delivery.activity, delivery.sender, delivery.address.receiver, cpr)
 
 
-def _recorded(delivery: Delivery, step: Step) -> Delivery:
+def _recorded(delivery: Delivery, step: TraceEvent) -> Delivery:
     return replace(delivery, recorded=step.recorded)
 
 
