@@ -151,7 +151,7 @@ _ANY_OTHER: Final[dict[Signal, tuple[str, ...]]] = {
     Signal.OP_GIVE_UP: ("refused:op_give_up",),
 }
 
-#: Signals that prove that the message has left, whatever our own hand-over said (02 §5.6: receipt before `produced`).
+#: Signals that prove that the message has left, whatever became of our own hand-over (02 §5.6: receipt before `produced`).
 PROVES_HAND_OVER: Final = frozenset(
     {Signal.ACK_OK, Signal.ACK_FATAL, Signal.ACK_TRANSIENT, Signal.NET_POS_CUR, Signal.NET_NEG_CUR}
 )

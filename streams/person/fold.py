@@ -149,7 +149,7 @@ def _continued(
         left = known.ended_at if known.state == "ended" and known.disposition in _MOVED else None
         arrives = left is not None and event.occurred is not None and event.occurred - left <= ARRIVES_WITHIN
         if (known.state == "open" or arrives) and (origin is None or known.last_at > origin.last_at):
-            origin = known  # of several the one last heard of
+            origin = known  # of several the one with the latest event
     if origin is None:
         return visit, None
     # Both hospitals' regions are as of the arrival (spec 05 §1.4); a hospital outside the regions is in none.

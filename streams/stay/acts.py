@@ -113,7 +113,7 @@ def plan(draft: Draft) -> Outcome | None:
 def _end_pending(draft: Draft) -> None:
     """The stay has ended while its START was pending."""
     pending = draft.stay.pending
-    assert pending is not None  # the situation says so
+    assert pending is not None  # the situation is PENDING or PLANNED
     draft.set_stay(replace(draft.stay, pending=replace(pending, over=True)))
 
 
@@ -138,7 +138,7 @@ def facts(draft: Draft) -> Outcome | None:
     settle_person(draft)
     stay, event, old = draft.stay, draft.event, draft.visit.snapshot
     pending, new = stay.pending, event.snapshot
-    assert pending is not None  # the situation says so
+    assert pending is not None  # the situation is PENDING or PLANNED
     if pending.planned:
         return _planned_update(draft)
     class_ = new.class_ if new.class_ in ("EMER", "IMP") else pending.class_

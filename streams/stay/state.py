@@ -61,7 +61,7 @@ __all__ = [
 
 #: Control ids are unique per sender and intake knows 30 days of them (spec 04 §5.5); a stay remembers its last 256.
 SEEN_LIMIT = 256
-#: Half of an event id: 64 bits, enough to tell the events of one visit apart.
+#: Half of an event id: 64 bits, enough to distinguish the events of one visit.
 SEEN_LENGTH = 16
 #: Ward moves that A12 can still take back.
 MOVES_LIMIT = 8

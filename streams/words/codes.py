@@ -5,7 +5,7 @@ codes are names in documents and on screens and never occur inside the FHIR mess
 
 Who publishes the standards, and under which addresses, stands here and nowhere else (00 §10.2). These addresses are
 identifiers, not places to look at: they stay as the packages print them for as long as the versions that we write are
-in force, whoever keeps the standard. When a version with other addresses is taken into use, the address changes here.
+in force, whatever authority keeps the standard. When a version with other addresses is taken into use, the address changes here.
 """
 
 from enum import StrEnum

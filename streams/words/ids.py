@@ -3,12 +3,11 @@
 Theory of operation (00-rulings §1). Nothing here is random. An id is an HMAC over what it stands for, so the same
 input gives the same message and a replay repeats it. The first eight hex digits of every id that
 leaves the building are the *lane*: a keyed hash of the stay's first local episode-of-care id. A receipt quotes only
-an id, and the lane at its front says in which partition the stay lives.
+an id, and the lane at its front gives the partition of the stay.
 
 Two stays may share a lane (32 bits): they then share only an order.
 """
 
-import base64
 import hashlib
 import re
 from collections.abc import Iterable
@@ -190,8 +189,3 @@ class Ids:
         letters = "".join(c for c in sender.upper() if c in _BASE36[10:])[:2].ljust(2, "X")
         tail = int(self._hash("letter", lane, *parts)[:12], 16)
         return LetterId(letters + _base36(int(lane, 16), 7) + _base36(tail % 36**5, 5))
-
-
-def content_hash(data: bytes) -> str:
-    """SHA-256 of a payload, URL-safe base64 without padding: short enough for rows and headers."""
-    return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()

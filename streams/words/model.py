@@ -22,7 +22,7 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
 
 
 class Patient(Value, frozen=True, kw_only=True):
-    """Who the stay is about: the three things a notification may say of a person (spec 01 §3.4)."""
+    """Who the stay is about: the three things a notification may hold about a person (spec 01 §3.4)."""
 
     cpr: str  # ten digits, an official number (spec 05 §2.1)
     family: str
@@ -147,7 +147,7 @@ class HospitalEvent(Value, frozen=True, kw_only=True):
     retired_cprs: tuple[str, ...] = ()  # MRG-1
     retired_ids: tuple[str, ...] = ()  # MRG-1, other ids as "authority|id"
     retired_visits: tuple[str, ...] = ()  # MRG-5
-    leave_home: bool = True  # leave to the home, no double admission (01, 11.6); a feed rule may say otherwise
+    leave_home: bool = True  # leave to the home, no double admission (01, 11.6); a feed rule may decide otherwise
     a08_class_is_correction: bool = False
     a08_ward_is_correction: bool = False
     allow_person_change: bool = True  # an A08 may carry another CPR number (spec 04 §4.3); else to the error lane
@@ -358,7 +358,7 @@ class Wake(Value, frozen=True, kw_only=True, tag="wake"):
 
 
 class Decision(Value, frozen=True, kw_only=True, tag="decision"):
-    """An operator's decision about one message (02 §5.8, 00 §3.5). `id` tells a repeat from a second decision."""
+    """An operator's decision about one message (02 §5.8, 00 §3.5). `id` distinguishes a repeat from a second decision."""
 
     at: datetime
     action: Literal["resend", "give-up", "close-case", "send-anew"]

@@ -178,7 +178,7 @@ class Story:
         return result
 
     @property
-    def told(self) -> list[str]:
+    def notices(self) -> list[str]:
         """All notices so far."""
         return [str(n.notice) for n in self.notes]
 
@@ -194,6 +194,6 @@ class Story:
         return f"{last.fate}:{last.reason}" if last.reason else str(last.fate)
 
 
-def told(*lines: str, **policy: Any) -> list[str]:
+def notices(*lines: str, **policy: Any) -> list[str]:
     """The notices of a story."""
-    return Story(StayPolicy(**policy)).play(*lines).told
+    return Story(StayPolicy(**policy)).play(*lines).notices

@@ -67,7 +67,7 @@ def test_no_sequence_leaves_a_message_without_a_state_or_an_open_one_without_som
 
 
 @given(happenings, addresses)
-def test_the_books_say_of_every_message_open_or_one_final_state(
+def test_the_books_hold_every_message_as_open_or_in_one_final_state(
     events: list[tuple[Happening, int]], address: dict[str, str]
 ) -> None:
     world = play(events, address)

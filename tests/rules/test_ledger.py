@@ -15,7 +15,7 @@ from streams.delivery.rules import FINAL
 from streams.records.ledger import LedgerRow, event_row, left_row, message_row, receipt_row, stay_event_row, to_json
 from streams.relay.lane.telling import booked
 from streams.words.model import Fate, Outcome
-from tests.rules.deliveries import START, Happening, World, stored, told
+from tests.rules.deliveries import START, Happening, World, signalled, stored
 
 ORIGIN = "adt.raw/3/41"
 EVENT = "0" * 32
@@ -24,7 +24,7 @@ EVENT = "0" * 32
 # ---- rows -------------------------------------------------------------------------------------------------------
 
 
-def test_a_record_that_gave_stay_events_is_accepted_and_says_how_many() -> None:
+def test_a_record_that_gives_stay_events_is_accepted_with_their_number() -> None:
     row = event_row(START, ORIGIN, None, 2, subject=EVENT)
     assert (row.id, row.what, row.parts, row.subject, row.origin) == (f"event/{ORIGIN}", "accepted", 2, EVENT, ORIGIN)
 
@@ -111,9 +111,9 @@ def test_the_same_story_gives_the_same_rows(events: list[tuple[Happening, int]],
 def test_a_hand_over_that_was_refused_leaves_no_hole(refused: int) -> None:
     delivery, rows = booked(None, stored(), START)
     for _ in range(refused):
-        handed, _ = booked(delivery, told(delivery, Signal.PRODUCED).delivery, START)  # held back with the letter
+        handed, _ = booked(delivery, signalled(delivery, Signal.PRODUCED).delivery, START)  # held back with the letter
         delivery = hand_over_refused(handed, START)
-    _, sent = booked(delivery, told(delivery, Signal.PRODUCED).delivery, START)
+    _, sent = booked(delivery, signalled(delivery, Signal.PRODUCED).delivery, START)
     assert [(row.ordinal, row.what) for row in (*rows, *sent)] == [(0, "CREATED"), (1, "SENT")]
 
 

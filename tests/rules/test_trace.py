@@ -112,7 +112,7 @@ def test_an_acknowledgement_is_counted_by_its_own_verdict() -> None:
     assert event["outcome"] == "0"
 
 
-def test_an_acknowledgement_says_what_it_answers_and_never_about_whom() -> None:
+def test_an_acknowledgement_names_what_it_answers_and_no_person() -> None:
     event = acknowledged_event()
     assert named(event) == {
         "ehmiMessage": "ack-header",
@@ -173,7 +173,7 @@ def test_the_time_is_danish_and_has_milliseconds(recorded: datetime, written: st
     assert sent_event(recorded=recorded)["recorded"] == written
 
 
-def test_the_same_step_has_the_same_id_whenever_it_is_told() -> None:
+def test_the_same_step_has_the_same_id_at_any_time() -> None:
     assert sent_event()["id"] == sent_event(recorded=AT + timedelta(hours=1))["id"]
 
 

@@ -1,4 +1,4 @@
-"""00 §3.5: a message sent anew keeps its place; the messages after it carry and name the new one."""
+"""00 §3.5: a reissued message keeps its place; the messages after it carry and name the new one."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from streams.words.ids import MessageId
 from tests.rules.stay_events import IDS, Story, clock
 
 
-def anew(story: Story, index: int, time: str) -> str:
+def reissued(story: Story, index: int, time: str) -> str:
     assert isinstance(story.visit, Visit)
     old = story.notes[index]
     result = reissue(story.visit, old.message_id, at=clock(time), ids=IDS, ordinal=len(story.notes))
@@ -24,7 +24,7 @@ def anew(story: Story, index: int, time: str) -> str:
 
 def test_later_messages_carry_and_name_the_new_one() -> None:
     story = Story().play("A01 08:00", "A21 09:00")
-    new = anew(story, 1, "10:00")
+    new = reissued(story, 1, "10:00")
     story.play("A22 11:00")
     assert [link.message_id for link in story.last.chain] == [story.notes[0].message_id, new, story.last.message_id]
     assert story.last.chain[-1].previous == new
@@ -32,14 +32,14 @@ def test_later_messages_carry_and_name_the_new_one() -> None:
 
 def test_a_cancellation_names_the_new_one() -> None:
     story = Story().play("A01 08:00")
-    new = anew(story, 0, "09:00")
+    new = reissued(story, 0, "09:00")
     assert story.play("A11 10:00").last.chain[-1].previous == new
 
 
 @pytest.mark.parametrize("lines", [["A02 09:00 unit=NEAR"], ["A21 09:00"]], ids=["another hospital", "later message"])
 def test_a_message_that_is_not_the_last_is_replaced_where_it_stands(lines: list[str]) -> None:
     story = Story().play("A01 08:00", *lines)
-    new = anew(story, 0, "10:00")
+    new = reissued(story, 0, "10:00")
     story.play("A12 11:00 unit=MED" if "A02" in lines[0] else "A22 11:00", "A03 12:00")
     assert story.last.chain[0].message_id == new
     held = {link.message_id for link in story.last.chain}
