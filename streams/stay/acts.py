@@ -46,6 +46,15 @@ __all__ = [
 DECIDE_AGAIN: Final = Outcome(fate=Fate.WAITING, reason="decide-again")  # a mark for the table, never an outcome
 _TRANSFER: Final = Outcome(fate=Fate.NOT_SUBJECT, reason="transfer")
 
+#: What a leave event makes of the silent leave of a pending stay.
+_AWAY: Final = {
+    Cause.LEAVE: "out",
+    Cause.LEAVE_SILENT: "out",
+    Cause.RETURN: "back",
+    Cause.UNLEAVE: "",
+    Cause.UNRETURN: "out",
+}
+
 
 # ---- starts ------------------------------------------------------------------------------------------------------
 
@@ -253,16 +262,6 @@ def transfer(draft: Draft) -> Outcome | None:
     """The patient goes to another hospital or a hospice: the receiving side notifies (§12)."""
     draft.set_stay(replace(draft.stay, gone=_time(draft)))
     return _TRANSFER
-
-
-#: What a leave event makes of the silent leave of a pending stay.
-_AWAY: Final = {
-    Cause.LEAVE: "out",
-    Cause.LEAVE_SILENT: "out",
-    Cause.RETURN: "back",
-    Cause.UNLEAVE: "",
-    Cause.UNRETURN: "out",
-}
 
 
 # ---- places ----------------------------------------------------------------------------------------------------------

@@ -81,14 +81,16 @@ def update(draft: Draft) -> Outcome | None:
     """
     event, stay, old, new = draft.event, draft.stay, draft.visit.snapshot, draft.event.snapshot
     here, gone = state_of(stay.sent), stay.gone is not None
-    present, ended = here in OPEN and not gone, gone or here in (StayState.CLOSED, StayState.DEAD)
+    present = here in OPEN and not gone  # a stay that has left is another hospital's
+    ended = gone or here in (StayState.CLOSED, StayState.DEAD)
     if is_other_person(draft):
         return merge(draft)
+    # The death is retracted.
     retracted = old.dead is True and (new.dead is False or "dead" in new.deleted)
     if here is StayState.DEAD and (retracted or (old.death_time and "death_time" in new.deleted)):
         _adjust_start(draft)
         return unend(draft)
-    if present and is_death(event):  # a death registered late; a stay that has left is another hospital's
+    if present and is_death(event):  # a death registered late
         _adjust_start(draft)
         notify(draft, Notice.MORS, time=needed(death_time(event), "PID-29 with minutes"))
         return None
