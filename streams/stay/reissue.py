@@ -19,12 +19,12 @@ from streams.words.model import Link
 
 from .state import Visit, links, stamp
 
-__all__ = ["followers", "reissue", "reissued_alone"]
+__all__ = ["followers", "reissue_alone", "reissue_in_stay"]
 
 _SECOND: Final = timedelta(seconds=1)
 
 
-def reissue(
+def reissue_in_stay(
     visit: Visit, old: MessageId, *, at: datetime, ids: Ids, ordinal: int
 ) -> tuple[Visit, tuple[Link, ...]] | None:
     """The visit with the message replaced, and the chain of the new one; the last link is its own.
@@ -51,7 +51,7 @@ def reissue(
 
 
 def followers(visit: Visit, old: MessageId) -> tuple[MessageId, ...] | None:
-    """The messages of its chain that were sent after it; None where `reissue` gives None."""
+    """The messages of its chain that were sent after it; None where `reissue_in_stay` gives None."""
     for stay in (*visit.left, visit.stay):
         sent = tuple(step.message_id for step in stay.chain)
         if old in sent:
@@ -59,7 +59,7 @@ def followers(visit: Visit, old: MessageId) -> tuple[MessageId, ...] | None:
     return None
 
 
-def reissued_alone(
+def reissue_alone(
     chain: tuple[Link, ...], *, lane: Lane, visit: EpisodeId, at: datetime, ids: Ids, ordinal: int
 ) -> tuple[Link, ...]:
     """The chain of a message that no stay refers to any more, its own link (the last one) made new."""

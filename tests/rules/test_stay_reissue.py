@@ -3,7 +3,7 @@
 import pytest
 
 from streams.stay.fold import Visit
-from streams.stay.reissue import reissue, reissued_alone
+from streams.stay.reissue import reissue_alone, reissue_in_stay
 from streams.words.ids import MessageId
 from tests.rules.stay_events import IDS, Story, clock
 
@@ -11,7 +11,7 @@ from tests.rules.stay_events import IDS, Story, clock
 def reissued(story: Story, index: int, time: str) -> str:
     assert isinstance(story.visit, Visit)
     old = story.notes[index]
-    result = reissue(story.visit, old.message_id, at=clock(time), ids=IDS, ordinal=len(story.notes))
+    result = reissue_in_stay(story.visit, old.message_id, at=clock(time), ids=IDS, ordinal=len(story.notes))
     assert result is not None
     story.visit, chain = result
     link = chain[-1]
@@ -50,14 +50,14 @@ def test_a_message_of_a_chain_that_has_been_replaced_is_not_found() -> None:
     story = Story().play("A01 08:00", "A11 09:00", "A01 10:00")
     assert isinstance(story.visit, Visit)
     for message_id in (story.notes[0].message_id, MessageId("no such message")):
-        assert reissue(story.visit, message_id, at=clock("11:00"), ids=IDS, ordinal=3) is None
+        assert reissue_in_stay(story.visit, message_id, at=clock("11:00"), ids=IDS, ordinal=3) is None
 
 
 def test_such_a_message_keeps_its_chain_and_gets_an_own_link_that_is_new() -> None:
     story = Story().play("A01 08:00", "A11 09:00", "A01 10:00")
     chain = story.notes[1].chain
     kwargs = {"lane": story.notes[1].lane, "visit": story.notes[1].visit, "ids": IDS, "ordinal": 3}
-    new = reissued_alone(chain, at=clock("11:00"), **kwargs)
+    new = reissue_alone(chain, at=clock("11:00"), **kwargs)
     assert new[:-1] == chain[:-1]
     assert (new[-1].role, new[-1].previous, new[-1].activity) == (
         chain[-1].role,
@@ -70,7 +70,7 @@ def test_such_a_message_keeps_its_chain_and_gets_an_own_link_that_is_new() -> No
 def test_the_new_one_is_sent_later_than_what_it_follows_even_within_a_second() -> None:
     story = Story().play("A01 08:00", "A21 09:00")
     last = story.last.chain[-1]
-    new = reissued_alone(
+    new = reissue_alone(
         story.last.chain, lane=story.last.lane, visit=story.last.visit, at=last.occurred, ids=IDS, ordinal=2
     )
     assert new[-1].occurred > last.occurred

@@ -19,7 +19,7 @@ from streams.delivery.delivery import Delivery
 from streams.delivery.rules import RENEWABLE
 from streams.messages.hospitalnotification import reread
 from streams.records.ledger import reissue_row
-from streams.stay.reissue import followers, reissue, reissued_alone
+from streams.stay.reissue import followers, reissue_alone, reissue_in_stay
 from streams.words.errors import Rejected
 from streams.words.model import Decision, Link, Notification, Outcome
 
@@ -99,9 +99,9 @@ def _chain(
 ) -> tuple[LaneRow, tuple[Link, ...]]:
     """The row with the message's place in its stay taken, and the chain of the new one."""
     visit = row.visits.get(old.visit)
-    found = visit and reissue(visit, old.message_id, at=at, ids=context.ids, ordinal=row.ordinal)
+    found = visit and reissue_in_stay(visit, old.message_id, at=at, ids=context.ids, ordinal=row.ordinal)
     if not found:
-        lone = reissued_alone(said.chain, lane=old.lane, visit=old.visit, at=at, ids=context.ids, ordinal=row.ordinal)
+        lone = reissue_alone(said.chain, lane=old.lane, visit=old.visit, at=at, ids=context.ids, ordinal=row.ordinal)
         return row, lone
     after, chain = found
     return replace(row, visits=row.visits | {after.id: after}), chain
