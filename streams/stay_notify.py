@@ -211,15 +211,17 @@ def _unroutable(visit: Visit) -> Refused:
     return Refused("unroutable", f"{problem}: no municipality of residence (01, 17.6)", "send PID-11.9", "PID-11.9")
 
 
-def _sent_at(draft: Draft, chain: tuple[Step, ...]) -> datetime:
-    """Now, raised so that times in the chain and in the fold strictly increase (7.5)."""
+def _sent_at(draft: Draft) -> datetime:
+    """Now, raised so that times in the chain and in the fold strictly increase (7.5).
+
+    Also over the chain that this one goes on from: a receiver orders both by these times, and two workers' clocks differ.
+    """
     now = stamp(draft.at)
-    if not chain and not draft.notes:
-        return now
-    floor = max([*[step.occurred for step in chain], *[note.assembled for note in draft.notes[-1:]]])
-    if now > floor:
-        return now
-    return stamp(floor + _SECOND)
+    stays = (*draft.visit.left[-1:], *([draft.origin.stay] if draft.origin else []), draft.stay)
+    before = [step.occurred for stay in stays for step in stay.chain]
+    before += [note.assembled for note in draft.notes[-1:]]
+    floor = max(before, default=None)
+    return now if floor is None or now > floor else stamp(floor + _SECOND)
 
 
 def _episode(draft: Draft, sender: Unit, untold: Untold | None) -> tuple[EpisodeIdentifier, ...]:
@@ -245,7 +247,7 @@ def _step(draft: Draft, notice: Notice, activity: str, previous: str) -> Step:
         provenance_id=ids_beside(message_id, (PROVENANCE,))[0],
         notice=notice,
         activity=activity,
-        occurred=_sent_at(draft, visit.stay.chain),
+        occurred=_sent_at(draft),
         role=removal if visit.stay.chain else "",
         previous=previous,
         agent=visit.stay.unit,
