@@ -1,18 +1,18 @@
 """OIOXML letters: a tree of elements in a fixed order, checked against a table of that order (spec 04 §10).
 
-Elements only, no attributes, one namespace. A table row says how often an element may stand there and what it holds:
-text of a form, or more rows. Document types and entities are refused unread; nothing is fetched.
+Elements only, no attributes, one namespace. A row of the table gives how often an element may stand there and what it
+holds: text of a form, or more rows. Document types and entities are refused unread; nothing is fetched.
 """
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from lxml import etree
 
 from streams.words.errors import Issue, Rejected
 
-__all__ = ["NAMESPACES", "Row", "mismatches", "parse", "text_at"]
+__all__ = ["NAMESPACES", "OioElement", "mismatches", "parse", "text_at"]
 
 #: The namespace that is sent, and the older one of the same letters (04 §9).
 NAMESPACES: Final = (
@@ -24,16 +24,16 @@ _TAGS: Final = 20_000  # begins and ends of elements; a receipt about 99 letters
 _LIMIT: Final = 1 << 20  # bytes: a letter is 2 kB (05 §7.2)
 
 
-class Row(NamedTuple):
-    """An element: how often, and its form (a pattern of its text) or its children; None takes anything."""
+class OioElement(NamedTuple):
+    """A row: an element, how often, and its form (a pattern of its text) or its children; None takes anything."""
 
     name: str
-    holds: str | Sequence["Row"] | None
+    holds: str | Sequence["OioElement"] | None
     least: int = 1
     most: int = 1
 
 
-def parse(data: bytes) -> Any:
+def parse(data: bytes) -> etree._Element:
     """The root element. Raises `Rejected`."""
     if len(data) > _LIMIT:
         raise Rejected("/", "longer than 1 MB", "send one letter", "04 §10")
@@ -57,16 +57,17 @@ def parse(data: bytes) -> Any:
     return root
 
 
-def text_at(node: Any, *path: str) -> str | None:
+def text_at(node: etree._Element, *path: str) -> str | None:
     """The text below `node`, by local names; None when an element is missing or empty."""
     for name in path:
-        node = next((child for child in node if etree.QName(child).localname == name), None)
-        if node is None:
+        below = next((child for child in node if etree.QName(child).localname == name), None)
+        if below is None:
             return None
+        node = below
     return (node.text or "").strip() or None
 
 
-def mismatches(node: Any, rows: Sequence[Row], path: str) -> Iterator[Issue]:
+def mismatches(node: etree._Element, rows: Sequence[OioElement], path: str) -> Iterator[Issue]:
     """Every place where the children of `node` differ from the table: names in its namespace, without attributes."""
     children, at = list(node), 0
     if any(text and text.strip() for text in (node.text, *(child.tail for child in children))):
@@ -86,10 +87,10 @@ def mismatches(node: Any, rows: Sequence[Row], path: str) -> Iterator[Issue]:
         yield _issue(path, problem, "send the elements in the order of the letter")
 
 
-def _content(node: Any, row: Row, path: str) -> Iterator[Issue]:
+def _content(node: etree._Element, row: OioElement, path: str) -> Iterator[Issue]:
     if row.holds is None:
         return
-    if any(not name.startswith(_XSI) for name in node.keys()):  # noqa: SIM118  # not a mapping
+    if any(not str(name).startswith(_XSI) for name in node.keys()):  # noqa: SIM118  # not a mapping
         yield _issue(path, "an attribute", "send elements only")
     if isinstance(row.holds, str):
         if len(node) or not re.fullmatch(row.holds, node.text or ""):
