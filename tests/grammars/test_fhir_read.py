@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.formats.fhir.build import arranged, to_json, to_xml
-from streams.formats.fhir.convert import json_to_xml, xml_to_json
+from streams.formats.fhir.build import arranged, json_to_xml, to_json, to_xml, xml_to_json
 from streams.formats.fhir.read import document, from_bytes, from_json, from_xml
 from streams.formats.fhir.shapes import DOMAIN_RESOURCES, PRIMITIVES, elements
 from streams.words.codes import Notice

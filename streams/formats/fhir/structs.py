@@ -3,7 +3,7 @@
 Theory of operation. `struct_of` reads the element tables of `shapes` and the same `Profile` rows as `structure` does,
 and gives one struct type for each path: emitted elements and no others, mandatory ones, codes, fixed values, patterns,
 lengths of lists, extensions by their URL. `msgspec.convert` then tells a right value from a doubtful one. Nothing is
-explained here: whoever doubts asks `structure`, which alone words findings. What a struct does not test: emptiness of
+explained here: a doubtful value goes to `structure`, which alone words findings. What a struct does not test: emptiness of
 an object whose elements are all optional, the whole-value tests of the profile, dates, `string` and narrative; those
 are left to the caller. Values are JSON as a parser or our writers make it (dict, list, str, bool).
 """
@@ -15,8 +15,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from .narrative import OPENING
-from .primitives import PATTERNS
-from .shapes import PRIMITIVES, RESOURCES, Element, elements
+from .shapes import PATTERNS, PRIMITIVES, RESOURCES, Element, elements
 from .structure import BINDINGS, Constraint, Profile
 
 __all__ = ["struct_of"]
@@ -75,14 +74,11 @@ class _Structs:
     def struct(self, type_name: str, path: str) -> Any:
         """The type at a path; `Resource` is a union told apart by resourceType."""
         if type_name == "Resource":
-            return _union([self._resource(kind) for kind in self._kinds])
+            return _union([_define(kind, self._fields(kind, kind), ("resourceType", kind)) for kind in self._kinds])
         if path not in self._made:
             alone = [("resourceType", Literal[type_name], True)] if type_name in RESOURCES else []
             self._made[path] = _define(type_name, [*alone, *self._fields(type_name, path)])
         return self._made[path]
-
-    def _resource(self, kind: str) -> Any:
-        return _define(kind, self._fields(kind, kind), ("resourceType", kind))
 
     def _fields(self, type_name: str, path: str) -> list[tuple[str, Any, bool]]:
         emitted = self._profile.emitted or {}
@@ -106,20 +102,18 @@ class _Structs:
             item = self._extension(path)
         elif codes := row.codes or BINDINGS.get(f"{type_name}.{element.name}"):
             item = _literal([*codes])
+        elif element.type == "boolean":
+            item = bool
+        elif element.type == "xhtml":
+            item = Annotated[str, msgspec.Meta(min_length=len(f"{OPENING}</div>") + 1)]  # something in it
+        elif f"{type_name}.{element.name}" in self._plain or (element.type in _PLAIN and not row.pattern):
+            item = str  # tested by the caller
         elif element.type in PRIMITIVES:
-            item = self._primitive(element.type, f"{type_name}.{element.name}", row.pattern)
+            pattern = row.pattern or PATTERNS[element.type].pattern
+            item = Annotated[str, msgspec.Meta(pattern=rf"\A(?:{pattern})\Z")]
         else:
             item = self.struct(element.type, path)
         return _list(item, 1, row.max) if element.many else item
-
-    def _primitive(self, kind: str, path: str, pattern: str) -> Any:
-        if kind == "boolean":
-            return bool
-        if kind == "xhtml":
-            return Annotated[str, msgspec.Meta(min_length=len(f"{OPENING}</div>") + 1)]  # something in it
-        if path in self._plain or (kind in _PLAIN and not pattern):
-            return str
-        return Annotated[str, msgspec.Meta(pattern=rf"\A(?:{pattern or PATTERNS[kind].pattern})\Z")]
 
     def _extension(self, path: str) -> Any:
         slices = [extension for extension in self._profile.extensions if extension.path == path]
