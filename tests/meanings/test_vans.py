@@ -43,8 +43,8 @@ def changed(old: str, new: str) -> bytes:
     return text.replace(old, new, 1).encode()
 
 
-def refused(data: bytes, **how: Any) -> vans.Refused:
-    with pytest.raises(vans.Refused) as caught:
+def refused(data: bytes, **how: Any) -> vans.EnvelopeRefused:
+    with pytest.raises(vans.EnvelopeRefused) as caught:
         vans.open_envelope(data, **how)
     return caught.value
 
