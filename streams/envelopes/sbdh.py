@@ -343,42 +343,37 @@ def _error_of(payload: bytes) -> str:
 
 
 def _issues_of(root: etree._Element) -> list[Issue]:
-    """Every finding about a parsed envelope: errors of the schema alone, else what is missing and what is tolerated."""
+    """Every finding about a parsed envelope: errors of the schema alone, else what the schema lets pass and the standard
+    does not (spec 02 §3.1), and what is tolerated (§3.3).
+    """
     if found := faults(root, DOCUMENT, SCHEMA):
         return found
-    found = list(_missing(root))
-    for present, path, problem, remedy in _DEFECTS:
+    values, kind = _values_of(root), _kind(root)
+    for name in REQUIRED_SCOPES:
+        if not values.get(name):
+            found.append(
+                _issue("error", f"{_SCOPES}.Scope", _CONTENT, f"no scope {name}", f"send the scope {name} once")
+            )
+    role, path = "Request" if kind == "message" else "Response", f"{_SCOPES}.Scope[{ACKNOWLEDGEMENT_SCOPE}]"
+    if values.get(ACKNOWLEDGEMENT_SCOPE, role) != role:
+        found.append(_issue("error", path, _CONTENT, f"not {role}", f"send {role}: {kind} in the envelope"))
+    correlation, path = _correlation_of(root), f"{path}.{_CORRELATION}"
+    if correlation is None and (kind == "message" or _answered(root, values) is None):
+        remedy = f"send {_CORRELATION} with creation time, instance identifier and expected response time"
+        found.append(_issue("error", path, _CONTENT, "missing", remedy))
+    if correlation is not None and correlation.find(NS + "ExpectedResponseDateTime") is None:
+        # The schema demands it; prose excludes it from a receipt (spec 02 §3.3).
+        path, remedy = f"{path}.ExpectedResponseDateTime", "send the creation time plus ten minutes"
+        missing = _issue("error", path, SCHEMA, "missing", remedy)
+        found.append(missing if kind == "message" else _issue("warning", path, _DEFECT, "missing", remedy))
+    for present, place, problem, remedy in _DEFECTS:
         if present(root):
-            found.append(_issue("warning", path, _DEFECT, problem, remedy))
+            found.append(_issue("warning", place, _DEFECT, problem, remedy))
     return found
 
 
 def _issue(severity: Severity, path: str, rule: str, problem: str, remedy: str) -> Issue:
     return Issue(severity=severity, path=path, rule=rule, problem=problem, remedy=remedy)
-
-
-def _missing(root: etree._Element) -> Iterator[Issue]:
-    """What the schema lets pass and the standard does not (spec 02 §3.1)."""
-    values, kind = _values_of(root), _kind(root)
-    for name in REQUIRED_SCOPES:
-        if not values.get(name):
-            yield _issue("error", f"{_SCOPES}.Scope", _CONTENT, f"no scope {name}", f"send the scope {name} once")
-    role = "Request" if kind == "message" else "Response"
-    path = f"{_SCOPES}.Scope[{ACKNOWLEDGEMENT_SCOPE}]"
-    if values.get(ACKNOWLEDGEMENT_SCOPE, role) != role:
-        yield _issue("error", path, _CONTENT, f"not {role}", f"send {role}: {kind} in the envelope")
-    correlation = _correlation_of(root)
-    path += f".{_CORRELATION}"
-    if correlation is None and (kind == "message" or _answered(root, values) is None):
-        remedy = f"send {_CORRELATION} with creation time, instance identifier and expected response time"
-        yield _issue("error", path, _CONTENT, "missing", remedy)
-    if correlation is not None and correlation.find(NS + "ExpectedResponseDateTime") is None:
-        # The schema demands it; prose excludes it from a receipt (spec 02 §3.3).
-        path, remedy = f"{path}.ExpectedResponseDateTime", "send the creation time plus ten minutes"
-        if kind == "message":
-            yield _issue("error", path, SCHEMA, "missing", remedy)
-        else:
-            yield _issue("warning", path, _DEFECT, "missing", remedy)
 
 
 def _kind(root: etree._Element) -> Kind:

@@ -49,50 +49,7 @@ def read(data: bytes) -> Interchange:
     text = data.decode("iso-8859-1")
     if any("\x7f" <= character < "\xa0" for character in text):
         raise Rejected("UNB-1", "bytes that are no letters of ISO 8859-1", "send UNOC:3 (ISO 8859-1)", "04 §11")
-    text = text.strip("\r\n \t")
-    marks = _DEFAULT
-    if text.startswith("UNA"):
-        marks, text = text[3:9], text[9:]
-        if len(marks) < 6 or len(set(marks)) < 5:
-            raise Rejected("UNA", "not six different characters", f"send UNA{_DEFAULT}", "04 §11")
-    if text.count(marks[5]) > _SEGMENTS:
-        raise Rejected("UNH", f"more than {_SEGMENTS} segments", "send one letter", "04 §11")
-    segments = tuple(_segments(text, marks))
-    _check_service(segments)
-    return Interchange(segments)
-
-
-def _segments(text: str, marks: str) -> Iterator[EdifactSegment]:
-    """The segments, line ends between them removed; the last must be ended too."""
-    component, element, release, end = marks[0], marks[1], marks[3], marks[5]
-    elements: list[tuple[str, ...]] = []
-    components: list[str] = []
-    value, released = "", False
-    for character in text:
-        if released:
-            value, released = value + character, False
-        elif character == end:
-            elements.append((*components, value))
-            yield EdifactSegment(elements[0][0], tuple(elements[1:]))
-            elements, components, value = [], [], ""
-        elif character == release:
-            released = True
-        elif character in "\r\n" and not (value or components or elements):
-            continue
-        elif character == element:
-            elements.append((*components, value))
-            components, value = [], ""
-        elif character == component:
-            components.append(value)
-            value = ""
-        else:
-            value += character
-    if released or value or components or elements:
-        raise Rejected("UNZ", "the last segment has no end", f"end every segment with {end}", "04 §11")
-
-
-def _check_service(segments: tuple[EdifactSegment, ...]) -> None:
-    """What must hold between the service segments."""
+    segments = tuple(_segments(text.strip("\r\n \t")))
     tags = [segment.tag for segment in segments]
     for tag in _SERVICE:
         if tags.count(tag) != 1:
@@ -111,3 +68,40 @@ def _check_service(segments: tuple[EdifactSegment, ...]) -> None:
     for path, holds, problem, remedy in rules:
         if not holds:
             raise Rejected(path, problem, remedy, "04 §11")
+    return Interchange(segments)
+
+
+def _segments(text: str) -> Iterator[EdifactSegment]:
+    """The segments, line ends between them removed; the last must be ended too."""
+    marks = _DEFAULT
+    if text.startswith("UNA"):
+        marks, text = text[3:9], text[9:]
+        if len(marks) < 6 or len(set(marks)) < 5:
+            raise Rejected("UNA", "not six different characters", f"send UNA{_DEFAULT}", "04 §11")
+    component, element, release, end = marks[0], marks[1], marks[3], marks[5]
+    if text.count(end) > _SEGMENTS:
+        raise Rejected("UNH", f"more than {_SEGMENTS} segments", "send one letter", "04 §11")
+    elements: list[tuple[str, ...]] = []
+    components: list[str] = []
+    value, released = "", False
+    for character in text:
+        if released:
+            value, released = value + character, False
+        elif character == end:
+            tag, *others = (*elements, (*components, value))
+            yield EdifactSegment(tag[0], tuple(others))
+            elements, components, value = [], [], ""
+        elif character == release:
+            released = True
+        elif character in "\r\n" and not (value or components or elements):
+            continue
+        elif character in (component, element):
+            components.append(value)
+            value = ""
+            if character == element:
+                elements.append(tuple(components))
+                components = []
+        else:
+            value += character
+    if released or value or components or elements:
+        raise Rejected("UNZ", "the last segment has no end", f"end every segment with {end}", "04 §11")

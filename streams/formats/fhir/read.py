@@ -11,17 +11,18 @@ Any other fault of the XML form is a finding beside what could be read, so that 
 another, and answered: decision 0013.
 """
 
-import contextlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, Final, NamedTuple
 
 from lxml import etree
 
 from streams.words.errors import Issue, Rejected
 
+from .. import xml
 from .shapes import ILLEGAL_CHARACTER, PRIMITIVES, Element, elements, is_resource
 
 __all__ = ["LIMIT", "FhirDocument", "document", "excess", "from_bytes", "from_json", "from_xml", "read_xml"]
@@ -75,22 +76,29 @@ class _Doubled(dict[str, Any]):
 
 def from_json(data: bytes) -> dict[str, Any]:
     """The one resource of a JSON document, members as written. Raises `Rejected` with the path of the fault."""
-    text = _text(data)
-    doubled = False
+    if len(data) > LIMIT:
+        raise Rejected("$", "longer than 100 MB", "send one message of at most 100 MB", "20.1")
+    if too_much := excess(data):
+        raise Rejected("$", too_much, "send one message", "20.3")
+    if data[:3] == b"\xef\xbb\xbf":
+        raise Rejected("$", "a byte order mark stands before the document", "send UTF-8 without it", "20.4")
+    doubled: list[_Doubled] = []
 
-    def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
-        nonlocal doubled
-        found = dict(members)
-        if len(found) == len(members):
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) == len(pairs):
             return found
-        doubled, twice = True, _Doubled(found)
-        twice.member = Counter(name for name, _ in members).most_common(1)[0][0]
-        return twice
+        doubled.append(_Doubled(found))
+        doubled[-1].member = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        return doubled[-1]
 
     try:
+        text = data.decode()
         resource = json.loads(
-            text, object_pairs_hook=pairs, parse_int=_int, parse_float=_float, parse_constant=_constant
+            text, object_pairs_hook=members, parse_int=_number, parse_float=_number, parse_constant=_number
         )
+    except UnicodeDecodeError as error:
+        raise Rejected("$", f"not UTF-8 from byte {error.start}", "send UTF-8", "20.4") from None
     except json.JSONDecodeError as error:
         problem = f"not JSON at line {error.lineno}, column {error.colno}"
         raise Rejected("$", problem, "send well-formed JSON", "json") from None
@@ -98,12 +106,7 @@ def from_json(data: bytes) -> dict[str, Any]:
         raise Rejected("$", "nested too deep", f"send at most {_DEPTH} levels", "json") from None
     if not isinstance(resource, dict):
         raise Rejected("$", "not a JSON object", "send one FHIR resource as a JSON object", "json")
-    if doubled:
-        for path, value in _walk(resource):
-            if isinstance(value, _Doubled):
-                raise Rejected(f"{path}.{_safe(value.member)}", "given twice", "send each member once", "json")
-        raise Rejected("$", "a member is given twice", "send each member once", "json")
-    _refuse_shape(resource, text)
+    _refuse_shape(resource, text, doubled=bool(doubled))
     return resource
 
 
@@ -112,34 +115,17 @@ def excess(data: bytes) -> str:
     return next((f"more than {most} {what}" for mark, most, what in _MOST if data.count(mark) > most), "")
 
 
-def _text(data: bytes) -> str:
-    if len(data) > LIMIT:
-        raise Rejected("$", "longer than 100 MB", "send one message of at most 100 MB", "20.1")
-    if too_much := excess(data):
-        raise Rejected("$", too_much, "send one message", "20.3")
-    if data[:3] == b"\xef\xbb\xbf":
-        raise Rejected("$", "a byte order mark stands before the document", "send UTF-8 without it", "20.4")
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise Rejected("$", f"not UTF-8 from byte {error.start}", "send UTF-8", "20.4") from None
-
-
-def _int(digits: str) -> int:
-    if len(digits) > _DIGITS:
-        raise Rejected("$", f"a number of {len(digits)} digits", "send numbers of at most 18 digits", "json")
-    return int(digits)
-
-
-def _float(digits: str) -> float:
-    number = float(digits)
+def _number(text: str) -> int | float:
+    """A number of JSON that can be held; what Python's reader takes besides is none."""
+    if text in ("NaN", "Infinity", "-Infinity"):
+        raise Rejected("$", f"{text} is not a JSON value", "leave the element out", "json")
+    whole = text.removeprefix("-").isdigit()
+    if whole and len(text) > _DIGITS:
+        raise Rejected("$", f"a number of {len(text)} digits", "send numbers of at most 18 digits", "json")
+    number = int(text) if whole else float(text)
     if number in (float("inf"), float("-inf")):
         raise Rejected("$", "a number too large to hold", "send numbers of at most 18 digits", "json")
     return number
-
-
-def _constant(name: str) -> NoReturn:
-    raise Rejected("$", f"{name} is not a JSON value", "leave the element out", "json")
 
 
 def _safe(member: str) -> str:
@@ -147,8 +133,15 @@ def _safe(member: str) -> str:
     return member if member.isascii() and member.replace("_", "").isalpha() and len(member) <= 40 else "?"
 
 
-def _refuse_shape(resource: dict[str, Any], text: str) -> None:
-    """Refuses what nests beyond reason and, where the text can hold any, characters that no FHIR string may have."""
+def _refuse_shape(resource: dict[str, Any], text: str, *, doubled: bool) -> None:
+    """Refuses a member that stands twice, what nests beyond reason and, where the text can hold any, characters that no
+    FHIR string may have.
+    """
+    if doubled:
+        for path, value in _walk(resource):
+            if isinstance(value, _Doubled):
+                raise Rejected(f"{path}.{_safe(value.member)}", "given twice", "send each member once", "json")
+        raise Rejected("$", "a member is given twice", "send each member once", "json")
     suspicious = "\\u" in text or ILLEGAL_CHARACTER.search(text) is not None
     deep = text.count("[") + text.count("{") > _DEPTH
     if not (suspicious or deep):
@@ -184,7 +177,9 @@ _UTF_8: Final = frozenset({"UTF-8", "US-ASCII", "ASCII"})
 #: Read when declared, and wrong all the same.
 _ONE_BYTE: Final = frozenset({"ISO-8859-1", "ISO-8859-15", "WINDOWS-1252"})
 _WHITE: Final = " \t\r\n"
-_NUMBERS: Final = frozenset({"integer", "positiveInt", "unsignedInt"})
+_NUMBERS: Final = frozenset({"integer", "positiveInt", "unsignedInt", "decimal"})
+_WHOLE: Final = re.compile(r"-?[0-9]{1,18}")
+_FLOAT: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _BOOLEANS: Final = {"true": True, "false": False}
 #: Faults that are found at more than one place; problem and remedy where the place differs.
 _NOT_UTF_8: Final = ("/", "not UTF-8", "send UTF-8", "20.4")
@@ -207,7 +202,16 @@ def from_xml(data: bytes, *, any_charset: bool = False) -> dict[str, Any]:
 
 def read_xml(data: bytes) -> FhirDocument:
     """The one resource of an XML document, and what is wrong with its form. Raises `Rejected` when it is not readable."""
-    root = _root(data)
+    if len(data) > LIMIT:
+        raise Rejected("/", "longer than 100 MB", "send one message of at most 100 MB", "20.1")
+    if data.count(b"<") > _TAGS:
+        raise Rejected("/", f"more than {_TAGS} tags", "send one message", "20.3")
+    if b"\0" in data:  # UTF-16 and UTF-32, declared or not
+        raise Rejected(*_NOT_UTF_8)
+    root = xml.parse(data, "xml", "send well-formed FHIR XML in UTF-8")
+    charset = (root.getroottree().docinfo.encoding or "UTF-8").upper()
+    if charset not in _UTF_8 | _ONE_BYTE:
+        raise Rejected(*_NOT_UTF_8)
     kind = _fhir_name(root)
     if kind is None:
         raise Rejected("/", *_FOREIGN, "xml")
@@ -215,34 +219,9 @@ def read_xml(data: bytes) -> FhirDocument:
         remedy = "send the resource types of the profile"
         raise Rejected("/", "a resource type that these messages do not use", remedy, "xml")
     reader = _Reader()
-    if (root.getroottree().docinfo.encoding or "UTF-8").upper() not in _UTF_8:
+    if charset not in _UTF_8:
         reader.issues.append(Rejected(*_NOT_UTF_8).issue())
     return FhirDocument(reader.resource(root, kind, kind), tuple(reader.issues))
-
-
-def _root(data: bytes) -> etree._Element:
-    """The root element, parsed without danger."""
-    if len(data) > LIMIT:
-        raise Rejected("/", "longer than 100 MB", "send one message of at most 100 MB", "20.1")
-    if data.count(b"<") > _TAGS:
-        raise Rejected("/", f"more than {_TAGS} tags", "send one message", "20.3")
-    if b"\0" in data:  # UTF-16 and UTF-32, declared or not
-        raise Rejected(*_NOT_UTF_8)
-    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
-        raise Rejected("/", "has a document type", "send XML without document type and entities", "xml")
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
-    )
-    try:
-        root = etree.fromstring(data, parser)
-    except (etree.XMLSyntaxError, ValueError) as error:
-        place = f" at line {error.lineno}" if isinstance(error, etree.XMLSyntaxError) else ""
-        raise Rejected("/", f"not well-formed XML{place}", "send well-formed FHIR XML in UTF-8", "xml") from None
-    if root.getroottree().docinfo.internalDTD is not None:
-        raise Rejected("/", "has a document type", "send XML without document type and entities", "xml")
-    if (root.getroottree().docinfo.encoding or "UTF-8").upper() not in _UTF_8 | _ONE_BYTE:
-        raise Rejected(*_NOT_UTF_8)
-    return root
 
 
 def _fhir_name(node: etree._Element) -> str | None:
@@ -337,7 +316,17 @@ class _Reader:
         if element.type in PRIMITIVES:
             return self._primitive(node, element.type, path)
         if element.type == "Resource":
-            return self._held(node, path), None
+            kind = _fhir_name(node[0]) if len(node) == 1 else None
+            if kind is None or node.attrib:
+                self._note(path, "not exactly one resource inside", "send one resource")
+            if kind is None:
+                return None, None
+            if is_resource(kind):
+                return self.resource(node[0], kind, path), None
+            # Of a type that `shapes` does not know: type and id. How its elements repeat cannot be known here, and
+            # whether it may be there is the check's matter, as it is in JSON (spec 01, 2.4).
+            id_ = next((child.get("value") for child in node[0] if child.tag == _FHIR + "id"), None)
+            return {"resourceType": kind} | ({} if id_ is None else {"id": id_.strip(_WHITE)}), None
         attributes = ("id", "url") if element.type == "Extension" else ("id",)
         if not set(attributes).issuperset(node.attrib):
             self._note(path, *_ATTRIBUTE)
@@ -345,51 +334,32 @@ class _Reader:
         given = {name: text.strip(_WHITE) for name in attributes if (text := node.get(name)) is not None}
         return given | inner, None
 
-    def _held(self, node: etree._Element, path: str) -> dict[str, Any] | None:
-        """The resource inside an element that holds one.
-
-        Of a type that `shapes` does not know: type and id. How its elements repeat cannot be known here, and whether
-        it may be there is the check's matter, as it is in JSON (spec 01, 2.4).
-        """
-        kind = _fhir_name(node[0]) if len(node) == 1 else None
-        if kind is None or node.attrib:
-            self._note(path, "not exactly one resource inside", "send one resource")
-        if kind is None:
-            return None
-        if is_resource(kind):
-            return self.resource(node[0], kind, path)
-        id_ = next((child.get("value") for child in node[0] if child.tag == _FHIR + "id"), None)
-        return {"resourceType": kind} | ({} if id_ is None else {"id": id_.strip(_WHITE)})
-
     def _primitive(self, node: etree._Element, type_name: str, path: str) -> tuple[Any, dict[str, Any] | None]:
+        """The JSON value of a primitive, its text with a finding where it has none; and its second half."""
         if not {"value", "id"}.issuperset(node.attrib):
             self._note(path, "an attribute that FHIR does not have here", "send id and value only")
         id_, text = node.get("id"), node.get("value")
         extra: dict[str, Any] = {} if id_ is None else {"id": id_.strip(_WHITE)}
         if len(node) or node.text:
             extra |= self._members(node, type_name, path)
-        if text is None and not extra:
-            self._note(path, "neither value nor extension", "send a value or leave the element out")
-        return None if text is None else self._literal(text.strip(_WHITE), type_name, path), extra or None
-
-    def _literal(self, text: str, type_name: str, path: str) -> str | bool | float:
-        """The JSON value of a text; the text itself, with a finding, where it is none."""
+        if text is None:
+            if not extra:
+                self._note(path, "neither value nor extension", "send a value or leave the element out")
+            return None, extra or None
+        text = text.strip(_WHITE)
+        value: str | bool | float = text
         if type_name == "boolean":
             if text not in _BOOLEANS:
                 self._note(path, "neither true nor false", "send true or false")
-            return _BOOLEANS.get(text, text)
-        if type_name not in _NUMBERS and type_name != "decimal":
-            return text
-        whole = text.removeprefix("-")
-        if whole.isascii() and whole.isdigit() and len(whole) <= _DIGITS:
-            return int(text)
-        if type_name == "decimal" and text.isascii() and set(text) <= set("0123456789.eE+-") and len(text) <= 40:
-            with contextlib.suppress(ValueError):
-                number = float(text)
-                if abs(number) < 1e300:
-                    return number
-        self._note(path, "not a number", "send a number of at most 18 digits")
-        return text
+            value = _BOOLEANS.get(text, text)
+        elif type_name in _NUMBERS:
+            if _WHOLE.fullmatch(text):
+                value = int(text)
+            elif type_name == "decimal" and len(text) <= 40 and _FLOAT.fullmatch(text) and abs(float(text)) < 1e300:
+                value = float(text)
+            else:
+                self._note(path, "not a number", "send a number of at most 18 digits")
+        return value, extra or None
 
 
 def _put(out: dict[str, Any], element: Element, index: int, value: Any, extra: dict[str, Any] | None) -> None:

@@ -99,7 +99,15 @@ class _Structs:
         if row.fixed:
             return _fixed(path.replace(".", ""), row.fixed)
         if element.type == "Extension":
-            item = self._extension(path)
+            slices = [extension for extension in self._profile.extensions if extension.path == path]
+            alone, made = len(slices) == 1, []
+            for one in slices:
+                below = f"{path.removesuffix('.extension')}.extension:{one.name}.{one.value}"
+                row_below = self._rows.get(below, Constraint(below))
+                value = self._member(elements("Extension")[one.value], "Extension", below, row_below)
+                url = [("url", Literal[one.url], True)] if alone else []
+                made.append(_define(one.value, [*url, (one.value, value, True)], None if alone else ("url", one.url)))
+            item = _union(made)
         elif codes := row.codes or BINDINGS.get(f"{type_name}.{element.name}"):
             item = _literal([*codes])
         elif element.type == "boolean":
@@ -114,17 +122,6 @@ class _Structs:
         else:
             item = self.struct(element.type, path)
         return _list(item, 1, row.max) if element.many else item
-
-    def _extension(self, path: str) -> Any:
-        slices = [extension for extension in self._profile.extensions if extension.path == path]
-        alone, made = len(slices) == 1, []
-        for one in slices:
-            below = f"{path.removesuffix('.extension')}.extension:{one.name}.{one.value}"
-            element = elements("Extension")[one.value]
-            value = self._member(element, "Extension", below, self._rows.get(below, Constraint(below)))
-            url = [("url", Literal[one.url], True)] if alone else []
-            made.append(_define(one.value, [*url, (one.value, value, True)], None if alone else ("url", one.url)))
-        return _union(made)
 
 
 def _union(types: list[Any]) -> Any:

@@ -144,9 +144,10 @@ class Compiler:
             wholes: list[Check] = []
             made = self._made[key] = _object_check(table, required, wholes)  # before filling: types are recursive
             self._fill(type_name, key, table, required, wholes)
-            if (shortcut := self._profile.shortcuts.get(key)) is not None:
-                made = self._made[key] = _shortened(shortcut, made)
-        return made
+            if (shortcut := self._profile.shortcuts.get(key)) is not None:  # asked first: most values are right
+                full = made
+                self._made[key] = lambda value: None if shortcut(value) else full(value)
+        return self._made[key]
 
     def _fill(
         self, type_name: str, key: str, table: dict[str, Check], required: dict[str, str], wholes: list[Check]
@@ -182,23 +183,36 @@ class Compiler:
         rule = row.rule or path
         if row.max == 0:
             return _never(rule, "an element that the profile forbids", row.remedy or "leave it out")
-        if row.fixed:
-            return _fixed_check(rule, row.fixed, row.remedy)
-        if row.pattern:
-            item = _pattern_check(rule, row.pattern, row.remedy)
-        elif codes := row.codes or bound:
-            item = _code_check(rule, codes)
-        elif element.type == "xhtml":
-            item = _narrative_check if self._profile.well_formed_narrative else _primitive_check("xhtml", is_narrative)
-        elif element.type in PRIMITIVES:
-            item = _primitive_check(element.type, TESTS[element.type])
-        else:
-            item = self._type(element.type, path)
+        if fixed := row.fixed:
+            shown = " or ".join(value if isinstance(value, str) else orjson.dumps(value).decode() for value in fixed)
+            wrong = _one(rule, "another value than the profile fixes", row.remedy or f"send {shown}")
+            return lambda value: None if value in fixed else wrong
+        item = self._value(element, path, row, bound)
         if not element.many:
             return item
         if element.type == "Extension":
             return self._extensions(path, item)
         return _list_check(rule, item, row.max, self._profile.wholes.get(path + "[]", ()))
+
+    def _value(self, element: Element, path: str, row: Constraint, bound: frozenset[str] | None) -> Check:
+        """The test of a single value: a text of one form, a code of a closed value set, else any of the type."""
+        if row.pattern:
+            match, wrong = (
+                re.compile(row.pattern).fullmatch,
+                _one(row.rule or path, "a text of another form", row.remedy),
+            )
+            return lambda value: None if value.__class__ is str and match(value) is not None else wrong
+        if codes := row.codes or bound:
+            shown = ", ".join(sorted(codes)) if len(codes) < 12 else f"one of the {len(codes)} codes of the value set"
+            wrong = _one(row.rule or path, "a code outside the value set", f"send {shown}")
+            return lambda value: None if value.__class__ is str and value in codes else wrong
+        if element.type == "xhtml":
+            if not self._profile.well_formed_narrative:
+                return _primitive_check("xhtml", is_narrative)
+            return lambda value: None if (fault := narrative_fault(value)) is None else _one("xhtml", *fault)
+        if element.type in PRIMITIVES:
+            return _primitive_check(element.type, TESTS[element.type])
+        return self._type(element.type, path)
 
     def _extensions(self, path: str, generic: Check) -> Check:
         """The test of a list of extensions: the slices of the profile by their URL, any other by `generic`."""
@@ -381,36 +395,3 @@ def _primitive_check(type_name: str, test: Callable[[object], bool]) -> Check:
             None if (value.__class__ is str and value.isprintable() and value.strip()) or test(value) else wrong
         )
     return lambda value: None if test(value) else wrong
-
-
-def _fixed_check(rule: str, fixed: tuple[Any, ...], remedy: str) -> Check:
-    """One of the values that a profile fixes."""
-    shown = " or ".join(value if isinstance(value, str) else orjson.dumps(value).decode() for value in fixed)
-    wrong = _one(rule, "another value than the profile fixes", remedy or f"send {shown}")
-    return lambda value: None if value in fixed else wrong
-
-
-def _narrative_check(value: Any) -> list[Finding] | None:
-    """The full test of a div."""
-    fault = narrative_fault(value)
-    return None if fault is None else _one("xhtml", *fault)
-
-
-def _shortened(shortcut: Callable[[Any], bool], full: Check) -> Check:
-    """The full test, asked only where a cheap one does not already find that all is well."""
-    return lambda value: None if shortcut(value) else full(value)
-
-
-def _pattern_check(rule: str, pattern: str, remedy: str) -> Check:
-    """A text of one form."""
-    match = re.compile(pattern).fullmatch
-    wrong = _one(rule, "a text of another form", remedy)
-    return lambda value: None if value.__class__ is str and match(value) is not None else wrong
-
-
-def _code_check(rule: str, codes: frozenset[str]) -> Check:
-    """A code of a closed value set."""
-    shown = ", ".join(sorted(codes)) if len(codes) < 12 else f"one of the {len(codes)} codes of the value set"
-    wrong = _one(rule, "a code outside the value set", f"send {shown}")
-
-    return lambda value: None if value.__class__ is str and value in codes else wrong
