@@ -179,7 +179,7 @@ _STANDARD: Final = Text(
     "the event code of the message", lambda text: text.lower() in STANDARDS | STANDARDS_LACKING, collapse=True
 )
 _FALSE, _ZERO = one_of("false"), one_of("0")
-#: The schema fixes 600000; prose says 0 for receipts and one sample has 300000 (spec 02 §3.3).
+#: The schema fixes 600000; prose has 0 for receipts and one sample has 300000 (spec 02 §3.3).
 RECEIPT_TIME: Final = "600000"
 _TIME_TO_RECEIPT: Final = one_of(RECEIPT_TIME, "0", "300000")
 

@@ -148,7 +148,7 @@ _NOTIFICATION: Final = "MCM:FDIS20#"
 #: (spec 02 §2.3): we write the code system's, and partners that follow the other sentence are read (spec 01, 20.6).
 _BY_ACTIVITY: Final = {f"{_NOTIFICATION}{code}": _NOTIFICATION + postfix_of_activity(code) for code in ACTIVITIES}
 
-#: Version: older pages say 1.0 for all FHIR types (spec 02 §2.3); `MCM:FCTL` had no postfix before terminology 2.0.0.
+#: Version: older pages have 1.0 for all FHIR types (spec 02 §2.3); `MCM:FCTL` had no postfix before terminology 2.0.0.
 DOCUMENTS: Final = (
     Known(
         "HL7",

@@ -5,14 +5,14 @@ XML; `arranged` puts a dict of any member order right. What is written is not ch
 hold when a document of others is turned into the other form.
 """
 
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from streams.words.errors import Rejected
 
 from .read import from_json, from_xml
-from .shapes import PRIMITIVES, elements, is_resource
+from .shapes import PRIMITIVES, JsonObject, JsonValue, elements, is_resource
 from .structure import base_check
 
 __all__ = ["arranged", "json_to_xml", "to_json", "to_xml", "xml_to_json"]
@@ -24,12 +24,12 @@ _ID_ONLY: Final = frozenset({"id"})
 _ID_AND_URL: Final = frozenset({"id", "url"})
 
 
-def to_json(resource: dict[str, Any]) -> bytes:
+def to_json(resource: JsonObject) -> bytes:
     """Compact UTF-8 JSON, members in the order of the dict (spec 01, 20.4)."""
     return orjson.dumps(resource)
 
 
-def to_xml(resource: dict[str, Any]) -> bytes:
+def to_xml(resource: JsonObject) -> bytes:
     """FHIR XML in UTF-8. The dict must be in element order; `Rejected` when it is nested beyond all reason."""
     out: list[str] = ['<?xml version="1.0" encoding="UTF-8"?>']
     try:
@@ -54,7 +54,7 @@ def _attribute(value: str) -> str:
     return value
 
 
-def _literal(value: Any) -> str:
+def _literal(value: JsonValue) -> str:
     if value.__class__ is str:
         return _attribute(value)
     if value.__class__ is bool:
@@ -62,14 +62,14 @@ def _literal(value: Any) -> str:
     return str(value)
 
 
-def _resource(resource: dict[str, Any], out: list[str], namespace: str = "") -> None:
+def _resource(resource: JsonObject, out: list[str], namespace: str = "") -> None:
     name = resource["resourceType"]
     out.append(f"<{name}{namespace}>")
     _children(resource, out, {"resourceType"})
     out.append(f"</{name}>")
 
 
-def _children(parent: dict[str, Any], out: list[str], skip: frozenset[str] | set[str]) -> None:
+def _children(parent: JsonObject, out: list[str], skip: frozenset[str] | set[str]) -> None:
     for name, value in parent.items():
         if name in skip:
             continue
@@ -80,7 +80,7 @@ def _children(parent: dict[str, Any], out: list[str], skip: frozenset[str] | set
             _member(name, value, parent.get(f"_{name}"), out)
 
 
-def _member(name: str, value: Any, extra: Any, out: list[str]) -> None:
+def _member(name: str, value: JsonValue, extra: JsonValue, out: list[str]) -> None:
     if value.__class__ is list:
         for index, item in enumerate(value):
             _element(name, item, extra[index] if extra else None, out)
@@ -88,7 +88,7 @@ def _member(name: str, value: Any, extra: Any, out: list[str]) -> None:
         _element(name, value, extra, out)
 
 
-def _element(name: str, value: Any, extra: dict[str, Any] | None, out: list[str]) -> None:
+def _element(name: str, value: JsonValue, extra: JsonObject | None, out: list[str]) -> None:
     """One element. `extra`: id and extensions of a primitive value, which may stand without it (None)."""
     skip = _ID_ONLY
     if value.__class__ is not dict:
@@ -117,15 +117,15 @@ def _element(name: str, value: Any, extra: dict[str, Any] | None, out: list[str]
     out.append(f"</{name}>")
 
 
-def arranged(resource: dict[str, Any]) -> dict[str, Any]:
+def arranged(resource: JsonObject) -> JsonObject:
     """The same resource with its members in FHIR element order, at every level; unknown members come last."""
     kind = resource.get("resourceType")
     return {"resourceType": kind, **_arranged(resource, kind)} if is_resource(kind) else resource
 
 
-def _arranged(value: dict[str, Any], type_name: str) -> dict[str, Any]:
+def _arranged(value: JsonObject, type_name: str) -> JsonObject:
     """Known members, each `_name` right after its `name`; then other `_names`, then all others."""
-    out: dict[str, Any] = {}
+    out: JsonObject = {}
     for name, element in elements(type_name).items():
         if name in value:
             out[name] = _arranged_member(value[name], element.type)
@@ -135,7 +135,7 @@ def _arranged(value: dict[str, Any], type_name: str) -> dict[str, Any]:
     return out | {name: value[name] for name in sorted(unknown, key=lambda name: name[:1] != "_")}
 
 
-def _arranged_member(value: Any, type_name: str) -> Any:
+def _arranged_member(value: JsonValue, type_name: str) -> JsonValue:
     if type_name in PRIMITIVES:
         return value
     if value.__class__ is list:
@@ -168,7 +168,7 @@ def xml_to_json(data: bytes) -> bytes:
     return to_json(resource)
 
 
-def _refuse_loss(resource: dict[str, Any], *, errors: bool) -> None:
+def _refuse_loss(resource: JsonObject, *, errors: bool) -> None:
     """Raises `Rejected` for a resource of a type whose elements we do not know (2.4): a warning to a receiver, a loss
     in the other form. `errors`: and for every error that base FHIR finds in the shape.
     """

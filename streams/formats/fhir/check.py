@@ -5,14 +5,14 @@ parser, no profile validator (23.21), and costs half a millisecond: for the bord
 never for every message. This is the only module that imports it, and only when called.
 """
 
-from typing import Any
-
 from streams.words.errors import Issue
+
+from .shapes import JsonObject
 
 __all__ = ["border_check"]
 
 
-def border_check(bundle: dict[str, Any]) -> list[Issue]:
+def border_check(bundle: JsonObject) -> list[Issue]:
     """What the R4B models refuse in a Bundle; empty when they take it. No content in the texts."""
     from fhir.resources.R4B.bundle import Bundle  # 250 ms and 30 MB: only where it is asked for
     from pydantic import ValidationError

@@ -8,11 +8,11 @@ it could not stand in FHIR XML (00 §8.4).
 
 import re
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from lxml import etree
 
-from .shapes import FORMS
+from .shapes import FORMS, JsonObject
 
 __all__ = ["OPENING", "NarrativeFault", "escaped", "is_narrative", "narrative", "narrative_fault"]
 
@@ -40,7 +40,7 @@ def escaped(text: str) -> str:
     return text
 
 
-def narrative(rows: Iterable[tuple[str, str]], *, extensions: bool = False) -> dict[str, Any]:
+def narrative(rows: Iterable[tuple[str, str]], *, extensions: bool = False) -> JsonObject:
     """A `text` element of label and value rows. `extensions`: it shows extension content too (5.2).
 
     Labels are ours and taken as they are; values are data and escaped.

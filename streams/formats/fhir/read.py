@@ -23,7 +23,7 @@ from lxml import etree
 from streams.words.errors import Issue, Rejected
 
 from .. import xml
-from .shapes import ILLEGAL_CHARACTER, PRIMITIVES, Element, elements, is_resource
+from .shapes import ILLEGAL_CHARACTER, PRIMITIVES, Element, JsonObject, JsonValue, elements, is_resource
 
 __all__ = ["LIMIT", "FhirDocument", "document", "excess", "from_bytes", "from_json", "from_xml", "read_xml"]
 
@@ -33,7 +33,7 @@ LIMIT: Final = 100 * 1024 * 1024  # bytes: MedCom's limit of a message in its en
 class FhirDocument(NamedTuple):
     """A document as far as it could be read. `issues`: what is wrong with the form it came in; all are errors."""
 
-    resource: dict[str, Any]
+    resource: JsonObject
     issues: tuple[Issue, ...] = ()
 
     def beside(self, found: list[Issue]) -> list[Issue]:
@@ -50,7 +50,7 @@ def document(data: bytes) -> FhirDocument:
     return read_xml(data) if _is_xml(data) else FhirDocument(from_json(data))
 
 
-def from_bytes(data: bytes) -> dict[str, Any]:
+def from_bytes(data: bytes) -> JsonObject:
     """The resource of a document in either form, which must be right. Raises `Rejected` with the first fault."""
     return from_xml(data) if _is_xml(data) else from_json(data)
 
@@ -68,13 +68,13 @@ _MOST: Final = ((b"{", 20_000, "objects"), (b":", 200_000, "members"), (b",", 50
 _DIGITS: Final = 18  # what a 64-bit number holds for sure; FHIR integers have 10
 
 
-class _Doubled(dict[str, Any]):
+class _Doubled(JsonObject):
     """An object in which a member stands twice; `member` is its name."""
 
     member = ""
 
 
-def from_json(data: bytes) -> dict[str, Any]:
+def from_json(data: bytes) -> JsonObject:
     """The one resource of a JSON document, members as written. Raises `Rejected` with the path of the fault."""
     if len(data) > LIMIT:
         raise Rejected("$", "longer than 100 MB", "send one message of at most 100 MB", "20.1")
@@ -84,7 +84,7 @@ def from_json(data: bytes) -> dict[str, Any]:
         raise Rejected("$", "a byte order mark stands before the document", "send UTF-8 without it", "20.4")
     doubled: list[_Doubled] = []
 
-    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def members(pairs: list[tuple[str, JsonValue]]) -> JsonObject:
         found = dict(pairs)
         if len(found) == len(pairs):
             return found
@@ -133,7 +133,7 @@ def _safe(member: str) -> str:
     return member if member.isascii() and member.replace("_", "").isalpha() and len(member) <= 40 else "?"
 
 
-def _refuse_shape(resource: dict[str, Any], text: str, *, doubled: bool) -> None:
+def _refuse_shape(resource: JsonObject, text: str, *, doubled: bool) -> None:
     """Refuses a member that stands twice, what nests beyond reason and, where the text can hold any, characters that no
     FHIR string may have.
     """
@@ -155,9 +155,9 @@ def _refuse_shape(resource: dict[str, Any], text: str, *, doubled: bool) -> None
             raise Rejected(path, "a member name holds a control character", "send FHIR element names", "20.4")
 
 
-def _walk(resource: dict[str, Any]) -> Iterator[tuple[str, object]]:
+def _walk(resource: JsonObject) -> Iterator[tuple[str, object]]:
     """Every object and string with its path, outermost first; without recursion."""
-    stack: list[tuple[str, Any]] = [(_safe(str(resource.get("resourceType", "$"))), resource)]
+    stack: list[tuple[str, JsonValue]] = [(_safe(str(resource.get("resourceType", "$"))), resource)]
     while stack:
         path, value = stack.pop()
         yield path, value
@@ -188,7 +188,7 @@ _TEXT: Final = ("text between elements", "send values as attributes")
 _ATTRIBUTE: Final = ("an attribute that FHIR does not have here", "send values as elements")
 
 
-def from_xml(data: bytes, *, any_charset: bool = False) -> dict[str, Any]:
+def from_xml(data: bytes, *, any_charset: bool = False) -> JsonObject:
     """The one resource of an XML document as the dict of its JSON form. Raises `Rejected` with the first fault.
 
     `any_charset`: a set of one byte, declared and true, is no fault: for a caller that writes the document in UTF-8.
@@ -255,16 +255,16 @@ class _Reader:
         if len(self.issues) < _MOST_ISSUES:
             self.issues.append(Issue(severity="error", path=path, rule=rule, problem=problem, remedy=remedy))
 
-    def resource(self, node: etree._Element, kind: str, path: str) -> dict[str, Any]:
+    def resource(self, node: etree._Element, kind: str, path: str) -> JsonObject:
         """A resource of a type that `shapes` knows."""
         if node.attrib:
             self._note(path, "an attribute on a resource", "send values as elements")
         return {"resourceType": kind, **self._members(node, kind, path)}
 
-    def _members(self, node: etree._Element, type_name: str, path: str) -> dict[str, Any]:
+    def _members(self, node: etree._Element, type_name: str, path: str) -> JsonObject:
         """The child elements as members. Raises `Rejected` for a second of one that stands once: which is meant?"""
         known, places = _children(type_name)
-        out: dict[str, Any] = {}
+        out: JsonObject = {}
         counts: dict[str, int] = {}
         highest, in_order = 0, True
         if node.text and node.text.strip():
@@ -305,7 +305,7 @@ class _Reader:
         self._note(f"{path}.{shown}", "an element that FHIR does not have here", remedy, "unknown-element")
         return None
 
-    def _value(self, node: etree._Element, element: Element, path: str) -> tuple[Any, dict[str, Any] | None]:
+    def _value(self, node: etree._Element, element: Element, path: str) -> tuple[JsonValue, JsonObject | None]:
         """The JSON value of an element and, for a primitive with id or extension, its second half."""
         if element.type == "xhtml":  # as it stands in JSON: XHTML as default namespace, no prefixes
             if any(not str(child.tag).startswith(_XHTML) for child in node.iter()):
@@ -334,12 +334,12 @@ class _Reader:
         given = {name: text.strip(_WHITE) for name in attributes if (text := node.get(name)) is not None}
         return given | inner, None
 
-    def _primitive(self, node: etree._Element, type_name: str, path: str) -> tuple[Any, dict[str, Any] | None]:
+    def _primitive(self, node: etree._Element, type_name: str, path: str) -> tuple[JsonValue, JsonObject | None]:
         """The JSON value of a primitive, its text with a finding where it has none; and its second half."""
         if not {"value", "id"}.issuperset(node.attrib):
             self._note(path, "an attribute that FHIR does not have here", "send id and value only")
         id_, text = node.get("id"), node.get("value")
-        extra: dict[str, Any] = {} if id_ is None else {"id": id_.strip(_WHITE)}
+        extra: JsonObject = {} if id_ is None else {"id": id_.strip(_WHITE)}
         if len(node) or node.text:
             extra |= self._members(node, type_name, path)
         if text is None:
@@ -362,7 +362,7 @@ class _Reader:
         return value, extra or None
 
 
-def _put(out: dict[str, Any], element: Element, index: int, value: Any, extra: dict[str, Any] | None) -> None:
+def _put(out: JsonObject, element: Element, index: int, value: JsonValue, extra: JsonObject | None) -> None:
     """Puts a value in its member, and its second half in the member `_name` beside it.
 
     A repeating element becomes a list; its `_name` is a list as long, with None where a value has no second half.
@@ -382,7 +382,7 @@ def _put(out: dict[str, Any], element: Element, index: int, value: Any, extra: d
 
 
 def _without_prefixes(node: etree._Element) -> etree._Element:
-    namespaces: Any = {None: _XHTML[1:-1]}  # the stubs know no default namespace
+    namespaces: dict[Any, str] = {None: _XHTML[1:-1]}  # the stubs know no default namespace
     copy = etree.Element(node.tag, {str(name): str(value) for name, value in node.items()}, nsmap=namespaces)
     copy.text, copy.tail = node.text, node.tail
     copy.extend([_without_prefixes(child) for child in node])

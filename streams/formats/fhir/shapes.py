@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from datetime import date, datetime
 from functools import cache, lru_cache
-from typing import Final, NamedTuple, TypeGuard
+from typing import Any, Final, NamedTuple, TypeAlias, TypeGuard
 
 __all__ = [
     "DOMAIN_RESOURCES",
@@ -23,6 +23,8 @@ __all__ = [
     "RESOURCES",
     "TESTS",
     "Element",
+    "JsonObject",
+    "JsonValue",
     "elements",
     "instant_of",
     "is_resource",
@@ -30,6 +32,11 @@ __all__ = [
     "type_of",
 ]
 
+
+#: A value of FHIR as JSON has it: dict, list, str, bool, int, float or None. What it is, its class shows.
+JsonValue: TypeAlias = Any
+#: A resource or an element: its members by name.
+JsonObject: TypeAlias = dict[str, JsonValue]
 
 # ---- elements -------------------------------------------------------------------------------------------------------
 

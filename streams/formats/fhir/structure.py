@@ -9,14 +9,14 @@ gives them; no rule of any message is here.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import orjson
 
 from streams.words.errors import Issue, Severity
 
 from .narrative import is_narrative, narrative_fault
-from .shapes import FORMS, PATTERNS, PRIMITIVES, RESOURCES, TESTS, Element, elements
+from .shapes import FORMS, PATTERNS, PRIMITIVES, RESOURCES, TESTS, Element, JsonValue, elements
 
 __all__ = ["BINDINGS", "Check", "Compiler", "Constraint", "Extension", "Finding", "Profile", "base_check", "issues"]
 
@@ -31,7 +31,7 @@ class Finding(NamedTuple):
     severity: Severity = "error"
 
 
-Check = Callable[[Any], list[Finding] | None]
+Check = Callable[[JsonValue], list[Finding] | None]
 
 
 def issues(root: str, found: Iterable[Finding]) -> list[Issue]:
@@ -47,7 +47,7 @@ class Constraint(NamedTuple):
     path: str
     min: int | None = None
     max: int | None = None  # 0 forbids the element; None keeps the shape's
-    fixed: tuple[Any, ...] = ()  # the only values allowed, of any JSON type
+    fixed: tuple[JsonValue, ...] = ()  # the only values allowed, of any JSON type
     codes: frozenset[str] = frozenset()
     pattern: str = ""  # regular expression that the text must match as a whole
     rule: str = ""  # the path when empty
@@ -73,7 +73,9 @@ class Profile(NamedTuple):
         str, tuple[Check, ...]
     ] = {}  # path or type -> tests of the whole value, run when its shape is right
     emitted: Mapping[str, frozenset[str]] | None = None
-    shortcuts: Mapping[str, Callable[[Any], bool]] = {}  # type -> a cheap test, true only of what the full test passes
+    shortcuts: Mapping[
+        str, Callable[[JsonValue], bool]
+    ] = {}  # type -> a cheap test, true only of what the full test passes
     well_formed_narrative: bool = True  # parse each div; a writer that escapes everything at one place need not
 
 
@@ -124,7 +126,7 @@ class Compiler:
         """The test of a type by itself; of a resource type with every row of the profile below it."""
         return self._type(type_name, type_name)
 
-    def resource(self, value: Any) -> list[Finding] | None:
+    def resource(self, value: JsonValue) -> list[Finding] | None:
         """What is wrong with a resource of whatever type; None when nothing is."""
         kind = value.get("resourceType") if value.__class__ is dict else None
         if kind.__class__ is not str:
@@ -215,10 +217,14 @@ class Compiler:
         return self._type(element.type, path)
 
     def _extensions(self, path: str, generic: Check) -> Check:
-        """The test of a list of extensions: the slices of the profile by their URL, any other by `generic`."""
+        """The test of a list of extensions: the slices of the profile by their URL; any other by its shape (`generic`),
+        and then a warning, or an error where it changes the meaning and may not be passed over (00 §8.3).
+        """
         known: dict[str, Check] = {}
-        slices = [extension for extension in self._profile.extensions if extension.path == path]
-        for slice_ in slices:
+        needed: dict[str, str] = {}  # URL -> rule
+        for slice_ in self._profile.extensions:
+            if slice_.path != path:
+                continue
             below = f"{path}:{slice_.name}.{slice_.value}"
             value = elements("Extension")[slice_.value]
             test = self._member(value, below, self._rows.get(below, Constraint(below)))
@@ -226,9 +232,35 @@ class Compiler:
             if self._profile.emitted is None:
                 table["id"] = _primitive_check("string", TESTS["string"])
             known[slice_.url] = _object_check(table, {slice_.value: below}, ())
-        modifier = path.endswith("modifierExtension")  # changes the meaning: never passed over (00 §8.3)
-        least = {s.url: f"{path}:{s.name}" for s in slices if s.min}
-        return _extension_list_check(path, known, least, generic, "error" if modifier else "warning")
+            if slice_.min:
+                needed[slice_.url] = f"{path}:{slice_.name}"
+        severity: Severity = "error" if path.endswith("modifierExtension") else "warning"
+        problem = "an extension that the profile does not have"
+        stranger = Finding("", "unknown-extension", problem, "leave it out", severity)
+
+        def check(value: JsonValue) -> list[Finding] | None:
+            if value.__class__ is not list or not value:
+                return _NO_LIST
+            if len(value) > _MOST:
+                return _TOO_MANY
+            found: list[Finding] = []
+            seen: set[str] = set()
+            for index, child in enumerate(value):
+                url = child.get("url") if child.__class__ is dict else None
+                test = known.get(url) if url.__class__ is str else None
+                wrong = (generic(child) or [stranger]) if test is None else test(child)
+                if wrong is not None:
+                    found += _under(f"[{index}]", wrong)
+                if test is not None and url in seen:
+                    found.append(Finding(f"[{index}]", path, "this extension is given twice", "send it once"))
+                if url.__class__ is str:
+                    seen.add(url)
+            found += [
+                Finding("", needed[url], "missing", "send it: it is mandatory") for url in needed if url not in seen
+            ]
+            return found or None
+
+        return check
 
     def _beside_primitive(self, many: bool) -> Check:
         """The test of a `_name`: the id and extensions of a primitive value."""
@@ -241,7 +273,7 @@ class Compiler:
 _BASE: Final = Compiler()
 
 
-def base_check(resource: Any) -> list[Finding]:
+def base_check(resource: JsonValue) -> list[Finding]:
     """What base FHIR R4 finds wrong with the shape of a resource, whatever its profile."""
     return _BASE.resource(resource) or []
 
@@ -280,7 +312,7 @@ def _object_check(table: dict[str, Check], required: dict[str, str], wholes: Seq
     """The test of an object: every member by the table, the mandatory ones there, then the object as a whole."""
     find = table.get
 
-    def check(value: Any) -> list[Finding] | None:
+    def check(value: JsonValue) -> list[Finding] | None:
         if value.__class__ is not dict or not value:
             return _one("json", "not an object with content", "send a JSON object, or leave the element out")
         if len(value) > _MOST:
@@ -309,7 +341,7 @@ def _object_check(table: dict[str, Check], required: dict[str, str], wholes: Seq
 def _list_check(rule: str, item: Check, most: int | None, tests: tuple[Check, ...] = ()) -> Check:
     """The test of a repeating element: not empty, not too long, every item, then the list as a whole."""
 
-    def check(value: Any) -> list[Finding] | None:
+    def check(value: JsonValue) -> list[Finding] | None:
         if value.__class__ is not list or not value:
             return _NO_LIST
         if len(value) > _MOST:
@@ -329,43 +361,11 @@ def _list_check(rule: str, item: Check, most: int | None, tests: tuple[Check, ..
     return check
 
 
-def _extension_list_check(
-    path: str, known: dict[str, Check], least: dict[str, str], generic: Check, unknown: Severity
-) -> Check:
-    """The test of a list of extensions: known ones by their URL, others by shape, then a finding of severity `unknown`."""
-    problem = "an extension that the profile does not have"
-    stranger = Finding("", "unknown-extension", problem, "leave it out", unknown)
-
-    def check(value: Any) -> list[Finding] | None:
-        if value.__class__ is not list or not value:
-            return _NO_LIST
-        if len(value) > _MOST:
-            return _TOO_MANY
-        found: list[Finding] = []
-        seen: set[str] = set()
-        for index, child in enumerate(value):
-            url = child.get("url") if child.__class__ is dict else None
-            test = known.get(url) if url.__class__ is str else None
-            wrong = (generic(child) or [stranger]) if test is None else test(child)
-            if wrong is not None:
-                found += _under(f"[{index}]", wrong)
-            if test is not None and url in seen:
-                found.append(Finding(f"[{index}]", path, "this extension is given twice", "send it once"))
-            if url.__class__ is str:
-                seen.add(url)
-        found += [
-            Finding("", rule, "missing", "send it: it is mandatory") for url, rule in least.items() if url not in seen
-        ]
-        return found or None
-
-    return check
-
-
 def _choice_check(rule: str, group: list[Element]) -> Check:
     """One element of a choice of types, exactly one where it is mandatory."""
     names, needed = frozenset(e.name for e in group), group[0].min
 
-    def check(value: Any) -> list[Finding] | None:
+    def check(value: JsonValue) -> list[Finding] | None:
         given = len(names & value.keys())
         if given > 1:
             return _one(rule, "given in more than one type", "send one of them")
@@ -376,7 +376,7 @@ def _choice_check(rule: str, group: list[Element]) -> Check:
     return check
 
 
-def _value_or_extension(value: Any) -> list[Finding] | None:
+def _value_or_extension(value: JsonValue) -> list[Finding] | None:
     """Invariant ext-1 of base FHIR: a value or nested extensions, not both and not neither."""
     has_value = any(name.lstrip("_").startswith("value") for name in value)
     if has_value != ("extension" in value):
