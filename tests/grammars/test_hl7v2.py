@@ -53,7 +53,7 @@ def test_what_stands_around_the_segments_is_dropped(data: bytes) -> None:
         pytest.param(message("PID|1") + b"PV1|1\r\n", "crlf", id="CR and CRLF"),
     ],
 )
-def test_the_line_end_found_is_told(data: bytes, newline: str) -> None:
+def test_the_line_end_is_known(data: bytes, newline: str) -> None:
     assert read(data).newline == newline
 
 
@@ -251,7 +251,7 @@ def test_the_trigger_of_evn_stands_in_for_a_missing_one_and_loses_against_anothe
     ("version", "warned"),
     [("2.1", False), ("2.3.1", False), ("2.9", False), ("2.9999", True), ("", True), ("3.0", True)],
 )
-def test_no_version_is_refused_but_an_unknown_one_is_told(version: str, warned: bool) -> None:
+def test_an_unknown_version_gives_a_warning(version: str, warned: bool) -> None:
     document = read(message().replace(b"|2.5.1", f"|{version}".encode()))
     assert [issue.rule for issue in document.warnings] == ["version"] * warned
 

@@ -106,7 +106,7 @@ def test_unusable_delimiters_are_answered_with_the_standard_ones() -> None:
     assert answer.split(b"\rERR|")[1].count(b"|") == 7
 
 
-def test_no_answer_says_anything_of_the_person() -> None:
+def test_no_answer_holds_anything_of_the_person() -> None:
     answer = acknowledgement(message(), "AE", refused=REFUSAL, **OURS)
     assert answer is not None
     assert b"2512489996" not in answer

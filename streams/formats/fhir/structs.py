@@ -9,7 +9,9 @@ are left to the caller. Values are JSON as a parser or our writers make it (dict
 """
 
 from collections.abc import Sequence
+from functools import reduce
 from itertools import chain
+from operator import or_
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -77,7 +79,9 @@ class _Structs:
     def struct(self, type_name: str, path: str) -> TypeForm:
         """The type at a path; `Resource` is a union told apart by resourceType."""
         if type_name == "Resource":
-            return _union([_define(kind, self._fields(kind, kind), ("resourceType", kind)) for kind in self._kinds])
+            return reduce(
+                or_, [_define(kind, self._fields(kind, kind), ("resourceType", kind)) for kind in self._kinds]
+            )
         if path not in self._made:
             alone = [("resourceType", Literal[type_name], True)] if type_name in RESOURCES else []
             self._made[path] = _define(type_name, [*alone, *self._fields(type_name, path)])
@@ -99,6 +103,7 @@ class _Structs:
         return found
 
     def _member(self, element: Element, type_name: str, path: str, row: Constraint) -> TypeForm:
+        """The type of an element, whole list or single value, as its row narrows it."""
         if row.fixed:
             return _fixed(path.replace(".", ""), row.fixed)
         if element.type == "Extension":
@@ -110,7 +115,7 @@ class _Structs:
                 value = self._member(elements("Extension")[one.value], "Extension", below, row_below)
                 url = [("url", Literal[one.url], True)] if alone else []
                 made.append(_define(one.value, [*url, (one.value, value, True)], None if alone else ("url", one.url)))
-            item = _union(made)
+            item = reduce(or_, made)
         elif codes := row.codes or BINDINGS.get(f"{type_name}.{element.name}"):
             item = _literal([*codes])
         elif element.type == "boolean":
@@ -125,10 +130,3 @@ class _Structs:
         else:
             item = self.struct(element.type, path)
         return _list(item, 1, row.max) if element.many else item
-
-
-def _union(types: list[TypeForm]) -> TypeForm:
-    whole = types[0]
-    for one in types[1:]:
-        whole = whole | one
-    return whole
