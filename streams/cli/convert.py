@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from streams.formats.fhir.convert import json_to_xml, xml_to_json
+from streams.formats.fhir.build import json_to_xml, xml_to_json
 from streams.words.errors import Rejected
 
 from .documents import documents

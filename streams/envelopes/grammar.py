@@ -1,8 +1,7 @@
-"""Envelopes as trees: how XML is read without danger, and how a schema is written down as a table.
+"""Envelopes as trees, and how a schema is written down as a table.
 
-Decided by XML 1.0 and the simple types of XML Schema. Document types are refused unread: they are the door to entity
-bombs and to files of ours; nothing is ever fetched. A grammar is a tree of `Element` and `Choice`; `faults` walks it
-beside the document. What an envelope means is not here.
+Decided by XML 1.0 and the simple types of XML Schema. A grammar is a tree of `ElementRule` and `Choice`; `faults` walks
+it beside the document. What an envelope means is not here.
 """
 
 import base64
@@ -10,10 +9,11 @@ import binascii
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from lxml import etree
 
+from streams.formats import xml
 from streams.words.errors import Issue, Rejected
 
 __all__ = [
@@ -22,7 +22,7 @@ __all__ = [
     "DATE_TIME",
     "LIMIT",
     "Choice",
-    "Element",
+    "ElementRule",
     "Text",
     "decoded",
     "faults",
@@ -42,7 +42,7 @@ _CHARSETS: Final = frozenset({"utf-8", "us-ascii", "ascii", "iso-8859-1", "iso-8
 _DECLARED: Final = re.compile(rb"<\?xml[^>]*?\bencoding\s*=\s*[\"']([A-Za-z0-9._-]+)[\"']")
 
 
-def root_of(data: bytes, rule: str) -> Any:
+def root_of(data: bytes, rule: str) -> etree._Element:
     """The root element of an XML document, comments and processing instructions left out.
 
     Raises `Rejected` under `rule`: too large, another character set, a document type, not well-formed.
@@ -51,43 +51,22 @@ def root_of(data: bytes, rule: str) -> Any:
         raise Rejected("/", "longer than 100 MB", "send one message of at most 100 MB", rule)
     if data.count(b"<") > _TAGS:
         raise Rejected("/", f"more than {_TAGS} tags", "send one envelope with one message", rule)
-    if not _holds_ascii(data[:1024].removeprefix(b"\xef\xbb\xbf")):
+    head = data[:1024].removeprefix(b"\xef\xbb\xbf")
+    holds_ascii = head.lstrip(b" \t\r\n")[:1] == b"<" and b"\0" not in head
+    if head[:5] == b"<?xml":  # nothing is guessed from odd bytes
+        declared = _DECLARED.match(head)
+        holds_ascii &= b"?>" in head and (declared is None or declared[1].decode().lower() in _CHARSETS)
+    if not holds_ascii:
         raise Rejected("/", "a character set that is not read, or no XML", "send XML in UTF-8", rule)
-    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
-        raise Rejected("/", "has a document type", "send XML without document type and entities", rule)
-    parser = etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        remove_comments=True,
-        remove_pis=True,
-        huge_tree=len(data) > 1 << 20,  # base64 text of more than 10 MB; with no entities nothing can grow
-    )
-    try:
-        root = etree.fromstring(data, parser)
-    except (etree.XMLSyntaxError, ValueError) as error:
-        place = f" at line {error.lineno}" if isinstance(error, etree.XMLSyntaxError) else ""
-        raise Rejected("/", f"not well-formed XML{place}", "send well-formed XML", rule) from None
-    if root.getroottree().docinfo.internalDTD is not None:
-        raise Rejected("/", "has a document type", "send XML without document type and entities", rule)
-    return root
-
-
-def _holds_ascii(head: bytes) -> bool:
-    """Whether a document begins like XML in a character set of `_CHARSETS`: nothing is guessed from odd bytes."""
-    if head.lstrip(b" \t\r\n")[:1] != b"<" or b"\0" in head:
-        return False
-    if head[:5] != b"<?xml":
-        return True
-    declared = _DECLARED.match(head)
-    return b"?>" in head and (declared is None or declared[1].decode().lower() in _CHARSETS)
+    huge = len(data) > 1 << 20  # base64 text of more than 10 MB; with no entities nothing can grow
+    return xml.parse(data, rule, "send well-formed XML", huge=huge)
 
 
 # ---- simple types -----------------------------------------------------------------------------------------------
 
 
 class Text(NamedTuple):
-    """A simple type: which texts it takes and, for the remedy, how to say so. `collapse`: outer space is not meant."""
+    """A simple type: which texts it takes and its form, in words for a remedy. `collapse`: outer space is not meant."""
 
     form: str
     accepts: Callable[[str], bool]
@@ -145,7 +124,7 @@ BASE64: Final = Text("base64", lambda text: decoded(text) is not None)
 # ---- grammars ---------------------------------------------------------------------------------------------------
 
 
-class Element(NamedTuple):
+class ElementRule(NamedTuple):
     """One element: names it may have (a second namespace is a second name), how often, and what is inside.
 
     `text` and `parts` exclude each other. An attribute is (type, mandatory).
@@ -153,7 +132,7 @@ class Element(NamedTuple):
 
     names: tuple[str, ...]
     text: Text | None = None
-    parts: tuple[Any, ...] = ()
+    parts: tuple["ElementRule | Choice", ...] = ()
     low: int = 1
     high: int | None = 1  # None: any number
     attributes: Mapping[str, tuple[Text, bool]] = {}
@@ -162,10 +141,10 @@ class Element(NamedTuple):
 class Choice(NamedTuple):
     """Exactly one of several elements."""
 
-    of: tuple[Element, ...]
+    of: tuple[ElementRule, ...]
 
 
-def faults(root: Any, grammar: Element, rule: str) -> list[Issue]:
+def faults(root: etree._Element, grammar: ElementRule, rule: str) -> list[Issue]:
     """Everything in which a document leaves its grammar; of what goes wrong among siblings, the first."""
     if root.tag not in grammar.names:
         problem = "another element or namespace than the envelope's"
@@ -181,8 +160,15 @@ def _local(name: str) -> str:
     return name.rpartition("}")[2]
 
 
-def _walk(node: Any, element: Element, path: str, rule: str) -> Iterator[Issue]:
-    yield from _attributes(node, element, path, rule)
+def _walk(node: etree._Element, element: ElementRule, path: str, rule: str) -> Iterator[Issue]:
+    for name, (text, mandatory) in element.attributes.items():
+        value = node.get(name)
+        if value is None and mandatory:
+            yield _issue(f"{path}@{name}", rule, "missing", f"send {text.form}")
+        elif value is not None and not _takes(text, value):
+            yield _issue(f"{path}@{name}", rule, _described(value), f"send {text.form}")
+    if any(name not in element.attributes and not str(name).startswith(_XSI) for name in node.keys()):  # noqa: SIM118
+        yield _issue(path, rule, "an attribute that the schema does not have here", "leave it out")
     if element.text is not None:
         if len(node):
             yield _issue(path, rule, "elements where a value stands", f"send {element.text.form}")
@@ -191,7 +177,7 @@ def _walk(node: Any, element: Element, path: str, rule: str) -> Iterator[Issue]:
         return
     if any(text and text.strip() for text in (node.text, *(child.tail for child in node))):
         yield _issue(path, rule, "text between elements", "send elements only")
-    yield from _sequence(node, element, path, rule)
+    yield from _children(node, element, path, rule)
 
 
 def _takes(text: Text, value: str) -> bool:
@@ -202,26 +188,17 @@ def _described(value: str | None) -> str:
     return f"{len(value)} characters of another form" if value else "empty"
 
 
-def _attributes(node: Any, element: Element, path: str, rule: str) -> Iterator[Issue]:
-    for name, (text, mandatory) in element.attributes.items():
-        value = node.get(name)
-        if value is None and mandatory:
-            yield _issue(f"{path}@{name}", rule, "missing", f"send {text.form}")
-        elif value is not None and not _takes(text, value):
-            yield _issue(f"{path}@{name}", rule, _described(value), f"send {text.form}")
-    if any(name not in element.attributes and not name.startswith(_XSI) for name in node.keys()):  # noqa: SIM118
-        yield _issue(path, rule, "an attribute that the schema does not have here", "leave it out")
-
-
-def _sequence(node: Any, element: Element, path: str, rule: str) -> Iterator[Issue]:
-    children = list(node)
-    at = 0
+def _children(node: etree._Element, element: ElementRule, path: str, rule: str) -> Iterator[Issue]:
+    """The children against the parts of the grammar, in their order; stops at the first that is missing."""
+    children, at = list(node), 0
     for part in element.parts:
         options = _options(part)
         chosen = next((o for o in options if at < len(children) and children[at].tag in o.names), options[0])
         count = 0
         while at < len(children) and children[at].tag in chosen.names and (chosen.high is None or count < chosen.high):
-            yield from _walk(children[at], chosen, _path(path, chosen, count), rule)
+            many = chosen.high is None or chosen.high > 1
+            below = f"{path}.{_local(chosen.names[0])}" + (f"[{count}]" if many else "")
+            yield from _walk(children[at], chosen, below, rule)
             at, count = at + 1, count + 1
         if count < chosen.low:
             names = " or ".join(_local(option.names[0]) for option in options)
@@ -230,18 +207,12 @@ def _sequence(node: Any, element: Element, path: str, rule: str) -> Iterator[Iss
             yield _issue(f"{path}.{names}", rule, problem, "send the elements of the schema in its order")
             return
     if at < len(children):
-        spoken = {name for part in element.parts for option in _options(part) for name in option.names}
-        where = (
-            f"{path}.{_local(children[at].tag)}" if children[at].tag in spoken else path
-        )  # a peer's name may be data
+        named = {name for part in element.parts for option in _options(part) for name in option.names}
+        tag = children[at].tag
+        where = f"{path}.{_local(tag)}" if tag in named else path  # a peer's name may be data
         problem = "an element too many, or one that may not stand here"
         yield _issue(where, rule, problem, "send the elements of the schema, each as often as it allows")
 
 
-def _options(part: Any) -> tuple[Element, ...]:
+def _options(part: ElementRule | Choice) -> tuple[ElementRule, ...]:
     return part.of if isinstance(part, Choice) else (part,)
-
-
-def _path(path: str, element: Element, index: int) -> str:
-    many = element.high is None or element.high > 1
-    return f"{path}.{_local(element.names[0])}" + (f"[{index}]" if many else "")

@@ -3,17 +3,15 @@
 Nearly every envelope is written one way: the elements of the schema in its order, plain ASCII, no comment, no entity, no
 prefix, base64 in one piece. That spelling is a regular language, so one expression both checks it against the schema of
 spec 02 §2.2 (V1, V2) and takes it apart, in a quarter of the time. Whatever is spelled otherwise, right or wrong, is no
-match and goes to the parser and the grammar, which alone say what is wrong: the two must never disagree about a match.
+match and goes to the parser and the grammar, which alone find what is wrong: the two must never disagree about a match.
 """
 
 import base64
-import binascii
 import re
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 
-from .vans_parts import MetaInformation
-from .vans_rules import FORMATS, KINDS, NAMESPACE
+from .vans_rules import FORMATS, KINDS, NAMESPACE, MetaInformation
 
 __all__ = ["Plain", "plain"]
 
@@ -58,9 +56,9 @@ _END: Final = b"</Data>"
 
 
 class Plain(NamedTuple):
-    """The parts of a plain envelope: text by name of its element, and what it holds."""
+    """The parts of a plain envelope: `head` are the fields of `Opened` that stand before the message."""
 
-    text: Callable[[str], str]
+    head: dict[str, Any]
     meta: MetaInformation
     payload: bytes
 
@@ -76,13 +74,18 @@ def plain(data: bytes) -> Plain | None:
         return None
     try:
         payload = base64.b64decode(data[begin + len(_BEGIN) : end], validate=True)
-    except binascii.Error:
+        sent = datetime.fromisoformat(found["sent"])
+    except ValueError:
         return None
-    return Plain(found.__getitem__, _meta(found), payload)
-
-
-def _meta(found: re.Match[str]) -> MetaInformation:
-    return MetaInformation(
+    head = {
+        "envelope_id": found["id"].lower(),
+        "sender": found["SenderID"],
+        "sender_kind": found["SenderIDKind"],
+        "receiver": found["ReceiverID"],
+        "receiver_kind": found["ReceiverIDKind"],
+        "sent": sent,
+    }
+    meta = MetaInformation(
         identifier=found["identifier"].lower(),
         format=found["format"],
         name=found["name"],
@@ -92,3 +95,4 @@ def _meta(found: re.Match[str]) -> MetaInformation:
         transform=found["transform"] == "true",
         tags=tuple(_TAGS.findall(found["tags"])),
     )
+    return Plain(head, meta, payload)

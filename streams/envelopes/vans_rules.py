@@ -1,4 +1,4 @@
-"""The VANSEnvelope 1.0.4 as a table, and the documents that travel in it.
+"""The VANSEnvelope 1.0.4 as a table, the documents that travel in it, and how an envelope describes them.
 
 Decided by the schema of "Den gode VANSEnvelope" 1.0.4 (spec 02 §2.2) and MedCom's statistical codes (spec 02 §2.3).
 The one place where we are stricter than the schema: an id is hexadecimal (spec 02 §2.1).
@@ -6,31 +6,38 @@ The one place where we are stricter than the schema: an id is hexadecimal (spec 
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
 
 from streams.words.codes import ACK_CODES, ACTIVITIES, VANS_POSTFIX, Verdict, postfix_of_activity
 
-from .grammar import BASE64, BOOLEAN, DATE_TIME, Choice, Element, Text, matching, one_of, sized
+from .grammar import BASE64, BOOLEAN, DATE_TIME, Choice, ElementRule, Text, matching, one_of, sized
 
 __all__ = [
     "ACKNOWLEDGEMENT_VERSION",
+    "ADDRESS",
     "DOCUMENTS",
     "ENVELOPE",
     "FORMATS",
     "KINDS",
+    "META",
     "MIME_TAG",
     "NAMESPACE",
     "NOTIFICATION_VERSION",
+    "ContentKind",
+    "EndpointKind",
+    "MetaInformation",
     "acknowledgement_name",
     "document_name",
     "known",
-    "name_to_send",
 ]
 
 NAMESPACE: Final = "urn:oio:medcom:vans-envelope:1.0.4"
 NOTIFICATION_VERSION: Final = "3.0.0"
 ACKNOWLEDGEMENT_VERSION: Final = "2.0.0"
 MIME_TAG: Final = "MCM:MIME"
+EndpointKind = Literal["EAN", "CVR", "VANS"]
+ContentKind = Literal["message", "positive-message", "negative-message", "negative-vans"]
 FORMATS: Final = ("XML", "EDIFACT", "HL7", "Binary", "Other")
 KINDS: Final = ("EAN", "CVR", "VANS")
 
@@ -44,15 +51,17 @@ _POSITIVE: Final = matching(r"\+?0*[1-9][0-9]*", "a positive number", collapse=T
 _T70, _T255, _T512 = sized(1, 70), sized(1, 255), sized(1, 512)
 
 
-def _leaf(name: str, text: Text, low: int = 1, high: int = 1, /, **attributes: Text) -> Element:
-    return Element((f"{{{NAMESPACE}}}{name}",), text, (), low, high, {key: (t, True) for key, t in attributes.items()})
+def _leaf(name: str, text: Text, low: int = 1, high: int = 1, /, **attributes: Text) -> ElementRule:
+    return ElementRule(
+        (f"{{{NAMESPACE}}}{name}",), text, (), low, high, {key: (t, True) for key, t in attributes.items()}
+    )
 
 
-def _node(name: str, *parts: Any, low: int = 1) -> Element:
-    return Element((f"{{{NAMESPACE}}}{name}",), None, parts, low)
+def _node(name: str, *parts: ElementRule | Choice, low: int = 1) -> ElementRule:
+    return ElementRule((f"{{{NAMESPACE}}}{name}",), None, parts, low)
 
 
-_META: Final[tuple[Element, ...]] = (
+_META: Final[tuple[ElementRule, ...]] = (
     _leaf("Identifier", _UUID),
     _node("Processing", _leaf("ProviderIdentifier", _T255), _leaf("ServiceIdentifier", _T255), low=0),
     _node(
@@ -74,16 +83,22 @@ _ERROR: Final = _node("Error", _leaf("Code", _POSITIVE, 0), _leaf("Description",
 _ORIGINAL_ID: Final = _leaf("OriginalEnvelopeIdentifier", _UUID)
 _ENDPOINT: Final = sized(1, 18, collapse=True)
 
-#: Spec 02 §2.2, in the order of its table.
-ENVELOPE: Final = _node(
-    "VANSEnvelope",
+#: What an answer to an envelope must be able to read, and what it should (spec 02 §2.2).
+ADDRESS: Final = (
     _leaf("SenderID", _ENDPOINT, EndPointType=one_of(*KINDS)),
     _leaf("ReceiverID", _ENDPOINT, EndPointType=one_of(*KINDS)),
     _leaf("EnvelopeIdentifier", _UUID),
+)
+META: Final = _node("MetaInformation", *_META)
+
+#: Spec 02 §2.2, in the order of its table.
+ENVELOPE: Final = _node(
+    "VANSEnvelope",
+    *ADDRESS,
     _leaf("SentDateTime", DATE_TIME),
     Choice(
         (
-            _node("Message", _node("MetaInformation", *_META), _leaf("Data", BASE64)),
+            _node("Message", META, _leaf("Data", BASE64)),
             _node(
                 "Receipt",
                 Choice(
@@ -99,6 +114,25 @@ ENVELOPE: Final = _node(
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetaInformation:
+    """Which document an envelope holds (spec 02 §2.2, META); a receipt returns a copy. "" and None: no such element."""
+
+    identifier: str  # of the message: Bundle.id (02 §2.4)
+    format: str
+    name: str
+    version: str = ""
+    size: int  # bytes before base64
+    processing: tuple[str, str] | None = None  # provider, service
+    transport: str = ""  # "reliable", "unreliable"
+    transform: bool | None = None  # None: no Transport at all
+    tags: tuple[tuple[str, str], ...] = ()  # ServiceTag: name, value
+
+    def tag(self, name: str) -> str:
+        """Value of the first service tag of that name, "" when there is none."""
+        return next((value for key, value in self.tags if key == name), "")
+
+
 class Known(NamedTuple):
     """A kind of document: its format, its names, its versions, whether it is FHIR (spec 02 §2.3), odd names."""
 
@@ -111,10 +145,10 @@ class Known(NamedTuple):
 
 _NOTIFICATION: Final = "MCM:FDIS20#"
 #: MedCom's governance asks for an activity code as postfix, and for a name that the code system has, which excludes it
-#: (spec 02 §2.3): we write the code system's, and partners who follow the other sentence are read (spec 01, 20.6).
+#: (spec 02 §2.3): we write the code system's, and partners that follow the other sentence are read (spec 01, 20.6).
 _BY_ACTIVITY: Final = {f"{_NOTIFICATION}{code}": _NOTIFICATION + postfix_of_activity(code) for code in ACTIVITIES}
 
-#: Version: older pages say 1.0 for all FHIR types (spec 02 §2.3); `MCM:FCTL` had no postfix before terminology 2.0.0.
+#: Version: older pages have 1.0 for all FHIR types (spec 02 §2.3); `MCM:FCTL` had no postfix before terminology 2.0.0.
 DOCUMENTS: Final = (
     Known(
         "HL7",
@@ -142,11 +176,6 @@ def known(format_: str, name: str, version: str) -> Known | None:
         ):
             return row
     return None
-
-
-def name_to_send(name: str) -> str:
-    """The name that the code system has for one that is only tolerated; "" for every other."""
-    return next((row.tolerated[name] for row in DOCUMENTS if name in row.tolerated), "")
 
 
 def document_name(activity: str) -> str:

@@ -7,11 +7,12 @@ Here is the grammar: segments, elements, components, and what must hold between 
 UNZ). What a segment means is not here.
 """
 
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from streams.words.errors import Rejected
 
-__all__ = ["Interchange", "Segment", "read"]
+__all__ = ["EdifactSegment", "Interchange", "read"]
 
 _DEFAULT: Final = ":+.? '"
 _LIMIT: Final = 1 << 20  # bytes: a letter is 0.7 kB (05 §7.2)
@@ -19,7 +20,7 @@ _SEGMENTS: Final = 5_000  # a receipt about 99 letters has some 400
 _SERVICE: Final = ("UNB", "UNH", "UNT", "UNZ")
 
 
-class Segment(NamedTuple):
+class EdifactSegment(NamedTuple):
     """A tag and its elements, each a tuple of components."""
 
     tag: str
@@ -34,9 +35,9 @@ class Segment(NamedTuple):
 class Interchange(NamedTuple):
     """The segments from UNB to UNZ, in order."""
 
-    segments: tuple[Segment, ...]
+    segments: tuple[EdifactSegment, ...]
 
-    def first(self, tag: str, start: str = "") -> Segment | None:
+    def first(self, tag: str, start: str = "") -> EdifactSegment | None:
         """The first segment of this tag whose first component begins with `start`."""
         return next((s for s in self.segments if s.tag == tag and s.get(1).startswith(start)), None)
 
@@ -48,57 +49,7 @@ def read(data: bytes) -> Interchange:
     text = data.decode("iso-8859-1")
     if any("\x7f" <= character < "\xa0" for character in text):
         raise Rejected("UNB-1", "bytes that are no letters of ISO 8859-1", "send UNOC:3 (ISO 8859-1)", "04 §11")
-    text = text.strip("\r\n \t")
-    marks = _DEFAULT
-    if text.startswith("UNA"):
-        marks, text = text[3:9], text[9:]
-        if len(marks) < 6 or len(set(marks)) < 5:
-            raise Rejected("UNA", "not six different characters", f"send UNA{_DEFAULT}", "04 §11")
-    if text.count(marks[5]) > _SEGMENTS:
-        raise Rejected("UNH", f"more than {_SEGMENTS} segments", "send one letter", "04 §11")
-    segments = tuple(_segment(raw, marks) for raw in _split(text, marks[5], marks[3]))
-    _check_service(segments)
-    return Interchange(segments)
-
-
-def _split(text: str, mark: str, release: str) -> list[str]:
-    """The segments, line ends between them removed; the last must be ended too."""
-    parts, part, released = [], "", False
-    for character in text:
-        if released or character != mark:
-            part += character
-            released = character == release and not released
-        else:
-            parts.append(part.lstrip("\r\n"))
-            part = ""
-    if part.strip("\r\n \t"):
-        raise Rejected("UNZ", "the last segment has no end", f"end every segment with {mark}", "04 §11")
-    return parts
-
-
-def _segment(raw: str, marks: str) -> Segment:
-    component, element, release = marks[0], marks[1], marks[3]
-    elements: list[tuple[str, ...]] = []
-    components: list[str] = []
-    text, released = "", False
-    for character in raw:
-        if released:
-            text, released = text + character, False
-        elif character == release:
-            released = True
-        elif character in (component, element):
-            components.append(text)
-            text = ""
-            if character == element:
-                elements.append(tuple(components))
-                components = []
-        else:
-            text += character
-    elements.append((*components, text))
-    return Segment(elements[0][0], tuple(elements[1:]))
-
-
-def _check_service(segments: tuple[Segment, ...]) -> None:
+    segments = tuple(_segments(text.strip("\r\n \t")))
     tags = [segment.tag for segment in segments]
     for tag in _SERVICE:
         if tags.count(tag) != 1:
@@ -117,3 +68,40 @@ def _check_service(segments: tuple[Segment, ...]) -> None:
     for path, holds, problem, remedy in rules:
         if not holds:
             raise Rejected(path, problem, remedy, "04 §11")
+    return Interchange(segments)
+
+
+def _segments(text: str) -> Iterator[EdifactSegment]:
+    """The segments, line ends between them removed; the last must be ended too."""
+    marks = _DEFAULT
+    if text.startswith("UNA"):
+        marks, text = text[3:9], text[9:]
+        if len(marks) < 6 or len(set(marks)) < 5:
+            raise Rejected("UNA", "not six different characters", f"send UNA{_DEFAULT}", "04 §11")
+    component, element, release, end = marks[0], marks[1], marks[3], marks[5]
+    if text.count(end) > _SEGMENTS:
+        raise Rejected("UNH", f"more than {_SEGMENTS} segments", "send one letter", "04 §11")
+    elements: list[tuple[str, ...]] = []
+    components: list[str] = []
+    value, released = "", False
+    for character in text:
+        if released:
+            value, released = value + character, False
+        elif character == end:
+            tag, *others = (*elements, (*components, value))
+            yield EdifactSegment(tag[0], tuple(others))
+            elements, components, value = [], [], ""
+        elif character == release:
+            released = True
+        elif character in "\r\n" and not (value or components or elements):
+            continue
+        elif character in (component, element):
+            components.append(value)
+            value = ""
+            if character == element:
+                elements.append(tuple(components))
+                components = []
+        else:
+            value += character
+    if released or value or components or elements:
+        raise Rejected("UNZ", "the last segment has no end", f"end every segment with {end}", "04 §11")

@@ -1,7 +1,7 @@
 """The answer to an HL7 message: MSA and, when it is negative, ERR (spec 04 §5.2, §5.3; HL7 v2.5 chapter 2.9).
 
-The answer speaks of transport and form only: a stay that cannot be notified is still answered AA. It is written with
-the delimiters and the character set of the message it answers, and says nothing that a person could be known by.
+The answer is about transport and form only: a stay that cannot be notified is still answered AA. It is written with
+the delimiters and the character set of the message it answers, and holds nothing that a person could be known by.
 An unreadable message is answered as far as its header can be read.
 """
 
@@ -13,8 +13,7 @@ from typing import Final, Literal
 
 from streams.words.times import danish
 
-from .hl7v2 import Document, Refused, separators_of, strip_framing
-from .hl7v2_escapes import STANDARD, Separators
+from .hl7v2 import STANDARD, Document, MessageRefused, Separators, separators_of, strip_framing
 
 __all__ = ["acknowledgement", "is_acknowledgement", "sent_control_id"]
 
@@ -61,7 +60,7 @@ class _Header:
         self.charset = message.charset if isinstance(message, Document) else "latin-1"
         try:
             self.separators: Separators = separators_of(body)
-        except Refused:
+        except MessageRefused:
             self.separators = STANDARD
         line = re.split(rb"[\r\n]", body, maxsplit=1)[0]
         text = re.sub("[\x00\x0b\x1c]", "", line.decode(self.charset, errors="replace"))  # what no block may hold
@@ -80,7 +79,7 @@ def acknowledgement(
     message: Document | bytes,
     code: Code,
     *,
-    refused: Refused | None = None,
+    refused: MessageRefused | None = None,
     now: datetime,
     control_id: str,
     application: str,
@@ -88,7 +87,7 @@ def acknowledgement(
 ) -> bytes | None:
     """The ACK for `message`, without framing; None when none can be formed or the sender wants none (MSH-15).
 
-    `code` is that of the original mode; a sender in enhanced mode is told CA, CE or CR. `now` is written as Danish
+    `code` is that of the original mode; a sender in enhanced mode gets CA, CE or CR. `now` is written as Danish
     time. `control_id` is the id of the answer; `application` and `facility` are ours.
     """
     header = _Header(message)
@@ -104,12 +103,16 @@ def acknowledgement(
     sender = (application, facility, header.whole(3), header.whole(4), stamp, "", kind, control_id)
     more = (header.whole(11), header.whole(12), "", "", "", "", "", header.whole(18))
     old = refused is not None and _OLD.fullmatch(header.component(12)) is not None
+    problem = "" if refused is None else f"{refused.path}: {refused.problem}; {refused.remedy}"
+    problem = "".join(" " if character in separators.text else character for character in problem)
     segments = [
         f"MSH{separators.text}{separators.field}" + separators.field.join((*sender, *more)).rstrip(separators.field),
-        separators.field.join(("MSA", answer, header.whole(10), _user_text(refused, separators) if old else "")),
+        separators.field.join(("MSA", answer, header.whole(10), problem if old else "")),
     ]
     if refused is not None and code != "AA":
-        segments.append(_error(refused, separators))
+        place = c.join((refused.segment, "1", str(refused.field))) if refused.field else refused.segment
+        coded = c.join((refused.code, ERROR_TEXTS[refused.code], "HL70357"))
+        segments.append(separators.field.join(("ERR", "", place, coded, "E", "", "", "", problem)))
     text = "".join(segment.rstrip(separators.field) + "\r" for segment in segments)
     return text.encode(header.charset, errors="replace")
 
@@ -121,26 +124,11 @@ def is_acknowledgement(data: bytes) -> bool:
     """
     header = _Header(data)
     answering = b"MSA" + header.separators.field.encode()
-    told = header.component(9).strip().upper() == "ACK"
-    return header.possible and (told or b"\r" + answering in data or b"\n" + answering in data)
+    typed = header.component(9).strip().upper() == "ACK"
+    return header.possible and (typed or b"\r" + answering in data or b"\n" + answering in data)
 
 
 def sent_control_id(data: bytes) -> str:
     """MSH-10 as it stands in a message, with all its components, for it comes back so in MSA-2; "" where there is none."""
     header = _Header(data)
     return header.whole(10) if header.possible else ""
-
-
-def _user_text(refused: Refused | None, separators: Separators) -> str:
-    """What is wrong and what to send, with the delimiters of the message taken out."""
-    if refused is None:
-        return ""
-    text = f"{refused.path}: {refused.problem}; {refused.remedy}"
-    return "".join(" " if character in separators.text else character for character in text)
-
-
-def _error(refused: Refused, separators: Separators) -> str:
-    c = separators.component
-    place = c.join((refused.segment, "1", str(refused.field))) if refused.field else refused.segment
-    coded = c.join((refused.code, ERROR_TEXTS[refused.code], "HL70357"))
-    return separators.field.join(("ERR", "", place, coded, "E", "", "", "", _user_text(refused, separators)))

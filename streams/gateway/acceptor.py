@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from streams.formats.hl7v2 import Document, Refused
+from streams.formats.hl7v2 import Document, MessageRefused
 from streams.formats.hl7v2_ack import acknowledgement, is_acknowledgement, sent_control_id
 
 from .admission import AdtRecord, FeedOf, KeyOf, admit, too_long, too_slow
@@ -73,7 +73,7 @@ class FrontDesk:
             return Answer(None)
         try:
             record = admit(block, peer, self.feed_of, self.key_of, self.masked, self.now())
-        except Refused as refused:
+        except MessageRefused as refused:
             return await self._refuse(block, refused, peer)
         begun = time.monotonic()
         if not await self._confirmed(self.publish(record)):
@@ -92,7 +92,7 @@ class FrontDesk:
         if begun:
             await self._refuse(begun, too_slow(), peer, whole=False)
 
-    async def _refuse(self, block: bytes, refused: Refused, peer: Peer, *, whole: bool = True) -> Answer:
+    async def _refuse(self, block: bytes, refused: MessageRefused, peer: Peer, *, whole: bool = True) -> Answer:
         """The negative answer, once Kafka has what is refused; no answer at all when it has not."""
         control_id = shown("control-id", sent_control_id(block).strip(), self.masked)
         told = peer.told(self.known)
@@ -115,7 +115,7 @@ class FrontDesk:
         return True
 
     def _ack(
-        self, message: Document | bytes, code: Literal["AA", "AE", "AR"], refused: Refused | None = None
+        self, message: Document | bytes, code: Literal["AA", "AE", "AR"], refused: MessageRefused | None = None
     ) -> bytes | None:
         return acknowledgement(
             message,

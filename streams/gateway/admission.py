@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from streams.formats.hl7v2 import Document, Refused
+from streams.formats.hl7v2 import Document, MessageRefused
 from streams.kafka import records
 from streams.messages.adt.admit import FeedOf, read_from_feed
 from streams.messages.adt.feed import FeedProfile
@@ -41,25 +41,25 @@ class AdtRecord:
 
 
 def admit(block: bytes, peer: Peer, feed_of: FeedOf, key_of: KeyOf, masked: Masked, received: datetime) -> AdtRecord:
-    """The record for one block of `peer` received at `received`. Raises `Refused`, which says what to answer."""
+    """The record for one block of `peer` received at `received`. Raises `MessageRefused`, which says what to answer."""
     document, feed = read_from_feed(block, feed_of)
     check_certificate(feed, peer)
     return AdtRecord(key_of(document, feed), feed.key, block, _headers(document, feed.key, masked, received), document)
 
 
-def too_long(limit: int) -> Refused:
+def too_long(limit: int) -> MessageRefused:
     """The refusal of a block over the limit (spec 04 §5.1): its form is not taken, resending does not cure it."""
     problem, remedy = f"the message is longer than {limit} bytes", "send it without embedded documents"
-    return _by_rule("too-large", Refused("AR", "207", problem, remedy))
+    return _by_rule("too-large", MessageRefused("AR", "207", problem, remedy))
 
 
-def too_slow() -> Refused:
+def too_slow() -> MessageRefused:
     """The refusal of a block that was not whole in time (spec 04 §5.1). It has no answer: sending it again may cure it."""
     problem, remedy = "the message was not whole in time", "send each message without pauses"
-    return _by_rule("too-slow", Refused(None, "207", problem, remedy))
+    return _by_rule("too-slow", MessageRefused(None, "207", problem, remedy))
 
 
-def _by_rule(rule: str, refused: Refused) -> Refused:
+def _by_rule(rule: str, refused: MessageRefused) -> MessageRefused:
     """The refusal under our own reason code, where that of table 0357 says too little."""
     refused.rule = rule
     return refused

@@ -9,13 +9,13 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from streams.formats.hl7v2 import Refused
+from streams.formats.hl7v2 import MessageRefused
 from streams.messages.adt.feed import FeedProfile
 
 __all__ = ["LOCAL", "ForeignCertificate", "Peer", "check_certificate", "names_of"]
 
 
-class ForeignCertificate(Refused):
+class ForeignCertificate(MessageRefused):
     """The peer speaks for a feed that is not its own; `feed` is the one it claims to be."""
 
     def __init__(self, feed: str) -> None:

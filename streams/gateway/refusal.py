@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from streams.formats.hl7v2 import Refused
+from streams.formats.hl7v2 import MessageRefused
 from streams.kafka import records
 from streams.kafka.records import Letter, Record
 from streams.kafka.topics import ADT_RAW, LEDGER
@@ -29,7 +29,7 @@ class Refusal:
     """One message that was not taken. `whole`: `block` is all of it; else it is as much as came or was read."""
 
     block: bytes
-    why: Refused
+    why: MessageRefused
     peer: str  # as `Peer.told`
     control_id: str  # as `shown`; "" where none can be read
     at: datetime

@@ -13,9 +13,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from streams.formats.fhir.pieces import Finding
 from streams.formats.fhir.read import document
-from streams.formats.fhir.structure import base_check
+from streams.formats.fhir.structure import Finding, base_check
 from streams.records.trace import (
     ENTITIES,
     ENTITY_SYSTEM,

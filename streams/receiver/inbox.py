@@ -21,7 +21,6 @@ from uuid import uuid5
 from msgspec.structs import replace
 
 from streams.envelopes import vans
-from streams.envelopes.media import FHIR_JSON
 from streams.formats.fhir.build import to_json
 from streams.formats.fhir.read import document
 from streams.messages.acknowledgement import issues_of_findings, write
@@ -108,7 +107,7 @@ def take(
         return after, () if bundle is None else (to_json(bundle),)
     try:
         opened = vans.open_envelope(data, ours=ours)
-    except vans.Refused as refused:
+    except vans.EnvelopeRefused as refused:
         return _refused(reception, refused.answer, _described(refused), at)
     if opened.meta is None or opened.content_kind != "message":
         return reception, ()
@@ -153,7 +152,7 @@ def _refused(reception: Reception, head: vans.Head | None, problem: str, at: dat
     return (reception, ()) if head is None else _receipt(reception, head, problem, at)
 
 
-def _described(refused: vans.Refused) -> str:
+def _described(refused: vans.EnvelopeRefused) -> str:
     """The description of a NegativeMessage: the words of 02 §2.4 where it has any, else place and problem."""
     return refused.problem if refused.rule in ("V3", "V5") else f"{refused.path}: {refused.problem}"
 
@@ -187,7 +186,7 @@ def _sealed(bundle: dict[str, Any], opened: vans.Opened, at: datetime) -> bytes:
         sent=at,
         name=vans.acknowledgement_name(verdict),
         version=vans.ACKNOWLEDGEMENT_VERSION,
-        media_type=FHIR_JSON,
+        media_type=vans.FHIR_JSON,
     )
 
 

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from streams.formats.hl7v2 import Document, Refused
+from streams.formats.hl7v2 import Document, MessageRefused
 from streams.messages.adt.admit import read_from_feed
 from streams.messages.adt.feed import FeedProfile
 from streams.messages.adt.key import record_key
@@ -78,7 +78,7 @@ def take_in(
     """What the record at `origin` (`topic/partition/offset`) under person key `key` leads to. Never raises `Rejected`."""
     try:
         document, feed = read_from_feed(value, registers.feed)
-    except Refused as refused:
+    except MessageRefused as refused:
         outcome = Outcome(
             fate=Fate.REFUSED, reason="rejected", path=refused.path, problem=refused.problem, remedy=refused.remedy
         )

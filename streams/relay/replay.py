@@ -17,7 +17,7 @@ from typing import Final, Protocol
 
 from streams.delivery.route import RouteRegisters
 from streams.envelopes import vans
-from streams.formats.hl7v2 import Document, Refused, parse
+from streams.formats.hl7v2 import Document, MessageRefused, parse
 from streams.messages.adt.clock import moment
 from streams.messages.adt.feed import FeedProfile
 from streams.messages.adt.key import record_key
@@ -115,7 +115,7 @@ class Replay:
         """The record key and MSH-7; neither when the message or its sender is unknown."""
         try:
             document = parse(data)
-        except Refused:
+        except MessageRefused:
             return _NOBODY, None
         feed = self.registers.feed(document.application, document.facility)
         if feed is None:

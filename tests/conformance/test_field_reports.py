@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from streams.cli.judge import judge
-from streams.formats.fhir.convert import json_to_xml, xml_to_json
+from streams.formats.fhir.build import json_to_xml, xml_to_json
 from streams.formats.fhir.read import from_json, from_xml
 from streams.messages.hospitalnotification import check
 from streams.receiver.answer import play

@@ -14,8 +14,7 @@ from random import Random
 
 import pytest
 
-from streams.formats.fhir.build import to_json, to_xml
-from streams.formats.fhir.convert import json_to_xml, xml_to_json
+from streams.formats.fhir.build import json_to_xml, to_json, to_xml, xml_to_json
 from streams.messages.hospitalnotification import check
 from streams.registry import load
 from streams.relay.replay import Line, Replay

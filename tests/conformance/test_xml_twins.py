@@ -16,8 +16,7 @@ from msgspec.structs import replace
 
 from streams.cli.app import build
 from streams.cli.frame import run
-from streams.formats.fhir.build import to_json, to_xml
-from streams.formats.fhir.convert import json_to_xml, xml_to_json
+from streams.formats.fhir.build import json_to_xml, to_json, to_xml, xml_to_json
 from streams.words.codes import Notice
 from streams.words.model import Patient
 from tests.conformance.twins import places_of_json, places_of_xml

@@ -10,7 +10,6 @@ from functools import cache
 from typing import Any
 
 from streams.envelopes import vans
-from streams.envelopes.media import FHIR_JSON
 from streams.formats.fhir.build import to_json
 from streams.formats.fhir.read import from_bytes
 from streams.messages.acknowledgement import write
@@ -85,7 +84,7 @@ def bundle_in(record: bytes) -> Bundle | None:
     try:
         opened = vans.open_envelope(record)
         return from_bytes(opened.payload) if opened.content_kind == "message" else None
-    except vans.Refused:
+    except vans.EnvelopeRefused:
         return None
 
 
@@ -100,7 +99,7 @@ def resealed(receipt: bytes, bundle: Bundle, **changes: Any) -> bytes:
         "sent": opened.sent,
         "name": f"MCM:FCTL#{bundle['entry'][0]['resource']['response']['code']}",
         "version": vans.ACKNOWLEDGEMENT_VERSION,
-        "media_type": FHIR_JSON,
+        "media_type": vans.FHIR_JSON,
     }
     return vans.seal_message(to_json(bundle), **(values | changes))
 
@@ -120,7 +119,7 @@ def answered(record: bytes, verdict: Verdict, at: datetime, *, ids: str) -> byte
         sent=at,
         name=vans.acknowledgement_name(verdict),
         version=vans.ACKNOWLEDGEMENT_VERSION,
-        media_type=FHIR_JSON,
+        media_type=vans.FHIR_JSON,
     )
 
 

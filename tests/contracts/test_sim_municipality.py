@@ -13,8 +13,8 @@ from lxml import etree
 from typer.testing import CliRunner
 
 from streams.cli.app import build
+from streams.envelopes.vans import inspect as inspect_envelope
 from streams.envelopes.vans import seal_message
-from streams.envelopes.vans_inspect import inspect as inspect_envelope
 from streams.formats.fhir.build import to_json, to_xml
 from streams.kafka.clients import new_producer
 from streams.kafka.embedded import EmbeddedBroker

@@ -1,4 +1,4 @@
-"""The second opinion at the border: what the public models refuse, said without content, and asked for only there."""
+"""The second opinion at the border: what the public models refuse, without content, asked for only there."""
 
 import subprocess
 import sys

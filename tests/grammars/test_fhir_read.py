@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.formats.fhir.build import arranged, to_json, to_xml
-from streams.formats.fhir.convert import json_to_xml, xml_to_json
+from streams.formats.fhir.build import arranged, json_to_xml, to_json, to_xml, xml_to_json
 from streams.formats.fhir.read import document, from_bytes, from_json, from_xml
 from streams.formats.fhir.shapes import DOMAIN_RESOURCES, PRIMITIVES, elements
 from streams.words.codes import Notice
@@ -130,10 +129,10 @@ DISORDERED: dict[str, tuple[str, str, str]] = {
 
 
 @pytest.mark.parametrize(("inner", "path", "later"), DISORDERED.values(), ids=DISORDERED)
-def test_xml_out_of_order_is_told_with_its_place_and_read_all_the_same(inner: str, path: str, later: str) -> None:
+def test_xml_out_of_order_is_read_with_a_finding(inner: str, path: str, later: str) -> None:
     read = document(wrapped(inner))
-    told = [(issue.severity, issue.path, issue.rule) for issue in read.issues]
-    assert told == [("error", path, "element-order")]
+    found = [(issue.severity, issue.path, issue.rule) for issue in read.issues]
+    assert found == [("error", path, "element-order")]
     assert read.issues[0].remedy.startswith(f"send it before {later}:")
     assert from_xml(to_xml(arranged(read.resource))) == read.resource
     with pytest.raises(Rejected) as rejected:
@@ -146,13 +145,13 @@ def test_elements_of_one_choice_have_no_order_among_themselves() -> None:
     assert document(wrapped(both)).issues == ()
 
 
-def test_what_fhir_does_not_know_in_xml_is_told_and_left_out() -> None:
+def test_unknown_xml_is_left_out_with_a_finding() -> None:
     inner = f'<weather value="fine"><sun/></weather><resourceType value="Bundle"/><_gender value="x"/>{GENDER}'
     read = document(wrapped(inner))
     assert read.resource == {"resourceType": "Patient", "gender": "male"}
-    told = [(issue.path, issue.rule, issue.remedy) for issue in read.issues]
+    found = [(issue.path, issue.rule, issue.remedy) for issue in read.issues]
     places = ("weather", "resourceType", "?")
-    assert told == [(f"Patient.{place}", "unknown-element", "leave it out") for place in places]
+    assert found == [(f"Patient.{place}", "unknown-element", "leave it out") for place in places]
 
 
 @pytest.mark.parametrize(
@@ -164,7 +163,7 @@ def test_what_xml_has_as_an_attribute_is_no_element(inner: str) -> None:
     assert [issue.remedy for issue in document(wrapped(inner)).issues] == ["send it as an attribute"]
 
 
-def test_of_very_many_faults_some_are_told() -> None:
+def test_of_very_many_faults_some_are_findings() -> None:
     assert len(document(wrapped("<weather/>" * 50_000)).issues) == 1000
 
 
@@ -219,7 +218,7 @@ LATIN = '<?xml version="1.0" encoding="{}"?><Patient xmlns="http://hl7.org/fhir"
     ("declared", "codec", "more"),
     [("ISO-8859-1", "latin-1", ""), ("iso-8859-15", "iso8859-15", " €"), ("windows-1252", "cp1252", " –")],
 )
-def test_another_declared_character_set_is_read_and_told(declared: str, codec: str, more: str) -> None:
+def test_another_declared_charset_is_read_with_a_finding(declared: str, codec: str, more: str) -> None:
     data = LATIN.format(declared, more).encode(codec)
     read = document(data)
     assert read.resource["name"] == [{"family": f"Sørensen{more}"}]
@@ -350,7 +349,7 @@ def test_whatever_our_writer_writes_is_in_order(resource: dict[str, Any]) -> Non
 
 
 @given(st.data())
-def test_two_elements_that_change_places_are_told(data: st.DataObject) -> None:
+def test_two_elements_that_change_places_are_found(data: st.DataObject) -> None:
     resource = arranged(data.draw(st.sampled_from(sorted(DOMAIN_RESOURCES)).flatmap(resources)))
     names = [name for name in resource if name != "resourceType" and not name.startswith("_")]
     moved = data.draw(st.permutations(names))

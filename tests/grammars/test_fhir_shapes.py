@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from streams.formats.fhir.primitives import FORMS, TESTS, instant_of
-from streams.formats.fhir.shapes import PRIMITIVES, RESOURCES, elements, type_of
+from streams.formats.fhir.shapes import FORMS, PRIMITIVES, RESOURCES, TESTS, elements, instant_of, type_of
 from tests.published import PACKAGES
 
 #: Choice elements whose R4B types R4 does not have, or whose types no message of ours reaches.

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from streams.formats.hl7v2 import Document, Refused, parse, read
+from streams.formats.hl7v2 import Document, MessageRefused, parse, read
 
 HEAD = "MSH|^~\\&|EPJ|OUH|BFO|MEDCOM|20260301081500+0100||ADT^A01^ADT_A01|K1|P|2.5.1"
 
@@ -53,7 +53,7 @@ def test_what_stands_around_the_segments_is_dropped(data: bytes) -> None:
         pytest.param(message("PID|1") + b"PV1|1\r\n", "crlf", id="CR and CRLF"),
     ],
 )
-def test_the_line_end_found_is_told(data: bytes, newline: str) -> None:
+def test_the_line_end_is_known(data: bytes, newline: str) -> None:
     assert read(data).newline == newline
 
 
@@ -93,7 +93,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("data", "ack", "code", "path"), REFUSED)
 def test_a_message_of_another_form_is_refused(data: bytes, ack: str | None, code: str, path: str) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(MessageRefused) as caught:
         read(data)
     assert (caught.value.ack, caught.value.code, caught.value.path) == (ack, code, path)
     assert caught.value.rule == f"hl7-{code}"
@@ -110,7 +110,7 @@ IN_ORDER = [
 
 @pytest.mark.parametrize(("text", "code", "path"), IN_ORDER)
 def test_the_first_step_that_fails_names_the_error(text: str, code: str, path: str) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(MessageRefused) as caught:
         read(text.encode())
     assert (caught.value.code, caught.value.path) == (code, path)
 
@@ -189,7 +189,7 @@ def test_blanks_are_found_before_the_delimiters_of_the_message() -> None:
 
 
 def test_a_blank_within_a_segment_name_is_still_refused() -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(MessageRefused) as caught:
         read(message("PID |1"))
     assert caught.value.code == "100"
 
@@ -199,7 +199,7 @@ def test_a_forced_character_set_overrides_msh_18() -> None:
     pid = read(data, charset="iso8859-1").first("PID")
     assert pid is not None
     assert pid.text(1) == "Sønder"
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(MessageRefused) as caught:
         read(data, charset="utf-8")
     assert (caught.value.ack, caught.value.code) == ("AE", "102")
 
@@ -214,7 +214,7 @@ def test_delimiters_are_those_of_the_message() -> None:
 
 
 def test_a_line_that_only_begins_like_a_known_segment_is_refused_under_other_delimiters() -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(MessageRefused) as caught:
         read(b"MSH!@#%*!A!B!!!1!!ADT@A01!K1!P!2.5\rPID|1\r")
     assert (caught.value.ack, caught.value.code) == ("AR", "100")
 
@@ -251,7 +251,7 @@ def test_the_trigger_of_evn_stands_in_for_a_missing_one_and_loses_against_anothe
     ("version", "warned"),
     [("2.1", False), ("2.3.1", False), ("2.9", False), ("2.9999", True), ("", True), ("3.0", True)],
 )
-def test_no_version_is_refused_but_an_unknown_one_is_told(version: str, warned: bool) -> None:
+def test_an_unknown_version_gives_a_warning(version: str, warned: bool) -> None:
     document = read(message().replace(b"|2.5.1", f"|{version}".encode()))
     assert [issue.rule for issue in document.warnings] == ["version"] * warned
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from streams.formats.hl7v2 import Refused, read
+from streams.formats.hl7v2 import MessageRefused, read
 from streams.formats.hl7v2_ack import acknowledgement
 
 NOW = datetime(2026, 3, 1, 7, 15, 1, tzinfo=UTC)
@@ -19,7 +19,7 @@ def message(accept: str = "", application: str = "", *, version: str = "2.5.1", 
     ).encode()
 
 
-REFUSAL = Refused("AR", "101", "empty", "send message type and control id", field=10)
+REFUSAL = MessageRefused("AR", "101", "empty", "send message type and control id", field=10)
 
 
 def test_the_answer_is_addressed_back_and_quotes_the_control_id() -> None:
@@ -96,7 +96,7 @@ def test_the_answer_uses_the_delimiters_and_the_character_set_of_the_message() -
 
 def test_unusable_delimiters_are_answered_with_the_standard_ones() -> None:
     data = b"MSH|^~\\\\&|EPJ|OUH|||1||ADT^A01|K9|P|2.5\r"
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(MessageRefused) as caught:
         read(data)
     answer = acknowledgement(data, "AR", refused=caught.value, **OURS)
     assert answer is not None
@@ -106,7 +106,7 @@ def test_unusable_delimiters_are_answered_with_the_standard_ones() -> None:
     assert answer.split(b"\rERR|")[1].count(b"|") == 7
 
 
-def test_no_answer_says_anything_of_the_person() -> None:
+def test_no_answer_holds_anything_of_the_person() -> None:
     answer = acknowledgement(message(), "AE", refused=REFUSAL, **OURS)
     assert answer is not None
     assert b"2512489996" not in answer

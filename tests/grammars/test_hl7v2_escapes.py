@@ -2,8 +2,7 @@
 
 import pytest
 
-from streams.formats.hl7v2 import read
-from streams.formats.hl7v2_escapes import STANDARD, Separators, unescape
+from streams.formats.hl7v2 import STANDARD, Separators, read, unescape
 
 RESOLVED = [
     pytest.param(r"a\F\b", "a|b", id="field"),

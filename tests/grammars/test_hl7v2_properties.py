@@ -9,9 +9,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from streams.formats.hl7v2 import Document, Fields, Refused, read
+from streams.formats.hl7v2 import STANDARD, Document, Fields, MessageRefused, read, unescape
 from streams.formats.hl7v2_ack import acknowledgement
-from streams.formats.hl7v2_escapes import STANDARD, unescape
 from tests.grammars.test_hl7v2_ack import OURS
 from tests.published import examples
 
@@ -39,7 +38,7 @@ def used(document: Document) -> list[str]:
 def read_or_refused(data: bytes) -> Document | None:
     try:
         document = read(data)
-    except Refused as refused:
+    except MessageRefused as refused:
         if refused.ack is not None:
             acknowledgement(data, refused.ack, refused=refused, **OURS)
         return None

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from streams.formats.hl7v2 import Refused
+from streams.formats.hl7v2 import MessageRefused
 from streams.messages.adt.admit import read_from_feed
 from streams.messages.adt.feed import FeedProfile
 
@@ -58,7 +58,7 @@ def test_a_name_is_read_in_the_letters_it_was_written_in(declared: str, encoding
     ],
 )
 def test_what_cannot_be_taken_says_what_to_answer(data: bytes, feed: FeedProfile, code: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(MessageRefused) as refused:
         name_read(data, feed)
     assert refused.value.code == code
 
@@ -76,7 +76,7 @@ def test_a_character_set_that_is_not_the_declared_one_is_read_or_refused(
 ) -> None:
     data = message(declared, encoding)
     assert name_read(data, feeds(charset=forced)) == NAME
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(MessageRefused) as refused:
         name_read(data, feeds(charset=forced, charset_mismatch="refuse"))
     assert (refused.value.ack, refused.value.code, refused.value.field) == ("AE", "102", 18)
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from streams.formats.hl7v2 import Refused
+from streams.formats.hl7v2 import MessageRefused
 from streams.messages.adt.admit import read_from_feed
 from streams.messages.adt.feed import FeedProfile, FieldRule
 from streams.messages.adt.read import events
@@ -95,7 +95,7 @@ def outcome(data: bytes) -> Any:
     try:
         document, feed = read_from_feed(data, lambda app, fac: FEED if (app, fac) == ("EPJ-SYD", "OUH") else None)
         told = events(document, feed, locate, KOMMUNER)
-    except Refused as refused:
+    except MessageRefused as refused:
         return refused.ack, refused.code, refused.field
     except Rejected as rejected:
         return rejected.rule

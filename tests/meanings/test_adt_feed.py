@@ -6,7 +6,7 @@ from importlib.resources import files
 import msgspec
 import pytest
 
-from streams.formats.hl7v2 import Refused, read
+from streams.formats.hl7v2 import MessageRefused, read
 from streams.messages.adt.feed import FeedProfile, Place, check_sender
 from tests.meanings.adt import FEED, er7
 
@@ -60,7 +60,7 @@ def test_a_place_is_segment_field_repetition_component() -> None:
 
 
 def test_an_unknown_sender_is_refused() -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(MessageRefused) as caught:
         check_sender(read(er7("A01")), None)
     assert (caught.value.ack, caught.value.code, caught.value.problem) == ("AR", "207", "unknown sender")
 
@@ -68,7 +68,7 @@ def test_an_unknown_sender_is_refused() -> None:
 @pytest.mark.parametrize("code", ["T", "D"])
 def test_a_test_message_is_refused_by_a_production_feed_and_taken_by_a_test_feed(code: str) -> None:
     document = read(er7("A01", msh={11: code}))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(MessageRefused) as caught:
         check_sender(document, FEED)
     assert (caught.value.ack, caught.value.code) == ("AR", "202")
     assert check_sender(document, FeedProfile(application="E", facility="O", test=True)).test

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.formats.fhir.convert import json_to_xml
+from streams.formats.fhir.build import json_to_xml
 from streams.messages import edsevent
 from streams.records.trace import About, acknowledged, audit_event, created, sent
 from streams.words.codes import Notice

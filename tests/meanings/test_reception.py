@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.envelopes import vans
-from streams.envelopes.media import FHIR_JSON, FHIR_XML
 from streams.formats.fhir.build import to_json, to_xml
 from streams.formats.fhir.read import from_bytes
 from streams.messages.acknowledgement import judge
@@ -42,7 +41,7 @@ def sealed(message: Bundle | bytes, envelope: str = ENVELOPE, **changes: Any) ->
         "sent": AT,
         "name": "MCM:FDIS20#AdmissionInpatient",
         "version": "3.0.0",
-        "media_type": FHIR_JSON,
+        "media_type": vans.FHIR_JSON,
     }
     return vans.seal_message(payload, **(values | changes))
 
@@ -124,7 +123,7 @@ def resent(message: Bundle) -> Bundle:
         pytest.param(sealed(START), id="the same record"),
         pytest.param(sealed(START, numbered(2)), id="in another envelope"),
         pytest.param(sealed(resent(START), numbered(2)), id="sent again"),
-        pytest.param(sealed(to_xml(START), numbered(2), media_type=FHIR_XML), id="in XML"),
+        pytest.param(sealed(to_xml(START), numbered(2), media_type=vans.FHIR_XML), id="in XML"),
     ],
 )
 def test_a_message_that_comes_again_gets_the_same_words_in_a_new_acknowledgement(again: bytes) -> None:

@@ -118,19 +118,19 @@ def test_a_receipt_answers_the_envelope_of_its_correlation() -> None:
     assert (answer.original_transport_id, answer.transport_id, answer.transport_sender) == (ANSWERED, OWN, TOWN)
 
 
-def test_without_correlation_the_scope_says_what_is_answered() -> None:
+def test_without_correlation_the_scope_names_the_answered() -> None:
     data = receipt(correlated="", scopes=MESSAGE | {"ORIGINALENVELOPEIDENTIFIER": ANSWERED})
     assert sbdh.open_envelope(data).original_envelope_id == ANSWERED
 
 
-def test_the_payload_of_a_receipt_never_says_what_is_answered() -> None:
+def test_the_payload_never_names_the_answered() -> None:
     data = receipt(
         payload=signal("ReceiptAcknowledgement", "<s:OriginalMessageIdentifier>other</s:OriginalMessageIdentifier>")
     )
     assert sbdh.open_envelope(data).original_envelope_id == ANSWERED
 
 
-def test_an_exception_is_negative_and_tells_why() -> None:
+def test_an_exception_is_negative_with_its_reason() -> None:
     payload = signal(
         "Exception", "<s:Reason>Header not valid</s:Reason><s:ExceptionMessage>no scope</s:ExceptionMessage>"
     )
@@ -159,7 +159,7 @@ ERRORS: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("name", ERRORS)
-def test_what_leaves_the_schema_or_says_too_little_is_refused(name: str) -> None:
+def test_what_leaves_the_schema_or_lacks_a_part_is_refused(name: str) -> None:
     data, path = ERRORS[name]
     assert ("error", path) in [(severity, where) for severity, where, _ in found(data)]
     with pytest.raises(Rejected):

@@ -1,4 +1,4 @@
-"""VANS envelopes: what is sealed can be opened, and what is wrong is refused by the check that says so (spec 02 §2)."""
+"""VANS envelopes: what is sealed can be opened, and what is wrong is refused by its check (spec 02 §2)."""
 
 import base64
 import contextlib
@@ -43,8 +43,8 @@ def changed(old: str, new: str) -> bytes:
     return text.replace(old, new, 1).encode()
 
 
-def refused(data: bytes, **how: Any) -> vans.Refused:
-    with pytest.raises(vans.Refused) as caught:
+def refused(data: bytes, **how: Any) -> vans.EnvelopeRefused:
+    with pytest.raises(vans.EnvelopeRefused) as caught:
         vans.open_envelope(data, **how)
     return caught.value
 
@@ -84,7 +84,7 @@ def test_every_activity_has_a_document_name_that_we_know(activity: str) -> None:
 
 
 @pytest.mark.parametrize("activity", sorted(ACTIVITIES))
-def test_a_partner_may_name_the_activity_itself_and_is_told(activity: str) -> None:
+def test_a_name_by_activity_gives_a_warning(activity: str) -> None:
     (warning,) = vans.open_envelope(sealed(name=f"MCM:FDIS20#{activity}")).warnings
     assert (warning.severity, warning.rule, warning.path) == ("warning", "V5", f"{META}.Document.Name")
     assert vans.document_name(activity) in warning.remedy
@@ -231,7 +231,7 @@ def test_a_document_that_is_not_for_us_is_refused_and_can_be_answered(name: str)
     assert (error.answer.sender, error.answer.envelope_id) == (HOSPITAL, ENVELOPE_ID)
 
 
-def test_a_wrong_size_is_told_before_anything_inside_is_looked_at() -> None:
+def test_a_wrong_size_is_refused_before_the_document_is_read() -> None:
     assert refused(changed("<SizeInBytes>25<", "<SizeInBytes>26<")).rule == "V4"
 
 
@@ -253,11 +253,11 @@ def test_a_receipt_is_never_answered() -> None:
     assert refused(broken).answer is None
 
 
-def test_without_sender_or_id_nobody_can_be_answered() -> None:
+def test_without_sender_or_id_there_is_no_answer() -> None:
     assert refused(changed(ENVELOPE_ID, "x")).answer is None
 
 
-def test_no_error_repeats_what_the_envelope_says() -> None:
+def test_no_error_repeats_the_content() -> None:
     secret = "2512489996"  # a published test person
     for old in ("MCM:FDIS20#AdmissionInpatient", BUNDLE_ID, ENVELOPE_ID, "EAN", "reliable", "3.0.0"):
         assert secret not in str(refused(changed(old, secret)))

@@ -1,30 +1,35 @@
-"""A FHIR resource as bytes: JSON by orjson, XML by a small recursive writer over the same dict.
+"""A FHIR resource as bytes: JSON by orjson, XML by a small recursive writer over the same dict; one form as the other.
 
 Decided by FHIR R4, JSON and XML representations. The dict must stand in FHIR element order, because order matters in
-XML; `arranged` puts a dict of any member order right. Nothing is checked here.
+XML; `arranged` puts a dict of any member order right. What is written is not checked here, but for what a form cannot
+hold when a document of others is turned into the other form.
 """
 
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from streams.words.errors import Rejected
 
-from .shapes import PRIMITIVES, elements, is_resource
+from .read import from_json, from_xml
+from .shapes import PRIMITIVES, JsonObject, JsonValue, elements, is_resource
+from .structure import base_check
 
-__all__ = ["arranged", "to_json", "to_xml"]
+__all__ = ["arranged", "json_to_xml", "to_json", "to_xml", "xml_to_json"]
 
 _NAMESPACE: Final = "http://hl7.org/fhir"
-#: In XML these stand as attributes of their element: the id of anything but a resource, the url of an extension.
 _EXTENSIONS: Final = frozenset({"extension", "modifierExtension"})
+#: In XML these stand as attributes of their element: the id of anything but a resource, the url of an extension.
+_ID_ONLY: Final = frozenset({"id"})
+_ID_AND_URL: Final = frozenset({"id", "url"})
 
 
-def to_json(resource: dict[str, Any]) -> bytes:
+def to_json(resource: JsonObject) -> bytes:
     """Compact UTF-8 JSON, members in the order of the dict (spec 01, 20.4)."""
     return orjson.dumps(resource)
 
 
-def to_xml(resource: dict[str, Any]) -> bytes:
+def to_xml(resource: JsonObject) -> bytes:
     """FHIR XML in UTF-8. The dict must be in element order; `Rejected` when it is nested beyond all reason."""
     out: list[str] = ['<?xml version="1.0" encoding="UTF-8"?>']
     try:
@@ -49,7 +54,7 @@ def _attribute(value: str) -> str:
     return value
 
 
-def _literal(value: Any) -> str:
+def _literal(value: JsonValue) -> str:
     if value.__class__ is str:
         return _attribute(value)
     if value.__class__ is bool:
@@ -57,14 +62,14 @@ def _literal(value: Any) -> str:
     return str(value)
 
 
-def _resource(resource: dict[str, Any], out: list[str], namespace: str = "") -> None:
+def _resource(resource: JsonObject, out: list[str], namespace: str = "") -> None:
     name = resource["resourceType"]
     out.append(f"<{name}{namespace}>")
     _children(resource, out, {"resourceType"})
     out.append(f"</{name}>")
 
 
-def _children(parent: dict[str, Any], out: list[str], skip: frozenset[str] | set[str]) -> None:
+def _children(parent: JsonObject, out: list[str], skip: frozenset[str] | set[str]) -> None:
     for name, value in parent.items():
         if name in skip:
             continue
@@ -75,7 +80,7 @@ def _children(parent: dict[str, Any], out: list[str], skip: frozenset[str] | set
             _member(name, value, parent.get(f"_{name}"), out)
 
 
-def _member(name: str, value: Any, extra: Any, out: list[str]) -> None:
+def _member(name: str, value: JsonValue, extra: JsonValue, out: list[str]) -> None:
     if value.__class__ is list:
         for index, item in enumerate(value):
             _element(name, item, extra[index] if extra else None, out)
@@ -83,69 +88,54 @@ def _member(name: str, value: Any, extra: Any, out: list[str]) -> None:
         _element(name, value, extra, out)
 
 
-_ID_ONLY: Final = frozenset({"id"})
-_ID_AND_URL: Final = frozenset({"id", "url"})
-
-
-def _element(name: str, value: Any, extra: Any, out: list[str]) -> None:
+def _element(name: str, value: JsonValue, extra: JsonObject | None, out: list[str]) -> None:
+    """One element. `extra`: id and extensions of a primitive value, which may stand without it (None)."""
+    skip = _ID_ONLY
     if value.__class__ is not dict:
         if name == "div":
             out.append(value)
-        elif extra is None:
+            return
+        if extra is None:
             out.append(f'<{name} value="{_literal(value)}"/>')
-        else:
-            _extended_primitive(name, value, extra, out)
-        return
-    if "resourceType" in value:
+            return
+        attributes = f' id="{_attribute(extra["id"])}"' if "id" in extra else ""
+        if value is not None:
+            attributes += f' value="{_literal(value)}"'
+        value = extra
+    elif "resourceType" in value:
         out.append(f"<{name}>")
         _resource(value, out)
         out.append(f"</{name}>")
         return
-    attributes = f' id="{_attribute(value["id"])}"' if "id" in value else ""
-    skip = _ID_ONLY
-    if name in _EXTENSIONS:
-        attributes += f' url="{_attribute(value["url"])}"'
-        skip = _ID_AND_URL
+    else:
+        attributes = f' id="{_attribute(value["id"])}"' if "id" in value else ""
+        if name in _EXTENSIONS:
+            attributes += f' url="{_attribute(value["url"])}"'
+            skip = _ID_AND_URL
     out.append(f"<{name}{attributes}>")
     _children(value, out, skip)
     out.append(f"</{name}>")
 
 
-def _extended_primitive(name: str, value: Any, extra: dict[str, Any], out: list[str]) -> None:
-    attributes = f' id="{_attribute(extra["id"])}"' if "id" in extra else ""
-    if value is not None:
-        attributes += f' value="{_literal(value)}"'
-    out.append(f"<{name}{attributes}>")
-    _children(extra, out, _ID_ONLY)
-    out.append(f"</{name}>")
-
-
-def arranged(resource: dict[str, Any]) -> dict[str, Any]:
+def arranged(resource: JsonObject) -> JsonObject:
     """The same resource with its members in FHIR element order, at every level; unknown members come last."""
     kind = resource.get("resourceType")
-    if not is_resource(kind):
-        return resource
-    assert isinstance(kind, str)
-    return {"resourceType": kind, **_arranged(resource, kind)}
+    return {"resourceType": kind, **_arranged(resource, kind)} if is_resource(kind) else resource
 
 
-def _arranged(value: dict[str, Any], type_name: str) -> dict[str, Any]:
-    order = elements(type_name)
-    known = {name: _arranged_member(value[name], e.type) for name, e in order.items() if name in value}
-    hidden = {name: child for name, child in value.items() if name[:1] == "_"}
-    rest = {n: v for n, v in value.items() if n not in known and n not in hidden and n != "resourceType"}
-    return {**known, **hidden, **rest} if not hidden else {**_beside(order, known, hidden), **rest}
+def _arranged(value: JsonObject, type_name: str) -> JsonObject:
+    """Known members, each `_name` right after its `name`; then other `_names`, then all others."""
+    out: JsonObject = {}
+    for name, element in elements(type_name).items():
+        if name in value:
+            out[name] = _arranged_member(value[name], element.type)
+        if (beside := f"_{name}") in value:
+            out[beside] = value[beside]
+    unknown = [name for name in value if name not in out and name != "resourceType"]
+    return out | {name: value[name] for name in sorted(unknown, key=lambda name: name[:1] != "_")}
 
 
-def _beside(order: dict[str, Any], known: dict[str, Any], hidden: dict[str, Any]) -> dict[str, Any]:
-    """Known members with each `_name` right after its `name`, also where `name` itself is absent."""
-    out: dict[str, Any] = {}
-    for name in order:
-        out |= {n: source[n] for n, source in ((name, known), (f"_{name}", hidden)) if n in source}
-    return {**out, **hidden}
-
-
-def _arranged_member(value: Any, type_name: str) -> Any:
+def _arranged_member(value: JsonValue, type_name: str) -> JsonValue:
     if type_name in PRIMITIVES:
         return value
     if value.__class__ is list:
@@ -153,3 +143,40 @@ def _arranged_member(value: Any, type_name: str) -> Any:
     if value.__class__ is not dict:
         return value
     return arranged(value) if type_name == "Resource" else _arranged(value, type_name)
+
+
+# ---- one form as the other ------------------------------------------------------------------------------------------
+
+
+def json_to_xml(data: bytes) -> bytes:
+    """FHIR JSON as FHIR XML, elements in FHIR order. Raises `Rejected` for what cannot be read or written.
+
+    XML has no place for what FHIR does not know, so a document of another shape than FHIR's is refused.
+    """
+    resource = from_json(data)
+    _refuse_loss(resource, errors=True)
+    return to_xml(arranged(resource))
+
+
+def xml_to_json(data: bytes) -> bytes:
+    """FHIR XML as FHIR JSON. Raises `Rejected` for what cannot be read, a resource of an unknown type among it.
+
+    A document in ISO-8859-1, declared, is written in UTF-8.
+    """
+    resource = from_xml(data, any_charset=True)
+    _refuse_loss(resource, errors=False)
+    return to_json(resource)
+
+
+def _refuse_loss(resource: JsonObject, *, errors: bool) -> None:
+    """Raises `Rejected` for a resource of a type whose elements we do not know (2.4): a warning to a receiver, a loss
+    in the other form. `errors`: and for every error that base FHIR finds in the shape.
+    """
+    try:
+        findings = base_check(resource)
+    except RecursionError:
+        raise Rejected("$", "nested too deep", "send the elements of the profile", "json") from None
+    for first in findings:
+        if first.rule == "2.4" or (errors and first.severity == "error"):
+            path = f"{resource.get('resourceType', '$')}{first.path}" if len(first.path) > 1 else "$"
+            raise Rejected(path, first.problem, first.remedy, first.rule)

@@ -5,37 +5,35 @@ parser, no profile validator (23.21), and costs half a millisecond: for the bord
 never for every message. This is the only module that imports it, and only when called.
 """
 
-from typing import Any
-
 from streams.words.errors import Issue
+
+from .shapes import JsonObject
 
 __all__ = ["border_check"]
 
 
-def border_check(bundle: dict[str, Any]) -> list[Issue]:
+def border_check(bundle: JsonObject) -> list[Issue]:
     """What the R4B models refuse in a Bundle; empty when they take it. No content in the texts."""
-    from fhir.resources.R4B.bundle import Bundle  # 250 ms and 30 MB: only where someone asks
+    from fhir.resources.R4B.bundle import Bundle  # 250 ms and 30 MB: only where it is asked for
     from pydantic import ValidationError
 
     try:
         Bundle.model_validate(bundle)
     except ValidationError as error:
-        return [_issue(each["loc"], each["type"]) for each in error.errors(include_input=False, include_url=False)]
+        faults = [(each["loc"], each["type"]) for each in error.errors(include_input=False, include_url=False)]
     except (TypeError, ValueError, AttributeError, KeyError, RecursionError) as error:
-        return [_issue((), type(error).__name__)]
-    return []
-
-
-def _issue(place: tuple[int | str, ...], kind: str) -> Issue:
-    path = "Bundle" + "".join(f"[{step}]" if isinstance(step, int) else f".{_safe(step)}" for step in place)
-    return Issue(
-        severity="error",
-        path=path,
-        rule="fhir-r4",
-        problem=f"refused by the FHIR models: {kind}",
-        remedy="send FHIR R4",
-    )
-
-
-def _safe(step: str) -> str:
-    return step if step.isascii() and step.replace("_", "").isalnum() and len(step) <= 40 else "?"
+        faults = [((), type(error).__name__)]
+    else:
+        return []
+    found = []
+    for place, kind in faults:
+        path = "Bundle"
+        for step in place:
+            if isinstance(step, int):
+                path += f"[{step}]"
+            else:
+                shown = step if step.isascii() and step.replace("_", "").isalnum() and len(step) <= 40 else "?"
+                path += f".{shown}"
+        problem = f"refused by the FHIR models: {kind}"
+        found.append(Issue(severity="error", path=path, rule="fhir-r4", problem=problem, remedy="send FHIR R4"))
+    return found

@@ -1,18 +1,44 @@
-"""The shape of FHIR R4 (4.0.1): which elements a type has, in which order, how often, of which type.
+"""The types of FHIR R4 (4.0.1): which elements a type has, in which order, how often, of which type; and what a
+primitive value looks like.
 
 Decided by HL7 FHIR R4, here only for the resource types that MedCom's hospital notification, acknowledgement and
-EHMI Delivery Status documents use, and the datatypes they reach. Two readers live from it: the XML reader (XML does
-not say what repeats and what is a number) and the checks (unknown elements are refused). What a profile narrows
-further is not here. A test lays every row beside the published StructureDefinitions and the R4 models.
-
-One line per type: `element:type` and `!` for 1..1, `*` for 0..*, `+` for 1..*; `x[x]:a|b` is a choice of types.
-`id` and `extension` of every element, `modifierExtension` of backbones, and what every resource has are not repeated.
+EHMI Delivery Status documents use, and the datatypes they reach. Two readers live from it: the XML reader (in XML
+nothing shows what repeats and what is a number) and the checks (unknown elements are refused). A date that the
+calendar does not have is refused here too. What a profile narrows further is not here, nor what a value means (which
+code, which zone is the Danish one). A test lays every row beside the published StructureDefinitions and the R4 models.
 """
 
-from functools import cache
-from typing import Final, NamedTuple
+import re
+from collections.abc import Callable
+from datetime import date, datetime
+from functools import cache, lru_cache
+from typing import Any, Final, NamedTuple, TypeAlias, TypeGuard
 
-__all__ = ["DOMAIN_RESOURCES", "PRIMITIVES", "RESOURCES", "Element", "elements", "is_resource", "type_of"]
+__all__ = [
+    "DOMAIN_RESOURCES",
+    "FORMS",
+    "ILLEGAL_CHARACTER",
+    "PATTERNS",
+    "PRIMITIVES",
+    "RESOURCES",
+    "TESTS",
+    "Element",
+    "JsonObject",
+    "JsonValue",
+    "elements",
+    "instant_of",
+    "is_resource",
+    "is_text",
+    "type_of",
+]
+
+
+#: A value of FHIR as JSON has it: dict, list, str, bool, int, float or None. What it is, its class shows.
+JsonValue: TypeAlias = Any
+#: A resource or an element: its members by name.
+JsonObject: TypeAlias = dict[str, JsonValue]
+
+# ---- elements -------------------------------------------------------------------------------------------------------
 
 
 class Element(NamedTuple):
@@ -25,10 +51,6 @@ class Element(NamedTuple):
     choice: str = ""
 
 
-PRIMITIVES: Final = frozenset(
-    {"base64Binary", "boolean", "canonical", "code", "date", "dateTime", "decimal", "id", "instant", "integer"}
-    | {"markdown", "oid", "positiveInt", "string", "time", "unsignedInt", "uri", "url", "uuid", "xhtml"}
-)
 DOMAIN_RESOURCES: Final = frozenset(
     {"MessageHeader", "Encounter", "Patient", "Organization", "Provenance", "OperationOutcome", "AuditEvent"}
 )
@@ -39,6 +61,8 @@ _DOMAIN: Final = _RESOURCE + " text:Narrative contained:Resource* extension:Exte
 _ELEMENT: Final = "id:string extension:Extension*"
 _BACKBONE: Final = _ELEMENT + " modifierExtension:Extension*"
 
+#: One line per type: `element:type` and `!` for 1..1, `*` for 0..*, `+` for 1..*; `x[x]:a|b` is a choice of types.
+#: `id` and `extension` of every element, `modifierExtension` of backbones, and what every resource has are not repeated.
 _TYPES: Final = """
 Extension url:uri! value[x]:base64Binary|boolean|canonical|code|date|dateTime|decimal|id|instant|integer|markdown|oid|positiveInt|string|time|unsignedInt|uri|url|uuid|Address|Age|Annotation|Attachment|CodeableConcept|Coding|ContactPoint|Count|Distance|Duration|HumanName|Identifier|Period|Quantity|Range|Ratio|Reference|Signature
 Meta versionId:id lastUpdated:instant source:uri profile:canonical* security:Coding* tag:Coding*
@@ -99,31 +123,26 @@ AuditEvent.entity.detail type:string! value[x]:string|base64Binary!
 _ROWS: Final = {line.split(" ", 1)[0]: line.split(" ", 1)[1] for line in _TYPES.strip().splitlines()}
 
 
-def _common(type_name: str) -> str:
-    if type_name in DOMAIN_RESOURCES:
-        return _DOMAIN
-    if type_name in RESOURCES:
-        return _RESOURCE
-    return _BACKBONE if "." in type_name else _ELEMENT
-
-
-def _parse(token: str) -> list[Element]:
-    name, kinds = token.split(":")
-    many, least = kinds[-1] in "*+", int(kinds[-1] in "!+")
-    types = kinds.rstrip("!*+").split("|")
-    if not name.endswith("[x]"):
-        return [Element(name, types[0], least, many)]
-    return [Element(name[:-3] + kind[0].upper() + kind[1:], kind, least, many, name) for kind in types]
-
-
 @cache
 def elements(type_name: str) -> dict[str, Element]:
     """The elements of a type by name, in FHIR order. KeyError for a type that is not tabled."""
-    row = _ROWS[type_name]
-    return {e.name: e for token in f"{_common(type_name)} {row}".split() for e in _parse(token)}
+    if type_name in RESOURCES:
+        common = _DOMAIN if type_name in DOMAIN_RESOURCES else _RESOURCE
+    else:
+        common = _BACKBONE if "." in type_name else _ELEMENT
+    found: list[Element] = []
+    for token in f"{common} {_ROWS[type_name]}".split():
+        name, kinds = token.split(":")
+        many, least = kinds[-1] in "*+", int(kinds[-1] in "!+")
+        types = kinds.rstrip("!*+").split("|")
+        if name.endswith("[x]"):
+            found += [Element(name[:-3] + kind[0].upper() + kind[1:], kind, least, many, name) for kind in types]
+        else:
+            found.append(Element(name, types[0], least, many))
+    return {element.name: element for element in found}
 
 
-def is_resource(type_name: object) -> bool:
+def is_resource(type_name: object) -> TypeGuard[str]:
     """Whether the table knows this resource type."""
     return type_name.__class__ is str and type_name in RESOURCES
 
@@ -137,3 +156,123 @@ def type_of(path: str) -> str | None:
             return None
         here = elements(here)[name].type
     return here
+
+
+# ---- primitive values: predicates over the JSON value ---------------------------------------------------------------
+
+_DATE: Final = re.compile(r"[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?")
+_MOMENT: Final = re.compile(
+    r"([0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3]):[0-5][0-9]):([0-5][0-9]|60)"
+    r"(?:\.([0-9]{1,9}))?(Z|[+-](?:0[0-9]|1[0-3]):[0-5][0-9]|[+-]14:00)"
+)
+_URI: Final = re.compile(r"\S+")
+#: Characters that XML 1.0 cannot carry, and lone surrogates: no FHIR string may hold them.
+ILLEGAL_CHARACTER: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_INT_LIMIT: Final = 1 << 31
+
+#: What each primitive must be, in words for a remedy.
+FORMS: Final[dict[str, str]] = {
+    "base64Binary": "base64 text",
+    "boolean": "true or false",
+    "canonical": "a URL without white space",
+    "code": "a code without outer or double white space",
+    "date": "a date, YYYY-MM-DD",
+    "dateTime": "a date, or date and time with zone, YYYY-MM-DDThh:mm:ss+01:00",
+    "decimal": "a number",
+    "id": "1 to 64 of A-Z, a-z, 0-9, hyphen and dot",
+    "instant": "date and time with zone, YYYY-MM-DDThh:mm:ss+01:00",
+    "integer": "a whole number",
+    "markdown": "non-empty text",
+    "oid": "urn:oid: and an OID",
+    "positiveInt": "a whole number above 0",
+    "string": "non-empty text without control characters",
+    "time": "a time, hh:mm:ss",
+    "unsignedInt": "a whole number from 0",
+    "uri": "a URI without white space",
+    "url": "a URL without white space",
+    "uuid": "urn:uuid: and a UUID in lower case",
+    "xhtml": 'a non-empty <div xmlns="http://www.w3.org/1999/xhtml">',
+}
+PRIMITIVES: Final = frozenset(FORMS)
+
+#: Primitives that are a string of one pattern.
+PATTERNS: Final[dict[str, re.Pattern[str]]] = {
+    "base64Binary": re.compile(r"[A-Za-z0-9+/\s]+={0,2}\s*"),
+    "canonical": _URI,
+    "code": re.compile(r"[^\s]+(\s[^\s]+)*"),
+    "id": re.compile(r"[A-Za-z0-9\-.]{1,64}"),
+    "oid": re.compile(r"urn:oid:[0-2](\.(0|[1-9][0-9]*))+"),
+    "time": re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\.[0-9]{1,9})?"),
+    "uri": _URI,
+    "url": _URI,
+    "uuid": re.compile(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
+}
+
+
+@lru_cache(maxsize=4096)
+def instant_of(text: str) -> datetime | None:
+    """The moment of a dateTime with time and zone, or of an instant; None when the text is not one.
+
+    A leap second counts as the second before it.
+    """
+    found = _MOMENT.fullmatch(text)
+    if found is None:
+        return None
+    minute, second, fraction, zone = found.groups()
+    second = "59" if second == "60" else second
+    micro = (fraction or "").ljust(6, "0")[:6]
+    try:
+        return datetime.fromisoformat(f"{minute}:{second}.{micro}{'+00:00' if zone == 'Z' else zone}")
+    except ValueError:
+        return None  # 31 April
+
+
+def is_text(value: object) -> bool:
+    """A string with something in it besides white space, and nothing that XML cannot carry."""
+    if value.__class__ is not str or not value:
+        return False
+    assert isinstance(value, str)
+    return (value.isprintable() and not value.isspace()) or (
+        bool(value.strip()) and ILLEGAL_CHARACTER.search(value) is None
+    )
+
+
+def _is_date(value: object) -> bool:
+    if not isinstance(value, str) or _DATE.fullmatch(value) is None:
+        return False
+    if len(value) < 10:
+        return True  # a year or a month
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_instant(value: object) -> bool:
+    return value.__class__ is str and instant_of(value) is not None
+
+
+def _whole(least: int) -> Callable[[object], bool]:
+    return lambda value: value.__class__ is int and least <= value < _INT_LIMIT
+
+
+def _matches(pattern: re.Pattern[str]) -> Callable[[object], bool]:
+    match = pattern.fullmatch
+    return lambda value: value.__class__ is str and match(value) is not None
+
+
+#: The test of every primitive but xhtml (`narrative.py`).
+TESTS: Final[dict[str, Callable[[object], bool]]] = {
+    **{name: _matches(pattern) for name, pattern in PATTERNS.items()},
+    "boolean": lambda value: value.__class__ is bool,
+    "date": _is_date,
+    "dateTime": lambda value: _is_instant(value) or _is_date(value),
+    "decimal": lambda value: value.__class__ in (int, float),
+    "instant": _is_instant,
+    "integer": _whole(-_INT_LIMIT),
+    "markdown": is_text,
+    "positiveInt": _whole(1),
+    "string": is_text,
+    "unsignedInt": _whole(0),
+}

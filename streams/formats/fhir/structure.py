@@ -3,34 +3,42 @@
 Theory of operation. `Compiler` takes the element tables of `shapes` and a `Profile` (rows of cardinalities, fixed
 values, closed code sets, extension slices, whole-element tests) and gives one function per type or, where a row names
 a path below it, per path. Each takes a JSON value and returns None when it is right, else its findings; paths are put
-together while they return, so a right message pays for no path. What the rows say is decided by the profile that
+together while they return, so a right message pays for no path. What the rows demand is decided by the profile that
 gives them; no rule of any message is here.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
 
-from .pieces import (
-    Check,
-    Finding,
-    choice_check,
-    code_check,
-    extension_list_check,
-    fixed_check,
-    list_check,
-    never,
-    object_check,
-    one,
-    pattern_check,
-    primitive_check,
-    shortened,
-    value_or_extension,
-)
-from .primitives import TESTS
-from .shapes import PRIMITIVES, RESOURCES, Element, elements
-from .xhtml import is_narrative, narrative_check
+import orjson
 
-__all__ = ["BINDINGS", "Compiler", "Constraint", "Extension", "Profile", "base_check"]
+from streams.words.errors import Issue, Severity
+
+from .narrative import is_narrative, narrative_fault
+from .shapes import FORMS, PATTERNS, PRIMITIVES, RESOURCES, TESTS, Element, JsonValue, elements
+
+__all__ = ["BINDINGS", "Check", "Compiler", "Constraint", "Extension", "Finding", "Profile", "base_check", "issues"]
+
+
+class Finding(NamedTuple):
+    """An issue whose path is still relative to the value looked at: `.period.start`, `[2]`."""
+
+    path: str
+    rule: str
+    problem: str
+    remedy: str
+    severity: Severity = "error"
+
+
+Check = Callable[[JsonValue], list[Finding] | None]
+
+
+def issues(root: str, found: Iterable[Finding]) -> list[Issue]:
+    """Findings as issues, their paths below `root`."""
+    return [
+        Issue(severity=f.severity, path=root + f.path, rule=f.rule, problem=f.problem, remedy=f.remedy) for f in found
+    ]
 
 
 class Constraint(NamedTuple):
@@ -39,7 +47,7 @@ class Constraint(NamedTuple):
     path: str
     min: int | None = None
     max: int | None = None  # 0 forbids the element; None keeps the shape's
-    fixed: tuple[Any, ...] = ()  # the only values allowed, of any JSON type
+    fixed: tuple[JsonValue, ...] = ()  # the only values allowed, of any JSON type
     codes: frozenset[str] = frozenset()
     pattern: str = ""  # regular expression that the text must match as a whole
     rule: str = ""  # the path when empty
@@ -50,7 +58,7 @@ class Extension(NamedTuple):
     """One slice of an extension list: its URL, the one value it holds, how often. Nested extensions are forbidden."""
 
     path: str  # path of the list, `MessageHeader.extension`
-    name: str  # slice name, `reportOfAdmissionFlag`: rows below it say `MessageHeader.extension:reportOf….valueBoolean`
+    name: str  # slice name, `reportOfAdmissionFlag`: paths of rows below it are `MessageHeader.extension:reportOf….valueBoolean`
     url: str
     value: str  # JSON name of the value, `valueBoolean`
     min: int = 0
@@ -65,7 +73,9 @@ class Profile(NamedTuple):
         str, tuple[Check, ...]
     ] = {}  # path or type -> tests of the whole value, run when its shape is right
     emitted: Mapping[str, frozenset[str]] | None = None
-    shortcuts: Mapping[str, Callable[[Any], bool]] = {}  # type -> a cheap test, true only of what the full test passes
+    shortcuts: Mapping[
+        str, Callable[[JsonValue], bool]
+    ] = {}  # type -> a cheap test, true only of what the full test passes
     well_formed_narrative: bool = True  # parse each div; a writer that escapes everything at one place need not
 
 
@@ -95,140 +105,293 @@ BINDINGS: Final[dict[str, frozenset[str]]] = {
 }
 
 
+# ---- from rows to functions -----------------------------------------------------------------------------------------
+
+
 class Compiler:
     """Compiles one profile. `check(type_name)` is the test of a resource or datatype, ready to call."""
 
     def __init__(self, profile: Profile | None = None) -> None:
-        self._profile = profile or Profile()
-        self._rows = {row.path: row for row in self._profile.constraints}
-        self._named = self._paths_with_rows()
+        self._profile = profile = profile or Profile()
+        self._rows = {row.path: row for row in profile.constraints}
+        #: Paths whose object is not just any of its type: a row is about something below, or about it as a whole.
+        self._named: set[str] = set()
+        for path in [*self._rows, *(extension.path for extension in profile.extensions)]:
+            self._named.update(".".join(path.split(".")[:n]) for n in range(1, path.count(".") + 1))
+        for path in [*profile.wholes, *(profile.emitted or ())]:
+            self._named.update(".".join(path.split(".")[:n]) for n in range(1, path.count(".") + 2))
         self._made: dict[str, Check] = {}
-        self._resource = self._by_resource_type()
-
-    def _paths_with_rows(self) -> frozenset[str]:
-        """The paths whose object is not just any of its type: a row speaks of something below, or of it as a whole."""
-        profile = self._profile
-        lists = [extension.path for extension in profile.extensions]
-        below = {".".join(p.split(".")[:n]) for p in [*self._rows, *lists] for n in range(1, p.count(".") + 1)}
-        whole = [*profile.wholes, *(profile.emitted or ())]
-        return frozenset(below | {".".join(p.split(".")[:n]) for p in whole for n in range(1, p.count(".") + 2)})
 
     def check(self, type_name: str) -> Check:
         """The test of a type by itself; of a resource type with every row of the profile below it."""
         return self._type(type_name, type_name)
 
+    def resource(self, value: JsonValue) -> list[Finding] | None:
+        """What is wrong with a resource of whatever type; None when nothing is."""
+        kind = value.get("resourceType") if value.__class__ is dict else None
+        if kind.__class__ is not str:
+            return _one("json", "not a resource", "send a JSON object with resourceType")
+        if kind not in RESOURCES:
+            return [Finding("", "2.4", "a resource type that the message does not have", "leave it out", "warning")]
+        return (self._made.get(kind) or self._type(kind, kind))(value)
+
     def _type(self, type_name: str, path: str) -> Check:
-        """One function per type, or per path where a row of the profile speaks of something below that path."""
+        """One function per type, or per path where a row of the profile is about something below that path."""
         if type_name == "Resource":
-            return self._resource
+            return self.resource
         key = path if path in self._named else type_name
-        if key not in self._made:
+        if (made := self._made.get(key)) is None:
             table: dict[str, Check] = {}
             required: dict[str, str] = {}
-            self._made[key] = object_check(table, required, self._wholes(type_name, key))  # before filling: recursion
-            self._fill(type_name, key, table, required)
-            if (shortcut := self._profile.shortcuts.get(key)) is not None:
-                self._made[key] = shortened(shortcut, self._made[key])
+            wholes: list[Check] = []
+            made = self._made[key] = _object_check(table, required, wholes)  # before filling: types are recursive
+            self._fill(type_name, key, table, required, wholes)
+            if (shortcut := self._profile.shortcuts.get(key)) is not None:  # asked first: most values are right
+                full = made
+                self._made[key] = lambda value: None if shortcut(value) else full(value)
         return self._made[key]
 
-    def _fill(self, type_name: str, key: str, table: dict[str, Check], required: dict[str, str]) -> None:
-        known = elements(type_name)
-        allowed = self._allowed(type_name, key)
+    def _fill(
+        self, type_name: str, key: str, table: dict[str, Check], required: dict[str, str], wholes: list[Check]
+    ) -> None:
+        """The tests of the elements of a type at a path, those it must have, and the tests of it as a whole."""
+        profile, emitted = self._profile, self._profile.emitted
+        choices: dict[str, list[Element]] = {}
+        allowed = None if emitted is None else emitted.get(key, emitted.get(type_name, frozenset()))
         if type_name in RESOURCES:
             table["resourceType"] = lambda _: None
-        for element in known.values():
+        for element in elements(type_name).values():
             path = f"{key}.{element.name}"
             if allowed is not None and element.name not in allowed:
-                table[element.name] = never("not-emitted", "an element that this product does not send", "leave it out")
+                table[element.name] = _never(
+                    "not-emitted", "an element that this product does not send", "leave it out"
+                )
                 continue
+            if element.choice:
+                choices.setdefault(element.choice, []).append(element)
             row = self._rows.get(path) or self._rows.get(f"{type_name}.{element.name}") or Constraint(path)
             if row.min or (element.min and row.min is None and not element.choice):
                 required[element.name] = row.rule or path
             table[element.name] = self._member(element, path, row, BINDINGS.get(f"{type_name}.{element.name}"))
             if element.type in PRIMITIVES and allowed is None:
-                table["_" + element.name] = self._primitive_element(element.many)
-
-    def _allowed(self, type_name: str, key: str) -> frozenset[str] | None:
-        emitted = self._profile.emitted
-        return None if emitted is None else emitted.get(key, emitted.get(type_name, frozenset()))
-
-    def _wholes(self, type_name: str, key: str) -> tuple[Check, ...]:
-        groups: dict[str, list[Element]] = {}
-        allowed = self._allowed(type_name, key)
-        for element in elements(type_name).values():
-            if element.choice and (allowed is None or element.name in allowed):
-                groups.setdefault(element.choice, []).append(element)
-        own = self._profile.wholes.get(key, self._profile.wholes.get(type_name, ()))
+                table["_" + element.name] = self._beside_primitive(element.many)
+        wholes += [_choice_check(f"{key}.{name}", group) for name, group in choices.items() if len(group) > 1]
+        wholes += profile.wholes.get(key, profile.wholes.get(type_name, ()))
         if type_name == "Extension":
-            own = (*own, value_or_extension)
-        return (*[choice_check(f"{key}.{name}", group) for name, group in groups.items() if len(group) > 1], *own)
+            wholes.append(_value_or_extension)
 
     def _member(self, element: Element, path: str, row: Constraint, bound: frozenset[str] | None = None) -> Check:
+        """The test of an element, whole list or single value, as its row narrows it. `bound`: the codes of base R4."""
         rule = row.rule or path
         if row.max == 0:
-            return never(rule, "an element that the profile forbids", row.remedy or "leave it out")
-        if row.fixed:
-            return fixed_check(row.rule or path, row.fixed, row.remedy)
+            return _never(rule, "an element that the profile forbids", row.remedy or "leave it out")
+        if fixed := row.fixed:
+            shown = " or ".join(value if isinstance(value, str) else orjson.dumps(value).decode() for value in fixed)
+            wrong = _one(rule, "another value than the profile fixes", row.remedy or f"send {shown}")
+            return lambda value: None if value in fixed else wrong
         item = self._value(element, path, row, bound)
         if not element.many:
             return item
         if element.type == "Extension":
             return self._extensions(path, item)
-        return list_check(rule, item, row.max, self._profile.wholes.get(path + "[]", ()))
+        return _list_check(rule, item, row.max, self._profile.wholes.get(path + "[]", ()))
 
     def _value(self, element: Element, path: str, row: Constraint, bound: frozenset[str] | None) -> Check:
+        """The test of a single value: a text of one form, a code of a closed value set, else any of the type."""
         if row.pattern:
-            return pattern_check(row.rule or path, row.pattern, row.remedy)
+            match, wrong = (
+                re.compile(row.pattern).fullmatch,
+                _one(row.rule or path, "a text of another form", row.remedy),
+            )
+            return lambda value: None if value.__class__ is str and match(value) is not None else wrong
         if codes := row.codes or bound:
-            return code_check(row.rule or path, codes)
+            shown = ", ".join(sorted(codes)) if len(codes) < 12 else f"one of the {len(codes)} codes of the value set"
+            wrong = _one(row.rule or path, "a code outside the value set", f"send {shown}")
+            return lambda value: None if value.__class__ is str and value in codes else wrong
         if element.type == "xhtml":
-            return narrative_check if self._profile.well_formed_narrative else primitive_check("xhtml", is_narrative)
+            if not self._profile.well_formed_narrative:
+                return _primitive_check("xhtml", is_narrative)
+            return lambda value: None if (fault := narrative_fault(value)) is None else _one("xhtml", *fault)
         if element.type in PRIMITIVES:
-            return primitive_check(element.type, TESTS[element.type])
+            return _primitive_check(element.type, TESTS[element.type])
         return self._type(element.type, path)
 
     def _extensions(self, path: str, generic: Check) -> Check:
+        """The test of a list of extensions: the slices of the profile by their URL; any other by its shape (`generic`),
+        and then a warning, or an error where it changes the meaning and may not be passed over (00 §8.3).
+        """
         known: dict[str, Check] = {}
-        slices = [extension for extension in self._profile.extensions if extension.path == path]
-        for slice_ in slices:
-            key = f"{path}:{slice_.name}"
+        needed: dict[str, str] = {}  # URL -> rule
+        for slice_ in self._profile.extensions:
+            if slice_.path != path:
+                continue
+            below = f"{path}:{slice_.name}.{slice_.value}"
             value = elements("Extension")[slice_.value]
-            below = f"{key}.{slice_.value}"
             test = self._member(value, below, self._rows.get(below, Constraint(below)))
             table: dict[str, Check] = {"url": lambda _: None, slice_.value: test}
             if self._profile.emitted is None:
-                table["id"] = primitive_check("string", TESTS["string"])
-            known[slice_.url] = object_check(table, {slice_.value: below}, ())
-        modifier = path.endswith("modifierExtension")  # changes the meaning: never passed over (00 §8.3)
-        least = {s.url: f"{path}:{s.name}" for s in slices if s.min}
-        return extension_list_check(path, known, least, generic, "error" if modifier else "warning")
+                table["id"] = _primitive_check("string", TESTS["string"])
+            known[slice_.url] = _object_check(table, {slice_.value: below}, ())
+            if slice_.min:
+                needed[slice_.url] = f"{path}:{slice_.name}"
+        severity: Severity = "error" if path.endswith("modifierExtension") else "warning"
+        problem = "an extension that the profile does not have"
+        stranger = Finding("", "unknown-extension", problem, "leave it out", severity)
 
-    def _primitive_element(self, many: bool) -> Check:
-        """The test of a `_name`: the id and extensions of a primitive value."""
-        table: dict[str, Check] = {"id": primitive_check("string", TESTS["string"])}
-        table["extension"] = self._extensions("Element.extension", self._type("Extension", "Extension"))
-        inner = object_check(table, {}, ())
-        return list_check("json", lambda value: None if value is None else inner(value), None) if many else inner
-
-    def _by_resource_type(self) -> Check:
-        found: dict[str, Check] = {}
-
-        def check(value: Any) -> list[Finding] | None:
-            kind = value.get("resourceType") if value.__class__ is dict else None
-            if kind.__class__ is not str:
-                return one("json", "not a resource", "send a JSON object with resourceType")
-            if kind not in RESOURCES:
-                return [Finding("", "2.4", "a resource type that the message does not have", "leave it out", "warning")]
-            if kind not in found:
-                found[kind] = self._type(kind, kind)
-            return found[kind](value)
+        def check(value: JsonValue) -> list[Finding] | None:
+            if value.__class__ is not list or not value:
+                return _NO_LIST
+            if len(value) > _MOST:
+                return _TOO_MANY
+            found: list[Finding] = []
+            seen: set[str] = set()
+            for index, child in enumerate(value):
+                url = child.get("url") if child.__class__ is dict else None
+                test = known.get(url) if url.__class__ is str else None
+                wrong = (generic(child) or [stranger]) if test is None else test(child)
+                if wrong is not None:
+                    found += _under(f"[{index}]", wrong)
+                if test is not None and url in seen:
+                    found.append(Finding(f"[{index}]", path, "this extension is given twice", "send it once"))
+                if url.__class__ is str:
+                    seen.add(url)
+            found += [
+                Finding("", needed[url], "missing", "send it: it is mandatory") for url in needed if url not in seen
+            ]
+            return found or None
 
         return check
+
+    def _beside_primitive(self, many: bool) -> Check:
+        """The test of a `_name`: the id and extensions of a primitive value."""
+        table: dict[str, Check] = {"id": _primitive_check("string", TESTS["string"])}
+        table["extension"] = self._extensions("Element.extension", self._type("Extension", "Extension"))
+        inner = _object_check(table, {}, ())
+        return _list_check("json", lambda value: None if value is None else inner(value), None) if many else inner
 
 
 _BASE: Final = Compiler()
 
 
-def base_check(resource: Any) -> list[Finding]:
+def base_check(resource: JsonValue) -> list[Finding]:
     """What base FHIR R4 finds wrong with the shape of a resource, whatever its profile."""
-    return _BASE._resource(resource) or []
+    return _BASE.resource(resource) or []
+
+
+# ---- the functions that a check is put together from: each factory takes what a row demands -------------------------
+
+
+def _under(prefix: str, wrong: list[Finding]) -> list[Finding]:
+    """The same findings, seen from the element above."""
+    return [f._replace(path=prefix + f.path) for f in wrong]
+
+
+def _one(rule: str, problem: str, remedy: str) -> list[Finding]:
+    """One error about the value itself."""
+    return [Finding("", rule, problem, remedy)]
+
+
+#: Members of an object or items of a list. No message has more, and a fault in each must not become a million findings.
+_MOST: Final = 20_000
+_TOO_MANY: Final = _one("json", f"more than {_MOST} members or items", "send what one message needs")
+_NO_LIST: Final = _one("json", "not a list with content", "send a JSON array, or leave the element out")
+_UNKNOWN_ELEMENT: Final = ("unknown-element", "an element that FHIR does not have here", "leave it out")
+
+
+def _never(rule: str, problem: str, remedy: str) -> Check:
+    """Refuses whatever stands there."""
+    wrong = _one(rule, problem, remedy)
+    return lambda _: wrong
+
+
+def _only_warnings(found: list[Finding]) -> bool:
+    return all(finding.severity == "warning" for finding in found)
+
+
+def _object_check(table: dict[str, Check], required: dict[str, str], wholes: Sequence[Check]) -> Check:
+    """The test of an object: every member by the table, the mandatory ones there, then the object as a whole."""
+    find = table.get
+
+    def check(value: JsonValue) -> list[Finding] | None:
+        if value.__class__ is not dict or not value:
+            return _one("json", "not an object with content", "send a JSON object, or leave the element out")
+        if len(value) > _MOST:
+            return _TOO_MANY
+        found: list[Finding] | None = None
+        for name, child in value.items():
+            if (test := find(name)) is None:
+                shown = name if name.isascii() and name.isalnum() and len(name) <= 40 else "?"
+                found = found or []
+                found.append(Finding(f".{shown}", *_UNKNOWN_ELEMENT))
+            elif (wrong := test(child)) is not None:
+                found = found or []
+                found += _under(f".{name}", wrong)
+        for name in required:
+            if name not in value:
+                found = (found or []) + [Finding(f".{name}", required[name], "missing", "send it: it is mandatory")]
+        if wholes and (found is None or _only_warnings(found)):
+            for whole in wholes:
+                if (wrong := whole(value)) is not None:
+                    found = (found or []) + wrong
+        return found
+
+    return check
+
+
+def _list_check(rule: str, item: Check, most: int | None, tests: tuple[Check, ...] = ()) -> Check:
+    """The test of a repeating element: not empty, not too long, every item, then the list as a whole."""
+
+    def check(value: JsonValue) -> list[Finding] | None:
+        if value.__class__ is not list or not value:
+            return _NO_LIST
+        if len(value) > _MOST:
+            return _TOO_MANY
+        found: list[Finding] | None = None
+        if most is not None and len(value) > most:
+            found = _one(rule, f"given {len(value)} times", f"send it at most {most} time(s)")
+        wrongs = [item(child) for child in value]  # each once: nested lists must not multiply the work
+        if wrongs.count(None) != len(wrongs):
+            found = (found or []) + [f for i, wrong in enumerate(wrongs) for f in _under(f"[{i}]", wrong or [])]
+        if tests and (found is None or _only_warnings(found)):
+            for test in tests:
+                if (wrong := test(value)) is not None:
+                    found = (found or []) + wrong
+        return found
+
+    return check
+
+
+def _choice_check(rule: str, group: list[Element]) -> Check:
+    """One element of a choice of types, exactly one where it is mandatory."""
+    names, needed = frozenset(e.name for e in group), group[0].min
+
+    def check(value: JsonValue) -> list[Finding] | None:
+        given = len(names & value.keys())
+        if given > 1:
+            return _one(rule, "given in more than one type", "send one of them")
+        if needed and not given:
+            return _one(rule, "missing", "send it: it is mandatory")
+        return None
+
+    return check
+
+
+def _value_or_extension(value: JsonValue) -> list[Finding] | None:
+    """Invariant ext-1 of base FHIR: a value or nested extensions, not both and not neither."""
+    has_value = any(name.lstrip("_").startswith("value") for name in value)
+    if has_value != ("extension" in value):
+        return None
+    return _one("ext-1", "neither or both of value and nested extensions", "send a value")
+
+
+def _primitive_check(type_name: str, test: Callable[[object], bool]) -> Check:
+    """The test of a primitive value."""
+    wrong = _one(type_name, f"not {FORMS[type_name]}", f"send {FORMS[type_name]}")
+    if type_name in PATTERNS:  # the same test without a second call
+        match = PATTERNS[type_name].fullmatch
+        return lambda value: None if value.__class__ is str and match(value) is not None else wrong
+    if type_name == "string":  # nearly every text: printable and not blank
+        return lambda value: (
+            None if (value.__class__ is str and value.isprintable() and value.strip()) or test(value) else wrong
+        )
+    return lambda value: None if test(value) else wrong

@@ -9,7 +9,7 @@ decided in the lane.
 from collections.abc import Iterable
 from typing import Any, Final, Literal, NamedTuple
 
-from streams.formats.fhir.pieces import Finding, issues
+from streams.formats.fhir.structure import Finding, issues
 from streams.messages.hospitalnotification.view import Object, Placed, View, first, listed, member, reference, text_at
 from streams.words.errors import Issue, Rejected, Severity
 from streams.words.model import Address, Receipt

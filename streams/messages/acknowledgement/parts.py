@@ -14,8 +14,7 @@ from typing import Any, Final, get_args, get_origin
 
 import msgspec
 
-from streams.formats.fhir.read import LIMIT, document, from_json
-from streams.formats.fhir.xml import read_xml
+from streams.formats.fhir.read import LIMIT, document, from_json, read_xml
 
 __all__ = ["Bundle", "Coded", "Coding", "Identifier", "Reference", "Resource", "decoded", "parts_of"]
 

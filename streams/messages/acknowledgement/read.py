@@ -9,7 +9,7 @@ instead is kept as a fallback (correlation order of 4.4).
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple, cast
 
-from streams.formats.fhir.primitives import instant_of
+from streams.formats.fhir.shapes import instant_of
 from streams.words.codes import ACK_CODES, ACK_ERROR_SYSTEM, ACKNOWLEDGEMENT_EVENT, AUTHORITY, Verdict
 from streams.words.errors import Rejected
 from streams.words.model import Receipt, ReceiptIssue

@@ -6,8 +6,7 @@ spec 02 §4.3. The checks of §4.4 are in `faults.py` and `read.py`, because the
 
 from typing import Final
 
-from streams.formats.fhir.pieces import Check
-from streams.formats.fhir.structure import Compiler, Constraint, Extension, Profile
+from streams.formats.fhir.structure import Check, Compiler, Constraint, Extension, Profile
 from streams.messages.hospitalnotification.identifiers import organization_identifiers, sor_digits
 from streams.messages.hospitalnotification.rules import DESTINATION_USE_URL
 from streams.messages.hospitalnotification.rules import PROFILES as _NOTIFICATION_PROFILES

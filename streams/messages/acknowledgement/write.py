@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import uuid5
 
-from streams.formats.fhir.primitives import FORMS, ILLEGAL_CHARACTER, instant_of
+from streams.formats.fhir.shapes import FORMS, ILLEGAL_CHARACTER, instant_of
 from streams.messages.hospitalnotification.identifiers import gln_of, sor_of
 from streams.messages.hospitalnotification.rules import DESTINATION_USE_URL
 from streams.messages.hospitalnotification.view import Object, View, first, listed, reference, text_at

@@ -9,7 +9,7 @@ before it answers, intake asks it again, because a hospital may write the topic 
 from collections.abc import Callable
 from typing import Final
 
-from streams.formats.hl7v2 import Document, Refused, parse, read
+from streams.formats.hl7v2 import Document, MessageRefused, parse, read
 
 from .feed import FeedProfile, check_sender
 
@@ -22,10 +22,10 @@ _CHARSET_FIELD: Final = 18  # MSH-18
 
 
 def read_from_feed(data: bytes, feed_of: FeedOf) -> tuple[Document, FeedProfile]:
-    """The message and its feed. Raises `Refused`, which says what to answer."""
+    """The message and its feed. Raises `MessageRefused`, which says what to answer."""
     try:
         document = read(data)
-    except Refused as refused:
+    except MessageRefused as refused:
         if refused.field != _CHARSET_FIELD:
             raise
         document = parse(data, charset="latin-1")
@@ -46,9 +46,9 @@ def _is_untrue(document: Document) -> bool:
 
 
 def _agreed(document: Document, feed: FeedProfile | None) -> FeedProfile:
-    """The feed, when it takes the message; raises `Refused`."""
+    """The feed, when it takes the message; raises `MessageRefused`."""
     known = check_sender(document, feed)
     if known.charset_mismatch == "refuse" and _is_untrue(document):
         problem = "the bytes are not text of the character set that is declared"
-        raise Refused("AE", "102", problem, "send the character set that is declared", field=_CHARSET_FIELD)
+        raise MessageRefused("AE", "102", problem, "send the character set that is declared", field=_CHARSET_FIELD)
     return known

@@ -46,7 +46,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from streams.formats.hl7v2 import Document, Refused, Segment
+from streams.formats.hl7v2 import Document, MessageRefused, Segment
 from streams.words.model import Disposition, EventClass
 
 __all__ = ["FeedProfile", "FieldRule", "check_sender"]
@@ -190,10 +190,12 @@ class FeedProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 def check_sender(document: Document, feed: FeedProfile | None) -> FeedProfile:
     """The feed, when the message may come from it: known (207), and no test message in production (202).
 
-    Raises `Refused`; these two and `formats.hl7v2` are all that is answered negatively (spec 04 §2, §3).
+    Raises `MessageRefused`; these two and `formats.hl7v2` are all that is answered negatively (spec 04 §2, §3).
     """
     if feed is None:
-        raise Refused("AR", "207", "unknown sender", "agree on the feed first; it is known by MSH-3 and MSH-4", field=3)
+        raise MessageRefused(
+            "AR", "207", "unknown sender", "agree on the feed first; it is known by MSH-3 and MSH-4", field=3
+        )
     if document.processing in ("T", "D") and not feed.test:
-        raise Refused("AR", "202", "test message on a production feed", "send P, or use the test feed", field=11)
+        raise MessageRefused("AR", "202", "test message on a production feed", "send P, or use the test feed", field=11)
     return feed

@@ -7,7 +7,7 @@ component (names, identifiers, location) are unescaped. What the fields mean for
 
 from typing import Any, Final
 
-from streams.formats.hl7v2 import Document, Refused, Segment, check_header, parse
+from streams.formats.hl7v2 import Document, MessageRefused, Segment, check_header, parse
 from streams.words.errors import Issue
 
 __all__ = ["inspect"]
@@ -133,7 +133,7 @@ def inspect(data: bytes) -> dict[str, Any]:
         document = parse(data)
         reading |= _reading(document)
         check_header(document)
-    except Refused as refused:
+    except MessageRefused as refused:
         ack, error = refused.ack, refused.code
         issues.append(refused.issue())
     if document is not None:

@@ -7,8 +7,7 @@ registered, whether the chain fits what was received before.
 
 from typing import Any, Final
 
-from streams.formats.fhir.pieces import Finding, issues
-from streams.formats.fhir.structure import Compiler
+from streams.formats.fhir.structure import Compiler, Finding, issues
 from streams.words.errors import Issue
 
 from . import graph, moments

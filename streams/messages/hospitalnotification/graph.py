@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final, cast
 
-from streams.formats.fhir.pieces import Finding
+from streams.formats.fhir.structure import Finding
 from streams.words.errors import Severity
 
 from .classify import COMBINATIONS, classify

@@ -8,7 +8,7 @@ import re
 from functools import lru_cache
 from typing import Any, Final
 
-from streams.formats.fhir.pieces import Finding
+from streams.formats.fhir.structure import Finding
 from streams.words.codes import CPR_SYSTEM, GLN_SYSTEM, GLN_SYSTEMS_ACCEPTED, LPR3_SYSTEM, SOR_SYSTEM
 from streams.words.digits import sor_digit
 

@@ -6,8 +6,8 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Final, cast
 
-from streams.formats.fhir.pieces import Finding
-from streams.formats.fhir.primitives import TESTS, instant_of
+from streams.formats.fhir.shapes import TESTS, instant_of
+from streams.formats.fhir.structure import Finding
 from streams.words.errors import Severity
 from streams.words.times import COPENHAGEN
 

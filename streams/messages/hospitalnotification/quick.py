@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from streams.formats.fhir.narrative import OPENING
-from streams.formats.fhir.primitives import PATTERNS, instant_of, is_text
+from streams.formats.fhir.shapes import PATTERNS, instant_of, is_text
 from streams.formats.fhir.structs import struct_of
 from streams.words.codes import ACTIVITY_SYSTEM, CPR_SYSTEM, GLN_SYSTEM, LPR3_SYSTEM, SOR_SYSTEM
 

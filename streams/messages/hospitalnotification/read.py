@@ -9,7 +9,7 @@ from datetime import datetime
 
 import msgspec
 
-from streams.formats.fhir.primitives import instant_of
+from streams.formats.fhir.shapes import instant_of
 from streams.words.codes import Notice
 from streams.words.errors import Rejected
 from streams.words.model import EpisodeIdentifier

@@ -8,7 +8,7 @@ Not here: foreign messages (`read`), which may say things that we never write.
 
 from typing import Any, get_args
 
-from streams.formats.fhir.primitives import instant_of
+from streams.formats.fhir.shapes import instant_of
 from streams.words.codes import Notice, Role
 from streams.words.ids import EpisodeId, EventId, Gln, Kommunekode, Lane, MessageId, Sor
 from streams.words.model import Link, Notification, Patient, Unit

@@ -8,9 +8,8 @@ together (chain, references, times) is in `graph.py`; numbers and check digits a
 import re
 from typing import Any, Final
 
-from streams.formats.fhir.pieces import Check, Finding
-from streams.formats.fhir.structure import Constraint, Extension, Profile
-from streams.formats.fhir.xhtml import is_narrative
+from streams.formats.fhir.narrative import is_narrative
+from streams.formats.fhir.structure import Check, Constraint, Extension, Finding, Profile
 from streams.words.codes import (
     ACT_SYSTEM,
     ACTIVITIES,

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from streams.formats.fhir.primitives import instant_of
+from streams.formats.fhir.shapes import instant_of
 from streams.words.codes import (
     ACT_SYSTEM,
     ACTIVITY_SYSTEM,

@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 from typing import Any, Final
 
-from streams.formats.edifact import Interchange, Segment
+from streams.formats.edifact import EdifactSegment, Interchange
 from streams.words.errors import Issue
 
 from .trees import PAS, REFUSALS
@@ -60,7 +60,7 @@ def issues(interchange: Interchange, code: str) -> list[Issue]:
     return found
 
 
-def _wrong(segment: Segment, code: str) -> list[Issue]:
+def _wrong(segment: EdifactSegment, code: str) -> list[Issue]:
     found = [
         _issue(f"{tag}-{element}.{component}", "a code that is not known", f"send one of {', '.join(sorted(values))}")
         for tag, element, component, values in _CODES
@@ -121,7 +121,7 @@ def reading(interchange: Interchange) -> dict[str, Any]:
     return {**common, **(_notice(interchange, code) if code.startswith("DIS") else _receipt(interchange))}
 
 
-def _header_time(header: Segment) -> str | None:
+def _header_time(header: EdifactSegment) -> str | None:
     date, time = header.get(4, 1), header.get(4, 2)
     if len(date) != 6 or len(time) != 4:
         return None

@@ -2,81 +2,93 @@
 
 from typing import Final
 
-from streams.formats.oioxml import Row
+from streams.formats.oioxml import OioElement
 
 __all__ = ["LETTERS", "PAS", "REFUSALS"]
 
 _ID14, _TEXT35, _TEXT25, _TEXT17 = (rf"[^\n]{{1,{length}}}" for length in (14, 35, 25, 17))
 _DATE = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _HHMM = r"([01][0-9]|2[0-3]):[0-5][0-9]"
-_MINUTE = (Row("Date", _DATE), Row("Time", _HHMM))
-_GLN = (Row("EANIdentifier", _TEXT35),)
+_MINUTE = (OioElement("Date", _DATE), OioElement("Time", _HHMM))
+_GLN = (OioElement("EANIdentifier", _TEXT35),)
 _PARTY = (
-    Row("EANIdentifier", _TEXT35),
-    Row("Identifier", _TEXT17),
-    Row("IdentifierCode", "sygehusafdelingsnummer|ydernummer|lokationsnummer|kommunenummer|sorkode"),
+    OioElement("EANIdentifier", _TEXT35),
+    OioElement("Identifier", _TEXT17),
+    OioElement("IdentifierCode", "sygehusafdelingsnummer|ydernummer|lokationsnummer|kommunenummer|sorkode"),
 )
-_ENVELOPE = Row(
+_ENVELOPE = OioElement(
     "Envelope",
     (
-        Row("Sent", _MINUTE),
-        Row("Identifier", _ID14),
-        Row("AcknowledgementCode", "pluspositivkvitt|minuspositivkvitt"),
+        OioElement("Sent", _MINUTE),
+        OioElement("Identifier", _ID14),
+        OioElement("AcknowledgementCode", "pluspositivkvitt|minuspositivkvitt"),
     ),
 )
-_OTHERS = Row("Local_Elements", None, 0)
+_OTHERS = OioElement("Local_Elements", None, 0)
 
 
-def _notice(element: str, code: str, version: str, time: str, statuses: str, answer_to: int) -> tuple[Row, ...]:
+def _notice(element: str, code: str, version: str, time: str, statuses: str, answer_to: int) -> tuple[OioElement, ...]:
     letter = (
-        Row("Identifier", _ID14),
-        Row("VersionCode", version),
-        Row("StatisticalCode", code),
-        Row("Authorisation", (Row("Date", _DATE), Row("TimeWithSec", _HHMM + ":[0-5][0-9]"))),
-        Row("TypeCode", code),
-        Row("StatusCode", "nytbrev|rettetbrev|annulleretbrev"),
-        Row("NotificationIdentifier", _TEXT35),
+        OioElement("Identifier", _ID14),
+        OioElement("VersionCode", version),
+        OioElement("StatisticalCode", code),
+        OioElement("Authorisation", (OioElement("Date", _DATE), OioElement("TimeWithSec", _HHMM + ":[0-5][0-9]"))),
+        OioElement("TypeCode", code),
+        OioElement("StatusCode", "nytbrev|rettetbrev|annulleretbrev"),
+        OioElement("NotificationIdentifier", _TEXT35),
     )
     sender = (
         *_PARTY,
-        Row("OrganisationName", _TEXT35),
-        Row("DepartmentName", _TEXT35, 0),
-        Row("UnitName", _TEXT35, 0),
-        Row("TelephoneSubscriberIdentifier", _TEXT25, 0),
-        Row("AnswerTo", _GLN, answer_to),
+        OioElement("OrganisationName", _TEXT35),
+        OioElement("DepartmentName", _TEXT35, 0),
+        OioElement("UnitName", _TEXT35, 0),
+        OioElement("TelephoneSubscriberIdentifier", _TEXT25, 0),
+        OioElement("AnswerTo", _GLN, answer_to),
     )
     content = (
-        Row("Letter", letter),
-        Row("Sender", sender),
-        Row("Receiver", (*_PARTY, Row("OrganisationName", _TEXT35, 0))),
-        Row("Patient", (Row("CivilRegistrationNumber", "[0-9]{10}"), Row("EpisodeOfCareStatusCode", statuses, 0))),
-        Row(time, _MINUTE),
+        OioElement("Letter", letter),
+        OioElement("Sender", sender),
+        OioElement("Receiver", (*_PARTY, OioElement("OrganisationName", _TEXT35, 0))),
+        OioElement(
+            "Patient",
+            (OioElement("CivilRegistrationNumber", "[0-9]{10}"), OioElement("EpisodeOfCareStatusCode", statuses, 0)),
+        ),
+        OioElement(time, _MINUTE),
     )
-    return (_ENVELOPE, Row(element, content), _OTHERS)
+    return (_ENVELOPE, OioElement(element, content), _OTHERS)
 
 
 _REFUSAL = (
-    Row(
+    OioElement(
         "RefuseCode",
         "ikke_specificeret|ukendt_lokationsnummer|problem_med_modtagerID|problem_med_version|syntaksfejl",
         0,
     ),
-    Row("RefuseText", None, 0),
+    OioElement("RefuseText", None, 0),
 )
 
 
-def _receipt(element: str, code: str, version: str, refusal: tuple[Row, ...]) -> tuple[Row, ...]:
-    letter = (Row("Identifier", _ID14), Row("VersionCode", version), Row("StatisticalCode", code))
-    original = (Row("OriginalLetterIdentifier", _ID14), Row("OriginalVersionCode", r"[^\n]{1,7}"), *refusal)
-    emessage = (
-        Row("OriginalEnvelopeIdentifier", _ID14),
-        Row("OriginalSender", _GLN),
-        Row("OriginalReceiver", _GLN),
+def _receipt(element: str, code: str, version: str, refusal: tuple[OioElement, ...]) -> tuple[OioElement, ...]:
+    letter = (OioElement("Identifier", _ID14), OioElement("VersionCode", version), OioElement("StatisticalCode", code))
+    original = (
+        OioElement("OriginalLetterIdentifier", _ID14),
+        OioElement("OriginalVersionCode", r"[^\n]{1,7}"),
         *refusal,
-        Row("OriginalLetter", original, 0, 99),
     )
-    content = (Row("Letter", letter), Row("Sender", _GLN), Row("Receiver", _GLN), Row("OriginalEmessage", emessage))
-    return (_ENVELOPE, Row(element, content), _OTHERS)
+    emessage = (
+        OioElement("OriginalEnvelopeIdentifier", _ID14),
+        OioElement("OriginalSender", _GLN),
+        OioElement("OriginalReceiver", _GLN),
+        *refusal,
+        OioElement("OriginalLetter", original, 0, 99),
+    )
+    content = (
+        OioElement("Letter", letter),
+        OioElement("Sender", _GLN),
+        OioElement("Receiver", _GLN),
+        OioElement("OriginalEmessage", emessage),
+    )
+    return (_ENVELOPE, OioElement(element, content), _OTHERS)
 
 
 _DISCHARGED = "udskrevet_til_hjemmet|udskrevet_til_andet|flyttet_til_sygehusafd|flyttet_til_sygehus|uoplyst|doed"

@@ -11,7 +11,6 @@ from typing import Any, Final, Literal
 from msgspec.structs import replace
 
 from streams.envelopes import vans
-from streams.envelopes.media import FHIR_JSON, FHIR_XML
 from streams.formats.fhir.build import to_json, to_xml
 from streams.messages.acknowledgement import write as write_receipt
 from streams.messages.hospitalnotification import redispatch, write
@@ -107,7 +106,7 @@ class Desk:
             sent=self.cast.at,
             name=vans.document_name(notification.activity),
             version=vans.NOTIFICATION_VERSION,
-            media_type=FHIR_XML if xml else FHIR_JSON,
+            media_type=vans.FHIR_XML if xml else vans.FHIR_JSON,
         )
         return self._addressed(notification, data, bundle, transport_id, verdict, f"advis.{notification.notice}")
 
@@ -133,7 +132,7 @@ class Desk:
             sent=cast.at,
             name=vans.acknowledgement_name("ok"),
             version=vans.ACKNOWLEDGEMENT_VERSION,
-            media_type=FHIR_JSON,
+            media_type=vans.FHIR_JSON,
         )
         return self._addressed(notification, data, bundle, transport_id, None, "acknowledgement")
 
