@@ -37,7 +37,7 @@ Rule = Callable[[View], Iterable[Finding]]
 _NONE: Final[tuple[Finding, ...]] = ()
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 _MESSAGING: Final = PROFILES["MessagingOrganization"]
-_KNOWN: Final = frozenset({"MessageHeader", "Encounter", "Patient", "Organization", "Provenance"})
+_KNOWN: Final = ("MessageHeader", "Encounter", "Patient", "Organization", "Provenance")
 
 
 def path_of(placed: Placed) -> str:
@@ -117,8 +117,8 @@ def _documented(view: View) -> Iterable[Finding]:
     out: list[Finding] = []
     if not _claims(view.bundle, PROFILES["Bundle"]):
         out.append(Finding(".meta.profile", "2.3", "the profile is not named", f"send {PROFILES['Bundle']}", "warning"))
-    for kind in _KNOWN & view.by_kind.keys():
-        for placed in view.by_kind[kind]:
+    for kind in _KNOWN:
+        for placed in view.by_kind.get(kind, ()):
             resource, path = placed[1], path_of(placed)
             if not _claims(resource, PROFILES[kind]) and not (
                 kind == "Organization" and _claims(resource, PROFILES["MessagingOrganization"])
