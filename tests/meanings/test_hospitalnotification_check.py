@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from streams.formats.fhir.build import to_xml
 from streams.formats.fhir.structure import Compiler
+from streams.messages.common import gln_is_valid
 from streams.messages.hospitalnotification import check, inspect
 from streams.messages.hospitalnotification.check import full_check
-from streams.messages.hospitalnotification.identifiers import cpr_is_plausible, gln_is_valid
-from streams.messages.hospitalnotification.rules import OUTGOING
+from streams.messages.hospitalnotification.rules import OUTGOING, cpr_is_plausible
 from streams.words.codes import Notice
 from tests.meanings.damage import ABSENT, any_damage, changed, damaged, entry_of
 from tests.meanings.notifications import HEART, MUNICIPALITY, PATIENT, SURGERY, bundle, notification

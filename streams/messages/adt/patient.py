@@ -23,7 +23,7 @@ from streams.words.ids import Kommunekode
 from .feed import FeedProfile
 
 __all__ = [
-    "NOBODY",
+    "NO_IDENTITY",
     "Identity",
     "Residence",
     "has_protection_code",
@@ -62,7 +62,7 @@ class Identity(msgspec.Struct, frozen=True, gc=False):
     local_ids: tuple[str, ...]  # "authority|id"
 
 
-NOBODY: Final = Identity((), False, ())
+NO_IDENTITY: Final = Identity((), False, ())
 
 
 class Residence(msgspec.Struct, frozen=True, gc=False):
@@ -80,7 +80,7 @@ def is_official_cpr(number: str) -> bool:
 def identity(pid: Segment | None, feed: FeedProfile) -> Identity:
     """The person of a PID: all repetitions of PID-3, then PID-2, then PID-4, for the CPR; PID-3 for the rest."""
     if pid is None:
-        return NOBODY
+        return NO_IDENTITY
     if pid.reading is not None and pid.reading[0] is feed and isinstance(pid.reading[1], Identity):
         return pid.reading[1]
     who = _identifiers(pid, 3, feed)

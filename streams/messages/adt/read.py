@@ -26,7 +26,7 @@ from streams.words.model import Disposition, EventClass, EventKind, HospitalEven
 from streams.words.times import second_hour
 
 from .feed import FeedProfile, FieldPath, FieldRule, exact_moment, moment
-from .patient import NOBODY, has_protection_code, identity, legal_name, merged, residence
+from .patient import NO_IDENTITY, has_protection_code, identity, legal_name, merged, residence
 from .triggers import STAY_MERGES, Trigger, trigger_of
 
 __all__ = ["Locate", "events"]
@@ -71,11 +71,17 @@ def events(
                 kind=trigger.kind, feed=feed.key, control_id=document.control_id, trigger=document.trigger, test=test
             ),
         )
-    first, *more = _groups(document, trigger.opens)
-    event = _event(first, 0, trigger, feed, locate, kommuner)
-    if not more:
-        return (event,)
-    return (event, *[_event(group, part, trigger, feed, locate, kommuner) for part, group in enumerate(more, 1)])
+    segments, opens = document.segments, trigger.opens
+    starts = [index for index, segment in enumerate(segments) if segment.name == opens] if opens else []
+    if len(starts) < 2:
+        return (_event(_Group(document, document.firsts), 0, trigger, feed, locate, kommuner),)
+    found = []
+    for part, (start, end) in enumerate(zip(starts, [*starts[1:], len(segments)], strict=True)):
+        # The group's own segments come first, so they hide those of the common part.
+        own = segments[start:end] + segments[: starts[0]]
+        group = _Group(document, {segment.name: segment for segment in reversed(own)})
+        found.append(_event(group, part, trigger, feed, locate, kommuner))
+    return tuple(found)
 
 
 def _event(
@@ -99,7 +105,7 @@ def _event(
     # Most ADT of a hospital is about outpatients, whose attendance is almost surely never notified: an odd time or
     # clinic in it is no one's work to repair.
     strict = visit.class_ != "OUTPATIENT" or trigger.kind is EventKind.CLASS_CHANGE
-    occurred, fields, unit, prior, retired = None, _NO_TIMES, None, None, NOBODY
+    occurred, fields, unit, prior, retired = None, _NO_TIMES, None, None, NO_IDENTITY
     retired_visits: dict[str, None] = {}
     if kind is not _IRRELEVANT:
         if trigger.visit and not visit.number:
@@ -203,20 +209,6 @@ class _Group:
             if path.value(self._first.get(path.segment)) in rule.values:
                 return True
         return False
-
-
-def _groups(document: Document, opens: str) -> list[_Group]:
-    """The groups that the segment `opens` begins; the whole message when it begins none or `opens` is ""."""
-    segments = document.segments
-    starts = [index for index, segment in enumerate(segments) if segment.name == opens] if opens else []
-    if len(starts) < 2:
-        return [_Group(document, document.firsts)]
-    found = []
-    for start, end in zip(starts, [*starts[1:], len(segments)], strict=True):
-        # The group's own segments come first, so they hide those of the common part.
-        own = segments[start:end] + segments[: starts[0]]
-        found.append(_Group(document, {segment.name: segment for segment in reversed(own)}))
-    return found
 
 
 class _Visit(msgspec.Struct, frozen=True, gc=False):
