@@ -292,17 +292,17 @@ def organization_identifiers(identifiers: list[Object]) -> list[Finding] | None:
     found: list[Finding] = []
     systems = [identifier.get("system") for identifier in identifiers]
     for index, (identifier, system) in enumerate(zip(identifiers, systems, strict=True)):
+        if system != SOR_SYSTEM and system not in GLN_SYSTEMS_ACCEPTED:
+            continue
         path, value = f"[{index}]", identifier.get("value", "")
-        if system == SOR_SYSTEM and not _SOR.fullmatch(value):
+        if system == SOR_SYSTEM and _SOR.fullmatch(value) is None:
             found.append(Finding(f"{path}.value", "min-digits-sor", "not a SOR code", "send at least 11 digits"))
-            continue
-        if system in GLN_SYSTEMS_ACCEPTED and not gln_is_valid(value):
-            rule, problem, remedy = "gln-modulus-10", "wrong check digit", "send the GLN as registered"
-            if _GLN.fullmatch(value) is None:
-                rule, problem, remedy = "gln-length", "not a GLN", "send 13 digits"
-            found.append(Finding(f"{path}.value", rule, problem, remedy))
-            continue
-        if system == SOR_SYSTEM or system in GLN_SYSTEMS_ACCEPTED:
+        elif system != SOR_SYSTEM and _GLN.fullmatch(value) is None:
+            found.append(Finding(f"{path}.value", "gln-length", "not a GLN", "send 13 digits"))
+        elif system != SOR_SYSTEM and not gln_is_valid(value):
+            remedy = "send the GLN as registered"
+            found.append(Finding(f"{path}.value", "gln-modulus-10", "wrong check digit", remedy))
+        else:
             if identifier.get("use", "official") != "official":  # fixed by dk.core, if sent
                 found.append(
                     Finding(f"{path}.use", "Identifier.use", "not official", "send official, or leave use out")

@@ -345,3 +345,11 @@ SHORT = Compiler(OUTGOING).check("Bundle")
 @given(st.sampled_from([STIN, SLOR, AN_MORS]).flatmap(any_damage))
 def test_shortcuts_overlook_nothing(message: dict[str, Any]) -> None:
     assert SHORT(message) == FULL(message)
+
+
+def test_findings_come_in_the_order_of_the_resource_types() -> None:
+    message = bundle(notification(Notice.STIN))
+    for entry in message["entry"]:
+        del entry["resource"]["text"]
+    places = [issue.path.split("[")[1].split("]")[0] for issue in check(message) if issue.rule == "5.1"]
+    assert places == [str(index) for index in range(len(message["entry"]))]

@@ -36,6 +36,7 @@ from streams.words.errors import Issue, Severity
 from .notice import COMBINATIONS, notice_of
 from .quick import is_right
 from .rules import (
+    ENTRIES,
     INCOMING,
     LEAVE_PERIOD_URL,
     OUTGOING,
@@ -53,7 +54,6 @@ _INCOMING: Final = Compiler(INCOMING).check("Bundle")
 _OUTGOING: Final = Compiler(OUTGOING).check("Bundle")
 _BOUNDLESS: Final = Finding("", "json", "nested too deep", "send the elements of the profile")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
-_KINDS: Final = ("MessageHeader", "Encounter", "Patient", "Organization", "Provenance")
 
 
 def check(bundle: Any, *, outgoing: bool = False) -> list[Issue]:
@@ -161,7 +161,7 @@ def documented(view: View) -> Iterable[Finding]:
     """
     if not _claims(view.bundle, PROFILES["Bundle"]):
         yield Finding(".meta.profile", "2.3", "the profile is not named", f"send {PROFILES['Bundle']}", "warning")
-    for kind in _KINDS:
+    for kind in ENTRIES:
         for placed in view.by_kind.get(kind, ()):
             resource, path = placed[1], _path(placed)
             if not _claims(resource, PROFILES[kind]) and not (

@@ -43,6 +43,7 @@ from streams.words.codes import (
 from streams.words.times import COPENHAGEN
 
 __all__ = [
+    "ENTRIES",
     "INCOMING",
     "LEAVE_PERIOD_URL",
     "OUTGOING",
@@ -247,12 +248,12 @@ def _meta(*profiles: str) -> tuple[dict[str, list[str]], ...]:
     return tuple({"profile": [PROFILES[profile]]} for profile in profiles)
 
 
-_ENTRIES: Final = ("MessageHeader", "Encounter", "Patient", "Organization", "Provenance")
+ENTRIES: Final = ("MessageHeader", "Encounter", "Patient", "Organization", "Provenance")
 
 #: Rows for what we send only: text, meta.profile, one coding, one agent (decided in spec 01 §§2.3, 3, 5).
 _OWN: Final = (
-    *[Constraint(f"{kind}.id", min=1, rule="P-5") for kind in _ENTRIES],
-    *[Constraint(f"{kind}.text", min=1, rule="5.1") for kind in _ENTRIES],
+    *[Constraint(f"{kind}.id", min=1, rule="P-5") for kind in ENTRIES],
+    *[Constraint(f"{kind}.text", min=1, rule="5.1") for kind in ENTRIES],
     *[
         Constraint(f"{kind}.meta", min=1, fixed=_meta(kind), rule="2.3")
         for kind in ("Bundle", "MessageHeader", "Encounter", "Patient", "Provenance")
