@@ -16,7 +16,7 @@ __all__ = ["judge"]
 _READERS: Final[dict[Kind, str]] = {
     "adt": "streams.messages.adt.inspect",
     "hospital-notification": "streams.messages.hospitalnotification.inspect",
-    "acknowledgement": "streams.messages.acknowledgement.inspect",
+    "acknowledgement": "streams.messages.acknowledgement",
     "fhir-message": "streams.messages.other",
     "eds-event": "streams.messages.edsevent",
     "xdis20": "streams.messages.legacy.inspect",

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from streams.kafka.clients import new_producer
-from streams.messages.adt.key import record_key
+from streams.messages.adt.admit import record_key
 from streams.operations.settings import Listen, Settings
 from streams.registry import Registers
 from streams.words.ids import Ids

@@ -9,12 +9,13 @@ event of others, the one defect that published events have (03 §2.4).
 import re
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from streams.formats.fhir.read import document
 from streams.formats.fhir.structure import Finding, base_check
+from streams.messages.common import Object, listed, member, text_at
 from streams.records.trace import (
     ENTITIES,
     ENTITY_SYSTEM,
@@ -33,7 +34,6 @@ from streams.words.errors import Issue, Rejected, Severity
 __all__ = ["check", "inspect", "profile_of", "reading"]
 
 KIND: Final = "eds-event"
-Object = dict[str, Any]
 _ELEMENTS, _ENTITIES, _VALUES, _PRIVACY = "03 §2.1", "03 §2.2", "03 §2.3", "03 §9"
 _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _GLN: Final = re.compile(r"\d{13}")
@@ -84,18 +84,28 @@ def inspect(data: bytes) -> Object:
 
 
 def check(event: Object, *, outgoing: bool = False) -> list[Issue]:
-    """Every departure of an AuditEvent from its profile. `outgoing`: one of ours, to which nothing is forgiven."""
+    """Every departure of an AuditEvent from its profile, then what base FHIR finds wrong at other places: unknown
+    elements, values of other types. `outgoing`: one of ours, to which nothing is forgiven.
+    """
     if event.get("resourceType") != "AuditEvent":
         return [_issue("error", "resourceType", _ELEMENTS, "not an AuditEvent", "send an AuditEvent")]
-    found = [issue for part in (_values, _codes, _agents, _source, _entities) for issue in part(event)]
+    found = [issue for rule in RULES for issue in rule(event)]
     if outgoing:
         found = [msgspec.structs.replace(issue, severity="error") for issue in found]
-    return [*found, *_shape(event, {issue.path for issue in found})]
+    named = {issue.path for issue in found}
+    try:
+        base = base_check(event)
+    except RecursionError:
+        base = [Finding("", "json", "nested too deep", "send the elements of the profile")]
+    for path, rule, problem, remedy, severity in base:
+        if severity == "error" and f"AuditEvent{path}" not in named:
+            found.append(_issue("error", path.removeprefix("."), rule, problem, remedy))
+    return found
 
 
 def profile_of(event: Object) -> Profile:
     """The profile an event states, or without one the one it looks like."""
-    stated = _list(_object(event.get("meta")), "profile", str)
+    stated = listed(member(event, "meta"), "profile")
     for name, url in PROFILES.items():
         if url in stated:
             return name
@@ -104,7 +114,6 @@ def profile_of(event: Object) -> Profile:
 
 def reading(event: Object) -> Object:
     """What an event says, as written; None for what it does not say."""
-    source = _first(_object(event.get("source")), "type")
     names = (
         "ehmiMessage",
         "ehmiMessageEnvelope",
@@ -112,15 +121,19 @@ def reading(event: Object) -> Object:
         "ehmiOrigMessage",
         "ehmiOrigTransportEnvelope",
     )
-    ids = [next((_identifier(e) for _, e in _entities_of(event, name)), None) for name in names]
+    ids = [next((_identifier(entity, "what") for _, entity in _entities_of(event, name)), None) for name in names]
+    sender, receiver = (
+        next((_identifier(agent, "who") for _, agent in _agents_of(event, role)), None)
+        for role in ("ehmiSender", "ehmiReceiver")
+    )
     return {
         "profile": profile_of(event) if event else None,
         "subtype": _text(_first(event, "subtype"), "code"),
         "outcome": _text(event, "outcome"),
         "recorded": _text(event, "recorded"),
-        "sender_sor": next((_who(a) for _, a in _agents_of(event, "ehmiSender")), None),
-        "receiver_sor": next((_who(a) for _, a in _agents_of(event, "ehmiReceiver")), None),
-        "source_type": _text(source, "code"),
+        "sender_sor": sender,
+        "receiver_sor": receiver,
+        "source_type": _text(_first(member(event, "source"), "type"), "code"),
         "message_id": ids[0],
         "message_envelope_id": ids[1],
         "transport_envelope_id": ids[2],
@@ -136,18 +149,7 @@ def _issue(severity: Severity, path: str, rule: str, problem: str, remedy: str) 
     return Issue(severity=severity, path=f"AuditEvent.{path}", rule=rule, problem=problem, remedy=remedy)
 
 
-def _shape(event: Object, spoken: set[str]) -> Iterator[Issue]:
-    """What base FHIR finds wrong at places that no profile rule has spoken of: unknown elements, values of other types."""
-    try:
-        found = base_check(event)
-    except RecursionError:
-        found = [Finding("", "json", "nested too deep", "send the elements of the profile")]
-    for finding in found:
-        if finding.severity == "error" and f"AuditEvent{finding.path}" not in spoken:
-            yield _issue("error", finding.path.removeprefix("."), finding.rule, finding.problem, finding.remedy)
-
-
-def _values(event: Object) -> Iterator[Issue]:
+def values(event: Object) -> Iterator[Issue]:
     """Single values: fixed, forbidden, the time, the profile."""
     for name, allowed, remedy in FIXED:
         if _text(event, name) not in allowed:
@@ -157,14 +159,14 @@ def _values(event: Object) -> Iterator[Issue]:
         if name in event:
             yield _issue("error", name, _ELEMENTS, "not allowed in a status event", "leave it out")
     if not _is_instant(event.get("recorded")):
-        yield _issue(
-            "error", "recorded", _ELEMENTS, "no time with seconds and zone", "send YYYY-MM-DDThh:mm:ss.sss+01:00"
-        )
-    if not set(_list(_object(event.get("meta")), "profile", str)) & set(PROFILES.values()):
+        problem, remedy = "no time with seconds and zone", "send YYYY-MM-DDThh:mm:ss.sss+01:00"
+        yield _issue("error", "recorded", _ELEMENTS, problem, remedy)
+    stated = listed(member(event, "meta"), "profile")
+    if not any(url in stated for url in PROFILES.values()):
         yield _issue("warning", "meta.profile", _ELEMENTS, "no profile of EDS stated", "state the profile")
 
 
-def _is_instant(value: Any) -> bool:
+def _is_instant(value: object) -> bool:
     if not isinstance(value, str) or _INSTANT.fullmatch(value) is None:
         return False
     try:
@@ -174,12 +176,12 @@ def _is_instant(value: Any) -> bool:
     return True
 
 
-def _codes(event: Object) -> Iterator[Issue]:
+def codes(event: Object) -> Iterator[Issue]:
     """Type and subtype."""
-    kind = _object(event.get("type"))
+    kind = member(event, "type")
     if (kind.get("system"), kind.get("code")) != (TYPE_SYSTEM, "ehmiMessaging"):
         yield _issue("error", "type", _ELEMENTS, "not ehmiMessaging", f"send ehmiMessaging of {TYPE_SYSTEM}")
-    subtypes = _list(event, "subtype", dict)
+    subtypes = _objects(event, "subtype")
     if len(subtypes) != 1:
         yield _issue("error", "subtype", "03 §3", f"{len(subtypes)} codings", "send exactly one")
     for index, subtype in enumerate(subtypes):
@@ -188,52 +190,49 @@ def _codes(event: Object) -> Iterator[Issue]:
             yield _issue("error", f"subtype[{index}]", "03 §3", "no status code of EDS", remedy)
 
 
-def _agents(event: Object) -> Iterator[Issue]:
+def agents(event: Object) -> Iterator[Issue]:
     """Two to four agents, one sender and one receiver among them, each named by its SOR code."""
-    count = len(_list(event, "agent", dict))
+    count = len(_objects(event, "agent"))
     if not 2 <= count <= 4:
         yield _issue("error", "agent", _ELEMENTS, f"{count} agents", "send sender and receiver")
     for role, requests in (("ehmiSender", True), ("ehmiReceiver", False)):
         found = _agents_of(event, role)
         if len(found) != 1:
             yield _issue("error", "agent", _ELEMENTS, f"{len(found)} agents {role}", f"send exactly one {role}")
-        for index, agent in found:
+        for number, agent in found:
+            path = f"agent[{number}]"
             if agent.get("requestor") is not requests:
                 remedy = f"send {str(requests).lower()}"
-                yield _issue("error", f"agent[{index}].requestor", _ELEMENTS, "missing or the other value", remedy)
-            yield from _agent(agent, f"agent[{index}]")
+                yield _issue("error", f"{path}.requestor", _ELEMENTS, "missing or the other value", remedy)
+            if not _identifier(agent, "who"):
+                yield _issue("error", f"{path}.who.identifier.value", _ELEMENTS, "missing", "send the SOR code")
+            for index, extension in enumerate(_objects(agent, "extension")):
+                value = _text(member(extension, "valueIdentifier"), "value")
+                if extension.get("url") == OTHER_ID and not (value and _GLN.fullmatch(value)):
+                    place, problem = f"{path}.extension[{index}]", "no number of 13 digits"
+                    yield _issue("warning", place, _ELEMENTS, problem, "send the bare GLN")
 
 
-def _agent(agent: Object, path: str) -> Iterator[Issue]:
-    if not _who(agent):
-        yield _issue("error", f"{path}.who.identifier.value", _ELEMENTS, "missing", "send the SOR code")
-    for index, extension in enumerate(_list(agent, "extension", dict)):
-        value = _text(_object(extension.get("valueIdentifier")), "value")
-        if extension.get("url") == OTHER_ID and not (value and _GLN.fullmatch(value)):
-            remedy = "send the bare GLN"
-            yield _issue("warning", f"{path}.extension[{index}]", _ELEMENTS, "no number of 13 digits", remedy)
-
-
-def _source(event: Object) -> Iterator[Issue]:
+def source(event: Object) -> Iterator[Issue]:
     """The station: which kind, and its device."""
-    source = _object(event.get("source"))
-    types = _list(source, "type", dict)
+    station = member(event, "source")
+    types = _objects(station, "type")
     if len(types) != 1 or _text(types[0], "code") not in SOURCES or types[0].get("system") != SOURCE_SYSTEM:
         yield _issue("error", "source.type", _ELEMENTS, "not one kind of station", f"send one code of {SOURCE_SYSTEM}")
-    observer = _object(source.get("observer"))
+    observer = member(station, "observer")
     if not observer:
         yield _issue("error", "source.observer", _ELEMENTS, "missing", "send the EER device id of the station")
-    elif not _text(_object(observer.get("identifier")), "value"):
+    elif not _text(member(observer, "identifier"), "value"):
         problem, remedy = "a reference in place of the device id", "send identifier.value: the EER device id"
         yield _issue("warning", "source.observer", "03 §2.4", problem, remedy)
 
 
-def _entities(event: Object) -> Iterator[Issue]:
+def entities(event: Object) -> Iterator[Issue]:
     """What the event is about: how many of each, and each one's content."""
-    profile, entities = profile_of(event), _list(event, "entity", dict)
-    if len(entities) < _LEAST_ENTITIES[profile]:
+    profile, every = profile_of(event), _objects(event, "entity")
+    if len(every) < _LEAST_ENTITIES[profile]:
         remedy = f"send at least {_LEAST_ENTITIES[profile]}"
-        yield _issue("error", "entity", _ELEMENTS, f"{len(entities)} entities", remedy)
+        yield _issue("error", "entity", _ELEMENTS, f"{len(every)} entities", remedy)
     patients = len(_entities_of(event, "ehmiPatient"))
     if profile == "patient" and patients == 0:
         yield _issue("error", "entity", _ENTITIES, "no entity ehmiPatient", "send the patient, or the basic profile")
@@ -246,27 +245,24 @@ def _entities(event: Object) -> Iterator[Issue]:
             yield _issue("error", "entity", _ENTITIES, f"{len(found)} entities {name}", f"send {name} once")
         for index, entity in found:
             yield from _details(entity, row, f"entity[{index}]")
-    for index, entity in enumerate(entities):
-        yield from _entity(entity, f"entity[{index}]")
-
-
-def _entity(entity: Object, path: str) -> Iterator[Issue]:
-    value, kind = _identifier(entity), _object(entity.get("type"))
-    if not value:
-        known = kind.get("code") == "ehmiMessageEnvelope" and "what" not in entity  # published so: 03 §2.4
-        severity: Severity = "warning" if known else "error"
-        yield _issue(severity, f"{path}.what.identifier", _ENTITIES, "missing", "send its id, or leave the entity out")
-    for name in ("system", "code", "display"):
-        if not _text(kind, name):
-            yield _issue("error", f"{path}.type.{name}", _ELEMENTS, "missing", "send code, system and display")
-    if _text(kind, "code") in ENTITIES and kind.get("system") != ENTITY_SYSTEM:
-        yield _issue("error", f"{path}.type.system", _ENTITIES, "another system", f"send {ENTITY_SYSTEM}")
-    if value and kind.get("code") == "ehmiPatient" and not _CPR.fullmatch(value):
-        yield _issue("warning", f"{path}.what.identifier", _ENTITIES, "not ten digits", "send the CPR number")
+    for index, entity in enumerate(every):
+        path, value, kind = f"entity[{index}]", _identifier(entity, "what"), member(entity, "type")
+        if not value:
+            known = kind.get("code") == "ehmiMessageEnvelope" and "what" not in entity  # published so: 03 §2.4
+            severity: Severity = "warning" if known else "error"
+            remedy = "send its id, or leave the entity out"
+            yield _issue(severity, f"{path}.what.identifier", _ENTITIES, "missing", remedy)
+        for name in ("system", "code", "display"):
+            if not _text(kind, name):
+                yield _issue("error", f"{path}.type.{name}", _ELEMENTS, "missing", "send code, system and display")
+        if _text(kind, "code") in ENTITIES and kind.get("system") != ENTITY_SYSTEM:
+            yield _issue("error", f"{path}.type.system", _ENTITIES, "another system", f"send {ENTITY_SYSTEM}")
+        if value and kind.get("code") == "ehmiPatient" and not _CPR.fullmatch(value):
+            yield _issue("warning", f"{path}.what.identifier", _ENTITIES, "not ten digits", "send the CPR number")
 
 
 def _details(entity: Object, row: Slice, path: str) -> Iterator[Issue]:
-    details = _list(entity, "detail", dict)
+    details = _objects(entity, "detail")
     names = [_text(detail, "type") for detail in details]
     for name, least in row.details.items():
         if not least <= names.count(name) <= 1:
@@ -279,44 +275,49 @@ def _details(entity: Object, row: Slice, path: str) -> Iterator[Issue]:
             yield _issue("error", here, _ENTITIES, "a detail that this entity does not have", "leave it out")
 
 
+#: Every rule about an AuditEvent that claims to be a status event, with its source.
+RULES: Final = (
+    values,  # 03 §2.1
+    codes,  # 03 §2.1, §3
+    agents,  # 03 §2.1
+    source,  # 03 §2.1, §2.4
+    entities,  # 03 §2.2, §2.3, §9
+)
+
+
 # ---- looking things up in any JSON ------------------------------------------------------------------------------
 
 
-def _object(value: Any) -> Object:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(parent: Object, name: str, kind: type) -> list[Any]:
-    value = parent.get(name)
-    return [item for item in value if isinstance(item, kind)] if isinstance(value, list) else []
+def _objects(parent: Object, name: str) -> list[Object]:
+    return [item for item in listed(parent, name) if isinstance(item, dict)]
 
 
 def _first(parent: Object, name: str) -> Object:
-    return next(iter(_list(parent, name, dict)), {})
+    return next(iter(_objects(parent, name)), {})
 
 
 def _text(parent: Object, name: str) -> str | None:
-    value = parent.get(name)
-    return value if isinstance(value, str) and value else None
+    """The string under a name; None when there is none, or an empty one."""
+    return text_at(parent, name) or None
 
 
-def _identifier(entity: Object) -> str | None:
-    return _text(_object(_object(entity.get("what")).get("identifier")), "value")
-
-
-def _who(agent: Object) -> str | None:
-    return _text(_object(_object(agent.get("who")).get("identifier")), "value")
+def _identifier(parent: Object, name: str) -> str | None:
+    """The value of the Reference by identifier under a name: whom or what an agent or entity is."""
+    return _text(member(member(parent, name), "identifier"), "value")
 
 
 def _agents_of(event: Object, role: str) -> list[tuple[int, Object]]:
-    def is_role(agent: Object) -> bool:
-        codings = _list(_object(agent.get("type")), "coding", dict)
-        return any((c.get("system"), c.get("code")) == (ROLE_SYSTEM, role) for c in codings)
-
-    return [(index, agent) for index, agent in enumerate(_list(event, "agent", dict)) if is_role(agent)]
+    return [
+        (index, agent)
+        for index, agent in enumerate(_objects(event, "agent"))
+        if any(
+            (coding.get("system"), coding.get("code")) == (ROLE_SYSTEM, role)
+            for coding in _objects(member(agent, "type"), "coding")
+        )
+    ]
 
 
 def _entities_of(event: Object, code: str) -> list[tuple[int, Object]]:
     """Entities of a type by its code alone: a patient in another system is a patient all the same."""
-    entities = enumerate(_list(event, "entity", dict))
-    return [(index, entity) for index, entity in entities if _object(entity.get("type")).get("code") == code]
+    every = enumerate(_objects(event, "entity"))
+    return [(index, entity) for index, entity in every if member(entity, "type").get("code") == code]

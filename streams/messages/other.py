@@ -2,12 +2,15 @@
 
 from typing import Any, Final
 
+import msgspec
+
 from streams.formats.fhir.read import document
+from streams.messages.common import Object, View, member, text_at
 from streams.words.errors import Issue, Rejected
 
 __all__ = ["inspect", "nothing_read"]
 
-#: The keys of a reading, in the order shown. Of a document of no kind there is only to say whether it is a resource.
+#: The keys of a reading, in the order shown. A document of no kind shows only whether it is a resource.
 _KEYS: Final = {
     "fhir-message": ("event", "message_header_id", "bundle_id", "bundle_type", "timestamp"),
     "unknown": ("resource_type",),
@@ -36,31 +39,18 @@ def inspect(data: bytes) -> dict[str, Any]:
     if resource.get("resourceType") != "Bundle":
         unknown = Rejected("$.resourceType", "a resource that is no message", "send a message Bundle", "unknown-kind")
         return _judged("unknown", [unknown.issue()], {"resource_type": resource.get("resourceType")})
-    header = _header(resource)
+    header = View(resource).header[1]
     reading = {
-        "event": _text(header.get("eventCoding"), "code"),
-        "message_header_id": _text(header, "id"),
-        "bundle_id": _text(resource, "id"),
-        "bundle_type": _text(resource, "type"),
-        "timestamp": _text(resource, "timestamp"),
+        "event": text_at(member(header, "eventCoding"), "code"),
+        "message_header_id": text_at(header, "id"),
+        "bundle_id": text_at(resource, "id"),
+        "bundle_type": text_at(resource, "type"),
+        "timestamp": text_at(resource, "timestamp"),
     }
     missing = Rejected("Bundle.entry", "no MessageHeader", "send a message Bundle", "00 §6").issue()
     return _judged("fhir-message", read.beside([] if header else [missing]), reading)
 
 
-def _judged(kind: str, issues: list[Issue], reading: dict[str, Any] | None) -> dict[str, Any]:
-    found = [{name: getattr(issue, name) for name in issue.__struct_fields__} for issue in issues]
+def _judged(kind: str, issues: list[Issue], reading: Object | None) -> dict[str, Any]:
+    found = [msgspec.structs.asdict(issue) for issue in issues]
     return {"kind": kind, "valid": not issues, "issues": found, "reading": reading}
-
-
-def _text(value: Any, key: str) -> str | None:
-    found = value.get(key) if isinstance(value, dict) else None
-    return found if isinstance(found, str) else None
-
-
-def _header(bundle: dict[str, Any]) -> dict[str, Any]:
-    entries = bundle.get("entry")
-    resources = (
-        [entry.get("resource") for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
-    )
-    return next((r for r in resources if isinstance(r, dict) and r.get("resourceType") == "MessageHeader"), {})

@@ -24,8 +24,8 @@ from streams.envelopes import vans
 from streams.formats.fhir.build import to_json
 from streams.formats.fhir.read import document
 from streams.messages.acknowledgement import issues_of_findings, write
+from streams.messages.common import View, member, text_at
 from streams.messages.hospitalnotification import read
-from streams.messages.hospitalnotification.view import View, member, text_at
 from streams.words.codes import ACKNOWLEDGEMENT_EVENT, Verdict
 from streams.words.errors import Rejected
 from streams.words.ids import EDS_NAMESPACE, same_episode

@@ -18,9 +18,8 @@ from typing import Final, Protocol
 from streams.delivery.route import RouteRegisters
 from streams.envelopes import vans
 from streams.formats.hl7v2 import Document, MessageRefused, parse
-from streams.messages.adt.clock import moment
-from streams.messages.adt.feed import FeedProfile
-from streams.messages.adt.key import record_key
+from streams.messages.adt.admit import record_key
+from streams.messages.adt.feed import FeedProfile, moment
 from streams.person import PersonRow
 from streams.records.ledger import LedgerRow
 from streams.stay.fold import StayPolicy

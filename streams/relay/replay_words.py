@@ -6,7 +6,7 @@ What is decided: `stay/rules.DECISIONS` (spec 01 §21.1) and the rules of a pers
 from collections.abc import Mapping
 from typing import Final
 
-from streams.messages.adt.triggers import row_of
+from streams.messages.adt.triggers import trigger_of
 from streams.stay.rules import Cause, cause_of
 from streams.stay.state import Situation, Visit, situation
 from streams.words.model import EventKind, StayEvent
@@ -70,7 +70,7 @@ _SITUATIONS: Final[Mapping[Situation, str]] = {
 
 def why_no_stay(trigger: str) -> str:
     """Of a message that reaches no stay, by its trigger."""
-    row = row_of(trigger)
+    row = trigger_of(trigger)
     return _KINDS.get(row.kind, _OUTPATIENT)
 
 

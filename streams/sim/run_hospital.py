@@ -17,8 +17,8 @@ from streams.gateway.admission import admit
 from streams.gateway.client import MllpClient, NoAnswer
 from streams.gateway.peer import LOCAL
 from streams.gateway.publisher import KafkaPublisher
+from streams.messages.adt.admit import record_key
 from streams.messages.adt.feed import FeedProfile
-from streams.messages.adt.key import record_key
 from streams.registry import Registers
 from streams.words.ids import Ids
 

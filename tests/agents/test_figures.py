@@ -7,8 +7,7 @@ import pytest
 from agents.intake import intake_stage
 from agents.station import Figures, Station
 from streams.kafka.records import Record
-from streams.messages.adt.admit import read_from_feed
-from streams.messages.adt.key import record_key
+from streams.messages.adt.admit import read_from_feed, record_key
 from streams.records.ledger import event_row
 from streams.relay.lane import Said, SetAside
 from streams.words.errors import Rejected

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from streams.formats.fhir.shapes import elements, type_of
+from streams.messages.common import gln_is_valid
 from streams.messages.hospitalnotification import rules
-from streams.messages.hospitalnotification.identifiers import cpr_is_plausible, gln_is_valid
+from streams.messages.hospitalnotification.rules import cpr_is_plausible
 from streams.words import codes
 from tests.published import PACKAGES
 
@@ -211,14 +212,14 @@ def test_the_organizations_need_what_their_profiles_say() -> None:
 #: Published invariants of the message and where ours stands (spec 01 §4).
 INVARIANTS = {
     "medcom-messaging-1": "the rows of MessageHeader",
-    "medcom-messaging-2": "graph._counts",
+    "medcom-messaging-2": "check.counts",
     "medcom-messaging-3": "the rows of Provenance",
     "medcom-hospitalNotification-1": "the rows of MessageHeader",
-    "medcom-hospitalNotification-2": "graph._counts",
+    "medcom-hospitalNotification-2": "check.counts",
     "medcom-hospitalNotification-3": "P-11",
-    "medcom-hospitalNotification-4": "identifiers.patient_identifiers",
+    "medcom-hospitalNotification-4": "rules.patient_identifiers",
     "medcom-hospitalNotification-5": "MessageHeader.destination",
-    "medcom-hospitalNotification-6": "rules._on_leave_since",
+    "medcom-hospitalNotification-6": "check.on_leave_since",
 }
 
 

@@ -19,7 +19,7 @@ from streams.formats.fhir.build import to_json, to_xml
 from streams.kafka.clients import new_producer
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.topics import letterbox, plan
-from streams.messages.acknowledgement.inspect import inspect as inspect_acknowledgement
+from streams.messages.acknowledgement import inspect as inspect_acknowledgement
 from streams.messages.hospitalnotification.write import write
 from streams.observer.evidence import Quoted, is_network_receipt, open_letter, quoted
 from streams.sim.behaviour import BEHAVIOURS, behaviour, delay

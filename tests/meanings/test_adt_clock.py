@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.messages.adt.clock import moment
-from streams.messages.adt.feed import FeedProfile
+from streams.messages.adt.feed import FeedProfile, moment
 from streams.words.errors import Rejected
 from streams.words.model import EventKind
 from tests.meanings.adt import FEED, one

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from streams.formats.hl7v2 import MessageRefused, read
-from streams.messages.adt.feed import FeedProfile, Place, check_sender
+from streams.messages.adt.feed import FeedProfile, FieldPath, check_sender
 from tests.meanings.adt import FEED, er7
 
 EXAMPLES = {"epj-syd-ouh.toml": "EPJ-SYD/OUH", "epj-midt-auh.toml": "EPJ-MIDT/AUH"}
@@ -55,8 +55,8 @@ def test_a_wrong_profile_is_refused_by_name(text: str, named: str) -> None:
 
 
 def test_a_place_is_segment_field_repetition_component() -> None:
-    assert Place.of("PV1-50") == ("PV1", 50, 1, 1)
-    assert Place.of("PV1-50[2].3") == ("PV1", 50, 2, 3)
+    assert FieldPath.of("PV1-50") == ("PV1", 50, 1, 1)
+    assert FieldPath.of("PV1-50[2].3") == ("PV1", 50, 2, 3)
 
 
 def test_an_unknown_sender_is_refused() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.formats.hl7v2 import Document, read
-from streams.messages.adt.key import record_key
+from streams.messages.adt.admit import record_key
 from streams.messages.adt.read import events
 from streams.messages.adt.triggers import TRIGGERS
 from streams.person import PersonRow, fold, person_key

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from streams.formats.fhir.build import to_xml
 from streams.formats.fhir.structure import Compiler
+from streams.messages.common import gln_is_valid
 from streams.messages.hospitalnotification import check, inspect
 from streams.messages.hospitalnotification.check import full_check
-from streams.messages.hospitalnotification.identifiers import cpr_is_plausible, gln_is_valid
-from streams.messages.hospitalnotification.rules import OUTGOING
+from streams.messages.hospitalnotification.rules import OUTGOING, cpr_is_plausible
 from streams.words.codes import Notice
 from tests.meanings.damage import ABSENT, any_damage, changed, damaged, entry_of
 from tests.meanings.notifications import HEART, MUNICIPALITY, PATIENT, SURGERY, bundle, notification
@@ -345,3 +345,11 @@ SHORT = Compiler(OUTGOING).check("Bundle")
 @given(st.sampled_from([STIN, SLOR, AN_MORS]).flatmap(any_damage))
 def test_shortcuts_overlook_nothing(message: dict[str, Any]) -> None:
     assert SHORT(message) == FULL(message)
+
+
+def test_findings_come_in_the_order_of_the_resource_types() -> None:
+    message = bundle(notification(Notice.STIN))
+    for entry in message["entry"]:
+        del entry["resource"]["text"]
+    places = [issue.path.split("[")[1].split("]")[0] for issue in check(message) if issue.rule == "5.1"]
+    assert places == [str(index) for index in range(len(message["entry"]))]

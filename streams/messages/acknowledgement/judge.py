@@ -2,29 +2,33 @@
 
 Decided by spec 02 §4.4 and 00 §3.2. The verdict is a patient's message: no fault of form keeps it from being applied,
 only a document that is no acknowledgement (AV1, AV2) is refused, and an answer to an answer (AV6) is ignored. What is
-wrong with the form is said in full all the same (`check`). Which message is meant, and what the verdict does to it, is
-decided in the lane.
+wrong with the form is listed in full all the same (`check`). Which message is meant, and what the verdict does to it, is
+decided in the lane. The same judgement, with what the message says, is shown to people by `inspect` (acceptance.md).
 """
 
 from collections.abc import Iterable
 from typing import Any, Final, Literal, NamedTuple
 
+import msgspec
+
+from streams.formats.fhir.read import document
 from streams.formats.fhir.structure import Finding, issues
-from streams.messages.hospitalnotification.view import Object, Placed, View, first, listed, member, reference, text_at
+from streams.messages.common import View, first, listed, member, reference, text_at
 from streams.words.errors import Issue, Rejected, Severity
 from streams.words.model import Address, Receipt
 
-from .faults import Fault, faults
-from .message import Message
-from .parts import parts_of
-from .read import receipt_of
+from .message import Message, parts_of
+from .read import faults, issues_of, receipt_of
 from .rules import CHECK, KNOWN_CODES
 
-__all__ = ["Judgement", "Reaction", "check", "judge", "reaction", "sender_matches"]
+__all__ = ["Judgement", "Reaction", "check", "inspect", "judge", "reaction", "sender_matches"]
+
+KIND: Final = "acknowledgement"
 
 Reaction = Literal["apply", "apply-nonconformant", "dead-letter", "ignore"]
 
-#: Failed check -> reaction and severity, the strongest first (4.4). AV4 and AV5 are warnings: published examples fail.
+#: Failed check -> reaction, the strongest first (4.4); these are errors. AV4 and AV5 are warnings: published examples
+#: fail.
 _REACTIONS: Final[dict[str, Reaction]] = {"AV6": "ignore", "AV7": "apply-nonconformant"}
 _BOUNDLESS: Final = Finding("", "json", "nested too deep", "send the elements of the profile")
 
@@ -60,13 +64,49 @@ def sender_matches(receipt: Receipt, address: Address) -> bool:
 
 def judge(bundle: Any) -> Judgement:
     """The judgement of a document, whatever it is. Never raises."""
-    message = Message(parts_of(bundle))
     found = check(bundle)
     try:
-        receipt = receipt_of(message)
+        receipt = receipt_of(Message(parts_of(bundle)))
     except Rejected as rejected:
         return Judgement("dead-letter", None, _ordered([rejected.issue(), *found]))
     return Judgement(reaction(receipt), receipt, found)
+
+
+def inspect(data: bytes) -> dict[str, Any]:
+    """`kind`, `valid`, `issues`, `reading` of a document in JSON or XML. Who may answer (AV3) is not judged here.
+
+    Never raises on content: what cannot be read is an issue, and every key of the reading is there, `null` where the
+    document says nothing.
+    """
+    bundle: Any = {}
+    try:
+        read = document(data)
+    except Rejected as rejected:
+        reacted: Reaction = "dead-letter"
+        found = [rejected.issue()]
+    else:
+        bundle, judged = read.resource, judge(read.resource)
+        reacted, found = judged.reaction, read.beside(judged.issues)
+    message = Message(parts_of(bundle))
+    header = message.header
+    return {
+        "kind": KIND,
+        "valid": all(issue.severity != "error" for issue in found),
+        "issues": [msgspec.structs.asdict(issue) for issue in found],
+        "reading": {
+            "response_code": header.response.code or None,
+            "response_identifier": header.response.identifier or None,
+            "message_header_id": header.id or None,
+            "bundle_id": message.bundle.id or None,
+            "sender_gln": message.sender_numbers[1] or None,
+            "destination_gln": message.destination_numbers[1] or None,
+            "issues": [
+                {name: getattr(issue, name) or None for name in ("severity", "code", "details_code", "text")}
+                for issue in issues_of(message)
+            ],
+            "reaction": reacted,
+        },
+    }
 
 
 def check(bundle: Any) -> list[Issue]:
@@ -74,29 +114,29 @@ def check(bundle: Any) -> list[Issue]:
     if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
         return []
     try:
-        found = [*(CHECK(bundle) or ()), *_together(View(bundle))]
+        view = View(bundle)
+        found = [*(CHECK(bundle) or ()), *[finding for rule in RULES for finding in rule(view)]]
     except RecursionError:
         found = [_BOUNDLESS]
-    spoken = [_issue(fault) for fault in faults(Message(parts_of(bundle)))]
-    return _ordered([*spoken, *issues("Bundle", dict.fromkeys(found))])
+    of_receipt = [
+        Issue(
+            severity="error" if fault.check in _REACTIONS else "warning",
+            path=fault.path,
+            rule=fault.check,
+            problem=fault.problem,
+            remedy=fault.remedy,
+        )
+        for fault in faults(Message(parts_of(bundle)))
+    ]
+    return _ordered([*of_receipt, *issues("Bundle", dict.fromkeys(found))])
 
 
 def _ordered(found: list[Issue]) -> list[Issue]:
     return sorted(found, key=lambda issue: issue.severity != "error")
 
 
-def _issue(fault: Fault) -> Issue:
-    return Issue(
-        severity="error" if fault.check in _REACTIONS else "warning",
-        path=fault.path,
-        rule=fault.check,
-        problem=fault.problem,
-        remedy=fault.remedy,
-    )
-
-
-def _together(view: View) -> Iterable[Finding]:
-    """What the elements say together: addresses of entries, references, issue codes, and that no patient is told of."""
+def entries(view: View) -> Iterable[Finding]:
+    """Addresses of entries are distinct and absolute, and none of them is about a patient."""
     seen: set[str] = set()
     for index, entry in enumerate(view.entries):
         url = text_at(entry, "fullUrl") if isinstance(entry, dict) else None
@@ -109,45 +149,47 @@ def _together(view: View) -> Iterable[Finding]:
             yield Finding(path, "6.6", "not an absolute URL", "send <base>/<Type>/<id>", "warning")
         seen.add(url)
     for kind in ("Patient", "Encounter"):
-        for placed in view.by_kind.get(kind, ()):
-            yield Finding(_at(placed), "4.1", f"a {kind}", "leave it out: an acknowledgement holds no patient data")
-    yield from _dangling(view)
-    for placed in view.by_kind.get("OperationOutcome", ()):
-        yield from _codes(placed)
+        for index, _ in view.by_kind.get(kind, ()):
+            remedy = "leave it out: an acknowledgement holds no patient data"
+            yield Finding(f".entry[{index}].resource", "4.1", f"a {kind}", remedy)
 
 
-def _at(placed: Placed) -> str:
-    return f".entry[{placed[0]}].resource"
-
-
-def _references(view: View) -> Iterable[tuple[str, str | None, Severity]]:
-    """Path and address of every reference that leads to an entry of the Bundle; the severity when it does not."""
-    header, at = view.header[1], _at(view.header)
-    yield f"{at}.sender", reference(header, "sender"), "error"
-    yield f"{at}.destination[0].receiver", reference(first(header, "destination"), "receiver"), "error"
-    yield f"{at}.response.details", reference(member(header, "response"), "details"), "error"
-    for placed in view.provenances:  # who acted is not needed to understand the verdict (00 §8.3)
-        for index, agent in enumerate(listed(placed[1], "agent")):
+def references(view: View) -> Iterable[Finding]:
+    """References lead to an entry of the Bundle."""
+    header, at = view.header[1], f".entry[{view.header[0]}].resource"
+    wanted: list[tuple[str, str | None, Severity]] = [
+        (f"{at}.sender", reference(header, "sender"), "error"),
+        (f"{at}.destination[0].receiver", reference(first(header, "destination"), "receiver"), "error"),
+        (f"{at}.response.details", reference(member(header, "response"), "details"), "error"),
+    ]
+    for entry, provenance in view.provenances:  # who acted is not needed to understand the verdict (00 §8.3)
+        for index, agent in enumerate(listed(provenance, "agent")):
             if isinstance(agent, dict):
-                yield f"{_at(placed)}.agent[{index}].who", reference(agent, "who"), "warning"
-
-
-def _dangling(view: View) -> Iterable[Finding]:
-    problem, remedy = "leads to no entry of the Bundle", "send the resource too"
-    for path, written, severity in _references(view):
+                who = reference(agent, "who")
+                wanted.append((f".entry[{entry}].resource.agent[{index}].who", who, "warning"))
+    for path, written, severity in wanted:
         if written is not None and view.resolve(written) is None:
-            yield Finding(f"{path}.reference", "reference", problem, remedy, severity)
+            problem = "leads to no entry of the Bundle"
+            yield Finding(f"{path}.reference", "reference", problem, "send the resource too", severity)
 
 
-def _codes(placed: Placed) -> Iterable[Finding]:
+def issue_codes(view: View) -> Iterable[Finding]:
     """Issue codes outside both systems of 4.3: kept, and no reason to refuse a verdict."""
-    for index, issue in enumerate(listed(placed[1], "issue")):
-        details: Object = member(issue, "details") if isinstance(issue, dict) else {}
-        for number, coding in enumerate(listed(details, "coding")):
-            system, code = (
-                (text_at(coding, n) or "" for n in ("system", "code")) if isinstance(coding, dict) else ("", "")
-            )
-            if code.lower() not in KNOWN_CODES.get(system, ()):
-                path = f"{_at(placed)}.issue[{index}].details.coding[{number}]"
-                remedy = "send a code of medcom-acknowledgement-error-codes, or details.text without coding"
-                yield Finding(path, "4.3", "a code that the value set does not have", remedy, "warning")
+    for entry, outcome in view.by_kind.get("OperationOutcome", ()):
+        for index, issue in enumerate(listed(outcome, "issue")):
+            details = member(issue, "details") if isinstance(issue, dict) else {}
+            for number, coding in enumerate(listed(details, "coding")):
+                is_object = isinstance(coding, dict)
+                system, code = (text_at(coding, n) or "" if is_object else "" for n in ("system", "code"))
+                if code.lower() not in KNOWN_CODES.get(system, ()):
+                    path = f".entry[{entry}].resource.issue[{index}].details.coding[{number}]"
+                    remedy = "send a code of medcom-acknowledgement-error-codes, or details.text without coding"
+                    yield Finding(path, "4.3", "a code that the value set does not have", remedy, "warning")
+
+
+#: Every rule about more than one element, with its source.
+RULES: Final = (
+    entries,  # bdl-7; 6.6; 4.1
+    references,  # 00 §3.1
+    issue_codes,  # 4.3
+)

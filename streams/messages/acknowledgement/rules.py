@@ -1,21 +1,26 @@
 """The acknowledgement's profiles as rows: what IG 2.0.3 narrows of base FHIR, element by element (spec 02 §4.1).
 
 Decided by medcom.fhir.dk.acknowledgement 2.0.3 with the messaging profiles it builds on, and by the issue codes of
-spec 02 §4.3. The checks of §4.4 are in `faults.py` and `read.py`, because they need nothing but the parts that are read.
+spec 02 §4.3. The rows that all messages share are in `messages/common.py`. The checks of §4.4 are in `read.py`, because
+they need nothing but the parts that are read.
 """
 
 from typing import Final
 
 from streams.formats.fhir.structure import Check, Compiler, Constraint, Extension, Profile
-from streams.messages.hospitalnotification.identifiers import organization_identifiers, sor_digits
-from streams.messages.hospitalnotification.rules import DESTINATION_USE_URL
-from streams.messages.hospitalnotification.rules import PROFILES as _NOTIFICATION_PROFILES
+from streams.messages.common import (
+    DESTINATION_USE_URL,
+    MESSAGING,
+    MESSAGING_ORGANIZATION,
+    MESSAGING_PROVENANCE,
+    USE,
+    organization_identifiers,
+    sor_digits,
+)
 from streams.words.codes import (
     ACK_ERROR_SYSTEM,
     ACKNOWLEDGEMENT_EVENT,
     ACTIVITY_SYSTEM,
-    DESTINATION_USE_SYSTEM,
-    EVENT_SYSTEM,
     FHIR_GUIDES,
 )
 
@@ -28,8 +33,8 @@ PROFILES: Final[dict[str, str]] = {
     "Bundle": _ACK + "medcom-messaging-acknowledgement",
     "MessageHeader": _ACK + "medcom-messaging-acknowledgementHeader",
     "OperationOutcome": _ACK + "medcom-acknowledgement-operationoutcome",
-    "Organization": _NOTIFICATION_PROFILES["MessagingOrganization"],
-    "Provenance": _NOTIFICATION_PROFILES["Provenance"],
+    "Organization": MESSAGING_ORGANIZATION,
+    "Provenance": MESSAGING_PROVENANCE,
 }
 
 #: System A of spec 02 §4.3, spelled as published: the only codes we write (00 §3.9).
@@ -73,36 +78,14 @@ _TYPES_LISTED: Final = (
 )
 ISSUE_TYPES: Final = frozenset(_TYPES_LISTED.split())
 
-_USE: Final = "MessageHeader.destination.extension:use.valueCoding"
-
 _CONSTRAINTS: Final = (
-    Constraint("Bundle.entry", min=1, rule="bdl-12"),
-    Constraint("Bundle.total", max=0, rule="bdl-1"),
-    Constraint("Bundle.entry.search", max=0, rule="bdl-2"),
-    Constraint("Bundle.entry.request", max=0, rule="bdl-3"),
-    Constraint("Bundle.entry.response", max=0, rule="bdl-4"),
-    Constraint("Bundle.entry.resource", min=1, rule="bdl-5"),
-    Constraint("Bundle.entry.fullUrl", min=1, rule="6.6"),
-    Constraint("MessageHeader.id", min=1),
-    Constraint("MessageHeader.eventUri", max=0, rule="MessageHeader.event[x]", remedy="send eventCoding"),
-    Constraint("MessageHeader.eventCoding.system", min=1, fixed=(EVENT_SYSTEM,), rule="MessageHeader.event[x]"),
+    *MESSAGING,
     Constraint("MessageHeader.eventCoding.code", min=1, fixed=(ACKNOWLEDGEMENT_EVENT,), rule="MessageHeader.event[x]"),
     Constraint("MessageHeader.destination", min=1, rule="MessageHeader.destination:primary"),
-    Constraint("MessageHeader.destination.extension", min=1, rule="MessageHeader.destination:primary"),
-    Constraint(f"{_USE}.system", min=1, fixed=(DESTINATION_USE_SYSTEM,), rule="MessageHeader.destination:primary"),
-    Constraint(f"{_USE}.code", min=1, fixed=("primary",), rule="MessageHeader.destination:cc"),
-    Constraint("MessageHeader.destination.receiver", min=1, rule="MessageHeader.destination:primary.receiver"),
-    Constraint("MessageHeader.sender", min=1),
+    Constraint(f"{USE}.code", min=1, fixed=("primary",), rule="MessageHeader.destination:cc"),
     Constraint("MessageHeader.focus", max=0, rule="4.1", remedy="send no content: an acknowledgement has none"),
     Constraint("MessageHeader.response", min=1),
-    Constraint("Organization.identifier", min=1),
-    Constraint("Provenance.target", max=1),
-    Constraint("Provenance.occurredPeriod", max=0, rule="Provenance.occurred[x]", remedy="send occurredDateTime"),
-    Constraint("Provenance.occurredDateTime", min=1, rule="Provenance.occurred[x]"),
-    Constraint("Provenance.activity", min=1),
-    Constraint("Provenance.activity.coding", min=1),
     Constraint("Provenance.activity.coding.system", fixed=(ACTIVITY_SYSTEM,), rule="Provenance.activity"),
-    Constraint("Provenance.activity.coding.code", min=1),
     Constraint("OperationOutcome.issue.code", codes=ISSUE_TYPES),
 )
 _EXTENSIONS: Final = (

@@ -11,7 +11,7 @@ Each such agreement is a key below, with the default that the specification give
     charset_mismatch = "read"        # bytes of another set than declared are read as what they are; or "refuse" (AE)
     test = false                     # a test feed: MSH-11 T and D are taken
     certificates = ["epj.ouh.example"]   # names (CN, DNS, URI) of the client certificates that may send as this feed;
-                                     # [] is none; has to be said where the gateway asks for certificates (00 §9.2)
+                                     # [] is none; needed where the gateway asks for certificates (00 §9.2)
     evn2_is_event_time = false       # registers in real time and leaves EVN-6 empty
     a08_class_is_correction = false  # an A08 with another class is a registration error, not a change
     a08_ward_is_correction = false   # an A08 with another ward is a correction, not a silent move
@@ -37,9 +37,13 @@ Each such agreement is a key below, with the default that the specification give
     [[leave_elsewhere]]              # leave that is not to the home: no STOR (01, 11.6)
     field = "EVN-4"
     values = ["PSYK"]
+
+How a feed writes its times belongs to the dialect too (`moment`): spec 04 §2.5 decides form and precision, spec 01, 7.7
+what a local time without offset means.
 """
 
 import re
+from datetime import datetime, timedelta, timezone
 from functools import cached_property, lru_cache
 from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
@@ -48,8 +52,9 @@ import msgspec
 
 from streams.formats.hl7v2 import Document, MessageRefused, Segment
 from streams.words.model import Disposition, EventClass
+from streams.words.times import local_time
 
-__all__ = ["FeedProfile", "FieldRule", "check_sender"]
+__all__ = ["FeedProfile", "FieldPath", "FieldRule", "check_sender", "exact_moment", "moment"]
 
 _PATH: Final = re.compile(r"([A-Z][A-Z0-9]{2})-([1-9][0-9]?)(?:\[([1-9])\])?(?:\.([1-9][0-9]?))?")
 
@@ -80,8 +85,8 @@ DISPOSITIONS: Final[dict[str, Disposition]] = {
 }
 
 
-class Place(NamedTuple):
-    """A place in a message: `PV1-50.1`, `PV1-50[2].1`."""
+class FieldPath(NamedTuple):
+    """Where a value stands in a message: `PV1-50.1`, `PV1-50[2].1`."""
 
     segment: str
     field: int
@@ -90,7 +95,7 @@ class Place(NamedTuple):
 
     @classmethod
     @lru_cache(maxsize=256)
-    def of(cls, path: str) -> "Place":
+    def of(cls, path: str) -> "FieldPath":
         """Raises ValueError for anything but `SEG-field[rep].component`."""
         found = _PATH.fullmatch(path)
         if found is None:
@@ -109,12 +114,12 @@ class FieldRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     values: frozenset[str]
 
     def __post_init__(self) -> None:
-        Place.of(self.field)
+        FieldPath.of(self.field)
 
     @property
-    def place(self) -> Place:
+    def path(self) -> FieldPath:
         """`field`, read."""
-        return Place.of(self.field)
+        return FieldPath.of(self.field)
 
 
 class FeedProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
@@ -126,7 +131,7 @@ class FeedProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     charset: Literal["", "utf-8", "iso8859-1", "iso8859-15", "ascii"] = ""
     charset_mismatch: Literal["read", "refuse"] = "read"
     test: bool = False
-    certificates: tuple[str, ...] | None = None  # None: not said
+    certificates: tuple[str, ...] | None = None  # None: the profile does not name any
     evn2_is_event_time: bool = False
     a08_class_is_correction: bool = False
     a08_ward_is_correction: bool = False
@@ -149,7 +154,7 @@ class FeedProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         except (KeyError, OSError):
             raise ValueError(f"zone {self.zone!r}: no such time zone; write an IANA name") from None
         if self.lpr3:
-            Place.of(self.lpr3)
+            FieldPath.of(self.lpr3)
         for name in self.certificates or ():
             if not _CERTIFICATE.fullmatch(name):
                 raise ValueError(
@@ -199,3 +204,63 @@ def check_sender(document: Document, feed: FeedProfile | None) -> FeedProfile:
     if document.processing in ("T", "D") and not feed.test:
         raise MessageRefused("AR", "202", "test message on a production feed", "send P, or use the test feed", field=11)
     return feed
+
+
+_FORM: Final = re.compile(
+    r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:\.\d{1,4})?)?)?)?)?)?([+-]\d{4})?", re.ASCII
+)
+
+
+def moment(
+    text: str, feed: FeedProfile, *, not_after: datetime | None = None, not_before: datetime | None = None
+) -> datetime | str | None:
+    """The instant of an HL7 time, to the second; `coarse-time` or `bad-time`; None when there is no text.
+
+    A time coarser than minutes counts as absent and is never padded (spec 04 §2.5). `not_after` and `not_before` decide
+    an hour that occurs twice (01, 7.7).
+    """
+    if not text:
+        return None
+    if (exact := exact_moment(text)) is not None:
+        return exact
+    found = _FORM.fullmatch(text.strip())
+    if found is None:
+        return "bad-time"
+    year, month, day, hour, minute, second, offset = found.groups()
+    try:
+        naive = datetime(int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0), int(second or 0))  # noqa: DTZ001  # the zone is found below
+        zone = _zone(offset) if offset else None
+    except ValueError:
+        return "bad-time"
+    if minute is None:
+        return "coarse-time"
+    if not 1 < naive.year < 9999:  # no instant in every zone
+        return "bad-time"
+    if zone is not None:
+        return naive.replace(tzinfo=zone)
+    return local_time(naive, not_after=not_after, not_before=not_before, zone=feed.tz)
+
+
+@lru_cache(maxsize=256)  # MSH-7 often is EVN-2, and EVN-6 is PV1-44
+def exact_moment(text: str) -> datetime | None:
+    """The form nearly every time has, whole seconds with offset, read in one step (0.7 µs; the general form takes 2.5).
+
+    None leaves the text to the general form, with every refusal. `fromisoformat` knows more forms than HL7: week dates,
+    blanks, colons. So the digits are looked at first.
+    """
+    if len(text) != 19 or text[14] not in "+-" or not (text.isascii() and text[:14].isdigit() and text[15:].isdigit()):
+        return None
+    try:
+        at = datetime.fromisoformat(f"{text[:8]}T{text[8:]}")
+    except ValueError:
+        return None
+    return at if 1 < at.year < 9999 else None
+
+
+@lru_cache(maxsize=64)
+def _zone(offset: str) -> timezone:
+    hours, minutes = int(offset[1:3]), int(offset[3:5])
+    if hours > 23 or minutes > 59:
+        raise ValueError(offset)
+    ahead = timedelta(hours=hours, minutes=minutes)
+    return timezone(-ahead if offset[0] == "-" else ahead)

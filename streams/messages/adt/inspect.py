@@ -7,8 +7,9 @@ component (names, identifiers, location) are unescaped. What the fields mean for
 
 from typing import Any, Final
 
-from streams.formats.hl7v2 import Document, MessageRefused, Segment, check_header, parse
-from streams.words.errors import Issue
+import msgspec
+
+from streams.formats.hl7v2 import ABSENT, Document, MessageRefused, Segment, check_header, parse
 
 __all__ = ["inspect"]
 
@@ -50,76 +51,6 @@ _KEYS: Final = (
 )
 
 
-def _field(segment: Segment | None, field: int, component: int) -> str:
-    """The first repetition as sent, or one component of it."""
-    if segment is None:
-        return ""
-    separators = segment.writing.separators
-    text = segment.raw(field).split(separators.repetition, 1)[0]
-    if not component:
-        return text
-    parts = text.split(separators.component)
-    return parts[component - 1] if component <= len(parts) else ""
-
-
-def _repetitions(segment: Segment | None, field: int) -> list[list[str]]:
-    """Per repetition its components as sent; none when the field is empty."""
-    if segment is None or not segment.raw(field):
-        return []
-    separators = segment.writing.separators
-    return [text.split(separators.component) for text in segment.raw(field).split(separators.repetition)]
-
-
-def _location(segment: Segment | None) -> list[str]:
-    """All components of the first PV1-3, each unescaped."""
-    if segment is None:
-        return []
-    return [segment.writing.plain(part, "PV1", 3) for row in _repetitions(segment, 3)[:1] for part in row]
-
-
-def _identifiers(segment: Segment | None, field: int) -> list[list[str]]:
-    """Per repetition: id, assigning authority (first subcomponent), type."""
-    if segment is None:
-        return []
-    writing, found = segment.writing, []
-    for components in _repetitions(segment, field):
-        number, _, _, authority, kind, *_ = (*components, "", "", "", "", "")
-        wanted = (number, authority.split(writing.separators.subcomponent)[0], kind)
-        found.append([writing.plain(part, segment.name, field) for part in wanted])
-    return found
-
-
-def _name(segment: Segment | None) -> list[str]:
-    """Surname (first subcomponent) and given name of the first repetition."""
-    if segment is None:
-        return ["", ""]
-    surname = _field(segment, 5, 1).split(segment.writing.separators.subcomponent)[0]
-    return [segment.writing.plain(part, "PID", 5) for part in (surname, _field(segment, 5, 2))]
-
-
-def _reading(document: Document) -> dict[str, Any]:
-    by_name: dict[str, Segment] = {}
-    for segment in document.segments:
-        by_name.setdefault(segment.name, segment)
-    pid, pv1, merge = by_name.get("PID"), by_name.get("PV1"), by_name.get("MRG")
-    reading: dict[str, Any] = {
-        "encoding_characters": document.separators.text,
-        "newline": document.newline,
-        "charset_used": document.charset,
-        "segments": [segment.name for segment in document.segments],
-    }
-    for key, (name, field, component) in _FIELDS.items():
-        reading[key] = _field(by_name.get(name), field, component)
-    return reading | {
-        "msh18": document.header.raw(18),
-        "pid3": _identifiers(pid, 3),
-        "pid5": _name(pid),
-        "pv1_3": _location(pv1),
-        "pv1_19": document.writing.plain(_field(pv1, 19, 1), "PV1", 19),
-        "mrg1": [row[0] for row in _identifiers(merge, 1)],
-    }
-
-
 def inspect(data: bytes) -> dict[str, Any]:
     """`{"kind", "valid", "issues", "reading"}` of acceptance.md. Never raises on content.
 
@@ -138,15 +69,61 @@ def inspect(data: bytes) -> dict[str, Any]:
         issues.append(refused.issue())
     if document is not None:
         issues += document.warnings
-    reading |= {"ack": ack, "error": error}
-    return {"kind": "adt", "valid": error is None, "issues": [_plain(issue) for issue in issues], "reading": reading}
-
-
-def _plain(issue: Issue) -> dict[str, str]:
     return {
-        "severity": issue.severity,
-        "path": issue.path,
-        "rule": issue.rule,
-        "problem": issue.problem,
-        "remedy": issue.remedy,
+        "kind": "adt",
+        "valid": error is None,
+        "issues": [msgspec.structs.asdict(issue) for issue in issues],
+        "reading": reading | {"ack": ack, "error": error},
     }
+
+
+def _reading(document: Document) -> dict[str, Any]:
+    by_name, separators = document.firsts, document.separators
+    pid, pv1 = by_name.get("PID", ABSENT), by_name.get("PV1", ABSENT)
+    surname = _field(pid, 5, 1).split(separators.subcomponent)[0]
+    first_location = [part for components in _repetitions(pv1, 3)[:1] for part in components]
+    plain = document.writing.plain
+    return {
+        "encoding_characters": separators.text,
+        "newline": document.newline,
+        "charset_used": document.charset,
+        "segments": [segment.name for segment in document.segments],
+        **{
+            key: _field(by_name.get(name, ABSENT), field, component)
+            for key, (name, field, component) in _FIELDS.items()
+        },
+        "msh18": document.header.raw(18),
+        "pid3": _identifiers(pid, 3),
+        "pid5": [plain(part, "PID", 5) for part in (surname, _field(pid, 5, 2))],
+        "pv1_3": [plain(part, "PV1", 3) for part in first_location],
+        "pv1_19": plain(_field(pv1, 19, 1), "PV1", 19),
+        "mrg1": [identifier[0] for identifier in _identifiers(by_name.get("MRG", ABSENT), 1)],
+    }
+
+
+def _repetitions(segment: Segment, field: int) -> list[list[str]]:
+    """Per repetition its components as sent; none when the field is empty."""
+    if not segment.raw(field):
+        return []
+    separators = segment.writing.separators
+    return [text.split(separators.component) for text in segment.raw(field).split(separators.repetition)]
+
+
+def _field(segment: Segment, field: int, component: int) -> str:
+    """The first repetition as sent, or one component of it."""
+    separators = segment.writing.separators
+    text = segment.raw(field).split(separators.repetition, 1)[0]
+    if not component:
+        return text
+    components = text.split(separators.component)
+    return components[component - 1] if component <= len(components) else ""
+
+
+def _identifiers(segment: Segment, field: int) -> list[list[str]]:
+    """Per repetition: id, assigning authority (first subcomponent), type."""
+    writing, found = segment.writing, []
+    for components in _repetitions(segment, field):
+        number, _, _, authority, kind, *_ = (*components, "", "", "", "", "")
+        wanted = (number, authority.split(writing.separators.subcomponent)[0], kind)
+        found.append([writing.plain(part, segment.name, field) for part in wanted])
+    return found

@@ -3,35 +3,42 @@
 Only the message is looked at: what is already known of the person or the stay comes later (`streams/person`,
 `streams/stay`). Fields that a feed may use in its own way are read by the feed's profile. A message that cannot be
 used is `Rejected` with a reason code as its rule; it has been acknowledged all the same (spec 04 §2).
+
+What repeats in a message is a group: A40 holds a PID and MRG per pair, A17 a PID and PV1 per patient (§4.4).
+
+When: §4.2 decides which field is the time of the event; EVN-2 and MSH-7 are data entry and sending, never a time of the
+stay (spec 01, 7.4). Where: PV1-3 and PV1-6, looked up in the location register (§8.2). The facility is PV1-3.4, else
+EVN-7, else MSH-4. A facility that the register does not know stops the event; a ward that it does not know is shown as
+the facility. The look-up from ward to department to facility is the register's.
 """
 
 import re
-from collections.abc import Container
-from datetime import datetime, timedelta
+from collections.abc import Callable, Container
+from datetime import datetime, timedelta, timezone
 from typing import Final
 
 import msgspec
 
-from streams.formats.hl7v2 import Document, Segment
+from streams.formats.hl7v2 import ABSENT, Document, Fields, Segment
 from streams.words.errors import Rejected
 from streams.words.ids import hyphenated
-from streams.words.model import Disposition, EventClass, EventKind, HospitalEvent
+from streams.words.model import Disposition, EventClass, EventKind, HospitalEvent, Unit
+from streams.words.times import second_hour
 
-from .clock import Times, times
-from .feed import FeedProfile, FieldRule, Place
-from .groups import Group, groups
-from .identifiers import NOBODY, Identity, identity, merged
-from .location import Locate, Location, location
-from .residence import residence
-from .triggers import STAY_MERGES, Row, row_of
+from .feed import FeedProfile, FieldPath, FieldRule, exact_moment, moment
+from .patient import NO_IDENTITY, has_protection_code, identity, legal_name, merged, residence
+from .triggers import STAY_MERGES, Trigger, trigger_of
 
-__all__ = ["events"]
+__all__ = ["Locate", "events"]
 
-# Asked for with every event; a member of an enum costs as much to find as a call.
+#: (feed key, facility key, ward key, at) -> the most exact unit known; None when the facility is unknown.
+Locate = Callable[[str, str, str, datetime | None], Unit | None]
+
+# Looked up with every event; a member of an enum costs as much to find as a call.
 _START, _END, _IRRELEVANT = EventKind.START, EventKind.END, EventKind.IRRELEVANT
 #: Kinds that never leave intake: nothing is read but the header.
 _UNREAD: Final = frozenset({EventKind.IRRELEVANT, EventKind.PLANNED, EventKind.PLANNED_CANCELLED})
-#: A death may be told by these (spec 04 §4.1; 01, 21.1: A01, A04, A03, A08, A31).
+#: Kinds that may report a death (spec 04 §4.1; 01, 21.1: A01, A04, A03, A08, A31).
 _DEATHS: Final = frozenset({EventKind.START, EventKind.END, EventKind.UPDATE, EventKind.PERSON_CHANGED})
 #: The time of a death (spec 04 §4.2).
 _DIED_AT: Final = ("PID-29", "PV1-45", "EVN-6")
@@ -44,6 +51,9 @@ _EMPTIED: Final = (
     ("PID", 29, "death_time"),
 )
 _UUID5: Final = re.compile(r"[0-9a-f]{12}5[0-9a-f]{3}[89ab][0-9a-f]{15}")
+_TESTS: Final = ("T", "D")  # MSH-11: training, debugging
+_NO_TIMES: Final[dict[str, datetime]] = {}
+_SAME: Final = timedelta(minutes=1)
 
 
 def events(
@@ -53,46 +63,68 @@ def events(
 
     Raises `Rejected`; its rule is `no-person`, `two-cprs`, `no-visit-id`, `no-event-time` or `unknown-facility`.
     """
-    row = row_of(document.trigger, zbe=feed.zbe)
-    if row.kind in _UNREAD:
+    trigger = trigger_of(document.trigger, zbe=feed.zbe)
+    if trigger.kind in _UNREAD:
         test = document.processing in _TESTS
         return (
             HospitalEvent(
-                kind=row.kind, feed=feed.key, control_id=document.control_id, trigger=document.trigger, test=test
+                kind=trigger.kind, feed=feed.key, control_id=document.control_id, trigger=document.trigger, test=test
             ),
         )
-    first, *more = groups(document, row.opens)
-    told = _event(first, 0, row, feed, locate, kommuner)
-    if not more:
-        return (told,)
-    return (told, *[_event(group, part, row, feed, locate, kommuner) for part, group in enumerate(more, 1)])
+    segments, opens = document.segments, trigger.opens
+    starts = [index for index, segment in enumerate(segments) if segment.name == opens] if opens else []
+    if len(starts) < 2:
+        return (_event(_Group(document, document.firsts), 0, trigger, feed, locate, kommuner),)
+    found = []
+    for part, (start, end) in enumerate(zip(starts, [*starts[1:], len(segments)], strict=True)):
+        # The group's own segments come first, so they hide those of the common part.
+        own = segments[start:end] + segments[: starts[0]]
+        group = _Group(document, {segment.name: segment for segment in reversed(own)})
+        found.append(_event(group, part, trigger, feed, locate, kommuner))
+    return tuple(found)
 
 
 def _event(
-    group: Group, part: int, row: Row, feed: FeedProfile, locate: Locate, kommuner: Container[str]
+    group: "_Group", part: int, trigger: Trigger, feed: FeedProfile, locate: Locate, kommuner: Container[str]
 ) -> HospitalEvent:
     """One event: person, visit, time and place, each of which may stop it."""
     document, pid = group.document, group.pid
-    who, where = _person(pid, feed), residence(pid, feed, kommuner)
-    family, given = _name(pid)
-    told = group.text("PD1", 12)
-    at, visit = times(group, feed), _visit(group, row, feed)
-    kind, planned, warnings = _kind(row, visit)
-    occurred, fields, placed, retired = None, _NO_TIMES, _NOWHERE, NOBODY
-    retired_visits: tuple[str, ...] = ()
+    if not pid.name:
+        raise Rejected("PID", "no PID segment", "send the person", "no-person")
+    who = identity(pid, feed)
+    if len(who.cprs) > 1:
+        problem = f"{len(who.cprs)} different official CPR numbers"
+        raise Rejected("PID-3", problem, "send the one of this person; merge by A40", "two-cprs")
+    home, (family, given), protection = residence(pid, feed, kommuner), legal_name(pid), group.text("PD1", 12)
+    at, visit = _times(group, feed), _visit(group, trigger, feed)
+    kind, warnings, planned = trigger.kind, at.warnings, False
+    if trigger.outpatient is not None and visit.class_ == "OUTPATIENT":
+        kind, planned = trigger.outpatient, True  # an attendance, never notified (01, 11.10)
+    elif kind is _END and visit.disposition == "ignore" and not visit.dead:
+        kind, warnings = _IRRELEVANT, (*warnings, "no-end")  # 09 and 30: still a patient (spec 04 §3.2)
+    # Most ADT of a hospital is about outpatients, whose attendance is almost surely never notified: an odd time or
+    # clinic in it is no one's work to repair.
+    strict = visit.class_ != "OUTPATIENT" or trigger.kind is EventKind.CLASS_CHANGE
+    occurred, fields, unit, prior, retired = None, _NO_TIMES, None, None, NO_IDENTITY
+    retired_visits: dict[str, None] = {}
     if kind is not _IRRELEVANT:
-        if row.visit and not visit.number:
+        if trigger.visit and not visit.number:
             raise Rejected("PV1-19", "no visit number", "send the visit number in PV1-19.1", "no-visit-id")
-        if row.kind in STAY_MERGES:
-            retired, retired_visits = _retired(group, feed)
-        occurred, fields = _occurred(row, kind, at, visit), at.fields
-        if kind is _START and _times_differ(fields):
+        if trigger.kind in STAY_MERGES and (merge := group.first("MRG")) is not None:  # what no longer stands (§4.4)
+            numbers = [merge.text(5, rep) for rep in range(1, len(merge.repetitions(5)) + 1)]
+            retired, retired_visits = merged(merge, feed), {number: None for number in numbers if number}
+        fields = at.fields
+        occurred = _occurred(trigger, kind, fields, dead=bool(visit.dead))
+        if trigger.times and occurred is None and strict:
+            problem = "no time of the event to the minute"
+            raise Rejected("EVN-6", problem, "send YYYYMMDDHHMMSS+ZZZZ in EVN-6", "no-event-time")
+        if kind is _START and (start := fields.get("PV1-44")) and abs(fields.get("EVN-6", start) - start) > _SAME:
             document.warn("EVN-6", "times-differ", "not the time of PV1-44; EVN-6 counts", "send one time")
             warnings += ("times-differ",)
-        if row.visit:
-            needed, strict = kind is _START, not _is_outpatient(row, visit)
-            placed = location(group, feed, locate, occurred or at.recorded, needed=needed, strict=strict)
-            warnings += placed.warnings
+        if trigger.visit:
+            needed = kind is _START
+            unit, prior, odd = _location(group, feed, locate, occurred or at.recorded, needed=needed, strict=strict)
+            warnings += odd
     return HospitalEvent(
         kind=kind,
         feed=feed.key,
@@ -109,16 +141,16 @@ def _event(
         local_ids=who.local_ids,
         family=family,
         given=given,
-        residence=where.kommune,
-        residence_problem=where.problem,
-        protected=told == "Y" or _has_protection_code(pid),
-        unprotected=told == "N",
+        residence=home.kommune,
+        residence_problem=home.problem,
+        protected=protection == "Y" or has_protection_code(pid),
+        unprotected=protection == "N",
         visit=visit.number,
         lpr3=visit.lpr3,
         class_=visit.class_,
         planned=planned,
-        unit=placed.unit,
-        prior_unit=placed.prior,
+        unit=unit,
+        prior_unit=prior,
         disposition=visit.disposition,
         dead=visit.dead,
         death_time=fields.get("PID-29"),
@@ -127,52 +159,56 @@ def _event(
         deleted=visit.deleted,
         retired_cprs=retired.cprs,
         retired_ids=retired.local_ids,
-        retired_visits=retired_visits,
-        leave_home=not _any(feed.leave_elsewhere, group),
+        retired_visits=tuple(retired_visits),
+        leave_home=not group.matches(feed.leave_elsewhere),
         a08_class_is_correction=feed.a08_class_is_correction,
         a08_ward_is_correction=feed.a08_ward_is_correction,
         allow_person_change=feed.allow_person_change,
         correction=feed.zbe and group.text("ZBE", 4) == "UPDATE",
-        warnings=(*at.warnings, *warnings),
+        warnings=warnings,
     )
 
 
-_TESTS: Final = ("T", "D")  # MSH-11: training, debugging
-_NO_TIMES: Final[dict[str, datetime]] = {}
-_NOWHERE: Final = Location()
+_RECORDED: Final = Fields(2, 6)  # EVN: recorded, occurred
+_DYING: Final = Fields(29, 30)  # PID: time of death, whether dead
+_ATTENDED: Final = Fields(2, 19, 36, 37, 44, 45)  # PV1: class, number, disposition, discharged to, start, end
 
 
-def _person(pid: Segment, feed: FeedProfile) -> Identity:
-    """Who it is about. Raises `Rejected`: no-person, two-cprs."""
-    if not pid.name:
-        raise Rejected("PID", "no PID segment", "send the person", "no-person")
-    who = identity(pid, feed)
-    if len(who.cprs) > 1:
-        problem = f"{len(who.cprs)} different official CPR numbers"
-        raise Rejected("PID-3", problem, "send the one of this person; merge by A40", "two-cprs")
-    return who
+class _Group:
+    """The segments that one event is read from, by name.
 
+    A group sees its own segments and those before the first group (MSH, EVN; for A45 also the PID). HL7's message
+    structures differ by version and are not used (spec 04 §4.1): the segment that opens a group is enough.
+    """
 
-def _has_protection_code(pid: Segment) -> bool:
-    """PID-11.22, of the first address."""
-    # Nearly every address is shorter than that, which is seen without taking it apart.
-    return pid.raw(11).count(pid.writing.separators.component) > 20 and bool(pid.text(11, comp=22))
+    __slots__ = ("_first", "attended", "document", "dying", "evn", "pid", "pv1", "recorded")
 
+    def __init__(self, document: Document, first: dict[str, Segment]) -> None:
+        self.document, self._first = document, first
+        self.evn, self.pid, self.pv1 = first.get("EVN", ABSENT), first.get("PID", ABSENT), first.get("PV1", ABSENT)
+        # What every event is read from, once: plain values by their field.
+        self.recorded, self.dying, self.attended = (
+            self.evn.texts(_RECORDED),
+            self.pid.texts(_DYING),
+            self.pv1.texts(_ATTENDED),
+        )
 
-def _name(pid: Segment) -> tuple[str, tuple[str, ...]]:
-    """Surname and given names of the first PID-5 that is a legal name or of no type."""
-    for repetition in pid.repetitions(5):
-        parts = pid.components(repetition, 5)
-        if len(parts) < 7 or parts[6] in ("L", ""):
-            if not "".join(parts[:3]).isprintable():
-                parts = [_CONTROL.sub(" ", part).strip(" ") for part in parts]
-            given = tuple(parts[1:3])
-            return parts[0], given if all(given) else tuple(filter(None, given))
-    return "", ()
+    def first(self, name: str) -> Segment | None:
+        """The group's segment of that name."""
+        return self._first.get(name)
 
+    def text(self, name: str, field: int) -> str:
+        """The first value of a field whose segment may be missing."""
+        segment = self._first.get(name)
+        return segment.text(field) if segment is not None else ""
 
-#: C0, C1 and what XML cannot carry: they never reach a name (00 §8.2).
-_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\ufffe\uffff]+")
+    def matches(self, rules: tuple[FieldRule, ...]) -> bool:
+        """Whether one of the feed's rules is true of it."""
+        for rule in rules:
+            path = rule.path
+            if path.value(self._first.get(path.segment)) in rule.values:
+                return True
+        return False
 
 
 class _Visit(msgspec.Struct, frozen=True, gc=False):
@@ -182,118 +218,164 @@ class _Visit(msgspec.Struct, frozen=True, gc=False):
     lpr3: str
     class_: EventClass
     disposition: Disposition | None
-    dead: bool | None
+    dead: bool | None  # None: the message does not say
     deleted: tuple[str, ...]
 
 
-def _visit(group: Group, row: Row, feed: FeedProfile) -> _Visit:
-    class_, number, code, discharged_to, *_ = group.attended
-    disposition = feed.disposition_of(code, discharged_to)
-    if row.kind is _END and disposition is None:
+def _visit(group: _Group, trigger: Trigger, feed: FeedProfile) -> _Visit:
+    code, number, sent, discharged_to, *_ = group.attended
+    document, ends = group.document, trigger.kind is _END
+    disposition = feed.disposition_of(sent, discharged_to)
+    if ends and disposition is None:
         disposition = "home"  # spec 04 §3.2
-    return _Visit(
-        number,
-        _lpr3(group, feed),
-        _class(class_, group, feed),
-        disposition,
-        _dead(group, row, disposition),
-        _deleted(group),
-    )
+    lpr3 = _lpr3(group, feed)
+    class_: EventClass = "IMP"
+    if document.trigger != "A06":  # to inpatient, whatever PV1-2 says (spec 04 §4.1)
+        class_ = feed.class_of(code)
+        if class_ == "OUTPATIENT" and group.matches(feed.acute):
+            class_ = "EMER"
+    dead, indicator = None, group.dying[1]
+    if indicator == "Y" or (ends and disposition == "death"):  # a discharge may also say it by its disposition
+        dead = True
+    elif indicator or (document.any_null and group.pid.is_null(30)):
+        dead = False
+    deleted: tuple[str, ...] = ()
+    if document.any_null:
+        sent_null = [(group.first(name), field, emptied) for name, field, emptied in _EMPTIED]
+        deleted = tuple([emptied for segment, field, emptied in sent_null if segment and segment.is_null(field)])
+    return _Visit(number, lpr3, class_, disposition, dead, deleted)
 
 
-def _deleted(group: Group) -> tuple[str, ...]:
-    if not group.document.any_null:
-        return ()
-    return tuple([name for segment, field, name in _EMPTIED if _is_null(group, segment, field)])
-
-
-def _is_null(group: Group, name: str, field: int) -> bool:
-    segment = group.first(name)
-    return segment is not None and segment.is_null(field)
-
-
-def _class(code: str, group: Group, feed: FeedProfile) -> EventClass:
-    if group.document.trigger == "A06":
-        return "IMP"  # to inpatient, whatever PV1-2 says (spec 04 §4.1)
-    found = feed.class_of(code)
-    return "EMER" if found == "OUTPATIENT" and _any(feed.acute, group) else found
-
-
-def _any(rules: tuple[FieldRule, ...], group: Group) -> bool:
-    for rule in rules:
-        place = rule.place
-        if place.value(group.first(place.segment)) in rule.values:
-            return True
-    return False
-
-
-def _dead(group: Group, row: Row, disposition: Disposition | None) -> bool | None:
-    """PID-30; a discharge may also say it by its disposition. None: the message does not say."""
-    indicator = group.dying[1]
-    if indicator == "Y" or (row.kind is _END and disposition == "death"):
-        return True
-    return False if indicator or (group.document.any_null and group.pid.is_null(30)) else None
-
-
-def _lpr3(group: Group, feed: FeedProfile) -> str:
+def _lpr3(group: _Group, feed: FeedProfile) -> str:
     """The LPR3 contact id as the message carries it, `urn:uuid:` and a UUID v5; "" otherwise (spec 04 §8.3)."""
     if not feed.lpr3:
         return ""
-    place = Place.of(feed.lpr3)
-    segment = group.first(place.segment)
-    if segment is None or not segment.raw(place.field) or not (sent := place.value(segment)):
+    path = FieldPath.of(feed.lpr3)
+    segment = group.first(path.segment)
+    if segment is None or not segment.raw(path.field) or not (sent := path.value(segment)):
         return ""
     bare = sent.strip().lower().removeprefix("urn:uuid:").replace("-", "")
     return f"urn:uuid:{hyphenated(bare)}" if _UUID5.fullmatch(bare) else ""
 
 
-def _kind(row: Row, visit: _Visit) -> tuple[EventKind, bool, tuple[str, ...]]:
-    """The kind that class and disposition leave, whether it is a planned attendance, what is odd (01, 11.10)."""
-    if row.outpatient is not None and visit.class_ == "OUTPATIENT":
-        return row.outpatient, True, ()
-    if row.kind is _END and visit.disposition == "ignore" and not visit.dead:
-        return _IRRELEVANT, False, ("no-end",)  # 09 and 30: still a patient (spec 04 §3.2)
-    return row.kind, False, ()
+def _occurred(trigger: Trigger, kind: EventKind, fields: dict[str, datetime], *, dead: bool) -> datetime | None:
+    """The time of the event by the order of spec 04 §4.2. Dead on arrival: the arrival first, since it starts the stay."""
+    order = trigger.times or ("EVN-6",)
+    if dead and kind in _DEATHS:
+        order = (*trigger.times, *_DIED_AT) if kind is _START else _DIED_AT
+    for place in (*order, "EVN-2"):
+        if place in fields:
+            return fields[place]
+    return None
 
 
-def _is_outpatient(row: Row, visit: _Visit) -> bool:
-    """An event of an outpatient, almost surely of an attendance that is never notified (01, 11.10).
+class _Times(msgspec.Struct, frozen=True, gc=False):
+    """The times of one group, each None when absent, coarse or no time at all."""
 
-    Most ADT of a hospital is of this kind; an odd time or clinic in it is nobody's work to repair.
+    sent: datetime | None  # MSH-7
+    recorded: datetime | None  # EVN-2, else MSH-7
+    fields: dict[str, datetime]  # "EVN-6", "PV1-44", "PV1-45", "PID-29", where usable; "EVN-2" where a feed says so
+    warnings: tuple[str, ...]
+    again: dict[datetime, datetime]  # a time whose local hour comes twice -> its other instant (01, 7.7)
+
+
+_PLACES: Final = ("MSH-7", "EVN-2", "EVN-6", "PV1-44", "PV1-45", "PID-29")
+
+
+def _times(group: _Group, feed: FeedProfile) -> _Times:
+    """All times of a group, read in one step where each has the usual form."""
+    *_, start, end = group.attended
+    entered, occurred = group.recorded
+    texts = (group.document.sent, entered, occurred, start, end, group.dying[0])
+    fields: dict[str, datetime] = {}
+    for place, text in zip(_PLACES, texts, strict=True):
+        if text:
+            at = exact_moment(text)
+            if at is None:
+                return _doubtful_times(group, feed)
+            fields[place] = at
+    sent = fields.pop("MSH-7", None)
+    recorded = fields.get("EVN-2", sent) if feed.evn2_is_event_time else fields.pop("EVN-2", sent)
+    return _Times(sent, recorded, fields, (), {})
+
+
+def _doubtful_times(group: _Group, feed: FeedProfile) -> _Times:
+    """The same where some time is not of the usual form; a doubtful local hour is judged by its recording time and by
+    PV1-44 (01, 7.7).
     """
-    return visit.class_ == "OUTPATIENT" and row.kind is not EventKind.CLASS_CHANGE
+    warnings: dict[str, None] = {}
+
+    def read(
+        name: str, field: int, not_after: datetime | None = None, not_before: datetime | None = None
+    ) -> datetime | None:
+        found = moment(group.text(name, field), feed, not_after=not_after, not_before=not_before)
+        if isinstance(found, str):
+            problem = "no minutes: taken as absent" if found == "coarse-time" else "no time: taken as absent"
+            group.document.warn(f"{name}-{field}", found, problem, "send YYYYMMDDHHMMSS+ZZZZ")
+            warnings[found] = None
+            return None
+        return found
+
+    sent = read("MSH", 7)
+    entered = read("EVN", 2, sent)
+    recorded = entered or sent
+    start = read("PV1", 44, recorded)
+    fields = {
+        "EVN-6": read("EVN", 6, recorded, start),
+        "PV1-44": start,
+        "PV1-45": read("PV1", 45, recorded, start),
+        "PID-29": read("PID", 29, recorded, start),
+        "EVN-2": entered if feed.evn2_is_event_time else None,
+    }
+    found = {place: at for place, at in fields.items() if at is not None}
+    again: dict[datetime, datetime] = {}
+    for place, at in found.items():
+        if type(at.tzinfo) is not timezone:  # it came without offset
+            found[place] = _with_offset(at)
+            if (other := second_hour(at)) is not None:
+                again[found[place]] = _with_offset(other)
+    return _Times(sent and _with_offset(sent), recorded and _with_offset(recorded), found, tuple(warnings), again)
 
 
-_SAME: Final = timedelta(minutes=1)
+def _with_offset(at: datetime) -> datetime:
+    """With the offset of that moment in place of the zone: in one zone Python compares wall clocks, not instants."""
+    if type(at.tzinfo) is timezone:
+        return at  # it came with its offset
+    return at.replace(tzinfo=timezone(at.utcoffset() or timedelta()), fold=0)
 
 
-def _occurred(row: Row, kind: EventKind, at: Times, visit: _Visit) -> datetime | None:
-    """The time of the event (spec 04 §4.2). Raises `Rejected`: no-event-time."""
-    dead = bool(visit.dead) and kind in _DEATHS
-    occurred = at.first_of(_order(row, kind, dead=dead)) or at.fields.get("EVN-2")
-    if row.times and occurred is None and not _is_outpatient(row, visit):
-        problem = "no time of the event to the minute"
-        raise Rejected("EVN-6", problem, "send YYYYMMDDHHMMSS+ZZZZ in EVN-6", "no-event-time")
-    return occurred
+def _location(
+    group: _Group, feed: FeedProfile, locate: Locate, at: datetime | None, *, needed: bool, strict: bool
+) -> tuple[Unit | None, Unit | None, tuple[str, ...]]:
+    """Present and prior unit of one event, and what is odd. Without PV1-3 the last known one stands, unless the event
+    needs one (`needed`).
+
+    Raises `Rejected` with rule `unknown-facility`; not when `strict` is off: then an unknown place is no place.
+    """
+    ward, facility = _ward(group.pv1, 3)
+    if not (ward or facility or needed):
+        return None, None, ()
+    facility = facility or group.evn.text(7) or group.document.facility
+    unit = locate(feed.key, facility, ward, at)
+    if unit is None and strict:
+        problem = "the facility is not in the location register of this feed"
+        raise Rejected("PV1-3.4", problem, "add it to the register, or send another facility", "unknown-facility")
+    if unit is None:
+        return None, None, ()
+    prior = None
+    prior_ward, prior_facility = _ward(group.pv1, 6)
+    if prior_ward or prior_facility:
+        prior = locate(feed.key, prior_facility or facility, prior_ward, at)
+    if not ward or unit.department or unit.unit:
+        return unit, prior, ()
+    group.document.warn("PV1-3", "unknown-ward", "ward not in the location register", "add it to the register")
+    return unit, prior, ("unknown-ward",)
 
 
-def _times_differ(fields: dict[str, datetime]) -> bool:
-    """Whether a start is told in two ways."""
-    told, start = fields.get("EVN-6"), fields.get("PV1-44")
-    return told is not None and start is not None and told != start and abs(told - start) > _SAME
-
-
-def _order(row: Row, kind: EventKind, *, dead: bool) -> tuple[str, ...]:
-    """Where the time stands. Dead on arrival: the arrival first, since that starts the stay."""
-    if not dead:
-        return row.times or ("EVN-6",)
-    return (*row.times, *_DIED_AT) if kind is _START else _DIED_AT
-
-
-def _retired(group: Group, feed: FeedProfile) -> tuple[Identity, tuple[str, ...]]:
-    """MRG: identifiers and visit numbers that no longer stand (spec 04 §4.4)."""
-    merge = group.first("MRG")
-    if merge is None:
-        return NOBODY, ()
-    visits = [merge.text(5, rep) for rep in range(1, len(merge.repetitions(5)) + 1)]
-    return merged(merge, feed), tuple(dict.fromkeys(visit for visit in visits if visit))
+def _ward(pv1: Segment, field: int) -> tuple[str, str]:
+    """Ward and facility of a person location: its first and fourth component."""
+    text = pv1.raw(field)
+    if not text:
+        return "", ""
+    parts = pv1.components(text.partition(pv1.writing.separators.repetition)[0], field)
+    return parts[0], parts[3] if len(parts) > 3 else ""

@@ -2,8 +2,7 @@
 
 from .check import check
 from .inspect import inspect
-from .read import HospitalNotification, read
-from .reread import reread
+from .read import HospitalNotification, read, reread
 from .write import redispatch, write
 
 __all__ = ["HospitalNotification", "check", "inspect", "read", "redispatch", "reread", "write"]

@@ -15,12 +15,11 @@ import msgspec
 from streams.formats.fhir.narrative import OPENING
 from streams.formats.fhir.shapes import PATTERNS, instant_of, is_text
 from streams.formats.fhir.structs import struct_of
+from streams.messages.common import gln_is_valid
 from streams.words.codes import ACTIVITY_SYSTEM, CPR_SYSTEM, GLN_SYSTEM, LPR3_SYSTEM, SOR_SYSTEM
 
-from .classify import COMBINATIONS, classify
-from .identifiers import cpr_is_plausible, episode_identifiers, gln_is_valid
-from .moments import is_danish
-from .rules import OUTGOING, PROFILES
+from .notice import COMBINATIONS, classify
+from .rules import OUTGOING, PROFILES, cpr_is_plausible, episode_identifiers, is_danish
 
 __all__ = ["is_right"]
 

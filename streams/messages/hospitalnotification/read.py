@@ -2,38 +2,47 @@
 
 Decided by spec 01 §9.2 (classification), 6.8 (what receivers match by) and 7.9 (which time is shown). Read what `check`
 finds no error in; what a receiver then does with it is not here.
+
+A message of our own is read back into the notification that it was written from (`reread`), the inverse of `write`: what
+a message says lies in its bytes and nowhere else once the stay has gone on. To reissue it (00 §3.5) it is taken up again
+in our words, given new ids, and written like any other; so it gets today's address and passes every check.
 """
 
 from collections.abc import Container
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Final, get_args
 
 import msgspec
 
-from streams.formats.fhir.shapes import instant_of
-from streams.words.codes import Notice
-from streams.words.errors import Rejected
-from streams.words.model import EpisodeIdentifier
-
-from .classify import classify
-from .identifiers import gln_of, sor_of
-from .moments import leave_periods
-from .rules import REPORT_FLAG_URL, REPORT_RECIPIENT_URL
-from .view import (
+from streams.messages.common import (
     Object,
     View,
     activity_of,
+    bare_id,
     extensions_of,
     first,
-    is_after_death,
+    gln_of,
+    instant_at,
     listed,
     member,
     predecessor_of,
     reference,
+    sor_of,
     target_of,
     text_at,
 )
+from streams.words.codes import Notice, Role
+from streams.words.errors import Rejected
+from streams.words.ids import EpisodeId, EventId, Gln, Kommunekode, Lane, MessageId, Sor
+from streams.words.model import EpisodeIdentifier, Link, Notification, Patient, Unit
 
-__all__ = ["HospitalNotification", "UnitRead", "notice_of", "read"]
+from .notice import notice_of
+from .rules import LEAVE_PERIOD_URL, REPORT_FLAG_URL, REPORT_RECIPIENT_URL
+
+__all__ = ["HospitalNotification", "UnitRead", "read", "reread"]
+
+_ROLES: Final[dict[str, Role]] = {role: role for role in get_args(Role)}
+_UNDATED: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class UnitRead(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,109 +92,60 @@ class HospitalNotification(msgspec.Struct, frozen=True, kw_only=True):
         return by_family.get(self.notice.family, self.start)
 
 
-def notice_of(view: View, deaths: Container[str] = ()) -> Notice | None:
-    """The notice of a message, None when its current Provenance does not say one.
+def read(bundle: Object, deaths: Container[str] = ()) -> HospitalNotification:
+    """The notification in a Bundle. Raises `Rejected` when nothing in it says which notice it is.
 
     `deaths`: MessageHeader ids that the reader knows to be a MORS of this stay (9.2, 2).
     """
-    if not view.current:
-        return None
-    provenance = view.current[0][1]
-    deceased = view.patient[1].get("deceasedBoolean")
-    known = (predecessor_of(provenance) or "").removeprefix("MessageHeader/") in deaths
-    return classify(
-        activity_of(provenance),
-        text_at(first(provenance, "entity"), "role") or "",
-        deceased if deceased.__class__ is bool else None,
-        after_death=known or is_after_death(view, provenance),
-    )
-
-
-def read(bundle: Object, deaths: Container[str] = ()) -> HospitalNotification:
-    """The notification in a Bundle. Raises `Rejected` when nothing in it says which notice it is."""
     view = View(bundle)
     notice = notice_of(view, deaths)
     if notice is None:
         raise Rejected("Bundle.entry", "no Provenance says what this message is", "send a message that is valid", "P-1")
-    provenance, encounter, period = view.current[0][1], view.encounter[1], member(view.encounter[1], "period")
+    header, encounter, patient, provenance = view.header[1], view.encounter[1], view.patient[1], view.current[0][1]
+    period, name, entity = member(encounter, "period"), first(patient, "name"), first(provenance, "entity")
+    leave = member(extensions_of(encounter).get(LEAVE_PERIOD_URL, {}), "valuePeriod")
+    deceased = patient.get("deceasedBoolean")
+    extensions = extensions_of(header)
+    flag = extensions.get(REPORT_FLAG_URL, {}).get("valueBoolean")
+    recipient = reference(extensions.get(REPORT_RECIPIENT_URL, {}), "valueReference")
+    episode = [member(r, "identifier") for r in listed(encounter, "episodeOfCare") if r.__class__ is dict]
+    chain = sorted([p for _, p in view.provenances], key=lambda p: instant_at(p, "recorded") or _UNDATED)
     return HospitalNotification(
         notice=notice,
         activity=activity_of(provenance).lower(),
-        message_id=text_at(view.header[1], "id") or "",
+        message_id=text_at(header, "id") or "",
         envelope_id=text_at(bundle, "id") or "",
+        cpr=text_at(first(patient, "identifier"), "value") or "",
+        family=text_at(name, "family") or "",
+        given=tuple(given for given in listed(name, "given") if isinstance(given, str)),
         status=text_at(encounter, "status") or "",
         class_=text_at(member(encounter, "class"), "code") or "",
-        start=_at(period, "start"),
-        end=_at(period, "end"),
-        episode=_episode(encounter),
-        occurred=_at(provenance, "occurredDateTime"),
-        chain=_chain(view),
+        start=instant_at(period, "start"),
+        end=instant_at(period, "end"),
+        leave_start=instant_at(leave, "start"),
+        leave_end=instant_at(leave, "end"),
+        deceased=deceased if isinstance(deceased, bool) else None,
+        episode=tuple(
+            EpisodeIdentifier(system=text_at(identifier, "system") or "", value=value)
+            for identifier in episode
+            if (value := text_at(identifier, "value")) is not None
+        ),
+        role=text_at(entity, "role") or "",
+        previous=bare_id(predecessor_of(provenance)),
+        previous_letter=_letter(entity),
+        occurred=instant_at(provenance, "occurredDateTime"),
+        chain=tuple(bare_id(target_of(link)) for link in chain),
+        sender=_unit(view, reference(header, "sender")),
+        receiver=_unit(view, reference(first(header, "destination"), "receiver")),
         provider=_unit(view, reference(encounter, "serviceProvider")),
-        **_before(provenance),
-        **_person(view.patient[1]),
-        **_leave(view),
-        **_header(view),
+        report_of_admission=flag if isinstance(flag, bool) else None,
+        report_recipient=None if recipient is None else _unit(view, recipient),
     )
 
 
-def _at(value: Object, name: str) -> datetime | None:
-    text = text_at(value, name)
-    return None if text is None else instant_of(text)
-
-
-def _before(provenance: Object) -> Object:
-    entity = first(provenance, "entity")
-    return {
-        "role": text_at(entity, "role") or "",
-        "previous": (predecessor_of(provenance) or "").removeprefix("MessageHeader/"),
-        "previous_letter": text_at(member(member(entity, "what"), "identifier"), "value") or "",
-    }
-
-
-def _person(patient: Object) -> Object:
-    name = first(patient, "name")
-    deceased = patient.get("deceasedBoolean")
-    return {
-        "cpr": text_at(first(patient, "identifier"), "value") or "",
-        "family": text_at(name, "family") or "",
-        "given": tuple(g for g in listed(name, "given") if isinstance(g, str)),
-        "deceased": deceased if isinstance(deceased, bool) else None,
-    }
-
-
-def _leave(view: View) -> Object:
-    leave = next((period for _, period in leave_periods(view)), {})
-    return {"leave_start": _at(leave, "start"), "leave_end": _at(leave, "end")}
-
-
-def _episode(encounter: Object) -> tuple[EpisodeIdentifier, ...]:
-    found = [member(r, "identifier") for r in listed(encounter, "episodeOfCare") if r.__class__ is dict]
-    return tuple(
-        EpisodeIdentifier(system=text_at(i, "system") or "", value=value)
-        for i in found
-        if (value := text_at(i, "value")) is not None
-    )
-
-
-def _chain(view: View) -> tuple[str, ...]:
-    dated = [
-        (text_at(p, "recorded") or "", (target_of(p) or "").removeprefix("MessageHeader/")) for _, p in view.provenances
-    ]
-    moments = [(moment.timestamp() if (moment := instant_of(text)) else 0.0, id_) for text, id_ in dated]
-    return tuple(id_ for _, id_ in sorted(moments, key=lambda pair: pair[0]))
-
-
-def _header(view: View) -> Object:
-    header = view.header[1]
-    values = extensions_of(header)
-    flag = values.get(REPORT_FLAG_URL, {}).get("valueBoolean")
-    recipient = reference(values.get(REPORT_RECIPIENT_URL, {}), "valueReference")
-    return {
-        "sender": _unit(view, reference(header, "sender")),
-        "receiver": _unit(view, reference(first(header, "destination"), "receiver")),
-        "report_of_admission": flag if isinstance(flag, bool) else None,
-        "report_recipient": None if recipient is None else _unit(view, recipient),
-    }
+def _letter(entity: Object) -> str:
+    """The number of a legacy letter that entity.what names; empty when it names none."""
+    return text_at(member(member(entity, "what"), "identifier"), "value") or ""
 
 
 def _unit(view: View, written: str | None) -> UnitRead:
@@ -196,3 +156,57 @@ def _unit(view: View, written: str | None) -> UnitRead:
     return UnitRead(
         sor=sor_of(organization) or "", gln=gln_of(organization) or "", name=text_at(organization, "name") or ""
     )
+
+
+def reread(
+    bundle: Object, *, notice: Notice, lane: Lane, visit: EpisodeId, ordinal: int, event_id: EventId, to: Kommunekode
+) -> Notification:
+    """The notification in a Bundle that `write` has made; what the Bundle does not say is given.
+
+    Units have number, GLN and name, which is all that is written of them. The notice of an earlier link does not follow
+    from its Provenance alone, so every link has that of the message.
+    """
+    found, view = read(bundle), View(bundle)
+    assembled = instant_at(bundle, "timestamp")
+    assert assembled is not None and found.start is not None  # noqa: PT018  # we have written them
+    as_read = ("class_", "status", "end", "leave_start", "leave_end", "deceased", "episode")
+    return Notification(
+        notice=notice,
+        message_id=MessageId(found.message_id),
+        lane=lane,
+        visit=visit,
+        ordinal=ordinal,
+        event_id=event_id,
+        assembled=assembled,
+        start=found.start,
+        patient=Patient(cpr=found.cpr, family=found.family, given=found.given),
+        sender=_our_unit(found.sender),
+        provider=_our_unit(found.provider),
+        report_of_admission=bool(found.report_of_admission),
+        report_recipient=None if found.report_recipient is None else _our_unit(found.report_recipient),
+        to=to,
+        chain=tuple(_link(view, provenance, notice) for _, provenance in view.provenances),
+        **{name: getattr(found, name) for name in as_read},
+    )
+
+
+def _link(view: View, provenance: Object, notice: Notice) -> Link:
+    entity, occurred = first(provenance, "entity"), instant_at(provenance, "occurredDateTime")
+    assert occurred is not None  # we have written it
+    who = reference(listed(provenance, "agent")[0], "who")
+    assert view.resolve(who) is not None  # 15.6: every actor is in the Bundle
+    return Link(
+        message_id=MessageId(bare_id(target_of(provenance))),
+        provenance_id=provenance["id"],
+        notice=notice,
+        activity=activity_of(provenance),
+        occurred=occurred,
+        role=_ROLES[text_at(entity, "role") or ""],
+        previous=bare_id(predecessor_of(provenance)),
+        previous_letter=_letter(entity),
+        agent=_our_unit(_unit(view, who)),
+    )
+
+
+def _our_unit(unit: UnitRead) -> Unit:
+    return Unit(sor=Sor(unit.sor), gln=Gln(unit.gln), name=unit.name)

@@ -1,49 +1,71 @@
 """The hospital notification's profiles as rows: what they narrow of base FHIR, element by element.
 
 Decided by the packages of spec 01, 1.2 (hospitalnotification 3.0.2, messaging 2.1.0, medcom core 2.3.0, dk.core
-2.2.0, terminology 1.5.0); a test compares every row with their StructureDefinitions and value sets. What elements say
-together (chain, references, times) is in `graph.py`; numbers and check digits are in `identifiers.py`.
+2.2.0, terminology 1.5.0); a test compares every row with their StructureDefinitions and value sets. The rows that all
+messages share, and the identifiers of organizations, are in `messages/common.py`. What elements must be together
+(chain, references, times) is in `check.py`.
 """
 
 import re
-from typing import Any, Final
+from functools import lru_cache
+from typing import Final
 
 from streams.formats.fhir.narrative import is_narrative
+from streams.formats.fhir.shapes import instant_of
 from streams.formats.fhir.structure import Check, Constraint, Extension, Finding, Profile
+from streams.messages.common import (
+    CORE,
+    DESTINATION_USE_URL,
+    MESSAGING,
+    MESSAGING_ORGANIZATION,
+    MESSAGING_PROVENANCE,
+    PRIMARY,
+    USE,
+    Object,
+    organization_identifiers,
+    sor_digits,
+)
 from streams.words.codes import (
     ACT_SYSTEM,
     ACTIVITIES,
     ACTIVITY_SYSTEM,
     CPR_SYSTEM,
-    DESTINATION_USE_SYSTEM,
     ENCOUNTER_CLASSES,
     ENCOUNTER_STATUSES,
     EVENT_SYSTEM,
     FHIR_GUIDES,
     GLN_SYSTEM,
     HOSPITAL_NOTIFICATION_EVENT,
+    LPR3_SYSTEM,
     SOR_SYSTEM,
 )
+from streams.words.times import COPENHAGEN
 
-from .identifiers import episode_identifiers, organization_identifiers, patient_identifiers, sor_digits
-
-__all__ = ["INCOMING", "OUTGOING", "PROFILES"]
+__all__ = [
+    "ENTRIES",
+    "INCOMING",
+    "LEAVE_PERIOD_URL",
+    "OUTGOING",
+    "PROFILES",
+    "REPORT_FLAG_URL",
+    "REPORT_RECIPIENT_URL",
+    "cpr_is_plausible",
+    "episode_identifiers",
+    "is_danish",
+]
 
 _HN: Final = f"{FHIR_GUIDES}ig/hospitalnotification/StructureDefinition/"
-_CORE: Final = f"{FHIR_GUIDES}ig/core/StructureDefinition/"
-_MESSAGING: Final = f"{FHIR_GUIDES}ig/messaging/StructureDefinition/"
 
 #: Canonicals of meta.profile (spec 01 §2). Organization: the messaging profile, or core for a service provider.
 PROFILES: Final[dict[str, str]] = {
     "Bundle": _HN + "medcom-hospitalNotification-message",
     "MessageHeader": _HN + "medcom-hospitalNotification-messageHeader",
     "Encounter": _HN + "medcom-hospitalNotification-encounter",
-    "Patient": _CORE + "medcom-core-patient",
-    "Organization": _CORE + "medcom-core-organization",
-    "MessagingOrganization": _MESSAGING + "medcom-messaging-organization",
-    "Provenance": _MESSAGING + "medcom-messaging-provenance",
+    "Patient": CORE + "medcom-core-patient",
+    "Organization": CORE + "medcom-core-organization",
+    "MessagingOrganization": MESSAGING_ORGANIZATION,
+    "Provenance": MESSAGING_PROVENANCE,
 }
-DESTINATION_USE_URL: Final = _MESSAGING + "medcom-messaging-destinationUseExtension"
 REPORT_FLAG_URL: Final = _HN + "medcom-messaging-reportOfAdmissionExtension"
 REPORT_RECIPIENT_URL: Final = _HN + "medcom-messaging-reportOfAdmissionRecipientExtension"
 LEAVE_PERIOD_URL: Final = _HN + "medcom-hospitalnotifiation-leave-period-extension"  # the spelling is the canonical's
@@ -53,34 +75,20 @@ _ENCOUNTER_FORBIDDEN: Final = (
     *("reasonReference", "diagnosis", "account", "hospitalization", "location", "partOf"),
 )
 _RELATIVE: Final = re.compile(r"[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}")
-_USE: Final = "MessageHeader.destination.extension:use.valueCoding"
 
 _CONSTRAINTS: Final = (
+    *MESSAGING,
     Constraint("Bundle.id", min=1),
     Constraint("Bundle.type", fixed=("message",)),
     Constraint("Bundle.timestamp", min=1),
-    Constraint("Bundle.entry", min=1, rule="bdl-12"),
-    Constraint("Bundle.total", max=0, rule="bdl-1"),  # bdl-1 to bdl-5: what a Bundle of type message has
-    Constraint("Bundle.entry.search", max=0, rule="bdl-2"),
-    Constraint("Bundle.entry.request", max=0, rule="bdl-3"),
-    Constraint("Bundle.entry.response", max=0, rule="bdl-4"),
-    Constraint("Bundle.entry.resource", min=1, rule="bdl-5"),
-    Constraint("Bundle.entry.fullUrl", min=1, rule="6.6"),
-    Constraint("MessageHeader.id", min=1),
     Constraint("MessageHeader.eventCoding", min=1, rule="MessageHeader.event[x]"),
-    Constraint("MessageHeader.eventUri", max=0, rule="MessageHeader.event[x]", remedy="send eventCoding"),
-    Constraint("MessageHeader.eventCoding.system", min=1, fixed=(EVENT_SYSTEM,), rule="MessageHeader.event[x]"),
     Constraint(
         "MessageHeader.eventCoding.code", min=1, fixed=(HOSPITAL_NOTIFICATION_EVENT,), rule="MessageHeader.event[x]"
     ),
     Constraint(
         "MessageHeader.destination", min=1, max=1, rule="medcom-hospitalNotification-5"
     ),  # primary 1..1, cc 0..0
-    Constraint("MessageHeader.destination.extension", min=1, rule="MessageHeader.destination:primary"),
-    Constraint(f"{_USE}.system", min=1, fixed=(DESTINATION_USE_SYSTEM,), rule="MessageHeader.destination:primary"),
-    Constraint(f"{_USE}.code", min=1, fixed=("primary",), rule="medcom-hospitalNotification-5"),
-    Constraint("MessageHeader.destination.receiver", min=1, rule="MessageHeader.destination:primary.receiver"),
-    Constraint("MessageHeader.sender", min=1),
+    Constraint(f"{USE}.code", min=1, fixed=("primary",), rule="medcom-hospitalNotification-5"),
     Constraint("MessageHeader.focus", min=1, max=1),
     *[Constraint(f"Encounter.{name}", max=0) for name in _ENCOUNTER_FORBIDDEN],
     Constraint("Encounter.extension:leavePeriod.valuePeriod.start", min=1),
@@ -96,13 +104,6 @@ _CONSTRAINTS: Final = (
     Constraint("Encounter.serviceProvider", min=1),
     Constraint("Patient.identifier", min=1),
     Constraint("Patient.name", min=1),
-    Constraint("Organization.identifier", min=1),
-    Constraint("Provenance.target", max=1),
-    Constraint("Provenance.occurredPeriod", max=0, rule="Provenance.occurred[x]", remedy="send occurredDateTime"),
-    Constraint("Provenance.occurredDateTime", min=1, rule="Provenance.occurred[x]"),
-    Constraint("Provenance.activity", min=1),
-    Constraint("Provenance.activity.coding", min=1),
-    Constraint("Provenance.activity.coding.code", min=1),
     Constraint(
         "Reference.reference",
         pattern=r"(?:[a-z][a-z0-9+.\-]*:|#)\S+|[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?",
@@ -119,19 +120,83 @@ _EXTENSIONS: Final = (
 )
 
 
-def _official_name(listed: list[dict[str, Any]]) -> list[Finding] | None:
+#: Invariant `cpr` of dk.core 2.2.0 (spec 01 §4: this form, no modulus 11).
+_CPR: Final = re.compile(
+    r"(?:(?:0[1-9]|[12][0-9]|3[01])(?:01|03|05|07|08|10|12)|(?:0[1-9]|[12][0-9]|30)(?:04|06|09|11)|(?:0[1-9]|[12][0-9])02)"
+    r"[0-9]{6}"
+)
+_LPR3: Final = re.compile(
+    r"urn:uuid:[a-fA-F0-9]{8}-[a-fA-F0-9]{4}-5[a-fA-F0-9]{3}-[89aAbB][a-fA-F0-9]{3}-[a-fA-F0-9]{12}"
+)
+
+
+def cpr_is_plausible(value: str) -> bool:
+    """Ten digits that begin like a date (invariant cpr)."""
+    return _CPR.fullmatch(value) is not None
+
+
+@lru_cache(maxsize=4096)
+def is_danish(text: str) -> bool:
+    """Whole seconds with the offset that is valid in Denmark at that moment (spec 01, 7.2)."""
+    at = instant_of(text)
+    if at is None or len(text) != 25:
+        return False
+    try:
+        return at.astimezone(COPENHAGEN).utcoffset() == at.utcoffset()
+    except OverflowError:
+        return False  # the first and last year of the calendar
+
+
+def patient_identifiers(identifiers: list[Object]) -> list[Finding] | None:
+    """Exactly one identifier, the official CPR number (medcom-hospitalNotification-4, cpr)."""
+    found: list[Finding] = []
+    for index, identifier in enumerate(identifiers):
+        path = f"[{index}]"
+        if identifier.get("system") != CPR_SYSTEM or index > 0:
+            rule, problem = "medcom-hospitalNotification-4", "an identifier besides the one official CPR number"
+            remedy = "send one identifier, the official CPR number; without one no notification is sent (6.4)"
+            found.append(Finding(path, rule, problem, remedy))
+        elif not cpr_is_plausible(identifier.get("value", "")):
+            found.append(Finding(f"{path}.value", "cpr", "not a CPR number", "send ten digits, no hyphen, date first"))
+        if identifier.get("use", "official") != "official":  # fixed by dk.core, if sent
+            found.append(Finding(f"{path}.use", "Identifier.use", "not official", "send official, or leave use out"))
+    return found or None
+
+
+def official_name(names: list[Object]) -> list[Finding] | None:
     """Slice Patient.name:official: exactly one, with a family name."""
-    official = [index for index, name in enumerate(listed) if name.get("use") == "official"]
+    official = [index for index, name in enumerate(names) if name.get("use") == "official"]
     if len(official) != 1:
         problem = f"{len(official)} official names"
         return [Finding("", "Patient.name:official", problem, "send exactly one name with use official")]
-    if "family" not in listed[official[0]]:
+    if "family" not in names[official[0]]:
         path = f"[{official[0]}].family"
         return [Finding(path, "Patient.name:official.family", "missing", "send the family name")]
     return None
 
 
-def _a_hospital_activity(codings: list[dict[str, Any]]) -> list[Finding] | None:
+def episode_identifiers(references: list[Object]) -> list[Finding] | None:
+    """At least one id with system and value (P-12); LPR3 at most once and a UUID v5 (uuidv5: warning, 14.8)."""
+    found: list[Finding] = []
+    complete, lpr3 = 0, 0
+    for index, reference in enumerate(references):
+        identifier = reference.get("identifier", {})
+        value = identifier.get("value")
+        complete += value is not None and "system" in identifier
+        if identifier.get("system") == LPR3_SYSTEM:
+            lpr3 += 1
+            if value is None or _LPR3.fullmatch(value) is None:
+                problem, remedy = "not urn:uuid: and a UUID of version 5", "send the LPR3 id as issued"
+                found.append(Finding(f"[{index}].identifier.value", "uuidv5", problem, remedy, "warning"))
+    if lpr3 > 1:
+        path = "Encounter.episodeOfCare:lpr3identifier"
+        found.append(Finding("", path, "more than one LPR3 id", "send one"))
+    if not complete:
+        found.append(Finding("", "P-12", "no id with system and value", "send the local episode-of-care id"))
+    return found or None
+
+
+def hospital_activity(codings: list[Object]) -> list[Finding] | None:
     """P-11, the meaning of the vacuous medcom-hospitalNotification-3; the system is not case-sensitive (spec 01 §9)."""
     if any(c.get("system") == ACTIVITY_SYSTEM and c["code"].lower() in ACTIVITIES for c in codings):
         return None
@@ -140,10 +205,10 @@ def _a_hospital_activity(codings: list[dict[str, Any]]) -> list[Finding] | None:
 
 
 _WHOLES: Final[dict[str, tuple[Check, ...]]] = {
-    "Provenance.activity.coding[]": (_a_hospital_activity,),
+    "Provenance.activity.coding[]": (hospital_activity,),
     "Encounter.episodeOfCare[]": (episode_identifiers,),
     "Patient.identifier[]": (patient_identifiers,),
-    "Patient.name[]": (_official_name,),
+    "Patient.name[]": (official_name,),
     "Organization.identifier[]": (organization_identifiers,),
 }
 
@@ -176,25 +241,24 @@ _EMITTED: Final[dict[str, frozenset[str]]] = {
 }
 
 _EVENT: Final = {"system": EVENT_SYSTEM, "code": HOSPITAL_NOTIFICATION_EVENT}
-_PRIMARY: Final = {"url": DESTINATION_USE_URL, "valueCoding": {"system": DESTINATION_USE_SYSTEM, "code": "primary"}}
 
 
 def _meta(*profiles: str) -> tuple[dict[str, list[str]], ...]:
     return tuple({"profile": [PROFILES[profile]]} for profile in profiles)
 
 
-_ENTRIES: Final = ("MessageHeader", "Encounter", "Patient", "Organization", "Provenance")
+ENTRIES: Final = ("MessageHeader", "Encounter", "Patient", "Organization", "Provenance")
 
 #: Rows for what we send only: text, meta.profile, one coding, one agent (decided in spec 01 §§2.3, 3, 5).
 _OWN: Final = (
-    *[Constraint(f"{kind}.id", min=1, rule="P-5") for kind in _ENTRIES],
-    *[Constraint(f"{kind}.text", min=1, rule="5.1") for kind in _ENTRIES],
+    *[Constraint(f"{kind}.id", min=1, rule="P-5") for kind in ENTRIES],
+    *[Constraint(f"{kind}.text", min=1, rule="5.1") for kind in ENTRIES],
     *[
         Constraint(f"{kind}.meta", min=1, fixed=_meta(kind), rule="2.3")
         for kind in ("Bundle", "MessageHeader", "Encounter", "Patient", "Provenance")
     ],
     Constraint("MessageHeader.eventCoding", min=1, fixed=(_EVENT,), rule="MessageHeader.event[x]"),
-    Constraint("MessageHeader.destination.extension", min=1, fixed=([_PRIMARY],), rule="medcom-hospitalNotification-5"),
+    Constraint("MessageHeader.destination.extension", min=1, fixed=([PRIMARY],), rule="medcom-hospitalNotification-5"),
     Constraint("Encounter.class", fixed=tuple({"system": ACT_SYSTEM, "code": c} for c in sorted(ENCOUNTER_CLASSES))),
     Constraint("Organization.meta", min=1, fixed=_meta("MessagingOrganization", "Organization"), rule="2.3"),
     Constraint("Narrative.status", codes=frozenset({"generated", "extensions"}), rule="5.2"),
@@ -207,28 +271,31 @@ _OWN: Final = (
 )
 
 
-def _is_plain_reference(value: Any) -> bool:
+def is_plain_reference(value: object) -> bool:
+    """A relative reference and nothing else."""
     return (
-        value.__class__ is dict
+        isinstance(value, dict)
         and len(value) == 1
-        and (written := value.get("reference")).__class__ is str
+        and isinstance(written := value.get("reference"), str)
         and _RELATIVE.fullmatch(written) is not None
     )
 
 
-def _is_plain_identifier(value: Any) -> bool:
+def is_plain_identifier(value: object) -> bool:
+    """A SOR code or GLN and nothing else."""
     return (
-        value.__class__ is dict
+        isinstance(value, dict)
         and len(value) == 2
         and value.get("system") in (SOR_SYSTEM, GLN_SYSTEM)
-        and (number := value.get("value")).__class__ is str
+        and isinstance(number := value.get("value"), str)
         and number.isalnum()
     )
 
 
-def _is_plain_narrative(value: Any) -> bool:
+def is_plain_narrative(value: object) -> bool:
+    """A status that we send, with a narrative."""
     return (
-        value.__class__ is dict
+        isinstance(value, dict)
         and len(value) == 2
         and value.get("status") in ("generated", "extensions")
         and is_narrative(value.get("div"))
@@ -237,15 +304,10 @@ def _is_plain_narrative(value: Any) -> bool:
 
 #: The forms our writer gives to what a message holds most of: recognised at once, explained by the full test.
 _SHORTCUTS: Final = {
-    "Reference": _is_plain_reference,
-    "Identifier": _is_plain_identifier,
-    "Narrative": _is_plain_narrative,
+    "Reference": is_plain_reference,
+    "Identifier": is_plain_identifier,
+    "Narrative": is_plain_narrative,
 }
-
-
-def _merged(rows: tuple[Constraint, ...], more: tuple[Constraint, ...]) -> tuple[Constraint, ...]:
-    """The rows, with those of `more` in the place of rows about the same element."""
-    return tuple({row.path: row for row in (*rows, *more)}.values())
 
 
 #: What a receiver refuses. An extension that it does not know is a warning: it need not understand what it does not
@@ -253,7 +315,12 @@ def _merged(rows: tuple[Constraint, ...], more: tuple[Constraint, ...]) -> tuple
 INCOMING: Final = Profile(
     _CONSTRAINTS, _EXTENSIONS, _WHOLES | {"Organization.identifier[]": (organization_identifiers, sor_digits)}
 )
-#: What we hold ourselves to.
+#: What we hold ourselves to: our own rows in the place of rows about the same element.
 OUTGOING: Final = Profile(
-    _merged(_CONSTRAINTS, _OWN), _EXTENSIONS, _WHOLES, _EMITTED, _SHORTCUTS, well_formed_narrative=False
+    tuple({row.path: row for row in (*_CONSTRAINTS, *_OWN)}.values()),
+    _EXTENSIONS,
+    _WHOLES,
+    _EMITTED,
+    _SHORTCUTS,
+    well_formed_narrative=False,
 )

@@ -2,48 +2,62 @@
 
 Decided by spec 01 §§2-10, 14-16: header first, one Encounter, one Patient, the units, one Provenance for each message
 of the chain; relative references, absolute fullUrls, no display. The ids of Patient, Encounter and Organizations are
-minted from the message id: new with every message, the same on every replay. What is to be said was decided before;
+minted from the message id: new with every message, the same on every replay. What to notify was decided before;
 nothing is judged here (`check`).
+
+Each resource carries a text for people (§5): the must-support summary elements and MedCom's newer wish list (5.3, 5.4),
+label and, for codes, Danish first, English second; references as `Type/id`. Everything shown is taken from the resource
+itself, so a text can be made again when the resource changes. Each is one template, filled in. What others chose (names,
+the systems and values of identifiers) is escaped; ids, references, times and codes are ours and hold no markup.
 """
 
-import unicodedata
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
-import msgspec
-
-from streams.formats.fhir.shapes import instant_of
-from streams.words.codes import (
-    ACT_SYSTEM,
-    ACTIVITY_SYSTEM,
-    CPR_SYSTEM,
-    DESTINATION_USE_SYSTEM,
-    EVENT_SYSTEM,
-    FULL_URLS,
-    GLN_SYSTEM,
-    HOSPITAL_NOTIFICATION_EVENT,
-    SOR_ENDPOINT,
-    SOR_SYSTEM,
+from streams.formats.fhir.narrative import OPENING, escaped
+from streams.messages.common import (
+    ACTIVITY_TEXTS,
+    Object,
+    UnitEntry,
+    addressing,
+    clean,
+    describe_unit,
+    header_lines,
+    instant_at,
+    organization,
 )
+from streams.words.codes import ACT_SYSTEM, ACTIVITY_SYSTEM, CPR_SYSTEM, FULL_URLS, HOSPITAL_NOTIFICATION_EVENT
 from streams.words.ids import Sor, ids_beside
-from streams.words.model import Link, Notification, Patient, Unit
+from streams.words.model import Link, Notification, Unit
 from streams.words.times import danish_text
 
-from .narratives import encounter_text, header_text, organization_text, patient_text, provenance_text
-from .rules import DESTINATION_USE_URL, LEAVE_PERIOD_URL, PROFILES, REPORT_FLAG_URL, REPORT_RECIPIENT_URL
+from .rules import LEAVE_PERIOD_URL, PROFILES, REPORT_FLAG_URL, REPORT_RECIPIENT_URL
 
 __all__ = ["FULL_URL_BASE", "redispatch", "write"]
 
-Object = dict[str, Any]
-
 FULL_URL_BASE: Final = f"{FULL_URLS}ig/hospitalnotification"  # spec 01, 6.6
 _META: Final = {name: {"profile": [canonical]} for name, canonical in PROFILES.items()}
-_EVENT: Final = {"system": EVENT_SYSTEM, "code": HOSPITAL_NOTIFICATION_EVENT}
-_PRIMARY: Final = {
-    "url": DESTINATION_USE_URL,
-    "valueCoding": {"system": DESTINATION_USE_SYSTEM, "code": "primary"},
+
+#: What `ids_beside` distinguishes within a message; `stay/notify` gives its Provenance the first.
+_PATIENT, _ENCOUNTER, _ORGANIZATIONS = 2, 3, range(16, 1 << 12)
+_NUMBERS: Final = (_PATIENT, _ENCOUNTER, *_ORGANIZATIONS)
+_ACTS: Final = "MessagingOrganization"
+
+_STATUSES: Final = {
+    "in-progress": "Igangværende / In progress (in-progress)",
+    "onleave": "På orlov / On leave (onleave)",
+    "finished": "Afsluttet / Finished (finished)",
+    "entered-in-error": "Registreret ved en fejl / Entered in error (entered-in-error)",
 }
+_CLASSES: Final = {"EMER": "Akut ambulant / Acute ambulant (EMER)", "IMP": "Indlagt / Admitted (IMP)"}
+_ROLES: Final = {"revision": "Ændring / Revision (revision)", "removal": "Annullering / Removal (removal)"}
+_YES_NO: Final = {True: "Ja / Yes", False: "Nej / No"}
+_EVENT: Final = "Advis om sygehusophold / Hospital notification (hospital-notification-message)"
+
+_described: Final = lru_cache(maxsize=4096)(describe_unit)  # units come again with every message
+
+_Units = dict[Sor, UnitEntry]
 
 
 def write(notification: Notification, receiver: Unit, envelope_id: str, *, base: str = FULL_URL_BASE) -> Object:
@@ -54,8 +68,9 @@ def write(notification: Notification, receiver: Unit, envelope_id: str, *, base:
     units: _Units = {}
     organizations: list[Object] = []
     for id_, (unit, profile) in zip(own, roles.values(), strict=True):
-        units[unit.sor] = entry = _Entry(unit, profile, id_, f"Organization/{id_}")
-        organizations.append({"fullUrl": f"{base}/{entry.reference}", "resource": _organization(entry)})
+        units[unit.sor] = entry = UnitEntry(unit.sor, f"Organization/{id_}")
+        written = organization(id_, _META[profile], _described(unit.sor, unit.gln, unit.name))
+        organizations.append({"fullUrl": f"{base}/{entry.reference}", "resource": written})
     header = _header(n, receiver, f"Encounter/{stay_id}", units)
     stay, patient = _encounter(n, stay_id, f"Patient/{patient_id}", units), _patient(n, patient_id)
     entries = [
@@ -79,29 +94,6 @@ def write(notification: Notification, receiver: Unit, envelope_id: str, *, base:
     }
 
 
-#: What `ids_beside` tells apart within a message; `stay/notify` gives its Provenance the first.
-_PATIENT, _ENCOUNTER, _ORGANIZATIONS = 2, 3, range(16, 1 << 12)
-_NUMBERS: Final = (_PATIENT, _ENCOUNTER, *_ORGANIZATIONS)
-
-
-class _Entry(msgspec.Struct, frozen=True, gc=False):
-    """A unit as an entry of the Bundle."""
-
-    unit: Unit
-    profile: str
-    id: str
-    reference: str
-
-
-_Units = dict[Sor, _Entry]
-
-
-def _clean(text: str) -> str:
-    """Text as FHIR wants it: NFC, no outer or double white space (spec 01, 20.4)."""
-    text = " ".join(text.split())
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
-
-
 def _roles(n: Notification, receiver: Unit) -> dict[Sor, tuple[Unit, str]]:
     """Each unit once, whatever its roles (2.2), with the strictest profile that they ask for.
 
@@ -117,79 +109,62 @@ def _roles(n: Notification, receiver: Unit) -> dict[Sor, tuple[Unit, str]]:
     return found
 
 
-_ACTS: Final = "MessagingOrganization"
-
-
-def _organization(entry: _Entry) -> Object:
-    before, after, described = _described(entry.unit)
-    return {
-        "resourceType": "Organization",
-        "id": entry.id,
-        "meta": _META[entry.profile],
-        "text": {"status": "generated", "div": f"{before}{entry.id}{after}"},
-        **described,
-    }
-
-
-@lru_cache(maxsize=4096)  # units come again with every message
-def _described(unit: Unit) -> tuple[str, str, Object]:
-    """Of an Organization the narrative before and after its id, and what its unit says of it."""
-    identifiers = [{"system": SOR_SYSTEM, "value": unit.sor}]
-    if unit.gln:
-        identifiers.append({"system": GLN_SYSTEM, "value": unit.gln})
-    described: Object = {"identifier": identifiers}
-    if name := _clean(unit.name):
-        described["name"] = name
-    before, after = organization_text({"id": _ID, **described})["div"].split(_ID)
-    return before, after, described
-
-
-_ID: Final = "\0"  # in place of an id: no text holds it
-
-
 def _patient(n: Notification, id_: str) -> Object:
+    cpr, family = n.patient.cpr, clean(n.patient.family)
+    name: Object = {"use": "official", "family": family}
+    if given := [cleaned for each in n.patient.given if (cleaned := clean(each))]:
+        name["given"] = given
+    body = (
+        f"<b>Id</b>: {id_}<br/><b>CPR-nummer / CPR number</b>: {cpr}<br/>"
+        f"<b>Navn / Name</b>: {escaped(' '.join([*given, family]))}"
+    )
+    if n.deceased is not None:
+        body += f"<br/><b>Død / Deceased</b>: {_YES_NO[n.deceased]}"
     patient: Object = {
         "resourceType": "Patient",
         "id": id_,
         "meta": _META["Patient"],
-        "text": None,
-        "identifier": [{"system": CPR_SYSTEM, "value": n.patient.cpr}],
-        "name": [_name(n.patient)],
+        "text": {"status": "generated", "div": f"{OPENING}<p>{body}</p></div>"},
+        "identifier": [{"system": CPR_SYSTEM, "value": cpr}],
+        "name": [name],
     }
     if n.deceased is not None:
         patient["deceasedBoolean"] = n.deceased
-    patient["text"] = patient_text(patient)
     return patient
 
 
-def _name(patient: Patient) -> Object:
-    given = [clean for name in patient.given if (clean := _clean(name))]
-    name: Object = {"use": "official", "family": _clean(patient.family)}
-    if given:
-        name["given"] = given
-    return name
-
-
 def _encounter(n: Notification, id_: str, subject: str, units: _Units) -> Object:
-    encounter: Object = {
-        "resourceType": "Encounter",
-        "id": id_,
-        "meta": _META["Encounter"],
-        "text": None,
-    }
+    """The stay: status, class, person, episode, times, unit, leave."""
+    encounter: Object = {"resourceType": "Encounter", "id": id_, "meta": _META["Encounter"], "text": None}
+    period, provider = _period(n.start, n.end), units[n.provider.sor].reference
+    body = (
+        f"<b>Id</b>: {id_}<br/><b>Status / Status</b>: {_STATUSES[n.status]}<br/>"
+        f"<b>Kontakttype / Class</b>: {_CLASSES[n.class_]}<br/><b>Borger / Subject</b>: {subject}<br/>"
+    )
+    for each in n.episode:
+        body += f"<b>Forløbs-id / Episode of care</b>: {escaped(f'{each.value} ({each.system})')}<br/>"
+    body += f"<b>Start / Start</b>: {period['start']}<br/>"
+    if "end" in period:
+        body += f"<b>Slut / End</b>: {period['end']}<br/>"
+    body += f"<b>Ansvarlig enhed / Service provider</b>: {provider}"
     if n.leave_start is not None:
-        encounter["extension"] = [{"url": LEAVE_PERIOD_URL, "valuePeriod": _period(n.leave_start, n.leave_end)}]
+        leave = _period(n.leave_start, n.leave_end)
+        encounter["extension"] = [{"url": LEAVE_PERIOD_URL, "valuePeriod": leave}]
+        body += f"<br/><b>Orlov fra / Leave start</b>: {leave['start']}"
+        if "end" in leave:
+            body += f"<br/><b>Orlov til / Leave end</b>: {leave['end']}"
+    status = "generated" if n.leave_start is None else "extensions"
+    encounter["text"] = {"status": status, "div": f"{OPENING}<p>{body}</p></div>"}
     encounter["status"] = n.status
     encounter["class"] = {"system": ACT_SYSTEM, "code": n.class_}
     encounter["subject"] = {"reference": subject}
     encounter["episodeOfCare"] = [{"identifier": {"system": e.system, "value": e.value}} for e in n.episode]
-    encounter["period"] = _period(n.start, n.end)
-    encounter["serviceProvider"] = {"reference": units[n.provider.sor].reference}
-    encounter["text"] = encounter_text(encounter)
+    encounter["period"] = period
+    encounter["serviceProvider"] = {"reference": provider}
     return encounter
 
 
-def _period(start: datetime, end: datetime | None) -> Object:
+def _period(start: datetime, end: datetime | None) -> dict[str, str]:
     period = {"start": danish_text(start)}
     if end is not None:
         period["end"] = danish_text(end)
@@ -197,28 +172,25 @@ def _period(start: datetime, end: datetime | None) -> Object:
 
 
 def _header(n: Notification, receiver: Unit, focus: str, units: _Units) -> Object:
-    extensions: list[Object] = [{"url": REPORT_FLAG_URL, "valueBoolean": n.report_of_admission}]  # 16.3: always said
-    if n.report_of_admission:
-        recipient = units[(n.report_recipient or n.sender).sor]
-        extensions.append({"url": REPORT_RECIPIENT_URL, "valueReference": {"reference": recipient.reference}})
-    destination = {
-        "extension": [_PRIMARY],
-        "endpoint": SOR_ENDPOINT + receiver.sor,
-        "receiver": {"reference": units[receiver.sor].reference},
-    }
+    """Event, receiver, sender, focus and the request for a report of admission, which is always there (16.3)."""
     header: Object = {
         "resourceType": "MessageHeader",
         "id": n.message_id,
         "meta": _META["MessageHeader"],
         "text": None,
-        "extension": extensions,
-        "eventCoding": _EVENT,
-        "destination": [destination],
-        "sender": {"reference": units[n.sender.sor].reference},
-        "source": {"endpoint": SOR_ENDPOINT + n.sender.sor},
+        "extension": [{"url": REPORT_FLAG_URL, "valueBoolean": n.report_of_admission}],
+        **addressing(HOSPITAL_NOTIFICATION_EVENT, units[n.sender.sor], units[receiver.sor]),
         "focus": [{"reference": focus}],
     }
-    header["text"] = header_text(header)
+    body = (
+        f"{header_lines(header, _EVENT)}<br/><b>Indhold / Focus</b>: {focus}<br/>"
+        f"<b>Indlæggelsesrapport ønskes / Report of admission requested</b>: {_YES_NO[n.report_of_admission]}"
+    )
+    if n.report_of_admission:
+        recipient = units[(n.report_recipient or n.sender).sor].reference
+        header["extension"].append({"url": REPORT_RECIPIENT_URL, "valueReference": {"reference": recipient}})
+        body += f"<br/><b>Indlæggelsesrapport sendes til / Report of admission recipient</b>: {recipient}"
+    header["text"] = {"status": "extensions", "div": f"{OPENING}<p>{body}</p></div>"}  # of extensions too (5.2)
     return header
 
 
@@ -237,20 +209,37 @@ def _provenance(link: Link, before: Unit | None, units: _Units) -> Object:
         "agent": [{"who": {"reference": units[link.agent.sor].reference}}],
     }
     if link.role:
-        entity: Object = {"role": link.role, "what": _predecessor(link)}
+        # The message before: a FHIR message by reference, a legacy letter by its number (15.4, 15.9).
+        what: Object = {"identifier": {"value": link.previous_letter}}
+        if link.previous:
+            what = {"reference": f"MessageHeader/{link.previous}"}
+        entity: Object = {"role": link.role, "what": what}
         if before is not None and before.sor != link.agent.sor:
             # Else nothing in the Bundle leads to the unit that acted earlier (docs/decisions/0008).
             entity["agent"] = [{"who": {"reference": units[before.sor].reference}}]
         provenance["entity"] = [entity]
-    provenance["text"] = provenance_text(provenance)
+    provenance["text"] = _provenance_text(provenance)
     return provenance
 
 
-def _predecessor(link: Link) -> Object:
-    """The message before: a FHIR message by reference, a legacy letter by its number (15.4, 15.9)."""
-    if link.previous:
-        return {"reference": f"MessageHeader/{link.previous}"}
-    return {"identifier": {"value": link.previous_letter}}
+def _provenance_text(provenance: Object) -> Object:
+    """One link of the chain: message, times, activity, actor, predecessor."""
+    activity = provenance["activity"]["coding"][0]["code"]
+    body = (
+        f"<b>Id</b>: {provenance['id']}<br/><b>Meddelelse / Target</b>: {provenance['target'][0]['reference']}<br/>"
+        f"<b>Sendt / Occurred</b>: {provenance['occurredDateTime']}<br/>"
+        f"<b>Registreret / Recorded</b>: {provenance['recorded']}<br/>"
+        f"<b>Aktivitet / Activity</b>: {ACTIVITY_TEXTS.get(activity, activity)}<br/>"
+        f"<b>Aktør / Agent</b>: {provenance['agent'][0]['who']['reference']}"
+    )
+    if "entity" in provenance:
+        entity = provenance["entity"][0]
+        what = entity["what"]
+        shown = what.get("reference") or escaped(what["identifier"]["value"])
+        body += f"<br/><b>Rolle / Role</b>: {_ROLES[entity['role']]}<br/><b>Forrige meddelelse / Previous message</b>: {shown}"
+        if "agent" in entity:
+            body += f"<br/><b>Forrige aktør / Previous agent</b>: {entity['agent'][0]['who']['reference']}"
+    return {"status": "generated", "div": f"{OPENING}<p>{body}</p></div>"}
 
 
 def redispatch(bundle: Object, envelope_id: str, at: datetime) -> Object:
@@ -258,22 +247,13 @@ def redispatch(bundle: Object, envelope_id: str, at: datetime) -> Object:
 
     All else is as it was, and the argument is left as it is. Times of the chain still increase strictly (7.5).
     """
-    entries, mine = bundle["entry"], f"MessageHeader/{bundle['entry'][0]['resource']['id']}"
-    provenances = [e["resource"] for e in entries if e["resource"]["resourceType"] == "Provenance"]
-    earlier = [instant_of(p["recorded"]) for p in provenances if p["target"][0]["reference"] != mine]
+    entries, mine = list(bundle["entry"]), f"MessageHeader/{bundle['entry'][0]['resource']['id']}"
+    chain = [(i, e["resource"]) for i, e in enumerate(entries) if e["resource"]["resourceType"] == "Provenance"]
+    earlier = [instant_at(p, "recorded") for _, p in chain if p["target"][0]["reference"] != mine]
     sent = danish_text(max([at, *(moment + timedelta(seconds=1) for moment in earlier if moment is not None)]))
-    return {
-        **bundle,
-        "id": envelope_id,
-        "timestamp": danish_text(at),
-        "entry": [_resent(entry, mine, sent) for entry in entries],
-    }
-
-
-def _resent(entry: Object, mine: str, sent: str) -> Object:
-    resource = entry["resource"]
-    if resource["resourceType"] != "Provenance" or resource["target"][0]["reference"] != mine:
-        return entry
-    again = {**resource, "occurredDateTime": sent, "recorded": sent}
-    again["text"] = provenance_text(again)
-    return {**entry, "resource": again}
+    for index, provenance in chain:
+        if provenance["target"][0]["reference"] == mine:
+            again = {**provenance, "occurredDateTime": sent, "recorded": sent}
+            again["text"] = _provenance_text(again)
+            entries[index] = {**entries[index], "resource": again}
+    return {**bundle, "id": envelope_id, "timestamp": danish_text(at), "entry": entries}

@@ -6,6 +6,7 @@ syntaxes give the same keys.
 
 from typing import Any, Final
 
+import msgspec
 from lxml import etree
 
 from streams.formats import edifact, oioxml
@@ -53,20 +54,20 @@ def inspect(data: bytes) -> dict[str, Any]:
     """`{"kind", "valid", "issues", "reading"}`; of kind `unknown` and without reading (`nothing_read`) when nothing can be
     read. Never raises on content."""
     is_xml = data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
+    reading: dict[str, Any] | None = None
     try:
-        kind, issues, reading = _oioxml(data) if is_xml else _edifact(data)
+        if is_xml:
+            kind, issues, reading = _oioxml(data)
+        else:
+            interchange = edifact.read(data)
+            reading = interchange_reading(interchange)
+            code = reading["type"] or ""
+            kind = code.lower() if code in PAS else "ctl" if code.startswith("CTL") else "unknown"
+            issues = interchange_issues(interchange, code)
     except Rejected as rejected:
         kind, issues, reading = "unknown", [rejected.issue()], None
-    found = [{name: getattr(issue, name) for name in issue.__struct_fields__} for issue in issues]
+    found = [msgspec.structs.asdict(issue) for issue in issues]
     return {"kind": kind, "valid": not issues, "issues": found, "reading": reading}
-
-
-def _edifact(data: bytes) -> tuple[str, list[Issue], dict[str, Any]]:
-    interchange = edifact.read(data)
-    reading = interchange_reading(interchange)
-    code = reading["type"] or ""
-    kind = code.lower() if code in PAS else "ctl" if code.startswith("CTL") else "unknown"
-    return kind, interchange_issues(interchange, code), reading
 
 
 def _oioxml(data: bytes) -> tuple[str, list[Issue], dict[str, Any]]:
@@ -78,14 +79,8 @@ def _oioxml(data: bytes) -> tuple[str, list[Issue], dict[str, Any]]:
     if element is None:
         raise Rejected("/Emessage", "no letter that is known", f"send one of {', '.join(LETTERS)}", "04 §9")
     issues = list(oioxml.mismatches(root, LETTERS[element], "/Emessage"))
-    letter = root[names.index(element)]
-    read = _notice if element in _KINDS else _receipt
-    return _KINDS.get(element, "xctl"), issues, {**_envelope(root, letter), **read(letter)}
-
-
-def _envelope(root: Any, letter: Any) -> dict[str, Any]:
-    at = oioxml.text_at
-    return {
+    letter, at = root[names.index(element)], oioxml.text_at
+    envelope = {
         "type": at(letter, "Letter", "StatisticalCode"),
         "version": at(letter, "Letter", "VersionCode"),
         "envelope_id": at(root, "Envelope", "Identifier"),
@@ -95,11 +90,9 @@ def _envelope(root: Any, letter: Any) -> dict[str, Any]:
         "receiver_gln": at(letter, "Receiver", "EANIdentifier"),
         "positive_receipt_wanted": at(root, "Envelope", "AcknowledgementCode") == "pluspositivkvitt",
     }
-
-
-def _notice(letter: Any) -> dict[str, Any]:
-    at = oioxml.text_at
-    return {
+    if element not in _KINDS:
+        return "xctl", issues, envelope | _receipt(letter)
+    notice = {
         "status": at(letter, "Letter", "StatusCode"),
         "stay_id": at(letter, "Letter", "NotificationIdentifier"),
         "authorised": _time(letter, "Letter", "Authorisation", clock="TimeWithSec"),
@@ -109,6 +102,7 @@ def _notice(letter: Any) -> dict[str, Any]:
         "patient_status": at(letter, "Patient", "EpisodeOfCareStatusCode"),
         "occurred": _time(letter, "Admission", clock="Time") or _time(letter, "Discharge", clock="Time"),
     }
+    return _KINDS[element], issues, envelope | notice
 
 
 def _receipt(letter: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 from typing import Any, Final
 
-from streams.formats.edifact import EdifactSegment, Interchange
+from streams.formats.edifact import Interchange
 from streams.words.errors import Issue
 
 from .trees import PAS, REFUSALS
@@ -39,41 +39,34 @@ _CODES: Final[tuple[tuple[str, int, int, frozenset[str]], ...]] = (
 #: Association code -> version (04 §9).
 _VERSIONS: Final = {"DIS20": "D2030C", "DIS17": "D1730C", "CTL01": "C0130Q", "CTL02": "C0230Q", "CTL03": "C0330Q"}
 #: Two-digit years: -50/+49 years (04 §11) around 2026. Nothing here knows the year; the letters end long before it matters.
-_LAST_OF_2000S: Final = 75
+_LAST_OF_2000S: Final = "75"
 
 
 def issues(interchange: Interchange, code: str) -> list[Issue]:
     """Every rule of §§11 and 12 that does not hold."""
+    found: list[Issue] = []
+
+    def wrong(path: str, problem: str, remedy: str) -> None:
+        found.append(Issue(severity="error", path=path, rule="04 §11", problem=problem, remedy=remedy))
+
     order = "".join(f"{s.tag}{s.get(1) if s.tag in _QUALIFIED else ''} " for s in interchange.segments)
-    grammar = _NOTICE if code.startswith("DIS") else _RECEIPT
-    found = (
-        []
-        if grammar.fullmatch(order)
-        else [_issue("UNH", "unexpected segment or order", "send the segments of 04 §11")]
-    )
+    if not (_NOTICE if code.startswith("DIS") else _RECEIPT).fullmatch(order):
+        wrong("UNH", "unexpected segment or order", "send the segments of 04 §11")
     if _VERSIONS.get(code) != _version(interchange):
-        found.append(
-            _issue("UNH-2.5", "version and type do not belong together", f"send {_VERSIONS.get(code, 'DIS20')}")
-        )
+        wrong("UNH-2.5", "version and type do not belong together", f"send {_VERSIONS.get(code, 'DIS20')}")
     for segment in interchange.segments:
-        found += _wrong(segment, code)
-    return found
-
-
-def _wrong(segment: EdifactSegment, code: str) -> list[Issue]:
-    found = [
-        _issue(f"{tag}-{element}.{component}", "a code that is not known", f"send one of {', '.join(sorted(values))}")
-        for tag, element, component, values in _CODES
-        if segment.tag == tag and segment.get(element, component) not in values
-    ]
-    if segment.tag == "DTM" and not _is_time(segment.get(1, 2), segment.get(1, 3)):
-        found.append(_issue("DTM-1", "not a time of format 203 or 204", "send YYYYMMDDhhmm:203 or YYYYMMDDhhmmss:204"))
-    if segment.tag == "PAS" and code in PAS and segment.get(1) not in PAS[code]:
-        found.append(_issue("PAS-1", "a status that is not known", f"send one of {', '.join(PAS[code])}"))
-    if segment.tag == "PNA" and not (_is_number(segment.get(2)) and len(segment.get(2)) == 10):
-        found.append(_issue("PNA-2", "not a CPR number", "send ten digits, no hyphen"))
-    if segment.tag == "NAD" and f"{segment.get(2, 2)}:{segment.get(2, 3)}" not in _PARTY_CODES:
-        found.append(_issue("NAD-2", "a qualifier that is not known", "send SKS:SST, SOR:SST, KOM:IM, YNR:SFU or :9"))
+        for tag, element, component, values in _CODES:
+            if segment.tag == tag and segment.get(element, component) not in values:
+                remedy = f"send one of {', '.join(sorted(values))}"
+                wrong(f"{tag}-{element}.{component}", "a code that is not known", remedy)
+        if segment.tag == "DTM" and not _is_time(segment.get(1, 2), segment.get(1, 3)):
+            wrong("DTM-1", "not a time of format 203 or 204", "send YYYYMMDDhhmm:203 or YYYYMMDDhhmmss:204")
+        if segment.tag == "PAS" and code in PAS and segment.get(1) not in PAS[code]:
+            wrong("PAS-1", "a status that is not known", f"send one of {', '.join(PAS[code])}")
+        if segment.tag == "PNA" and not (_is_number(segment.get(2)) and len(segment.get(2)) == 10):
+            wrong("PNA-2", "not a CPR number", "send ten digits, no hyphen")
+        if segment.tag == "NAD" and f"{segment.get(2, 2)}:{segment.get(2, 3)}" not in _PARTY_CODES:
+            wrong("NAD-2", "a qualifier that is not known", "send SKS:SST, SOR:SST, KOM:IM, YNR:SFU or :9")
     return found
 
 
@@ -92,10 +85,6 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()  # ISO 8859-1 has superscript digits
 
 
-def _issue(path: str, problem: str, remedy: str) -> Issue:
-    return Issue(severity="error", path=path, rule="04 §11", problem=problem, remedy=remedy)
-
-
 def _version(interchange: Interchange) -> str:
     header = interchange.first("UNH")
     return header.get(2, 5) if header else ""
@@ -107,39 +96,23 @@ def reading(interchange: Interchange) -> dict[str, Any]:
     header, start = first("UNB"), first("UNH")
     assert header is not None
     assert start is not None
-    code = start.get(3)
-    common = {
+    code, date, time = start.get(3), header.get(4, 1), header.get(4, 2)
+    century = "20" if date[:2] <= _LAST_OF_2000S else "19"
+    envelope = {
         "type": code or None,
         "version": _version(interchange) or None,
         "envelope_id": header.get(5) or None,
         "letter_id": start.get(1) or None,
-        "sent": _header_time(header),
+        "sent": _stamp(century + date + time) if (len(date), len(time)) == (6, 4) else None,
         "sender_gln": header.get(2) or None,
         "receiver_gln": header.get(3) or None,
         "positive_receipt_wanted": header.get(9) == "1",
     }
-    return {**common, **(_notice(interchange, code) if code.startswith("DIS") else _receipt(interchange))}
-
-
-def _header_time(header: EdifactSegment) -> str | None:
-    date, time = header.get(4, 1), header.get(4, 2)
-    if len(date) != 6 or len(time) != 4:
-        return None
-    if not _is_number(date + time):
-        return None
-    century = "20" if int(date[:2]) <= _LAST_OF_2000S else "19"
-    return f"{century}{date[:2]}-{date[2:4]}-{date[4:]}T{time[:2]}:{time[2:]}"
-
-
-def _of(interchange: Interchange, tag: str, start: str, component: int = 2) -> str | None:
-    segment = interchange.first(tag, start)
-    return segment.get(1, component) or None if segment else None
-
-
-def _notice(interchange: Interchange, code: str) -> dict[str, Any]:
+    if not code.startswith("DIS"):
+        return envelope | _receipt(interchange)
     statuses = [segment.get(1) for segment in interchange.segments if segment.tag == "GIS"]
     parties = {segment.get(1): segment.get(2) for segment in interchange.segments if segment.tag == "NAD"}
-    return {
+    return envelope | {
         "status": _STATUS.get(statuses[1]) if len(statuses) > 1 else None,
         "stay_id": _of(interchange, "RFF", "REI"),
         "authorised": _stamp(_of(interchange, "DTM", "137")),
@@ -151,7 +124,13 @@ def _notice(interchange: Interchange, code: str) -> dict[str, Any]:
     }
 
 
+def _of(interchange: Interchange, tag: str, start: str, component: int = 2) -> str | None:
+    segment = interchange.first(tag, start)
+    return segment.get(1, component) or None if segment else None
+
+
 def _stamp(digits: str | None) -> str | None:
+    """Local time as the letter has it: minutes, or seconds; None when it is none."""
     if digits is None or not _is_number(digits) or len(digits) not in (12, 14):
         return None
     seconds = f":{digits[12:]}" if len(digits) == 14 else ""
