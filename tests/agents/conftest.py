@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from agents.worker.app import Worker, build_app, raw_table, raw_topic, running
-from agents.worker.gaps import Gaps
+from agents.worker.gaps import Gaps, Skips
 from agents.worker.shell import Limits, Stage, guarded
-from agents.worker.skips import Skips
 from agents.worker.tables import FencedTable
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.topics import DEAD_LETTERS, changelog

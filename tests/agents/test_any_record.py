@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from agents.worker.gaps import Gaps
+from agents.worker.gaps import Gaps, Skipped, Skips
 from agents.worker.shell import Limits
-from agents.worker.skips import Skips
-from agents.worker.tables import Skipped, position_key, rows_of
+from agents.worker.tables import position_key, rows_of
 from streams.kafka.clients import partition_of
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.records import Letter, Record, header
@@ -179,13 +178,13 @@ async def test_one_look_answers_for_the_gaps_ahead(embedded: EmbeddedBroker, mon
     topic, looks = fresh("gaps"), []
     embedded.create_topic(topic, 1)
     await put(embedded.bootstrap, topic, [(b"k", b"%d" % n) for n in range(10)])
-    gaps, look = Gaps(embedded.bootstrap, standing=0), Gaps._looked
+    gaps, look = Gaps(embedded.bootstrap, standing=0), Gaps._look
 
     async def counted(*words: Any) -> Any:
         looks.append(words)
         return await look(*words)
 
-    monkeypatch.setattr(Gaps, "_looked", counted)
+    monkeypatch.setattr(Gaps, "_look", counted)
     for first in range(9):
         assert not await gaps.is_empty(topic, 0, first, 10)
     assert len(looks) == 2, "one for each kind of reader"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.demo.room import MOST_STAYS, Forgotten, forgotten, room
+from agents.demo.play import MOST_STAYS, Forgotten, forgotten, room
 from streams.kafka.embedded import KEEPS
 
 #: Bytes a stay, as measured with every fault: the fullest keyed topic; a letterbox; the inbox of one that is always sent

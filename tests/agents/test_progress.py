@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from agents.start.progress import Progress
+from agents.start.watch import Progress
 
 LIMIT = timedelta(minutes=5)
 

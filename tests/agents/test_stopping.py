@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from agents.start.stopping import Stopped, beside, last_resort, unless
+from agents.start.run import Stopped, beside, last_resort, unless
 
 
 async def test_what_waits_is_given_up() -> None:
