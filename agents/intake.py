@@ -1,7 +1,7 @@
 """First stage: an ADT record becomes stay events in their lanes, or is counted and dead-lettered (design §5.2).
 
-The thin half of `streams/relay/intake.py`. Table `persons` is its own; its row says what has been seen of a person, so that
-a repeat is known as one.
+The thin half of `streams/relay/intake.py`. Table `persons` is its own; its row holds what has been seen of a person, so
+that a repeat is known as one.
 """
 
 from collections.abc import Sequence

@@ -55,8 +55,16 @@ class Figures:
                     self.metrics.count(
                         "eds_events_total", subtype=step.subtype, profile=step.profile, outcome=step.outcome
                     )
-                case LedgerRow() as row:
-                    self._row(row)
+                case LedgerRow(kind="stay-event") as row if row.delta > 0:
+                    self.metrics.count("stafet_events_total", fate=row.what, reason=row.reason)
+                case LedgerRow(kind="receipt") as row if row.what != WAITING_FOR_RECHECK:
+                    self.receipt(row)
+                case LedgerRow(kind="message", what="SENT") as row:
+                    self.metrics.count("hn_attempts_total", n=str(row.attempt), result="sent")
+                case LedgerRow(kind="message") as row if row.what in FINAL and row.delta > 0:
+                    self.metrics.count(
+                        "hn_messages_total", state=row.what, municipality=row.kommunekode, activity=row.notice
+                    )
                 case SetAside(rejected=rejected):
                     self.dead_letter(stage, rejected)
 
@@ -75,16 +83,6 @@ class Figures:
                 waited = (delivery.verdict_at - first).total_seconds()
                 code = delivery.address.kommunekode
                 self.metrics.observe("hn_time_to_verdict_seconds", max(waited, 0.0), municipality=code)
-
-    def _row(self, row: LedgerRow) -> None:
-        if row.kind == "stay-event" and row.delta > 0:
-            self.metrics.count("stafet_events_total", fate=row.what, reason=row.reason)
-        elif row.kind == "receipt" and row.what != WAITING_FOR_RECHECK:
-            self.receipt(row)
-        elif row.kind == "message" and row.what == "SENT":
-            self.metrics.count("hn_attempts_total", n=str(row.attempt), result="sent")
-        elif row.kind == "message" and row.what in FINAL and row.delta > 0:
-            self.metrics.count("hn_messages_total", state=row.what, municipality=row.kommunekode, activity=row.notice)
 
 
 @dataclass(frozen=True)

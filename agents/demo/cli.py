@@ -49,7 +49,7 @@ def demo_command(
         "Test persons only; the installation secret of a demo is no secret.\n"
     )
     try:
-        result = _with_bar(options) if sys.stderr.isatty() else _with_lines(options)
+        result = _played(options)
     except TimeoutError:
         hint = "Try again on a quieter machine, or with fewer stays: stafet demo --stays 50"
         raise Failed(Code.FAILED, "too-slow", "the demo did not come to an end in time", hint) from None
@@ -81,30 +81,27 @@ async def _interruptible(work: Coroutine[object, object, DemoResult]) -> DemoRes
     return await work
 
 
-def _with_bar(options: DemoOptions) -> DemoResult:
-    """On a terminal. Standard error, as the lines are."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[words]}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        bar: TaskID = bars.add_task("relay", total=100, words="")
-
-        def show(seen: DemoProgress) -> None:
-            bars.update(bar, completed=_share(seen), words=_words(seen))
-
-        return asyncio.run(_interruptible(demo(options, show)))
-
-
-def _with_lines(options: DemoOptions) -> DemoResult:
-    """A line now and then, where there is no terminal."""
+def _played(options: DemoOptions) -> DemoResult:
+    """The demo with a bar on a terminal, or a line now and then where there is none. Always on standard error."""
     shown = 0
 
-    def show(seen: DemoProgress) -> None:
+    def show_line(seen: DemoProgress) -> None:
         nonlocal shown
         done = _share(seen)
         if done >= shown + 10:
             shown = done - done % 10
             typer.echo(f"{shown:3} %  {_words(seen)}", err=True)
 
-    return asyncio.run(_interruptible(demo(options, show)))
+    if not sys.stderr.isatty():
+        return asyncio.run(_interruptible(demo(options, show_line)))
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[words]}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        bar: TaskID = bars.add_task("relay", total=100, words="")
+
+        def move_bar(seen: DemoProgress) -> None:
+            bars.update(bar, completed=_share(seen), words=_words(seen))
+
+        return asyncio.run(_interruptible(demo(options, move_bar)))
 
 
 def _share(seen: DemoProgress) -> int:

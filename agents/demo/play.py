@@ -85,7 +85,7 @@ _BEGIN: Final = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
 _STAYS_BEGIN: Final = timedelta(days=21)  # before the demo's clock: no stay reaches into its future
 _SPEED: Final = 600.0  # half an hour in three seconds
 _STRIDE: Final = 0.5  # seconds: five looks of the timer
-#: On the wall, for the slowest machine; a demo that hangs says so. A quiet one takes 20 s and 35 ms a stay.
+#: On the wall, for the slowest machine; a demo that hangs ends there. A quiet one takes 20 s and 35 ms a stay.
 _LIMIT: Final = timedelta(minutes=15)
 _LIMIT_A_STAY: Final = timedelta(milliseconds=300)
 
@@ -250,20 +250,15 @@ async def _play(stage: _Set, relay: Relay, bootstrap: str) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(run_municipalities(bootstrap, stage.town, producer, stage.stop, stage.clock))
             await play(woven(stage.scripts), paced, stage.stop)
-            await _until_settled(stage, relay)
+            quiet = 0  # looks in a row: every record taken, every message with its fate, no answer left to give
+            while quiet < 2:
+                await asyncio.sleep(0.25)
+                is_quiet = not _look(stage, relay) and stage.town.is_idle and await _all_taken(relay)
+                quiet = quiet + 1 if is_quiet else 0
+            _look(stage, relay)
             stage.stop.set()
     finally:
         await producer.stop()
-
-
-async def _until_settled(stage: _Set, relay: Relay) -> None:
-    """Until every record is taken, every message has its fate and no municipality has an answer left; twice in a row."""
-    quiet = 0
-    while quiet < 2:
-        await asyncio.sleep(0.25)
-        open_ = _look(stage, relay)
-        quiet = quiet + 1 if not open_ and stage.town.is_idle and await _all_taken(relay) else 0
-    _look(stage, relay)
 
 
 def _look(stage: _Set, relay: Relay) -> int:
@@ -286,7 +281,7 @@ async def _all_taken(relay: Relay) -> bool:
 
 
 class Forgotten(Exception):
-    """The broker has dropped records that the balance needs; the text says how many."""
+    """The broker has dropped records that the balance needs; the text gives their number."""
 
 
 class Room(NamedTuple):

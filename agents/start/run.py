@@ -50,7 +50,7 @@ from streams.kafka.lacking import lacking
 from streams.kafka.reach import BrokerProblem
 from streams.kafka.records import place_of
 from streams.kafka.security import aiokafka_options, librdkafka_options
-from streams.kafka.topics import LANES, TopicPlan, plan
+from streams.kafka.topics import LANES, plan
 from streams.kafka.topics import Role as KafkaRole
 from streams.observer.health import health_served
 from streams.operations import logs
@@ -261,10 +261,27 @@ async def _broker(roles: Sequence[str], installation: Installation, stop: asynci
     """The broker that is set, with its topics there; or the embedded one, started and prepared."""
     settings = installation.settings
     topics = plan(installation.registers.kommuner, partitions=settings.partitions, replication=settings.replication)
+
+    def prepared() -> int:
+        """The partition count of keyed topics; raises `Failed` when a topic or a right that the roles need is missing."""
+        security = librdkafka_options(settings)
+        users = (user_of(_USERS[role]) for role in roles)
+        wanted = [right for user in users for right in rights_of(user, topics)]
+        absent, missing = lacking(settings, wanted)
+        if absent:
+            problem = f"{len(absent)} topics are missing at {settings.bootstrap}: {absent[0]} for one"
+            raise Failed(Code.FAILED, "no-topics", problem, "Try: stafet topics apply --yes")
+        if missing:
+            hint = (
+                "An administrator grants it: stafet access apply --yes; stafet doctor names every right that is missing"
+            )
+            raise Failed(Code.NOT_PERMITTED, "not-permitted", rights_missing(settings.kafka_user, missing), hint)
+        return admin.width(settings.bootstrap, LANES, security=security)
+
     if settings.bootstrap != "embedded":
         installation.bootstrap = settings.bootstrap
         async with unless(stop):
-            installation.partitions = await beside(lambda: _prepared(roles, settings, topics))
+            installation.partitions = await beside(prepared)
         yield
         return
     with EmbeddedBroker() as broker:
@@ -272,21 +289,6 @@ async def _broker(roles: Sequence[str], installation: Installation, stop: asynci
         broker.create(topics)
         installation.bootstrap, installation.partitions = broker.bootstrap, settings.partitions
         yield
-
-
-def _prepared(roles: Sequence[str], settings: Settings, topics: Sequence[TopicPlan]) -> int:
-    """The partition count of keyed topics; raises `Failed` when a topic or a right that the roles need is missing."""
-    security = librdkafka_options(settings)
-    users = (user_of(_USERS[role]) for role in roles)
-    wanted = [right for user in users for right in rights_of(user, topics)]
-    absent, missing = lacking(settings, wanted)
-    if absent:
-        problem = f"{len(absent)} topics are missing at {settings.bootstrap}: {absent[0]} for one"
-        raise Failed(Code.FAILED, "no-topics", problem, "Try: stafet topics apply --yes")
-    if missing:
-        hint = "An administrator grants it: stafet access apply --yes; stafet doctor names every right that is missing"
-        raise Failed(Code.NOT_PERMITTED, "not-permitted", rights_missing(settings.kafka_user, missing), hint)
-    return admin.width(settings.bootstrap, LANES, security=security)
 
 
 async def _relay(installation: Installation, stop: asyncio.Event) -> None:
@@ -312,7 +314,15 @@ async def _relay(installation: Installation, stop: asyncio.Event) -> None:
                 starting.cancel()
         installation.watch.on_topics = check_partitions
         installation.mark_ready("relay")
-        await _watched(relay, installation, stop)
+        progress = Progress(time.monotonic())
+        while not stop.is_set():  # readiness follows rebalances
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _LOOK)
+            seen = readiness(relay.app)
+            if seen.crashed:  # the process ends instead of pretending to live
+                raise NotReady("the worker has crashed; its log says why")
+            installation.waiting["relay"] = "" if seen.recovered else f"tables recover: {relay.app.restoring}"
+            installation.dead = progress.look(await positions_of(relay), time.monotonic())
     logs.get("relay").info("relay.drained")
 
 
@@ -325,19 +335,6 @@ async def _show_restoring(relay: Relay, installation: Installation) -> None:
         if relay.app.restoring.total and installation.waiting["relay"] != last:
             last = installation.waiting["relay"]
             logs.get("relay").info("tables.restoring", count=relay.app.restoring.done, limit=relay.app.restoring.total)
-
-
-async def _watched(relay: Relay, installation: Installation, stop: asyncio.Event) -> None:
-    """Until stop; readiness follows rebalances, and a crashed app ends the process instead of pretending to live."""
-    progress = Progress(time.monotonic())
-    while not stop.is_set():
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), _LOOK)
-        seen = readiness(relay.app)
-        if seen.crashed:
-            raise NotReady("the worker has crashed; its log says why")
-        installation.waiting["relay"] = "" if seen.recovered else f"tables recover: {relay.app.restoring}"
-        installation.dead = progress.look(await positions_of(relay), time.monotonic())
 
 
 async def _gateway(installation: Installation, stop: asyncio.Event) -> None:
@@ -460,7 +457,7 @@ async def beside(call: Callable[[], T]) -> T:
         result, fault = None, None
         try:
             result = call()
-        except BaseException as raised:  # noqa: BLE001  # handed to whoever waits
+        except BaseException as raised:  # noqa: BLE001  # handed to the caller
             fault = raised
         with contextlib.suppress(RuntimeError):  # the loop has closed meanwhile
             loop.call_soon_threadsafe(settle, result, fault)

@@ -31,7 +31,7 @@ _log: Final = logs.get("run")
 
 
 class SecretChanged(Exception):
-    """Another secret than the one that the ids of open stays were computed from; the text says what to do."""
+    """Another secret than the one that the ids of open stays were computed from; the text gives the way out."""
 
 
 class _Fingerprint(msgspec.Struct, frozen=True):
@@ -49,7 +49,13 @@ async def check_secret(bootstrap: str, ids: Ids, security: ClientOptions | None 
     """
     options = dict(security or {})
     ours = _Fingerprint(ids.key_id, ids.mint(Lane("0" * 8), "installation", "fingerprint of the secret"))
-    known = await _remembered(bootstrap, options)
+    known = None
+    async for record in read_all(bootstrap, (CONTROL,), **options):
+        if record.key == _KEY and record.value:
+            try:
+                known = msgspec.json.decode(record.value, type=_Fingerprint)
+            except (msgspec.DecodeError, RecursionError, UnicodeError):  # none of ours: passed over
+                _log.warning("control.unreadable", origin=record.origin, bytes=len(record.value))
     if known is not None and known.fingerprint == ours.fingerprint:
         return
     if known is not None:
@@ -65,18 +71,6 @@ async def check_secret(bootstrap: str, ids: Ids, security: ClientOptions | None 
     )
     async with new_producer(bootstrap, client_id="stafet-secret", **options) as producer:
         await producer.send_and_wait(CONTROL, msgspec.json.encode(ours), key=_KEY, headers=list(about))
-
-
-async def _remembered(bootstrap: str, options: ClientOptions) -> _Fingerprint | None:
-    """The newest on the topic; a value that is none of ours is passed over, with a warning."""
-    newest = None
-    async for record in read_all(bootstrap, (CONTROL,), **options):
-        if record.key == _KEY and record.value:
-            try:
-                newest = msgspec.json.decode(record.value, type=_Fingerprint)
-            except (msgspec.DecodeError, RecursionError, UnicodeError):
-                _log.warning("control.unreadable", origin=record.origin, bytes=len(record.value))
-    return newest
 
 
 async def _open_stays(bootstrap: str, options: ClientOptions) -> int:

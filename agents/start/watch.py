@@ -65,30 +65,31 @@ class BrokerWatch:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["BrokerWatch"]:
         """Asks until the end of the block."""
-        task = asyncio.create_task(self._watch())
+
+        async def watch() -> None:
+            client: AIOKafkaClient | None = None
+            try:
+                while True:
+                    if client is None:
+                        client = AIOKafkaClient(**self._options, request_timeout_ms=int(_LIMIT * 1000))
+                        try:
+                            await asyncio.wait_for(client.bootstrap(), _LIMIT)
+                        except (KafkaError, TimeoutError, OSError):
+                            await client.close()
+                            client = None
+                    if client is not None:
+                        await self.look(client)
+                    await asyncio.sleep(_EVERY)
+            finally:
+                if client is not None:
+                    await client.close()
+
+        task = asyncio.create_task(watch())
         try:
             yield self
         finally:
             task.cancel()
             await asyncio.wait([task])
-
-    async def _watch(self) -> None:
-        client: AIOKafkaClient | None = None
-        try:
-            while True:
-                if client is None:
-                    client = AIOKafkaClient(**self._options, request_timeout_ms=int(_LIMIT * 1000))
-                    try:
-                        await asyncio.wait_for(client.bootstrap(), _LIMIT)
-                    except (KafkaError, TimeoutError, OSError):
-                        await client.close()
-                        client = None
-                if client is not None:
-                    await self.look(client)
-                await asyncio.sleep(_EVERY)
-        finally:
-            if client is not None:
-                await client.close()
 
 
 class Progress:

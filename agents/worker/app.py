@@ -53,7 +53,7 @@ class NotReady(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Worker:
-    """What tells one worker from another. `worker_id` is stable over restarts and used by one process at a time."""
+    """What makes a worker different from the others. `worker_id` is stable over restarts and used by one process at a time."""
 
     bootstrap: str
     worker_id: str
@@ -203,7 +203,17 @@ def drop_old_stores(directory: Path, now: float) -> None:
 
 
 async def _start(app: FencedApp, patience: float) -> None:
-    start = asyncio.ensure_future(_started(app))
+    async def come_up() -> None:
+        problem = await partitions_problem(app)
+        if problem:
+            raise NotReady(f"{app.conf.id}: {problem}")
+        await app.start()
+        # aiokafka learns of every topic at its start but keeps to those it was given: at the first one that is made later
+        # it would forget the others, and letters on their way to them would find no leader until their time is over.
+        client = own_producer(app).client
+        await client.set_topics((await client.fetch_all_metadata()).topics())
+
+    start = asyncio.ensure_future(come_up())
     app.restoring.moved()
     try:
         while not start.done():
@@ -221,17 +231,6 @@ async def _start(app: FencedApp, patience: float) -> None:
         ) from None
     finally:
         start.cancel()
-
-
-async def _started(app: FencedApp) -> None:
-    problem = await partitions_problem(app)
-    if problem:
-        raise NotReady(f"{app.conf.id}: {problem}")
-    await app.start()
-    # aiokafka learns of every topic at its start but keeps to those it was given: at the first one that is made later
-    # it would forget the others, and letters on their way to them would find no leader until their time is over.
-    client = own_producer(app).client
-    await client.set_topics((await client.fetch_all_metadata()).topics())
 
 
 async def partitions_problem(app: FencedApp) -> str:
@@ -262,7 +261,7 @@ def _widths(app: FencedApp) -> dict[str, int]:
 
 
 def widths_problem(app: FencedApp, found: Mapping[str, int]) -> str:
-    """The first topic that has other partitions than the state. `found`: by topic; one that is not there says nothing."""
+    """The first topic that has other partitions than the state. `found`: by topic; one that is not there counts for nothing."""
     for topic, partitions in sorted(_widths(app).items()):
         if found.get(topic, partitions) != partitions:
             return (

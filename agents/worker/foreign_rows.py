@@ -1,6 +1,6 @@
 """Rows of a changelog that are none of ours: each is named, and none ends a worker (decision 0025).
 
-A record without a key is no row and is passed over when a table is read back. A position row that says no number counts
+A record without a key is no row and is passed over when a table is read back. A position row that is no number counts
 as absent. The row of a stage that cannot be read is kept as it is, and its bytes are dead-lettered once. Nothing of its
 key is folded meanwhile: a stay that begins once more would notify with ids that are taken.
 """
@@ -40,7 +40,7 @@ def rows_among(batch: Iterable[ConsumerRecord]) -> list[ConsumerRecord]:
 
 
 def position_at(row: bytes | None, topic: str, partition: int) -> int | None:
-    """The next offset expected of a source partition; None when the row does not say."""
+    """The next offset expected of a source partition; None for a row that is none of ours."""
     if row is None:
         return None
     if not row.isdigit() or len(row) > _DIGITS:

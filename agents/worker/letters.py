@@ -42,31 +42,28 @@ def lane_letter(lane: Lane, record: LaneRecord, message_id: str) -> Letter:
     check_lane_record(record)
     value = encode_lane_record(record)
     check_lane_size(value, STAY_EVENT if isinstance(record, StayEventArrived) else LANE_RECORD)
+    about: str
+    match record:  # the message or event whose trace the record belongs to
+        case StayEventArrived():
+            about = record.event.id
+        case ReceiptArrived():
+            about = uuid4_or_none(record.receipt.message_id) or record.receipt.message_id
+        case Overdue() | Decision():
+            about = record.message_id
+        case NetworkReceiptArrived():
+            about = record.receipt.original_transport_id
+        case Wake():  # a tick that is about the lane
+            about = ""
+        case _:
+            assert_never(record)
     head = headers(
         message_id=message_id,
         event_type=str(record.__struct_config__.tag),
         schema="lane-record",
         content_type=_JSON,
-        about=_trace_of(record) or message_id,
+        about=about or message_id,
     )
     return Letter(LANES, lane.encode(), value, head)
-
-
-def _trace_of(record: LaneRecord) -> str:
-    """The message or event that a lane record is about; "" for a tick that is about the lane."""
-    match record:
-        case StayEventArrived():
-            return record.event.id
-        case ReceiptArrived():
-            return uuid4_or_none(record.receipt.message_id) or record.receipt.message_id
-        case Overdue() | Decision():
-            return record.message_id
-        case NetworkReceiptArrived():
-            return record.receipt.original_transport_id
-        case Wake():
-            return ""
-        case _:
-            assert_never(record)
 
 
 def ledger_letter(row: LedgerRow) -> Letter:

@@ -269,7 +269,14 @@ class _Shell:
         waiting: Sequence[EventT] = events
         followers: list[Letter] = []
         while waiting or followers:
-            waiting = self._round(batch, waiting)
+            later: list[EventT] = []  # behind a record of the same key that is undecided
+            undecided: set[bytes] = set()
+            for event in waiting:
+                if event.message.key in undecided:
+                    later.append(event)
+                elif any(letter.refusable for letter in self._fold(batch, event)):
+                    undecided.add(event.message.key)
+            waiting = later
             letters = batch.taken()
             refused = await self._send([*followers, *(letter for letter in letters if not letter.after)], batch)
             followers = [letter for letter in letters if letter.after and letter.after not in refused]
@@ -305,18 +312,6 @@ class _Shell:
             log_loss(loss)
             batch.send(event, loss_letters(loss, stage=self.stage.name, at=self.clock(), version=self.version))
 
-    def _round(self, batch: _Batch, events: Sequence[EventT]) -> Sequence[EventT]:
-        """Folds the records of which nothing earlier under their key is undecided; gives back the others, in order."""
-        later: list[EventT] = []
-        undecided: set[bytes] = set()
-        for event in events:
-            key = event.message.key
-            if key in undecided:
-                later.append(event)
-            elif any(letter.refusable for letter in self._fold(batch, event)):
-                undecided.add(key)
-        return later
-
     async def _send(self, letters: Sequence[Letter], batch: _Batch) -> frozenset[str]:
         """Sends until nothing is left to send, and names the letters that the broker refuses.
 
@@ -348,8 +343,8 @@ class _Shell:
         record = _record_of(event.message)
         if self.skips is not None and (refusal := self.skips.refusal(record)) is not None:
             return self._set_aside(batch, event, record, batch.row(event), refusal)
-        if self._is_misplaced(record):
-            return batch.send(event, self._sent_on(record))
+        if (elsewhere := self._sent_on(record)) is not None:
+            return batch.send(event, elsewhere)
         old = batch.row(event)
         try:
             row, letters = self.stage.step(old, record)
@@ -373,17 +368,18 @@ class _Shell:
         if (fault := _oversized(letters)) is not None:
             raise fault
 
-    def _is_misplaced(self, record: Record) -> bool:
-        """Whether another partitioner has put the record where its row cannot be: it is sent on, once (00 §4.3)."""
+    def _sent_on(self, record: Record) -> Sequence[Letter] | None:
+        """None for a record that lies where its row can be (00 §4.3).
+
+        One that another partitioner has put elsewhere is sent on, once, to the partition of its key, or dead-lettered.
+        """
         key = _usable_key(record.key)
         if self.stage.table is None or key is None:
-            return False
+            return None
         if self.partitions is None:
             self.partitions = self.app.consumer.topic_partitions(record.topic)
-        return self.partitions is not None and partition_of(key, self.partitions) != record.partition
-
-    def _sent_on(self, record: Record) -> Sequence[Letter]:
-        """The record for the partition of its key, or its dead letter."""
+        if self.partitions is None or partition_of(key, self.partitions) == record.partition:
+            return None
         moved = (_MOVED, record.origin.encode())
         letter = Letter(record.topic, record.key, record.value, (*record.headers, moved))
         fault = _oversized([letter])  # with one more header

@@ -74,7 +74,7 @@ def log_lane(said: Sequence[Said]) -> None:
 
 
 def log_alarms(alarms: Iterable[Alarm]) -> None:
-    """What someone should look at."""
+    """What an operator should look at."""
     for alarm in alarms:
         _log.warning(
             alarm.word,

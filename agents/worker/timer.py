@@ -183,26 +183,22 @@ class Barrier:
     async def is_open(self, partition: int, taken: Callable[[int], int]) -> bool:
         """Whether deadlines of this partition of `lanes` may be published. `taken`: partition -> next offset expected."""
         if self._lanes is None and (now := asyncio.get_running_loop().time()) >= self._ask_again:
-            self._ask_again = now + _PAUSE
-            await self._look()
+            self._ask_again, turn = now + _PAUSE, self._turn
+            receipts = self._receipts
+            if receipts is None:
+                receipts = {tp: end for tp, end in (await self._ends(self._topics)).items() if end}
+            are_passed = True
+            if receipts:
+                async with self._admin() as admin:
+                    committed = await committed_offsets(admin, self._group, receipts)
+                are_passed = all([await self._is_empty(tp, committed.get(tp, 0), end) for tp, end in receipts.items()])
+            lanes = await self._ends([LANES]) if are_passed else None
+            if turn == self._turn:  # else partitions have changed hands meanwhile
+                self._receipts = receipts
+                self._lanes = None if lanes is None else {tp.partition: end for tp, end in lanes.items()}
         if self._lanes is None:
             return False
         return await self._is_empty(TopicPartition(LANES, partition), taken(partition), self._lanes.get(partition, 0))
-
-    async def _look(self) -> None:
-        """Notes what can be noted now; nothing when partitions have changed hands meanwhile."""
-        turn, receipts = self._turn, self._receipts
-        if receipts is None:
-            receipts = {tp: end for tp, end in (await self._ends(self._topics)).items() if end}
-        are_passed = True
-        if receipts:
-            async with self._admin() as admin:
-                committed = await committed_offsets(admin, self._group, receipts)
-            are_passed = all([await self._is_empty(tp, committed.get(tp, 0), end) for tp, end in receipts.items()])
-        lanes = await self._ends([LANES]) if are_passed else None
-        if turn == self._turn:
-            self._receipts = receipts
-            self._lanes = None if lanes is None else {tp.partition: end for tp, end in lanes.items()}
 
     async def _ends(self, topics: Iterable[str]) -> dict[TopicPartition, int]:
         """Where the topics end now; 0 where nothing is kept any more, since nothing would ever be read there."""
