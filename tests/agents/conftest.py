@@ -33,7 +33,7 @@ class Bench:
     changelog: str
     table: FencedTable | None
     left: list[str] = field(default_factory=list)
-    told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    reported: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     async def departure(self, limit: float = 20.0) -> str:
         """Why the worker left."""
@@ -89,7 +89,7 @@ def bench(embedded: EmbeddedBroker, tmp_path: Path) -> Build:
             Stage("stage", source, step, table=rows, **stage),
             clock=lambda: NOON,
             leave=b.left.append,
-            report=lambda event, **facts: b.told.append((event, facts)),
+            report=lambda event, **facts: b.reported.append((event, facts)),
             limits=limits,
             gaps=Gaps(embedded.bootstrap),
             skips=skips,

@@ -101,7 +101,7 @@ async def test_no_number_of_faults_ends_a_worker_that_can_take_a_good_record(ben
         [letter] = await at_least(b.bootstrap, b.out, 1)
         await dead_letters_of(b, 20)
     assert letter.value == b"taken"
-    assert ("faults.of-records", {"stage": "stage", "count": 4}) in b.told
+    assert ("faults.of-records", {"stage": "stage", "count": 4}) in b.reported
     assert not b.left
 
 

@@ -27,7 +27,7 @@ def test_a_small_demo_has_few_partitions() -> None:
     assert made.letterboxes == 1
 
 
-def test_what_the_broker_has_dropped_is_told() -> None:
+def test_what_the_broker_has_dropped_is_named() -> None:
     forgotten({("ledger", 0): 0, ("receipts.raw", 1): 0})
     with pytest.raises(Forgotten, match=r"dropped 12 records, 9 of them of receipts\.raw/1"):
         forgotten({("ledger", 0): 3, ("receipts.raw", 1): 9})

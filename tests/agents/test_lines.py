@@ -73,7 +73,7 @@ def test_a_decision_is_a_line_and_a_refused_one_a_warning(said: Callable[[], lis
     ]
 
 
-def test_an_event_without_a_message_is_a_line_and_one_with_messages_is_told_by_them(
+def test_an_event_without_a_message_is_a_line_of_its_own(
     said: Callable[[], list[dict[str, Any]]],
 ) -> None:
     signs.log_lane([Said(stay_event_row(AT, "e1", QUIET, 0, "adt.raw/0/1", "1a452512"))])
@@ -99,7 +99,7 @@ def test_an_alarm_is_a_warning(said: Callable[[], list[dict[str, Any]]]) -> None
     ]
 
 
-def test_what_the_shell_says_keeps_its_facts(said: Callable[[], list[dict[str, Any]]]) -> None:
+def test_a_report_of_the_shell_keeps_its_facts(said: Callable[[], list[dict[str, Any]]]) -> None:
     facts = {"stage": "lanes", "code": "internal-error", "origin": "lanes/0/1", "where": "fold.py:12", "why": "x"}
     log_warning("record.set-aside", **facts)
     assert said() == [warning("record.set-aside", **facts)]
