@@ -342,7 +342,7 @@ class _Shell:
     def _fold(self, batch: _Batch, event: EventT) -> Sequence[Letter]:
         record = _record_of(event.message)
         if self.skips is not None and (refusal := self.skips.refusal(record)) is not None:
-            return self._set_aside(batch, event, record, batch.row(event), refusal)
+            return self._put_dead_letter(batch, event, record, batch.row(event), refusal)
         if (elsewhere := self._sent_on(record)) is not None:
             return batch.send(event, elsewhere)
         old = batch.row(event)
@@ -352,9 +352,9 @@ class _Shell:
         except _OF_VALUES as fault:
             problem = f"a value beyond what can be computed with ({type(fault).__name__} at {place_of(fault)})"
             rejected = Rejected("$", problem, "send times, numbers and texts of this world", "out-of-range")
-            return self._set_aside(batch, event, record, old, rejected)
+            return self._put_dead_letter(batch, event, record, old, rejected)
         except Exception as fault:  # noqa: BLE001  # the error policy: no exception leaves a stage
-            return self._set_aside(batch, event, record, old, fault)
+            return self._put_dead_letter(batch, event, record, old, fault)
         self.faults = 0
         return batch.put(event, row, letters)
 
@@ -409,7 +409,7 @@ class _Shell:
             self.report("fault.unspoken", stage=self.stage.name, where=place_of(second))
             return old, ()
 
-    def _set_aside(
+    def _put_dead_letter(
         self, batch: _Batch, event: EventT, record: Record, old: bytes | None, fault: Exception
     ) -> Sequence[Letter]:
         """Dead-letters a record; the letters, those of the stage beside it included."""
