@@ -166,12 +166,14 @@ def notify(
 def _chain_step(draft: Draft, notice: Notice, activity: str, previous: str) -> ChainStep:
     """The Provenance of the message (§15)."""
     visit, chain = draft.visit, draft.stay.chain
+    # Now, raised so that times in the chain and in the fold strictly increase (7.5). Also over the chain that this one
+    # goes on from: a receiver orders both by these times, and two workers' clocks differ.
     occurred = stamp(draft.at)
-    if chain or draft.notes:
-        # Now, raised so that times in the chain and in the fold strictly increase (7.5).
-        latest = max([*[step.occurred for step in chain], *[note.assembled for note in draft.notes[-1:]]])
-        if occurred <= latest:
-            occurred = stamp(latest + _SECOND)
+    stays = (*visit.left[-1:], *([draft.origin.stay] if draft.origin else []), draft.stay)
+    before = [step.occurred for stay in stays for step in stay.chain]
+    latest = max([*before, *[note.assembled for note in draft.notes[-1:]]], default=None)
+    if latest is not None and occurred <= latest:
+        occurred = stamp(latest + _SECOND)
     # The event too: a lane that was forgotten counts from 0 again, and its new messages must not pass for the old ones.
     message_id = draft.ids.mint(visit.lane, "message", visit.id, str(draft.ordinal), draft.event.id)
     return ChainStep(

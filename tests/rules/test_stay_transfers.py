@@ -144,3 +144,12 @@ def test_a_patient_who_comes_back_after_a_transfer_begins_a_new_chain() -> None:
     story = Story().play("A01 08:00", "A03 10:00 disposition=transfer-hospital", "A01 2/08:00")
     assert (story.notices, len(story.last.chain)) == (["STIN", "STIN"], 1)
     assert story.notes[0].episode != story.notes[1].episode
+
+
+def test_sending_times_increase_where_a_clock_goes_back_between_hospitals() -> None:
+    story = Story().play("A01 08:00 now=2026-03-01T12:00:00+01:00", "A02 09:00 unit=NEAR now=2026-03-01T09:30:00+01:00")
+    assert [note.assembled.isoformat()[11:19] for note in story.notes] == ["12:00:00", "12:00:01"]
+
+    referred = referring("A01 08:00 now=2026-03-01T12:00:00+01:00")
+    story = arrive("A01 09:00 now=2026-03-01T09:30:00+01:00", same_region=True, origin=referred.visit)
+    assert story.last.assembled.isoformat()[11:19] == "12:00:01"
