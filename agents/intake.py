@@ -1,7 +1,7 @@
-"""First stage: an ADT record becomes stay events in their lanes, or is counted and set aside (design §5.2).
+"""First stage: an ADT record becomes stay events in their lanes, or is counted and dead-lettered (design §5.2).
 
-The thin half of `streams/relay/intake.py`. Table `persons` is its own; its row says what has been seen of a person, so that
-a repeat is known as one.
+The thin half of `streams/relay/intake.py`. Table `persons` is its own; its row holds what has been seen of a person, so
+that a repeat is known as one.
 """
 
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from typing import Final
 import msgspec
 
 from agents.station import Station, code_of
+from agents.worker.foreign_rows import UnreadableRows
 from agents.worker.letters import lane_letter, ledger_letter
-from agents.worker.lines import say_taken
 from agents.worker.probe import probe_intake
 from agents.worker.shell import Fold, Stage
+from agents.worker.signs import log_taken
 from agents.worker.tables import FencedTable
-from agents.worker.unreadable import UnreadableRows
 from streams.kafka.records import STAY_EVENT, Letter, Record, dead_letter
 from streams.kafka.topics import ADT_RAW
 from streams.person import PersonRow
@@ -27,16 +27,23 @@ from streams.words.model import Fate, Outcome, StayEventArrived
 
 __all__ = ["intake_stage"]
 
-_NAME = "intake"
-_decode = msgspec.msgpack.Decoder(PersonRow).decode
-_encode = msgspec.msgpack.Encoder().encode
+_NAME: Final = "intake"
+_decode: Final = msgspec.msgpack.Decoder(PersonRow).decode
+_encode: Final = msgspec.msgpack.Encoder().encode
+
+#: Stay events and copies that one message may lead to: an A40 or A17 in full gives a handful.
+_MOST: Final = 64
 
 
 def intake_stage(station: Station, persons: FencedTable) -> Stage:
     """The stage over `adt.raw`."""
 
     def step(row: bytes | None, record: Record) -> Fold:
-        known = _known(row)
+        try:
+            known = None if row is None else _decode(row)
+        except (msgspec.DecodeError, RecursionError, UnicodeError):
+            # The person's history is not begun again as if it had never been.
+            raise unreadable_row(len(row or b"")) from None
         taken = take_in(
             record.value or b"",
             known,
@@ -49,7 +56,10 @@ def intake_stage(station: Station, persons: FencedTable) -> Stage:
         )
         if taken.repeated:
             return row, ()
-        _check_size(taken)
+        for path, number in (("PID", len(taken.stay_events)), ("MRG-1", len(taken.pass_on))):
+            if number > _MOST:  # the message would be multiplied
+                problem = f"concerns {number} stays or persons"
+                raise Rejected(path, problem, f"send {_MOST} at most in one message", "too-many")
         new = row if taken.row is known else _encode(taken.row)
         if len(new or b"") - len(row or b"") > STAY_EVENT:
             raise Rejected("$", "says more of a person than is remembered", "send shorter values", "too-large")
@@ -58,35 +68,12 @@ def intake_stage(station: Station, persons: FencedTable) -> Stage:
     unreadable = UnreadableRows(_NAME, station)
 
     def on_fault(row: bytes | None, record: Record, fault: Exception) -> Fold:
-        station.figures.aside(_NAME, fault)
+        station.figures.dead_letter(_NAME, fault)
         fate = Outcome(fate=Fate.STOPPED, reason=code_of(fault))
-        said = ledger_letter(event_row(station.clock(), record.origin, fate, 0))
-        return row, [said, *unreadable.letters(row, record, fault)]
+        stopped = ledger_letter(event_row(station.clock(), record.origin, fate, 0))
+        return row, [stopped, *unreadable.letters(row, record, fault)]
 
     return Stage(_NAME, ADT_RAW, step, persons, on_fault=on_fault, probe=lambda: probe_intake(station))
-
-
-def _known(row: bytes | None) -> PersonRow | None:
-    """Raises `Rejected` for a row that is none of ours: the person's history is not begun again as if it had never been."""
-    if row is None:
-        return None
-    try:
-        return _decode(row)
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
-        raise unreadable_row(len(row)) from None
-
-
-#: Stay events and copies that one message may lead to: an A40 or A17 in full gives a handful.
-_MOST: Final = 64
-
-
-def _check_size(taken: Intake) -> None:
-    """Raises `Rejected` for a message that would be multiplied."""
-    for path, number in (("PID", len(taken.stay_events)), ("MRG-1", len(taken.pass_on))):
-        if number > _MOST:
-            raise Rejected(
-                path, f"concerns {number} stays or persons", f"send {_MOST} at most in one message", "too-many"
-            )
 
 
 def _letters(station: Station, record: Record, taken: Intake) -> Sequence[Letter]:
@@ -98,10 +85,10 @@ def _letters(station: Station, record: Record, taken: Intake) -> Sequence[Letter
         letters.append(Letter(ADT_RAW, copy.key.encode(), record.value, (*record.headers, *more)))
     row = event_row(at, record.origin, taken.outcome, len(taken.stay_events))
     station.figures.event(row)
-    station.figures.odd(taken)
-    say_taken(row, taken.rejected)
+    station.figures.warnings(taken)
+    log_taken(row, taken.rejected)
     letters.append(ledger_letter(row))
     if taken.rejected is not None:
-        station.figures.aside(_NAME, taken.rejected)
+        station.figures.dead_letter(_NAME, taken.rejected)
         letters.append(dead_letter(record, taken.rejected, stage=_NAME, at=at, version=station.version))
     return letters

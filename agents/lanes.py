@@ -1,22 +1,23 @@
 """Third stage, the only owner of what a stay has come to: events, receipts, deadlines and decisions of one lane in order.
 
 The thin half of `streams/relay/lane`. One row per lane holds the stay and its deliveries; letters leave before the row is
-written, and what is said of a letter is said once it has been taken (design §3).
+written, and a letter is counted and logged once it has been taken (design §3).
 """
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from msgspec.structs import replace
 
 from agents.station import Figures, Station, code_of
+from agents.worker.foreign_rows import UnreadableRows
 from agents.worker.letters import lane_letter, ledger_letter, letter_of
-from agents.worker.lines import say_alarms, say_decision, say_lane
 from agents.worker.probe import probe_lanes
 from agents.worker.shell import Fold, Stage
+from agents.worker.signs import log_alarms, log_decision, log_lane
 from agents.worker.tables import FencedTable
 from agents.worker.timer import Tick
-from agents.worker.unreadable import UnreadableRows
 from streams.kafka.dispatch import Refusal
 from streams.kafka.foreign import number
 from streams.kafka.records import Letter, Record, decode_lane_record, header
@@ -40,53 +41,58 @@ from streams.relay.lane import (
 )
 from streams.words.errors import Rejected
 from streams.words.ids import Lane, MessageId
-from streams.words.model import Decision, Fate, LaneRecord, Outcome, ReceiptArrived, StayEventArrived
+from streams.words.model import Decision, Fate, Outcome, ReceiptArrived, StayEventArrived
 
 __all__ = ["lanes_stage", "tick_for"]
 
-_NAME = "lanes"
+_NAME: Final = "lanes"
 
 
 def lanes_stage(station: Station, context: Context, rows: FencedTable, standing: Standing) -> Stage:
     """The stage over `lanes`; `standing` is kept up to date with the rows that are safe."""
 
-    told = Told(station.figures, standing.messages)
+    shown = Shown(station.figures, standing.messages)
 
-    def said(old: LaneRow | None, result: Result, record: Record, at: datetime) -> Fold:
+    def effects(old: LaneRow | None, result: Result, record: Record, at: datetime) -> Fold:
         letters = [letter_of(one, record, stage=_NAME, at=at, version=station.version) for one in result.said]
-        told.decided(result.said)
+        shown.decided(result.said)
         station.figures.verdicts(old, result.row)
-        say_alarms(alarms(old, result.row, context.sample))
+        log_alarms(alarms(old, result.row, context.sample))
         return (None if result.row is None else encode_row(result.row)), letters
 
     def step(row: bytes | None, record: Record) -> Fold:
-        lane_record = _redriven(decode_lane_record(record.value), record)
-        _check_lane(lane_record, record.key)
+        lane_record = decode_lane_record(record.value)
+        if isinstance(lane_record, StayEventArrived):
+            # One that an operator has sent again from the dead letters names that in a header of the record.
+            if count := number(header(record.headers, "dlq.redrive-count")):
+                lane_record = replace(lane_record, redriven=count)
+            if lane_record.event.lane.encode() != record.key:  # the answers to its messages would not find it
+                raise Rejected("key", "not the lane of the event", "send the record under the lane it names", "no-key")
         old = decode_row(row)
         result = fold(old, lane_record, context)
         if result.row is old and old is not None and not result.said:
             return row, ()  # the row is written again all the same: its changelog record may be missing
-        return said(old, result, record, lane_record.at)
+        return effects(old, result, record, lane_record.at)
 
     def on_refused(row: bytes | None, record: Record, refusal: Refusal) -> Fold:
         old = decode_row(row)
         if old is None:
             return row, ()
-        told.forget(refusal.letter.name)
+        shown.forget(refusal.letter.name)
         if (delivery := old.deliveries.get(MessageId(refusal.letter.name))) is not None:
             station.figures.refused(delivery)
         at = decode_lane_record(record.value).at
-        return said(old, refused(old, refusal.letter.name, at, context), record, at)
+        return effects(old, refused(old, refusal.letter.name, at, context), record, at)
 
     def on_fault(row: bytes | None, record: Record, fault: Exception) -> Fold:
-        station.figures.aside(_NAME, fault)
+        station.figures.dead_letter(_NAME, fault)
         letters = _fault_rows(row, record, code_of(fault), station.clock())
         return row, [*letters, *unreadable.letters(row, record, fault)]
 
     def on_row(key: bytes, row: bytes | None, partition: int) -> None:
         try:
             safe = decode_row(row)
-        except Rejected:  # a row that is none of ours has no deadline: its next record will tell
+        except Rejected:  # a row that is none of ours has no deadline: its next record names it
             safe = None
         standing.set(partition, key, safe)
 
@@ -97,58 +103,47 @@ def lanes_stage(station: Station, context: Context, rows: FencedTable, standing:
         step,
         rows,
         on_refused=on_refused,
-        on_taken=told.taken,
+        on_taken=shown.taken,
         on_fault=on_fault,
         on_row=on_row,
         probe=lambda: probe_lanes(station, context),
     )
 
 
-class Told:
+class Shown:
     """Figures and log lines of what a lane has decided: of a hand-over only once the letter has been taken (03 §4.1, S3)."""
 
     def __init__(self, figures: Figures, messages: OpenMessages) -> None:
         self._figures, self._messages = figures, messages
-        self._waiting: dict[str, list[Said]] = {}  # name of a letter -> what is to be said of it
+        self._waiting: dict[str, list[Said]] = {}  # name of a letter -> the effects that it holds back
 
     def decided(self, said: Sequence[Said]) -> None:
         """What one record has led to."""
         for name in {one.after for one in said if one.after}:
             self._waiting[name] = [one for one in said if one.after == name]
-        self._tell([one for one in said if not one.after])
+        self._show([one for one in said if not one.after])
 
     def taken(self, name: str) -> None:
         """The broker has this letter."""
-        self._tell(self._waiting.pop(name, []))
+        self._show(self._waiting.pop(name, []))
 
     def forget(self, name: str) -> None:
-        """The broker would not have this letter."""
+        """The broker has refused this letter."""
         self._waiting.pop(name, None)
 
-    def _tell(self, said: Sequence[Said]) -> None:
-        self._figures.tell(said, _NAME)
+    def _show(self, said: Sequence[Said]) -> None:
+        self._figures.effects(said, _NAME)
         for one in said:
             if isinstance(one.effect, LedgerRow):
                 self._messages.said(one.effect)
-        say_lane(said)
-
-
-def _check_lane(lane_record: LaneRecord, key: bytes | None) -> None:
-    """Raises `Rejected` for an event in another lane than its own: the answers to its messages would not find it."""
-    if isinstance(lane_record, StayEventArrived) and lane_record.event.lane.encode() != key:
-        raise Rejected("key", "not the lane of the event", "send the record under the lane it names", "no-key")
-
-
-def _redriven(lane_record: LaneRecord, record: Record) -> LaneRecord:
-    """A stay event that an operator has sent again from the dead letters says so in a header of the record."""
-    count = number(header(record.headers, "dlq.redrive-count"))
-    if not count or not isinstance(lane_record, StayEventArrived):
-        return lane_record
-    return replace(lane_record, redriven=count)
+        log_lane(said)
 
 
 def _fault_rows(row: bytes | None, record: Record, reason: str, at: datetime) -> list[Letter]:
-    """What became of a stay event, a receipt or a decision that has been set aside; other records have none."""
+    """What became of a stay event, a receipt or a decision that is dead-lettered; other records have none.
+
+    Of a decision, the state of its message too; "" when the lane does not know it, or its row is none of ours.
+    """
     try:
         lane_record = decode_lane_record(record.value)
     except Rejected:
@@ -162,21 +157,15 @@ def _fault_rows(row: bytes | None, record: Record, reason: str, at: datetime) ->
         return [ledger_letter(receipt_row(at, receipt.origin, "quarantined", receipt.verdict, reason=reason))]
     if not isinstance(lane_record, Decision) or not lane_record.id:
         return []
-    refused = decision_row(
-        lane_record, (record.key or b"").decode("ascii", "replace"), _state(row, lane_record), reason
-    )
-    say_decision(refused)
-    return [ledger_letter(refused)]
-
-
-def _state(row: bytes | None, decision: Decision) -> str:
-    """The state of the message that a decision is about; "" when the lane does not know it, or its row is none of ours."""
     try:
         known = decode_row(row)
     except Rejected:
-        return ""
-    delivery = known and known.deliveries.get(decision.message_id)
-    return delivery.state if delivery else ""
+        known = None
+    delivery = known and known.deliveries.get(lane_record.message_id)
+    lane = (record.key or b"").decode("ascii", "replace")
+    refusal = decision_row(lane_record, lane, delivery.state if delivery else "", reason)
+    log_decision(refusal)
+    return [ledger_letter(refusal)]
 
 
 def tick_for(rows: FencedTable) -> Tick:

@@ -1,7 +1,7 @@
 """Second stage: a receipt as received becomes a record in the lane that its quoted id names (design §5.7).
 
 The thin half of `streams/relay/receipts.py`. It reads `receipts.raw`, and the letterboxes of the municipalities, where the
-topic says who has written (00 §9.1). It remembers nothing; its tables hold position rows alone, so that a skipped
+topic names the writer (00 §9.1). It remembers nothing; its tables hold position rows alone, so that a skipped
 receipt would be noticed like a skipped event. The letterboxes have a table of their own because a position row lies in
 the partition of its source (decision 0023).
 """
@@ -10,9 +10,9 @@ from collections.abc import Iterable
 
 from agents.station import Station, code_of
 from agents.worker.letters import lane_letter, ledger_letter
-from agents.worker.lines import say_receipt
 from agents.worker.probe import probe_receipts
 from agents.worker.shell import Fold, Stage
+from agents.worker.signs import log_receipt
 from agents.worker.tables import FencedTable
 from streams.kafka.records import Letter, Record, dead_letter
 from streams.kafka.topics import RECEIPTS_RAW, letterbox, municipality_of
@@ -41,15 +41,15 @@ def _stage(name: str, source: str | tuple[str, ...], station: Station, positions
             letters.append(lane_letter(taken.lane, taken.record, record.origin))
         if taken.row is not None:
             station.figures.receipt(taken.row)
-            say_receipt(taken.row)
+            log_receipt(taken.row)
             letters.append(ledger_letter(taken.row))
         if taken.rejected is not None:
-            station.figures.aside(name, taken.rejected)
+            station.figures.dead_letter(name, taken.rejected)
             letters.append(dead_letter(record, taken.rejected, stage=name, at=at, version=station.version))
         return None, letters
 
     def on_fault(row: bytes | None, record: Record, fault: Exception) -> Fold:
-        station.figures.aside(name, fault)
+        station.figures.dead_letter(name, fault)
         lost = receipt_row(station.clock(), record.origin, "unreadable", reason=code_of(fault))
         return None, [ledger_letter(lost)]
 

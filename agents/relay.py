@@ -14,21 +14,17 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-import faust
-
 from agents.intake import intake_stage
 from agents.lanes import lanes_stage, tick_for
 from agents.receipts import letterboxes_stage, receipts_stage
 from agents.station import Station
 from agents.worker.app import Worker, build_app, raw_table, raw_topic, running
-from agents.worker.barrier import Barrier
-from agents.worker.gaps import Gaps
-from agents.worker.positions import position_at
-from agents.worker.shell import Leave, Limits, Stage, guarded, leave_now
+from agents.worker.foreign_rows import position_at
+from agents.worker.gaps import Gaps, Skips
+from agents.worker.shell import Leave, Limits, guarded, leave_now
 from agents.worker.signs import show_open, timed
-from agents.worker.skips import Skips
-from agents.worker.tables import FencedTable, position_key
-from agents.worker.timer import caught_up, keep_index, publish_due
+from agents.worker.tables import FencedApp, FencedTable, position_key
+from agents.worker.timer import Barrier, caught_up, keep_index, publish_due
 from streams.kafka.topics import ADT_RAW, LANES, RECEIPTS_RAW, letterbox
 from streams.relay.lane import Context, Standing, decode_row
 
@@ -42,7 +38,7 @@ _EVERY = timedelta(milliseconds=200)
 class Relay:
     """A relay in the making: its app, and what others may look at."""
 
-    app: faust.App
+    app: FencedApp
     station: Station
     lanes: FencedTable
     persons: FencedTable
@@ -97,8 +93,18 @@ def build_relay(worker: Worker, station: Station, options: RelayOptions | None =
         receipts_stage(station, receipts),
         letterboxes_stage(station, letterboxes, registers.kommuner),
     ):
-        _agent(relay, stage, options)
-    _timer(relay, options)
+        body = guarded(
+            app,
+            replace(stage, step=timed(stage, station.figures.metrics)),
+            clock=station.clock,
+            leave=options.leave,
+            limits=options.limits,
+            version=station.version,
+            gaps=gaps,
+            skips=relay.skips,
+        )
+        app.agent(raw_topic(app, *stage.sources), name=stage.name)(body)
+    _add_timer(relay, options)
     show_open(app, standing.messages, station.figures.metrics, station.clock)
 
     @app.timer(Skips.EVERY.total_seconds())  # type: ignore[untyped-decorator]  # Faust is untyped to us
@@ -108,24 +114,7 @@ def build_relay(worker: Worker, station: Station, options: RelayOptions | None =
     return relay
 
 
-def _agent(relay: Relay, stage: Stage, options: RelayOptions) -> None:
-    station = relay.station
-    stage = replace(stage, step=timed(stage, station.figures.metrics))
-    body = guarded(
-        relay.app,
-        stage,
-        clock=station.clock,
-        leave=options.leave,
-        limits=options.limits,
-        version=station.version,
-        gaps=relay.gaps,
-        skips=relay.skips,
-    )
-    topics = (stage.source,) if isinstance(stage.source, str) else stage.source
-    relay.app.agent(raw_topic(relay.app, *topics), name=stage.name)(body)
-
-
-def _timer(relay: Relay, options: RelayOptions) -> None:
+def _add_timer(relay: Relay, options: RelayOptions) -> None:
     keep_index(relay.app, relay.lanes, LANES, relay.standing, decode_row)
     tick = tick_for(relay.lanes)
 
@@ -147,7 +136,7 @@ def _timer(relay: Relay, options: RelayOptions) -> None:
 
 @contextlib.asynccontextmanager
 async def relay_running(relay: Relay, limit: float = 60.0, patience: float = 60.0) -> AsyncIterator[Relay]:
-    """The relay started and recovered; at the end drained. Seconds and errors as of `wiring.running`."""
+    """The relay started and recovered; at the end drained. Seconds and errors as of `running` in `worker/app.py`."""
     await relay.skips.refresh()
     async with running(relay.app, limit, patience):
         yield relay

@@ -1,4 +1,4 @@
-"""What the stages of one worker share: its ids, registers and clock, and where it tells what it has done."""
+"""What the stages of one worker share: its ids, registers and clock, and the figures of what it has done."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ __all__ = ["Figures", "Station", "code_of"]
 
 
 def code_of(fault: Exception) -> str:
-    """The reason code of a record put aside, or that of a fault of ours."""
+    """The reason code of a dead-lettered record, or that of a fault of ours."""
     return fault.rule or "rejected" if isinstance(fault, Rejected) else "internal-error"
 
 
@@ -34,8 +34,8 @@ class Figures:
         if row.parts == 0:
             self.metrics.count("stafet_events_total", fate=row.what, reason=row.reason)
 
-    def odd(self, taken: Intake) -> None:
-        """What was odd about a message that was read: its sender should hear of it."""
+    def warnings(self, taken: Intake) -> None:
+        """What is odd about a message that is read all the same: its sender should hear of it."""
         for warning in taken.warnings:
             self.metrics.count("stafet_message_warnings_total", feed=taken.feed, rule=warning.rule)
 
@@ -43,21 +43,30 @@ class Figures:
         """A receipt by its class."""
         self.metrics.count("hn_receipts_total", class_=row.what, verdict=row.verdict)
 
-    def aside(self, stage: str, fault: Exception) -> None:
-        """A record put aside: by its reason code, or as a fault of ours."""
+    def dead_letter(self, stage: str, fault: Exception) -> None:
+        """A dead-lettered record: by its reason code, or as a fault of ours."""
         self.metrics.count("stafet_dead_letters_total", stage=stage, reason=code_of(fault))
 
-    def tell(self, said: Sequence[Said], stage: str) -> None:
+    def effects(self, said: Sequence[Said], stage: str) -> None:
         """Everything a lane has decided on one record."""
         for one in said:
-            effect = one.effect
-            if isinstance(effect, Traced):
-                step = effect.step
-                self.metrics.count("eds_events_total", subtype=step.subtype, profile=step.profile, outcome=step.outcome)
-            elif isinstance(effect, LedgerRow):
-                self._row(effect)
-            elif isinstance(effect, SetAside):
-                self.aside(stage, effect.rejected)
+            match one.effect:
+                case Traced(step=step):
+                    self.metrics.count(
+                        "eds_events_total", subtype=step.subtype, profile=step.profile, outcome=step.outcome
+                    )
+                case LedgerRow(kind="stay-event") as row if row.delta > 0:
+                    self.metrics.count("stafet_events_total", fate=row.what, reason=row.reason)
+                case LedgerRow(kind="receipt") as row if row.what != WAITING_FOR_RECHECK:
+                    self.receipt(row)
+                case LedgerRow(kind="message", what="SENT") as row:
+                    self.metrics.count("hn_attempts_total", n=str(row.attempt), result="sent")
+                case LedgerRow(kind="message") as row if row.what in FINAL and row.delta > 0:
+                    self.metrics.count(
+                        "hn_messages_total", state=row.what, municipality=row.kommunekode, activity=row.notice
+                    )
+                case SetAside(rejected=rejected):
+                    self.dead_letter(stage, rejected)
 
     def refused(self, delivery: Delivery) -> None:
         """A dispatch that the broker has refused."""
@@ -74,20 +83,6 @@ class Figures:
                 waited = (delivery.verdict_at - first).total_seconds()
                 code = delivery.address.kommunekode
                 self.metrics.observe("hn_time_to_verdict_seconds", max(waited, 0.0), municipality=code)
-
-    def _row(self, row: LedgerRow) -> None:
-        if row.kind == "stay-event" and row.delta > 0:
-            self.metrics.count("stafet_events_total", fate=row.what, reason=row.reason)
-        elif row.kind == "receipt" and row.what != WAITING_FOR_RECHECK:
-            self.receipt(row)
-        elif row.kind == "message":
-            self._message(row)
-
-    def _message(self, row: LedgerRow) -> None:
-        if row.what == "SENT":
-            self.metrics.count("hn_attempts_total", n=str(row.attempt), result="sent")
-        elif row.what in FINAL and row.delta > 0:
-            self.metrics.count("hn_messages_total", state=row.what, municipality=row.kommunekode, activity=row.notice)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import json
 import signal
 import sys
 from collections.abc import Coroutine
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -14,13 +14,10 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from streams.cli import interrupts
 from streams.cli.frame import AsJson, Code, Failed
 from streams.kafka.embedded import LIMITS
-from streams.observer.reconcile import Balance, Line
 from streams.operations import logs
 from streams.words.times import danish
 
-from .play import FAULTS, DemoOptions, DemoResult, demo
-from .play import Progress as Seen
-from .room import MOST_STAYS, Forgotten
+from .play import FAULTS, MOST_STAYS, DemoOptions, DemoProgress, DemoResult, Forgotten, demo
 
 __all__ = ["demo_command"]
 
@@ -38,10 +35,19 @@ def demo_command(
 
     Example: stafet demo --stays 50 --faults silent,late
     """
-    options = DemoOptions(_fitting(stays), municipalities, _faults(faults), seed)
+    if stays > MOST_STAYS:  # more are for a broker with a disk
+        problem = f"{stays} stays are more than the embedded broker keeps in memory; {MOST_STAYS} work"
+        hint = f"Try: stafet broker start, topics apply --yes, run all, then: stafet simulate hospital --stays {stays}"
+        raise Failed(Code.USAGE, "too-many", problem, hint)
+    options = DemoOptions(stays, municipalities, _faults(faults), seed)
     logs.configure("console", "error")  # the faults are on purpose: their warnings would hide the story
     out = Console(quiet=as_json, highlight=False, soft_wrap=True)
-    _introduce(out, options)
+    out.print(
+        f"[bold]Stafet demo[/bold]: {stays} hospital stays, {municipalities} municipalities, "
+        f"faults: {', '.join(options.faults) or 'none'}.\n{LIMITS[0].upper()}{LIMITS[1:]}.\n"
+        "The clock runs 600 times faster: a deadline of 30 minutes takes 3 seconds.\n"
+        "Test persons only; the installation secret of a demo is no secret.\n"
+    )
     try:
         result = _played(options)
     except TimeoutError:
@@ -57,15 +63,6 @@ def demo_command(
     raise typer.Exit(Code.DIFFERENCES if result.balance.difference else Code.OK)
 
 
-def _fitting(stays: int) -> int:
-    """As many as the embedded broker can keep in memory; more are for a broker with a disk."""
-    if stays > MOST_STAYS:
-        problem = f"{stays} stays are more than the embedded broker keeps in memory; {MOST_STAYS} work"
-        hint = f"Try: stafet broker start, topics apply --yes, run all, then: stafet simulate hospital --stays {stays}"
-        raise Failed(Code.USAGE, "too-many", problem, hint)
-    return stays
-
-
 def _faults(text: str) -> tuple[str, ...]:
     if text == "none":
         return ()
@@ -78,16 +75,7 @@ def _faults(text: str) -> tuple[str, ...]:
     return names
 
 
-def _introduce(out: Console, options: DemoOptions) -> None:
-    faults = ", ".join(options.faults) or "none"
-    out.print(
-        f"[bold]Stafet demo[/bold]: {options.stays} hospital stays, {options.municipalities} municipalities, "
-        f"faults: {faults}.\n{LIMITS[0].upper()}{LIMITS[1:]}.\nThe clock runs 600 times faster: a deadline of 30 minutes takes 3 seconds.\n"
-        "Test persons only; the installation secret of a demo is no secret.\n"
-    )
-
-
-async def _interruptible(work: Coroutine[Any, Any, DemoResult]) -> DemoResult:
+async def _interruptible(work: Coroutine[object, object, DemoResult]) -> DemoResult:
     """The demo, which Ctrl-C ends where it stands: draining a relay that is none has no point."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupts.leave)
     return await work
@@ -95,39 +83,35 @@ async def _interruptible(work: Coroutine[Any, Any, DemoResult]) -> DemoResult:
 
 def _played(options: DemoOptions) -> DemoResult:
     """The demo with a bar on a terminal, or a line now and then where there is none. Always on standard error."""
-    if sys.stderr.isatty():
-        return _with_bar(options)
     shown = 0
 
-    def show(seen: Seen) -> None:
+    def show_line(seen: DemoProgress) -> None:
         nonlocal shown
         done = _share(seen)
         if done >= shown + 10:
             shown = done - done % 10
             typer.echo(f"{shown:3} %  {_words(seen)}", err=True)
 
-    return asyncio.run(_interruptible(demo(options, show)))
-
-
-def _with_bar(options: DemoOptions) -> DemoResult:
+    if not sys.stderr.isatty():
+        return asyncio.run(_interruptible(demo(options, show_line)))
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[words]}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         bar: TaskID = bars.add_task("relay", total=100, words="")
 
-        def show(seen: Seen) -> None:
+        def move_bar(seen: DemoProgress) -> None:
             bars.update(bar, completed=_share(seen), words=_words(seen))
 
-        return asyncio.run(_interruptible(demo(options, show)))
+        return asyncio.run(_interruptible(demo(options, move_bar)))
 
 
-def _share(seen: Seen) -> int:
+def _share(seen: DemoProgress) -> int:
     """Sending is the first third, settling the rest."""
     sent = seen.sent / max(seen.to_send, 1)
     settled = seen.settled / max(seen.messages, 1) if seen.sent == seen.to_send else 0
     return int(33 * sent + 67 * settled)
 
 
-def _words(seen: Seen) -> str:
+def _words(seen: DemoProgress) -> str:
     return (
         f"{seen.sent} of {seen.to_send} ADT messages in, {seen.settled} of {seen.messages} notifications settled, "
         f"clock {danish(seen.clock):%H:%M}"
@@ -142,23 +126,16 @@ def _conclude(out: Console, result: DemoResult) -> None:
     out.print(f"\n[bold]The municipalities[/bold]\n  {behaviours}\n", markup=True)
     out.print("[bold]The balance[/bold], recomputed from the topics")
     for equation in result.balance.lines:
-        out.print(_equation(equation), markup=False)
-    _checks(out, result.balance)
+        terms = " + ".join(f"{number} {name}" for name, number in equation.terms.items())
+        text = f"  {equation.name} {equation.total} = {terms} · difference {equation.difference}"
+        out.print(text, markup=False)
+    checks = result.balance.checks
+    failed = [check for check in checks if check.difference]
+    out.print(f"  {len(checks) - len(failed)} of {len(checks)} checks of every single record hold", markup=False)
+    for check in failed:
+        out.print(f"  not so: {check.name} ({check.difference})", markup=False)
     out.print(
         f"\n{result.stays} stays over {result.municipalities} municipalities on the embedded broker, "
         f"{result.played.total_seconds() / 3600:.1f} hours in {result.took.total_seconds():.0f} s. "
         f"[bold]difference {result.balance.difference}[/bold]"
     )
-
-
-def _equation(line: Line) -> str:
-    terms = " + ".join(f"{number} {name}" for name, number in line.terms.items())
-    return f"  {line.name} {line.total} = {terms} · difference {line.difference}"
-
-
-def _checks(out: Console, balance: Balance) -> None:
-    held = sum(check.difference == 0 for check in balance.checks)
-    out.print(f"  {held} of {len(balance.checks)} checks of every single record hold", markup=False)
-    for check in balance.checks:
-        if check.difference:
-            out.print(f"  not so: {check.name} ({check.difference})", markup=False)

@@ -4,24 +4,31 @@ Simulated hospitals play stays of test persons, all eighteen notices among them;
 badly, late, twice or not at all. Deadlines of half an hour pass in seconds. It ends by itself when every message has
 its fate, and then the balance is recomputed from the topics by code that knows nothing of the relay.
 
-Not here: what is printed (`demo_cli.py`), the story of one stay (`demo_story.py`).
+The embedded broker keeps no more than the newest 5 MiB of each partition. What it drops it drops without a word, and a
+balance over what is left would look like letters lost. So a demo spreads its records over as many partitions as its
+stays need, with half of each left free for uneven hashing, and afterwards asks the broker whether anything is gone
+(`forgotten`). Beyond `MOST_STAYS` the records would want a broker with a disk. Changelogs may forget: nothing in a demo
+recovers from them.
+
+Not here: what is printed (`cli.py`), the story of one stay (`story.py`).
 """
 
 import asyncio
+import math
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, NamedTuple
 
-from aiokafka import AIOKafkaProducer
 from msgspec.structs import replace
 
 from agents.relay import Relay, build_relay, relay_running
-from agents.start.progress import positions_of
+from agents.start.watch import positions_of
 from agents.station import Station
 from agents.worker.app import Worker
 from agents.worker.clock import FastClock
@@ -29,8 +36,8 @@ from agents.worker.tables import rows_of
 from agents.worker.timer import owned_of
 from streams.cli import interrupts
 from streams.kafka.clients import new_producer
-from streams.kafka.embedded import EmbeddedBroker
-from streams.kafka.topics import TopicPlan, inbox, plan
+from streams.kafka.embedded import KEEPS, EmbeddedBroker
+from streams.kafka.topics import inbox, plan
 from streams.observer.reading import read_book
 from streams.observer.reconcile import Balance, balance
 from streams.registry import Registers, load
@@ -38,14 +45,24 @@ from streams.relay.lane import decode_row
 from streams.sim.behaviour import behaviour
 from streams.sim.hospital import Script, scripts, woven
 from streams.sim.places import journeys
-from streams.sim.run_hospital import Deliver, onto_topic, play
+from streams.sim.run_hospital import onto_topic, play
 from streams.sim.run_municipality import Town, run_municipalities
 from streams.words.ids import Ids
 
-from .room import Room, forgotten, room
-from .story import StoryLine, tell_story
+from .story import StoryLine, story_of
 
-__all__ = ["FAULTS", "DemoOptions", "DemoResult", "Progress", "demo"]
+__all__ = [
+    "FAULTS",
+    "MOST_STAYS",
+    "DemoOptions",
+    "DemoProgress",
+    "DemoResult",
+    "Forgotten",
+    "Room",
+    "demo",
+    "forgotten",
+    "room",
+]
 
 #: The faults that are on by default, and how a municipality that has one behaves: names of `stafet simulate`.
 FAULTS: Final[Mapping[str, str]] = {
@@ -58,7 +75,7 @@ FAULTS: Final[Mapping[str, str]] = {
     "wrong-sender": "wrong-sender>ok",
     "conflicting": "conflicting",
 }
-#: The municipality of the told story: the first message goes unanswered once, so that a resend is seen.
+#: The municipality whose story is shown: the first message goes unanswered once, so that a resend is seen.
 _STORY_BEHAVIOUR: Final = "silent>ok"
 _STORY: Final = "leave"
 
@@ -68,9 +85,20 @@ _BEGIN: Final = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
 _STAYS_BEGIN: Final = timedelta(days=21)  # before the demo's clock: no stay reaches into its future
 _SPEED: Final = 600.0  # half an hour in three seconds
 _STRIDE: Final = 0.5  # seconds: five looks of the timer
-#: On the wall, for the slowest machine; a demo that hangs says so. A quiet one takes 20 s and 35 ms a stay.
+#: On the wall, for the slowest machine; a demo that hangs ends there. A quiet one takes 20 s and 35 ms a stay.
 _LIMIT: Final = timedelta(minutes=15)
 _LIMIT_A_STAY: Final = timedelta(milliseconds=300)
+
+#: 330 MB of records in memory, and six minutes on a quiet machine of two cores.
+MOST_STAYS: Final = 10_000
+
+_FEWEST: Final = 4
+# Bytes as sent, compressed, at 300, 450 and 2,000 stays with every fault: 1,900, 2,000, 2,800 and 7,600 a stay on
+# `adt.raw`, `lanes`, `ledger` and a letterbox; 22,000 in the inbox of a municipality that is always sent to twice.
+_KEYED: Final = 3_000  # bytes a stay on the fullest keyed topic, ledger
+_LETTERBOX: Final = 8_000  # bytes a stay in the letterbox of a municipality that answers everything twice
+_INBOX: Final = 35_000  # bytes a stay in an inbox whose municipality is sent everything three times
+_FILLED: Final = KEEPS // 2
 
 
 @dataclass(frozen=True)
@@ -84,7 +112,7 @@ class DemoOptions:
 
 
 @dataclass
-class Progress:
+class DemoProgress:
     """How far it is, for a progress bar."""
 
     sent: int = 0
@@ -96,7 +124,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What there is to tell at the end."""
+    """What there is to show at the end."""
 
     balance: Balance
     story: Sequence[StoryLine]
@@ -108,7 +136,7 @@ class DemoResult:
 
 
 @dataclass
-class _Stage:
+class _Set:
     """The set of one demo."""
 
     options: DemoOptions
@@ -117,15 +145,15 @@ class _Stage:
     clock: FastClock
     scripts: list[Script]
     town: Town
-    progress: Progress
-    show: Callable[[Progress], None]
+    progress: DemoProgress
+    show: Callable[[DemoProgress], None]
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-async def demo(options: DemoOptions, show: Callable[[Progress], None]) -> DemoResult:
+async def demo(options: DemoOptions, show: Callable[[DemoProgress], None]) -> DemoResult:
     """Plays until every message is settled. `show` is called a few times a second.
 
-    Raises TimeoutError, and `demo_room.Forgotten` when there is no whole record to draw a balance from.
+    Raises TimeoutError, and `Forgotten` when there is no whole record to draw a balance from.
     """
     stage = _set_up(options, show)
     space = room(stay.person.kommunekode for stay in stage.scripts)
@@ -135,7 +163,14 @@ async def demo(options: DemoOptions, show: Callable[[Progress], None]) -> DemoRe
         TemporaryDirectory(prefix="stafet-demo-") as folder,
         interrupts.leaving(lambda: shutil.rmtree(folder, ignore_errors=True)),
     ):
-        broker.create(_topics(stage.registers, space))
+        wide = {inbox(code): partitions for code, partitions in space.inboxes.items()}
+        topics = plan(
+            stage.registers.kommuner,
+            partitions=space.keyed,
+            inbox_partitions=1,
+            letterbox_partitions=space.letterboxes,
+        )
+        broker.create([replace(topic, partitions=wide.get(topic.name, topic.partitions)) for topic in topics])
         worker = Worker(
             bootstrap=broker.bootstrap,
             worker_id="demo",
@@ -150,118 +185,83 @@ async def demo(options: DemoOptions, show: Callable[[Progress], None]) -> DemoRe
             await _play(stage, relay, broker.bootstrap)
         book = await read_book(broker.bootstrap)
         forgotten(book.starts)
-        story = await tell_story(broker.bootstrap, _told(stage.scripts), stage.registers)
+        story = await story_of(broker.bootstrap, _followed(stage.scripts), stage.registers)
     took = timedelta(seconds=asyncio.get_running_loop().time() - began)
+    names = sorted(how.name for how in stage.town.behaviour.values())
     return DemoResult(
         balance=balance(book),
         story=story,
         stays=options.stays,
         municipalities=len(stage.town.behaviour),
-        behaviours=_tally(stage.town),
+        behaviours=Counter(names),
         took=took,
         played=stage.clock() - _BEGIN,
     )
 
 
-def _topics(registers: Registers, space: Room) -> list[TopicPlan]:
-    """The topic table, with each inbox as wide as this demo needs it."""
-    wide = {inbox(code): partitions for code, partitions in space.inboxes.items()}
-    topics = plan(
-        registers.kommuner, partitions=space.keyed, inbox_partitions=1, letterbox_partitions=space.letterboxes
-    )
-    return [replace(topic, partitions=wide.get(topic.name, topic.partitions)) for topic in topics]
-
-
-def _set_up(options: DemoOptions, show: Callable[[Progress], None]) -> _Stage:
+def _set_up(options: DemoOptions, show: Callable[[DemoProgress], None]) -> _Set:
     registers, rng = load("example"), Random(options.seed)  # noqa: S311  # chance, not secrecy
     kommuner = sorted(registers.kommuner)
     residents = sorted(rng.sample(kommuner, options.municipalities))
     places = journeys(registers.locations, _BEGIN)
     stays = list(scripts(options.stays, places, residents, _BEGIN - _STAYS_BEGIN, rng, every_story_first=True))
-    behaviours = _behaviours(residents, options.faults, _told(stays), rng)
+    # Every other municipality has a fault, each fault in turn; that of the story always answers a resend.
+    behaviours = dict.fromkeys(residents, "ok")
+    faulty = rng.sample(residents, len(residents) // 2) if options.faults else []
+    for number, code in enumerate(faulty):
+        behaviours[code] = FAULTS[options.faults[number % len(options.faults)]]
+    if options.faults:
+        behaviours[_followed(stays).person.kommunekode] = _STORY_BEHAVIOUR
     town = Town({code: behaviour(name) for code, name in behaviours.items()}, Random(options.seed))  # noqa: S311  # the same
-    progress = Progress(to_send=sum(len(stay.sendings) for stay in stays))
-    return _Stage(
+    progress = DemoProgress(to_send=sum(len(stay.sendings) for stay in stays))
+    return _Set(
         options, registers, Ids(_SECRET, "demo"), FastClock(_BEGIN, _SPEED, _STRIDE), stays, town, progress, show
     )
 
 
-def _told(stays: Sequence[Script]) -> Script:
-    """The stay whose story is told: the first with a leave, else the first that is notified at all."""
+def _followed(stays: Sequence[Script]) -> Script:
+    """The stay whose story is shown: the first with a leave, else the first that is notified at all."""
     for stay in stays:
         if stay.story.name == _STORY:
             return stay
     return next((stay for stay in stays if stay.notices), stays[0])
 
 
-def _behaviours(kommuner: Sequence[str], faults: Sequence[str], told: Script, rng: Random) -> dict[str, str]:
-    """Every other municipality has a fault, each fault in turn; the told one always answers a resend."""
-    chosen = dict.fromkeys(kommuner, "ok")
-    faulty = rng.sample(list(kommuner), len(kommuner) // 2) if faults else []
-    for number, code in enumerate(faulty):
-        chosen[code] = FAULTS[faults[number % len(faults)]]
-    if faults:
-        chosen[told.person.kommunekode] = _STORY_BEHAVIOUR
-    return chosen
-
-
-def _tally(town: Town) -> dict[str, int]:
-    names = [how.name for how in town.behaviour.values()]
-    return {name: names.count(name) for name in sorted(set(names))}
-
-
-async def _play(stage: _Stage, relay: Relay, bootstrap: str) -> None:
+async def _play(stage: _Set, relay: Relay, bootstrap: str) -> None:
     producer = new_producer(bootstrap)
-    await producer.start()
-    try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(run_municipalities(bootstrap, stage.town, producer, stage.stop, stage.clock))
-            await _hospitals(stage, relay, producer)
-            await _until_settled(stage, relay)
-            stage.stop.set()
-    finally:
-        await producer.stop()
-
-
-async def _hospitals(stage: _Stage, relay: Relay, producer: AIOKafkaProducer) -> None:
-    deliver = _paced(onto_topic(producer, stage.registers, stage.ids), stage, relay)
-    await play(woven(stage.scripts), deliver, stage.stop)
-
-
-def _paced(deliver: Deliver, stage: _Stage, relay: Relay) -> Deliver:
-    """Counts, and waits now and then until the relay has taken all: on a slow machine a queue of seconds would be hours
-    on the demo's clock, and every receipt in it late."""
+    deliver = onto_topic(producer, stage.registers, stage.ids)
 
     async def paced(data: bytes) -> bool:
+        """Counts, and waits now and then until the relay has taken all: on a slow machine a queue of seconds would be hours
+        on the demo's clock, and every receipt in it late."""
         taken = await deliver(data)
         stage.progress.sent += 1
         if stage.progress.sent % 20 == 0:
             stage.progress.clock = stage.clock()
             stage.show(stage.progress)
-            await _until_taken(relay)
+            all_taken = False
+            while not all_taken:
+                await asyncio.sleep(0.02)
+                all_taken = await _all_taken(relay)
         return taken
 
-    return paced
+    await producer.start()
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(run_municipalities(bootstrap, stage.town, producer, stage.stop, stage.clock))
+            await play(woven(stage.scripts), paced, stage.stop)
+            quiet = 0  # looks in a row: every record taken, every message with its fate, no answer left to give
+            while quiet < 2:
+                await asyncio.sleep(0.25)
+                is_quiet = not _look(stage, relay) and stage.town.is_idle and await _all_taken(relay)
+                quiet = quiet + 1 if is_quiet else 0
+            _look(stage, relay)
+            stage.stop.set()
+    finally:
+        await producer.stop()
 
 
-async def _until_taken(relay: Relay) -> None:
-    taken = False
-    while not taken:
-        await asyncio.sleep(0.02)
-        taken = await _all_taken(relay)
-
-
-async def _until_settled(stage: _Stage, relay: Relay) -> None:
-    """Until every record is taken, every message has its fate and nobody means to say anything more; twice in a row."""
-    quiet = 0
-    while quiet < 2:
-        await asyncio.sleep(0.25)
-        open_ = _look(stage, relay)
-        quiet = quiet + 1 if not open_ and stage.town.is_idle and await _all_taken(relay) else 0
-    _look(stage, relay)
-
-
-def _look(stage: _Stage, relay: Relay) -> int:
+def _look(stage: _Set, relay: Relay) -> int:
     """How much is still under way: open messages, receipts without one, held events."""
     rows = [row for _, data in rows_of(relay.lanes) if (row := decode_row(data)) is not None]
     deliveries = [delivery for row in rows for delivery in row.deliveries.values()]
@@ -278,3 +278,34 @@ async def _all_taken(relay: Relay) -> bool:
     positions = await positions_of(relay)
     known = len(positions) == len(owned_of(relay.app, dict(relay.sources)))
     return known and all(taken >= end for taken, end in positions.values())
+
+
+class Forgotten(Exception):
+    """The broker has dropped records that the balance needs; the text gives their number."""
+
+
+class Room(NamedTuple):
+    """Partitions of every keyed topic and table, of each inbox by kommunekode, and of every letterbox."""
+
+    keyed: int
+    inboxes: Mapping[str, int]
+    letterboxes: int
+
+
+def room(residences: Iterable[str]) -> Room:
+    """Room for stays of persons who live there: a kommunekode for each stay."""
+    stays = Counter(residences)
+    inboxes = {code: math.ceil(number * _INBOX / _FILLED) for code, number in stays.items()}
+    fullest = max(stays.values(), default=0)
+    keyed = max(_FEWEST, math.ceil(stays.total() * _KEYED / _FILLED))
+    return Room(keyed, inboxes, max(1, math.ceil(fullest * _LETTERBOX / _FILLED)))
+
+
+def forgotten(starts: Mapping[tuple[str, int], int]) -> None:
+    """Raises `Forgotten` when a partition no longer begins with its first record. `starts`: the oldest offset kept."""
+    gone = {place: offset for place, offset in starts.items() if offset}
+    if gone:
+        (topic, partition), offset = max(gone.items(), key=lambda item: item[1])
+        raise Forgotten(
+            f"the embedded broker has dropped {sum(gone.values())} records, {offset} of them of {topic}/{partition}"
+        )

@@ -1,7 +1,7 @@
 """The story of one stay in plain words, found on the topics after the fact: event, message, receipt, trace.
 
 Nothing is remembered on the way: the ADT messages lead to ledger rows, the rows to messages, the messages to status
-events. So what is told is what an operator would find.
+events. So the story is what an operator would find.
 """
 
 from collections import Counter
@@ -19,7 +19,7 @@ from streams.sim.hospital import Script
 from streams.words.codes import NOTICES, Notice
 from streams.words.times import danish
 
-__all__ = ["StoryLine", "tell_story"]
+__all__ = ["StoryLine", "story_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ _STATES: Final[Mapping[str, str]] = {
 }
 
 
-async def tell_story(bootstrap: str, script: Script, registers: Registers) -> list[StoryLine]:
+async def story_of(bootstrap: str, script: Script, registers: Registers) -> list[StoryLine]:
     """The lines of one stay, in order of time."""
     sent = {sending.data: sending.at for sending in script.sendings}
     origins: dict[str, bytes] = {}
@@ -70,16 +70,21 @@ async def tell_story(bootstrap: str, script: Script, registers: Registers) -> li
     events = {row["subject"] for row in rows if row["kind"] == "stay-event" and row["origin"] in origins}
     messages = [row for row in rows if row["kind"] == "message" and row["event"] in events]
     taken = [row for row in rows if row["kind"] == "event" and row["origin"] in origins]
-    lines = [_hospital(row, origins[row["origin"]], sent) for row in taken]
+    lines = []
+    for row in taken:  # when the relay took it; the simulated stay lies some weeks before the demo's clock
+        data = origins[row["origin"]]
+        trigger = data.split(b"\r", 1)[0].split(b"|")[8].split(b"^")[1].decode()
+        what = f"ADT {trigger} of {danish(sent[data]):%d %b %H:%M}: {_TRIGGERS.get(trigger, 'event')}"
+        lines.append(StoryLine(datetime.fromisoformat(row["at"]), "hospital", what))
     lines += _messages(messages, registers)
-    return [*sorted(lines, key=lambda line: line.at), *_traces(messages, traces)]
-
-
-def _hospital(row: Mapping[str, Any], data: bytes, sent: Mapping[bytes, datetime]) -> StoryLine:
-    """An ADT message, when the relay took it; the simulated stay lies some weeks before the demo's clock."""
-    trigger = data.split(b"\r", 1)[0].split(b"|")[8].split(b"^")[1].decode()
-    what = f"ADT {trigger} of {danish(sent[data]):%d %b %H:%M}: {_TRIGGERS.get(trigger, 'event')}"
-    return StoryLine(datetime.fromisoformat(row["at"]), "hospital", what)
+    lines.sort(key=lambda line: line.at)
+    ours = {row["subject"] for row in messages}
+    if found := [event for key, event in traces if key in ours]:
+        counts = Counter(event["subtype"][0]["code"] for event in found)
+        last = max(datetime.fromisoformat(event["recorded"]) for event in found)
+        text = ", ".join(f"{number} {code}" for code, number in sorted(counts.items()))
+        lines.append(StoryLine(danish(last), "trace", f"{len(found)} status events: {text}"))
+    return lines
 
 
 def _messages(rows: Iterable[dict[str, Any]], registers: Registers) -> Iterable[StoryLine]:
@@ -93,14 +98,3 @@ def _messages(rows: Iterable[dict[str, Any]], registers: Registers) -> Iterable[
             yield StoryLine(at, "relay", f"message {short} for {name}: {row['notice']} “{text}”")
         elif row["what"] in _STATES:
             yield StoryLine(at, "relay", f"message {short}: " + _STATES[row["what"]].format(attempt=row["attempt"]))
-
-
-def _traces(messages: Iterable[dict[str, Any]], traces: Iterable[tuple[str, dict[str, Any]]]) -> Iterable[StoryLine]:
-    ours = {row["subject"] for row in messages}
-    found = [event for key, event in traces if key in ours]
-    if not found:
-        return
-    counts = Counter(event["subtype"][0]["code"] for event in found)
-    last = max(datetime.fromisoformat(event["recorded"]) for event in found)
-    text = ", ".join(f"{number} {code}" for code, number in sorted(counts.items()))
-    yield StoryLine(danish(last), "trace", f"{len(found)} status events: {text}")

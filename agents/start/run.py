@@ -1,18 +1,30 @@
 """`stafet run relay|gateway|all`: a role of the product as a process, from settings to drain.
 
-It says `ready` on standard error when records can flow, ends on SIGTERM or SIGINT with exit 0 after draining, on a
+It writes `ready` to standard error when records can flow, ends on SIGTERM or SIGINT with exit 0 after draining, on a
 second SIGINT at once with 130, and may be killed at any moment: what was not finished comes again.
+
+A role that is ready drains. Before that it has taken no record, so whatever it waits for (a broker that does not answer,
+tables that recover) is let go at once: SIGTERM means an end in seconds, not when the start has come to its own. What
+drains has a last resort: a process that is still there after its time leaves, as it would for a refused record.
+
+Each process has the directory of its worker's state and the addresses it listens on for itself; what it cannot have is
+named with its setting. Not here: draining itself (`worker/app.py`, the gateway's server).
 """
 
 import asyncio
 import contextlib
+import errno
+import fcntl
 import signal
+import socket
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from pathlib import Path
+from typing import Annotated, Final, TypeVar
 
 import typer
 from aiokafka.errors import KafkaError
@@ -20,6 +32,7 @@ from aiokafka.errors import KafkaError
 from agents.relay import Relay, build_relay, relay_running
 from agents.station import Figures, Station
 from agents.worker.app import NotReady, Worker, readiness, widths_problem
+from agents.worker.changelog import ClientOptions
 from agents.worker.shell import leave_now
 from streams.cli import interrupts
 from streams.cli.access import Bootstrap, Config, RegistersOption, registers_of, settings_of
@@ -37,23 +50,23 @@ from streams.kafka.lacking import lacking
 from streams.kafka.reach import BrokerProblem
 from streams.kafka.records import place_of
 from streams.kafka.security import aiokafka_options, librdkafka_options
-from streams.kafka.topics import ADT_RAW, LANES, RELAY, TopicPlan, changelog, plan
+from streams.kafka.topics import ADT_RAW, LANES, RELAY, changelog, plan
 from streams.kafka.topics import Role as KafkaRole
 from streams.observer.health import health_served
 from streams.operations import logs
 from streams.operations.metrics import Metrics
+from streams.operations.private_files import private_folder
 from streams.operations.settings import BadSettings, Listen, Settings, secret
 from streams.registry import Registers
 from streams.words.ids import Ids
 
-from .broker_watch import BrokerWatch
 from .losses import accept_losses
-from .places import alone, listening
-from .progress import Progress, positions_of
 from .same_secret import SecretChanged, check_secret
-from .stopping import Stopped, beside, last_resort, unless
+from .watch import BrokerWatch, Progress, positions_of
 
-__all__ = ["PATIENCE", "Role", "run"]
+__all__ = ["PATIENCE", "Role", "Stopped", "alone", "beside", "last_resort", "listening", "run", "unless"]
+
+T = TypeVar("T")
 
 #: Seconds from SIGTERM to the end: the gateway's drain (25 s) fits in, and the 30 s after which supervisors kill.
 PATIENCE = 28.0
@@ -61,6 +74,20 @@ PATIENCE = 28.0
 _LOOK = 1.0  # seconds between two looks at a worker
 
 _DEFAULT_TIMEOUT = 1800  # seconds: the row of policy.toml holds unless another is set
+
+#: Topics with keys of state and what is folded from them: where one has partitions of its own number, it is to be named.
+_OF_ONE_WIDTH: Final = (ADT_RAW, LANES, *(changelog(RELAY, table) for table in ("persons", "lanes")))
+
+#: Role of a process -> the user whose rights it needs.
+_USERS: Final[dict[str, KafkaRole]] = {"relay": "relay", "gateway": "gateway"}
+
+#: What the usual refusals of an address mean to the person who reads them.
+_REFUSALS: Final[Mapping[int, str]] = {
+    errno.EADDRINUSE: "is taken; give this process a port of its own",
+    errno.EADDRNOTAVAIL: "is no address of this machine",
+    errno.EACCES: "is a port that this user may not take",
+    socket.EAI_NONAME: "is of a host that nobody knows",
+}
 
 
 class Role(StrEnum):
@@ -73,7 +100,7 @@ class Role(StrEnum):
 
 @dataclass
 class Installation:
-    """Everything a role is started with."""
+    """Everything a role is started with, and how the process does."""
 
     settings: Settings
     registers: Registers
@@ -87,9 +114,40 @@ class Installation:
     accept_loss: bool = False
 
     @property
-    def security(self) -> dict[str, Any]:
+    def security(self) -> ClientOptions:
         """For every aiokafka client of the process."""
         return aiokafka_options(self.settings)
+
+    @property
+    def worker(self) -> Worker:
+        """The worker of this process."""
+        settings = self.settings
+        return Worker(
+            bootstrap=self.bootstrap,
+            worker_id=settings.worker_id,
+            state_dir=settings.state_dir,
+            partitions=self.partitions,
+            store=settings.store,
+            security=self.security,
+            embedded=settings.bootstrap == "embedded",
+        )
+
+    @property
+    def unready(self) -> str:
+        """Why records cannot flow; "" when they can."""
+        reasons = {"kafka": self.watch.problem(), **self.waiting}
+        return "; ".join(f"{role}: {why}" for role, why in reasons.items() if why)
+
+    def mark_ready(self, role: str) -> None:
+        """Marks a role as ready; the last one writes the word that others wait for on standard error."""
+        self.waiting[role] = ""
+        if not self.unready:
+            logs.get("run").info("run.ready", role=role, bootstrap=self.bootstrap)
+            typer.echo("ready", err=True)
+
+
+#: What a role does until `stop`.
+Work = Callable[[Installation, asyncio.Event], Coroutine[object, object, None]]
 
 
 AcceptLoss = Annotated[
@@ -112,7 +170,11 @@ def run(
     settings = settings_of({"bootstrap": bootstrap, "registers": registers}, config)
     logs.configure(settings.log_format, settings.log_level)
     known = registers_of(settings)
-    _fitting(settings, known)
+    found = mismatch(settings, known)  # registers of a test have no place in production (decision 0011)
+    if found is not None and found.severity == "error":
+        raise Failed(Code.USAGE, "registers-do-not-fit", found.problem, found.remedy[0].upper() + found.remedy[1:])
+    if found is not None:
+        logs.get("run").warning("registers.do-not-fit", why=found.problem, hint=found.remedy)
     if settings.ack_timeout != _DEFAULT_TIMEOUT:
         known = known.with_ack_timeout(timedelta(seconds=settings.ack_timeout))
     try:
@@ -124,26 +186,17 @@ def run(
         asyncio.run(_run(role, installation))
 
 
-def _fitting(settings: Settings, registers: Registers) -> None:
-    """Registers of a test have no place in production: refused, or warned of (decision 0011)."""
-    found = mismatch(settings, registers)
-    if found is None:
-        return
-    if found.severity == "error":
-        raise Failed(Code.USAGE, "registers-do-not-fit", found.problem, found.remedy[0].upper() + found.remedy[1:])
-    logs.get("run").warning("registers.do-not-fit", why=found.problem, hint=found.remedy)
-
-
-#: What a role does until `stop`.
-Work = Callable[[Installation, asyncio.Event], Coroutine[Any, Any, None]]
-
-
 @contextlib.contextmanager
 def _failures() -> Iterator[None]:
     """What ends a role otherwise than by a signal, as people meet it."""
     try:
-        with _unwrapped():
+        try:
             yield
+        except BaseExceptionGroup as group:  # several roles: the first failure takes the others with it
+            first: BaseException = group
+            while isinstance(first, BaseExceptionGroup):
+                first = first.exceptions[0]
+            raise first from None
     except BrokerProblem as problem:
         raise refused(problem) from None
     except NotReady as problem:
@@ -161,23 +214,11 @@ def _failures() -> Iterator[None]:
         raise Failed(Code.FAILED, "cannot-listen", str(problem), "Try: stafet config show --sources") from None
 
 
-@contextlib.contextmanager
-def _unwrapped() -> Iterator[None]:
-    """The first failure of several roles, by itself: one that ends takes the others with it."""
-    try:
-        yield
-    except BaseExceptionGroup as group:
-        first: BaseException = group
-        while isinstance(first, BaseExceptionGroup):
-            first = first.exceptions[0]
-        raise first from None
-
-
 async def _run(role: Role, installation: Installation) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def told() -> None:
+    def terminated() -> None:
         if not stop.is_set():
             stop.set()
             last_resort(PATIENCE, leave_now)
@@ -185,64 +226,65 @@ async def _run(role: Role, installation: Installation) -> None:
     def interrupted() -> None:
         if stop.is_set():  # the second Ctrl-C: no draining
             interrupts.leave()
-        told()
+        terminated()
 
-    loop.add_signal_handler(signal.SIGTERM, told)
+    loop.add_signal_handler(signal.SIGTERM, terminated)
     loop.add_signal_handler(signal.SIGINT, interrupted)
     with contextlib.suppress(Stopped):
         await _roles_running(role, installation, stop)
 
 
 async def _roles_running(role: Role, installation: Installation, stop: asyncio.Event) -> None:
-    async with _broker(role, installation, stop), contextlib.AsyncExitStack() as stack:
-        if "relay" in _roles(role):  # before the port: whoever starts a worker twice has both in common
-            stack.enter_context(alone(_worker(installation).directory, installation.settings.worker_id))
+    roles = ("relay", "gateway") if role is Role.ALL else (role.value,)
+
+    async def until_stopped(work: Work) -> None:
+        """A role; one whose start is given up must not take the other with it, which may have to drain."""
+        with contextlib.suppress(Stopped):
+            await work(installation, stop)
+
+    async with _broker(roles, installation, stop), contextlib.AsyncExitStack() as stack:
+        if "relay" in roles:  # before the port: a worker that is started twice has both in common
+            stack.enter_context(alone(installation.worker.directory, installation.settings.worker_id))
         address = installation.settings.http_listen
-        installation.waiting = dict.fromkeys(_roles(role), "starting")
+        installation.waiting = dict.fromkeys(roles, "starting")
         health = health_served(
-            Listen.of(address), lambda: _reason(installation), installation.metrics, lambda: installation.dead
+            Listen.of(address), lambda: installation.unready, installation.metrics, lambda: installation.dead
         )
         with listening("STAFET_HTTP_LISTEN", address):
             await stack.enter_async_context(health)
         client = {"bootstrap_servers": installation.bootstrap.split(","), **installation.security}
         installation.watch = await stack.enter_async_context(BrokerWatch(client).running())
         async with asyncio.TaskGroup() as group:
-            for one in _roles(role):
-                group.create_task(_until_stopped(_ROLES[one], installation, stop))
-
-
-async def _until_stopped(work: Work, installation: Installation, stop: asyncio.Event) -> None:
-    """A role; one whose start is given up must not take the other with it, which may have to drain."""
-    with contextlib.suppress(Stopped):
-        await work(installation, stop)
-
-
-def _roles(role: Role) -> tuple[str, ...]:
-    return ("relay", "gateway") if role is Role.ALL else (role.value,)
-
-
-def _reason(installation: Installation) -> str:
-    reasons = {"kafka": installation.watch.problem(), **installation.waiting}
-    return "; ".join(f"{role}: {why}" for role, why in reasons.items() if why)
-
-
-def _ready(installation: Installation, role: str) -> None:
-    """Marks a role as ready; when the last one is, says so to whoever waits on standard error."""
-    installation.waiting[role] = ""
-    if not _reason(installation):
-        logs.get("run").info("run.ready", role=role, bootstrap=installation.bootstrap)
-        typer.echo("ready", err=True)
+            for one in roles:
+                group.create_task(until_stopped(_ROLES[one]))
 
 
 @contextlib.asynccontextmanager
-async def _broker(role: Role, installation: Installation, stop: asyncio.Event) -> AsyncIterator[None]:
+async def _broker(roles: Sequence[str], installation: Installation, stop: asyncio.Event) -> AsyncIterator[None]:
     """The broker that is set, with its topics there; or the embedded one, started and prepared."""
     settings = installation.settings
     topics = plan(installation.registers.kommuner, partitions=settings.partitions, replication=settings.replication)
+
+    def prepared() -> int:
+        """The partition count of keyed topics; raises `Failed` when a topic or a right that the roles need is missing."""
+        security = librdkafka_options(settings)
+        users = (user_of(_USERS[role]) for role in roles)
+        wanted = [right for user in users for right in rights_of(user, topics)]
+        absent, missing = lacking(settings, wanted)
+        if absent:
+            problem = f"{len(absent)} topics are missing at {settings.bootstrap}: {absent[0]} for one"
+            raise Failed(Code.FAILED, "no-topics", problem, "Try: stafet topics apply --yes")
+        if missing:
+            hint = (
+                "An administrator grants it: stafet access apply --yes; stafet doctor names every right that is missing"
+            )
+            raise Failed(Code.NOT_PERMITTED, "not-permitted", rights_missing(settings.kafka_user, missing), hint)
+        return admin.width(settings.bootstrap, _OF_ONE_WIDTH, security=security)
+
     if settings.bootstrap != "embedded":
         installation.bootstrap = settings.bootstrap
         async with unless(stop):
-            installation.partitions = await beside(lambda: _prepared(role, settings, topics))
+            installation.partitions = await beside(prepared)
         yield
         return
     with EmbeddedBroker() as broker:
@@ -252,62 +294,42 @@ async def _broker(role: Role, installation: Installation, stop: asyncio.Event) -
         yield
 
 
-def _prepared(role: Role, settings: Settings, topics: Sequence[TopicPlan]) -> int:
-    """The partition count of keyed topics; raises `Failed` when a topic or a right that the role needs is missing."""
-    security = librdkafka_options(settings)
-    users = (user_of(_USERS[one]) for one in _roles(role))
-    wanted = [right for user in users for right in rights_of(user, topics)]
-    absent, missing = lacking(settings, wanted)
-    if absent:
-        problem = f"{len(absent)} topics are missing at {settings.bootstrap}: {absent[0]} for one"
-        raise Failed(Code.FAILED, "no-topics", problem, "Try: stafet topics apply --yes")
-    if missing:
-        hint = "An administrator grants it: stafet access apply --yes; stafet doctor names every right that is missing"
-        raise Failed(Code.NOT_PERMITTED, "not-permitted", rights_missing(settings.kafka_user, missing), hint)
-    return admin.width(settings.bootstrap, _OF_ONE_WIDTH, security=security)
-
-
-#: Topics with keys of state and what is folded from them: where one has partitions of its own number, it is to be named.
-_OF_ONE_WIDTH: Final = (ADT_RAW, LANES, *(changelog(RELAY, table) for table in ("persons", "lanes")))
-
-#: Role of a process -> the user whose rights it needs.
-_USERS: Final[dict[str, KafkaRole]] = {"relay": "relay", "gateway": "gateway"}
-
-
-def _worker(installation: Installation) -> Worker:
-    settings = installation.settings
-    return Worker(
-        bootstrap=installation.bootstrap,
-        worker_id=settings.worker_id,
-        state_dir=settings.state_dir,
-        partitions=installation.partitions,
-        store=settings.store,
-        security=installation.security,
-        embedded=settings.bootstrap == "embedded",
-    )
-
-
 async def _relay(installation: Installation, stop: asyncio.Event) -> None:
-    settings = installation.settings
-    station = Station(installation.ids, installation.registers, figures=Figures(installation.metrics))
-    relay = build_relay(_worker(installation), station)
+    settings, registers = installation.settings, installation.registers
+    station = Station(installation.ids, registers, figures=Figures(installation.metrics))
+    relay = build_relay(installation.worker, station)
+
+    def check_partitions(counts: Mapping[str, int]) -> None:
+        """Leaves before a record is taken for a key whose row lies elsewhere."""
+        problem = widths_problem(relay.app, counts)
+        if problem:
+            relay.app.leave(problem)
+
     async with contextlib.AsyncExitStack() as stack:
         async with unless(stop):
             await check_secret(installation.bootstrap, installation.ids, installation.security)
             if installation.accept_loss:
-                await accept_losses(installation.bootstrap, installation.security, installation.registers.kommuner)
-            starting = asyncio.create_task(_told_how_far(relay, installation))
+                await accept_losses(installation.bootstrap, installation.security, registers.kommuner)
+            starting = asyncio.create_task(_show_restoring(relay, installation))
             try:
                 await stack.enter_async_context(relay_running(relay, patience=float(settings.start_patience)))
             finally:
                 starting.cancel()
-        installation.watch.on_topics = lambda counts: _check_partitions(relay, counts)
-        _ready(installation, "relay")
-        await _watched(relay, installation, stop)
+        installation.watch.on_topics = check_partitions
+        installation.mark_ready("relay")
+        progress = Progress(time.monotonic())
+        while not stop.is_set():  # readiness follows rebalances
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _LOOK)
+            seen = readiness(relay.app)
+            if seen.crashed:  # the process ends instead of pretending to live
+                raise NotReady("the worker has crashed; its log says why")
+            installation.waiting["relay"] = "" if seen.recovered else f"tables recover: {relay.app.restoring}"
+            installation.dead = progress.look(await positions_of(relay), time.monotonic())
     logs.get("relay").info("relay.drained")
 
 
-async def _told_how_far(relay: Relay, installation: Installation) -> None:
+async def _show_restoring(relay: Relay, installation: Installation) -> None:
     """Readiness and the log while tables are read back: a start with many rows takes its time."""
     last = ""
     while True:
@@ -318,26 +340,6 @@ async def _told_how_far(relay: Relay, installation: Installation) -> None:
             logs.get("relay").info("tables.restoring", count=relay.app.restoring.done, limit=relay.app.restoring.total)
 
 
-def _check_partitions(relay: Relay, counts: Mapping[str, int]) -> None:
-    """Leaves before a record is taken for a key whose row lies elsewhere."""
-    problem = widths_problem(relay.app, counts)
-    if problem:
-        relay.app.leave(problem)
-
-
-async def _watched(relay: Relay, installation: Installation, stop: asyncio.Event) -> None:
-    """Until stop; readiness follows rebalances, and a crashed app ends the process instead of pretending to live."""
-    progress = Progress(time.monotonic())
-    while not stop.is_set():
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), _LOOK)
-        seen = readiness(relay.app)
-        if seen.crashed:
-            raise NotReady("the worker has crashed; its log says why")
-        installation.waiting["relay"] = "" if seen.recovered else f"tables recover: {relay.app.restoring}"
-        installation.dead = progress.look(await positions_of(relay), time.monotonic())
-
-
 async def _gateway(installation: Installation, stop: asyncio.Event) -> None:
     options = GatewayOptions.of(installation.settings, installation.security)
     options = replace(options, bootstrap=installation.bootstrap)  # `embedded` has an address by now
@@ -346,10 +348,122 @@ async def _gateway(installation: Installation, stop: asyncio.Event) -> None:
 
         def ready() -> None:
             started()
-            _ready(installation, "gateway")
+            installation.mark_ready("gateway")
 
         with listening("STAFET_GATEWAY_LISTEN", installation.settings.gateway_listen):
             await run_gateway(options, installation.registers, installation.ids, stop, report, ready)
 
 
-_ROLES = {"relay": _relay, "gateway": _gateway}
+_ROLES: Final[Mapping[str, Work]] = {"relay": _relay, "gateway": _gateway}
+
+
+# ---- what a process has for itself ------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def alone(directory: Path, worker_id: str) -> Iterator[None]:
+    """Holds the worker's directory; the system lets go of it however the process ends.
+
+    A process with the same worker id and another directory is found by the fence: the elder of the two leaves. Raises
+    `Failed` when another process has the directory, or when it cannot be made.
+    """
+    hint = "Try: stafet config show --sources"
+    try:
+        lock = (private_folder(directory) / "lock").open("w")
+    except OSError as fault:
+        text = f"STAFET_STATE_DIR: {fault.filename or directory}: {fault.strerror}"
+        raise Failed(Code.FAILED, "state-directory", text, hint) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            text = f"another process runs as worker {worker_id} in {directory}; give each a STAFET_WORKER_ID of its own"
+            raise Failed(Code.USAGE, "worker-id-in-use", text, hint) from None
+        yield
+
+
+@contextlib.contextmanager
+def listening(setting: str, address: str) -> Iterator[None]:
+    """Names the setting when its address cannot be had. Raises `Failed`."""
+    try:
+        yield
+    except OSError as fault:
+        meaning = _REFUSALS.get(fault.errno or 0)
+        if meaning is None:
+            raise
+        text = f"{setting}: {address} {meaning}"
+        raise Failed(Code.FAILED, "cannot-listen", text, "Try: stafet config show --sources") from None
+
+
+# ---- asked to stop ----------------------------------------------------------------------------------------------------
+
+
+class Stopped(Exception):
+    """The start was given up, as asked."""
+
+
+@contextlib.asynccontextmanager
+async def unless(stop: asyncio.Event) -> AsyncIterator[Callable[[], None]]:
+    """What is inside is cancelled when `stop` is set, and `Stopped` raised; not any more once the function is called."""
+    loop, starting = asyncio.get_running_loop(), True
+
+    def give_up(stopping: asyncio.Task[bool]) -> None:
+        if starting and not stopping.cancelled():
+            wait.reschedule(loop.time())
+
+    def started() -> None:
+        nonlocal starting
+        starting = False
+
+    try:
+        async with asyncio.timeout(None) as wait:
+            stopping = loop.create_task(stop.wait())
+            stopping.add_done_callback(give_up)
+            try:
+                yield started
+            finally:
+                started()
+                stopping.cancel()
+    except TimeoutError:
+        if not wait.expired():
+            raise
+        raise Stopped from None
+
+
+def last_resort(seconds: float, leave: Callable[[str], None]) -> None:
+    """Calls `leave` when the process is still there after that time, from a thread: a loop that is stuck has no turn.
+
+    What was not finished is not acknowledged and comes again.
+    """
+    timer = threading.Timer(seconds, leave, (f"not at an end {seconds:g} s after the signal",))
+    timer.daemon = True
+    timer.start()
+
+
+async def beside(call: Callable[[], T]) -> T:
+    """The result of a call that blocks, from a thread that is not waited for when the caller is cancelled.
+
+    The loop's own threads are waited for at the end of the process, however long the call takes.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, fault: BaseException | None) -> None:
+        if answer.done():
+            return
+        if fault is not None:
+            answer.set_exception(fault)
+        else:
+            answer.set_result(result)  # type: ignore[arg-type]  # the result of the call, whatever it is
+
+    def work() -> None:
+        result, fault = None, None
+        try:
+            result = call()
+        except BaseException as raised:  # noqa: BLE001  # handed to the caller
+            fault = raised
+        with contextlib.suppress(RuntimeError):  # the loop has closed meanwhile
+            loop.call_soon_threadsafe(settle, result, fault)
+
+    threading.Thread(target=work, daemon=True).start()
+    return await answer

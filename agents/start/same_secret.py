@@ -2,21 +2,21 @@
 
 Every id is computed from the secret. Under another one the events of an open stay would look for it in another lane,
 and its receipts would prove nothing: the stay would be lost without a word. So a fingerprint of the secret lies on the
-compacted topic `recipients.control`, under a key that is no kommunekode: an id computed from a constant, from which
-nobody learns the secret. A secret that does not fit is refused while a stay is open; when none is, it is taken as the
+compacted topic `recipients.control`, under a key that is no kommunekode: an id computed from a constant, from which the
+secret cannot be learned. A secret that does not fit is refused while a stay is open; when none is, it is taken as the
 new one. Open stays are counted in the changelog of the lanes, and only then: an ordinary start reads one small topic.
 
 Not here: whether there is a secret at all (`streams/operations/settings`).
 """
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
+from agents.worker.changelog import ClientOptions
 from agents.worker.tables import is_own_row
 from streams.kafka.clients import new_producer, read_all
-from streams.kafka.records import Record, headers
+from streams.kafka.records import headers
 from streams.kafka.topics import CONTROL, RELAY, changelog
 from streams.operations import logs
 from streams.relay.lane import decode_row
@@ -31,7 +31,7 @@ _log: Final = logs.get("run")
 
 
 class SecretChanged(Exception):
-    """Another secret than the one that the ids of open stays were computed from; the text says what to do."""
+    """Another secret than the one that the ids of open stays were computed from; the text gives the way out."""
 
 
 class _Fingerprint(msgspec.Struct, frozen=True):
@@ -41,53 +41,39 @@ class _Fingerprint(msgspec.Struct, frozen=True):
     fingerprint: str
 
 
-def _fingerprint(ids: Ids) -> _Fingerprint:
-    return _Fingerprint(ids.key_id, ids.mint(Lane("0" * 8), "installation", "fingerprint of the secret"))
-
-
-async def check_secret(bootstrap: str, ids: Ids, security: Mapping[str, Any] | None = None) -> None:
+async def check_secret(bootstrap: str, ids: Ids, security: ClientOptions | None = None) -> None:
     """Remembers the secret at the first start, and raises `SecretChanged` when it is another one later.
 
-    `security`: aiokafka's client options. Two workers that make the first start of an installation in the same moment
-    with different secrets are told apart at the next start of one of them.
+    Two workers that make the first start of an installation in the same moment with different secrets differ at the next
+    start of one of them.
     """
     options = dict(security or {})
-    ours, known = _fingerprint(ids), await _remembered(bootstrap, options)
+    ours = _Fingerprint(ids.key_id, ids.mint(Lane("0" * 8), "installation", "fingerprint of the secret"))
+    known = None
+    async for record in read_all(bootstrap, (CONTROL,), **options):
+        if record.key == _KEY and record.value:
+            try:
+                known = msgspec.json.decode(record.value, type=_Fingerprint)
+            except (msgspec.DecodeError, RecursionError, UnicodeError):  # none of ours: passed over
+                _log.warning("control.unreadable", origin=record.origin, bytes=len(record.value))
     if known is not None and known.fingerprint == ours.fingerprint:
         return
     if known is not None:
         stays = await _open_stays(bootstrap, options)
         if stays:
-            raise SecretChanged(_told(known, stays))
+            raise SecretChanged(
+                f"STAFET_SECRET_FILE: this is not the secret that the installation was started with (its name was "
+                f"{known.key_id}), and {stays} stays are open whose ids were computed from that one (00 §1.5)"
+            )
         _log.warning("secret.replaced", key=ids.key_id)
-    await _remember(bootstrap, ours, options)
-
-
-def _told(known: _Fingerprint, stays: int) -> str:
-    return (
-        f"STAFET_SECRET_FILE: this is not the secret that the installation was started with (its name was "
-        f"{known.key_id}), and {stays} stays are open whose ids were computed from that one (00 §1.5)"
+    about = headers(
+        message_id=ours.fingerprint, event_type="installation", schema="fingerprint", content_type="application/json"
     )
+    async with new_producer(bootstrap, client_id="stafet-secret", **options) as producer:
+        await producer.send_and_wait(CONTROL, msgspec.json.encode(ours), key=_KEY, headers=list(about))
 
 
-async def _remembered(bootstrap: str, options: Mapping[str, Any]) -> _Fingerprint | None:
-    newest = None
-    async for record in read_all(bootstrap, (CONTROL,), **options):
-        if record.key == _KEY and record.value:
-            newest = _read(record) or newest
-    return newest
-
-
-def _read(record: Record) -> _Fingerprint | None:
-    """None for a value that is none of ours: passed over, with a warning."""
-    try:
-        return msgspec.json.decode(record.value or b"", type=_Fingerprint)
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
-        _log.warning("control.unreadable", origin=record.origin, bytes=len(record.value or b""))
-        return None
-
-
-async def _open_stays(bootstrap: str, options: Mapping[str, Any]) -> int:
+async def _open_stays(bootstrap: str, options: ClientOptions) -> int:
     """How many stays are open in the newest rows of all lanes; a row that cannot be read counts as one."""
     stays: dict[bytes, int] = {}
     async for record in read_all(bootstrap, (changelog(RELAY, "lanes"),), committed=True, **options):
@@ -102,11 +88,3 @@ async def _open_stays(bootstrap: str, options: Mapping[str, Any]) -> int:
         else:
             stays[key] = 0 if row is None else row.open_stays
     return sum(stays.values())
-
-
-async def _remember(bootstrap: str, ours: _Fingerprint, options: Mapping[str, Any]) -> None:
-    about = headers(
-        message_id=ours.fingerprint, event_type="installation", schema="fingerprint", content_type="application/json"
-    )
-    async with new_producer(bootstrap, client_id="stafet-secret", **options) as producer:
-        await producer.send_and_wait(CONTROL, msgspec.json.encode(ours), key=_KEY, headers=list(about))

@@ -17,14 +17,14 @@ from typing import Any, Final, Literal
 
 import faust
 from aiokafka.admin import AIOKafkaAdminClient
+from faust.types import TopicT
 
 from streams.kafka.clients import NoConnection, compression, state_producer
 from streams.kafka.topics import LARGE, LETTERBOX_PARTITIONS, RELAY, TOMBSTONES
 from streams.operations import logs
 from streams.operations.private_files import private_folder
 
-from .fence import Fence
-from .restore import Restoring
+from .changelog import ClientOptions, Fence, Restoring
 from .shell import Leave, leave_now
 from .tables import CarefulTables, EmbeddedTransport, FencedApp, FencedTable, IdempotentTransport, own_producer
 
@@ -53,7 +53,7 @@ class NotReady(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Worker:
-    """What tells one worker from another. `worker_id` is stable over restarts and used by one process at a time."""
+    """What makes a worker different from the others. `worker_id` is stable over restarts and used by one process at a time."""
 
     bootstrap: str
     worker_id: str
@@ -62,7 +62,7 @@ class Worker:
     partitions: int = 12
     letterbox_partitions: int = LETTERBOX_PARTITIONS
     store: Literal["memory", "rocksdb"] = "memory"
-    security: Mapping[str, Any] = field(default_factory=dict)  # aiokafka's client options
+    security: ClientOptions = field(default_factory=dict)
     session_timeout: timedelta = timedelta(seconds=10)  # how long a killed worker's partitions rest
     commit_interval: timedelta = timedelta(milliseconds=500)  # what a crash repeats
     embedded: bool = False  # over the embedded broker: no static members, short fetches
@@ -74,9 +74,25 @@ class Worker:
         return self.state_dir / self.app_id / self.worker_id
 
 
-def _safety(worker: Worker) -> dict[str, Any]:
-    """Settings without which records are lost."""
-    return {
+def build_app(worker: Worker, leave: Leave = leave_now) -> FencedApp:
+    """A Faust app for this worker, not started; call inside the running loop."""
+    security, session = worker.security, worker.session_timeout.total_seconds()
+    credentials = None
+    if "sasl_mechanism" in security:
+        credentials = faust.SASLCredentials(
+            username=security["sasl_plain_username"],
+            password=security["sasl_plain_password"],
+            mechanism=security["sasl_mechanism"],
+            ssl_context=security.get("ssl_context"),
+        )
+    elif security:
+        credentials = faust.SSLCredentials(context=security["ssl_context"])
+    settings: dict[str, Any] = {
+        "broker": [f"kafka://{address}" for address in worker.bootstrap.split(",")],
+        "broker_credentials": credentials,
+        "web_enabled": False,
+        "autodiscover": False,
+        # Without these records are lost.
         "TableManager": CarefulTables,
         "Table": FencedTable,
         "stream_wait_empty": True,  # a body in hand ends before its offset is committed
@@ -87,13 +103,7 @@ def _safety(worker: Worker) -> dict[str, Any]:
         "datadir": worker.directory,  # a locked directory is tried for 30 s
         "producer_acks": -1,
         "producer_request_timeout": 30.0,  # Faust's own is 1,200 s
-    }
-
-
-def _pace(worker: Worker) -> dict[str, Any]:
-    """Settings that decide how soon things happen."""
-    session = worker.session_timeout.total_seconds()
-    return {
+        # These decide how soon things happen.
         # A static member resumes 2 s after a restart, not 10; the embedded broker does not know such members.
         "consumer_group_instance_id": None if worker.embedded else f"{worker.app_id}-{worker.worker_id}",
         "broker_session_timeout": session,
@@ -104,39 +114,15 @@ def _pace(worker: Worker) -> dict[str, Any]:
         "producer_max_request_size": LARGE,
         "consumer_max_fetch_size": LARGE,
         "topic_partitions": worker.partitions,
-    }
-
-
-def _credentials(security: Mapping[str, Any]) -> Any:
-    """The same options in Faust's words."""
-    if "sasl_mechanism" in security:
-        return faust.SASLCredentials(
-            username=security["sasl_plain_username"],
-            password=security["sasl_plain_password"],
-            mechanism=security["sasl_mechanism"],
-            ssl_context=security.get("ssl_context"),
-        )
-    return faust.SSLCredentials(context=security["ssl_context"]) if security else None
-
-
-def build_app(worker: Worker, leave: Leave = leave_now) -> FencedApp:
-    """A Faust app for this worker, not started; call inside the running loop."""
-    settings: dict[str, Any] = {
-        "broker": [f"kafka://{address}" for address in worker.bootstrap.split(",")],
-        "broker_credentials": _credentials(worker.security),
-        "web_enabled": False,
-        "autodiscover": False,
-        **_safety(worker),
-        **_pace(worker),
         **worker.more,
     }
     app = FencedApp(worker.app_id, **settings)
     app.leave, app.worker_id, app.restoring = leave, worker.worker_id, Restoring()
     app.positions, app.repeats = {}, {}
-    app.client = {"bootstrap_servers": worker.bootstrap.split(","), **worker.security}
+    app.client = {"bootstrap_servers": worker.bootstrap.split(","), **security}
     app.fence = Fence(
         worker.app_id,
-        lambda name: state_producer(worker.bootstrap, name, **worker.security),
+        lambda name: state_producer(worker.bootstrap, name, **security),
         app.committed_rows,
         fenced=not worker.embedded,  # the embedded broker has no transactions, and its one user no rival
     )
@@ -145,12 +131,12 @@ def build_app(worker: Worker, leave: Leave = leave_now) -> FencedApp:
     return app
 
 
-def raw_topic(app: faust.App, *names: str) -> Any:
+def raw_topic(app: FencedApp, *names: str) -> TopicT:
     """Topics of bytes as they are: an undecodable value on a typed topic costs the good records after it."""
     return app.topic(*names, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
 
-def raw_table(app: faust.App, name: str, partitions: int) -> FencedTable:
+def raw_table(app: FencedApp, name: str, partitions: int) -> FencedTable:
     """A table of bytes with the partitions of its source topic."""
     table: FencedTable = app.Table(name, key_type=bytes, value_type=bytes, partitions=partitions)
     return table
@@ -170,8 +156,8 @@ class Readiness:
         return bool(self.assigned) and self.recovered and not self.crashed
 
 
-def readiness(app: faust.App) -> Readiness:
-    """The worker's own view of itself; progress is to be judged by positions against high waters."""
+def readiness(app: FencedApp) -> Readiness:
+    """The worker's own view of itself; progress is judged by positions against high waters."""
     assigned = frozenset((tp.topic, tp.partition) for tp in app.consumer.assignment())
     recovered = bool(app.tables.actives_ready) and not app.rebalancing
     return Readiness(assigned, recovered, bool(app.crashed))
@@ -182,14 +168,14 @@ async def running(app: FencedApp, limit: float = 60.0, patience: float = 60.0) -
     """The app started, recovered and, at the end, drained within `limit` seconds.
 
     A start takes as long as it takes; it is given up when nothing has moved for `patience` seconds. Raises `NotReady`. The
-    worker's directory is the caller's alone (`places.alone`). A body that does not end within the limit
+    worker's directory is the caller's alone (`agents/start/run.py`). A body that does not end within the limit
     ends the process by `app.leave`: nothing more is acknowledged, so nothing is lost.
     """
     app.in_worker = True
     private_folder(app.conf.datadir)
     drop_old_stores(app.conf.tabledir, time.time())
     try:
-        await _up(app, patience)
+        await _start(app, patience)
     except BaseException:
         with contextlib.suppress(TimeoutError):  # why it did not come up matters more than how it goes down
             await asyncio.wait_for(app.stop(), _GIVING_UP)
@@ -216,8 +202,18 @@ def drop_old_stores(directory: Path, now: float) -> None:
             shutil.rmtree(store)
 
 
-async def _up(app: FencedApp, patience: float) -> None:
-    start = asyncio.ensure_future(_started(app))
+async def _start(app: FencedApp, patience: float) -> None:
+    async def come_up() -> None:
+        problem = await partitions_problem(app)
+        if problem:
+            raise NotReady(f"{app.conf.id}: {problem}")
+        await app.start()
+        # aiokafka learns of every topic at its start but keeps to those it was given: at the first one that is made later
+        # it would forget the others, and letters on their way to them would find no leader until their time is over.
+        client = own_producer(app).client
+        await client.set_topics((await client.fetch_all_metadata()).topics())
+
+    start = asyncio.ensure_future(come_up())
     app.restoring.moved()
     try:
         while not start.done():
@@ -235,17 +231,6 @@ async def _up(app: FencedApp, patience: float) -> None:
         ) from None
     finally:
         start.cancel()
-
-
-async def _started(app: FencedApp) -> None:
-    problem = await partitions_problem(app)
-    if problem:
-        raise NotReady(f"{app.conf.id}: {problem}")
-    await app.start()
-    # aiokafka has heard of every topic at its start but keeps to those it was told: at the first one that is made later
-    # it would forget the others, and letters on their way to them would find no leader until their time is over.
-    client = own_producer(app).client
-    await client.set_topics((await client.fetch_all_metadata()).topics())
 
 
 async def partitions_problem(app: FencedApp) -> str:
@@ -276,7 +261,7 @@ def _widths(app: FencedApp) -> dict[str, int]:
 
 
 def widths_problem(app: FencedApp, found: Mapping[str, int]) -> str:
-    """The first topic that has other partitions than the state. `found`: by topic; one that is not there says nothing."""
+    """The first topic that has other partitions than the state. `found`: by topic; one that is not there counts for nothing."""
     for topic, partitions in sorted(_widths(app).items()):
         if found.get(topic, partitions) != partitions:
             return (

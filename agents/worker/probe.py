@@ -1,8 +1,8 @@
 """Records of our own that are known to be good: where they fail too, the fault is in every record (decision 0025).
 
 Faults in a row may come from one sender's records, and then no number of them is a reason to leave. They may also come
-from a broken build or register, and then every record would be set aside. Folding good records by the same rules tells
-the two apart. Nothing is written, counted or logged; a fate of any kind is an answer, only an exception is none.
+from a broken build or register, and then every record would be dead-lettered. Folding good records by the same rules
+shows which. Nothing is written, counted or logged; a fate of any kind is an answer, only an exception is none.
 """
 
 import json
@@ -18,7 +18,7 @@ from streams.relay.lane import Context, decode_row, encode_row, fold
 from streams.relay.receipts import take_receipt
 from streams.words.codes import ACKNOWLEDGEMENT_EVENT
 from streams.words.ids import EpisodeId, Gln, Kommunekode, Lane, MessageId, Sor
-from streams.words.model import EventKind, LaneRecord, Patient, StayEvent, StayEventArrived, Unit, Wake
+from streams.words.model import EventKind, Patient, StayEvent, StayEventArrived, Unit, Wake
 from streams.words.times import COPENHAGEN
 
 from .letters import lane_letter, letter_of
@@ -64,15 +64,6 @@ def probe_intake(station: Station) -> None:
 def probe_lanes(station: Station, context: Context) -> None:
     """An admission, an answer that finds nothing, and a wake, one after the other in an empty lane."""
     at = station.clock()
-    row: bytes | None = None
-    for number, record in enumerate(_story(station, at)):
-        result = fold(decode_row(row), record, context)
-        row = None if result.row is None else encode_row(result.row)
-        for said in result.said:
-            letter_of(said, Record(LANES, 0, number, _LANE.encode(), b""), stage="lanes", at=at, version="")
-
-
-def _story(station: Station, at: datetime) -> tuple[LaneRecord, ...]:
     event = StayEvent(
         id=station.ids.event("probe", "probe"),
         kind=EventKind.START,
@@ -88,9 +79,14 @@ def _story(station: Station, at: datetime) -> tuple[LaneRecord, ...]:
         class_="IMP",
         unit=_UNIT,
     )
-    answered = take_receipt(_acknowledgement(), origin=_ORIGIN, at=at).record
-    records = (StayEventArrived(at=at, event=event), answered, Wake(at=at, due=at))
-    return tuple(record for record in records if record is not None)
+    answer = take_receipt(_acknowledgement(), origin=_ORIGIN, at=at).record
+    records = (StayEventArrived(at=at, event=event), answer, Wake(at=at, due=at))
+    row: bytes | None = None
+    for number, record in enumerate(record for record in records if record is not None):
+        result = fold(decode_row(row), record, context)
+        row = None if result.row is None else encode_row(result.row)
+        for said in result.said:
+            letter_of(said, Record(LANES, 0, number, _LANE.encode(), b""), stage="lanes", at=at, version="")
 
 
 def probe_receipts() -> None:

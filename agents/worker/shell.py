@@ -13,17 +13,19 @@ batches and sees to the rest (design §8, measured in docs/decisions/0002):
 
 Whatever else goes wrong, a skipped record and a cancelled body included, ends the process at once: the only way to
 refuse a record. Offsets at which the broker has no record are no skip (`gaps.py`). Records that fail, however many in a
-row, end nothing while a good one of our own can be folded. Null or empty keys and values reach the step as they are; a step that wants a row for a record whose
-key cannot carry one is answered with a dead letter. A record that a foreign partitioner has put beside the row of its
-key is sent on to the right partition first.
+row, end nothing while a good one of our own can be folded. Null or empty keys and values reach the step as they are; a
+step that wants a row for a record whose key cannot carry one is answered with a dead letter. A record that a foreign
+partitioner has put beside the row of its key is sent on to the right partition first.
 """
 
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NoReturn, Protocol
+from typing import Any, Final, Protocol
+
+from faust.types import EventT, Message, StreamT
 
 from streams.kafka.clients import partition_of
 from streams.kafka.dispatch import Refusal, Unavailable, dispatch
@@ -32,14 +34,12 @@ from streams.kafka.topics import SMALL, size_limit
 from streams.operations import logs
 from streams.words.errors import Rejected
 
-from .batch import Batch, record_of, usable_key
 from .clock import Clock
-from .gaps import Gaps
-from .lost import lost_letters, say_lost
-from .skips import Skips
-from .tables import FencedTable, Skipped, own_producer
+from .foreign_rows import position_at
+from .gaps import Gaps, Skipped, Skips, log_loss, loss_letters
+from .tables import FencedApp, FencedTable, at, is_own_row, own_producer, position_key
 
-__all__ = ["Leave", "Limits", "OnFault", "OnRefused", "Report", "Stage", "Step", "guarded", "leave_now", "say"]
+__all__ = ["Leave", "Limits", "OnFault", "OnRefused", "Report", "Stage", "Step", "guarded", "leave_now", "log_warning"]
 
 Fold = tuple[bytes | None, Sequence[Letter]]
 
@@ -47,11 +47,11 @@ Fold = tuple[bytes | None, Sequence[Letter]]
 Step = Callable[[bytes | None, Record], Fold]
 #: (row, record, refusal) -> (row, letters): what the stage does about a letter of that record marked `refusable`.
 OnRefused = Callable[[bytes | None, Record, Refusal], Fold]
-#: (row, record, fault) -> (row, letters): what the stage says beside the dead letter, a ledger row for one.
+#: (row, record, fault) -> (row, letters): what the stage sends beside the dead letter, a ledger row for one.
 OnFault = Callable[[bytes | None, Record, Exception], Fold]
-#: Told by its name of each letter marked `refusable` that the broker has taken.
+#: Called with the name of each letter marked `refusable` that the broker has taken.
 OnTaken = Callable[[str], None]
-#: Told when the rows of a batch are safe: (key, row or None, partition).
+#: Called when the rows of a batch are safe: (key, row or None, partition).
 OnRow = Callable[[bytes, bytes | None, int], None]
 Leave = Callable[[str], None]
 
@@ -60,17 +60,23 @@ _NONE: Final = range(0)
 #: Header of a record that was sent on to the partition of its key: where it first lay.
 _MOVED: Final = "moved-from"
 
+#: Bytes. Ours have 16; one beyond the limit of the changelog would end the worker that writes its row.
+_LONGEST_KEY: Final = 1024
+
+#: What Python raises because of a value that is out of every range: a fault of the record, however our code met it.
+_OF_VALUES: Final = (OverflowError, RecursionError, UnicodeError)
+
 _log: Final = logs.get("shell")
 
 
 class Report(Protocol):
-    """Where the shell says what happened: an event name and facts without personal data."""
+    """Takes what happened in the shell: an event name and facts without personal data."""
 
     def __call__(self, event: str, /, **facts: str | int) -> None:
         """`event` in past tense, as `record.set-aside`."""
 
 
-def say(event: str, /, **facts: str | int) -> None:
+def log_warning(event: str, /, **facts: str | int) -> None:
     """The default report: one log line."""
     _log.warning(event, **facts)
 
@@ -99,14 +105,6 @@ class Limits:
     row_bytes: int = SMALL - 4096
 
 
-def _no_rows(_key: bytes, _row: bytes | None, _partition: int) -> None:
-    """A stage without an index over its rows."""
-
-
-def _not_told(_name: str) -> None:
-    """A stage that does not wait to hear what was taken."""
-
-
 @dataclass(frozen=True)
 class Stage:
     """One stage of the story: what it reads, what it knows, what it does."""
@@ -117,15 +115,140 @@ class Stage:
     table: FencedTable | None = None
     positions: FencedTable | None = None  # where the next offsets are kept; the stage's own table by default
     on_refused: OnRefused | None = None
-    on_taken: OnTaken = _not_told
+    on_taken: OnTaken = lambda _name: None
     on_fault: OnFault | None = None
-    on_row: OnRow = _no_rows
+    on_row: OnRow = lambda _key, _row, _partition: None
     probe: Callable[[], object] | None = None  # folds a good record of our own, purely; raises when that fails
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Every topic that is read."""
+        return (self.source,) if isinstance(self.source, str) else self.source
+
+    @property
+    def position_table(self) -> FencedTable | None:
+        """The table that keeps the next offsets. An empty table is false, so it is asked by name."""
+        return self.table if self.positions is None else self.positions
+
+
+def _record_of(message: Message) -> Record:
+    """Faust's message as the record it was."""
+    headers = message.headers or ()
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    return Record(
+        message.topic,
+        message.partition,
+        message.offset,
+        message.key,
+        message.value,
+        tuple((name, value or b"") for name, value in pairs),
+        int((message.timestamp or 0) * 1000),
+    )
+
+
+def _usable_key(key: bytes | None) -> bytes | None:
+    """The key under which a row may lie: not missing, not empty, not of the form of the table's own rows, of sane length."""
+    return key if key and len(key) <= _LONGEST_KEY and not is_own_row(key) else None
+
+
+class _Batch:
+    """A batch in the making: rows, letters and positions that several records share before anything is written.
+
+    Several records of a batch may have one key: each is folded over what the one before it left. Rows belong to the
+    partition of the record that changed them, never to that of their own key (Faust's rule), so each keeps its event.
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        self._table, self._position_table = stage.table, stage.position_table
+        self.rows: dict[bytes, tuple[EventT, bytes | None]] = {}
+        self._letters: list[Letter] = []
+        self._positions: dict[bytes, tuple[int, EventT]] = {}
+        self._behind: dict[int, tuple[EventT, Letter]] = {}  # the letter is kept, so its id stays its own
+
+    def row(self, event: EventT) -> bytes | None:
+        """The row of the record's key as this batch has left it so far."""
+        key = _usable_key(event.message.key)
+        if key is None or self._table is None:
+            return None
+        if key in self.rows:
+            return self.rows[key][1]
+        with at(event):
+            return self._table.get(key)
+
+    def expected(self, event: EventT) -> int:
+        """The next offset expected of the record's partition; 0 when nothing is known of it."""
+        if self._position_table is None:
+            return 0
+        message = event.message
+        mark = position_key(message.topic, message.partition)
+        if mark in self._positions:
+            return self._positions[mark][0]
+        with at(event):
+            row = self._position_table.get(mark)
+        return position_at(row, message.topic, message.partition) or 0
+
+    def advance(self, event: EventT) -> None:
+        """Notes the next offset expected after this record."""
+        if self._position_table is not None:
+            message = event.message
+            mark = position_key(message.topic, message.partition)
+            self._positions[mark] = max(message.offset + 1, self.expected(event)), event
+
+    def put(self, event: EventT, row: bytes | None, letters: Sequence[Letter]) -> Sequence[Letter]:
+        """What a record has led to. A row is written again even when unchanged: its changelog record may be lost."""
+        self._letters += self.put_again(event, row, letters)
+        return letters
+
+    def send(self, event: EventT, letters: Sequence[Letter]) -> Sequence[Letter]:
+        """Letters of a record that has nothing to do with the row of its key."""
+        for letter in letters:
+            self._behind[id(letter)] = event, letter
+        self._letters += letters
+        return letters
+
+    def taken(self) -> list[Letter]:
+        """The letters since the last call, in order: the next round to send."""
+        taken, self._letters = self._letters, []
+        return taken
+
+    def put_again(self, event: EventT, row: bytes | None, letters: Sequence[Letter]) -> Sequence[Letter]:
+        """As `put`, for the answer to a refusal: its letters are a round of their own."""
+        key = _usable_key(event.message.key)
+        if key is not None and self._table is not None:
+            self.rows[key] = event, row
+        for letter in letters:
+            self._behind[id(letter)] = event, letter
+        return letters
+
+    def behind(self, letter: Letter) -> tuple[EventT, bytes | None]:
+        """The record that a letter came from, and the row of its key by now."""
+        event, _ = self._behind[id(letter)]
+        key = _usable_key(event.message.key)
+        return event, self.rows[key][1] if key in self.rows else None
+
+    def write(self) -> list[Coroutine[Any, Any, None]]:
+        """Rows and positions as calls to be awaited together, one for each partition of each table."""
+        changes: dict[tuple[int, int], tuple[FencedTable, dict[bytes, bytes | None]]] = {}
+
+        def change(table: FencedTable, event: EventT, key: bytes, row: bytes | None) -> None:
+            partition = event.message.partition
+            changes.setdefault((id(table), partition), (table, {}))[1][key] = row
+
+        for key, (event, row) in self.rows.items():
+            assert self._table is not None
+            with at(event):
+                there = self._table.get(key) is not None
+            if there or row is not None:  # a row that never was needs no tombstone
+                change(self._table, event, key, row)
+        for mark, (offset, event) in self._positions.items():
+            assert self._position_table is not None
+            change(self._position_table, event, mark, b"%d" % offset)
+        return [table.write(partition, rows) for (_, partition), (table, rows) in changes.items()]
 
 
 @dataclass
 class _Shell:
-    app: Any
+    app: FencedApp
     stage: Stage
     clock: Clock
     report: Report
@@ -136,18 +259,24 @@ class _Shell:
     faults: int = field(default=0, init=False)  # in a row
     partitions: int | None = field(default=None, init=False)  # of the source topic
 
-    async def take(self, events: Sequence[Any]) -> None:
+    async def take(self, events: Sequence[EventT]) -> None:
         """One batch through all four acts; raises when the process has to leave."""
-        positions = self.stage.positions  # an empty table is false, so it is asked by name
-        batch = Batch(self.stage.table, self.stage.table if positions is None else positions)
+        batch = _Batch(self.stage)
         events = [event for event in events if not self._is_done(event)]
         for event in events:
-            await self._without_gap(batch, event)
+            await self._explain_gap(batch, event)
             batch.advance(event)
-        waiting: Sequence[Any] = events
+        waiting: Sequence[EventT] = events
         followers: list[Letter] = []
         while waiting or followers:
-            waiting = self._round(batch, waiting)
+            later: list[EventT] = []  # behind a record of the same key that is undecided
+            undecided: set[bytes] = set()
+            for event in waiting:
+                if event.message.key in undecided:
+                    later.append(event)
+                elif any(letter.refusable for letter in self._fold(batch, event)):
+                    undecided.add(event.message.key)
+            waiting = later
             letters = batch.taken()
             refused = await self._send([*followers, *(letter for letter in letters if not letter.after)], batch)
             followers = [letter for letter in letters if letter.after and letter.after not in refused]
@@ -156,7 +285,7 @@ class _Shell:
         for key, (event, row) in batch.rows.items():
             self.stage.on_row(key, row, event.message.partition)
 
-    def _is_done(self, event: Any) -> bool:
+    def _is_done(self, event: EventT) -> bool:
         """Whether the record comes again behind a position that was committed with its row: its letters left before that.
 
         It holds from the seek to the committed offsets until the first record beyond; offsets that start from 0, in a topic
@@ -171,7 +300,7 @@ class _Shell:
             self.app.repeats[message.topic, message.partition] = _NONE
         return False
 
-    async def _without_gap(self, batch: Batch, event: Any) -> None:
+    async def _explain_gap(self, batch: _Batch, event: EventT) -> None:
         """Raises `Skipped` when a record lies before this one that was not taken; one that is kept no longer is named."""
         message, expected = event.message, batch.expected(event)
         if not expected or message.offset <= expected:
@@ -180,90 +309,110 @@ class _Shell:
             raise Skipped(message.topic, message.partition, expected, message.offset)
         loss = await self.gaps.explained(message.topic, message.partition, expected, message.offset)
         if loss is not None:
-            say_lost(loss)
-            batch.send(event, lost_letters(loss, stage=self.stage.name, at=self.clock(), version=self.version))
+            log_loss(loss)
+            batch.send(event, loss_letters(loss, stage=self.stage.name, at=self.clock(), version=self.version))
 
-    def _round(self, batch: Batch, events: Sequence[Any]) -> Sequence[Any]:
-        """Folds the records of which nothing earlier under their key is undecided; gives back the others, in order."""
-        later: list[Any] = []
-        undecided: set[bytes] = set()
-        for event in events:
-            key = event.message.key
-            if key in undecided:
-                later.append(event)
-            elif any(letter.refusable for letter in self._fold(batch, event)):
-                undecided.add(key)
-        return later
+    async def _send(self, letters: Sequence[Letter], batch: _Batch) -> frozenset[str]:
+        """Sends until nothing is left to send, and names the letters that the broker refuses.
 
-    async def _send(self, letters: Sequence[Letter], batch: Batch) -> frozenset[str]:
-        """Sends until nothing is left to send, and names the letters that the broker would not have."""
+        The stage answers a refusal with letters of the next round; a letter that must not be refused ends the process.
+        """
+        stage = self.stage
         refused: set[str] = set()
         for _ in range(self.limits.refusal_rounds):
             refusals = await dispatch(own_producer(self.app), letters, limit=self.limits.send) if letters else []
             refused |= {refusal.letter.name for refusal in refusals}
             for letter in letters:
                 if letter.refusable and letter.name not in refused:
-                    self.stage.on_taken(letter.name)
+                    stage.on_taken(letter.name)
             if not refusals:
                 return frozenset(refused)
-            letters = [letter for refusal in refusals for letter in self._refused(batch, refusal)]
+            answers: list[Letter] = []
+            for refusal in refusals:
+                letter, reason = refusal
+                self.report("letter.refused", stage=stage.name, topic=letter.topic, why=reason)
+                if stage.on_refused is None or not letter.refusable:
+                    raise Unavailable(f"{letter.topic}: {reason}")
+                event, row = batch.behind(letter)
+                row, more = stage.on_refused(row, _record_of(event.message), refusal)
+                answers += batch.put_again(event, row, more)
+            letters = answers
         raise Unavailable("a letter is refused again and again")
 
-    def _fold(self, batch: Batch, event: Any) -> Sequence[Letter]:
-        record = record_of(event.message)
+    def _fold(self, batch: _Batch, event: EventT) -> Sequence[Letter]:
+        record = _record_of(event.message)
         if self.skips is not None and (refusal := self.skips.refusal(record)) is not None:
-            return self._set_aside(batch, event, record, batch.row(event), refusal)
-        if self._misplaced(record):
-            return batch.send(event, self._sent_on(record))
+            return self._put_dead_letter(batch, event, record, batch.row(event), refusal)
+        if (elsewhere := self._sent_on(record)) is not None:
+            return batch.send(event, elsewhere)
         old = batch.row(event)
         try:
             row, letters = self.stage.step(old, record)
-            self._check_row(record, old, row)
-            _check_letters(letters)
+            self._check(record, old, row, letters)
+        except _OF_VALUES as fault:
+            problem = f"a value beyond what can be computed with ({type(fault).__name__} at {place_of(fault)})"
+            rejected = Rejected("$", problem, "send times, numbers and texts of this world", "out-of-range")
+            return self._put_dead_letter(batch, event, record, old, rejected)
         except Exception as fault:  # noqa: BLE001  # the error policy: no exception leaves a stage
-            return self._set_aside(batch, event, record, old, _of_values(fault))
+            return self._put_dead_letter(batch, event, record, old, fault)
         self.faults = 0
         return batch.put(event, row, letters)
 
-    def _misplaced(self, record: Record) -> bool:
-        """Whether another partitioner has put the record where its row cannot be: it is sent on, once (00 §4.3)."""
-        key = usable_key(record.key)
+    def _check(self, record: Record, old: bytes | None, row: bytes | None, letters: Sequence[Letter]) -> None:
+        """Raises `Rejected` for a row or a letter that cannot be: a matter of the record that leads to it."""
+        if row is not None:
+            if self.stage.table is None or _usable_key(record.key) is None:
+                raise Rejected("key", "missing or of a reserved form", "send the record with its key", "no-key")
+            if len(row) > self.limits.row_bytes and (old is None or len(row) > len(old)):
+                raise _too_large(f"a row of {len(row)} bytes, which the changelog does not take")
+        if (fault := _oversized(letters)) is not None:
+            raise fault
+
+    def _sent_on(self, record: Record) -> Sequence[Letter] | None:
+        """None for a record that lies where its row can be (00 §4.3).
+
+        One that another partitioner has put elsewhere is sent on, once, to the partition of its key, or dead-lettered.
+        """
+        key = _usable_key(record.key)
         if self.stage.table is None or key is None:
-            return False
+            return None
         if self.partitions is None:
             self.partitions = self.app.consumer.topic_partitions(record.topic)
-        return self.partitions is not None and partition_of(key, self.partitions) != record.partition
-
-    def _sent_on(self, record: Record) -> Sequence[Letter]:
-        letter = Letter(record.topic, record.key, record.value, (*record.headers, _moved(record)))
-        try:
-            _check_moves(record)
-            _check_letters([letter])
-        except Rejected as fault:  # or with one more header it is too large
-            _, beside = self._beside(None, record, fault)
-            return [*beside, self._dead_letter(record, fault)]
-        return [letter]
+        if self.partitions is None or partition_of(key, self.partitions) == record.partition:
+            return None
+        moved = (_MOVED, record.origin.encode())
+        letter = Letter(record.topic, record.key, record.value, (*record.headers, moved))
+        fault = _oversized([letter])  # with one more header
+        if header(record.headers, _MOVED) is not None:  # sent on once more it would go in circles
+            problem = "says that the record was sent on, and it lies where its key does not"
+            fault = Rejected(_MOVED, problem, "send the record without it", "misplaced")
+        if fault is None:
+            return [letter]
+        _, beside = self._beside(None, record, fault)
+        return [*beside, self._dead_letter(record, fault)]
 
     def _dead_letter(self, record: Record, fault: Exception) -> Letter:
-        """Cannot fail: at the worst it says origin and class."""
+        """Cannot fail: at the worst it names origin and class."""
         try:
             return dead_letter(record, fault, stage=self.stage.name, at=self.clock(), version=self.version)
         except Exception as second:  # noqa: BLE001  # the record has to be found again, whatever it holds
             self.report("fault.unspoken", stage=self.stage.name, where=place_of(second))
             return last_dead_letter(record, fault, stage=self.stage.name)
 
-    def _check_row(self, record: Record, old: bytes | None, row: bytes | None) -> None:
-        if row is None:
-            return
-        if self.stage.table is None or usable_key(record.key) is None:
-            raise Rejected("key", "missing or of a reserved form", "send the record with its key", "no-key")
-        if len(row) > self.limits.row_bytes and (old is None or len(row) > len(old)):
-            raise _too_large(f"a row of {len(row)} bytes, which the changelog does not take")
+    def _beside(self, old: bytes | None, record: Record, fault: Exception) -> Fold:
+        """The row, and the letters that the stage sends beside the dead letter."""
+        if self.stage.on_fault is None:
+            return old, ()
+        try:
+            return self.stage.on_fault(old, record, fault)
+        except Exception as second:  # noqa: BLE001  # the dead letter alone must still leave
+            self.report("fault.unspoken", stage=self.stage.name, where=place_of(second))
+            return old, ()
 
-    def _set_aside(
-        self, batch: Batch, event: Any, record: Record, old: bytes | None, fault: Exception
+    def _put_dead_letter(
+        self, batch: _Batch, event: EventT, record: Record, old: bytes | None, fault: Exception
     ) -> Sequence[Letter]:
-        """The dead letter, and what the stage has to say beside it."""
+        """Dead-letters a record; the letters, those of the stage beside it included."""
         stage = self.stage
         row, letters = self._beside(old, record, fault)
         put = batch.put(event, row, [*letters, self._dead_letter(record, fault)])
@@ -289,53 +438,13 @@ class _Shell:
             self.report("probe.failed", stage=self.stage.name, where=place_of(fault))
         raise TooManyFaults(f"{faults} faults of ours in a row in stage {self.stage.name}")
 
-    def _beside(self, old: bytes | None, record: Record, fault: Exception) -> Fold:
-        if self.stage.on_fault is None:
-            return old, ()
-        try:
-            return self.stage.on_fault(old, record, fault)
-        except Exception as second:  # noqa: BLE001  # the dead letter alone must still leave
-            self.report("fault.unspoken", stage=self.stage.name, where=place_of(second))
-            return old, ()
 
-    def _refused(self, batch: Batch, refusal: Refusal) -> Sequence[Letter]:
-        """The stage's answer to a refusal; a letter that must not be refused ends the process."""
-        letter, reason = refusal
-        self.report("letter.refused", stage=self.stage.name, topic=letter.topic, why=reason)
-        if self.stage.on_refused is None or not letter.refusable:
-            raise Unavailable(f"{letter.topic}: {reason}")
-        event, row = batch.behind(letter)
-        row, letters = self.stage.on_refused(row, record_of(event.message), refusal)
-        return batch.put_again(event, row, letters)
-
-
-def _moved(record: Record) -> tuple[str, bytes]:
-    return _MOVED, record.origin.encode()
-
-
-def _check_moves(record: Record) -> None:
-    """Raises `Rejected` for a record that says it was sent on already: sent on once more it would go in circles."""
-    if header(record.headers, _MOVED) is not None:
-        problem = "says that the record was sent on, and it lies where its key does not"
-        raise Rejected(_MOVED, problem, "send the record without it", "misplaced")
-
-
-def _check_letters(letters: Iterable[Letter]) -> None:
-    """A letter that may not be refused and would be, for its size, is a matter of the record that leads to it."""
+def _oversized(letters: Iterable[Letter]) -> Rejected | None:
+    """What is wrong with the first letter that may not be refused and would be, for its size."""
     for letter in letters:
         if not letter.refusable and size_of(letter) > size_limit(letter.topic):
-            raise _too_large(f"{size_of(letter)} bytes on {letter.topic}, which takes {size_limit(letter.topic)}")
-
-
-#: What Python raises because of a value that is out of every range: a fault of the record, however our code met it.
-_OF_VALUES: Final = (OverflowError, RecursionError, UnicodeError)
-
-
-def _of_values(fault: Exception) -> Exception:
-    if isinstance(fault, _OF_VALUES):
-        problem = f"a value beyond what can be computed with ({type(fault).__name__} at {place_of(fault)})"
-        return Rejected("$", problem, "send times, numbers and texts of this world", "out-of-range")
-    return fault
+            return _too_large(f"{size_of(letter)} bytes on {letter.topic}, which takes {size_limit(letter.topic)}")
+    return None
 
 
 def _too_large(what: str) -> Rejected:
@@ -343,45 +452,36 @@ def _too_large(what: str) -> Rejected:
 
 
 def guarded(
-    app: Any,
+    app: FencedApp,
     stage: Stage,
     *,
     clock: Clock,
     leave: Leave = leave_now,
-    report: Report = say,
+    report: Report = log_warning,
     limits: Limits = Limits(),
     version: str = "",
     gaps: Gaps | None = None,
     skips: Skips | None = None,
-) -> Callable[[Any], Awaitable[None]]:
+) -> Callable[[StreamT], Awaitable[None]]:
     """The body of an agent for `stage`: `app.agent(topic, name=stage.name)(guarded(app, stage, clock=clock))`.
 
-    `gaps` asks the broker about offsets that are skipped; without it any gap is a loss. `skips`
-    knows the records that operators pass over. `leave` must not return in production; where a test lets it return, the batch in hand is never let go.
+    `gaps` asks the broker about offsets that are skipped; without it any gap is a loss. `skips` knows the records that
+    operators pass over. `leave` must not return in production; where a test lets it return, the batch in hand is never
+    let go.
     """
     shell = _Shell(app, stage, clock, report, limits, version, gaps, skips)
-    positions = stage.table if stage.positions is None else stage.positions
-    if positions is not None:
-        for topic in (stage.source,) if isinstance(stage.source, str) else stage.source:
-            app.positions[topic] = positions
+    if stage.position_table is not None:
+        app.positions |= dict.fromkeys(stage.sources, stage.position_table)
 
-    async def body(stream: Any) -> None:
+    async def body(stream: StreamT) -> None:
         async for events in stream.take_events(limits.batch, within=limits.within):
             try:
                 await shell.take(events)
             except BaseException as why:  # noqa: BLE001  # CancelledError too: Faust would commit the batch
-                leave(_reason(why))
-                await _for_ever()
+                # Our own exceptions give their reason without content, others only where they rose.
+                ours = isinstance(why, Unavailable) or type(why).__module__.startswith("agents.")
+                leave(str(why) if ours else f"{type(why).__name__} at {place_of(why)}")
+                while True:
+                    await asyncio.Event().wait()
 
     return body
-
-
-def _reason(why: BaseException) -> str:
-    """Why the worker left: our own exceptions say it without content, others only where they rose."""
-    ours = isinstance(why, Unavailable) or type(why).__module__.startswith("agents.")
-    return str(why) if ours else f"{type(why).__name__} at {place_of(why)}"
-
-
-async def _for_ever() -> NoReturn:
-    while True:
-        await asyncio.Event().wait()

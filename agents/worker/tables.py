@@ -5,7 +5,7 @@ commits offsets before the changelog has the rows, and lets a worker that was pa
 Three remedies and two belts:
 
 - `CarefulTables` (setting `TableManager`): after every rebalance the partitions are fenced and read back by a consumer
-  of our own (`fence.py`, `restore.py`). Nothing reaches a stream between the end of recovery and the seek to the
+  of our own (`changelog.py`). Nothing reaches a stream between the end of recovery and the seek to the
   committed offsets, so nothing can be thrown away and look like a hole in the log.
 - `FencedTable` (setting `Table`): rows go through the fence, in a transaction that is committed before any offset.
 - A partition of which nothing is committed is read from its beginning after every rebalance (`_Consumer`).
@@ -31,21 +31,19 @@ from typing import Any, Final
 
 import faust
 import faust.streams
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError
 from faust.tables.manager import TableManager
 from faust.tables.recovery import RebalanceAgain, Recovery, ServiceStopped
 from faust.transport.drivers import aiokafka as driver
-from faust.types import TP
+from faust.types import TP, EventT
 from mode import Service
 
 from streams.kafka.dispatch import Unavailable
 from streams.kafka.records import place_of
 
-from .fence import Fence, Fenced, Place, Rows
-from .junk import rows_among
-from .positions import position_at
-from .restore import Behind, Restoring, restore
+from .changelog import Behind, ClientOptions, Fence, Fenced, Restoring, Rows, StatePartition, restore
+from .foreign_rows import position_at, rows_among
 
 __all__ = [
     "CarefulRecovery",
@@ -54,7 +52,6 @@ __all__ = [
     "FencedApp",
     "FencedTable",
     "IdempotentTransport",
-    "Skipped",
     "StateLost",
     "at",
     "is_own_row",
@@ -66,16 +63,6 @@ __all__ = [
 
 #: Rows of the table's own book-keeping begin with a zero byte; no key of a record is allowed to.
 _OWN: Final = b"\0"
-
-
-class Skipped(Exception):
-    """A record of the source never arrived: expected one offset, got a later one."""
-
-    def __init__(self, topic: str, partition: int, expected: int, got: int) -> None:
-        super().__init__(
-            f"{topic}/{partition}: expected offset {expected}, got {got}, and the broker has records in between; start again"
-        )
-        self.topic, self.partition, self.expected, self.got = topic, partition, expected, got
 
 
 class StateLost(Exception):
@@ -94,12 +81,12 @@ class FencedApp(faust.App):  # type: ignore[misc]  # Faust is untyped to us
     fence: Fence
     leave: Callable[[str], None]
     worker_id: str
-    client: Mapping[str, Any]  # aiokafka's options for clients of our own
+    client: ClientOptions  # for clients of our own
     restoring: Restoring
     positions: dict[str, "FencedTable"]  # source topic -> the table that keeps its positions
     repeats: dict[tuple[str, int], range]  # source partition -> offsets that come again and are wholly done
 
-    def committed_rows(self, place: Place, rows: Rows, last: int) -> None:
+    def committed_rows(self, place: StatePartition, rows: Rows, last: int) -> None:
         """Puts rows that count now into the local store."""
         [table] = [table for table in self.tables.values() if table.changelog_topic_name == place.topic]
         if place in table.whole:  # else it is being read back, these rows at the end
@@ -134,11 +121,11 @@ class CarefulRecovery(Recovery):  # type: ignore[misc]  # Faust is untyped to us
 
     @Service.task  # type: ignore[untyped-decorator]  # Faust is untyped to us
     async def _slurp_changelogs(self) -> None:
-        """In place of Faust's: `restore.py` reads the changelogs."""
+        """In place of Faust's: `changelog.py` reads the changelogs."""
 
     async def _restore(self) -> None:
         app = self.app
-        tables = {Place(*tp): table for table, tps in self.actives_for_table.items() for tp in tps}
+        tables = {StatePartition(*tp): table for table, tps in self.actives_for_table.items() for tp in tps}
         app.restoring.moved()
         app.consumer.hold(tables)
         claim = f"{app.worker_id} {self._generation_id}".encode()
@@ -148,7 +135,7 @@ class CarefulRecovery(Recovery):  # type: ignore[misc]  # Faust is untyped to us
         await app.fence.own(tables, lambda place: (owner_key(place.partition), claim))
         app.restoring.moved()
 
-        def take(place: Place, records: Sequence[Any]) -> None:
+        def take(place: StatePartition, records: Sequence[ConsumerRecord]) -> None:
             rows = [(record.key, record.value) for record in rows_among(records)]
             tables[place].apply(place, rows, records[-1].offset)
 
@@ -191,21 +178,22 @@ class FencedTable(faust.Table):  # type: ignore[misc]  # Faust is untyped to us
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._next: dict[Place, int] = {}  # by partition of the changelog: the first offset not in the store
-        self.whole: set[Place] = set()  # the partitions whose rows are all in the store
-        self._lost: set[Place] = set()  # those that others have owned since
+        self._next: dict[StatePartition, int] = {}  # by partition of the changelog: the first offset not in the store
+        self.whole: set[StatePartition] = set()  # the partitions whose rows are all in the store
+        self._lost: set[StatePartition] = set()  # those that others have owned since
 
     def send_changelog(self, *_args: Any, **_kwargs: Any) -> Any:
         """Refuses Faust's own way of writing."""
         raise TypeError("rows are written by `write`")
 
-    def get(self, key: bytes, default: Any = None) -> Any:
+    def get(self, key: bytes, default: bytes | None = None) -> bytes | None:
         """The newest row, committed or not."""
         for place in self.whole:
-            rows = self.app.fence.pending(place)
+            rows: Rows = self.app.fence.pending(place)
             if key in rows:
                 return rows[key]
-        return super().get(key, default)
+        row: bytes | None = super().get(key, default)
+        return row
 
     def pending(self) -> dict[bytes, bytes | None]:
         """The rows that are written and not committed yet."""
@@ -213,58 +201,49 @@ class FencedTable(faust.Table):  # type: ignore[misc]  # Faust is untyped to us
 
     async def write(self, partition: int, rows: Mapping[bytes, bytes | None]) -> None:
         """Returns when the broker has the rows; they count when the fence is next committed. Raises as the fence does."""
-        await self.app.fence.write(Place(self.changelog_topic_name, partition), rows.items())
+        await self.app.fence.write(StatePartition(self.changelog_topic_name, partition), rows.items())
 
-    def apply(self, place: Place, rows: Iterable[tuple[bytes, bytes | None]], last: int) -> None:
+    def apply(self, place: StatePartition, rows: Iterable[tuple[bytes, bytes | None]], last: int) -> None:
         """Puts committed rows into the store. `last`: an offset up to which the store now knows the changelog."""
-        tp = TP(*place)
-        self.data.apply_changelog_batch(
-            [_changed(tp, last, key, row) for key, row in rows], to_key=_as_it_is, to_value=_as_it_is
-        )
+        tp, events = TP(*place), []
+        for key, row in rows:  # in the shape of events, as stores take them
+            message = SimpleNamespace(tp=tp, partition=tp.partition, offset=last, key=key, value=row)
+            events.append(SimpleNamespace(message=message, key=key, value=row))
+        self.data.apply_changelog_batch(events, to_key=_as_it_is, to_value=_as_it_is)
         self._next[place] = last + 1
 
-    def keep_only(self, places: Iterable[Place]) -> None:
+    def keep_only(self, places: Iterable[StatePartition]) -> None:
         """Forgets how far partitions of others were known."""
         self._lost |= self.whole - set(places)
         self.whole &= set(places)
         self._next = {place: offset for place, offset in self._next.items() if place in self.whole}
 
-    def is_whole(self, place: Place, end: int) -> None:
+    def is_whole(self, place: StatePartition, end: int) -> None:
         """All that the changelog held up to `end` is in the store."""
         self._next[place] = end
         self.whole.add(place)
 
-    def next_offset(self, place: Place) -> int | None:
+    def next_offset(self, place: StatePartition) -> int | None:
         """Where to read on; None for the beginning."""
         if place in self._next:
             return self._next[place]
         if place in self._lost:  # tombstones of others may be compacted away by now
             self._lost.discard(place)
-            self._empty(place)
+            if self.app.conf.store.scheme != "memory":  # a store in memory has forgotten by itself
+                db = self.data._db_for_partition(place.partition)
+                for key in [*self.data._visible_keys(db), self.data.offset_key]:
+                    db.delete(key)
             return None
         persisted: int | None = self.persisted_offset(TP(*place))
         return None if persisted is None else persisted + 1
 
-    def _empty(self, place: Place) -> None:
-        """Forgets the rows of a partition that lie on disk; a store in memory has done so."""
-        if self.app.conf.store.scheme != "memory":
-            db = self.data._db_for_partition(place.partition)
-            for key in [*self.data._visible_keys(db), self.data.offset_key]:
-                db.delete(key)
 
-
-def _as_it_is(value: Any) -> Any:
+def _as_it_is(value: bytes | None) -> bytes | None:
     return value
 
 
-def _changed(tp: TP, offset: int, key: bytes, row: bytes | None) -> Any:
-    """A changed row, in the shape of an event, as stores take them."""
-    message = SimpleNamespace(tp=tp, partition=tp.partition, offset=offset, key=key, value=row)
-    return SimpleNamespace(message=message, key=key, value=row)
-
-
 @contextlib.contextmanager
-def at(event: Any) -> Iterator[None]:
+def at(event: EventT) -> Iterator[None]:
     """Rows read and written inside belong to this record's partition (a batch has no current record of its own)."""
     token = faust.streams._current_event.set(weakref.ref(event))
     try:
@@ -302,10 +281,10 @@ class _IdempotentProducer(driver.Producer):  # type: ignore[misc]  # Faust is un
 
 
 class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is untyped to us
-    """Faust's consumer, whose end is always heard of.
+    """Faust's consumer, whose end is always noticed.
 
-    With its broker gone, aiokafka's fetcher is cancelled by its own `close` and says so to whoever called; Faust's thread
-    dies of that without a word, and the worker that stops waits a minute for it.
+    With its broker gone, aiokafka's fetcher is cancelled by its own `close` and hands that to the caller; Faust's thread
+    dies of it without a word, and the worker that stops waits a minute for it.
     """
 
     async def on_thread_stop(self) -> None:
@@ -316,14 +295,14 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is 
 class _Consumer(driver.Consumer):  # type: ignore[misc]  # Faust is untyped to us
     """Faust's consumer: offsets after state, from the beginning where nothing is committed, changelogs not fetched."""
 
-    def _new_consumer_thread(self) -> Any:
+    def _new_consumer_thread(self) -> _Thread:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
 
-    def hold(self, places: Iterable[Place]) -> None:
+    def hold(self, places: Iterable[StatePartition]) -> None:
         """Fetches nothing from these partitions: a consumer of our own reads them."""
         self._thread._consumer.pause(*(TopicPartition(*place) for place in places))
 
-    async def _commit_offsets(self, offsets: Mapping[Any, int], start_new_transaction: bool = True) -> bool:
+    async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
         """State first, offset last: what lets these offsets go is committed before them."""
         try:
             await self.app.fence.commit()
@@ -333,13 +312,13 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # Faust is untyped to u
         done: bool = await super()._commit_offsets(offsets, start_new_transaction)
         return done
 
-    async def seek_to_committed(self) -> Mapping[Any, int]:
+    async def seek_to_committed(self) -> Mapping[TP, int]:
         """To what is committed, and to the beginning where nothing is. Raises `StateLost`.
 
         aiokafka leaves a partition without commit where it stands: in a rebalance that may be behind records that Faust
         has fetched and thrown away. No position row speaks of them yet, so nothing else would miss them.
         """
-        committed: Mapping[Any, int] = await super().seek_to_committed()
+        committed: Mapping[TP, int] = await super().seek_to_committed()
         for tp, offset in committed.items():
             positions = self.app.positions.get(tp.topic)
             row = None if positions is None else positions.get(position_key(*tp))
@@ -353,8 +332,8 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # Faust is untyped to u
             await self.seek_wait(await self.earliest_offsets(*fresh))
         return committed
 
-    def verify_event_path(self, now: float, tp: Any) -> None:
-        """Nothing: Faust's detector takes a quiet partition for a fault and logs it as one; `progress.py` looks itself."""
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Nothing: Faust's detector takes a quiet partition for a fault and logs it as one; `start/watch.py` looks itself."""
 
 
 class IdempotentTransport(driver.Transport):  # type: ignore[misc]  # Faust is untyped to us
@@ -378,7 +357,7 @@ class _PromptThread(_Thread):
 
 
 class _PromptConsumer(_Consumer):
-    def _new_consumer_thread(self) -> Any:
+    def _new_consumer_thread(self) -> _Thread:
         return _PromptThread(self, loop=self.loop, beacon=self.beacon)
 
 
@@ -388,7 +367,7 @@ class EmbeddedTransport(IdempotentTransport):
     Consumer = _PromptConsumer
 
 
-def own_producer(app: Any) -> Any:
+def own_producer(app: FencedApp) -> AIOKafkaProducer:
     """The aiokafka producer under the app: a third of the CPU of `topic.send`, and its future is the broker's answer."""
     producer = app.producer._producer
     if producer is None:

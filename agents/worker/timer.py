@@ -1,27 +1,39 @@
-"""The timer: publishes into the lane what is due there, and does nothing else.
+"""The timer publishes into the lane what is due there, and the barrier holds it back until every receipt has arrived.
 
-It never writes a table, looks only at partitions this worker owns, and never raises, because what leaves a Faust timer
-ends the app. A deadline counts as published only when the broker has the record.
+The timer never writes a table, looks only at partitions this worker owns, and never raises, because what leaves a Faust
+timer ends the app. A deadline counts as published only when the broker has the record.
+
+Receipts before timers after every rebalance (02 §5.7, 00 §3.4): what was answered meanwhile must not be sent again. When
+partitions have come to this worker, the ends of `receipts.raw` and of the letterboxes are noted. No deadline is
+published before the group that reads them, whichever worker that is, has committed past those ends, and before the
+partition of `lanes` has been taken up to where it ended then: the receipts have arrived there by that time. The offsets
+are the broker's, so it holds for several workers.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterable
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from faust.types import TP
 
-from streams.kafka.clients import partition_of
+from streams.kafka.clients import committed_offsets, partition_of
+from streams.kafka.lenient import AIOKafkaConsumer
 from streams.kafka.records import Letter, place_of
+from streams.kafka.topics import LANES, RECEIPTS_RAW
 from streams.relay.deadlines import Deadlines, Due
 
+from .changelog import ClientOptions
 from .clock import Clock
+from .foreign_rows import position_at
 from .gaps import Gaps
-from .positions import position_at
-from .shell import Report, say
-from .tables import FencedTable, own_producer, position_key, rows_of
+from .shell import Report, log_warning
+from .tables import FencedApp, FencedTable, own_producer, position_key, rows_of
 
-__all__ = ["Tick", "caught_up", "keep_index", "owned", "owned_of", "publish_due"]
+__all__ = ["Barrier", "Tick", "caught_up", "keep_index", "owned", "owned_of", "publish_due"]
 
 #: (what is due, now) -> the record for its lane.
 Tick = Callable[[Due, datetime], Letter]
@@ -31,6 +43,11 @@ Gate = Callable[[int], Awaitable[bool]]
 T = TypeVar("T")
 T_in = TypeVar("T_in", contravariant=True)
 
+_LIMIT: Final = 30.0  # seconds for one round of sends
+
+#: Seconds between two questions of the barrier to the broker: the timer looks five times a second, for each partition.
+_PAUSE: Final = 1.0
+
 
 class Index(Protocol[T_in]):
     """What is made of the rows of a table: `Deadlines`, for one."""
@@ -39,22 +56,21 @@ class Index(Protocol[T_in]):
         """Forgets everything and takes (partition, key, what was read of the row) of every row."""
 
 
-_LIMIT = 30.0  # seconds for one round of sends
-
-
-def owned(app: Any, topic: str) -> frozenset[int]:
+def owned(app: FencedApp, topic: str) -> frozenset[int]:
     """The partitions of a topic that this worker owns; none while a rebalance or a recovery is under way."""
     return frozenset(partition for _, partition in owned_of(app, (topic,)))
 
 
-def owned_of(app: Any, topics: Container[str]) -> frozenset[tuple[str, int]]:
+def owned_of(app: FencedApp, topics: Container[str]) -> frozenset[tuple[str, int]]:
     """The same for several topics, each with its partition."""
     if app.rebalancing or not app.tables.actives_ready:
         return frozenset()
     return frozenset((tp.topic, tp.partition) for tp in app.consumer.assignment() if tp.topic in topics)
 
 
-async def caught_up(app: Any, positions: FencedTable, topic: str, partition: int, gaps: Gaps | None = None) -> bool:
+async def caught_up(
+    app: FencedApp, positions: FencedTable, topic: str, partition: int, gaps: Gaps | None = None
+) -> bool:
     """Whether every record of the partition has been taken: its position row has reached its high water.
 
     `gaps` knows whether what is left up to there holds no record.
@@ -73,16 +89,16 @@ async def caught_up(app: Any, positions: FencedTable, topic: str, partition: int
 
 
 def keep_index(
-    app: Any,
+    app: FencedApp,
     table: FencedTable,
     topic: str,
     index: Index[T],
     read: Callable[[bytes], T | None],
-    report: Report = say,
+    report: Report = log_warning,
 ) -> None:
     """Rebuilds the index from the rows after every recovery. `read`: row -> what the index takes of it, pure.
 
-    A row that cannot be read is no reason to have no timers: it is left out, and its next record will tell.
+    A row that cannot be read is no reason to have no timers: it is left out, and its next record names it.
     """
 
     @table.on_recover  # type: ignore[untyped-decorator]  # Faust is untyped to us
@@ -99,49 +115,119 @@ def keep_index(
 
 
 async def publish_due(
-    app: Any,
+    app: FencedApp,
     topic: str,
     index: Deadlines,
     tick: Tick,
     *,
     clock: Clock,
     gate: Gate,
-    report: Report = say,
+    report: Report = log_warning,
 ) -> int:
     """Publishes a record for everything due in the owned partitions whose gate is open; returns how many.
 
-    To be called by `@app.timer(interval)`. Whatever goes wrong is reported and tried again at the next interval.
+    To be called by `@app.timer(interval)`. Whatever goes wrong is reported and tried again at the next interval. A lane
+    whose row or key is none of ours gives no record: others do not wait behind it, and its next record names it.
     """
     published = 0
     try:
         for partition in sorted(owned(app, topic)):
             due = index.due(partition, clock())
-            if due and await gate(partition):
-                ticks = [(one, _ticked(one, tick, clock(), topic, report)) for one in due]
-                published += await _publish(app, topic, ticks)
-                for one in due:
-                    index.done(one)
+            if not due or not await gate(partition):
+                continue
+            letters: list[tuple[Due, Letter]] = []
+            for one in due:
+                try:
+                    letters.append((one, tick(one, clock())))
+                except Exception as fault:  # noqa: BLE001  # a fault of one lane
+                    report("timer.failed", topic=topic, where=place_of(fault), why=type(fault).__name__)
+            send = own_producer(app).send
+            async with asyncio.timeout(_LIMIT):
+                sends = [
+                    await send(topic, letter.value, key=one.key, partition=one.partition, headers=list(letter.headers))
+                    for one, letter in letters
+                ]
+                await asyncio.gather(*sends)
+            published += len(sends)
+            for one in due:
+                index.done(one)
     except Exception as fault:  # noqa: BLE001  # what leaves a timer crashes the app
         report("timer.failed", topic=topic, where=place_of(fault), why=type(fault).__name__)
     return published
 
 
-def _ticked(one: Due, tick: Tick, now: datetime, topic: str, report: Report) -> Letter | None:
-    """None for a lane whose row or key is none of ours: others do not wait behind it, and its next record will tell."""
-    try:
-        return tick(one, now)
-    except Exception as fault:  # noqa: BLE001  # a fault of one lane
-        report("timer.failed", topic=topic, where=place_of(fault), why=type(fault).__name__)
-        return None
+class Barrier:
+    """Closed from a rebalance until every receipt of that time is in its lane. `letterboxes`: topics of receipts."""
 
+    def __init__(
+        self,
+        bootstrap: str,
+        group: str,
+        security: ClientOptions,
+        letterboxes: Iterable[str] = (),
+        gaps: Gaps | None = None,
+    ) -> None:
+        self._gaps = gaps or Gaps(bootstrap, security)
+        self._bootstrap, self._group, self._security = bootstrap, group, dict(security)
+        self._topics = (RECEIPTS_RAW, *letterboxes)
+        self._turn = 0
+        self.close()
 
-async def _publish(app: Any, topic: str, ticks: Sequence[tuple[Due, Letter | None]]) -> int:
-    producer = own_producer(app)
-    async with asyncio.timeout(_LIMIT):
-        sends = [
-            await producer.send(topic, letter.value, key=one.key, partition=one.partition, headers=list(letter.headers))
-            for one, letter in ticks
-            if letter is not None
-        ]
-        await asyncio.gather(*sends)
-    return len(sends)
+    def close(self) -> None:
+        """Partitions have changed hands: everything is to be noted and waited for once more."""
+        self._turn += 1
+        self._receipts: dict[TopicPartition, int] | None = None  # the ends to be passed
+        self._lanes: dict[int, int] | None = None  # the ends of `lanes`, noted once the receipts are passed
+        self._ask_again = 0.0  # time of the loop
+
+    async def is_open(self, partition: int, taken: Callable[[int], int]) -> bool:
+        """Whether deadlines of this partition of `lanes` may be published. `taken`: partition -> next offset expected."""
+        if self._lanes is None and (now := asyncio.get_running_loop().time()) >= self._ask_again:
+            self._ask_again, turn = now + _PAUSE, self._turn
+            receipts = self._receipts
+            if receipts is None:
+                receipts = {tp: end for tp, end in (await self._ends(self._topics)).items() if end}
+            are_passed = True
+            if receipts:
+                async with self._admin() as admin:
+                    committed = await committed_offsets(admin, self._group, receipts)
+                are_passed = all([await self._is_empty(tp, committed.get(tp, 0), end) for tp, end in receipts.items()])
+            lanes = await self._ends([LANES]) if are_passed else None
+            if turn == self._turn:  # else partitions have changed hands meanwhile
+                self._receipts = receipts
+                self._lanes = None if lanes is None else {tp.partition: end for tp, end in lanes.items()}
+        if self._lanes is None:
+            return False
+        return await self._is_empty(TopicPartition(LANES, partition), taken(partition), self._lanes.get(partition, 0))
+
+    async def _ends(self, topics: Iterable[str]) -> dict[TopicPartition, int]:
+        """Where the topics end now; 0 where nothing is kept any more, since nothing would ever be read there."""
+        async with self._admin() as admin:  # a consumer without an assignment knows of no partition
+            partitions = [
+                TopicPartition(topic["topic"], partition["partition"])
+                for topic in await admin.describe_topics(list(topics))
+                for partition in topic["partitions"]
+            ]
+        consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, **self._security)
+        try:
+            await consumer.start()
+            # Assigned together, or aiokafka would learn of one topic after the other, 100 ms each; and nothing fetched.
+            consumer.assign(partitions)
+            consumer.pause(*partitions)
+            starts, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+        finally:
+            await consumer.stop()
+        return {tp: end if end > starts[tp] else 0 for tp, end in ends.items()}
+
+    async def _is_empty(self, tp: TopicPartition, reached: int, end: int) -> bool:
+        """Whether nothing is left up to the end: a partition may end in the marker of a transaction."""
+        return reached >= end or await self._gaps.is_empty(tp.topic, tp.partition, reached, end)
+
+    @contextlib.asynccontextmanager
+    async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, **self._security)
+        try:
+            await admin.start()
+            yield admin
+        finally:
+            await admin.close()

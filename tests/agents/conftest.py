@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from agents.worker.app import Worker, build_app, raw_table, raw_topic, running
-from agents.worker.gaps import Gaps
+from agents.worker.gaps import Gaps, Skips
 from agents.worker.shell import Limits, Stage, guarded
-from agents.worker.skips import Skips
 from agents.worker.tables import FencedTable
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.topics import DEAD_LETTERS, changelog
@@ -34,7 +33,7 @@ class Bench:
     changelog: str
     table: FencedTable | None
     left: list[str] = field(default_factory=list)
-    told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    reported: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     async def departure(self, limit: float = 20.0) -> str:
         """Why the worker left."""
@@ -90,7 +89,7 @@ def bench(embedded: EmbeddedBroker, tmp_path: Path) -> Build:
             Stage("stage", source, step, table=rows, **stage),
             clock=lambda: NOON,
             leave=b.left.append,
-            report=lambda event, **facts: b.told.append((event, facts)),
+            report=lambda event, **facts: b.reported.append((event, facts)),
             limits=limits,
             gaps=Gaps(embedded.bootstrap),
             skips=skips,

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from agents.worker.gaps import Gaps
+from agents.worker.gaps import Gaps, Skipped, Skips
 from agents.worker.shell import Limits
-from agents.worker.skips import Skips
-from agents.worker.tables import Skipped, position_key, rows_of
+from agents.worker.tables import position_key, rows_of
 from streams.kafka.clients import partition_of
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.records import Letter, Record, header
@@ -102,7 +101,7 @@ async def test_no_number_of_faults_ends_a_worker_that_can_take_a_good_record(ben
         [letter] = await at_least(b.bootstrap, b.out, 1)
         await dead_letters_of(b, 20)
     assert letter.value == b"taken"
-    assert ("faults.of-records", {"stage": "stage", "count": 4}) in b.told
+    assert ("faults.of-records", {"stage": "stage", "count": 4}) in b.reported
     assert not b.left
 
 
@@ -179,13 +178,13 @@ async def test_one_look_answers_for_the_gaps_ahead(embedded: EmbeddedBroker, mon
     topic, looks = fresh("gaps"), []
     embedded.create_topic(topic, 1)
     await put(embedded.bootstrap, topic, [(b"k", b"%d" % n) for n in range(10)])
-    gaps, look = Gaps(embedded.bootstrap, standing=0), Gaps._looked
+    gaps, look = Gaps(embedded.bootstrap, standing=0), Gaps._look
 
     async def counted(*words: Any) -> Any:
         looks.append(words)
         return await look(*words)
 
-    monkeypatch.setattr(Gaps, "_looked", counted)
+    monkeypatch.setattr(Gaps, "_look", counted)
     for first in range(9):
         assert not await gaps.is_empty(topic, 0, first, 10)
     assert len(looks) == 2, "one for each kind of reader"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from agents.worker.barrier import Barrier
+from agents.worker.timer import Barrier
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.topics import LANES, RECEIPTS_RAW, letterbox
 from tests.brokers import fresh, put, until

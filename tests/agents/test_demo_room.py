@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.demo.room import MOST_STAYS, Forgotten, forgotten, room
+from agents.demo.play import MOST_STAYS, Forgotten, forgotten, room
 from streams.kafka.embedded import KEEPS
 
 #: Bytes a stay, as measured with every fault: the fullest keyed topic; a letterbox; the inbox of one that is always sent
@@ -27,7 +27,7 @@ def test_a_small_demo_has_few_partitions() -> None:
     assert made.letterboxes == 1
 
 
-def test_what_the_broker_has_dropped_is_told() -> None:
+def test_what_the_broker_has_dropped_is_named() -> None:
     forgotten({("ledger", 0): 0, ("receipts.raw", 1): 0})
     with pytest.raises(Forgotten, match=r"dropped 12 records, 9 of them of receipts\.raw/1"):
         forgotten({("ledger", 0): 3, ("receipts.raw", 1): 9})

@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from agents.worker.fence import Fence, Fenced, Place, Rows
-from agents.worker.restore import Behind, Restoring, restore
+from agents.worker.changelog import Behind, Fence, Fenced, Restoring, Rows, StatePartition, restore
 from streams.kafka.clients import read_all, state_producer
 from streams.kafka.dispatch import Unavailable
 from streams.kafka.local import LocalBroker
@@ -23,15 +22,15 @@ class Worker:
     """A fence and what reached its store."""
 
     def __init__(self, broker: LocalBroker, app: str, name: str) -> None:
-        self.name, self.stored = name, dict[Place, dict[bytes, bytes | None]]()
-        self.read = dict[Place, int]()
+        self.name, self.stored = name, dict[StatePartition, dict[bytes, bytes | None]]()
+        self.read = dict[StatePartition, int]()
         self.fence = Fence(app, lambda ident: state_producer(broker.bootstrap, ident), self.apply, fenced=True)
 
-    def apply(self, place: Place, rows: Rows, last: int) -> None:
+    def apply(self, place: StatePartition, rows: Rows, last: int) -> None:
         self.stored.setdefault(place, {}).update(rows)
         self.read[place] = last + 1
 
-    async def own(self, *places: Place) -> None:
+    async def own(self, *places: StatePartition) -> None:
         await self.fence.own(places, lambda place: (b"\0owner", self.name.encode()))
 
 
@@ -44,8 +43,8 @@ class Scene:
         self.workers: list[Worker] = []
         prepared(broker, self.log)
 
-    def place(self, partition: int) -> Place:
-        return Place(self.log, partition)
+    def place(self, partition: int) -> StatePartition:
+        return StatePartition(self.log, partition)
 
     def worker(self, name: str) -> Worker:
         self.workers.append(Worker(self.broker, self.app, name))
@@ -62,7 +61,7 @@ class Scene:
     async def restored(self, partition: int, start: int | None = None) -> list[tuple[bytes, bytes]]:
         taken: list[tuple[bytes, bytes]] = []
 
-        def take(_place: Place, records: Iterable[Any]) -> None:
+        def take(_place: StatePartition, records: Iterable[Any]) -> None:
             taken.extend((one.key, one.value) for one in records if one.key != b"\0owner")
 
         client = {"bootstrap_servers": self.broker.bootstrap}
@@ -196,7 +195,7 @@ async def test_an_open_transaction_of_a_stranger_is_waited_for_and_named(real: L
         await worker.fence.commit()
         taken: list[bytes] = []
 
-        def take(_place: Place, records: Iterable[Any]) -> None:
+        def take(_place: StatePartition, records: Iterable[Any]) -> None:
             taken.extend(one.value for one in records if one.key != b"\0owner")
 
         reading = asyncio.create_task(restore({"bootstrap_servers": real.bootstrap}, {place: None}, take, restoring))
@@ -262,7 +261,7 @@ def fence_of(*producers: Producer) -> Fence:
 
 async def test_no_producer_is_left_behind_when_a_rebalance_cuts_in() -> None:
     Producer.made.clear()
-    fence, places = fence_of(), [Place("app-rows-changelog", number) for number in range(12)]
+    fence, places = fence_of(), [StatePartition("app-rows-changelog", number) for number in range(12)]
     for turn in range(10):
         owning = asyncio.create_task(fence.own(places[turn % 3 :], lambda _place: (b"\0owner", b"w1")))
         await turns(turn)
@@ -275,7 +274,7 @@ async def test_no_producer_is_left_behind_when_a_rebalance_cuts_in() -> None:
 
 async def test_after_an_end_without_commit_no_offset_may_follow() -> None:
     producer = Producer()
-    fence, place = fence_of(producer), Place("app-rows-changelog", 0)
+    fence, place = fence_of(producer), StatePartition("app-rows-changelog", 0)
     await fence.own([place], lambda _place: (b"\0owner", b"w1"))
     await fence.write(place, [(b"k", b"v")])
     producer.commits = KafkaConnectionError()

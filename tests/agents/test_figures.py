@@ -24,9 +24,9 @@ def text(figures: Figures) -> str:
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_what_a_lane_says_is_counted(line: str) -> None:
+def test_the_effects_of_a_lane_are_counted(line: str) -> None:
     figures = Figures()
-    figures.tell(Lane().play("A01 08:00").said, "lanes")
+    figures.effects(Lane().play("A01 08:00").said, "lanes")
     assert line in text(figures)
 
 
@@ -38,9 +38,9 @@ def test_what_a_lane_says_is_counted(line: str) -> None:
         pytest.param(KeyError("2512489996"), "internal-error", id="a fault of ours, without its text"),
     ],
 )
-def test_a_record_put_aside_is_counted_by_stage_and_reason(fault: Exception, reason: str) -> None:
+def test_a_dead_letter_is_counted_by_stage_and_reason(fault: Exception, reason: str) -> None:
     figures = Figures()
-    figures.aside("intake", fault)
+    figures.dead_letter("intake", fault)
     assert f'stafet_dead_letters_total{{reason="{reason}",stage="intake"}} 1.0' in text(figures)
     assert "2512489996" not in text(figures)
 
@@ -56,9 +56,9 @@ def test_what_was_odd_about_a_message_is_counted_by_feed_and_rule() -> None:
         assert f'stafet_message_warnings_total{{feed="EPJ-SYD/OUH",rule="{rule}"}} 2.0' in text(station.figures)
 
 
-def test_what_a_lane_sets_aside_is_counted_as_the_lanes() -> None:
+def test_a_dead_letter_of_a_lane_is_counted_as_the_lanes() -> None:
     figures = Figures()
-    figures.tell([Said(SetAside(Rejected("x", "y", "z", "unmatched")))], "lanes")
+    figures.effects([Said(SetAside(Rejected("x", "y", "z", "unmatched")))], "lanes")
     assert 'reason="unmatched",stage="lanes"' in text(figures)
 
 

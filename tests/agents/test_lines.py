@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from agents.worker import lines
-from agents.worker.shell import say
+from agents.worker import signs
+from agents.worker.shell import log_warning
 from streams.delivery.rules import DeliveryState
 from streams.operations import logs
 from streams.records.ledger import decision_row, event_row, message_row, receipt_row, stay_event_row
@@ -49,14 +49,14 @@ def warning(event: str, **facts: Any) -> dict[str, Any]:
 
 
 def test_a_message_that_leaves_is_a_line_with_its_municipality(said: Callable[[], list[dict[str, Any]]]) -> None:
-    lines.say_lane([Said(SENT)])
+    signs.log_lane([Said(SENT)])
     assert said() == [info("notification.sent", message_id="m1", kommunekode="0461", attempt=2, notice="STIN")]
 
 
 def test_a_delivery_given_up_and_a_receipt_are_lines(said: Callable[[], list[dict[str, Any]]]) -> None:
     given_up = message_row(AT, "m1", DeliveryState.GIVEN_UP, 4, attempt=3, kommunekode="0461")
     receipt = receipt_row(AT, "receipts.raw/0/7", "first", "ok", "1a452512", message="m1")
-    lines.say_lane([Said(given_up), Said(receipt)])
+    signs.log_lane([Said(given_up), Said(receipt)])
     assert said() == [
         info("delivery.given-up", message_id="m1", kommunekode="0461", attempt=3),
         info("receipt.read", origin="receipts.raw/0/7", outcome="first", verdict="ok", reason="", message_id="m1"),
@@ -65,26 +65,26 @@ def test_a_delivery_given_up_and_a_receipt_are_lines(said: Callable[[], list[dic
 
 def test_a_decision_is_a_line_and_a_refused_one_a_warning(said: Callable[[], list[dict[str, Any]]]) -> None:
     decision = Decision(at=AT, action="resend", message_id=MessageId("m1"), actor="duty", reason="Anna Hansen", id="d1")
-    lines.say_lane([Said(decision_row(decision, "1a452512", "TIMED_OUT"))])
-    lines.say_lane([Said(decision_row(decision, "1a452512", "SENT", "not-allowed"))])
+    signs.log_lane([Said(decision_row(decision, "1a452512", "TIMED_OUT"))])
+    signs.log_lane([Said(decision_row(decision, "1a452512", "SENT", "not-allowed"))])
     assert said() == [
         info("decision.taken", message_id="m1", state="TIMED_OUT", reason=""),
         warning("decision.refused", message_id="m1", state="SENT", reason="not-allowed"),
     ]
 
 
-def test_an_event_without_a_message_is_a_line_and_one_with_messages_is_told_by_them(
+def test_an_event_without_a_message_is_a_line_of_its_own(
     said: Callable[[], list[dict[str, Any]]],
 ) -> None:
-    lines.say_lane([Said(stay_event_row(AT, "e1", QUIET, 0, "adt.raw/0/1", "1a452512"))])
-    lines.say_lane([Said(stay_event_row(AT, "e2", Outcome(fate=Fate.CONVERTED), 1, "adt.raw/0/2", "1a452512"))])
+    signs.log_lane([Said(stay_event_row(AT, "e1", QUIET, 0, "adt.raw/0/1", "1a452512"))])
+    signs.log_lane([Said(stay_event_row(AT, "e2", Outcome(fate=Fate.CONVERTED), 1, "adt.raw/0/2", "1a452512"))])
     assert said() == [info("event.closed", event_id="e1", lane="1a452512", outcome=QUIET.fate, reason="planned")]
 
 
 def test_what_intake_takes_is_a_line_and_what_it_refuses_a_warning(said: Callable[[], list[dict[str, Any]]]) -> None:
     fault = Rejected("PID-3.1", "empty", "send a number", "no-person")
-    lines.say_taken(event_row(AT, "adt.raw/0/1", None, 2), None)
-    lines.say_taken(event_row(AT, "adt.raw/0/2", Outcome(fate=Fate.REFUSED, reason="no-person"), 0), fault)
+    signs.log_taken(event_row(AT, "adt.raw/0/1", None, 2), None)
+    signs.log_taken(event_row(AT, "adt.raw/0/2", Outcome(fate=Fate.REFUSED, reason="no-person"), 0), fault)
     taken, refused = said()
     assert (taken["event"], taken["origin"], taken["count"]) == ("event.taken", "adt.raw/0/1", 2)
     assert refused == warning(
@@ -93,13 +93,13 @@ def test_what_intake_takes_is_a_line_and_what_it_refuses_a_warning(said: Callabl
 
 
 def test_an_alarm_is_a_warning(said: Callable[[], list[dict[str, Any]]]) -> None:
-    lines.say_alarms([Alarm("case:open", "m1", "0461", "GIVEN_UP", "timeout")])
+    signs.log_alarms([Alarm("case:open", "m1", "0461", "GIVEN_UP", "timeout")])
     assert said() == [
         warning("case:open", message_id="m1", kommunekode="0461", state="GIVEN_UP", reason="timeout", path="")
     ]
 
 
-def test_what_the_shell_says_keeps_its_facts(said: Callable[[], list[dict[str, Any]]]) -> None:
+def test_a_report_of_the_shell_keeps_its_facts(said: Callable[[], list[dict[str, Any]]]) -> None:
     facts = {"stage": "lanes", "code": "internal-error", "origin": "lanes/0/1", "where": "fold.py:12", "why": "x"}
-    say("record.set-aside", **facts)
+    log_warning("record.set-aside", **facts)
     assert said() == [warning("record.set-aside", **facts)]

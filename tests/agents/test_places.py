@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.start.places import alone, listening
+from agents.start.run import alone, listening
 from streams.cli.frame import Code, Failed
 
 

@@ -2,12 +2,12 @@
 
 from datetime import timedelta
 
-from agents.start.progress import Progress
+from agents.start.watch import Progress
 
 LIMIT = timedelta(minutes=5)
 
 
-def test_work_that_nobody_takes_is_death_after_the_limit_and_not_before() -> None:
+def test_work_that_is_not_taken_is_death_after_the_limit_and_not_before() -> None:
     progress = Progress(0.0, LIMIT)
     assert [progress.look({"a": (10, 12)}, now) for now in (0.0, 150.0, 299.9)] == ["", "", ""]
     assert progress.look({"a": (10, 15)}, 300.0) == "5 records wait and none was taken for 300 s"
@@ -26,7 +26,7 @@ def test_nothing_to_do_is_life_and_the_time_begins_when_work_comes() -> None:
     assert progress.look({"a": (12, 13)}, 86_700.0) != ""
 
 
-def test_a_recovery_has_no_positions_and_begins_anew() -> None:
+def test_a_recovery_has_no_positions_and_begins_the_time_again() -> None:
     progress = Progress(0.0, LIMIT)
     progress.look({"a": (10, 12)}, 0.0)
     assert progress.look({}, 299.0) == ""

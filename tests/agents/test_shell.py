@@ -101,7 +101,7 @@ async def test_a_bug_costs_its_own_record_only_and_tells_no_content(bench: Build
     assert header(rejected.headers, "dlq.error-message") == b"value: unwanted; send another"
     assert header(rejected.headers, "kafka_dlt-original-topic") == b.source.encode()
     assert not [value for _, value in bug.headers if CPR in value], "an exception's text may hold content"
-    assert CPR.decode() not in str(b.told)
+    assert CPR.decode() not in str(b.reported)
 
 
 async def test_what_the_stage_says_about_a_fault_goes_out_beside_the_dead_letter(bench: Build) -> None:

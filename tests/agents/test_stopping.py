@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from agents.start.stopping import Stopped, beside, last_resort, unless
+from agents.start.run import Stopped, beside, last_resort, unless
 
 
 async def test_what_waits_is_given_up() -> None:
@@ -47,7 +47,7 @@ async def test_a_time_limit_inside_is_its_own() -> None:
             await asyncio.Event().wait()
 
 
-async def test_nothing_is_said_after_the_end(caplog: pytest.LogCaptureFixture) -> None:
+async def test_nothing_is_logged_after_the_end(caplog: pytest.LogCaptureFixture) -> None:
     stop = asyncio.Event()
     async with unless(stop):
         stop.set()  # in the same breath as the end
@@ -62,7 +62,7 @@ async def test_a_blocking_call_gives_its_result_or_its_fault() -> None:
         await beside(lambda: {}["absent"])  # type: ignore[var-annotated]
 
 
-async def test_nobody_waits_for_a_blocking_call_that_was_given_up() -> None:
+async def test_a_blocking_call_that_was_given_up_is_not_waited_for() -> None:
     stop, begun, end = asyncio.Event(), threading.Event(), threading.Event()
 
     def call() -> None:

@@ -81,7 +81,7 @@ async def test_reading_everything_of_nothing_ends(broker: AnyBroker) -> None:
 
 
 async def test_of_a_partition_the_embedded_broker_keeps_the_newest_five_mebibytes(embedded: EmbeddedBroker) -> None:
-    """What `agents/demo/room.py` reckons with: counted as sent, and nothing more is kept than that."""
+    """What `agents/demo/play.py` reckons with: counted as sent, and nothing more is kept than that."""
     topic, size = fresh("keeps"), 100_000
     prepared(embedded, topic, partitions=1)
     value, number = random.Random(5).randbytes(size), KEEPS // size + 8

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agents.relay import Relay
-from agents.start.progress import positions_of
+from agents.start.watch import positions_of
 from agents.worker.clock import FastClock
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.records import encode_lane_record

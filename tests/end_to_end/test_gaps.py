@@ -7,10 +7,9 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from agents.start.progress import positions_of
+from agents.start.watch import positions_of
 from agents.worker.clock import FastClock
-from agents.worker.gaps import Gaps, Loss
-from agents.worker.tables import Skipped
+from agents.worker.gaps import Gaps, RetentionLoss, Skipped
 from agents.worker.timer import caught_up
 from streams.kafka.local import LocalBroker
 from streams.kafka.topics import ADT_RAW, LANES, LEDGER
@@ -64,7 +63,7 @@ async def test_what_retention_has_deleted_is_counted(real: LocalBroker) -> None:
     admin = AdminClient({"bootstrap.servers": real.bootstrap, "log_level": 0})
     [gone] = admin.delete_records([TopicPartition(topic, 0, 2)]).values()
     gone.result(10)
-    assert await Gaps(real.bootstrap).explained(topic, 0, 1, 3) == Loss(topic, 0, 1, 2)
+    assert await Gaps(real.bootstrap).explained(topic, 0, 1, 3) == RetentionLoss(topic, 0, 1, 2)
     with pytest.raises(Skipped):
         await Gaps(real.bootstrap).explained(topic, 0, 1, 6)
 

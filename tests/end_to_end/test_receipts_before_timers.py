@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from agents.worker.barrier import Barrier
+from agents.worker.timer import Barrier
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.local import LocalBroker
 from streams.kafka.topics import LANES, RECEIPTS_RAW, RELAY, inbox, letterbox
