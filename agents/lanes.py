@@ -22,15 +22,12 @@ from streams.kafka.foreign import number
 from streams.kafka.records import Letter, Record, decode_lane_record, header
 from streams.kafka.topics import LANES
 from streams.records.ledger import LedgerRow, decision_row, receipt_row, stay_event_row
-from streams.relay.deadlines import Due
 from streams.relay.lane import (
     ROW_UNREADABLE,
     Context,
+    Effect,
     LaneRow,
-    OpenMessages,
-    Result,
-    Said,
-    Standing,
+    LaneTurn,
     alarms,
     decode_row,
     encode_row,
@@ -38,6 +35,7 @@ from streams.relay.lane import (
     refused,
     tick,
 )
+from streams.relay.standing import Due, OpenMessages, Standing
 from streams.words.errors import Rejected
 from streams.words.ids import Lane, MessageId
 from streams.words.model import Decision, Fate, LaneRecord, Outcome, ReceiptArrived, StayEventArrived
@@ -52,9 +50,9 @@ def lanes_stage(station: Station, context: Context, rows: FencedTable, standing:
 
     told = Told(station.figures, standing.messages)
 
-    def said(old: LaneRow | None, result: Result, record: Record, at: datetime) -> Fold:
-        letters = [letter_of(one, record, stage=_NAME, at=at, version=station.version) for one in result.said]
-        told.decided(result.said)
+    def said(old: LaneRow | None, result: LaneTurn, record: Record, at: datetime) -> Fold:
+        letters = [letter_of(one, record, stage=_NAME, at=at, version=station.version) for one in result.effects]
+        told.decided(result.effects)
         station.figures.verdicts(old, result.row)
         say_alarms(alarms(old, result.row, context.sample))
         return (None if result.row is None else encode_row(result.row)), letters
@@ -64,7 +62,7 @@ def lanes_stage(station: Station, context: Context, rows: FencedTable, standing:
         _check_lane(lane_record, record.key)
         old = decode_row(row)
         result = fold(old, lane_record, context)
-        if result.row is old and old is not None and not result.said:
+        if result.row is old and old is not None and not result.effects:
             return row, ()  # the row is written again all the same: its changelog record may be missing
         return said(old, result, record, lane_record.at)
 
@@ -109,9 +107,9 @@ class Told:
 
     def __init__(self, figures: Figures, messages: OpenMessages) -> None:
         self._figures, self._messages = figures, messages
-        self._waiting: dict[str, list[Said]] = {}  # name of a letter -> what is to be said of it
+        self._waiting: dict[str, list[Effect]] = {}  # name of a letter -> what is to be said of it
 
-    def decided(self, said: Sequence[Said]) -> None:
+    def decided(self, said: Sequence[Effect]) -> None:
         """What one record has led to."""
         for name in {one.after for one in said if one.after}:
             self._waiting[name] = [one for one in said if one.after == name]
@@ -125,11 +123,11 @@ class Told:
         """The broker would not have this letter."""
         self._waiting.pop(name, None)
 
-    def _tell(self, said: Sequence[Said]) -> None:
+    def _tell(self, said: Sequence[Effect]) -> None:
         self._figures.tell(said, _NAME)
         for one in said:
-            if isinstance(one.effect, LedgerRow):
-                self._messages.said(one.effect)
+            if isinstance(one.action, LedgerRow):
+                self._messages.count(one.action)
         say_lane(said)
 
 

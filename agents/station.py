@@ -11,7 +11,7 @@ from streams.operations.metrics import Metrics
 from streams.records.ledger import WAITING_FOR_RECHECK, LedgerRow
 from streams.registry import Registers
 from streams.relay.intake import Intake
-from streams.relay.lane import LaneRow, Said, SetAside, Traced
+from streams.relay.lane import DeadLetter, Effect, LaneRow, Traced
 from streams.words.errors import Rejected
 from streams.words.ids import Ids, audit_event_id
 
@@ -47,16 +47,16 @@ class Figures:
         """A record put aside: by its reason code, or as a fault of ours."""
         self.metrics.count("stafet_dead_letters_total", stage=stage, reason=code_of(fault))
 
-    def tell(self, said: Sequence[Said], stage: str) -> None:
+    def tell(self, said: Sequence[Effect], stage: str) -> None:
         """Everything a lane has decided on one record."""
         for one in said:
-            effect = one.effect
+            effect = one.action
             if isinstance(effect, Traced):
                 step = effect.step
                 self.metrics.count("eds_events_total", subtype=step.subtype, profile=step.profile, outcome=step.outcome)
             elif isinstance(effect, LedgerRow):
                 self._row(effect)
-            elif isinstance(effect, SetAside):
+            elif isinstance(effect, DeadLetter):
                 self.aside(stage, effect.rejected)
 
     def refused(self, delivery: Delivery) -> None:

@@ -20,7 +20,7 @@ from streams.records.ledger import LedgerRow
 from streams.records.ledger import to_json as ledger_json
 from streams.records.trace import audit_event
 from streams.relay.bounds import check_lane_record
-from streams.relay.lane import Dispatch, Said, SetAside, Traced
+from streams.relay.lane import DeadLetter, Dispatch, Effect, Traced
 from streams.words.errors import Rejected
 from streams.words.ids import Lane, uuid4_or_none
 from streams.words.model import (
@@ -128,9 +128,9 @@ def set_aside(record: Record, rejected: Rejected, *, stage: str, at: datetime, v
     return dead_letter(record, rejected, stage=stage, at=at, version=version)
 
 
-def letter_of(said: Said, record: Record, *, stage: str, at: datetime, version: str) -> Letter:
+def letter_of(said: Effect, record: Record, *, stage: str, at: datetime, version: str) -> Letter:
     """The record for one effect; `record` is the one in hand."""
-    effect = said.effect
+    effect = said.action
     match effect:
         case Dispatch():
             letter = _dispatch(effect)
@@ -138,7 +138,7 @@ def letter_of(said: Said, record: Record, *, stage: str, at: datetime, version: 
             letter = _traced(effect)
         case LedgerRow():
             letter = ledger_letter(effect)
-        case SetAside():
+        case DeadLetter():
             value = record.value if effect.record is None else encode_lane_record(effect.record)
             letter = set_aside(record._replace(value=value), effect.rejected, stage=stage, at=at, version=version)
         case _:

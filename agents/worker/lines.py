@@ -9,7 +9,7 @@ from typing import Any
 
 from streams.operations import logs
 from streams.records.ledger import LedgerRow
-from streams.relay.lane import Alarm, Said
+from streams.relay.lane import Alarm, Effect
 from streams.words.errors import Rejected
 
 __all__ = ["say_alarms", "say_decision", "say_lane", "say_receipt", "say_taken"]
@@ -37,10 +37,10 @@ def say_decision(row: LedgerRow) -> None:
     say(f"decision.{row.what}", message_id=row.subject, state=row.was, reason=row.reason)
 
 
-def say_lane(said: Sequence[Said]) -> None:
+def say_lane(said: Sequence[Effect]) -> None:
     """What a lane has decided on one record: a line for each message, or for the event that gave none."""
     for one in said:
-        row = one.effect
+        row = one.action
         if not isinstance(row, LedgerRow):
             continue
         if row.kind == "message" and row.what == "SENT":

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from streams.kafka.topics import LANES
 from streams.operations.metrics import Metrics
-from streams.relay.lane import OpenMessages
+from streams.relay.standing import OpenMessages
 
 from .clock import Clock
 from .shell import Stage, Step

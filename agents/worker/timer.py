@@ -13,7 +13,7 @@ from faust.types import TP
 
 from streams.kafka.clients import partition_of
 from streams.kafka.records import Letter, place_of
-from streams.relay.deadlines import Deadlines, Due
+from streams.relay.standing import Deadlines, Due
 
 from .clock import Clock
 from .gaps import Gaps

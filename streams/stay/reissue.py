@@ -6,7 +6,7 @@ new one. What was sent after the old message and named it is carried from then o
 message must hold every message that it names (spec 01, P-3), and it no longer holds the old one
 (docs/decisions/0015).
 
-Not here: whether a message may be sent anew (`lane/anew`), and its content, which is the old one's.
+Not here: whether a message may be sent anew (`lane/cases`), and its content, which is the old one's.
 """
 
 from datetime import datetime, timedelta

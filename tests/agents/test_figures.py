@@ -10,7 +10,7 @@ from streams.kafka.records import Record
 from streams.messages.adt.admit import read_from_feed
 from streams.messages.adt.key import record_key
 from streams.records.ledger import event_row
-from streams.relay.lane import Said, SetAside
+from streams.relay.lane import DeadLetter, Effect
 from streams.words.errors import Rejected
 from streams.words.ids import Ids
 from streams.words.model import Fate, Outcome
@@ -27,7 +27,7 @@ def text(figures: Figures) -> str:
 @pytest.mark.parametrize("line", LINES)
 def test_what_a_lane_says_is_counted(line: str) -> None:
     figures = Figures()
-    figures.tell(Lane().play("A01 08:00").said, "lanes")
+    figures.tell(Lane().play("A01 08:00").effects, "lanes")
     assert line in text(figures)
 
 
@@ -59,7 +59,7 @@ def test_what_was_odd_about_a_message_is_counted_by_feed_and_rule() -> None:
 
 def test_what_a_lane_sets_aside_is_counted_as_the_lanes() -> None:
     figures = Figures()
-    figures.tell([Said(SetAside(Rejected("x", "y", "z", "unmatched")))], "lanes")
+    figures.tell([Effect(DeadLetter(Rejected("x", "y", "z", "unmatched")))], "lanes")
     assert 'reason="unmatched",stage="lanes"' in text(figures)
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from streams.messages.adt.feed import FeedProfile
 from streams.registry import EXAMPLE_NAME, Registers, load
-from streams.relay.replay import Line, Replay
+from streams.relay.replay import Replay, ReplayLine
 from tests.conformance.replayed import STORIES
 from tests.conformance.replayed.er7 import Message
 from tests.conformance.replayed.letters import ROWS, Letter, addresses
@@ -73,7 +73,7 @@ def _is(said: str, wanted: str) -> bool:
     return any(said.startswith("none") if each == "none*" else said == each for each in wanted.split(" or "))
 
 
-def _judge(letters: list[Letter], line: Line, expected: Expected, where: str) -> None:
+def _judge(letters: list[Letter], line: ReplayLine, expected: Expected, where: str) -> None:
     told = letters[-1].told()
     where = f"{where}, {line.notification}"
     assert told["receiver"] == ADDRESSES[str(line.municipality)], f"{where}: 05 §4.2"

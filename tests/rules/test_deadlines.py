@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.relay.deadlines import Deadlines, Due
+from streams.relay.standing import Deadlines, Due
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HALF_PAST = NOON + timedelta(minutes=30)

@@ -7,7 +7,7 @@ import pytest
 
 from streams.delivery.delivery import State
 from streams.records.trace import audit_event
-from streams.relay.lane import Result
+from streams.relay.lane import LaneTurn
 from streams.words.model import Issue, NetworkReceiptArrived, Overdue, Receipt, ReceiptArrived
 from tests.rules.lanes import MINUTE, Lane, Otherwise, context, envelope, opened, resources
 from tests.rules.stay_events import clock
@@ -28,9 +28,9 @@ def states(lane: Lane) -> list[str]:
     return [("-" if row.delta < 0 else "") + row.what for row in lane.rows if row.kind == "message"]
 
 
-def silent(result: Result, lane: Lane) -> bool:
+def silent(result: LaneTurn, lane: Lane) -> bool:
     """Whether a record changed nothing and said nothing."""
-    return result.said == () and result.row == lane.row
+    return result.effects == () and result.row == lane.row
 
 
 # ---- acknowledgements -------------------------------------------------------------------------------------------

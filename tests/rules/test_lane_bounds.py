@@ -64,7 +64,7 @@ def test_receipts_with_invented_ids_do_not_fill_the_row() -> None:
         arrived = ReceiptArrived(at=DAY_ONE, receipt=receipt(number, MEGABYTE))
         result = fold(row, arrived, lane.context)
         row = decode_row(encode_row(result.row or LaneRow()))
-        said += [one.effect for one in result.said]
+        said += [one.action for one in result.effects]
     assert row is not None
     assert len(row.orphans) == ORPHANS
     assert len(encode_row(row)) < 1_000_000
@@ -112,7 +112,7 @@ def test_events_that_wait_do_not_fill_the_row() -> None:
         told, at = event(f"A02 {number % 20 + 2:02d}:00 id=C{number}")
         result = fold(row, StayEventArrived(at=at - timedelta(hours=3), event=told), lane.context)
         row = result.row
-        fates += [e.effect.what for e in result.said if getattr(e.effect, "kind", "") == "stay-event"]
+        fates += [e.action.what for e in result.effects if getattr(e.action, "kind", "") == "stay-event"]
     assert fates.count("waiting") == 64
     assert fates.count("stopped") == 16
 

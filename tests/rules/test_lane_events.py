@@ -37,7 +37,7 @@ def test_an_admission_is_told_to_the_municipality_of_residence() -> None:
 
 def test_what_is_said_of_a_letter_comes_after_it_and_depends_on_it() -> None:
     lane = Lane().play("A01 08:00")
-    kinds = [(type(one.effect).__name__, bool(one.after)) for one in lane.said]
+    kinds = [(type(one.action).__name__, bool(one.after)) for one in lane.effects]
     assert kinds == [
         ("LedgerRow", False),  # the event
         ("LedgerRow", False),  # CREATED
@@ -46,7 +46,7 @@ def test_what_is_said_of_a_letter_comes_after_it_and_depends_on_it() -> None:
         ("LedgerRow", True),  # SENT
         ("Traced", True),  # msg-sent
     ]
-    assert {one.after for one in lane.said} == {"", lane.last.message_id}
+    assert {one.after for one in lane.effects} == {"", lane.last.message_id}
 
 
 def test_envelope_message_and_content_name_each_other() -> None:
@@ -291,7 +291,7 @@ def test_an_event_taken_before_changes_nothing_and_says_nothing() -> None:
     lane.take(StayEventArrived(at=now, event=built))
     row = lane.row
     again = lane.take(StayEventArrived(at=clock("09:00"), event=built))
-    assert (again.row, again.said) == (row, ())
+    assert (again.row, again.effects) == (row, ())
 
 
 def test_a_step_repeated_after_a_crash_says_the_same_to_the_byte() -> None:

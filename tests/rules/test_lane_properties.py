@@ -63,7 +63,7 @@ def act(lane: Lane, what: str, how: Any, mode: str) -> int:
             lane.decide(how)
     elif what == "network" and ready:
         lane.network(positive=how)
-    elif what == "refuse" and ready and any(one.after for one in lane.results[-1].said):
+    elif what == "refuse" and ready and any(one.after for one in lane.results[-1].effects):
         lane.refuse()
     elif what in ("answer", "stranger", "orphan") and ready:
         return _receipt(lane, what, how)
@@ -132,7 +132,7 @@ def test_the_changes_of_every_message_are_numbered_without_holes(story: list[tup
 @given(stories, modes)
 def test_a_story_has_one_ending_to_the_byte(story: list[tuple[str, Any]], mode: str) -> None:
     (one, _), (two, _) = played(story, mode), played(story, mode)
-    assert [repr(result.said) for result in one.results] == [repr(result.said) for result in two.results]
+    assert [repr(result.effects) for result in one.results] == [repr(result.effects) for result in two.results]
     assert (one.row is None) is (two.row is None)
     if one.row is not None and two.row is not None:
         assert encode_row(one.row) == encode_row(two.row)

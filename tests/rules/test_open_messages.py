@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.records.ledger import LedgerRow
-from streams.relay.lane import OpenMessages, Standing
+from streams.relay.standing import OpenMessages, Standing
 from streams.words.ids import EpisodeId
 from tests.rules.lanes import MINUTE, Lane
 from tests.rules.stay_events import IDS
@@ -17,7 +17,7 @@ KEY, OTHER = b"1a452512", b"2b563623"
 
 def said(messages: OpenMessages, lane: Lane, begin: int = 0) -> None:
     for row in lane.rows[begin:]:
-        messages.said(row)
+        messages.count(row)
 
 
 def admitted() -> tuple[Lane, OpenMessages]:
@@ -153,6 +153,6 @@ def test_after_any_changes_the_index_is_as_one_made_of_the_rows(changes: list[tu
 
 def test_rows_about_other_things_are_no_messages() -> None:
     messages = OpenMessages()
-    messages.said(LedgerRow(id="x", at=Lane().now, kind="receipt", subject="r", what="first"))
+    messages.count(LedgerRow(id="x", at=Lane().now, kind="receipt", subject="r", what="first"))
     messages.set(0, KEY, None)
     assert messages.residual == 0
