@@ -3,7 +3,7 @@
 Decided by spec 05 §3. GLN: GS1 modulus 10. SOR: `<item>` + `1000016` + `00` + a Verhoeff digit, measured over the
 published codes and not documented, so a wrong digit there refuses nothing by itself. Whether a number is one at all
 (its length, its characters) and what follows from a wrong digit is decided where the number stands: in a register
-(registry/numbers), in a message (messages/hospitalnotification/identifiers).
+(registry/rows), in a message (messages/hospitalnotification/identifiers).
 """
 
 from functools import lru_cache, reduce

@@ -12,7 +12,7 @@ import pytest
 
 from streams.envelopes import vans
 from streams.registry import BadRegisters, Registers, inspect_registers, load
-from streams.registry.numbers import fictional_gln
+from streams.registry.rows import fictional_gln
 from streams.registry.tables import EXAMPLE
 from streams.relay.replay import Replay, ReplayLine
 from streams.words.model import StayEventArrived
