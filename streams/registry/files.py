@@ -68,7 +68,7 @@ class Sheet:
     """Rows of one table of one file, each with its line (and the lines of its keys where the form has them)."""
 
     file: str
-    rows: tuple[tuple[int, dict[str, Any]], ...] = ()
+    rows: tuple[tuple[int, dict[str, object]], ...] = ()
     keys: tuple[dict[str, int], ...] = ()
 
 
@@ -137,7 +137,7 @@ def read_csv(path: Path, columns: Sequence[str], needed: Sequence[str], findings
     text = _text(path, file, "CSV", findings)
     if text is None:
         return Sheet(file)
-    rows: list[tuple[int, dict[str, Any]]] = []
+    rows: list[tuple[int, dict[str, object]]] = []
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         header = reader.fieldnames or ()

@@ -12,7 +12,7 @@ Not here: reading (`tables`), judging (`check`), asking (`registers`).
 """
 
 from datetime import date, datetime, time, timedelta
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -72,7 +72,7 @@ RETIRED: Final = {
 _YEARS: Final = range(1900, 2200)
 
 
-def instant(value: Any, *, text: bool = False) -> datetime:
+def instant(value: object, *, text: bool = False) -> datetime:
     """A border of validity: an instant with offset; a bare day is midnight in Copenhagen (spec 05 §1.4).
 
     `text`: the value is written as text (CSV), else it is a date or a time of TOML. Raises ValueError or TypeError.

@@ -153,7 +153,7 @@ def _rows(sheet: Sheet, row: type[R], findings: Findings, *, text: bool = False)
 
 
 def _shaped(
-    cells: Mapping[str, Any], form: type[R], place: "Placed[Any]", findings: Findings, *, text: bool = False
+    cells: Mapping[str, object], form: type[R], place: "Placed[Any]", findings: Findings, *, text: bool = False
 ) -> R | None:
     """The row, cell by cell; None when a cell is wrong, missing or not known. `text`: validity is written as text."""
     fields = {each.name: each for each in _fields(form)}
@@ -185,7 +185,7 @@ def _shaped(
     return None
 
 
-def _culprit(cells: Mapping[str, Any], form: type[msgspec.Struct]) -> str:
+def _culprit(cells: Mapping[str, object], form: type[msgspec.Struct]) -> str:
     """The key without which the row would hold; "" when there is none."""
     for key in cells:
         with contextlib.suppress(TypeError, ValueError):
