@@ -1,6 +1,6 @@
 """A municipality's whole answer to what lies in its inbox: one record in, the receipts it owes out (spec 02 §§2.4, 6.3).
 
-Two layers answer, each for itself (02 §1, 6.4). The envelope layer says whether the envelope could be read (checks V1
+Two layers answer, each for itself (02 §1, 6.4). The envelope layer reports whether the envelope could be read (checks V1
 to V6, then V7 over the pair of envelope id and Bundle.id) and passes every readable message up, repeats included. The
 message layer asks the reference subscriber (spec 01 §19) and answers with a FHIR acknowledgement. A message that was
 answered before gets the same verdict in the same words, in a new acknowledgement in a new envelope (R8); receipts are

@@ -1,7 +1,7 @@
 """The reference subscriber: what a municipality makes of the notifications it receives (spec 01 §19).
 
 A subscriber keeps, per citizen and episode of care, every notification it has loaded, in the order in which they
-were *meant*, which need not be the order in which they arrived. The last one in that order says where the citizen is;
+were *meant*, which need not be the order in which they arrived. The last one in that order shows where the citizen is;
 all of them together are the history that a user sees. So a message that was overtaken on the way slips into its
 place and changes nothing else (19.7, 19.8), and repeating one changes nothing at all (19.6).
 
@@ -213,7 +213,7 @@ def receive(subscriber: Subscriber, facts: Facts) -> tuple[Subscriber, Subscribe
 
 
 def status(stay: StayView) -> Status:
-    """Where the citizen of the stay is: what the last message, as they were meant, says."""
+    """Where the citizen of the stay is, by the message that is last in the order that was meant."""
     last = stay.messages[-1]
     if stay.closed is not None:
         return "at-home"
@@ -221,7 +221,7 @@ def status(stay: StayView) -> Status:
 
 
 def history(stay: StayView) -> tuple[HistoryEntry, ...]:
-    """The stay as a user sees it: a correction or cancellation marks what it speaks of (19.10, 19.11).
+    """The stay as a user sees it: a correction or cancellation marks what it is about (19.10, 19.11).
 
     What is cancelled stays so, with the time and place it was cancelled with.
     """
@@ -277,7 +277,7 @@ def _older(message: Facts, other: Facts, *, collides: bool) -> bool:
 
     In one chain the chain decides: who is named in it is older, else the shorter, else the one sent first. Without a
     chain in common what arrives later is newer: a sender that names a predecessor of another stay (19.16) still
-    speaks of now. Only a message of another hospital, or a first message (19.9), is older when both its sending and its
+    is about now. Only a message of another hospital, or a first message (19.9), is older when both its sending and its
     stay began earlier. An id that two messages share proves no chain.
     """
     if not collides:
@@ -294,7 +294,7 @@ def _older(message: Facts, other: Facts, *, collides: bool) -> bool:
 
 
 def _meant(entries: list[HistoryEntry], message: Facts) -> int | None:
-    """Which line a correction or cancellation speaks of: the one it names, else the last of its kind (19.16).
+    """Which line a correction or cancellation is about: the one it names, else the last of its kind (19.16).
 
     A death has no activity code of its own: a second death that names the first corrects it (9.2). One that follows the
     cancellation of the first is another.

@@ -1,6 +1,6 @@
 """What must hold before a register set is used: spec 05 §1.1, §3 and §6.7, one function per rule, every finding listed.
 
-Rules speak of *now and later*: what was wrong in the past can no longer be mended, and what becomes wrong on a date to
+Rules are about *now and later*: what was wrong in the past can no longer be mended, and what becomes wrong on a date to
 come is found today, not by a start on that day. One mistake is one finding: a rule names the first date only, and a rule
 that concludes from what is absent keeps quiet where a file could not be used in full.
 """
@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from itertools import chain, pairwise
 from typing import Final, NamedTuple, TypeVar
 
-from streams.words.errors import Severity
 from streams.words.times import COPENHAGEN
 
 from .files import Findings, did_you_mean
@@ -296,8 +295,8 @@ def _check_numbers_of(each: Placed[AddressRow | LocationRow], strict: bool, find
     """Form and check digits of one row; a wrong SOR digit is an error only where the set is strict."""
     problem, only_digit = sor_problem(each.row.sor)
     if problem:
-        severity: Severity = "warning" if only_digit and not strict else "error"
-        findings.add(each.file, each.at("sor"), f"SOR {each.row.sor}: {problem}", "correct the number", severity)
+        problem, doubtful = f"SOR {each.row.sor}: {problem}", only_digit and not strict
+        findings.add(each.file, each.at("sor"), problem, "correct the number", "warning" if doubtful else "error")
     if problem := gln_problem(each.row.gln):
         findings.add(each.file, each.at("gln"), f"GLN {each.row.gln}: {problem}", "correct the number")
 
@@ -434,13 +433,14 @@ def check_systems(tables: Tables, now: datetime, findings: Findings) -> None:
     here = tables.environment
     reported: set[tuple[int, str]] = set()
 
-    def report(line: int, row: SystemRow, what: str, at: datetime, severity: Severity = "warning") -> None:
+    def report(line: int, row: SystemRow, what: str, at: datetime, *, refuse: bool = False) -> None:
         if (line, what) in reported:
             return
         reported.add((line, what))
         day = f"{row.valid_from.astimezone(COPENHAGEN):%Y-%m-%d}" if row.valid_from else "the beginning"
         problem = f"{row.product} is not approved {what} (as of {day}, {row.source}){_since(at, now)}"
-        findings.add(OWN, line, problem, "ask for the approval, or correct systems.csv", severity)
+        remedy = "ask for the approval, or correct systems.csv"
+        findings.add(OWN, line, problem, remedy, "error" if refuse else "warning")
 
     for at in _moments(tables, now):
         systems = (each.row for each in tables.systems if each.row.approved == "no" and each.row.valid(at))
@@ -454,7 +454,9 @@ def check_systems(tables: Tables, now: datetime, findings: Findings) -> None:
             if row.type != "A" or not row.valid(at):
                 continue
             if found := refused.get((row.product, "sender", "acknowledgement", "fhir", "2.0")):
-                report(holder.at("product"), found, "to send acknowledgements: it cannot be receiver A", at, "error")
+                report(
+                    holder.at("product"), found, "to send acknowledgements: it cannot be receiver A", at, refuse=True
+                )
             for each in tables.acceptances:
                 theirs = each.row
                 if (theirs.kommunekode, theirs.message_type) != (row.kommunekode, row.message_type):

@@ -273,7 +273,7 @@ def fictional_gln(number: str) -> str:
 
 
 class Form(NamedTuple):
-    """One form of a message, as an acceptance names it; `source` says where it is laid down."""
+    """One form of a message, as an acceptance names it; `source` names where it is laid down."""
 
     message_type: str
     format: str
@@ -287,7 +287,7 @@ _JSON: Final = "application/fhir+json"
 _XML: Final = "application/fhir+xml"
 
 #: What the lane builds and seals, best first within a format. No row for `none`: a bare document needs the network
-#: `direct`, and nothing here speaks it. No row for `sbdh`: its schema does not admit this message yet (02 §3).
+#: `direct`, which the product has not. No row for `sbdh`: its schema does not admit this message yet (02 §3).
 WRITTEN: Final = (
     Form("hospital-notification", "fhir", "3.0", _JSON, "vans", "01 §2; 02 §2"),
     Form("hospital-notification", "fhir", "3.0", _XML, "vans", "01, 19.1; 02 §2"),

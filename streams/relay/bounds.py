@@ -36,7 +36,7 @@ _LANE: Final = re.compile(r"[0-9a-f]{8}")
 
 _R = TypeVar("_R", Receipt, NetworkReceipt)
 
-#: Beyond these years sums of times leave what Python can say; nothing that is relayed lies there.
+#: Beyond these years sums of times leave the range of Python; nothing that is relayed lies there.
 _YEARS: Final = range(1900, 2200)
 
 

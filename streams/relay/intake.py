@@ -50,7 +50,7 @@ class FeedRegisters(Protocol):
 class Intake(msgspec.Struct, frozen=True, gc=False):
     """What one record leads to. `row` is None when nothing is remembered; `outcome` is None when stays have events.
 
-    `rejected` says where, what and what to send instead, for the dead letter of a refused or stopped record.
+    `rejected` names the place, the problem and the remedy, for the dead letter of a refused or stopped record.
     `warnings`: what was odd about a message of `feed` that was read all the same.
     """
 

@@ -1,7 +1,7 @@
 """One receipt as received, from bytes to a record for the lane that its quoted id names (02 §4.4, 00 §1.3).
 
 A receipt comes in a VANSEnvelope, in an SBDH, or bare. Every id we mint begins with its lane, so whatever layer a
-receipt belongs to, the id it quotes says where its message lies. What cannot be read gets no answer, and the timer of
+receipt belongs to, the id it quotes names the lane of its message. What cannot be read gets no answer, and the timer of
 the message goes on (AV1, AV2); an answer to one of our own acknowledgements is none of ours (AV6). One that quotes no
 id of our form cannot find a lane: it is unmatched at once.
 

@@ -29,7 +29,7 @@ from streams.records.ledger import LedgerRow
 from streams.stay.cause import cause_of
 from streams.stay.fold import StayPolicy
 from streams.stay.rules import Cause
-from streams.stay.state import Situation, Visit, situation
+from streams.stay.state import Held, Situation, Visit, situation
 from streams.words.errors import Issue
 from streams.words.ids import Ids, Lane, PersonKey
 from streams.words.model import EventKind, Fate, LaneRecord, StayEventArrived, Wake
@@ -39,7 +39,7 @@ from .lane import Context, DeadLetter, Dispatch, LaneRow, fold
 
 __all__ = ["SECRET", "Replay", "ReplayLine", "ReplayRegisters"]
 
-#: Replays are for people and tests: the same ids on every machine (00 §1.5 speaks of installations).
+#: Replays are for people and tests: the same ids on every machine (00 §1.5 is about installations).
 SECRET: Final = b"stafet replay: the same ids on every machine"
 
 _BEGINNING: Final = datetime(1900, 1, 1, tzinfo=UTC)
@@ -154,9 +154,10 @@ class Replay:
         yield from map(self._decided, pending)
 
     def _waits(self, line: ReplayLine) -> bool:
-        rows = self._lanes.values() if line.event else ()
-        held = (held for row in rows for visit in row.visits.values() for held in visit.held)
-        return any(each.why == "start" and each.event.id == line.event for each in held)
+        return bool(line.event) and any(h.why == "start" and h.event.id == line.event for _, h in self._held())
+
+    def _held(self) -> Iterator[tuple[Lane, Held]]:
+        return ((lane, held) for lane, row in self._lanes.items() for v in row.visits.values() for held in v.held)
 
     def _decided(self, lines: list[ReplayLine]) -> list[ReplayLine]:
         return [line if line.message_id else self._reasons.get(line.event, line) for line in lines]
@@ -166,7 +167,7 @@ class Replay:
         key, sent = self._header(data)
         self._now = self.at or sent or self._now
         woken: list[ReplayLine] = []
-        while due := min(self._held(), default=None):
+        while due := min(((held.due, lane) for lane, held in self._held() if held.due <= self._now), default=None):
             woken += self._fold(due[1], Wake(at=due[0], due=due[0]))
         taken = self._take(data, key, {})
         lines = [line for line in (*woken, *taken) if line.message_id]
@@ -191,12 +192,6 @@ class Replay:
         times = (moment(text, feed) for text in texts)
         sent = next((at for at in times if isinstance(at, datetime)), None)
         return record_key(document, feed, self._context.ids), sent
-
-    def _held(self) -> Iterator[tuple[datetime, Lane]]:
-        """Held events that are due by now."""
-        for lane, row in self._lanes.items():
-            for visit in row.visits.values():
-                yield from ((held.due, lane) for held in visit.held if held.due <= self._now)
 
     def _take(self, data: bytes, key: PersonKey, headers: Mapping[str, str]) -> list[ReplayLine]:
         self._records += 1

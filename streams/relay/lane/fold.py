@@ -53,7 +53,7 @@ def _take_wake(row: LaneRow, record: Wake, context: Context) -> Turn:
     """Receipts without a message, held events, refused hand-overs; then what is old enough to be forgotten.
 
     Receipts go first: one about a message that waits for its hand-over proves that it has left, and the broker has not
-    yet taken a letter of this very record, so nothing else may speak of its message.
+    yet taken a letter of this very record, so nothing else may concern its message.
 
     What has come of age leaves: stays by 00 §2.7, messages by 02 §5.1; no stay of which an event waits. An open stay
     that was silent too long leaves a case behind. The id of the case begins with the lane, so that a decision finds it.

@@ -28,7 +28,6 @@ from streams.words.model import LaneRecord, Overdue, Receipt, Value, Wake
 __all__ = [
     "REMEMBERED",
     "ROW_UNREADABLE",
-    "Action",
     "Context",
     "DeadLetter",
     "Dispatch",
@@ -158,13 +157,10 @@ class DeadLetter:
     record: LaneRecord | None = None
 
 
-Action = Dispatch | Traced | LedgerRow | DeadLetter
-
-
 class Effect(NamedTuple):
     """What the shell does next; `after` names the message whose letter the broker must have taken first."""
 
-    action: Action
+    action: Dispatch | Traced | LedgerRow | DeadLetter
     after: str = ""
 
 
