@@ -257,7 +257,7 @@ class Lane:
         return [one.action.step for one in self.effects if isinstance(one.action, Traced)]
 
     @property
-    def aside(self) -> list[DeadLetter]:
+    def dead_letters(self) -> list[DeadLetter]:
         """All dead letters."""
         return [one.action for one in self.effects if isinstance(one.action, DeadLetter)]
 

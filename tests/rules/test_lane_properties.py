@@ -94,8 +94,10 @@ def played(story: list[tuple[str, Any]], mode: str) -> tuple[Lane, int]:
 def test_the_ledger_of_a_lane_closes(story: list[tuple[str, Any]], mode: str) -> None:
     lane, received = played(story, mode)
     events, messages, receipts = books(lane)
-    told = sum(what == "event" for what, _ in story)
-    assert sum(events[fate] for fate in ("converted", "not-subject", "stopped", "waiting", "duplicate")) == told  # L1
+    events_in = sum(what == "event" for what, _ in story)
+    assert (
+        sum(events[fate] for fate in ("converted", "not-subject", "stopped", "waiting", "duplicate")) == events_in
+    )  # L1
     assert events["notifications"] == messages["created"]  # L1
     final = Counter(str(d.state) for d in lane.row.deliveries.values() if d.is_final) if lane.row else Counter()
     assert {state: n for state, n in messages.items() if state in FINAL} == final  # L2, L5
@@ -141,7 +143,7 @@ def test_a_story_has_one_ending_to_the_byte(story: list[tuple[str, Any]], mode: 
 
 @settings(max_examples=60, deadline=None)
 @given(stories, modes)
-def test_in_auto_mode_no_message_stays_open_when_nobody_answers(story: list[tuple[str, Any]], mode: str) -> None:
+def test_in_auto_mode_no_unanswered_message_stays_open(story: list[tuple[str, Any]], mode: str) -> None:
     lane, _ = played(story, mode)
     open_states = {state for state in lane.states if state not in FINAL}
     assert open_states <= ({State.TIMED_OUT} if mode == "manual" else set())  # L8

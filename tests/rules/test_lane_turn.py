@@ -37,7 +37,7 @@ def test_a_wake_for_the_newer_of_two_lets_the_older_go_first() -> None:
     assert letters(lane.wake(due)) == ["STIN", "SLHJ"]
 
 
-def test_nothing_goes_before_its_pause_is_over_when_nothing_new_is_said() -> None:
+def test_without_a_new_message_each_pending_one_waits_for_its_pause() -> None:
     lane = Lane().play("A01 08:00")
     turned_away(lane)
     assert letters(lane.wake(lane.now + timedelta(seconds=1))) == []
