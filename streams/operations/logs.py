@@ -64,11 +64,6 @@ def redact(_: object, __: str, event: Event) -> Event:
     return event
 
 
-def _shown(_: object, __: str, line: Any) -> str:
-    """The finished line, as people may see it (00 §8.6)."""
-    return visible(line, lines=True)
-
-
 def _clean(value: object) -> object:
     if isinstance(value, bytes):
         value = value.decode("utf-8", errors="replace")
@@ -126,7 +121,11 @@ def configure(form: Literal["json", "console"] = "json", level: str = "info", *,
     target.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, _shown],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                renderer,
+                lambda _, __, line: visible(str(line), lines=True),  # as people may see it (00 §8.6)
+            ],
         )
     )
     sparing = Sparing()

@@ -179,11 +179,6 @@ class ReceiverRow(RegisterRow, frozen=True, kw_only=True):
     product: str = ""  # as in systems.csv; empty: not known, so is its approval (00 §10.3)
     notices: frozenset[Literal["STAA", "STIN", "STOR", "SLOR", "SLHJ", "MORS"]] = frozenset()  # B, C; empty: all
 
-    @property
-    def with_receipt(self) -> bool:
-        """A and B answer, C does not."""
-        return self.type != "C"
-
     def wants(self, family: str) -> bool:
         """Whether notices of this type reach it; RE_ and AN_ follow their type, A gets all."""
         return self.type == "A" or not self.notices or family in self.notices

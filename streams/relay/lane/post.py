@@ -67,6 +67,28 @@ class Posted:
 
 def post(row: LaneRow, notification: Notification, at: datetime, context: Context) -> Posted | Outcome:
     """The first dispatch of a notification; or why it cannot leave."""
+    built = _built(row, notification, at, context)
+    if isinstance(built, Outcome):
+        return built
+    delivery, bundle, content = built
+    delivery, rows = record_change(None, delivery, at)
+    (first,) = delivery.attempts
+    # S2: the message is built, checked and stored.
+    step = trace.created(
+        _about(delivery, notification.patient.cpr),
+        bundle_id=first.envelope_id,
+        recorded=trace.strictly_after(at, delivery.recorded),
+        device_id=context.device_id,
+    )
+    delivery = replace(delivery, recorded=step.recorded)
+    sent = _dispatch(delivery, Signal.PRODUCED, first, bundle, content, at, context)
+    return Posted(sent.delivery, (*map(Effect, rows), Effect(Traced(delivery.message_id, step)), *sent.effects))
+
+
+def _built(
+    row: LaneRow, notification: Notification, at: datetime, context: Context
+) -> tuple[Delivery, dict[str, Any], bytes] | Outcome:
+    """The delivery, its Bundle, and the Bundle as JSON: routed, written, checked and within the limit of size."""
     named = row.deliveries.get(notification.chain[-1].previous)  # type: ignore[call-overload]  # a reference is text
     # A RE_ or AN_ notice takes the format of the message that it names, while that is known (05, 6.4.2).
     concerns = named.address.format if named is not None else ""
@@ -107,17 +129,7 @@ def post(row: LaneRow, notification: Notification, at: datetime, context: Contex
         attempts=(first,),
         content=_codecs()[0].compress(content),
     )
-    delivery, rows = record_change(None, delivery, at)
-    # S2: the message is built, checked and stored.
-    step = trace.created(
-        _about(delivery, notification.patient.cpr),
-        bundle_id=first.envelope_id,
-        recorded=trace.strictly_after(at, delivery.recorded),
-        device_id=context.device_id,
-    )
-    delivery = replace(delivery, recorded=step.recorded)
-    sent = _dispatch(delivery, Signal.PRODUCED, first, bundle, content, at, context)
-    return Posted(sent.delivery, (*map(Effect, rows), Effect(Traced(delivery.message_id, step)), *sent.effects))
+    return delivery, bundle, content
 
 
 def resend(delivery: Delivery, signal: Signal, at: datetime, context: Context) -> Posted:
