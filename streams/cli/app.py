@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from streams.words.canonicals import AUTHORITY
+from streams.words.codes import AUTHORITY
 
 from .frame import say
 from .lazy import Row, lazy_group

@@ -13,11 +13,11 @@ from msgspec.structs import replace
 
 from streams.words.errors import Rejected
 from streams.words.model import (
-    Issue,
     LaneRecord,
     NetworkReceipt,
     Overdue,
     Receipt,
+    ReceiptIssue,
     StayEventArrived,
     Wake,
 )
@@ -59,11 +59,11 @@ def bounded(receipt: _R) -> _R:
     return replace(receipt, **changes) if changes else receipt
 
 
-def _bounded(part: str | Issue) -> str | Issue:
+def _bounded(part: str | ReceiptIssue) -> str | ReceiptIssue:
     """An id or an issue of a list."""
     if isinstance(part, str):
         return cut(part, _ID)
-    return Issue(
+    return ReceiptIssue(
         severity=cut(part.severity, _ID),
         code=cut(part.code, _ID),
         details_code=cut(part.details_code, _ID),

@@ -26,9 +26,8 @@ from streams.messages.adt.key import record_key
 from streams.messages.adt.triggers import row_of
 from streams.person import PersonRow
 from streams.records.ledger import LedgerRow
-from streams.stay.cause import cause_of
 from streams.stay.fold import StayPolicy
-from streams.stay.rules import Cause
+from streams.stay.rules import Cause, cause_of
 from streams.stay.state import Held, Situation, Visit, situation
 from streams.words.errors import Issue
 from streams.words.ids import Ids, Lane, PersonKey
@@ -89,7 +88,7 @@ _CAUSES: Final[Mapping[Cause, str]] = {
 _SITUATIONS: Final[Mapping[Situation, str]] = {
     Situation.NONE: "no start of it is known",
     Situation.PLANNED: "it is planned or outpatient",
-    Situation.UNTOLD: "its start is not notified yet: number or municipality of the person is missing",
+    Situation.PENDING: "its start is not notified yet: number or municipality of the person is missing",
     Situation.ACUTE: "acute ambulant",
     Situation.ADMITTED: "admitted",
     Situation.LEAVE: "on leave",

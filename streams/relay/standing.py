@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from streams.delivery.rules import FINAL, State
+from streams.delivery.rules import FINAL, DeliveryState
 from streams.records.ledger import LedgerRow
 from streams.stay.fold import StayPolicy
 
@@ -155,7 +155,7 @@ class OpenMessages:
         """A row for the ledger that a lane has given: it counts once the rows of its batch are safe (`set`)."""
         if row.kind != "message":
             return
-        if row.what == State.CREATED and row.ordinal == 0:
+        if row.what == DeliveryState.CREATED and row.ordinal == 0:
             self._pending += 1
         elif row.what in FINAL:
             self._pending -= row.delta

@@ -14,7 +14,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from streams.delivery.delivery import Delivery, advance, envelope_of, timer_signal, verdict_signal
-from streams.delivery.rules import PROVES_HAND_OVER, Signal, State
+from streams.delivery.rules import PROVES_HAND_OVER, DeliveryState, Signal
 from streams.messages.acknowledgement.judge import sender_matches
 from streams.records.ledger import receipt_row, waiting_row
 from streams.records.trace import acknowledged, strictly_after
@@ -187,7 +187,7 @@ def _answer(row: LaneRow, delivery: Delivery, receipt: Receipt, at: datetime, co
 
 def _proved(delivery: Delivery, signal: Signal, at: datetime, context: Context) -> tuple[Delivery, tuple[Effect, ...]]:
     """An answer proves that its message has left, even when the hand-over was not confirmed: recorded first (02 §5.6)."""
-    if delivery.state is not State.CREATED or signal not in PROVES_HAND_OVER:
+    if delivery.state is not DeliveryState.CREATED or signal not in PROVES_HAND_OVER:
         return delivery, ()
     handed, _, _ = advance(delivery, Signal.PRODUCED, at)
     handed, rows = record_change(delivery, handed, at)

@@ -24,12 +24,12 @@ from typing import Final, Literal
 from msgspec.structs import replace
 
 from streams.delivery.delivery import Delivery, resend_signal
-from streams.delivery.rules import RENEWABLE, TRANSITIONS, Signal, State
+from streams.delivery.rules import RENEWABLE, TRANSITIONS, DeliveryState, Signal
 from streams.formats.fhir.check import border_check
 from streams.messages.hospitalnotification import reread
-from streams.records.ledger import anew_row, decision_row
+from streams.records.ledger import decision_row, reissue_row
 from streams.relay.bounds import cut
-from streams.stay.reissue import followers, renewed, send_anew
+from streams.stay.reissue import followers, reissue_alone, reissue_in_stay
 from streams.words.errors import Rejected
 from streams.words.ids import lane_of_id
 from streams.words.model import Decision, Notification, Outcome
@@ -70,7 +70,7 @@ def alarms(before: LaneRow | None, after: LaneRow | None, sample: int) -> tuple[
         if new is old:
             continue
         raised: list[tuple[Word, str, str]] = []  # word, reason, path
-        if new.state is State.TIMED_OUT and (old is None or old.state is not State.TIMED_OUT):
+        if new.state is DeliveryState.TIMED_OUT and (old is None or old.state is not DeliveryState.TIMED_OUT):
             raised.append(("alert:timeout", "", ""))
         if new.refusals and (old is None or (old.refused, old.refusals) != (new.refused, new.refusals)):
             raised.append(("alert:produce", "", ""))
@@ -139,11 +139,15 @@ def reissue(row: LaneRow, old: Delivery, record: Decision, context: Context) -> 
     at = record.at
     content = _reissuable(row, old)
     visit = row.visits.get(old.visit)
-    if visit is not None and (found := send_anew(visit, old.message_id, at=at, ids=context.ids, ordinal=row.ordinal)):
+    if visit is not None and (
+        found := reissue_in_stay(visit, old.message_id, at=at, ids=context.ids, ordinal=row.ordinal)
+    ):
         visit, chain = found
         row = replace(row, visits=row.visits | {visit.id: visit})
     else:
-        chain = renewed(content.chain, lane=old.lane, visit=old.visit, at=at, ids=context.ids, ordinal=row.ordinal)
+        chain = reissue_alone(
+            content.chain, lane=old.lane, visit=old.visit, at=at, ids=context.ids, ordinal=row.ordinal
+        )
     notification = replace(content, message_id=chain[-1].message_id, assembled=chain[-1].occurred, chain=chain)
     posted = post(row, notification, at, context)
     if isinstance(posted, Outcome):
@@ -152,7 +156,7 @@ def reissue(row: LaneRow, old: Delivery, record: Decision, context: Context) -> 
     case = old.case and replace(old.case, closed=at, closing=f"replaced-by {new.message_id}")
     old = replace(old, replaced_by=new.message_id, case=case, content=b"")
     row = replace(row.with_deliveries(old, new), ordinal=row.ordinal + 1)
-    counted = Effect(anew_row(at, old.event_id, new.message_id, old.lane))
+    counted = Effect(reissue_row(at, old.event_id, new.message_id, old.lane))
     return row, (counted, *posted.effects)
 
 

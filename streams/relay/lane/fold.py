@@ -6,7 +6,7 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from streams.delivery.delivery import Case, hand_over_refused
-from streams.delivery.rules import State
+from streams.delivery.rules import DeliveryState
 from streams.stay import fold as stay
 from streams.stay.state import situation
 from streams.words.model import (
@@ -93,7 +93,7 @@ def refused(row: LaneRow, message_id: str, at: datetime, context: Context) -> La
     Apply it to the row exactly as the record with the letter left it, before anything else is folded over it.
     """
     delivery = row.deliveries.get(message_id)  # type: ignore[call-overload]  # a header holds it as plain text
-    if delivery is None or delivery.state is not State.SENT:
+    if delivery is None or delivery.state is not DeliveryState.SENT:
         return LaneTurn(row)
     back = hand_over_refused(delivery, at)
     only = len(delivery.attempts) == 1

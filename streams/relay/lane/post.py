@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from streams.delivery.delivery import Delivery, advance
 from streams.delivery.route import route
-from streams.delivery.rules import FINAL, TRANSITIONS, Signal, State
+from streams.delivery.rules import FINAL, TRANSITIONS, DeliveryState, Signal
 from streams.envelopes import vans
 from streams.formats.fhir.build import to_json, to_xml
 from streams.formats.fhir.read import from_json
@@ -162,7 +162,7 @@ def send_pending_first(before: LaneRow, turn: Turn, at: datetime, context: Conte
         return turn
     posted = []
     for delivery in pending:
-        if delivery.state is State.CREATED:  # the first dispatch once more: same ids, same content (00 §3.3)
+        if delivery.state is DeliveryState.CREATED:  # the first dispatch once more: same ids, same content (00 §3.3)
             attempt, bundle = delivery.attempts[-1], stored(delivery)
             posted.append(_dispatch(delivery, Signal.PRODUCED, attempt, bundle, None, at, context))
         else:
@@ -251,7 +251,7 @@ def record_change(before: Delivery | None, after: Delivery, at: datetime) -> tup
     if before is not None and (before.state, before.attempt) == (after.state, after.attempt):
         return after, []
     was, number = ("", 0) if before is None else (before.state, before.changes)
-    changes: list[tuple[State, str, int | None]] = [(after.state, was, None)]
+    changes: list[tuple[DeliveryState, str, int | None]] = [(after.state, was, None)]
     if before is not None and before.state in FINAL and after.state in FINAL:
         changes.insert(0, (before.state, was, -1))  # a late verdict takes back the final state that was counted
     rows = [

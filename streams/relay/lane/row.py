@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from streams.delivery.delivery import Case, Delivery
 from streams.delivery.route import RouteRegisters
 from streams.records.ledger import LedgerRow
-from streams.records.trace import Step
+from streams.records.trace import TraceEvent
 from streams.stay.fold import StayPolicy, Visit
 from streams.words.errors import Rejected
 from streams.words.ids import EpisodeId, Ids, Kommunekode, Lane, MessageId
@@ -146,7 +146,7 @@ class Traced:
     """A status event of the journey of the notification `key` (03 §4.4)."""
 
     key: str
-    step: Step
+    step: TraceEvent
 
 
 @dataclass(frozen=True, slots=True)
