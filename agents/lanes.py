@@ -23,15 +23,12 @@ from streams.kafka.foreign import number
 from streams.kafka.records import Letter, Record, decode_lane_record, header
 from streams.kafka.topics import LANES
 from streams.records.ledger import LedgerRow, decision_row, receipt_row, stay_event_row
-from streams.relay.deadlines import Due
 from streams.relay.lane import (
     ROW_UNREADABLE,
     Context,
+    Effect,
     LaneRow,
-    OpenMessages,
-    Result,
-    Said,
-    Standing,
+    LaneTurn,
     alarms,
     decode_row,
     encode_row,
@@ -39,6 +36,7 @@ from streams.relay.lane import (
     refused,
     tick,
 )
+from streams.relay.standing import Due, OpenMessages, Standing
 from streams.words.errors import Rejected
 from streams.words.ids import Lane, MessageId
 from streams.words.model import Decision, Fate, Outcome, ReceiptArrived, StayEventArrived
@@ -53,9 +51,9 @@ def lanes_stage(station: Station, context: Context, rows: FencedTable, standing:
 
     shown = Shown(station.figures, standing.messages)
 
-    def effects(old: LaneRow | None, result: Result, record: Record, at: datetime) -> Fold:
-        letters = [letter_of(one, record, stage=_NAME, at=at, version=station.version) for one in result.said]
-        shown.decided(result.said)
+    def effects(old: LaneRow | None, result: LaneTurn, record: Record, at: datetime) -> Fold:
+        letters = [letter_of(one, record, stage=_NAME, at=at, version=station.version) for one in result.effects]
+        shown.decided(result.effects)
         station.figures.verdicts(old, result.row)
         log_alarms(alarms(old, result.row, context.sample))
         return (None if result.row is None else encode_row(result.row)), letters
@@ -70,7 +68,7 @@ def lanes_stage(station: Station, context: Context, rows: FencedTable, standing:
                 raise Rejected("key", "not the lane of the event", "send the record under the lane it names", "no-key")
         old = decode_row(row)
         result = fold(old, lane_record, context)
-        if result.row is old and old is not None and not result.said:
+        if result.row is old and old is not None and not result.effects:
             return row, ()  # the row is written again all the same: its changelog record may be missing
         return effects(old, result, record, lane_record.at)
 
@@ -115,9 +113,9 @@ class Shown:
 
     def __init__(self, figures: Figures, messages: OpenMessages) -> None:
         self._figures, self._messages = figures, messages
-        self._waiting: dict[str, list[Said]] = {}  # name of a letter -> the effects that it holds back
+        self._waiting: dict[str, list[Effect]] = {}  # name of a letter -> the effects that it holds back
 
-    def decided(self, said: Sequence[Said]) -> None:
+    def decided(self, said: Sequence[Effect]) -> None:
         """What one record has led to."""
         for name in {one.after for one in said if one.after}:
             self._waiting[name] = [one for one in said if one.after == name]
@@ -131,11 +129,11 @@ class Shown:
         """The broker has refused this letter."""
         self._waiting.pop(name, None)
 
-    def _show(self, said: Sequence[Said]) -> None:
+    def _show(self, said: Sequence[Effect]) -> None:
         self._figures.effects(said, _NAME)
         for one in said:
-            if isinstance(one.effect, LedgerRow):
-                self._messages.said(one.effect)
+            if isinstance(one.action, LedgerRow):
+                self._messages.count(one.action)
         log_lane(said)
 
 

@@ -26,7 +26,8 @@ from agents.worker.signs import show_open, timed
 from agents.worker.tables import FencedApp, FencedTable, position_key
 from agents.worker.timer import Barrier, caught_up, keep_index, publish_due
 from streams.kafka.topics import ADT_RAW, LANES, RECEIPTS_RAW, letterbox
-from streams.relay.lane import Context, Standing, decode_row
+from streams.relay.lane import Context, decode_row
+from streams.relay.standing import Standing
 
 __all__ = ["Relay", "build_relay", "relay_running"]
 

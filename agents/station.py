@@ -11,7 +11,7 @@ from streams.operations.metrics import Metrics
 from streams.records.ledger import WAITING_FOR_RECHECK, LedgerRow
 from streams.registry import Registers
 from streams.relay.intake import Intake
-from streams.relay.lane import LaneRow, Said, SetAside, Traced
+from streams.relay.lane import DeadLetter, Effect, LaneRow, Traced
 from streams.words.errors import Rejected
 from streams.words.ids import Ids, audit_event_id
 
@@ -47,10 +47,10 @@ class Figures:
         """A dead-lettered record: by its reason code, or as a fault of ours."""
         self.metrics.count("stafet_dead_letters_total", stage=stage, reason=code_of(fault))
 
-    def effects(self, said: Sequence[Said], stage: str) -> None:
+    def effects(self, said: Sequence[Effect], stage: str) -> None:
         """Everything a lane has decided on one record."""
         for one in said:
-            match one.effect:
+            match one.action:
                 case Traced(step=step):
                     self.metrics.count(
                         "eds_events_total", subtype=step.subtype, profile=step.profile, outcome=step.outcome
@@ -65,7 +65,7 @@ class Figures:
                     self.metrics.count(
                         "hn_messages_total", state=row.what, municipality=row.kommunekode, activity=row.notice
                     )
-                case SetAside(rejected=rejected):
+                case DeadLetter(rejected=rejected):
                     self.dead_letter(stage, rejected)
 
     def refused(self, delivery: Delivery) -> None:

@@ -161,7 +161,7 @@ def _rows(m: Material) -> dict[str, Work]:
     row = decode_row(raw)
     assert row is not None
     said = m.bench.said(event.record)
-    (created, *_) = (one for one in said if isinstance(one.effect, Traced))
+    (created, *_) = (one for one in said if isinstance(one.action, Traced))
 
     def flow() -> None:
         stages["adt.raw"].step(None, intake.record)
@@ -170,7 +170,7 @@ def _rows(m: Material) -> dict[str, Work]:
         stages["lanes"].step(raw, answer.record)
 
     return {
-        "trace event": lambda: to_json(audit_event(created.effect.step)),  # type: ignore[union-attr]
+        "trace event": lambda: to_json(audit_event(created.action.step)),  # type: ignore[union-attr]
         "trace event as a letter": lambda: letter_of(created, event.record, stage="lanes", at=BEGIN, version=""),
         "lane record decode": lambda: decode_lane_record(event.record.value),
         "row decode": lambda: decode_row(raw),

@@ -22,7 +22,8 @@ from streams.kafka.records import Letter, Record, decode_lane_record
 from streams.kafka.topics import ADT_RAW, LANES, RECEIPTS_RAW, RELAY, changelog
 from streams.messages.adt.admit import record_key
 from streams.registry import Registers, load
-from streams.relay.lane import Context, Said, Standing, fold
+from streams.relay.lane import Context, Effect, fold
+from streams.relay.standing import Standing
 from streams.sim.behaviour import behaviour
 from streams.sim.hospital import scripts
 from streams.sim.municipality import answer
@@ -120,9 +121,9 @@ class Bench:
         taken.append(self.take(_only(taken[2].letters, LANES)))
         return Flow(event, receipt, tuple(taken))
 
-    def said(self, record: Record) -> tuple[Said, ...]:
+    def said(self, record: Record) -> tuple[Effect, ...]:
         """What a lane without a row says to a record of `lanes`."""
-        return fold(None, decode_lane_record(record.value), self.context).said
+        return fold(None, decode_lane_record(record.value), self.context).effects
 
     def take(self, letter: Letter) -> Taken:
         """What the stage of the letter's topic does with it, the row kept."""

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from streams.registry.numbers import fictional_gln, fictional_sor
+from streams.registry.rows import fictional_gln, fictional_sor
 from streams.registry.tables import EXAMPLE
 from streams.sim.er7 import AdtMessage, Place, er7
 from streams.sim.people import Person

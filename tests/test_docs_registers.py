@@ -7,10 +7,10 @@ import msgspec
 import pytest
 
 from streams.messages.adt.feed import FeedProfile
-from streams.registry.forms import WRITTEN
 from streams.registry.policy import RANGES
 from streams.registry.rows import (
     RETIRED,
+    WRITTEN,
     AcceptanceRow,
     AddressRow,
     CountRow,

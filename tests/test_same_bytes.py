@@ -30,7 +30,7 @@ from tests.conformance.mutations import damaged, put
 from tests.conformance.replayed import STORIES as TOLD
 from tests.conformance.replayed.er7 import Message, moment
 from tests.conformance.replayed.story import Story, when
-from tests.conformance.test_replay_as_specified import Line, files_of, registers_of
+from tests.conformance.test_replay_as_specified import ReplayLine, files_of, registers_of
 from tests.conformance.test_replay_as_specified import played as told_lines
 from tests.conformance.test_sender_flows import REGISTERS, TABLE, load
 from tests.conformance.test_sender_flows import played as flow_lines
@@ -86,7 +86,7 @@ def together(letters: Iterable[Letter]) -> list[bytes]:
     return [record for _, records in sorted(by_kind(letters).items()) for record in records]
 
 
-def line(told: Line) -> bytes:
+def line(told: ReplayLine) -> bytes:
     """What `stafet replay` tells of a message, and its bytes."""
     words = (told.notification, told.municipality, told.message_id, told.bundle_id, told.why, told.rule)
     return b"%b\n%b\n" % (repr(words).encode(), told.payload)

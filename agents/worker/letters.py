@@ -20,7 +20,7 @@ from streams.records.ledger import LedgerRow
 from streams.records.ledger import to_json as ledger_json
 from streams.records.trace import audit_event
 from streams.relay.bounds import check_lane_record
-from streams.relay.lane import Dispatch, Said, SetAside, Traced
+from streams.relay.lane import DeadLetter, Dispatch, Effect, Traced
 from streams.words.ids import Lane, uuid4_or_none
 from streams.words.model import (
     Decision,
@@ -78,9 +78,9 @@ def ledger_letter(row: LedgerRow) -> Letter:
     return Letter(LEDGER, row.subject.encode(), ledger_json(row), head)
 
 
-def letter_of(said: Said, record: Record, *, stage: str, at: datetime, version: str) -> Letter:
+def letter_of(said: Effect, record: Record, *, stage: str, at: datetime, version: str) -> Letter:
     """The record for one effect; `record` is the one in hand."""
-    effect = said.effect
+    effect = said.action
     match effect:
         case Dispatch():
             letter = Letter(
@@ -103,7 +103,7 @@ def letter_of(said: Said, record: Record, *, stage: str, at: datetime, version: 
             letter = Letter(TRACE, effect.key.encode(), to_json(event), head)
         case LedgerRow():
             letter = ledger_letter(effect)
-        case SetAside():
+        case DeadLetter():
             value = record.value if effect.record is None else encode_lane_record(effect.record)
             letter = dead_letter(record._replace(value=value), effect.rejected, stage=stage, at=at, version=version)
         case _:

@@ -18,7 +18,8 @@ from streams.kafka.topics import LANES
 from streams.operations import logs
 from streams.operations.metrics import Metrics
 from streams.records.ledger import LedgerRow
-from streams.relay.lane import Alarm, OpenMessages, Said
+from streams.relay.lane import Alarm, Effect
+from streams.relay.standing import OpenMessages
 from streams.words.errors import Rejected
 
 from .clock import Clock
@@ -54,10 +55,10 @@ def log_decision(row: LedgerRow) -> None:
     write(f"decision.{row.what}", message_id=row.subject, state=row.was, reason=row.reason)
 
 
-def log_lane(said: Sequence[Said]) -> None:
+def log_lane(said: Sequence[Effect]) -> None:
     """What a lane has decided on one record: a line for each message, or for the event that gave none."""
     for one in said:
-        row = one.effect
+        row = one.action
         if not isinstance(row, LedgerRow):
             continue
         message = {"message_id": row.subject, "kommunekode": row.kommunekode}

@@ -24,7 +24,7 @@ from streams.kafka.clients import committed_offsets, partition_of
 from streams.kafka.lenient import AIOKafkaConsumer
 from streams.kafka.records import Letter, place_of
 from streams.kafka.topics import LANES, RECEIPTS_RAW
-from streams.relay.deadlines import Deadlines, Due
+from streams.relay.standing import Deadlines, Due
 
 from .changelog import ClientOptions
 from .clock import Clock

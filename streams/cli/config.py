@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from streams.operations.settings import BadSettings, Settings, explain
-from streams.registry import BadRegisters, Finding, copy_example, inspect_registers, load
+from streams.registry import BadRegisters, RegisterFinding, copy_example, inspect_registers, load
 
 from .access import Config, RegistersOption, settings_of
 from .environment import mismatch
@@ -77,7 +77,7 @@ def init(
     say(f"Next: change them (docs/registers.md), then stafet config check --registers {folder}", err=True)
 
 
-def _findings(settings: Settings) -> Sequence[Finding]:
+def _findings(settings: Settings) -> Sequence[RegisterFinding]:
     """Those of the register files; where these hold, whether they are for this installation."""
     assert settings.registers is not None
     found = inspect_registers(settings.registers)
@@ -88,8 +88,8 @@ def _findings(settings: Settings) -> Sequence[Finding]:
         return found
     if misfit.severity == "error" and "environment" not in settings.model_fields_set:
         problem = f"{misfit.problem}; a start refuses them"  # the files are judged here, and they hold
-        return [*found, Finding("settings", 0, problem, misfit.remedy, "warning")]
-    return [*found, Finding("settings", 0, misfit.problem, misfit.remedy, misfit.severity)]
+        return [*found, RegisterFinding("settings", 0, problem, misfit.remedy, "warning")]
+    return [*found, RegisterFinding("settings", 0, misfit.problem, misfit.remedy, misfit.severity)]
 
 
 @app.command()

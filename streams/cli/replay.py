@@ -12,7 +12,7 @@ import typer
 from streams.formats.fhir.build import json_to_xml, xml_to_json
 from streams.operations.private_files import private_folder, write_private
 from streams.registry import EXAMPLE_NAME
-from streams.relay.replay import Line, Replay
+from streams.relay.replay import Replay, ReplayLine
 
 from .access import registers_of, settings_of
 from .documents import documents
@@ -95,7 +95,7 @@ def _read(files: list[str]) -> list[tuple[str, bytes]]:
         raise Failed(Code.USAGE, "not-readable", f"{problem.filename}: {problem.strerror}", hint) from None
 
 
-def _told(name: str, line: Line, turn: Callable[[bytes], bytes], out: Path | None, number: int) -> dict[str, Any]:
+def _told(name: str, line: ReplayLine, turn: Callable[[bytes], bytes], out: Path | None, number: int) -> dict[str, Any]:
     payload = turn(line.payload) if line.message_id else b""
     return {
         "file": name,

@@ -48,7 +48,7 @@ _FHIR: Final[dict[str, Literal["fhir-json", "fhir-xml"]]] = {
 }
 _LEGACY: Final[dict[str, Literal["oioxml", "edifact"]]] = {"oioxml": "oioxml", "edifact": "edifact"}
 #: Envelopes that a delivery may have; another one is `no-format`, aloud. Which of them are sealed today is decided before,
-#: by the registers (`registry/forms.py`), which hand over no other acceptance.
+#: by the registers (`registry/rows.py`), which hand over no other acceptance.
 _ENVELOPES: Final[dict[str, Literal["vans", "none"]]] = {"vans": "vans", "none": "none"}
 
 

@@ -1,4 +1,4 @@
-"""Log lines: few, structured, on standard error, and never a word about a person.
+"""Log lines: few, structured, on standard error, and nothing about a person.
 
 `log.info("relay.notified", message_id=…)`: an event is a dotted name in the past tense, its facts are the fields of
 `FIELDS`, and a field that is not listed is dropped and named under `dropped`: a new field is a review. Lines of
@@ -14,12 +14,13 @@ from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Final, Literal, TextIO
 
 import structlog
+from structlog.typing import FilteringBoundLogger, Processor
 
 from streams.words.visible import visible
 
 __all__ = ["FIELDS", "configure", "get", "only_fields", "redact"]
 
-#: What a line may say beside its event. Ids, codes, counts, durations, places; no content, no names, no numbers of
+#: What a line may have beside its event. Ids, codes, counts, durations, places; no content, no names, no numbers of
 #: persons.
 FIELDS: Final = frozenset(
     {
@@ -46,8 +47,8 @@ _MASK: Final = "******-****"
 Event = MutableMapping[str, Any]
 
 
-def only_fields(_: Any, __: str, event: Event) -> Event:
-    """Drops every field that is not listed, and says which."""
+def only_fields(_: object, __: str, event: Event) -> Event:
+    """Drops every field that is not listed, and names it."""
     unlisted = sorted(name for name in event if name not in FIELDS and name not in _OWN and not name.startswith("_"))
     for name in unlisted:
         del event[name]
@@ -56,19 +57,14 @@ def only_fields(_: Any, __: str, event: Event) -> Event:
     return event
 
 
-def redact(_: Any, __: str, event: Event) -> Event:
+def redact(_: object, __: str, event: Event) -> Event:
     """Replaces whatever is shaped like a CPR number, in every value at every depth."""
     for name in event:
         event[name] = _clean(event[name])
     return event
 
 
-def _shown(_: Any, __: str, line: Any) -> str:
-    """The finished line, as people may see it (00 §8.6)."""
-    return visible(line, lines=True)
-
-
-def _clean(value: Any) -> Any:
+def _clean(value: object) -> object:
     if isinstance(value, bytes):
         value = value.decode("utf-8", errors="replace")
     if isinstance(value, str):
@@ -83,8 +79,8 @@ def _clean(value: Any) -> Any:
 
 
 class Sparing(logging.Filter):
-    """Lets a library say the same thing once in `every` seconds: a killed broker makes aiokafka repeat itself by the
-    hundred (kafka.md §4). The next line that passes says how many were kept back.
+    """Passes the same line of a library once in `every` seconds: a killed broker makes aiokafka repeat itself by the
+    hundred (kafka.md §4). The next line that passes has the number of those kept back.
     """
 
     def __init__(self, every: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
@@ -106,29 +102,39 @@ class Sparing(logging.Filter):
 
 
 #: Libraries that repeat themselves.
-NOISY: Final = ("aiokafka", "faust", "mode", "kafka", "asyncio", "agents.worker.tables")  # the last speaks through mode
+NOISY: Final = ("aiokafka", "faust", "mode", "kafka", "asyncio", "agents.worker.tables")  # the last logs through mode
 
 
 def configure(form: Literal["json", "console"] = "json", level: str = "info", *, stream: TextIO | None = None) -> None:
     """Sends our lines and those of libraries to standard error. Called once, in main."""
-    shared: list[Any] = [
+    shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         only_fields,
         structlog.processors.format_exc_info,
         redact,
     ]
-    renderer: Any = structlog.processors.JSONRenderer(ensure_ascii=False)
+    renderer: Processor = structlog.processors.JSONRenderer(ensure_ascii=False)
     if form == "console":
         renderer = structlog.dev.ConsoleRenderer(colors=False)
     target = logging.StreamHandler(stream or sys.stderr)
     target.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, _shown],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                renderer,
+                lambda _, __, line: visible(str(line), lines=True),  # as people may see it (00 §8.6)
+            ],
         )
     )
-    _to_root(target, level)
+    sparing = Sparing()
+    target.addFilter(lambda record: sparing.filter(record) if record.name.startswith(NOISY) else True)
+    root = logging.getLogger()
+    root.handlers[:] = [target]
+    root.setLevel(level.upper())
+    for name in NOISY:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -137,34 +143,21 @@ def configure(form: Literal["json", "console"] = "json", level: str = "info", *,
     )
 
 
-def _to_root(target: logging.Handler, level: str) -> None:
-    sparing = Sparing()
-    target.addFilter(lambda record: sparing.filter(record) if record.name.startswith(NOISY) else True)
-    root = logging.getLogger()
-    root.handlers[:] = [target]
-    root.setLevel(level.upper())
-    for name in NOISY:
-        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+# A part of the product that is used without `configure` logs warnings to standard error, by logging's own rule.
+structlog.configure(
+    processors=[
+        structlog.stdlib.add_log_level,
+        only_fields,
+        redact,
+        structlog.processors.JSONRenderer(ensure_ascii=False),
+    ],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    cache_logger_on_first_use=False,
+)
 
 
-def _until_configured() -> None:
-    """Whoever uses a part of the product without `configure` hears warnings on standard error, by logging's own rule."""
-    structlog.configure(
-        processors=[
-            structlog.stdlib.add_log_level,
-            only_fields,
-            redact,
-            structlog.processors.JSONRenderer(ensure_ascii=False),
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        cache_logger_on_first_use=False,
-    )
-
-
-_until_configured()
-
-
-def get(name: str) -> Any:
+def get(name: str) -> FilteringBoundLogger:
     """A logger of ours: `logs.get("relay").info("relay.notified", message_id=…)`."""
-    return structlog.get_logger(name)
+    logger: FilteringBoundLogger = structlog.get_logger(name)
+    return logger

@@ -1,7 +1,7 @@
 """Files that may hold personal data: written for their owner only, and through no link.
 
 Everything that the product writes to a disk of people goes through here: what `replay --out` writes, the folder of a
-worker's state, the folder of a local broker. A link at the place of the file or of its folder is refused: whoever put it
+worker's state, the folder of a local broker. A link at the place of the file or of its folder is refused: the one who put it
 there would choose where the letters go.
 """
 
@@ -34,7 +34,7 @@ def write_private(path: Path, data: bytes) -> None:
     """
     folder = _opened_folder(path.parent)
     try:
-        # O_NONBLOCK: a pipe in place of the file must not hold us; it says nothing about a file.
+        # O_NONBLOCK: a pipe in place of the file must not hold us; for a file it has no effect.
         flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         file = os.open(path.name, flags, 0o600, dir_fd=folder)
     finally:

@@ -47,10 +47,24 @@ _BLOCK: Final = re.compile(rb"[0-9]+|[^0-9]+")
 
 
 def weakness(secret: bytes) -> str:
-    """What is wrong with the secret, without a word of it; empty when nothing is."""
+    """What is wrong with the secret, without any part of it; empty when nothing is."""
     if len(secret) < LEAST_BYTES:
         return f"{len(secret)} bytes; at least {LEAST_BYTES} are needed"
-    return _pattern(secret) or _words(secret) or _few(secret) or _wrapped(secret)
+    if problem := _pattern(secret):
+        return problem
+    if _reads_as_words(secret):
+        return "words"
+    size = next((size for form, size in _ALPHABETS if form.fullmatch(secret)), 256)
+    bits = round(len(secret) * math.log2(size))
+    if bits < _LEAST_BITS:
+        return f"at most {bits} bits; at least {_LEAST_BITS} are needed"
+    # The same question about its content in hex or base64, when that is a text or a pattern.
+    inner = _decoded(secret)
+    if _PRINTABLE.fullmatch(inner):
+        problem = weakness(inner)
+    elif len(inner) >= LEAST_BYTES // 2:
+        problem = _pattern(inner)
+    return f"in hex or base64: {problem}" if problem else ""
 
 
 def _pattern(secret: bytes) -> str:
@@ -66,41 +80,21 @@ def _pattern(secret: bytes) -> str:
     return ""
 
 
-def _words(secret: bytes) -> str:
+def _reads_as_words(secret: bytes) -> bool:
     """Letters in a row, or letters and a number; a text of words has blanks or hyphens between them."""
     if not _PRINTABLE.fullmatch(secret) or _HEX.fullmatch(secret):
-        return ""
+        return False
     if _LOWER.fullmatch(secret):  # letters and digits of one case: runs are long by chance, changes are many
-        return "words" if len(_BLOCK.findall(secret)) <= _BLOCKS else ""
+        return len(_BLOCK.findall(secret)) <= _BLOCKS
     joined = secret.count(b" ") >= 2 or _HYPHENED.fullmatch(secret) is not None
-    return "words" if joined or sum(map(len, _WORD.findall(secret))) >= _WORDS * len(secret) else ""
+    return joined or sum(map(len, _WORD.findall(secret))) >= _WORDS * len(secret)
 
 
-def _few(secret: bytes) -> str:
-    """Too few possibilities, by the characters it is written with."""
-    size = next((size for form, size in _ALPHABETS if form.fullmatch(secret)), 256)
-    bits = round(len(secret) * math.log2(size))
-    return f"at most {bits} bits; at least {_LEAST_BITS} are needed" if bits < _LEAST_BITS else ""
-
-
-def _wrapped(secret: bytes) -> str:
-    """The same question about what it says in hex or base64, when that is a text or a pattern."""
-    inner = _decoded(secret)
-    if inner is None:
-        return ""
-    if _PRINTABLE.fullmatch(inner):
-        found = weakness(inner)
-    else:
-        found = _pattern(inner) if len(inner) >= LEAST_BYTES // 2 else ""
-    return f"in hex or base64: {found}" if found else ""
-
-
-def _decoded(secret: bytes) -> bytes | None:
+def _decoded(secret: bytes) -> bytes:
+    """The content of hex or base64; b"" of anything else."""
     if _HEX.fullmatch(secret):
         return binascii.unhexlify(secret)
-    if not _BASE64.fullmatch(secret):
-        return None
     text = secret.rstrip(b"=").translate(bytes.maketrans(b"-_", b"+/"))
-    if len(text) % 4 == 1:
-        return None
+    if not _BASE64.fullmatch(secret) or len(text) % 4 == 1:
+        return b""
     return base64.b64decode(text + b"=" * (-len(text) % 4))

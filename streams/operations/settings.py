@@ -1,6 +1,6 @@
 """The settings: declared once, each with type, default and reason; the reference in docs/settings.md is made from this.
 
-Sources, the first that speaks wins: flags, environment (`STAFET_…`), `.env`, a TOML file, defaults (acceptance.md). An
+Sources, the first that has a value wins: flags, environment (`STAFET_…`), `.env`, a TOML file, defaults (acceptance.md). An
 unknown `STAFET_` name is an error that names the nearest known one, because a typo must not mean the default.
 
 Read once, in `main`, and passed down; nothing else in the product looks at the environment.
@@ -191,7 +191,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """`read_settings` asks the sources itself, because `explain` must know which one spoke."""
+        """`read_settings` asks the sources itself, because `explain` names the source of each value."""
         return (init_settings,)
 
     @field_validator("gateway_listen", "http_listen")
@@ -223,26 +223,32 @@ class Sourced(NamedTuple):
     """A setting, its value, and where the value comes from: flag, environment, .env, file or default."""
 
     name: str
-    value: Any
+    value: object
     source: str
 
 
 def read_settings(
-    flags: Mapping[str, Any] | None = None, *, folder: Path = Path(), config: Path | None = None
+    flags: Mapping[str, object] | None = None, *, folder: Path = Path(), config: Path | None = None
 ) -> Settings:
     """The settings in force. `flags`: fields given on the command line, None for those that were not.
 
     `folder` is where `.env` is looked for; `config` names the TOML file, else `STAFET_CONFIG`. Raises `BadSettings`.
     """
-    merged = {name: value for layer in reversed(_layers(flags, folder, config)) for name, value in layer.items()}
+    merged: dict[str, Any] = {
+        name: value for layer in reversed(_layers(flags, folder, config)) for name, value in layer.items()
+    }
     try:
         return Settings(**merged)
     except ValidationError as fault:
-        raise BadSettings("\n".join(_sentence(error) for error in fault.errors())) from None
+        problems = []
+        for error in fault.errors():  # never the value, which may be a password in the wrong place
+            message = error["msg"].removeprefix("Value error, ")
+            problems.append(f"{PREFIX}{str(error['loc'][0]).upper()}: {message}" if error["loc"] else message)
+        raise BadSettings("\n".join(problems)) from None
 
 
 def explain(
-    flags: Mapping[str, Any] | None = None, *, folder: Path = Path(), config: Path | None = None
+    flags: Mapping[str, object] | None = None, *, folder: Path = Path(), config: Path | None = None
 ) -> list[Sourced]:
     """Every setting with its value and its source, in order of declaration."""
     settings = read_settings(flags, folder=folder, config=config)
@@ -256,8 +262,8 @@ def explain(
 _SOURCES: Final = ("flag", "environment", ".env", "file")
 
 
-def _layers(flags: Mapping[str, Any] | None, folder: Path, config: Path | None) -> list[Mapping[str, Any]]:
-    """What each source says, strongest first."""
+def _layers(flags: Mapping[str, object] | None, folder: Path, config: Path | None) -> list[Mapping[str, object]]:
+    """What each source has, strongest first."""
     dotenv = folder / ".env"
     in_file = {name: value or "" for name, value in dotenv_values(dotenv).items()}
     _refuse_unknown(os.environ, "the environment")
@@ -272,7 +278,7 @@ def _layers(flags: Mapping[str, Any] | None, folder: Path, config: Path | None) 
     ]
 
 
-def _known(values: Mapping[str, Any]) -> dict[str, Any]:
+def _known(values: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in values.items() if name in Settings.model_fields}
 
 
@@ -293,7 +299,7 @@ def _nearest(name: str) -> str:
     return f"did you mean {near[0]}?" if near else "`stafet config reference` lists them all"
 
 
-def _from_file(path: Path) -> dict[str, Any]:
+def _from_file(path: Path) -> dict[str, object]:
     """The TOML file: the same names in lower case, without prefix."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -305,12 +311,6 @@ def _from_file(path: Path) -> dict[str, Any]:
             "\n".join(f"{path}: {name}: no such setting; {_nearest(PREFIX + name.upper())}" for name in unknown)
         )
     return content
-
-
-def _sentence(error: Any) -> str:
-    """One problem; never the value, which may be a password in the wrong place."""
-    message: str = error["msg"].removeprefix("Value error, ")
-    return f"{PREFIX}{str(error['loc'][0]).upper()}: {message}" if error["loc"] else message
 
 
 def secret(settings: Settings) -> bytes:

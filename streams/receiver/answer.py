@@ -1,12 +1,12 @@
-"""A subscriber's whole answer to a document: read it, check it, take it into the stay, say what is then shown.
+"""A subscriber's whole answer to a document: read it, check it, take it into the stay, show what follows.
 
-This joins the meaning of the message (messages/hospitalnotification) to the rules of a receiver (subscriber), for the
-simulated municipality and for `stafet receive` (acceptance.md). Decided by spec 01 §19; what is *wrong* with a message
-is the check's word, and a subscriber refuses errors and keeps warnings (1.9, 4.1).
+This joins the meaning of the message (messages/hospitalnotification) to the rules of a receiver (`stays`), for the
+simulated municipality and for `stafet receive` (acceptance.md). Decided by spec 01 §19; the check decides what is *wrong*
+with a message, and a subscriber refuses errors and keeps warnings (1.9, 4.1).
 """
 
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 
@@ -14,41 +14,53 @@ from streams.formats.fhir.read import document
 from streams.messages.hospitalnotification import HospitalNotification, check, read
 from streams.messages.hospitalnotification.read import UnitRead
 from streams.words.codes import EncounterClass, EncounterStatus
-from streams.words.errors import Issue, Rejected
+from streams.words.errors import Rejected
 from streams.words.ids import Gln, Sor
 from streams.words.model import Unit
 
-from . import stays as subscriber
-from .stays import Answer, Facts, Subscriber
+from .stays import Facts, Subscriber, SubscriberAnswer, discard, receive, refuse
 
 __all__ = ["answer", "facts", "play"]
 
 
-def play(files: Iterable[tuple[str, bytes]], *, basis: bool = True) -> list[dict[str, Any]]:
+def play(files: Iterable[tuple[str, bytes]], *, basis: bool = True) -> list[dict[str, object]]:
     """One line per document, in order, from one fresh subscriber; the keys are those of acceptance.md, `receive`.
 
     Without `basis` no citizen has a case: nothing is kept, and what is valid is acknowledged all the same (19.4).
     """
-    state, lines = Subscriber(), []
+    state = Subscriber()
+    lines: list[dict[str, object]] = []
     for name, data in files:
         state, answered = answer(state, data, basis=basis)
-        lines.append(_line(name, answered))
+        lines.append(
+            {
+                "file": name,
+                "acknowledgement": answered.acknowledgement,
+                "shown": answered.shown,
+                "status": answered.status,
+                "report_of_admission": answered.report is not None,
+                "history": [str(entry) for entry in answered.history],
+                "issues": [msgspec.structs.asdict(issue) for issue in answered.issues],
+            }
+        )
     return lines
 
 
-def answer(state: Subscriber, data: bytes, *, basis: bool = True) -> tuple[Subscriber, Answer]:
+def answer(state: Subscriber, data: bytes, *, basis: bool = True) -> tuple[Subscriber, SubscriberAnswer]:
     """The subscriber after a document in JSON or XML, and its answer. Never raises on content."""
     try:
         sent = document(data)
     except Rejected as rejected:
-        return state, subscriber.refuse([rejected.issue()])
+        return state, refuse([rejected.issue()])
     bundle, found = sent.resource, sent.beside(check(sent.resource))
     if any(issue.severity == "error" for issue in found):
-        return state, subscriber.refuse(found)
-    if not basis:
-        return state, _noting(subscriber.discard(), found)
-    after, answered = subscriber.receive(state, facts(read(bundle)))
-    return after, _noting(answered, found)
+        return state, refuse(found)
+    if basis:
+        state, answered = receive(state, facts(read(bundle)))
+    else:
+        answered = discard()
+    # What the check remarked, before what the subscriber remarks.
+    return state, msgspec.structs.replace(answered, issues=(*found, *answered.issues))
 
 
 def facts(message: HospitalNotification) -> Facts:
@@ -79,20 +91,3 @@ def facts(message: HospitalNotification) -> Facts:
 
 def _unit(unit: UnitRead) -> Unit:
     return Unit(sor=Sor(unit.sor), gln=Gln(unit.gln), name=unit.name)
-
-
-def _noting(answered: Answer, found: list[Issue]) -> Answer:
-    """The answer with what the check remarked, before what the subscriber remarks."""
-    return msgspec.structs.replace(answered, issues=(*found, *answered.issues))
-
-
-def _line(name: str, answered: Answer) -> dict[str, Any]:
-    return {
-        "file": name,
-        "acknowledgement": answered.acknowledgement,
-        "shown": answered.shown,
-        "status": answered.status,
-        "report_of_admission": answered.report is not None,
-        "history": [str(entry) for entry in answered.history],
-        "issues": [msgspec.structs.asdict(issue) for issue in answered.issues],
-    }

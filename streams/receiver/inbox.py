@@ -1,13 +1,13 @@
 """A municipality's whole answer to what lies in its inbox: one record in, the receipts it owes out (spec 02 §§2.4, 6.3).
 
-Two layers answer, each for itself (02 §1, 6.4). The envelope layer says whether the envelope could be read (checks V1
+Two layers answer, each for itself (02 §1, 6.4). The envelope layer reports whether the envelope could be read (checks V1
 to V6, then V7 over the pair of envelope id and Bundle.id) and passes every readable message up, repeats included. The
 message layer asks the reference subscriber (spec 01 §19) and answers with a FHIR acknowledgement. A message that was
 answered before gets the same verdict in the same words, in a new acknowledgement in a new envelope (R8); receipts are
 never answered (R2).
 
 A message is the same when its header id, citizen, sender and episode are (01, 19.17). Ids of receipts stand for what
-is answered and how often it was answered before, so a reader that begins anew at the oldest record repeats itself.
+is answered and how often it was answered before, so a reader that begins again at the oldest record repeats itself.
 
 Pure. What a user sees is in `Reception.subscriber`. Not here: SBDH, legacy letters (refused as unknown documents), and
 any topic (streams/sim).
@@ -21,6 +21,7 @@ from uuid import uuid5
 from msgspec.structs import replace
 
 from streams.envelopes import vans
+from streams.envelopes.vans import FHIR_JSON
 from streams.formats.fhir.build import to_json
 from streams.formats.fhir.read import document
 from streams.messages.acknowledgement import issues_of_findings, write
@@ -34,29 +35,29 @@ from streams.words.model import ReceiptIssue, Value
 from .answer import answer
 from .stays import Subscriber
 
-__all__ = ["Identity", "Reception", "Settled", "take"]
+__all__ = ["MessageIdentity", "Reception", "Settled", "take"]
 
 
-class Identity(Value, frozen=True, kw_only=True):
-    """Whose message it is, as far as it says so: what tells a resend from an id used twice (01, 19.17)."""
+class MessageIdentity(Value, frozen=True, kw_only=True):
+    """Whose message it is, as far as it is named: the difference between a resend and an id used twice (01, 19.17)."""
 
     cpr: str = ""
     sender: str = ""
     episodes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        return "Identity(******)"
+        return "MessageIdentity(******)"
 
-    def is_same(self, other: "Identity") -> bool:
-        """Same citizen and sender, and an episode in common; messages that say none have none in common."""
+    def is_same(self, other: "MessageIdentity") -> bool:
+        """Same citizen and sender, and an episode in common; messages that name none have none in common."""
         shared = any(same_episode(a, b) for a in self.episodes for b in other.episodes)
         return (self.cpr, self.sender) == (other.cpr, other.sender) and (shared or self.episodes == other.episodes)
 
 
 class Settled(Value, frozen=True, kw_only=True):
-    """A final verdict that was given, with its reasons: said again whenever the message comes again (R8, R9)."""
+    """A final verdict that was given, with its reasons: given again whenever the message comes again (R8, R9)."""
 
-    identity: Identity = Identity()
+    identity: MessageIdentity = MessageIdentity()
     verdict: Verdict
     issues: tuple[ReceiptIssue, ...] = ()
 
@@ -99,7 +100,8 @@ def take(
     `ours`: the receivers that V3 takes, None for any. Without `basis` no citizen has a case (01, 19.4). A bare
     document is answered bare.
     """
-    if _is_bare(data):
+    head = data[:512].lstrip()
+    if head[:1] == b"{" or (b"<Bundle" in head and b"VANSEnvelope" not in head):
         try:
             after, bundle = _answered(reception, data, at, basis)
         except Rejected:
@@ -108,18 +110,17 @@ def take(
     try:
         opened = vans.open_envelope(data, ours=ours)
     except vans.EnvelopeRefused as refused:
-        return _refused(reception, refused.answer, _described(refused), at)
+        # The words of 02 §2.4 where it has any, else place and problem.
+        problem = refused.problem if refused.rule in ("V3", "V5") else f"{refused.path}: {refused.problem}"
+        return (reception, ()) if refused.answer is None else _receipt(reception, refused.answer, problem, at)
     if opened.meta is None or opened.content_kind != "message":
         return reception, ()
-    return _opened(reception, opened, opened.meta, at, basis)
+    return _take_message(reception, opened, opened.meta, at, basis)
 
 
-def _is_bare(data: bytes) -> bool:
-    head = data[:512].lstrip()
-    return head[:1] == b"{" or (b"<Bundle" in head and b"VANSEnvelope" not in head)
-
-
-def _opened(reception: Reception, opened: vans.Opened, meta: vans.MetaInformation, at: datetime, basis: bool) -> Taken:
+def _take_message(
+    reception: Reception, opened: vans.Opened, meta: vans.MetaInformation, at: datetime, basis: bool
+) -> Taken:
     """The two layers over an envelope that has passed V1 to V6."""
     head = vans.Head(
         sender=opened.sender,
@@ -130,34 +131,37 @@ def _opened(reception: Reception, opened: vans.Opened, meta: vans.MetaInformatio
         meta=meta,
     )
     if not opened.media_type:
-        return _refused(reception, head, "unknown document type", at)
+        return _receipt(reception, head, "unknown document type", at)
     if reception.envelopes.get(opened.envelope_id, meta.identifier) != meta.identifier:
-        return _refused(reception, head, "the envelope id was used before for another message", at)
+        return _receipt(reception, head, "the envelope id was used before for another message", at)
     try:
         after, bundle = _answered(reception, opened.payload, at, basis)
     except Rejected as rejected:
-        return _refused(reception, head, rejected.problem, at)
+        return _receipt(reception, head, rejected.problem, at)
     after = replace(after, envelopes={**after.envelopes, opened.envelope_id: meta.identifier})
     receipts: tuple[bytes, ...] = ()
     if meta.transport != "unreliable":
         after, receipts = _receipt(after, head, None, at)
-    return after, receipts if bundle is None else (*receipts, _sealed(bundle, opened, at))
-
-
-# ---- the envelope layer ------------------------------------------------------------------------------------------
-
-
-def _refused(reception: Reception, head: vans.Head | None, problem: str, at: datetime) -> Taken:
-    """A NegativeMessage where its sender can be told (02 §2.4)."""
-    return (reception, ()) if head is None else _receipt(reception, head, problem, at)
-
-
-def _described(refused: vans.EnvelopeRefused) -> str:
-    """The description of a NegativeMessage: the words of 02 §2.4 where it has any, else place and problem."""
-    return refused.problem if refused.rule in ("V3", "V5") else f"{refused.path}: {refused.problem}"
+    if bundle is None:
+        return after, receipts
+    # The acknowledgement, in an envelope from the unit that was addressed to the one that sent.
+    verdict: Verdict = bundle["entry"][0]["resource"]["response"]["code"]
+    acknowledgement = vans.seal_message(
+        to_json(bundle),
+        sender_gln=opened.receiver,
+        receiver_gln=opened.sender,
+        transport_id=_id("envelope", bundle["id"]),
+        message_id=bundle["id"],
+        sent=at,
+        name=vans.acknowledgement_name(verdict),
+        version=vans.ACKNOWLEDGEMENT_VERSION,
+        media_type=FHIR_JSON,
+    )
+    return after, (*receipts, acknowledgement)
 
 
 def _receipt(reception: Reception, head: vans.Head, problem: str | None, at: datetime) -> Taken:
+    """The receipt for an envelope (02 §2.4): a NegativeMessage where there is a problem."""
     after, number = _counted(reception, head.envelope_id)
     receipt = vans.seal_receipt(
         "positive-message" if problem is None else "negative-message",
@@ -174,33 +178,14 @@ def _receipt(reception: Reception, head: vans.Head, problem: str | None, at: dat
     return after, (receipt,)
 
 
-def _sealed(bundle: dict[str, Any], opened: vans.Opened, at: datetime) -> bytes:
-    """The acknowledgement in an envelope from the unit that was addressed to the one that sent."""
-    verdict: Verdict = bundle["entry"][0]["resource"]["response"]["code"]
-    return vans.seal_message(
-        to_json(bundle),
-        sender_gln=opened.receiver,
-        receiver_gln=opened.sender,
-        transport_id=_id("envelope", bundle["id"]),
-        message_id=bundle["id"],
-        sent=at,
-        name=vans.acknowledgement_name(verdict),
-        version=vans.ACKNOWLEDGEMENT_VERSION,
-        media_type=vans.FHIR_JSON,
-    )
-
-
-# ---- the message layer -------------------------------------------------------------------------------------------
-
-
 def _answered(
     reception: Reception, payload: bytes, at: datetime, basis: bool
 ) -> tuple[Reception, dict[str, Any] | None]:
     """The acknowledgement of a message; None for one that is itself an acknowledgement (KR2.R).
 
-    Raises `Rejected` when the document does not say who sent what to whom: nobody can be answered.
+    Raises `Rejected` when the document does not name sender, receiver and message: there is no one to answer.
     """
-    original = document(payload).resource  # what is wrong with its form is told by `answer`
+    original = document(payload).resource  # `answer` reports what is wrong with its form
     view = View(original)
     if text_at(member(view.header[1], "eventCoding"), "code") == ACKNOWLEDGEMENT_EVENT:
         return reception, None
@@ -222,7 +207,14 @@ def _settled(
     message_id, envelope_id = ids
     if reception.bundles.get(envelope_id, message_id) != message_id:
         return reception, _DUPLICATE_ID
-    identity, before = _identity(original), reception.settled.get(message_id, ())
+    try:
+        message = read(original)
+    except Rejected:
+        identity = MessageIdentity()
+    else:
+        episodes = tuple(each.value for each in message.episode)
+        identity = MessageIdentity(cpr=message.cpr, sender=message.sender.sor, episodes=episodes)
+    before = reception.settled.get(message_id, ())
     for settled in before:
         if settled.identity.is_same(identity):
             return reception, settled
@@ -231,14 +223,6 @@ def _settled(
     new = Settled(identity=identity, verdict=answered.acknowledgement, issues=errors)
     known = {**reception.settled, message_id: (*before, new)}
     return replace(reception, subscriber=subscriber, settled=known), new
-
-
-def _identity(original: dict[str, Any]) -> Identity:
-    try:
-        message = read(original)
-    except Rejected:
-        return Identity()
-    return Identity(cpr=message.cpr, sender=message.sender.sor, episodes=tuple(e.value for e in message.episode))
 
 
 def _counted(reception: Reception, of: str) -> tuple[Reception, int]:

@@ -1,7 +1,7 @@
 """The reference subscriber: what a municipality makes of the notifications it receives (spec 01 §19).
 
 A subscriber keeps, per citizen and episode of care, every notification it has loaded, in the order in which they
-were *meant*, which need not be the order in which they arrived. The last one in that order says where the citizen is;
+were *meant*, which need not be the order in which they arrived. The last one in that order shows where the citizen is;
 all of them together are the history that a user sees. So a message that was overtaken on the way slips into its
 place and changes nothing else (19.7, 19.8), and repeating one changes nothing at all (19.6).
 
@@ -9,7 +9,7 @@ A verdict depends on the content alone. A repeated message therefore gets the an
 message id that comes again with another citizen, sender or episode is another message (19.17): losing a notification
 is worse than showing one twice.
 
-Not here: reading documents and finding profile violations (streams/receiver/answer.py puts the two together), and writing the
+Not here: reading documents and finding profile violations (`answer` puts the two together), and writing the
 acknowledgement (messages/acknowledgement).
 """
 
@@ -17,22 +17,20 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, Literal
 
-import msgspec
-
 from streams.words.codes import LPR3_SYSTEM, EncounterClass, EncounterStatus, Family, Notice, Verdict
 from streams.words.errors import Issue
 from streams.words.ids import same_episode
 from streams.words.model import EpisodeIdentifier, Unit, Value
 
 __all__ = [
-    "Answer",
-    "Entry",
     "Facts",
+    "HistoryEntry",
     "Mark",
     "ReportRequest",
     "Status",
     "StayView",
     "Subscriber",
+    "SubscriberAnswer",
     "close",
     "discard",
     "history",
@@ -46,7 +44,7 @@ __all__ = [
 Status = Literal["admitted", "acute-ambulant", "on-leave", "at-home", "dead", "void"]
 Mark = Literal["", "corrected", "cancelled"]
 
-#: What each notice says of the citizen (§10). The notice rules, not Encounter.status: a discharge is a discharge
+#: What each notice means for the citizen (§10). The notice rules, not Encounter.status: a discharge is a discharge
 #: whatever status it carries, and a death on arrival may be `in-progress` (10.3; §23, 8).
 _STATUS: Final[dict[Notice, Status]] = {
     Notice.STAA: "acute-ambulant",
@@ -67,7 +65,7 @@ _STATUS: Final[dict[Notice, Status]] = {
     Notice.RE_MORS: "dead",
 }
 
-#: AN_SLHJ and AN_MORS show the stay as it is again, and only the Encounter says how (10.2).
+#: AN_SLHJ and AN_MORS show the stay as it is again, and only the Encounter shows how (10.2).
 _STATUS_OF_ENCOUNTER: Final[dict[tuple[EncounterStatus, EncounterClass], Status]] = {
     ("in-progress", "IMP"): "admitted",
     ("in-progress", "EMER"): "acute-ambulant",
@@ -131,7 +129,7 @@ class StayView(Value, frozen=True, kw_only=True):
         return f"StayView({len(self.messages)} messages)"
 
 
-class Entry(Value, frozen=True, kw_only=True):
+class HistoryEntry(Value, frozen=True, kw_only=True):
     """One line of the history that a user sees: a notice, whether it was corrected or cancelled, its time and place."""
 
     family: Family
@@ -151,14 +149,14 @@ class ReportRequest(Value, frozen=True, kw_only=True):
     episode: str
 
 
-class Answer(Value, frozen=True, kw_only=True):
+class SubscriberAnswer(Value, frozen=True, kw_only=True):
     """What a subscriber does about one notification. `status` is None where no stay is known."""
 
     acknowledgement: Verdict
     shown: bool
     status: Status | None = None
     report: ReportRequest | None = None
-    history: tuple[Entry, ...] = ()
+    history: tuple[HistoryEntry, ...] = ()
     issues: tuple[Issue, ...] = ()
 
 
@@ -168,50 +166,83 @@ class Subscriber(Value, frozen=True, kw_only=True):
     stays: tuple[StayView, ...] = ()
 
 
-def refuse(issues: Iterable[Issue]) -> Answer:
+def refuse(issues: Iterable[Issue]) -> SubscriberAnswer:
     """A profile violation: negative receipt, nothing shown, nothing kept (19.5)."""
-    return Answer(acknowledgement="fatal-error", shown=False, issues=tuple(issues))
+    return SubscriberAnswer(acknowledgement="fatal-error", shown=False, issues=tuple(issues))
 
 
-def discard() -> Answer:
+def discard() -> SubscriberAnswer:
     """The citizen has no case here: nothing kept, and a positive receipt all the same (19.3, 19.4)."""
-    return Answer(acknowledgement="ok", shown=False)
+    return SubscriberAnswer(acknowledgement="ok", shown=False)
 
 
-def receive(subscriber: Subscriber, facts: Facts) -> tuple[Subscriber, Answer]:
+def receive(subscriber: Subscriber, facts: Facts) -> tuple[Subscriber, SubscriberAnswer]:
     """The subscriber after a notification that passed validation, and its answer: always positive (19.3).
 
     Warnings: a repeat (19.6), an id seen in another message (19.17), a predecessor never received (19.16).
     """
-    known = _stay_of(subscriber, facts)
+    stays = (s for s in reversed(subscriber.stays) if any(_same_stay(facts, m) for m in s.messages))
+    known = next(stays, None)
     namesakes = [m for stay in subscriber.stays for m in stay.messages if m.message_id == facts.message_id]
-    if known is not None and any(_same_message(facts, m) for m in namesakes):
-        answer = Answer(acknowledgement="ok", shown=False, status=status(known), history=history(known))
-        return subscriber, _warned(answer, _REPEATED)
-    stay = _loaded(known, facts, collides=bool(namesakes))
-    answer = Answer(acknowledgement="ok", shown=True, status=status(stay), report=_report(facts), history=history(stay))
-    answer = _warned(answer, _ID_TAKEN) if namesakes else answer
-    answer = answer if _follows_on(facts, known) else _warned(answer, _UNKNOWN_PREDECESSOR)
-    return _with_stay(subscriber, known, stay), answer
+    # A resend keeps citizen, sender and episode (19.17).
+    if known is not None and any(m.sender.sor == facts.sender.sor and _same_stay(facts, m) for m in namesakes):
+        return subscriber, SubscriberAnswer(
+            acknowledgement="ok", shown=False, status=status(known), history=history(known), issues=(_REPEATED,)
+        )
+    if known is None:
+        stay = StayView(messages=(facts,))
+    else:  # in its place: before the first one that is newer, else at the end (19.8)
+        older = (i for i, m in enumerate(known.messages) if _older(facts, m, collides=bool(namesakes)))
+        place = next(older, len(known.messages))
+        messages = (*known.messages[:place], facts, *known.messages[place:])
+        stay = StayView(messages=messages, closed=known.closed if messages[-1] is not facts else None)
+    received = () if known is None else (m.message_id for m in known.messages)
+    answer = SubscriberAnswer(
+        acknowledgement="ok",
+        shown=True,
+        status=status(stay),
+        report=_report(facts),
+        history=history(stay),
+        issues=(
+            *((_ID_TAKEN,) if namesakes else ()),
+            *((_UNKNOWN_PREDECESSOR,) if facts.previous and facts.previous not in received else ()),
+        ),
+    )
+    kept = tuple(stay if s is known else s for s in subscriber.stays)
+    return Subscriber(stays=(*kept, stay) if known is None else kept), answer
 
 
 def status(stay: StayView) -> Status:
-    """Where the citizen of the stay is: what the last message, as they were meant, says."""
+    """Where the citizen of the stay is, by the message that is last in the order that was meant."""
     last = stay.messages[-1]
     if stay.closed is not None:
         return "at-home"
     return _STATUS.get(last.notice) or _STATUS_OF_ENCOUNTER[last.status, last.class_]
 
 
-def history(stay: StayView) -> tuple[Entry, ...]:
-    """The stay as a user sees it: a correction or cancellation marks what it speaks of (19.10, 19.11)."""
-    entries: list[Entry] = []
+def history(stay: StayView) -> tuple[HistoryEntry, ...]:
+    """The stay as a user sees it: a correction or cancellation marks what it is about (19.10, 19.11).
+
+    What is cancelled stays so, with the time and place it was cancelled with.
+    """
+    entries: list[HistoryEntry] = []
     for message in stay.messages:
         place = _meant(entries, message)
+        before = None if place is None else entries[place]
+        family = message.notice.family
+        cancelled = message.notice.is_cancellation or (before is not None and before.mark == "cancelled")
+        corrected = message.notice.is_correction or before is not None
+        entry = HistoryEntry(
+            family=family,
+            mark="cancelled" if cancelled else "corrected" if corrected else "",
+            at=getattr(message, _TIME_SHOWN[family]) or (before.at if before else message.start),
+            place=message.provider.name or message.provider.sor,
+            message_ids=(*(before.message_ids if before else ()), message.message_id),
+        )
         if place is None:
-            entries.append(_entry(message, None))
+            entries.append(entry)
         else:
-            entries[place] = _entry(message, entries[place])
+            entries[place] = entry
     return tuple(entries)
 
 
@@ -232,7 +263,7 @@ def whereabouts(subscriber: Subscriber, cpr: str) -> Unit | None:
     return max(stays, key=lambda s: s.messages[-1].start).messages[-1].provider if stays else None
 
 
-# ---- which message is this ---------------------------------------------------------------------------------------
+# ---- which message is this, and which came first -----------------------------------------------------------------
 
 
 def _same_stay(left: Facts, right: Facts) -> bool:
@@ -241,41 +272,13 @@ def _same_stay(left: Facts, right: Facts) -> bool:
     return left.cpr == right.cpr and any(same_episode(a, b) for a, b in pairs)
 
 
-def _same_message(left: Facts, right: Facts) -> bool:
-    """A resend keeps citizen, sender and episode (19.17); the message id was compared before."""
-    return left.sender.sor == right.sender.sor and _same_stay(left, right)
-
-
-def _stay_of(subscriber: Subscriber, facts: Facts) -> StayView | None:
-    stays = (s for s in reversed(subscriber.stays) if any(_same_stay(facts, m) for m in s.messages))
-    return next(stays, None)
-
-
-def _with_stay(subscriber: Subscriber, old: StayView | None, new: StayView) -> Subscriber:
-    if old is None:
-        return Subscriber(stays=(*subscriber.stays, new))
-    return Subscriber(stays=tuple(new if s is old else s for s in subscriber.stays))
-
-
-# ---- its place among the others ----------------------------------------------------------------------------------
-
-
-def _loaded(stay: StayView | None, facts: Facts, *, collides: bool) -> StayView:
-    """The stay with the message in its place: before the first one that is newer, else at the end (19.8)."""
-    if stay is None:
-        return StayView(messages=(facts,))
-    place = next((i for i, m in enumerate(stay.messages) if _older(facts, m, collides)), len(stay.messages))
-    messages = (*stay.messages[:place], facts, *stay.messages[place:])
-    return StayView(messages=messages, closed=stay.closed if messages[-1] is not facts else None)
-
-
-def _older(message: Facts, other: Facts, collides: bool) -> bool:
+def _older(message: Facts, other: Facts, *, collides: bool) -> bool:
     """Whether `message` was meant before `other`.
 
     In one chain the chain decides: who is named in it is older, else the shorter, else the one sent first. Without a
     chain in common what arrives later is newer: a sender that names a predecessor of another stay (19.16) still
-    speaks of now. Only what another hospital says, or a first message (19.9), is older when both its sending and its
-    stay began earlier. An id that two messages share says nothing of a chain.
+    is about now. Only a message of another hospital, or a first message (19.9), is older when both its sending and its
+    stay began earlier. An id that two messages share proves no chain.
     """
     if not collides:
         if message.message_id in other.chain:
@@ -290,8 +293,8 @@ def _older(message: Facts, other: Facts, collides: bool) -> bool:
 # ---- what a user sees --------------------------------------------------------------------------------------------
 
 
-def _meant(entries: list[Entry], message: Facts) -> int | None:
-    """Which line a correction or cancellation speaks of: the one it names, else the last of its kind (19.16).
+def _meant(entries: list[HistoryEntry], message: Facts) -> int | None:
+    """Which line a correction or cancellation is about: the one it names, else the last of its kind (19.16).
 
     A death has no activity code of its own: a second death that names the first corrects it (9.2). One that follows the
     cancellation of the first is another.
@@ -306,21 +309,6 @@ def _meant(entries: list[Entry], message: Facts) -> int | None:
     return found[-1] if found else None
 
 
-def _entry(message: Facts, before: Entry | None) -> Entry:
-    """The line after a message; what is cancelled stays so, with the time and place it was cancelled with."""
-    family = message.notice.family
-    time = getattr(message, _TIME_SHOWN[family])
-    cancelled = message.notice.is_cancellation or (before is not None and before.mark == "cancelled")
-    corrected = message.notice.is_correction or before is not None
-    return Entry(
-        family=family,
-        mark="cancelled" if cancelled else "corrected" if corrected else "",
-        at=time or (before.at if before else message.start),
-        place=message.provider.name or message.provider.sor,
-        message_ids=(*(before.message_ids if before else ()), message.message_id),
-    )
-
-
 def _report(facts: Facts) -> ReportRequest | None:
     """The report of admission asked for: to the recipient named, else the sender (16.4, 16.5)."""
     if not facts.report_of_admission:
@@ -328,11 +316,6 @@ def _report(facts: Facts) -> ReportRequest | None:
     local = [e for e in facts.episode if e.system != LPR3_SYSTEM] or list(facts.episode)
     bare = local[0].value.lower().removeprefix("urn:uuid:").replace("-", "")
     return ReportRequest(to_gln=facts.report_recipient_gln or facts.sender.gln, episode=bare)
-
-
-def _follows_on(facts: Facts, known: StayView | None) -> bool:
-    """Whether what the message follows was received for this stay; an initial message follows nothing."""
-    return not facts.previous or (known is not None and any(m.message_id == facts.previous for m in known.messages))
 
 
 def _warning(path: str, rule: str, problem: str, remedy: str) -> Issue:
@@ -354,7 +337,3 @@ _UNKNOWN_PREDECESSOR = _warning(
     "the message named here was never received for this citizen and episode",
     "name the message that this one follows, corrects or cancels",
 )
-
-
-def _warned(answer: Answer, issue: Issue) -> Answer:
-    return msgspec.structs.replace(answer, issues=(*answer.issues, issue))

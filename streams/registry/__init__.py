@@ -9,9 +9,8 @@ test. Loading lists every finding with file, line and remedy and refuses the set
 §1.1, §6.7).
 """
 
-from .files import Finding
-from .load import EXAMPLE_NAME, BadRegisters, copy_example, inspect_registers, load
-from .registers import Registers
+from .files import RegisterFinding
+from .registers import EXAMPLE_NAME, BadRegisters, Registers, copy_example, inspect_registers, load
 from .rows import AcceptanceRow, AddressRow, LocationRow, MunicipalityRow, ReceiptPolicy, ReceiverRow
 
 __all__ = [
@@ -19,11 +18,11 @@ __all__ = [
     "AcceptanceRow",
     "AddressRow",
     "BadRegisters",
-    "Finding",
     "LocationRow",
     "MunicipalityRow",
     "ReceiptPolicy",
     "ReceiverRow",
+    "RegisterFinding",
     "Registers",
     "copy_example",
     "inspect_registers",

@@ -1,4 +1,4 @@
-"""Reading register files, each row with the line it stands on, so that every finding can say where.
+"""Reading register files, each row with the line it stands on, so that every finding names its place.
 
 Two forms: CSV with a header, and TOML. The standard library's TOML reader forgets lines; they are found again by a
 scan for the lines on which a table or a key begins, outside strings and brackets.
@@ -9,7 +9,7 @@ import io
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -19,7 +19,7 @@ import msgspec
 
 from streams.words.errors import Severity
 
-__all__ = ["Finding", "Findings", "Sheet", "Toml", "did_you_mean", "read_csv", "read_toml"]
+__all__ = ["Findings", "RegisterFinding", "Sheet", "Toml", "did_you_mean", "read_csv", "read_toml"]
 
 KeyPath = tuple[str | int, ...]
 
@@ -29,7 +29,7 @@ _PART: Final = re.compile(r""""([^"]*)"|'([^']*)'|([\w-]+)""")
 _TOKEN: Final = re.compile(r'"""|\'\'\'|"(?:\\.|[^"\\])*"|\'[^\']*\'|#.*|[\[{\]}]')
 
 
-class Finding(msgspec.Struct, frozen=True):
+class RegisterFinding(msgspec.Struct, frozen=True):
     """Something wrong in a register file: where (line 0: in the whole of it), what, and what to do about it."""
 
     file: str
@@ -50,12 +50,12 @@ class Findings:
     `incomplete`: files of which something could not be used. What they lack is no finding about another file.
     """
 
-    all: list[Finding] = field(default_factory=list)
+    all: list[RegisterFinding] = field(default_factory=list)
     incomplete: set[str] = field(default_factory=set)
 
     def add(self, file: str, line: int, problem: str, remedy: str, severity: Severity = "error") -> None:
         """One more."""
-        self.all.append(Finding(file, line, problem, remedy, severity))
+        self.all.append(RegisterFinding(file, line, problem, remedy, severity))
 
     def add_lost(self, file: str, line: int, problem: str, remedy: str) -> None:
         """One about something that is left out: nothing is concluded from its absence."""
@@ -68,7 +68,7 @@ class Sheet:
     """Rows of one table of one file, each with its line (and the lines of its keys where the form has them)."""
 
     file: str
-    rows: tuple[tuple[int, dict[str, Any]], ...] = ()
+    rows: tuple[tuple[int, dict[str, object]], ...] = ()
     keys: tuple[dict[str, int], ...] = ()
 
 
@@ -137,43 +137,40 @@ def read_csv(path: Path, columns: Sequence[str], needed: Sequence[str], findings
     text = _text(path, file, "CSV", findings)
     if text is None:
         return Sheet(file)
+    rows: list[tuple[int, dict[str, object]]] = []
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
-        if not _header_holds(file, reader.fieldnames or (), columns, needed, findings):
+        header = reader.fieldnames or ()
+        if fault := _header_fault(header, columns, needed):
+            findings.add_lost(file, 1, *fault)
             return Sheet(file)
-        return Sheet(file, tuple(_csv_rows(file, reader, findings)))
-    except csv.Error as fault:
-        findings.add_lost(file, reader.line_num, f"not CSV: {fault}", "mend the quotes of this line")
+        for row in reader:
+            extra: Any = row.pop(None, None)  # csv keeps cells without a column there
+            if extra is not None:
+                problem = f"{len(header) + len(extra)} cells where the header has {len(header)}"
+                findings.add_lost(file, reader.line_num, problem, "put a value with a comma in quotes")
+            else:
+                rows.append((reader.line_num, {key: value for key, value in row.items() if value}))
+    except csv.Error as fault_of_form:
+        findings.add_lost(file, reader.line_num, f"not CSV: {fault_of_form}", "mend the quotes of this line")
         return Sheet(file)
+    return Sheet(file, tuple(rows))
 
 
-def _header_holds(
-    file: str, header: Sequence[str], columns: Sequence[str], needed: Sequence[str], findings: Findings
-) -> bool:
-    """Whether the first line names the columns; one finding when it does not."""
+def _header_fault(header: Sequence[str], columns: Sequence[str], needed: Sequence[str]) -> tuple[str, str] | None:
+    """Problem and remedy of a first line that does not name the columns; one, even where there are several."""
     unknown = [name for name in header if name not in columns]
     missing = [name for name in needed if name not in header]
     twice = [name for name, count in Counter(header).items() if count > 1]
+    if not (unknown or missing or twice):
+        return None
     if len(header) < 2 and any(other in "".join(header) for other in ";\t"):
-        findings.add_lost(file, 1, "columns are not separated by commas", "save the file with commas between columns")
-    elif twice:
-        findings.add_lost(file, 1, f"column {twice[0]} stands there twice", "keep one of them")
-    elif unknown:
-        findings.add_lost(file, 1, f"no column {unknown[0]!r}", did_you_mean(unknown[0], columns))
-    elif missing:
-        findings.add_lost(file, 1, f"lacks the column {missing[0]}", f"the columns are {','.join(columns)}")
-    return not (unknown or missing or twice)
-
-
-def _csv_rows(file: str, reader: "csv.DictReader[str]", findings: Findings) -> Iterator[tuple[int, dict[str, Any]]]:
-    wide = len(reader.fieldnames or ())
-    for row in reader:
-        extra: Any = row.pop(None, None)  # csv keeps cells without a column there
-        if extra is not None:
-            problem = f"{wide + len(extra)} cells where the header has {wide}"
-            findings.add_lost(file, reader.line_num, problem, "put a value with a comma in quotes")
-        else:
-            yield reader.line_num, {key: value for key, value in row.items() if value}
+        return "columns are not separated by commas", "save the file with commas between columns"
+    if twice:
+        return f"column {twice[0]} stands there twice", "keep one of them"
+    if unknown:
+        return f"no column {unknown[0]!r}", did_you_mean(unknown[0], columns)
+    return f"lacks the column {missing[0]}", f"the columns are {','.join(columns)}"
 
 
 def read_toml(path: Path, findings: Findings, file: str = "") -> Toml:

@@ -1,7 +1,7 @@
 """The rows of `policy.toml`: waits, resends, retries, memory, each with its source; and what overrides them.
 
-Order, the last word wins: the set's own row, a format's, a municipality's, a municipality's for a format (spec 05 §6.5).
-A row without a source is refused: a number nobody can trace is a number nobody dares to change.
+Order, the last one wins: the set's own row, a format's, a municipality's, a municipality's for a format (spec 05 §6.5).
+A row without a source is refused: a number that cannot be traced is a number that is never changed.
 """
 
 import re
@@ -43,8 +43,8 @@ class Policy:
     """Everything of `policy.toml`, and the overrides of `subscriptions.toml`."""
 
     file: str = "policy.toml"
-    receipts: Mapping[str, Any] = field(default_factory=dict)  # field of ReceiptPolicy -> value
-    overrides: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)  # (kommunekode, format)
+    receipts: Mapping[str, object] = field(default_factory=dict)  # field of ReceiptPolicy -> value
+    overrides: Mapping[tuple[str, str], Mapping[str, object]] = field(default_factory=dict)  # (kommunekode, format)
     override_lines: Mapping[str, int] = field(default_factory=dict)  # kommunekode or format -> line
     stay: StayPolicy = field(default_factory=StayPolicy)
     sor_strict: bool = False
@@ -117,7 +117,7 @@ def _counts(toml: Toml, findings: Findings) -> Iterator[tuple[int, CountRow]]:
                 yield line, row
 
 
-def _overrides(table: Mapping[str, Any], read: "_Reader") -> Iterator[tuple[tuple[str, str], Mapping[str, Any]]]:
+def _overrides(table: Mapping[str, object], read: "_Reader") -> Iterator[tuple[tuple[str, str], Mapping[str, object]]]:
     """`[policy.oioxml]`, `[policy."0461"]`, `[policy."0461".oioxml]`."""
     for name, values in table.items():
         if not isinstance(values, dict):
@@ -149,7 +149,7 @@ class _Reader:
     def section(self, name: str, form: type[msgspec.Struct]) -> dict[str, Any]:
         return self.checked(self.values(name, form.__struct_fields__), form, name)
 
-    def values(self, section: str, known: tuple[str, ...]) -> dict[str, Any]:
+    def values(self, section: str, known: tuple[str, ...]) -> dict[str, object]:
         """The values of rows `{ value = …, source = … }`."""
         rows = self.toml.content.get(section, {})
         found = {}
@@ -166,7 +166,7 @@ class _Reader:
                 found[name] = row["value"]
         return found
 
-    def checked(self, values: Any, form: type[msgspec.Struct], *path: str) -> dict[str, Any]:
+    def checked(self, values: object, form: type[msgspec.Struct], *path: str) -> dict[str, Any]:
         """Known names only, durations read, ranges of 05 §6.5 kept."""
         types = {each.name: each.type for each in msgspec.structs.fields(form)}
         found: dict[str, Any] = {}
@@ -181,28 +181,26 @@ class _Reader:
                 self.fault("is the same for all", "set it in policy.toml, [receipts]", *path, name)
                 continue
             try:
-                found[name] = _typed(value, types[name])
-                _in_range(name, found[name])
+                found[name] = _typed(name, value, types[name])
             except (msgspec.ValidationError, ValueError) as fault:
                 self.fault(str(fault), "correct the value", *path, name)
-                found.pop(name, None)
         return found
 
 
-def _typed(value: Any, kind: Any) -> Any:
+def _typed(name: str, value: object, kind: Any) -> object:
+    """The value as the field `name` has it, durations read. Raises ValueError beyond its range."""
+    typed: Any
     if kind is timedelta:
-        return duration(msgspec.convert(value, str))
-    if kind == tuple[timedelta, ...]:
-        return tuple(duration(each) for each in msgspec.convert(value, list[str]))
-    return msgspec.convert(value, kind)
-
-
-def _in_range(name: str, value: Any) -> None:
-    if name not in RANGES:
-        return
-    low, high, source = RANGES[name]
-    every = value if isinstance(value, tuple) else (value,)
-    if not every or not all(low <= each <= high for each in every):
-        raise ValueError(f"must lie between {low} and {high} ({source})")
-    if list(every) != sorted(every):
-        raise ValueError(f"must not shrink ({source})")
+        typed = duration(msgspec.convert(value, str))
+    elif kind == tuple[timedelta, ...]:
+        typed = tuple(duration(each) for each in msgspec.convert(value, list[str]))
+    else:
+        typed = msgspec.convert(value, kind)
+    if name in RANGES:
+        low, high, source = RANGES[name]
+        every = typed if isinstance(typed, tuple) else (typed,)
+        if not every or not all(low <= each <= high for each in every):
+            raise ValueError(f"must lie between {low} and {high} ({source})")
+        if list(every) != sorted(every):
+            raise ValueError(f"must not shrink ({source})")
+    return typed

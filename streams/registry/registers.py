@@ -1,29 +1,47 @@
 """The registers as the product asks them: loaded once, checked, frozen.
 
-Every question takes the time it is asked for, because rows have a validity. Nothing here reads a file or a clock.
+Every question takes the time it is asked for, because rows have a validity. `load` reads a folder, checks everything,
+and refuses or freezes. A folder that holds no registers is one finding, and a file that could not be used in full is
+held against no other: a missing file is one fault, not one for each municipality that is not in it.
 """
 
 from bisect import bisect_right
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from streams.messages.adt.feed import FeedProfile
 from streams.stay.state import StayPolicy
 from streams.words.ids import Kommunekode
 from streams.words.model import Address, Outcome, Unit
 
-from .files import Finding
-from .forms import is_written, rank
+from .check import check
+from .files import Findings, RegisterFinding
 from .policy import Policy
-from .rows import AcceptanceRow, AddressRow, Environment, LocationRow, MunicipalityRow, ReceiptPolicy, ReceiverRow, Row
-from .tables import Placed, Tables
+from .rows import (
+    AcceptanceRow,
+    AddressRow,
+    Environment,
+    LocationRow,
+    MunicipalityRow,
+    ReceiptPolicy,
+    ReceiverRow,
+    RegisterRow,
+    is_written,
+    rank,
+)
+from .tables import EXAMPLE, FILES, OWN_FILES, Placed, Tables, read_tables
 
-__all__ = ["Registers", "freeze"]
+__all__ = ["EXAMPLE_NAME", "BadRegisters", "Registers", "copy_example", "inspect_registers", "load"]
 
-V = TypeVar("V", bound=Row)
+#: The name of the set that ships with the product; it must be named on purpose.
+EXAMPLE_NAME: Final = "example"
+
+
+V = TypeVar("V", bound=RegisterRow)
 Index = Mapping[tuple[str, ...], tuple[V, ...]]
 
 
@@ -45,7 +63,7 @@ class Registers:
     locations: tuple[LocationRow, ...]
     feeds: Mapping[str, FeedProfile]  # by "application/facility"
     stay: StayPolicy
-    warnings: tuple[Finding, ...]  # what the checks found that does not refuse the start
+    warnings: tuple[RegisterFinding, ...]  # what the checks found that does not refuse the start
     not_connected: Mapping[str, str]  # kommunekode -> why
     _municipalities: Index[MunicipalityRow]
     _locations: Index[LocationRow]
@@ -77,7 +95,9 @@ class Registers:
         if (row := _valid(self._locations.get(of[1:], ()), at)) is not None:
             unit = self._units[of] = self._unit(row, at)
             return unit
-        for key in (*_department_keys(ward), ""):
+        # A SHAK ward of seven characters begins with the key of its department.
+        department = (ward[:6],) if len(ward) == 7 and ward[:4].isdigit() else ()
+        for key in (*department, ""):
             if (row := _valid(self._locations.get((feed, facility, key), ()), at)) is not None:
                 return self._unit(row, at)
         return None
@@ -149,57 +169,119 @@ class Registers:
         return replace(self, _policy=replace(self._policy, receipts=receipts))
 
 
-def _department_keys(ward: str) -> tuple[str, ...]:
-    """Keys under which the department of a ward may stand: a SHAK ward of seven characters begins with it."""
-    return (ward[:6],) if len(ward) == 7 and ward[:4].isdigit() else ()
+# ---- loading -----------------------------------------------------------------------------------------------------
 
 
-def _index(rows: Iterable[V], *keys: str) -> Index[V]:
+class BadRegisters(Exception):
+    """The registers cannot be used; `findings` lists everything that was found, errors and warnings."""
+
+    def __init__(self, findings: Sequence[RegisterFinding]) -> None:
+        errors = [finding for finding in findings if finding.severity == "error"]
+        heading = [f"{len(errors)} findings in the registers:"] if len(errors) > 1 else []
+        super().__init__("\n".join([*heading, *map(str, errors)]))
+        self.findings = tuple(findings)
+
+
+def load(source: Path | str, *, now: datetime | None = None) -> Registers:
+    """The register set in a folder, or the shipped one by its name `example`.
+
+    `now` is the instant from which on everything must hold; the wall clock when left out. It decides findings only,
+    never an answer. Raises `BadRegisters` with every finding.
+    """
+    tables, findings = _read(source, now)
+    if tables is None or any(finding.severity == "error" for finding in findings):
+        raise BadRegisters(findings)
+    return _freeze(tables, findings)
+
+
+def inspect_registers(source: Path | str, *, now: datetime | None = None) -> tuple[RegisterFinding, ...]:
+    """Every finding about a set, errors and warnings, without refusing it: for `config check` and `doctor`."""
+    return _read(source, now)[1]
+
+
+def _read(source: Path | str, now: datetime | None) -> tuple[Tables | None, tuple[RegisterFinding, ...]]:
+    """The tables and the findings; no tables of a folder that is none of registers."""
+    folder, problem = EXAMPLE if source == EXAMPLE_NAME else Path(source), ""
+    if not folder.exists():
+        problem = "no such folder"
+    elif not folder.is_dir():
+        problem = "not a folder"
+    elif not any((folder / name).exists() for name in OWN_FILES):
+        problem = "a folder without register files"
+    if problem:
+        remedy = (
+            f"name a folder of register files, or {EXAMPLE_NAME} for the shipped set (--registers, STAFET_REGISTERS)"
+        )
+        return None, (RegisterFinding(str(source), 0, problem, remedy),)
+    findings = Findings()
+    tables = read_tables(folder, findings)
+    check(tables, now or datetime.now(UTC), findings)
+    return tables, tuple(sorted(findings.all, key=lambda finding: (finding.file, finding.line)))
+
+
+def copy_example(folder: Path) -> tuple[Path, ...]:
+    """The example set as files of one's own, in a folder that is empty or made here; the files written.
+
+    Raises `BadRegisters` when something lies there, and OSError when it cannot be written.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise BadRegisters(
+            [RegisterFinding(str(folder), 0, "not a folder", "name an empty folder, or one that is not there")]
+        )
+    if folder.is_dir() and any(folder.iterdir()):
+        raise BadRegisters(
+            [RegisterFinding(str(folder), 0, "the folder is not empty", "name an empty one; nothing was written")]
+        )
+    copied = []
+    for name in FILES:
+        for path in sorted((EXAMPLE / name).glob("*.toml")) if name == "feeds" else [EXAMPLE / name]:
+            target = folder / path.relative_to(EXAMPLE)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.read_bytes())
+            copied.append(target)
+    return tuple(copied)
+
+
+# ---- freezing ----------------------------------------------------------------------------------------------------
+
+
+def _index(rows: Iterable[V], *keys: str) -> dict[tuple[str, ...], tuple[V, ...]]:
+    """The rows by these fields, those that began last first."""
     found: dict[tuple[str, ...], list[V]] = {}
     for row in sorted(rows, key=lambda row: row.begins, reverse=True):
         found.setdefault(tuple(getattr(row, key) for key in keys), []).append(row)
-    return MappingProxyType({key: tuple(group) for key, group in found.items()})
-
-
-def _places(rows: Iterable[LocationRow]) -> Index[LocationRow]:
-    """By ward key, and by SHAK code and department name beside it, which some feeds send instead."""
-    rows = list(rows)
-    index = dict(_index(rows, "feed", "facility", "ward"))
-    departments = [row for row in rows if row.department and not row.unit]
-    for other in (_index(departments, "feed", "facility", "department"), _index(rows, "feed", "facility", "shak")):
-        for key, group in other.items():
-            index.setdefault(key, group)
-    return MappingProxyType(index)
+    return {key: tuple(group) for key, group in found.items()}
 
 
 def _plain(placed: tuple[Placed[V], ...]) -> list[V]:
     return [each.row for each in placed]
 
 
-def _acceptances(tables: Tables) -> Index[AcceptanceRow]:
-    """Those of the set's environment that the product writes, newest version of a format first."""
-    rows = [row for row in _plain(tables.acceptances) if row.environment == tables.environment and is_written(row)]
-    # A stable sort: rows of the same rank keep the order in which their validity began, latest first.
-    index = _index(rows, "kommunekode", "message_type")
-    return MappingProxyType({key: tuple(sorted(group, key=rank)) for key, group in index.items()})
-
-
-def _receivers(tables: Tables) -> Index[ReceiverRow]:
-    """A before B before C."""
-    index = _index(_plain(tables.receivers), "kommunekode", "message_type")
-    return MappingProxyType({key: tuple(sorted(group, key=lambda row: row.type)) for key, group in index.items()})
-
-
-def _turns(rows: Iterable[Row]) -> tuple[float, ...]:
-    moments = (at for row in rows for at in (row.valid_from, row.valid_to) if at is not None)
-    return tuple(sorted({at.timestamp() for at in moments}))
-
-
-def freeze(tables: Tables, warnings: tuple[Finding, ...]) -> Registers:
+def _freeze(tables: Tables, warnings: tuple[RegisterFinding, ...]) -> Registers:
     """The tables, checked by the caller, as registers."""
     here = tables.environment
-    addresses = [row for row in _plain(tables.addresses) if (row.environment or here) == here]
     municipalities, locations = _plain(tables.municipalities), _plain(tables.locations)
+    addresses = [row for row in _plain(tables.addresses) if (row.environment or here) == here]
+    # Places by ward key, and by SHAK code and department name beside it, which some feeds send instead.
+    departments = [row for row in locations if row.department and not row.unit]
+    places = (
+        _index(locations, "feed", "facility", "shak")
+        | _index(departments, "feed", "facility", "department")
+        | _index(locations, "feed", "facility", "ward")
+    )
+    # Of this environment and such as the product writes, newest version of a format first. A stable sort: rows of the
+    # same rank keep the order in which their validity began, latest first.
+    accepted = [row for row in _plain(tables.acceptances) if row.environment == here and is_written(row)]
+    acceptances = _index(accepted, "kommunekode", "message_type")
+    receivers = _index(_plain(tables.receivers), "kommunekode", "message_type")
+    dated: tuple[Iterable[RegisterRow], ...] = (
+        addresses,
+        municipalities,
+        locations,
+        _plain(tables.acceptances),
+        _plain(tables.receivers),
+    )
+    turns = {at.timestamp() for rows in dated for row in rows for at in (row.valid_from, row.valid_to) if at}
     return Registers(
         environment=here,
         kommuner=frozenset(row.kommunekode for row in municipalities),
@@ -210,13 +292,11 @@ def freeze(tables: Tables, warnings: tuple[Finding, ...]) -> Registers:
         warnings=warnings,
         not_connected=MappingProxyType(dict(tables.not_connected)),
         _municipalities=_index(municipalities, "kommunekode"),
-        _locations=_places(locations),
+        _locations=places,
         _hospitals=_index((row for row in locations if not row.ward), "sor"),
         _addresses=_index(addresses, "kommunekode", "message_type"),
-        _acceptances=_acceptances(tables),
-        _receivers=_receivers(tables),
+        _acceptances={key: tuple(sorted(group, key=rank)) for key, group in acceptances.items()},
+        _receivers={key: tuple(sorted(group, key=lambda row: row.type)) for key, group in receivers.items()},
         _policy=tables.policy,
-        _turns=_turns(
-            [*addresses, *municipalities, *locations, *_plain(tables.acceptances), *_plain(tables.receivers)]
-        ),
+        _turns=tuple(sorted(turns)),
     )

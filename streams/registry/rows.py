@@ -1,37 +1,54 @@
 """The rows of the registers: who is where, who receives what, from when until when (spec 05 §§1, 4, 6; 04 §8.2).
 
 Every validity is half-open, `valid_from` included and `valid_to` excluded, so the cut-over of a municipality is one
-dated row. Field names are the names in the files; an unknown one is refused when a file is read.
+dated row. Field names are the names in the files; an unknown one is refused when a file is read. SOR codes and location
+numbers (GLN) are decided by spec 05 §3: in a register both must be right; a wrong digit of a SOR code is a warning
+unless the register is `strict`.
 
-Not here: reading (`load`), judging (`check`), asking (`registers`).
+A register can promise any form of a message that exists (spec 05 §6.3); only a form of `WRITTEN` can be kept, and only
+those pass the check. A new writer or envelope is a row of that table, beside its source; a test seals a letter for each.
+
+Not here: reading (`tables`), judging (`check`), asking (`registers`).
 """
 
 from datetime import date, datetime, time, timedelta
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal, NamedTuple
 
 import msgspec
 
+from streams.words.digits import gln_digit, sor_digit
 from streams.words.ids import Gln, Kommunekode, Sor
 from streams.words.model import Unit
 from streams.words.times import COPENHAGEN
 
 __all__ = [
+    "EXISTS",
+    "READ",
     "RETIRED",
     "VALIDITY",
+    "WRITTEN",
     "AcceptanceRow",
     "AddressRow",
     "CountRow",
     "Environment",
+    "Form",
     "Format",
     "LocationRow",
     "MessageType",
     "MunicipalityRow",
     "ReceiptPolicy",
     "ReceiverRow",
-    "Row",
+    "RegisterRow",
     "SenderAcceptanceRow",
     "SystemRow",
+    "fictional_gln",
+    "fictional_sor",
+    "gln_problem",
     "instant",
+    "is_read",
+    "is_written",
+    "rank",
+    "sor_problem",
 ]
 
 MessageType = Literal["hospital-notification", "acknowledgement"]
@@ -39,8 +56,6 @@ Format = Literal["fhir", "oioxml", "edifact"]
 Environment = Literal["production", "test"]
 Envelope = Literal["vans", "sbdh", "beskedkuvert", "none"]
 Network = Literal["vans", "ehmi", "beskedfordeler", "direct"]
-
-
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 #: A part of a topic's name: `municipality.<kommunekode>.<system>`; two of these names are topics already.
 System = Annotated[str, msgspec.Meta(pattern="^(?!(inbox|receipts)$)[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
@@ -57,7 +72,7 @@ RETIRED: Final = {
 _YEARS: Final = range(1900, 2200)
 
 
-def instant(value: Any, *, text: bool = False) -> datetime:
+def instant(value: object, *, text: bool = False) -> datetime:
     """A border of validity: an instant with offset; a bare day is midnight in Copenhagen (spec 05 §1.4).
 
     `text`: the value is written as text (CSV), else it is a date or a time of TOML. Raises ValueError or TypeError.
@@ -75,7 +90,7 @@ def instant(value: Any, *, text: bool = False) -> datetime:
     return value
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RegisterRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One row: valid from `valid_from` until before `valid_to`; None is unbounded."""
 
     valid_from: datetime | None = None
@@ -96,16 +111,13 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         """When it begins, in seconds since 1970; without a border before everything."""
         return self.valid_from.timestamp() if self.valid_from is not None else float("-inf")
 
-    def overlaps(self, other: "Row") -> bool:
+    def overlaps(self, other: "RegisterRow") -> bool:
         """Whether some instant lies in both."""
-        return not (_ended(self, other) or _ended(other, self))
+        pairs = ((self.valid_to, other.valid_from), (other.valid_to, self.valid_from))
+        return not any(end is not None and begin is not None and end <= begin for end, begin in pairs)
 
 
-def _ended(row: Row, before: Row) -> bool:
-    return row.valid_to is not None and before.valid_from is not None and row.valid_to <= before.valid_from
-
-
-class MunicipalityRow(Row, frozen=True, kw_only=True):
+class MunicipalityRow(RegisterRow, frozen=True, kw_only=True):
     """A municipality and the region it lies in (spec 05 §1.1, §1.4)."""
 
     kommunekode: Annotated[Kommunekode, msgspec.Meta(pattern="^0[1-8][0-9]{2}$")]  # 05 §1.1
@@ -114,14 +126,14 @@ class MunicipalityRow(Row, frozen=True, kw_only=True):
     region: Text
 
 
-class CountRow(Row, frozen=True, kw_only=True):
+class CountRow(RegisterRow, frozen=True, kw_only=True):
     """How many municipalities there are, in all or by region code: what `municipalities.csv` is held against."""
 
     value: int | dict[str, int]
     source: Text
 
 
-class LocationRow(Row, frozen=True, kw_only=True):
+class LocationRow(RegisterRow, frozen=True, kw_only=True):
     """A hospital (ward empty), department or ward of one feed (spec 04 §8.2)."""
 
     feed: Text
@@ -136,7 +148,7 @@ class LocationRow(Row, frozen=True, kw_only=True):
     region_code: str = ""  # empty: a private hospital, outside the regions
 
 
-class AddressRow(Row, frozen=True, kw_only=True):
+class AddressRow(RegisterRow, frozen=True, kw_only=True):
     """Where a municipality receives a type of message (spec 05 §6.1)."""
 
     kommunekode: Kommunekode
@@ -155,7 +167,7 @@ class AddressRow(Row, frozen=True, kw_only=True):
         return Unit(sor=self.sor, gln=self.gln, name=self.unit_name)
 
 
-class ReceiverRow(Row, frozen=True, kw_only=True):
+class ReceiverRow(RegisterRow, frozen=True, kw_only=True):
     """A system behind the municipality's address (spec 05 §6.2)."""
 
     kommunekode: Kommunekode
@@ -167,17 +179,12 @@ class ReceiverRow(Row, frozen=True, kw_only=True):
     product: str = ""  # as in systems.csv; empty: not known, so is its approval (00 §10.3)
     notices: frozenset[Literal["STAA", "STIN", "STOR", "SLOR", "SLHJ", "MORS"]] = frozenset()  # B, C; empty: all
 
-    @property
-    def with_receipt(self) -> bool:
-        """A and B answer, C does not."""
-        return self.type != "C"
-
     def wants(self, family: str) -> bool:
         """Whether notices of this type reach it; RE_ and AN_ follow their type, A gets all."""
         return self.type == "A" or not self.notices or family in self.notices
 
 
-class AcceptanceRow(Row, frozen=True, kw_only=True):
+class AcceptanceRow(RegisterRow, frozen=True, kw_only=True):
     """A form in which a municipality can receive (spec 05 §6.3)."""
 
     kommunekode: Kommunekode
@@ -191,7 +198,7 @@ class AcceptanceRow(Row, frozen=True, kw_only=True):
     send_acute_as_admission: bool = False  # 04, 13.2
 
 
-class SenderAcceptanceRow(Row, frozen=True, kw_only=True):
+class SenderAcceptanceRow(RegisterRow, frozen=True, kw_only=True):
     """What the sending side can receive in return: acknowledgements (spec 05 §6.4.5)."""
 
     message_type: Literal["acknowledgement"]
@@ -201,7 +208,7 @@ class SenderAcceptanceRow(Row, frozen=True, kw_only=True):
     product: str = ""  # the sending system, as in systems.csv
 
 
-class SystemRow(Row, frozen=True, kw_only=True):
+class SystemRow(RegisterRow, frozen=True, kw_only=True):
     """What a product is approved for, and what it is not (00 §10.3); `valid_from` is the day on which that was so."""
 
     product: Text
@@ -222,3 +229,101 @@ class ReceiptPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     memory: timedelta  # how long a settled message is known (02 R14, §5.1)
     orphan_recheck: timedelta  # how long a receipt without a message waits for it (02 §5.6); the same for all
     retry_pauses: tuple[timedelta, ...]  # of a hand-over that failed (00 §3.3); the last one repeats
+
+
+# ---- numbers -----------------------------------------------------------------------------------------------------
+
+_SOR_LENGTHS: Final = range(11, 19)  # spec 05 §3: at least 11 by profile, 18 possible
+
+
+def sor_problem(sor: str) -> tuple[str, bool]:
+    """What is wrong with a SOR code ("" for nothing), and whether it is only the check digit (spec 05 §3)."""
+    if not (sor.isascii() and sor.isdigit() and len(sor) in _SOR_LENGTHS):
+        return f"no SOR code: {len(sor)} characters where 11 to 18 digits are due", False
+    expected = sor_digit(sor[:-1])
+    return ("", False) if sor[-1] == expected else (f"the check digit must be {expected}", True)
+
+
+def gln_problem(gln: str) -> str:
+    """What is wrong with a GLN; "" for nothing."""
+    if not (gln.isascii() and gln.isdigit() and len(gln) == 13):
+        return f"no GLN: {len(gln)} characters where 13 digits are due"
+    expected = gln_digit(gln[:-1])
+    return "" if gln[-1] == expected else f"the check digit must be {expected}"
+
+
+def fictional_sor(number: str) -> str:
+    """The SOR code that tests use for a municipality or a hospital unit of four digits (spec 05 §3)."""
+    body = f"9990{number}100001600"
+    return body + sor_digit(body)
+
+
+def fictional_gln(number: str) -> str:
+    """The GLN that tests use for the same: prefix 29 is for restricted circulation (spec 05 §3)."""
+    body = f"29900000{number}"
+    return body + gln_digit(body)
+
+
+# ---- forms -------------------------------------------------------------------------------------------------------
+
+
+class Form(NamedTuple):
+    """One form of a message, as an acceptance names it; `source` names where it is laid down."""
+
+    message_type: str
+    format: str
+    version: str
+    mime: str
+    envelope: str
+    source: str
+
+
+_JSON: Final = "application/fhir+json"
+_XML: Final = "application/fhir+xml"
+
+#: What the lane builds and seals, best first within a format. No row for `none`: a bare document needs the network
+#: `direct`, which the product has not. No row for `sbdh`: its schema does not admit this message yet (02 §3).
+WRITTEN: Final = (
+    Form("hospital-notification", "fhir", "3.0", _JSON, "vans", "01 §2; 02 §2"),
+    Form("hospital-notification", "fhir", "3.0", _XML, "vans", "01, 19.1; 02 §2"),
+    Form("acknowledgement", "fhir", "2.0", _JSON, "vans", "02 §4"),
+    Form("acknowledgement", "fhir", "2.0", _XML, "vans", "02 §4"),
+)
+
+#: What comes back and is understood: (message type, format, version), 02 §4.
+READ: Final = frozenset({("acknowledgement", "fhir", "2.0")})
+
+#: (format, envelope, network) that leave together (05 §6.3): EDIFACT is its own interchange, without an envelope.
+EXISTS: Final = frozenset(
+    {
+        ("fhir", "vans", "vans"),
+        ("fhir", "sbdh", "ehmi"),
+        ("fhir", "none", "direct"),
+        ("fhir", "beskedkuvert", "beskedfordeler"),
+        ("oioxml", "vans", "vans"),
+        ("oioxml", "sbdh", "ehmi"),
+        ("oioxml", "none", "direct"),
+        ("oioxml", "beskedkuvert", "beskedfordeler"),
+        ("edifact", "none", "vans"),
+        ("edifact", "none", "direct"),
+    }
+)
+
+_WRITTEN: Final = frozenset(form[:-1] for form in WRITTEN)
+_VERSIONS: Final = tuple(dict.fromkeys((form.message_type, form.format, form.version) for form in WRITTEN))
+
+
+def is_written(row: AcceptanceRow) -> bool:
+    """Whether the product can write what this row promises."""
+    return (row.message_type, row.format, row.version, row.mime, row.envelope) in _WRITTEN
+
+
+def is_read(row: SenderAcceptanceRow) -> bool:
+    """Whether the product understands what this row takes in return."""
+    return (row.message_type, row.format, row.version) in READ
+
+
+def rank(row: AcceptanceRow) -> int:
+    """The place of its version among those written, newest first: 0 is best."""
+    of = (row.message_type, row.format, row.version)
+    return _VERSIONS.index(of) if of in _VERSIONS else len(_VERSIONS)

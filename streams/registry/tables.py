@@ -34,12 +34,15 @@ __all__ = ["ENVIRONMENT", "EXAMPLE", "FILES", "OWN_FILES", "Placed", "Tables", "
 
 #: The folder of this package holds the example set.
 EXAMPLE: Final = Path(__file__).parent
-#: Stands among the incomplete files when nobody knows of which environment the set is.
+#: Stands among the incomplete files when the environment of the set is not known.
 ENVIRONMENT: Final = "environment"
 #: What a set has of its own; all else may be left to the product.
 OWN_FILES: Final = ("subscriptions.toml", "locations.csv", "feeds")
 #: Every file that is read, and the folder of feeds.
 FILES: Final = (*OWN_FILES, "municipalities.csv", "systems.csv", "policy.toml")
+
+_SUBSCRIPTION_KEYS: Final = ("environment", "address", "receiver", "acceptance", "sender", "not_connected", "policy")
+_fields: Final = cache(msgspec.structs.fields)
 
 R = TypeVar("R", bound=msgspec.Struct)
 R_co = TypeVar("R_co", bound=msgspec.Struct, covariant=True)
@@ -79,12 +82,23 @@ class Tables:
 
 def read_tables(folder: Path, findings: Findings) -> Tables:
     """Every file of the folder; what is national (municipalities, systems, policy) may be left to the product's own."""
-    _known_files(folder, findings)
+    for path in sorted(folder.iterdir()):
+        # A file that nothing reads is a slip of the pen, or of an earlier version.
+        if path.suffix in (".csv", ".toml") and path.name not in FILES:
+            remedy = f"{did_you_mean(path.name, FILES)}; else remove it"
+            findings.add(path.name, 0, "nothing reads this file", remedy, "warning")
     own = read_toml(folder / "subscriptions.toml", findings)
     _known_keys(own, findings)
     environment: Environment = "test" if own.content.get("environment") == "test" else "production"
     excused = own.content.get("not_connected", {})
     excused = excused if isinstance(excused, dict) else {}
+    reasons: dict[str, str] = {}  # why a municipality is not connected: each in words
+    for code, why in excused.items():
+        if isinstance(why, str) and why.strip():
+            reasons[code] = why
+        else:
+            place = own.line("not_connected", code)
+            findings.add_lost(own.file, place, f"{code}: no reason", f'write "{code}" = "why"')
     return Tables(
         environment=environment,
         municipalities=_csv(_own_or_shipped(folder, "municipalities.csv"), MunicipalityRow, findings),
@@ -95,7 +109,7 @@ def read_tables(folder: Path, findings: Findings) -> Tables:
         senders=_rows(own.sheet("sender", findings=findings), SenderAcceptanceRow, findings),
         systems=_csv(_own_or_shipped(folder, "systems.csv"), SystemRow, findings),
         feeds=_feeds(folder / "feeds", findings),
-        not_connected=_reasons(own, excused, findings),
+        not_connected=reasons,
         not_connected_lines={code: own.line("not_connected", code) for code in excused},
         policy=read_policy(read_toml(_own_or_shipped(folder, "policy.toml"), findings), own, findings),
     )
@@ -104,17 +118,6 @@ def read_tables(folder: Path, findings: Findings) -> Tables:
 def _own_or_shipped(folder: Path, name: str) -> Path:
     own = folder / name
     return own if own.exists() else EXAMPLE / name
-
-
-def _known_files(folder: Path, findings: Findings) -> None:
-    """A file that nothing reads is a slip of the pen, or of an earlier version."""
-    for path in sorted(folder.iterdir()):
-        if path.suffix in (".csv", ".toml") and path.name not in FILES:
-            remedy = f"{did_you_mean(path.name, FILES)}; else remove it"
-            findings.add(path.name, 0, "nothing reads this file", remedy, "warning")
-
-
-_SUBSCRIPTION_KEYS: Final = ("environment", "address", "receiver", "acceptance", "sender", "not_connected", "policy")
 
 
 def _known_keys(own: Toml, findings: Findings) -> None:
@@ -131,21 +134,8 @@ def _known_keys(own: Toml, findings: Findings) -> None:
             findings.add_lost(own.file, own.line(key), f"{key} is no table", f"write [{key}]")
 
 
-def _reasons(own: Toml, excused: Mapping[str, Any], findings: Findings) -> dict[str, str]:
-    """Why a municipality is not connected: each in words."""
-    reasons = {}
-    for code, why in excused.items():
-        if isinstance(why, str) and why.strip():
-            reasons[code] = why
-        else:
-            findings.add_lost(
-                own.file, own.line("not_connected", code), f"{code}: no reason", f'write "{code}" = "why"'
-            )
-    return reasons
-
-
 def _csv(path: Path, row: type[R], findings: Findings) -> tuple[Placed[R], ...]:
-    fields = msgspec.structs.fields(row)
+    fields = _fields(row)
     needed = [each.name for each in fields if each.required]
     sheet = read_csv(path, [each.name for each in fields], needed, findings)
     return _rows(sheet, row, findings, text=True)
@@ -163,10 +153,10 @@ def _rows(sheet: Sheet, row: type[R], findings: Findings, *, text: bool = False)
 
 
 def _shaped(
-    cells: Mapping[str, Any], form: type[R], place: "Placed[Any]", findings: Findings, *, text: bool = False
+    cells: Mapping[str, object], form: type[R], place: "Placed[Any]", findings: Findings, *, text: bool = False
 ) -> R | None:
     """The row, cell by cell; None when a cell is wrong, missing or not known. `text`: validity is written as text."""
-    fields = _fields(form)
+    fields = {each.name: each for each in _fields(form)}
     good: dict[str, Any] = {}
     for key in cells.keys() & RETIRED.keys() - fields.keys():
         findings.add(place.file, place.at(key), f"{key} has no effect: {RETIRED[key]}", "remove it", "warning")
@@ -181,7 +171,10 @@ def _shaped(
         try:
             good[key] = instant(cells[key], text=text) if key in VALIDITY else msgspec.convert(cells[key], each.type)
         except (msgspec.ValidationError, ValueError, TypeError) as fault:
-            faults.append((key, f"{key}: {fault}", _remedy(key)))
+            remedy = "correct the value; docs/registers.md has the columns"
+            if key in VALIDITY:
+                remedy = "write a day as 2027-01-01, or an instant as 2027-01-01T00:00:00+01:00"
+            faults.append((key, f"{key}: {fault}", remedy))
     if not faults:
         try:
             return form(**good)
@@ -192,24 +185,13 @@ def _shaped(
     return None
 
 
-@cache
-def _fields(form: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
-    return {each.name: each for each in msgspec.structs.fields(form)}
-
-
-def _culprit(cells: Mapping[str, Any], form: type[msgspec.Struct]) -> str:
+def _culprit(cells: Mapping[str, object], form: type[msgspec.Struct]) -> str:
     """The key without which the row would hold; "" when there is none."""
     for key in cells:
         with contextlib.suppress(TypeError, ValueError):
             form(**{other: value for other, value in cells.items() if other != key})
             return key
     return ""
-
-
-def _remedy(key: str) -> str:
-    if key in VALIDITY:
-        return "write a day as 2027-01-01, or an instant as 2027-01-01T00:00:00+01:00"
-    return "correct the value; docs/registers.md has the columns"
 
 
 def _feeds(folder: Path, findings: Findings) -> tuple[Placed[FeedProfile], ...]:

@@ -1,12 +1,11 @@
 """How much of others' texts is remembered (spec 02 §4.3), and which times are times of this world.
 
-A row has a limit of its own (00 §4.2), and what fills it takes it from the next event of the stay: what others say is cut
-where it enters. Their ids are longer than any of ours where they are cut, so a cut id matches nothing that it did not
+A row has a limit of its own (00 §4.2), and what fills it takes it from the next event of the stay: texts of others are
+cut where they enter. Their ids are longer than any of ours where they are cut, so a cut id matches nothing that it did not
 match whole.
 """
 
 import re
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -14,13 +13,10 @@ from msgspec.structs import replace
 
 from streams.words.errors import Rejected
 from streams.words.model import (
-    Decision,
     LaneRecord,
     NetworkReceipt,
-    NetworkReceiptArrived,
     Overdue,
     Receipt,
-    ReceiptArrived,
     ReceiptIssue,
     StayEventArrived,
     Wake,
@@ -40,7 +36,7 @@ _LANE: Final = re.compile(r"[0-9a-f]{8}")
 
 _R = TypeVar("_R", Receipt, NetworkReceipt)
 
-#: Beyond these years sums of times leave what Python can say; nothing that is relayed lies there.
+#: Beyond these years sums of times leave the range of Python; nothing that is relayed lies there.
 _YEARS: Final = range(1900, 2200)
 
 
@@ -64,6 +60,7 @@ def bounded(receipt: _R) -> _R:
 
 
 def _bounded(part: str | ReceiptIssue) -> str | ReceiptIssue:
+    """An id or an issue of a list."""
     if isinstance(part, str):
         return cut(part, _ID)
     return ReceiptIssue(
@@ -77,28 +74,25 @@ def _bounded(part: str | ReceiptIssue) -> str | ReceiptIssue:
 
 def check_lane_record(record: LaneRecord) -> None:
     """Raises `Rejected` for a time without its zone or of no year that a stay can be in, and for a lane that is none."""
-    if isinstance(record, StayEventArrived) and not _LANE.fullmatch(record.event.lane):
-        raise Rejected("$.event.lane", "no lane", "send eight hex digits", "unreadable")
-    for path, at in _times(record):
+    times: list[tuple[str, datetime | None]] = [("$.at", record.at)]
+    match record:
+        case StayEventArrived(event=event):
+            if not _LANE.fullmatch(event.lane):
+                raise Rejected("$.event.lane", "no lane", "send eight hex digits", "unreadable")
+            times += [
+                ("$.event.occurred", event.occurred),
+                ("$.event.occurred_again", event.occurred_again),
+                ("$.event.recorded", event.recorded),
+                ("$.event.snapshot.start_time", event.snapshot.start_time),
+                ("$.event.snapshot.end_time", event.snapshot.end_time),
+                ("$.event.snapshot.death_time", event.snapshot.death_time),
+            ]
+        case Overdue():
+            times.append(("$.deadline", record.deadline))
+        case Wake():
+            times.append(("$.due", record.due))
+    for path, at in times:
         if at is not None and (at.tzinfo is None or at.year not in _YEARS):
             problem = "a time without its zone" if at.tzinfo is None else "a time of no year that a stay can be in"
             remedy = f"send date, time and zone, of the years {_YEARS.start} to {_YEARS.stop - 1}"
             raise Rejected(path, problem, remedy, "out-of-range")
-
-
-def _times(record: LaneRecord) -> Iterator[tuple[str, datetime | None]]:
-    yield "$.at", record.at
-    match record:
-        case StayEventArrived(event=event):
-            yield "$.event.occurred", event.occurred
-            yield "$.event.occurred_again", event.occurred_again
-            yield "$.event.recorded", event.recorded
-            yield "$.event.snapshot.start_time", event.snapshot.start_time
-            yield "$.event.snapshot.end_time", event.snapshot.end_time
-            yield "$.event.snapshot.death_time", event.snapshot.death_time
-        case Overdue():
-            yield "$.deadline", record.deadline
-        case Wake():
-            yield "$.due", record.due
-        case ReceiptArrived() | NetworkReceiptArrived() | Decision():
-            pass

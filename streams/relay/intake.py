@@ -1,4 +1,4 @@
-"""One record of `adt.raw`, from bytes to what its stays are told: reading, meaning, person, in this order.
+"""One record of `adt.raw`, from bytes to the events of its stays: reading, meaning, person, in this order.
 
 The gateway has checked the form already, but a hospital may write the topic itself (spec 04 §6): everything is read
 again, and what cannot be read is refused here. A record under a key that is not its person's is published once more
@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from streams.formats.hl7v2 import Document, MessageRefused
+from streams.formats.hl7v2 import MessageRefused
 from streams.messages.adt.admit import read_from_feed, record_key
 from streams.messages.adt.feed import FeedProfile
 from streams.messages.adt.read import events
@@ -47,9 +47,9 @@ class FeedRegisters(Protocol):
 
 
 class Intake(msgspec.Struct, frozen=True, gc=False):
-    """What one record leads to. `row` is None when nothing is remembered; `outcome` is None when stays are told.
+    """What one record leads to. `row` is None when nothing is remembered; `outcome` is None when stays have events.
 
-    `rejected` says where, what and what to send instead, for the dead letter of a refused or stopped record.
+    `rejected` names the place, the problem and the remedy, for the dead letter of a refused or stopped record.
     `warnings`: what was odd about a message of `feed` that was read all the same.
     """
 
@@ -78,70 +78,43 @@ def take_in(
     try:
         document, feed = read_from_feed(value, registers.feed)
     except MessageRefused as refused:
-        outcome = Outcome(
-            fate=Fate.REFUSED, reason="rejected", path=refused.path, problem=refused.problem, remedy=refused.remedy
-        )
-        return Intake(row, outcome=outcome, rejected=refused)
+        return Intake(row, outcome=_outcome(Fate.REFUSED, "rejected", refused), rejected=refused)
     passed_on = PASSED_ON in headers
     own_key = record_key(document, feed, ids)
     if own_key != key and not passed_on:
-        return Intake(
-            row,
-            outcome=Outcome(fate=Fate.NOT_SUBJECT, reason="re-keyed"),
-            pass_on=(PassOn(own_key, ((REKEYED, key),)),),
-        )
-    return _person(document, feed, row, PersonKey(key), origin, headers, at, ids, registers)
-
-
-def _person(
-    document: Document,
-    feed: FeedProfile,
-    row: PersonRow | None,
-    key: PersonKey,
-    origin: str,
-    headers: Mapping[str, str],
-    at: datetime,
-    ids: Ids,
-    registers: FeedRegisters,
-) -> Intake:
+        outcome = Outcome(fate=Fate.NOT_SUBJECT, reason="re-keyed")
+        return Intake(row, outcome=outcome, pass_on=(PassOn(own_key, ((REKEYED, key),)),))
     try:
-        told = events(document, feed, registers.locate, registers.kommuner)
+        read = events(document, feed, registers.locate, registers.kommuner)
     except Rejected as rejected:
-        outcome = Outcome(
-            fate=Fate.STOPPED,
-            reason=rejected.rule,
-            path=rejected.path,
-            problem=rejected.problem,
-            remedy=rejected.remedy,
-        )
+        outcome = _outcome(Fate.STOPPED, rejected.rule, rejected)
         return Intake(row, outcome=outcome, rejected=rejected, feed=feed.key, warnings=tuple(document.warnings))
     folded = fold(
         row,
-        told,
-        key=key,
+        read,
+        key=PersonKey(key),
         payload_hash=document.sha256,
         origin=origin,
         at=at,
         ids=ids,
         region_at=registers.region_at,
-        passed_on=PASSED_ON in headers,
+        passed_on=passed_on,
         adopts=headers.get(ADOPTS, ""),
     )
-    outcome_or_none = folded.outcome
+    rejected_or_none = None
+    if (stopped := folded.outcome) is not None and stopped.fate is Fate.STOPPED:  # at the person: `control-id-reuse`
+        rejected_or_none = Rejected(stopped.path, stopped.problem, stopped.remedy, stopped.reason)
     return Intake(
         folded.row,
         folded.stay_events,
-        outcome_or_none,
-        _stopped(outcome_or_none),
+        folded.outcome,
+        rejected_or_none,
         folded.pass_on,
         folded.repeated,
         feed.key,
-        tuple(document.warnings),
+        tuple(document.warnings),  # reading the events adds to them
     )
 
 
-def _stopped(outcome: Outcome | None) -> Rejected | None:
-    """The dead letter of an event that stopped at the person (`control-id-reuse`)."""
-    if outcome is None or outcome.fate is not Fate.STOPPED:
-        return None
-    return Rejected(outcome.path, outcome.problem, outcome.remedy, outcome.reason)
+def _outcome(fate: Fate, reason: str, fault: Rejected) -> Outcome:
+    return Outcome(fate=fate, reason=reason, path=fault.path, problem=fault.problem, remedy=fault.remedy)

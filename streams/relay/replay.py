@@ -1,12 +1,15 @@
 """ADT files through the pure pipeline, one after the other: what `stafet replay` prints and writes (acceptance.md).
 
 Intake, stay, route and writer are those of the relay, under a clock that the files set themselves: MSH-7, unless the
-caller says what time it is; within a lane it never runs backwards. Before each file, held events whose time has come
-are taken up, as the timer would. No municipality answers, so no message is sent twice. The same files in the same order
+caller gives the time; within a lane it never runs backwards. Before each file, held events whose time has come are
+taken up, as the timer would. No municipality answers, so no message is sent twice. The same files in the same order
 give the same bytes.
 
-A file whose event waits for a START is told when that is decided: `none:no-start` when a later file shows that the
-waiting time is over (04 §4.5.2), `none:held` when the START came, or no file after it told the time.
+A file whose event waits for a START has its line when that is decided: `none:no-start` when a later file shows that
+the waiting time is over (04 §4.5.2), `none:held` when the START came, or no file after it showed the time.
+
+Why no municipality is notified of an event is decided by `stay/rules.DECISIONS` (spec 01 §21.1) and the rules of a
+person; here are words for their rows.
 """
 
 from collections import deque
@@ -17,27 +20,83 @@ from typing import Final, Protocol
 
 from streams.delivery.route import RouteRegisters
 from streams.envelopes import vans
-from streams.formats.hl7v2 import Document, MessageRefused, parse
+from streams.formats.hl7v2 import MessageRefused, parse
 from streams.messages.adt.admit import record_key
-from streams.messages.adt.feed import FeedProfile, moment
+from streams.messages.adt.feed import moment
+from streams.messages.adt.triggers import trigger_of
 from streams.person import PersonRow
 from streams.records.ledger import LedgerRow
 from streams.stay.fold import StayPolicy
+from streams.stay.rules import Cause, cause_of
+from streams.stay.state import Held, Situation, Visit, situation
 from streams.words.errors import Issue
 from streams.words.ids import Ids, Lane, PersonKey
-from streams.words.model import Fate, LaneRecord, StayEventArrived, Wake
+from streams.words.model import EventKind, Fate, LaneRecord, StayEventArrived, Wake
 
 from .intake import FeedRegisters, Intake, take_in
-from .lane import Context, Dispatch, LaneRow, Result, SetAside, fold
-from .replay_words import LATER, REASONS, why_no_stay, why_untold
+from .lane import Context, DeadLetter, Dispatch, LaneRow, fold
 
-__all__ = ["SECRET", "Line", "Replay", "ReplayRegisters"]
+__all__ = ["SECRET", "Replay", "ReplayLine", "ReplayRegisters"]
 
-#: Replays are for people and tests: the same ids on every machine (00 §1.5 speaks of installations).
+#: Replays are for people and tests: the same ids on every machine (00 §1.5 is about installations).
 SECRET: Final = b"stafet replay: the same ids on every machine"
 
 _BEGINNING: Final = datetime(1900, 1, 1, tzinfo=UTC)
-_NOBODY: Final = PersonKey("")
+_NO_PERSON: Final = PersonKey("")
+
+#: Reason code -> words, of what has no words of its own (01 §§11, 12, 21.1; 04 §§4.3-4.5; 05 §4).
+_REASONS: Final[Mapping[str, str]] = {
+    "duplicate": "this very message has been taken before",
+    "repeat": "the municipality has been notified of the event already, with the same time",
+    "transfer": "the stay goes on at another hospital, which notifies",
+    "held": "the event waits: for its time, or for the START of its stay",
+    "no-official-cpr": "the person has no official CPR number, so no municipality is notified",
+    "not-representable": "the format of the municipality has no form for this notice",
+    "internal-error": "a fault of ours",
+}
+
+#: Of an event that was held, taken up later, and led to nothing.
+_LATER: Final = "it has waited, and when it was taken up there was nothing to notify"
+
+_KINDS: Final[Mapping[EventKind, str]] = {
+    EventKind.IRRELEVANT: "this trigger says nothing about a stay (04 §4.1)",
+    EventKind.PLANNED: "planned: it has not happened (04 §4.1)",
+    EventKind.PLANNED_CANCELLED: "a plan was cancelled, and a plan is never notified (04 §4.1)",
+    EventKind.PERSON_CHANGED: "what is new about the person goes with the next notice (01 §13.10)",
+    EventKind.PERSON_MERGED: "no stay is known of the person that was merged",
+    EventKind.STAY_MOVED: "the visit has another number or person now, of which nothing stands notified",
+    EventKind.DELETED: "there is no open stay to delete",
+}
+_OUTPATIENT: Final = "the class in PV1-2 is neither inpatient nor emergency, so it is no stay to notify (04 §3.1)"
+
+_CAUSES: Final[Mapping[Cause, str]] = {
+    Cause.PLAN: "a planned or outpatient attendance is never notified (01 §11.10)",
+    Cause.TO_OUTPATIENT: "the attendance goes on as outpatient",
+    Cause.WARD: "a move within the hospital is not notified (01 §21.1)",
+    Cause.WARD_BACK: "a move within the hospital was taken back, and a move is not notified (01 §21.1)",
+    Cause.ELSEWHERE: "a move to another hospital of the same stay is not notified (01 §12)",
+    Cause.ELSEWHERE_BACK: "a move to another hospital was taken back",
+    Cause.NO_END: "a discharge of this disposition ends no stay (04 §3.2)",
+    Cause.UPDATE: "nothing has changed that a municipality is notified of (01 §13)",
+    Cause.PERSON: "what is new about the person goes with the next notice (01 §13.10)",
+    Cause.LEAVE_SILENT: "a leave that is not to the home is not notified (01 §11.6)",
+    Cause.DELETE: "nothing stands notified that would be deleted",
+    Cause.MERGE: "the person has another number, and nothing that stands notified changes",
+    Cause.NOTHING: "the event says nothing about a stay that is notified",
+}
+
+_SITUATIONS: Final[Mapping[Situation, str]] = {
+    Situation.NONE: "no start of it is known",
+    Situation.PLANNED: "it is planned or outpatient",
+    Situation.PENDING: "its start is not notified yet: number or municipality of the person is missing",
+    Situation.ACUTE: "acute ambulant",
+    Situation.ADMITTED: "admitted",
+    Situation.LEAVE: "on leave",
+    Situation.GONE: "gone to another hospital",
+    Situation.CLOSED: "ended",
+    Situation.DEAD: "ended by death",
+    Situation.VOID: "entered in error",
+}
 
 
 class ReplayRegisters(FeedRegisters, RouteRegisters, Protocol):
@@ -49,10 +108,10 @@ class ReplayRegisters(FeedRegisters, RouteRegisters, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ReplayLine:
     """One line of the output: a notification with its bytes, or why there is none (`none`, `none:<reason>`).
 
-    `why` says it in words, `rule` names the rule that a rejected message offends.
+    `why` is the reason in words, `rule` the rule that a rejected message offends.
     """
 
     notification: str
@@ -76,7 +135,7 @@ class Replay:
     _persons: dict[PersonKey, PersonRow] = field(default_factory=dict)
     _lanes: dict[Lane, LaneRow] = field(default_factory=dict)
     _clocks: dict[Lane, datetime] = field(default_factory=dict)  # no lane's time runs backwards
-    _reasons: dict[str, Line] = field(default_factory=dict)  # the last word about an event that gave no message
+    _reasons: dict[str, ReplayLine] = field(default_factory=dict)  # the last word about an event that gave no message
     _records: int = 0
     _warnings: tuple[Issue, ...] = ()  # of the last file
     _now: datetime = _BEGINNING
@@ -84,44 +143,56 @@ class Replay:
     def __post_init__(self) -> None:
         self._context = Context(Ids(self.secret), self.registers, self.registers.stay)
 
-    def play_all(self, files: Iterable[bytes]) -> Iterator[list[Line]]:
+    def play_all(self, files: Iterable[bytes]) -> Iterator[list[ReplayLine]]:
         """The lines of each file, in order, as soon as none of them waits for a START any more."""
-        pending: deque[list[Line]] = deque()
+        pending: deque[list[ReplayLine]] = deque()
         for data in files:
             pending.append(self.play(data))
             while pending and not any(self._waits(line) for line in pending[0]):
                 yield self._decided(pending.popleft())
         yield from map(self._decided, pending)
 
-    def _waits(self, line: Line) -> bool:
-        rows = self._lanes.values() if line.event else ()
-        held = (held for row in rows for visit in row.visits.values() for held in visit.held)
-        return any(each.why == "start" and each.event.id == line.event for each in held)
+    def _waits(self, line: ReplayLine) -> bool:
+        return bool(line.event) and any(h.why == "start" and h.event.id == line.event for _, h in self._held())
 
-    def _decided(self, lines: list[Line]) -> list[Line]:
+    def _held(self) -> Iterator[tuple[Lane, Held]]:
+        return ((lane, held) for lane, row in self._lanes.items() for v in row.visits.values() for held in v.held)
+
+    def _decided(self, lines: list[ReplayLine]) -> list[ReplayLine]:
         return [line if line.message_id else self._reasons.get(line.event, line) for line in lines]
 
-    def play(self, data: bytes) -> list[Line]:
-        """One file: a line per notification, or one line that says why there is none."""
+    def play(self, data: bytes) -> list[ReplayLine]:
+        """One file: a line per notification, or one line with the reason why there is none."""
         key, sent = self._header(data)
         self._now = self.at or sent or self._now
-        woken = [line for line in self._wake() if line.message_id]
-        told = self._take(data, key, {})
-        lines = [*woken, *([line for line in told if line.message_id] or told[:1])]
+        woken: list[ReplayLine] = []
+        while due := min(((held.due, lane) for lane, held in self._held() if held.due <= self._now), default=None):
+            woken += self._fold(due[1], Wake(at=due[0], due=due[0]))
+        taken = self._take(data, key, {})
+        lines = [line for line in (*woken, *taken) if line.message_id]
+        if not any(line.message_id for line in taken):
+            lines += taken[:1]
         return [replace(lines[0], warnings=self._warnings), *lines[1:]]
 
     def _header(self, data: bytes) -> tuple[PersonKey, datetime | None]:
-        """The record key and MSH-7; neither when the message or its sender is unknown."""
+        """The record key, and MSH-7; where it does not give the minute, the time of recording, then that of the event.
+
+        Neither when the message or its sender is unknown.
+        """
         try:
             document = parse(data)
         except MessageRefused:
-            return _NOBODY, None
+            return _NO_PERSON, None
         feed = self.registers.feed(document.application, document.facility)
         if feed is None:
-            return _NOBODY, None
-        return record_key(document, feed, self._context.ids), _sent(document, feed)
+            return _NO_PERSON, None
+        event = document.first("EVN")
+        texts = [document.header.text(7), *((event.text(2), event.text(6)) if event is not None else ())]
+        times = (moment(text, feed) for text in texts)
+        sent = next((at for at in times if isinstance(at, datetime)), None)
+        return record_key(document, feed, self._context.ids), sent
 
-    def _take(self, data: bytes, key: PersonKey, headers: Mapping[str, str]) -> list[Line]:
+    def _take(self, data: bytes, key: PersonKey, headers: Mapping[str, str]) -> list[ReplayLine]:
         self._records += 1
         taken = take_in(
             data,
@@ -136,7 +207,7 @@ class Replay:
         self._warnings = taken.warnings
         if taken.row is not None:
             self._persons[key] = taken.row
-        lines: list[Line] = []
+        lines: list[ReplayLine] = []
         for event in taken.stay_events:
             now = max(self._now, self._clocks.get(event.lane, self._now))
             lines += self._fold(event.lane, StayEventArrived(at=now, event=event))
@@ -144,71 +215,56 @@ class Replay:
             lines += self._take(data, copy.key, dict(copy.headers))
         return lines or [_without(taken, data)]
 
-    def _fold(self, lane: Lane, record: LaneRecord) -> list[Line]:
+    def _fold(self, lane: Lane, record: LaneRecord) -> list[ReplayLine]:
+        """A line for each letter; else one for each stay event, by the fate that the ledger has of it."""
         self._clocks[lane] = record.at
         before = self._lanes.get(lane)
-        result = fold(before, record, self._context)
-        if result.row is None:
+        turn = fold(before, record, self._context)
+        if turn.row is None:
             self._lanes.pop(lane, None)
         else:
-            self._lanes[lane] = result.row
-        reasons = list(_reasons(result, before, record))
+            self._lanes[lane] = turn.row
+        actions = [effect.action for effect in turn.effects]
+        problems = {each.rejected.rule: each.rejected.problem for each in actions if isinstance(each, DeadLetter)}
+        letters, reasons = [], []
+        for action in actions:
+            if isinstance(action, Dispatch):
+                opened = vans.open_envelope(action.payload)
+                bundle_id = opened.meta.identifier if opened.meta is not None else None
+                names = (action.notice, action.kommunekode, action.message_id, bundle_id)
+                letters.append(ReplayLine(*names, opened.payload))
+            elif isinstance(action, LedgerRow) and action.kind == "stay-event" and action.delta > 0:
+                words = problems.get(action.reason) or _REASONS.get(action.reason)
+                words = words or _why_silent(action.subject, before, record)
+                reasons.append(ReplayLine(_named(action.reason), event=action.subject, why=words))
         self._reasons |= {line.event: line for line in reasons if line.notification != "none"}
-        return [_letter(said.effect) for said in result.said if isinstance(said.effect, Dispatch)] or reasons
-
-    def _wake(self) -> list[Line]:
-        """Held events that are due by now, in order of their time."""
-        lines: list[Line] = []
-        while due := min(self._held(), default=None):
-            lines += self._fold(due[1], Wake(at=due[0], due=due[0]))
-        return lines
-
-    def _held(self) -> Iterator[tuple[datetime, Lane]]:
-        for lane, row in self._lanes.items():
-            for visit in row.visits.values():
-                yield from ((held.due, lane) for held in visit.held if held.due <= self._now)
+        return letters or reasons
 
 
-def _sent(document: Document, feed: FeedProfile) -> datetime | None:
-    """MSH-7; where it says nothing to the minute the time of recording, then that of the event."""
-    event = document.first("EVN")
-    said = [document.header.text(7), *((event.text(2), event.text(6)) if event is not None else ())]
-    found = (moment(text, feed) for text in said)
-    return next((at for at in found if isinstance(at, datetime)), None)
-
-
-def _reasons(result: Result, before: LaneRow | None, record: LaneRecord) -> Iterator[Line]:
-    """The fates that the ledger was told, with words."""
-    problems = {
-        s.effect.rejected.rule: s.effect.rejected.problem for s in result.said if isinstance(s.effect, SetAside)
-    }
-    for said in result.said:
-        row = said.effect
-        if isinstance(row, LedgerRow) and row.kind == "stay-event" and row.delta > 0:
-            words = problems.get(row.reason) or REASONS.get(row.reason) or _untold(row.subject, before, record)
-            yield Line(_named(row.reason), event=row.subject, why=words)
-
-
-def _untold(event_id: str, before: LaneRow | None, record: LaneRecord) -> str:
+def _why_silent(event_id: str, before: LaneRow | None, record: LaneRecord) -> str:
+    """Of an event that has changed its stay, at most, and gave no notice; `before`: the row that it met."""
     if not isinstance(record, StayEventArrived) or record.event.id != event_id:
-        return LATER
-    return why_untold(record.event, before.visits.get(record.event.visit) if before else None)
+        return _LATER
+    event = record.event
+    known = before.visits.get(event.visit) if before else None
+    visit = known or Visit(id=event.visit, lane=event.lane, feed=event.feed, number=event.visit_number)
+    words = _CAUSES.get(
+        cause_of(visit, event), "nothing of it stands notified, so nothing changes for the municipality"
+    )
+    return f"{words}; the stay: {_SITUATIONS[situation(visit.stay)]}"
 
 
-def _letter(letter: Dispatch) -> Line:
-    opened = vans.open_envelope(letter.payload)
-    bundle_id = opened.meta.identifier if opened.meta is not None else None
-    return Line(letter.notice, letter.kommunekode, letter.message_id, bundle_id, opened.payload)
-
-
-def _without(taken: Intake, data: bytes) -> Line:
+def _without(taken: Intake, data: bytes) -> ReplayLine:
+    """The line of a message that reaches no stay."""
     outcome = taken.outcome
     if outcome is None:
-        return Line("none", why=LATER)
+        return ReplayLine("none", why=_LATER)
     if outcome.fate == Fate.REFUSED:
-        return Line("none:rejected", why=outcome.problem, rule=taken.rejected.rule if taken.rejected else "")
-    words = outcome.problem or REASONS.get(outcome.reason) or why_no_stay(parse(data).trigger)
-    return Line(_named(outcome.reason), why=words)
+        return ReplayLine("none:rejected", why=outcome.problem, rule=taken.rejected.rule if taken.rejected else "")
+    words = outcome.problem or _REASONS.get(outcome.reason)
+    return ReplayLine(
+        _named(outcome.reason), why=words or _KINDS.get(trigger_of(parse(data).trigger).kind, _OUTPATIENT)
+    )
 
 
 def _named(reason: str) -> str:

@@ -21,7 +21,8 @@ from agents.station import Station
 from agents.worker.shell import guarded
 from streams.kafka.records import Letter, encode_lane_record, header
 from streams.kafka.topics import LANES
-from streams.relay.lane import Result, Standing, decode_row
+from streams.relay.lane import LaneTurn, decode_row
+from streams.relay.standing import Standing
 from streams.words.model import LaneRecord
 from tests.agents.conftest import NOON
 from tests.rules.lanes import Lane, registers
@@ -114,7 +115,7 @@ class ShellLane(Lane):
         stage = lanes_stage(self.station, self.context, self.table, Standing(self.context.stay))  # type: ignore[arg-type]  # a dict
         self.body = guarded(self.app, stage, clock=self.station.clock, leave=_left, version="1")
 
-    def take(self, record: LaneRecord) -> Result:
+    def take(self, record: LaneRecord) -> LaneTurn:
         """One record, a batch of its own; the row is what lies in the table afterwards."""
         self.now = record.at
         lane = getattr(getattr(record, "event", None), "lane", None)
@@ -122,7 +123,7 @@ class ShellLane(Lane):
         self.events.append(Event(self.key, encode_lane_record(record), len(self.events)))
         self.batch(self.events[-1:])
         self.row = decode_row(self.table.get(self.key))
-        return Result(self.row)
+        return LaneTurn(self.row)
 
     def batch(self, events: Sequence[Event]) -> None:
         """These records together."""

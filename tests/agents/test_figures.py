@@ -9,7 +9,7 @@ from agents.station import Figures, Station
 from streams.kafka.records import Record
 from streams.messages.adt.admit import read_from_feed, record_key
 from streams.records.ledger import event_row
-from streams.relay.lane import Said, SetAside
+from streams.relay.lane import DeadLetter, Effect
 from streams.words.errors import Rejected
 from streams.words.ids import Ids
 from streams.words.model import Fate, Outcome
@@ -26,7 +26,7 @@ def text(figures: Figures) -> str:
 @pytest.mark.parametrize("line", LINES)
 def test_the_effects_of_a_lane_are_counted(line: str) -> None:
     figures = Figures()
-    figures.effects(Lane().play("A01 08:00").said, "lanes")
+    figures.effects(Lane().play("A01 08:00").effects, "lanes")
     assert line in text(figures)
 
 
@@ -58,7 +58,7 @@ def test_what_was_odd_about_a_message_is_counted_by_feed_and_rule() -> None:
 
 def test_a_dead_letter_of_a_lane_is_counted_as_the_lanes() -> None:
     figures = Figures()
-    figures.effects([Said(SetAside(Rejected("x", "y", "z", "unmatched")))], "lanes")
+    figures.effects([Effect(DeadLetter(Rejected("x", "y", "z", "unmatched")))], "lanes")
     assert 'reason="unmatched",stage="lanes"' in text(figures)
 
 

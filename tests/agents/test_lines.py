@@ -14,7 +14,7 @@ from agents.worker.shell import log_warning
 from streams.delivery.rules import DeliveryState
 from streams.operations import logs
 from streams.records.ledger import decision_row, event_row, message_row, receipt_row, stay_event_row
-from streams.relay.lane import Alarm, Said
+from streams.relay.lane import Alarm, Effect
 from streams.words.errors import Rejected
 from streams.words.ids import MessageId
 from streams.words.model import Decision, Fate, Outcome
@@ -49,14 +49,14 @@ def warning(event: str, **facts: Any) -> dict[str, Any]:
 
 
 def test_a_message_that_leaves_is_a_line_with_its_municipality(said: Callable[[], list[dict[str, Any]]]) -> None:
-    signs.log_lane([Said(SENT)])
+    signs.log_lane([Effect(SENT)])
     assert said() == [info("notification.sent", message_id="m1", kommunekode="0461", attempt=2, notice="STIN")]
 
 
 def test_a_delivery_given_up_and_a_receipt_are_lines(said: Callable[[], list[dict[str, Any]]]) -> None:
     given_up = message_row(AT, "m1", DeliveryState.GIVEN_UP, 4, attempt=3, kommunekode="0461")
     receipt = receipt_row(AT, "receipts.raw/0/7", "first", "ok", "1a452512", message="m1")
-    signs.log_lane([Said(given_up), Said(receipt)])
+    signs.log_lane([Effect(given_up), Effect(receipt)])
     assert said() == [
         info("delivery.given-up", message_id="m1", kommunekode="0461", attempt=3),
         info("receipt.read", origin="receipts.raw/0/7", outcome="first", verdict="ok", reason="", message_id="m1"),
@@ -65,8 +65,8 @@ def test_a_delivery_given_up_and_a_receipt_are_lines(said: Callable[[], list[dic
 
 def test_a_decision_is_a_line_and_a_refused_one_a_warning(said: Callable[[], list[dict[str, Any]]]) -> None:
     decision = Decision(at=AT, action="resend", message_id=MessageId("m1"), actor="duty", reason="Anna Hansen", id="d1")
-    signs.log_lane([Said(decision_row(decision, "1a452512", "TIMED_OUT"))])
-    signs.log_lane([Said(decision_row(decision, "1a452512", "SENT", "not-allowed"))])
+    signs.log_lane([Effect(decision_row(decision, "1a452512", "TIMED_OUT"))])
+    signs.log_lane([Effect(decision_row(decision, "1a452512", "SENT", "not-allowed"))])
     assert said() == [
         info("decision.taken", message_id="m1", state="TIMED_OUT", reason=""),
         warning("decision.refused", message_id="m1", state="SENT", reason="not-allowed"),
@@ -76,8 +76,8 @@ def test_a_decision_is_a_line_and_a_refused_one_a_warning(said: Callable[[], lis
 def test_an_event_without_a_message_is_a_line_of_its_own(
     said: Callable[[], list[dict[str, Any]]],
 ) -> None:
-    signs.log_lane([Said(stay_event_row(AT, "e1", QUIET, 0, "adt.raw/0/1", "1a452512"))])
-    signs.log_lane([Said(stay_event_row(AT, "e2", Outcome(fate=Fate.CONVERTED), 1, "adt.raw/0/2", "1a452512"))])
+    signs.log_lane([Effect(stay_event_row(AT, "e1", QUIET, 0, "adt.raw/0/1", "1a452512"))])
+    signs.log_lane([Effect(stay_event_row(AT, "e2", Outcome(fate=Fate.CONVERTED), 1, "adt.raw/0/2", "1a452512"))])
     assert said() == [info("event.closed", event_id="e1", lane="1a452512", outcome=QUIET.fate, reason="planned")]
 
 

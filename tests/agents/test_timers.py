@@ -8,7 +8,7 @@ from typing import Any
 from agents.worker.timer import caught_up, keep_index, publish_due
 from streams.kafka.clients import partition_of
 from streams.kafka.records import Letter, Record
-from streams.relay.deadlines import Deadlines, Due
+from streams.relay.standing import Deadlines, Due
 from tests.agents.conftest import NOON, Bench, Build
 from tests.brokers import at_least, fresh, put, records, until
 

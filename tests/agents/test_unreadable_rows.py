@@ -12,7 +12,7 @@ from agents.station import Station
 from agents.worker.shell import Stage
 from streams.kafka.records import Letter, Record, encode_lane_record, header
 from streams.kafka.topics import ADT_RAW, DEAD_LETTERS, LEDGER
-from streams.relay.lane import Standing
+from streams.relay.standing import Standing
 from streams.words.errors import Rejected
 from streams.words.model import Receipt, ReceiptArrived, StayEventArrived
 from tests.agents.one_lane import Event, ShellLane

@@ -12,7 +12,7 @@ import pytest
 
 from streams.messages.hospitalnotification import check
 from streams.registry import load
-from streams.relay.replay import Line, Replay
+from streams.relay.replay import Replay, ReplayLine
 from tests.published import EXAMPLES, ROOT, examples
 
 pytestmark = pytest.mark.published
@@ -33,7 +33,7 @@ def letters() -> dict[str, list[str]]:
     return found
 
 
-def played(files: list[str]) -> dict[str, list[Line]]:
+def played(files: list[str]) -> dict[str, list[ReplayLine]]:
     """What each file leads to, in one replay."""
     replay = Replay(load("example"))
     return {name: replay.play((EXAMPLES / "adt" / name).read_bytes()) for name in files}

@@ -12,7 +12,7 @@ import pytest
 from streams.delivery.play import play
 from streams.delivery.rules import FINAL
 from streams.records.ledger import LedgerRow
-from streams.relay.lane import Dispatch, Said, Traced
+from streams.relay.lane import Dispatch, Effect, Traced
 from streams.words.errors import Rejected
 from streams.words.model import Decision, NetworkReceipt, NetworkReceiptArrived, Overdue
 from tests.published import examples
@@ -49,10 +49,10 @@ _VERDICTS = {"ack_ok": "ok", "ack_fatal": "fatal-error", "ack_transient": "trans
 _DECISIONS = {"op_resend": "resend", "op_give_up": "give-up"}
 
 
-def words(said: Iterable[Said]) -> list[str]:
+def words(said: Iterable[Effect]) -> list[str]:
     """What a lane says, in the vocabulary of 02 §5.4 as far as it leaves the lane: events, dispatches, final states."""
     found = []
-    for effect in (one.effect for one in said):
+    for effect in (one.action for one in said):
         if isinstance(effect, Traced) and effect.step.subtype != "msg-created":
             found.append(f"eds:{effect.step.subtype}" + ("/outcome8" if effect.step.outcome == "8" else ""))
         elif isinstance(effect, Dispatch):
@@ -98,10 +98,10 @@ def test_a_lane_tells_the_events_of_the_trace_one_to_one(number: str) -> None:
     lane = Lane(context(Otherwise(mode=trace["mode"])))
     zero = datetime.fromisoformat("2026-03-01T08:00:00+01:00")
     for step, expected in zip(trace["input"], trace["expected"], strict=True):
-        before = len(lane.said)
+        before = len(lane.effects)
         happens(lane, step, zero)
         last = lane.last
-        assert words(lane.said[before:]) == comparable(expected)
+        assert words(lane.effects[before:]) == comparable(expected)
         assert (last.state, last.attempt, last.late) == (expected["state"], expected["attempt"], expected["late"])
         due = None if last.deadline is None else int((last.deadline - zero).total_seconds())
         assert due == expected["timer_due"]

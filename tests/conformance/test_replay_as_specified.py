@@ -18,7 +18,7 @@ import pytest
 
 from streams.messages.adt.feed import FeedProfile
 from streams.registry import EXAMPLE_NAME, Registers, load
-from streams.relay.replay import Line, Replay
+from streams.relay.replay import Replay, ReplayLine
 from tests.conformance.replayed import STORIES
 from tests.conformance.replayed.er7 import Message
 from tests.conformance.replayed.letters import ROWS, Letter, addresses
@@ -44,7 +44,7 @@ def test_the_story_is_told_as_specified(story: Story) -> None:
                 _judge(letters, line, expected, where)
 
 
-def played(story: Story) -> Iterator[list[Line]]:
+def played(story: Story) -> Iterator[list[ReplayLine]]:
     """The lines that each file of a story leads to."""
     replay = Replay(registers_of(story), datetime.fromisoformat(when(story.at)) if story.at else None)
     return replay.play_all(files_of(story))
@@ -80,7 +80,7 @@ def _is(said: str, wanted: str) -> bool:
     return any(said.startswith("none") if each == "none*" else said == each for each in wanted.split(" or "))
 
 
-def _judge(letters: list[Letter], line: Line, expected: Expected, where: str) -> None:
+def _judge(letters: list[Letter], line: ReplayLine, expected: Expected, where: str) -> None:
     told = letters[-1].told()
     where = f"{where}, {line.notification}"
     assert told["receiver"] == ADDRESSES[str(line.municipality)], f"{where}: 05 §4.2"

@@ -17,7 +17,7 @@ import pytest
 
 from streams.formats.fhir.read import from_json, from_xml
 from streams.registry import Registers, load
-from streams.relay.replay import Line, Replay
+from streams.relay.replay import Replay, ReplayLine
 from tests.conformance import sender_asserts as asked
 from tests.conformance.mutations import Damage, damaged, drop, put
 from tests.conformance.referee import HOSPITAL_NOTIFICATION, Referee, Referees
@@ -222,7 +222,7 @@ def certified(tmp_path_factory: pytest.TempPathFactory) -> dict[Media, Registers
     return {"json": load(REGISTERS), "xml": load(folder)}
 
 
-def played(name: str, registers: Registers) -> list[list[Line]]:
+def played(name: str, registers: Registers) -> list[list[ReplayLine]]:
     """The lines that each file of a flow leads to."""
     replay = Replay(registers)
     return [replay.play(path.read_bytes()) for path in sorted((FLOWS / name).glob("*.hl7"))]

@@ -17,7 +17,7 @@ import pytest
 from streams.formats.fhir.build import json_to_xml, to_json, to_xml, xml_to_json
 from streams.messages.hospitalnotification import check
 from streams.registry import load
-from streams.relay.replay import Line, Replay
+from streams.relay.replay import Replay, ReplayLine
 from streams.sim.hospital import Script, scripts, woven
 from streams.sim.places import journeys
 from tests import closing
@@ -119,7 +119,7 @@ NAMES = {
 }  # fmt: skip
 
 
-def admission_of(name: str) -> tuple[Line, dict[str, object]]:
+def admission_of(name: str) -> tuple[ReplayLine, dict[str, object]]:
     """The message about a person of that name, and the name in it."""
     letter = ADMITTED.replace("Elmer^Bruno Test", NAMES[name][0])
     (line,) = Replay(load("example")).play(letter.encode())
@@ -155,7 +155,7 @@ def stays() -> tuple[Script, ...]:
 
 
 @cache
-def sent() -> tuple[Line, ...]:
+def sent() -> tuple[ReplayLine, ...]:
     """What the municipalities are sent, played through intake, stay, route and writer in order of time."""
     replay = Replay(load("example", now=BEGIN))
     lines = [line for sending in woven(stays()) for line in replay.play(sending.data)]

@@ -9,7 +9,7 @@ from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.records import Record
 from streams.kafka.topics import inbox
 from streams.registry import load
-from streams.registry.numbers import fictional_gln
+from streams.registry.rows import fictional_gln
 from streams.sim.hospital import Sending
 from tests.brokers import at_least
 from tests.end_to_end.scene import Scene, closes, prepare, relay_here

@@ -13,7 +13,7 @@ from streams.formats.fhir.build import to_json, to_xml
 from streams.formats.fhir.read import from_bytes
 from streams.messages.acknowledgement import judge
 from streams.messages.hospitalnotification import redispatch
-from streams.receiver.inbox import Identity, Reception, take
+from streams.receiver.inbox import MessageIdentity, Reception, take
 from streams.receiver.stays import status
 from streams.words.codes import Notice
 from streams.words.ids import EpisodeId
@@ -269,11 +269,11 @@ def test_a_bare_message_is_answered_bare() -> None:
 
 
 def test_the_same_identity_is_known_by_any_spelling_of_an_episode() -> None:
-    one = Identity(cpr="2509479989", sender="1", episodes=("urn:uuid:11111111-1111-4111-8111-111111111111",))
-    two = Identity(cpr="2509479989", sender="1", episodes=("11111111111141118111111111111111", "other"))
+    one = MessageIdentity(cpr="2509479989", sender="1", episodes=("urn:uuid:11111111-1111-4111-8111-111111111111",))
+    two = MessageIdentity(cpr="2509479989", sender="1", episodes=("11111111111141118111111111111111", "other"))
     assert one.is_same(two)
-    assert not one.is_same(Identity(cpr="2509479989", sender="2", episodes=one.episodes))
-    assert Identity().is_same(Identity())
+    assert not one.is_same(MessageIdentity(cpr="2509479989", sender="2", episodes=one.episodes))
+    assert MessageIdentity().is_same(MessageIdentity())
     assert "2509479989" not in repr(one)
 
 

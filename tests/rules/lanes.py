@@ -24,11 +24,11 @@ from streams.records.trace import TraceEvent
 from streams.registry import Registers, load
 from streams.relay.lane import (
     Context,
+    DeadLetter,
     Dispatch,
+    Effect,
     LaneRow,
-    Result,
-    Said,
-    SetAside,
+    LaneTurn,
     Traced,
     decode_row,
     encode_row,
@@ -114,24 +114,24 @@ def context(registers_: Any = None, **more: Any) -> Context:
 
 @dataclass
 class Lane:
-    """A lane and all it has said. `now` is the time of the last record."""
+    """A lane and all its effects. `now` is the time of the last record."""
 
     context: Context = field(default_factory=context)
     row: LaneRow | None = None
-    said: list[Said] = field(default_factory=list)
-    results: list[Result] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
+    results: list[LaneTurn] = field(default_factory=list)
     now: datetime = DAY_ONE
     count: int = 0
 
-    def take(self, record: LaneRecord) -> Result:
+    def take(self, record: LaneRecord) -> LaneTurn:
         """Fold one record."""
         self.now = record.at
         before = None if self.row is None else decode_row(encode_row(self.row))
         return self._after(fold(before, record, self.context))
 
-    def _after(self, result: Result) -> Result:
+    def _after(self, result: LaneTurn) -> LaneTurn:
         self.row = result.row
-        self.said += result.said
+        self.effects += result.effects
         self.results.append(result)
         return result
 
@@ -184,14 +184,14 @@ class Lane:
         self.take(NetworkReceiptArrived(at=self.now + MINUTE, receipt=receipt))
         return receipt
 
-    def overdue(self) -> Result:
+    def overdue(self) -> LaneTurn:
         """The deadline of the last message passes."""
         last = self.last
         assert last.deadline is not None
         record = Overdue(at=last.deadline, message_id=last.message_id, attempt=last.attempt, deadline=last.deadline)
         return self.take(record)
 
-    def wake(self, at: str | datetime) -> Result:
+    def wake(self, at: str | datetime) -> LaneTurn:
         """The timer, at a time of the stories."""
         time = clock(at) if isinstance(at, str) else at
         return self.take(Wake(at=time, due=time))
@@ -206,22 +206,22 @@ class Lane:
             self.take(tick(self.row, due, max(due, self.now)))
         raise AssertionError(f"the lane is never at rest; it still wants to be woken at {due}")
 
-    def decide(self, action: Any, **more: Any) -> Result:
+    def decide(self, action: Any, **more: Any) -> LaneTurn:
         """An operator decides about the last message."""
         record = {"at": self.now + MINUTE, "action": action, "actor": "operator", "reason": "a reason"} | more
         return self.take(
             Decision(**record if "message_id" in record else {"message_id": self.last.message_id} | record)
         )
 
-    def refuse(self, message_id: str = "") -> Result:
-        """The broker would not have the letter just said."""
+    def refuse(self, message_id: str = "") -> LaneTurn:
+        """The broker refuses the letter just sent."""
         assert self.row is not None
         letter = message_id or self.letters[-1].message_id
-        self.said = [one for one in self.said if one.after != letter or not self._is_of_the_last_step(one)]
+        self.effects = [one for one in self.effects if one.after != letter or not self._is_of_the_last_step(one)]
         return self._after(refused(self.row, letter, self.now, self.context))
 
-    def _is_of_the_last_step(self, one: Said) -> bool:
-        return any(one is each for each in self.results[-1].said)
+    def _is_of_the_last_step(self, one: Effect) -> bool:
+        return any(one is each for each in self.results[-1].effects)
 
     # ---- what came of it ------------------------------------------------------------------------------------------
 
@@ -239,7 +239,7 @@ class Lane:
     @property
     def letters(self) -> list[Dispatch]:
         """All letters, resends too."""
-        return [one.effect for one in self.said if isinstance(one.effect, Dispatch)]
+        return [one.action for one in self.effects if isinstance(one.action, Dispatch)]
 
     @property
     def notices(self) -> list[str]:
@@ -249,17 +249,17 @@ class Lane:
     @property
     def rows(self) -> list[LedgerRow]:
         """All rows of the ledger."""
-        return [one.effect for one in self.said if isinstance(one.effect, LedgerRow)]
+        return [one.action for one in self.effects if isinstance(one.action, LedgerRow)]
 
     @property
     def steps(self) -> list[TraceEvent]:
         """All status events."""
-        return [one.effect.step for one in self.said if isinstance(one.effect, Traced)]
+        return [one.action.step for one in self.effects if isinstance(one.action, Traced)]
 
     @property
-    def aside(self) -> list[SetAside]:
+    def dead_letters(self) -> list[DeadLetter]:
         """All dead letters."""
-        return [one.effect for one in self.said if isinstance(one.effect, SetAside)]
+        return [one.action for one in self.effects if isinstance(one.action, DeadLetter)]
 
     @property
     def fates(self) -> list[str]:

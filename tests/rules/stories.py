@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from streams.receiver.stays import Answer, Facts, Subscriber, receive
+from streams.receiver.stays import Facts, Subscriber, SubscriberAnswer, receive
 from streams.words.codes import EncounterClass, EncounterStatus, Notice
 from streams.words.ids import Gln, Sor
 from streams.words.model import EpisodeIdentifier, Unit
@@ -66,7 +66,7 @@ class Story:
         return message
 
 
-def told(*messages: Facts) -> tuple[Subscriber, list[Answer]]:
+def told(*messages: Facts) -> tuple[Subscriber, list[SubscriberAnswer]]:
     """A fresh subscriber after these messages, and its answers in order."""
     subscriber, answers = Subscriber(), []
     for message in messages:

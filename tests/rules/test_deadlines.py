@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.relay.deadlines import Deadlines, Due
+from streams.relay.standing import Deadlines, Due
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HALF_PAST = NOON + timedelta(minutes=30)
@@ -74,7 +74,7 @@ deadlines = st.none() | st.integers(0, 5).map(lambda minutes: NOON + timedelta(m
 
 
 @given(st.lists(st.tuples(keys, deadlines, st.booleans())))
-def test_the_index_says_what_a_plain_dictionary_says(steps: list[tuple[bytes, datetime | None, bool]]) -> None:
+def test_the_index_agrees_with_a_plain_dictionary(steps: list[tuple[bytes, datetime | None, bool]]) -> None:
     index, plain = Deadlines(), dict[bytes, datetime]()
     for key, deadline, publish in steps:
         index.set(0, key, deadline)

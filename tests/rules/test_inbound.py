@@ -1,4 +1,4 @@
-"""What one record of `receipts.raw` is: a record for a lane, or something that is counted and set aside (02 §4.4)."""
+"""What one record of `receipts.raw` is: a record for a lane, or something that is counted and dead-lettered (02 §4.4)."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -114,7 +114,7 @@ def test_a_receipt_of_the_ehmi_network_goes_to_the_lane_of_its_envelope(kind: st
     assert result.lane == lane_of_id(result.record.receipt.original_transport_id)
 
 
-def test_a_network_receipt_for_an_id_that_is_none_of_ours_is_set_aside_and_counts_for_nothing() -> None:
+def test_a_network_receipt_for_a_foreign_id_is_dead_lettered() -> None:
     value = ehmi.receipt(correlated=ehmi.correlation("4711"))
     result = taken(value)
     assert (result.lane, result.record, result.row) == (None, None, None)
@@ -138,7 +138,7 @@ NO_RECEIPT = [
 
 
 @pytest.mark.parametrize("value", NO_RECEIPT)
-def test_what_cannot_be_read_as_a_receipt_is_counted_and_set_aside(value: bytes) -> None:
+def test_an_unreadable_receipt_is_counted_and_dead_lettered(value: bytes) -> None:
     result = taken(value)
     assert (result.lane, result.record) == (None, None)
     assert result.row is not None

@@ -65,7 +65,7 @@ def test_an_admission_becomes_one_event_of_one_stay() -> None:
     assert [visit.local for visit in result.row.visits] == [VISIT]
 
 
-def test_what_was_odd_about_a_message_is_told_with_its_feed() -> None:
+def test_the_warnings_of_a_message_come_with_its_feed() -> None:
     data = er7("A01", msh={18: "8859/1"}, pid={5: "Sørensen^Nancy"}, pv1={3: "ZZ9^^^OUH"})
     result = taken(data)
     (event,) = result.stay_events
@@ -157,7 +157,7 @@ def test_what_cannot_be_understood_stops_with_its_reason_and_changes_nothing(
     assert result.rejected.rule == reason
 
 
-def test_a_dead_letter_says_nothing_of_the_person() -> None:
+def test_a_dead_letter_names_no_person() -> None:
     for data in (er7("A01", pv1={19: ""}), er7("A01", msh={11: "T"}), er7("A01", pid={3: f"{CPR}~{OTHER}^^^CPR^CPR"})):
         rejected = taken(data, key=key_of(er7("A01"))).rejected
         assert rejected is not None

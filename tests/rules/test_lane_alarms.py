@@ -83,13 +83,13 @@ def test_each_alert_and_case_of_the_standard_is_heard_once(lane: Callable[[], La
     assert {alarm.message_id for alarm in found} <= {made.last.message_id}
 
 
-def test_an_alarm_says_message_municipality_state_and_reason() -> None:
+def test_an_alarm_names_message_municipality_state_and_reason() -> None:
     lane = given_up()
     (alarm,) = heard(lane)
     assert alarm == Alarm("case:open", lane.last.message_id, lane.last.address.kommunekode, "GIVEN_UP", "timeout")
 
 
-def test_a_row_that_is_as_it_was_or_gone_alarms_nobody() -> None:
+def test_a_row_that_is_unchanged_or_gone_gives_no_alarm() -> None:
     row = given_up().row
     assert alarms(row, row, 1) == ()
     assert alarms(row, None, 1) == ()

@@ -7,7 +7,7 @@ import pytest
 
 from streams.delivery.delivery import DeliveryState
 from streams.records.trace import audit_event
-from streams.relay.lane import Result
+from streams.relay.lane import LaneTurn
 from streams.words.model import NetworkReceiptArrived, Overdue, Receipt, ReceiptArrived, ReceiptIssue
 from tests.rules.lanes import MINUTE, Lane, Otherwise, context, envelope, opened, resources
 from tests.rules.stay_events import clock
@@ -28,15 +28,15 @@ def states(lane: Lane) -> list[str]:
     return [("-" if row.delta < 0 else "") + row.what for row in lane.rows if row.kind == "message"]
 
 
-def silent(result: Result, lane: Lane) -> bool:
-    """Whether a record changed nothing and said nothing."""
-    return result.said == () and result.row == lane.row
+def silent(result: LaneTurn, lane: Lane) -> bool:
+    """Whether a record changed nothing and gave no effect."""
+    return result.effects == () and result.row == lane.row
 
 
 # ---- acknowledgements -------------------------------------------------------------------------------------------
 
 
-def test_an_ok_settles_the_message_and_is_told_as_an_event_about_it() -> None:
+def test_an_ok_settles_the_message_and_is_traced() -> None:
     lane = admitted()
     receipt = lane.answer()
     assert (lane.states, lane.classes, states(lane)) == (
@@ -85,7 +85,7 @@ def test_every_receipt_has_one_class_and_one_event(verdicts: tuple[str, ...], cl
     assert len({audit_event(step)["id"] for step in lane.steps}) == len(lane.steps)
 
 
-def test_the_same_arrival_twice_is_our_own_step_and_says_nothing() -> None:
+def test_the_same_arrival_twice_is_recorded_once() -> None:
     lane = admitted()
     receipt = lane.answer("transient-error")
     assert silent(lane.take(ReceiptArrived(at=lane.now + MINUTE, receipt=receipt)), lane)
@@ -135,7 +135,7 @@ def test_a_receipt_of_another_unit_is_quarantined_and_not_applied(who: dict[str,
     lane = admitted()
     lane.answer(**who)
     assert (lane.states, lane.classes) == ([DeliveryState.SENT], ["quarantined"])
-    assert lane.aside[-1].rejected.rule == "receipt-from-other-unit"
+    assert lane.dead_letters[-1].rejected.rule == "receipt-from-other-unit"
     assert [step.subtype for step in lane.steps] == ["msg-created", "msg-sent"]
 
 
@@ -153,8 +153,8 @@ def test_a_receipt_from_a_foreign_letterbox_is_quarantined(who: dict[str, Any]) 
     lane = admitted(aliases=(SECOND_UNIT,))
     lane.answer(**who, posted_by=FOREIGN)
     assert (lane.states, lane.classes) == ([DeliveryState.SENT], ["quarantined"])
-    assert lane.aside[-1].rejected.rule == "receipt-from-other-unit"
-    assert lane.aside[-1].rejected.path == "topic"
+    assert lane.dead_letters[-1].rejected.rule == "receipt-from-other-unit"
+    assert lane.dead_letters[-1].rejected.path == "topic"
     lane.answer(posted_by=lane.last.address.kommunekode)
     assert lane.states == [DeliveryState.ACKED_OK]
 
@@ -174,12 +174,12 @@ def test_within_a_municipality_the_envelope_names_the_unit(who: dict[str, Any], 
 
 
 def test_an_orphan_from_a_foreign_letterbox_settles_nothing() -> None:
-    told = admitted().last
+    admission = admitted().last
     lane = Lane()
     receipt = Receipt(
         verdict="ok",
-        message_id=told.message_id,
-        transport_sender=told.address.receiver.gln,
+        message_id=admission.message_id,
+        transport_sender=admission.address.receiver.gln,
         origin="x/0/1",
         posted_by=FOREIGN,
     )
@@ -193,7 +193,7 @@ def test_a_network_receipt_from_a_foreign_letterbox_changes_nothing() -> None:
     before = lane.row
     lane.network(positive=False, posted_by=FOREIGN)
     assert lane.row == before
-    assert lane.aside[-1].rejected.rule == "receipt-from-other-unit"
+    assert lane.dead_letters[-1].rejected.rule == "receipt-from-other-unit"
     lane.network(positive=False, posted_by=lane.last.address.kommunekode)
     assert lane.row != before
 
@@ -213,11 +213,11 @@ def test_an_alias_of_the_addressed_unit_may_answer() -> None:
 # ---- receipts without a message ---------------------------------------------------------------------------------
 
 
-def test_a_receipt_without_a_message_is_looked_at_again_and_then_set_aside() -> None:
+def test_a_receipt_without_a_message_is_tried_again_then_dead_lettered() -> None:
     lane = admitted()
     units: dict[str, Any] = {"sender_sor": "1", "destination_sor": "2", "sender_gln": "3", "destination_gln": "4"}
     receipt = lane.answer(message_id="unknown", **units)
-    assert (lane.classes, lane.aside) == ([], [])
+    assert (lane.classes, lane.dead_letters) == ([], [])
     assert [(row.what, row.delta) for row in lane.rows if row.kind == "receipt"] == [("waiting-for-recheck", 0)]
     arrived = lane.now
     lane.elapse(arrived + timedelta(minutes=4))
@@ -226,10 +226,10 @@ def test_a_receipt_without_a_message_is_looked_at_again_and_then_set_aside() -> 
     assert (lane.classes, lane.states) == (["unmatched"], [DeliveryState.SENT])
     step = lane.steps[-1]
     assert (step.outcome, step.original.type, step.original_message_id) == ("8", "unknown", "unknown")
-    assert lane.aside[-1].record == ReceiptArrived(at=arrived + timedelta(minutes=5), receipt=receipt)
+    assert lane.dead_letters[-1].record == ReceiptArrived(at=arrived + timedelta(minutes=5), receipt=receipt)
 
 
-def test_a_receipt_without_a_message_that_does_not_say_who_speaks_gives_no_event() -> None:
+def test_an_unmatched_receipt_without_sender_gives_no_event() -> None:
     lane = admitted()
     lane.answer(message_id="unknown")
     lane.elapse(lane.now + timedelta(minutes=6))
@@ -245,13 +245,13 @@ def test_the_same_orphan_again_is_one_orphan() -> None:
 
 
 def test_a_receipt_that_overtook_its_message_is_taken_up() -> None:
-    told = admitted().last
+    admission = admitted().last
     lane = Lane()
     receipt = Receipt(
         verdict="ok",
-        message_id=told.message_id,
+        message_id=admission.message_id,
         ack_message_id="ack",
-        transport_sender=told.address.receiver.gln,
+        transport_sender=admission.address.receiver.gln,
         origin="receipts.raw/0/1",
     )
     lane.take(ReceiptArrived(at=clock("08:00"), receipt=receipt))
@@ -288,10 +288,14 @@ def test_the_same_arrival_of_a_network_receipt_counts_once() -> None:
     assert lane.last.counts.net_pos == 1
 
 
-def test_a_network_receipt_for_no_envelope_of_ours_is_set_aside_and_counts_for_nothing() -> None:
+def test_a_network_receipt_for_no_envelope_of_ours_is_dead_lettered() -> None:
     lane = admitted()
     lane.network(original_transport_id="unknown")
-    assert (lane.aside[-1].rejected.rule, lane.classes, lane.states) == ("unknown-envelope", [], [DeliveryState.SENT])
+    assert (lane.dead_letters[-1].rejected.rule, lane.classes, lane.states) == (
+        "unknown-envelope",
+        [],
+        [DeliveryState.SENT],
+    )
 
 
 def test_a_verdict_after_the_networks_refusal_corrects_the_books() -> None:

@@ -59,22 +59,22 @@ def test_a_cut_text_shows_that_it_is_cut() -> None:
 def test_receipts_with_invented_ids_do_not_fill_the_row() -> None:
     lane = Lane()
     row: LaneRow | None = None
-    said = []
+    actions = []
     for number in range(2500):
         arrived = ReceiptArrived(at=DAY_ONE, receipt=receipt(number, MEGABYTE))
         result = fold(row, arrived, lane.context)
         row = decode_row(encode_row(result.row or LaneRow()))
-        said += [one.effect for one in result.said]
+        actions += [one.action for one in result.effects]
     assert row is not None
     assert len(row.orphans) == ORPHANS
     assert len(encode_row(row)) < 1_000_000
-    classes = [effect.what for effect in said if getattr(effect, "kind", "") == "receipt" and effect.delta]
+    classes = [effect.what for effect in actions if getattr(effect, "kind", "") == "receipt" and effect.delta]
     assert classes == ["unmatched"] * (2500 - ORPHANS), "what falls out of the bound has its class"
 
 
 def arrived(line: str = "A01 08:00") -> StayEventArrived:
-    told, at = event(line)
-    return StayEventArrived(at=at, event=told)
+    taken, at = event(line)
+    return StayEventArrived(at=at, event=taken)
 
 
 FAR = DAY_ONE.replace(year=9999)
@@ -98,7 +98,7 @@ def test_a_good_record_has_good_times() -> None:
     check_lane_record(arrived())
 
 
-def test_a_record_that_would_fill_a_row_is_refused() -> None:
+def test_a_record_large_enough_to_fill_a_row_is_refused() -> None:
     with pytest.raises(Rejected) as refused:
         decode_lane_record(b" " * (LANE_RECORD + 1))
     assert refused.value.rule == "too-large"
@@ -109,10 +109,10 @@ def test_events_that_wait_do_not_fill_the_row() -> None:
     row: LaneRow | None = None
     fates = []
     for number in range(80):
-        told, at = event(f"A02 {number % 20 + 2:02d}:00 id=C{number}")
-        result = fold(row, StayEventArrived(at=at - timedelta(hours=3), event=told), lane.context)
+        taken, at = event(f"A02 {number % 20 + 2:02d}:00 id=C{number}")
+        result = fold(row, StayEventArrived(at=at - timedelta(hours=3), event=taken), lane.context)
         row = result.row
-        fates += [e.effect.what for e in result.said if getattr(e.effect, "kind", "") == "stay-event"]
+        fates += [e.action.what for e in result.effects if getattr(e.action, "kind", "") == "stay-event"]
     assert fates.count("waiting") == 64
     assert fates.count("stopped") == 16
 
@@ -141,7 +141,7 @@ def test_a_receipt_with_a_megabyte_of_words_settles_its_message() -> None:
     assert [len(issue.text) for issue in case.issues] == [TEXT]
 
 
-def test_a_name_that_would_fill_the_row_of_a_stay_is_refused() -> None:
+def test_a_name_long_enough_to_fill_the_row_is_refused() -> None:
     record = arrived()
     patient = record.event.patient
     assert patient is not None

@@ -36,7 +36,7 @@ STATES = {
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_an_open_stay_that_fell_silent_is_a_case_that_says_whom_to_ask(state: str) -> None:
+def test_an_open_stay_that_fell_silent_is_a_case_that_names_the_hospital(state: str) -> None:
     lane = silent(*STATES[state])
     assert lane.row is not None
     found = lane.row.cases[only_case(lane)]
@@ -45,7 +45,7 @@ def test_an_open_stay_that_fell_silent_is_a_case_that_says_whom_to_ask(state: st
     assert not lane.row.visits, "the stay is forgotten"
 
 
-def test_so_is_one_that_was_never_told() -> None:
+def test_so_is_one_that_was_never_notified() -> None:
     lane = silent("A01 08:00 patient=none residence=none")
     assert lane.row is not None
     assert lane.row.cases[only_case(lane)].state == "untold"
@@ -93,7 +93,7 @@ def test_nothing_else_can_be_decided_about_it(action: str) -> None:
         lane.decide(action, message_id=MessageId(only_case(lane)))
 
 
-def test_the_case_waits_for_nobody_but_the_operator() -> None:
+def test_the_case_waits_for_the_operator_alone() -> None:
     lane = silent("A01 08:00")
     before = lane.row
     lane.elapse(lane.now + 1000 * DAY)

@@ -1,4 +1,4 @@
-"""What an event of a stay does to its lane: letters that leave, or an event that is set aside whole (01 §21.2)."""
+"""What an event of a stay does to its lane: letters that leave, or an event that is dead-lettered whole (01 §21.2)."""
 
 from datetime import timedelta
 
@@ -27,7 +27,7 @@ from tests.rules.stay_events import IDS, VISIT, clock, event
 # ---- letters ----------------------------------------------------------------------------------------------------
 
 
-def test_an_admission_is_told_to_the_municipality_of_residence() -> None:
+def test_an_admission_is_sent_to_the_municipality_of_residence() -> None:
     lane = Lane().play("A01 08:00")
     (letter,) = lane.letters
     assert (letter.notice, letter.kommunekode, letter.topic) == ("STIN", "0461", "municipality.0461.inbox")
@@ -35,9 +35,9 @@ def test_an_admission_is_told_to_the_municipality_of_residence() -> None:
     assert lane.states == [DeliveryState.SENT]
 
 
-def test_what_is_said_of_a_letter_comes_after_it_and_depends_on_it() -> None:
+def test_the_records_of_a_letter_come_after_it_and_depend_on_it() -> None:
     lane = Lane().play("A01 08:00")
-    kinds = [(type(one.effect).__name__, bool(one.after)) for one in lane.said]
+    kinds = [(type(one.action).__name__, bool(one.after)) for one in lane.effects]
     assert kinds == [
         ("LedgerRow", False),  # the event
         ("LedgerRow", False),  # CREATED
@@ -46,7 +46,7 @@ def test_what_is_said_of_a_letter_comes_after_it_and_depends_on_it() -> None:
         ("LedgerRow", True),  # SENT
         ("Traced", True),  # msg-sent
     ]
-    assert {one.after for one in lane.said} == {"", lane.last.message_id}
+    assert {one.after for one in lane.effects} == {"", lane.last.message_id}
 
 
 def test_envelope_message_and_content_name_each_other() -> None:
@@ -96,7 +96,7 @@ def test_the_journey_begins_with_created_and_sent_in_strict_order_of_time() -> N
     assert len({audit_event(s)["id"] for s in steps}) == len(steps)
 
 
-def test_an_end_at_home_that_brings_the_missing_number_tells_the_start_first() -> None:
+def test_an_end_at_home_with_the_missing_number_sends_the_start_first() -> None:
     lane = Lane()
     lane.event("A01 08:00", patient=None)
     lane.event("A03 18:00 disposition=home")
@@ -104,12 +104,12 @@ def test_an_end_at_home_that_brings_the_missing_number_tells_the_start_first() -
     assert lane.fates == ["+not-subject:no-official-cpr", "+converted"]
 
 
-def test_a_lane_that_never_told_anything_leaves_nothing() -> None:
+def test_a_lane_that_never_sent_anything_leaves_nothing() -> None:
     lane = Lane().play("A05 08:00 planned=yes class_=OUTPATIENT")
     assert (lane.letters, lane.fates) == ([], ["+not-subject"])
 
 
-# ---- events that cannot be told ---------------------------------------------------------------------------------
+# ---- events that cannot be sent ---------------------------------------------------------------------------------
 
 
 def test_an_event_without_an_address_stops_and_leaves_the_stay_as_it_was() -> None:
@@ -118,15 +118,15 @@ def test_an_event_without_an_address_stops_and_leaves_the_stay_as_it_was() -> No
     lane.play("A03 18:00 disposition=home")
     assert lane.row == before
     assert (lane.notices, lane.fates) == (["STIN"], ["+converted", "+stopped:unroutable"])
-    (aside,) = lane.aside
-    assert (aside.rejected.rule, aside.record) == ("unroutable", None)
+    (letter,) = lane.dead_letters
+    assert (letter.rejected.rule, letter.record) == ("unroutable", None)
 
 
 def test_a_first_event_without_an_address_leaves_no_lane_behind() -> None:
     assert Lane(context(Unroutable())).play("A01 08:00").row is None
 
 
-def test_a_stopped_event_is_told_when_it_is_sent_again_after_the_cause_is_mended() -> None:
+def test_a_stopped_event_notifies_when_redriven_after_the_cause_is_mended() -> None:
     lane = Lane(context(Unroutable()))
     built, now = event("A01 08:00")
     lane.take(StayEventArrived(at=now, event=built))
@@ -136,7 +136,7 @@ def test_a_stopped_event_is_told_when_it_is_sent_again_after_the_cause_is_mended
     assert opened(lane.letters[0])["timestamp"] == "2026-03-01T11:00:00+01:00"
 
 
-def test_an_event_sent_again_from_aside_is_aside_no_longer() -> None:
+def test_a_redriven_event_is_no_longer_a_dead_letter() -> None:
     lane = Lane(context(Unroutable()))
     built, now = event("A01 08:00")
     lane.take(StayEventArrived(at=now, event=built))
@@ -152,19 +152,19 @@ def test_a_message_that_does_not_pass_our_own_check_never_leaves() -> None:
     nameless = msgspec.structs.replace(event("A01 08:00")[0].unit, name="")  # type: ignore[type-var]  # it has one
     lane = Lane().play("A01 08:00", unit=nameless)
     assert (lane.letters, lane.row, lane.fates) == ([], None, ["+stopped:profile-check"])
-    assert "3.5" in lane.aside[0].rejected.problem
+    assert "3.5" in lane.dead_letters[0].rejected.problem
 
 
 @pytest.mark.parametrize("family", ["", " "], ids=["none", "blank"])
-def test_a_stay_of_a_person_without_a_name_is_set_aside_until_it_has_one(family: str) -> None:
+def test_a_stay_of_a_person_without_a_name_is_dead_lettered(family: str) -> None:
     (built, now), lane = event("A01 08:00"), Lane()
     assert built.patient is not None
     nameless = msgspec.structs.replace(built, patient=msgspec.structs.replace(built.patient, family=family))
     lane.take(StayEventArrived(at=now, event=nameless))
     assert (lane.letters, lane.row, lane.fates) == ([], None, ["+stopped:no-name"])
-    (aside,) = lane.aside
-    assert (aside.rejected.path, aside.rejected.rule) == ("PID-5", "no-name")
-    assert aside.rejected.remedy
+    (letter,) = lane.dead_letters
+    assert (letter.rejected.path, letter.rejected.rule) == ("PID-5", "no-name")
+    assert letter.rejected.remedy
     lane.take(StayEventArrived(at=clock("09:00"), event=built))
     assert lane.notices == ["STIN"]
 
@@ -190,14 +190,12 @@ def test_a_chain_that_has_grown_too_large_stops_and_is_never_cut() -> None:
         pytest.param(("A01 2/08:00",), "A21 1/07:00 now=2/09:00", "too-late", id="older than the limit"),
     ],
 )
-def test_what_the_stay_does_not_allow_ends_aside_without_a_message(
-    way: tuple[str, ...], line: str, reason: str
-) -> None:
+def test_an_event_that_the_stay_forbids_is_dead_lettered(way: tuple[str, ...], line: str, reason: str) -> None:
     lane = Lane().play(*way)
-    told = list(lane.notices)
+    sent = list(lane.notices)
     lane.play(line)
-    assert (lane.notices, lane.fates[-1]) == (told, f"+stopped:{reason}")
-    assert lane.aside[-1].rejected.rule == reason
+    assert (lane.notices, lane.fates[-1]) == (sent, f"+stopped:{reason}")
+    assert lane.dead_letters[-1].rejected.rule == reason
 
 
 #: One way into each state of 01 §11.
@@ -219,19 +217,19 @@ HAPPENINGS = (
 
 @pytest.mark.parametrize("line", HAPPENINGS, ids=lambda line: line.replace(" 10:00", ""))
 @pytest.mark.parametrize("state", STATES)
-def test_every_event_in_every_state_is_told_or_not_or_set_aside_without_a_message(state: str, line: str) -> None:
+def test_every_event_in_every_state_notifies_or_not_or_is_dead_lettered(state: str, line: str) -> None:
     lane = Lane().play(*STATES[state])
     letters = len(lane.letters)
     lane.play(line)
-    told, aside = len(lane.letters) - letters, len(lane.aside)
+    sent, dead = len(lane.letters) - letters, len(lane.dead_letters)
     fate = lane.fates[-1].partition(":")[0]
-    assert (told > 0, aside) == {
+    assert (sent > 0, dead) == {
         "+converted": (True, 0),
         "+stopped": (False, 1),
         "+not-subject": (False, 0),
         "+waiting": (False, 0),
     }[fate]
-    assert [row.k for row in lane.rows if row.kind == "stay-event"][-1] == told
+    assert [row.k for row in lane.rows if row.kind == "stay-event"][-1] == sent
 
 
 # ---- held events ------------------------------------------------------------------------------------------------
@@ -247,20 +245,20 @@ def test_an_event_of_the_future_waits_for_its_time() -> None:
     assert [row.k for row in lane.rows if row.kind == "stay-event"] == [0, 0, 1]
 
 
-def test_an_event_that_came_before_its_start_is_told_after_it() -> None:
+def test_an_event_that_came_before_its_start_notifies_after_it() -> None:
     lane = Lane().play("A21 10:00", "A01 08:00 now=10:05")
     assert lane.notices == ["STIN", "STOR"]
     assert sorted(lane.fates) == sorted(["+waiting:held", "+converted", "-waiting", "+converted"])
 
 
-def test_an_event_whose_start_never_comes_is_set_aside_with_what_it_was() -> None:
+def test_an_event_whose_start_never_comes_is_dead_lettered_whole() -> None:
     lane = Lane()
     late = lane.event("A21 10:00")
     lane.elapse(clock("12:00"))
     assert (lane.letters, lane.fates) == ([], ["+waiting:held", "-waiting", "+stopped:no-start"])
-    (aside,) = lane.aside
-    assert isinstance(aside.record, StayEventArrived)
-    assert aside.record.event == late
+    (letter,) = lane.dead_letters
+    assert isinstance(letter.record, StayEventArrived)
+    assert letter.record.event == late
 
 
 def test_a_held_event_that_cannot_leave_when_its_time_comes_waits_no_longer_and_can_be_sent_again() -> None:
@@ -270,7 +268,7 @@ def test_a_held_event_that_cannot_leave_when_its_time_comes_waits_no_longer_and_
     lane.context = context(Unroutable())
     lane.elapse(clock("18:00"))
     assert lane.fates[-2:] == ["-waiting", "+stopped:unroutable"]
-    assert lane.aside[-1].record == StayEventArrived(at=clock("18:00"), event=held)
+    assert lane.dead_letters[-1].record == StayEventArrived(at=clock("18:00"), event=held)
     lane.context = context()
     lane.take(StayEventArrived(at=clock("19:00"), event=held))
     assert lane.notices == ["STIN", "SLHJ"]
@@ -285,16 +283,16 @@ def test_what_was_held_and_is_taken_back_leaves_waiting() -> None:
 # ---- our own steps again ----------------------------------------------------------------------------------------
 
 
-def test_an_event_taken_before_changes_nothing_and_says_nothing() -> None:
+def test_an_event_taken_before_has_no_effect() -> None:
     lane = Lane()
     built, now = event("A01 08:00")
     lane.take(StayEventArrived(at=now, event=built))
     row = lane.row
     again = lane.take(StayEventArrived(at=clock("09:00"), event=built))
-    assert (again.row, again.said) == (row, ())
+    assert (again.row, again.effects) == (row, ())
 
 
-def test_a_step_repeated_after_a_crash_says_the_same_to_the_byte() -> None:
+def test_a_step_repeated_after_a_crash_gives_the_same_bytes() -> None:
     lane = Lane().play("A01 08:00")
     before = encode_row(lane.row)  # type: ignore[arg-type]  # a message is under way
     built, now = event("A21 10:00")

@@ -63,7 +63,7 @@ def act(lane: Lane, what: str, how: Any, mode: str) -> int:
             lane.decide(how)
     elif what == "network" and ready:
         lane.network(positive=how)
-    elif what == "refuse" and ready and any(one.after for one in lane.results[-1].said):
+    elif what == "refuse" and ready and any(one.after for one in lane.results[-1].effects):
         lane.refuse()
     elif what in ("answer", "stranger", "orphan") and ready:
         return _receipt(lane, what, how)
@@ -94,8 +94,10 @@ def played(story: list[tuple[str, Any]], mode: str) -> tuple[Lane, int]:
 def test_the_ledger_of_a_lane_closes(story: list[tuple[str, Any]], mode: str) -> None:
     lane, received = played(story, mode)
     events, messages, receipts = books(lane)
-    told = sum(what == "event" for what, _ in story)
-    assert sum(events[fate] for fate in ("converted", "not-subject", "stopped", "waiting", "duplicate")) == told  # L1
+    events_in = sum(what == "event" for what, _ in story)
+    assert (
+        sum(events[fate] for fate in ("converted", "not-subject", "stopped", "waiting", "duplicate")) == events_in
+    )  # L1
     assert events["notifications"] == messages["created"]  # L1
     final = Counter(str(d.state) for d in lane.row.deliveries.values() if d.is_final) if lane.row else Counter()
     assert {state: n for state, n in messages.items() if state in FINAL} == final  # L2, L5
@@ -132,7 +134,7 @@ def test_the_changes_of_every_message_are_numbered_without_holes(story: list[tup
 @given(stories, modes)
 def test_a_story_has_one_ending_to_the_byte(story: list[tuple[str, Any]], mode: str) -> None:
     (one, _), (two, _) = played(story, mode), played(story, mode)
-    assert [repr(result.said) for result in one.results] == [repr(result.said) for result in two.results]
+    assert [repr(result.effects) for result in one.results] == [repr(result.effects) for result in two.results]
     assert (one.row is None) is (two.row is None)
     if one.row is not None and two.row is not None:
         assert encode_row(one.row) == encode_row(two.row)
@@ -141,7 +143,7 @@ def test_a_story_has_one_ending_to_the_byte(story: list[tuple[str, Any]], mode: 
 
 @settings(max_examples=60, deadline=None)
 @given(stories, modes)
-def test_in_auto_mode_no_message_stays_open_when_nobody_answers(story: list[tuple[str, Any]], mode: str) -> None:
+def test_in_auto_mode_no_unanswered_message_stays_open(story: list[tuple[str, Any]], mode: str) -> None:
     lane, _ = played(story, mode)
     open_states = {state for state in lane.states if state not in FINAL}
     assert open_states <= ({DeliveryState.TIMED_OUT} if mode == "manual" else set())  # L8

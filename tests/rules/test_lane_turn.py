@@ -17,7 +17,7 @@ def turned_away(lane: Lane, times: int = 1) -> None:
 
 
 def letters(result: object) -> list[str]:
-    return [one.effect.notice for one in result.said if isinstance(one.effect, Dispatch)]  # type: ignore[attr-defined]
+    return [one.action.notice for one in result.effects if isinstance(one.action, Dispatch)]  # type: ignore[attr-defined]
 
 
 def test_a_discharge_lets_the_admission_that_waits_go_first() -> None:
@@ -37,7 +37,7 @@ def test_a_wake_for_the_newer_of_two_lets_the_older_go_first() -> None:
     assert letters(lane.wake(due)) == ["STIN", "SLHJ"]
 
 
-def test_nothing_goes_before_its_pause_is_over_when_nothing_new_is_said() -> None:
+def test_without_a_new_message_each_pending_one_waits_for_its_pause() -> None:
     lane = Lane().play("A01 08:00")
     turned_away(lane)
     assert letters(lane.wake(lane.now + timedelta(seconds=1))) == []

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from streams.delivery.delivery import Delivery, DeliveryState, Signal, hand_over_refused
 from streams.delivery.rules import FINAL
 from streams.records.ledger import LedgerRow, event_row, left_row, message_row, receipt_row, stay_event_row, to_json
-from streams.relay.lane.telling import booked
+from streams.relay.lane.post import record_change
 from streams.words.model import Fate, Outcome
 from tests.rules.deliveries import START, Happening, World, signalled, stored
 
@@ -66,13 +66,13 @@ def test_a_row_writes_every_field_because_readers_sum_and_sort_by_them() -> None
 
 
 def rows_of(events: Iterable[tuple[Happening, int]], mode: str) -> tuple[Delivery, list[LedgerRow]]:
-    """Everything the ledger is told of a message to which this happens."""
+    """Everything the ledger is signalled of a message to which this happens."""
     world = World(stored(mode=mode))
-    world.delivery, rows = booked(None, world.delivery, START)
+    world.delivery, rows = record_change(None, world.delivery, START)
     for what, number in events:
         before = world.delivery
         world.happens(what, number)
-        world.delivery, more = booked(before, world.delivery, world.now)
+        world.delivery, more = record_change(before, world.delivery, world.now)
         rows += more
     return world.delivery, rows
 
@@ -109,11 +109,13 @@ def test_the_same_story_gives_the_same_rows(events: list[tuple[Happening, int]],
 
 @pytest.mark.parametrize("refused", [1, 2, 5])
 def test_a_hand_over_that_was_refused_leaves_no_hole(refused: int) -> None:
-    delivery, rows = booked(None, stored(), START)
+    delivery, rows = record_change(None, stored(), START)
     for _ in range(refused):
-        handed, _ = booked(delivery, signalled(delivery, Signal.PRODUCED).delivery, START)  # held back with the letter
+        handed, _ = record_change(
+            delivery, signalled(delivery, Signal.PRODUCED).delivery, START
+        )  # held back with the letter
         delivery = hand_over_refused(handed, START)
-    _, sent = booked(delivery, signalled(delivery, Signal.PRODUCED).delivery, START)
+    _, sent = record_change(delivery, signalled(delivery, Signal.PRODUCED).delivery, START)
     assert [(row.ordinal, row.what) for row in (*rows, *sent)] == [(0, "CREATED"), (1, "SENT")]
 
 

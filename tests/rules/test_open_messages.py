@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.records.ledger import LedgerRow
-from streams.relay.lane import OpenMessages, Standing
+from streams.relay.standing import OpenMessages, Standing
 from streams.words.ids import EpisodeId
 from tests.rules.lanes import MINUTE, Lane
 from tests.rules.stay_events import IDS
@@ -15,15 +15,15 @@ from tests.rules.stay_events import IDS
 KEY, OTHER = b"1a452512", b"2b563623"
 
 
-def said(messages: OpenMessages, lane: Lane, begin: int = 0) -> None:
+def count(messages: OpenMessages, lane: Lane, begin: int = 0) -> None:
     for row in lane.rows[begin:]:
-        messages.said(row)
+        messages.count(row)
 
 
 def admitted() -> tuple[Lane, OpenMessages]:
     lane, messages = Lane(), OpenMessages()
     lane.play("A01 08:00")
-    said(messages, lane)
+    count(messages, lane)
     messages.set(0, KEY, lane.row)
     return lane, messages
 
@@ -65,8 +65,8 @@ def test_the_law_of_messages_holds_from_creation_to_the_end() -> None:
     assert messages.residual == 0
     begin = len(lane.rows)
     lane.answer()
-    said(messages, lane, begin)
-    assert messages.residual == 0, "what is said counts once its row is safe"
+    count(messages, lane, begin)
+    assert messages.residual == 0, "what is recorded counts once its row is safe"
     messages.set(0, KEY, lane.row)
     assert (messages.residual, len(messages)) == (0, 0)
 
@@ -78,7 +78,7 @@ def test_a_late_verdict_is_a_pair_and_breaks_no_law() -> None:
         lane.overdue()
     lane.answer()
     assert lane.last.late
-    said(messages, lane, begin)
+    count(messages, lane, begin)
     messages.set(0, KEY, lane.row)
     assert messages.residual == 0
 
@@ -93,7 +93,7 @@ def test_a_message_without_a_state_breaks_the_law(lost: str) -> None:
         assert messages.residual == -1
         return
     lane.answer()
-    said(messages, lane, begin)
+    count(messages, lane, begin)
     messages.set(0, KEY, lane.row)
     messages.set(0, KEY, before)
     assert messages.residual == 1
@@ -108,7 +108,7 @@ def test_a_recovery_begins_the_law_where_the_rows_are() -> None:
     assert (len(standing.messages), standing.messages.residual, len(standing.deadlines)) == (0, 0, 0)
 
 
-def test_a_deadline_that_nobody_has_heard_of_breaks_law_8() -> None:
+def test_a_deadline_without_a_record_in_the_lane_breaks_law_8() -> None:
     lane, messages = admitted()
     deadline = lane.last.deadline
     assert deadline is not None
@@ -153,6 +153,6 @@ def test_after_any_changes_the_index_is_as_one_made_of_the_rows(changes: list[tu
 
 def test_rows_about_other_things_are_no_messages() -> None:
     messages = OpenMessages()
-    messages.said(LedgerRow(id="x", at=Lane().now, kind="receipt", subject="r", what="first"))
+    messages.count(LedgerRow(id="x", at=Lane().now, kind="receipt", subject="r", what="first"))
     messages.set(0, KEY, None)
     assert messages.residual == 0

@@ -12,9 +12,9 @@ import pytest
 
 from streams.envelopes import vans
 from streams.registry import BadRegisters, Registers, inspect_registers, load
-from streams.registry.numbers import fictional_gln
+from streams.registry.rows import fictional_gln
 from streams.registry.tables import EXAMPLE
-from streams.relay.replay import Line, Replay
+from streams.relay.replay import Replay, ReplayLine
 from streams.words.model import StayEventArrived
 from tests.new_year import (
     AFTER,
@@ -104,13 +104,13 @@ def test_what_is_wrong_from_a_date_on_is_found_before(
 # ---- a run over midnight -----------------------------------------------------------------------------------------
 
 
-def played(registers: Registers, *messages: bytes) -> list[Line]:
+def played(registers: Registers, *messages: bytes) -> list[ReplayLine]:
     """The letters of one run of the pipeline; the clock is that of the messages."""
     replay = Replay(registers)
     return [line for message in messages for line in replay.play(message)]
 
 
-def content(line: Line) -> str:
+def content(line: ReplayLine) -> str:
     return line.payload.decode()
 
 

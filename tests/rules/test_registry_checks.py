@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from streams.registry import BadRegisters, Finding, Registers, inspect_registers, load
+from streams.registry import BadRegisters, RegisterFinding, Registers, inspect_registers, load
 from streams.registry.tables import EXAMPLE
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -178,7 +178,7 @@ BREAKS = {
 }  # fmt: skip
 
 
-def found(folder: Path) -> tuple[Finding, ...]:
+def found(folder: Path) -> tuple[RegisterFinding, ...]:
     return inspect_registers(folder, now=NOW)
 
 

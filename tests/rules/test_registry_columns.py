@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from streams.messages.adt.feed import FeedProfile
-from streams.registry import Finding, inspect_registers
+from streams.registry import RegisterFinding, inspect_registers
 from streams.registry.rows import (
     AcceptanceRow,
     AddressRow,
@@ -201,7 +201,7 @@ def needed(form: type[msgspec.Struct]) -> list[str]:
     return [each.name for each in msgspec.structs.fields(form) if each.required]
 
 
-def only(folder: Path) -> Finding:
+def only(folder: Path) -> RegisterFinding:
     """The one finding."""
     found = inspect_registers(folder, now=NOW)
     assert len(found) == 1, [str(each) for each in found][:5]

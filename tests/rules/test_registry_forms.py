@@ -10,7 +10,7 @@ import pytest
 from streams.delivery.route import route_notice
 from streams.envelopes import vans
 from streams.registry import BadRegisters, inspect_registers, load
-from streams.registry.forms import EXISTS, WRITTEN
+from streams.registry.rows import EXISTS, WRITTEN
 from streams.registry.tables import EXAMPLE
 from streams.words.codes import Notice
 from streams.words.ids import Kommunekode

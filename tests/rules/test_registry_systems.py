@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.registry import Finding, inspect_registers
+from streams.registry import RegisterFinding, inspect_registers
 from streams.registry.tables import EXAMPLE
 from tests.rules.test_registry_columns import OWN
 
@@ -19,7 +19,7 @@ def folder(tmp_path: Path) -> Path:
     return Path(shutil.copytree(EXAMPLE, tmp_path / "set", ignore=shutil.ignore_patterns("*.py", "__pycache__")))
 
 
-def behind(folder: Path, product: str, type_: str = "A", now: datetime = AFTER) -> tuple[Finding, ...]:
+def behind(folder: Path, product: str, type_: str = "A", now: datetime = AFTER) -> tuple[RegisterFinding, ...]:
     """The findings when Odense's receiver is this product."""
     own = folder / OWN
     text = own.read_text(encoding="utf-8")

@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.receiver.stays import Answer, Facts, Subscriber, close, discard, receive, refuse, status, whereabouts
+from streams.receiver.stays import (
+    Facts,
+    Subscriber,
+    SubscriberAnswer,
+    close,
+    discard,
+    receive,
+    refuse,
+    status,
+    whereabouts,
+)
 from streams.words.codes import LPR3_SYSTEM, Notice
 from streams.words.model import EpisodeIdentifier
 from tests.rules.stories import BEGIN, EPISODE, HEART, MIDT, Story, told
@@ -14,11 +24,11 @@ from tests.rules.stories import BEGIN, EPISODE, HEART, MIDT, Story, told
 N = Notice
 
 
-def shown(answer: Answer) -> list[str]:
+def shown(answer: SubscriberAnswer) -> list[str]:
     return [str(entry) for entry in answer.history]
 
 
-def rules(answer: Answer) -> list[str]:
+def rules(answer: SubscriberAnswer) -> list[str]:
     return [issue.rule for issue in answer.issues]
 
 

@@ -1,25 +1,32 @@
 """One lane: a stay and all its deliveries, folded record by record (design §3). The pure half of `agents/lanes.py`."""
 
-from .alarms import Alarm, alarms
-from .context import Context
-from .effects import Dispatch, Effect, Result, Said, SetAside, Traced
+from .cases import Alarm, alarms
 from .fold import fold, refused
-from .open_messages import OpenMessages
-from .row import ROW_UNREADABLE, LaneRow, decode_row, encode_row, next_due, tick, unreadable_row
-from .standing import Standing
+from .row import (
+    ROW_UNREADABLE,
+    Context,
+    DeadLetter,
+    Dispatch,
+    Effect,
+    LaneRow,
+    LaneTurn,
+    Traced,
+    decode_row,
+    encode_row,
+    next_due,
+    tick,
+    unreadable_row,
+)
 
 __all__ = [
     "ROW_UNREADABLE",
     "Alarm",
     "Context",
+    "DeadLetter",
     "Dispatch",
     "Effect",
     "LaneRow",
-    "OpenMessages",
-    "Result",
-    "Said",
-    "SetAside",
-    "Standing",
+    "LaneTurn",
     "Traced",
     "alarms",
     "decode_row",

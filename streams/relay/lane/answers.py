@@ -1,85 +1,107 @@
-"""What an answer does to its lane: found by the ids it quotes, and by nothing else (02 §4.4, 00 §3.2).
+"""What an answer does to its lane, and what its absence does (02 §§4.4, 5.3; 00 §3.2).
 
-Order of the search: response.identifier among the messages, then among their Bundle ids, then what Provenance names;
-anything but the first is flagged.
-A receipt that finds nothing is kept for five minutes and then set aside (02 §5.6); at once when sixteen wait already.
-What it says is cut before it enters the row (`bounds`). One from another unit than was addressed, or from the letterbox
-of another municipality (00 §9.1), is quarantined. One that this lane has taken before, under the same arrival, is our own step repeated after a
-crash and says nothing twice.
+An answer is found by the ids it quotes, and by nothing else: response.identifier among the messages, then among their
+Bundle ids, then what Provenance names; anything but the first is flagged. A receipt that finds nothing is kept for five
+minutes and then dead-lettered (02 §5.6); at once when sixteen wait already. Its texts are cut before they enter the
+row (`bounds`). One from another unit than was addressed, or from the letterbox of another municipality (00 §9.1), is
+quarantined. One that this lane has taken before, under the same arrival, is our own step repeated after a crash: it
+changes nothing and is recorded once.
 """
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
 from msgspec.structs import replace
 
-from streams.delivery.delivery import Case, Delivery, advance, envelope_of, verdict_signal
+from streams.delivery.delivery import Delivery, advance, envelope_of, timer_signal, verdict_signal
 from streams.delivery.rules import PROVES_HAND_OVER, DeliveryState, Signal
 from streams.messages.acknowledgement.judge import sender_matches
-from streams.records.ledger import LedgerRow, receipt_row, waiting_row
+from streams.records.ledger import receipt_row, waiting_row
+from streams.records.trace import acknowledged, strictly_after
 from streams.relay.bounds import ORPHANS, bounded
 from streams.words.errors import Rejected
-from streams.words.ids import uuid4_or_none
-from streams.words.model import NetworkReceipt, NetworkReceiptArrived, Receipt, ReceiptArrived
+from streams.words.ids import Gln, Sor, uuid4_or_none
+from streams.words.model import NetworkReceipt, NetworkReceiptArrived, Overdue, Receipt, ReceiptArrived, Unit
 
-from .context import Context
-from .effects import Result, Said, SetAside
-from .post import stored_cpr
-from .row import LaneRow, Orphan
-from .telling import booked, known_receipt, sent, unknown_receipt
+from .post import apply_signal, record_change, record_sent, stored_cpr
+from .row import REMEMBERED, Context, DeadLetter, Effect, LaneRow, Orphan, Traced, Turn
 
-__all__ = ["settled", "take_network_receipt", "take_orphans", "take_receipt"]
+__all__ = ["take_network_receipt", "take_orphans", "take_overdue", "take_receipt"]
 
-#: Arrivals remembered per message and per lane: far more than 3 dispatches can honestly bring.
-_REMEMBERED: Final = 64
+_OTHER_UNIT: Final = "receipt-from-other-unit"
+
+_NETWORK: Final = {
+    ("cur", True): Signal.NET_POS_CUR,
+    ("cur", False): Signal.NET_NEG_CUR,
+    ("old", True): Signal.NET_POS_OLD,
+    ("old", False): Signal.NET_NEG_OLD,
+}
 
 
-def take_receipt(row: LaneRow, record: ReceiptArrived, context: Context) -> Result:
+def take_receipt(row: LaneRow, record: ReceiptArrived, context: Context) -> Turn:
     """One acknowledgement."""
-    receipt = bounded(record.receipt)
+    receipt, at = bounded(record.receipt), record.at
     if receipt.origin in row.settled or any(o.receipt.origin == receipt.origin for o in row.orphans):
-        return Result(row)
+        return row, ()
     delivery = _find(row, receipt)
-    if delivery is None:
-        if len(row.orphans) >= ORPHANS:  # those that came first may be the honest ones
-            return Result(settled(row, receipt.origin), tuple(_unmatched(receipt, record.at, context)))
-        orphan = Orphan(receipt=receipt, arrived=record.at, due=record.at + context.orphan_wait)
-        waiting = waiting_row(record.at, receipt.origin, receipt.verdict, _quoted(receipt))
-        return Result(replace(row, orphans=(*row.orphans, orphan)), (Said(waiting),))
-    return _apply(row, delivery, receipt, record.at, context)
+    if delivery is not None:
+        return _answer(row, delivery, receipt, at, context)
+    if len(row.orphans) >= ORPHANS:  # those that came first may be the honest ones
+        return row.settle(receipt.origin), _unmatched(receipt, at, context)
+    orphan = Orphan(receipt=receipt, arrived=at, due=at + context.orphan_wait)
+    waiting = waiting_row(at, receipt.origin, receipt.verdict, _quoted(receipt))
+    return replace(row, orphans=(*row.orphans, orphan)), (Effect(waiting),)
 
 
-def take_orphans(row: LaneRow, at: datetime, context: Context) -> Result:
+def take_orphans(row: LaneRow, at: datetime, context: Context) -> Turn:
     """Receipts whose message was not known: once more, and then never (02 §5.6)."""
-    said: list[Said] = []
-    for orphan in tuple(o for o in row.orphans if o.due <= at):
-        row = replace(row, orphans=tuple(o for o in row.orphans if o is not orphan))
-        delivery = _find(row, orphan.receipt)
+    due = [orphan.receipt for orphan in row.orphans if orphan.due <= at]
+    if not due:
+        return row, ()
+    row = replace(row, orphans=tuple(orphan for orphan in row.orphans if orphan.due > at))
+    effects: tuple[Effect, ...] = ()
+    for receipt in due:
+        delivery = _find(row, receipt)
         if delivery is None:
-            row = settled(row, orphan.receipt.origin)
-            said += _unmatched(orphan.receipt, at, context)
+            row, more = row.settle(receipt.origin), _unmatched(receipt, at, context)
         else:
-            result = _apply(row, delivery, orphan.receipt, at, context)
-            row, said = result.row or row, [*said, *result.said]
-    return Result(row, tuple(said))
+            row, more = _answer(row, delivery, receipt, at, context)
+        effects += more
+    return row, effects
 
 
-def _unmatched(receipt: Receipt, at: datetime, context: Context) -> Iterable[Said]:
-    yield Said(receipt_row(at, receipt.origin, "unmatched", receipt.verdict, message=_quoted(receipt)))
-    yield from unknown_receipt(receipt, at, context)
+def take_network_receipt(row: LaneRow, record: NetworkReceiptArrived, context: Context) -> Turn:
+    """One receipt of the network. On VANS it is no status event (03 §4.1, S5)."""
+    receipt, at = bounded(record.receipt), record.at
+    for delivery in row.deliveries.values():
+        place = envelope_of(delivery, receipt.original_transport_id)
+        if place is None:
+            continue
+        if receipt.origin in delivery.arrivals:
+            return row, ()
+        if (foreign := _foreign(delivery, receipt)) is not None:
+            return row, (Effect(DeadLetter(foreign)),)
+        signal = _NETWORK[place, receipt.positive]
+        delivery, proof = _proved(delivery, signal, at, context)
+        after, _, _ = advance(delivery, signal, at)
+        after, rows = record_change(delivery, after, at)
+        after = replace(after, arrivals=(*after.arrivals, receipt.origin)[-REMEMBERED:])
+        return row.with_deliveries(after), (*proof, *map(Effect, rows))
     fault = Rejected(
-        "MessageHeader.response.identifier",
-        "no message of ours has this id",
-        "quote MessageHeader.id of the notification that is answered",
-        "unmatched",
+        "Receipt.OriginalEnvelopeIdentifier",
+        "no envelope of ours has this id",
+        "quote EnvelopeIdentifier of the envelope that is answered",
+        "unknown-envelope",
     )
-    yield Said(SetAside(fault, ReceiptArrived(at=at, receipt=receipt)))
+    return row, (Effect(DeadLetter(fault)),)
 
 
-def _quoted(receipt: Receipt) -> str:
-    """The message that a receipt quotes, in our spelling; "" for what has not the form of an id: it is text of others."""
-    return uuid4_or_none(receipt.message_id) or ""
+def take_overdue(row: LaneRow, record: Overdue, context: Context) -> Turn:
+    """A deadline has passed; a firing for a deadline that is no longer the current one is ignored (02 §5.3)."""
+    delivery = row.deliveries.get(record.message_id)
+    if delivery is None or delivery.deadline != record.deadline or record.at < record.deadline:
+        return row, ()
+    return apply_signal(row, delivery, timer_signal(delivery, record.attempt), record.at, context)
 
 
 def _find(row: LaneRow, receipt: Receipt) -> Delivery | None:
@@ -90,67 +112,87 @@ def _find(row: LaneRow, receipt: Receipt) -> Delivery | None:
     return None
 
 
-def _apply(row: LaneRow, delivery: Delivery, receipt: Receipt, at: datetime, context: Context) -> Result:
+def _quoted(receipt: Receipt) -> str:
+    """The message that a receipt quotes, in our spelling; "" for what has not the form of an id: it is text of others."""
+    return uuid4_or_none(receipt.message_id) or ""
+
+
+def _unmatched(receipt: Receipt, at: datetime, context: Context) -> tuple[Effect, ...]:
+    """A receipt that answers nothing we know: S8, unless it does not even name its sender and receiver."""
+    effects = [Effect(receipt_row(at, receipt.origin, "unmatched", receipt.verdict, message=_quoted(receipt)))]
+    if receipt.sender_sor and receipt.destination_sor and receipt.ack_message_id:
+        step = acknowledged(
+            receipt,
+            sender=Unit(sor=Sor(receipt.sender_sor), gln=Gln(receipt.sender_gln), name=""),  # as quoted, unchecked
+            receiver=Unit(sor=Sor(receipt.destination_sor), gln=Gln(receipt.destination_gln), name=""),
+            recorded=strictly_after(at, None),
+            device_id=context.device_id,
+            original=None,
+        )
+        effects.append(Effect(Traced(receipt.message_id, step)))
+    fault = Rejected(
+        "MessageHeader.response.identifier",
+        "no message of ours has this id",
+        "quote MessageHeader.id of the notification that is answered",
+        "unmatched",
+    )
+    return (*effects, Effect(DeadLetter(fault, ReceiptArrived(at=at, receipt=receipt))))
+
+
+def _answer(row: LaneRow, delivery: Delivery, receipt: Receipt, at: datetime, context: Context) -> Turn:
+    """The row after the answer to one of its messages: S7, whatever becomes of it."""
     dispatch = receipt.transport_id or receipt.ack_envelope_id
     arrival = f"{receipt.origin} {dispatch}"
     if arrival in delivery.arrivals:
-        return Result(row)
+        return row, ()
+
+    def receipt_of(class_: str) -> Effect:
+        facts = (receipt.origin, class_, receipt.verdict, delivery.lane)
+        return Effect(receipt_row(at, *facts, message=delivery.message_id))
+
     if not sender_matches(receipt, delivery.address):
-        return Result(settled(row, receipt.origin), tuple(_quarantined(delivery, receipt, at)))
+        fault = _foreign(delivery, receipt) or Rejected(
+            "SenderID" if receipt.transport_id else "MessageHeader.sender",
+            "the receipt comes from another unit than was addressed",
+            "answer from the unit that was addressed, or have its alias registered",
+            _OTHER_UNIT,
+        )
+        return row.settle(receipt.origin), (receipt_of("quarantined"), Effect(DeadLetter(fault)))
     signal = verdict_signal(receipt.verdict)
     delivery, proof = _proved(delivery, signal, at, context)
     after, _, class_ = advance(delivery, signal, at)
-    after, rows = booked(delivery, after, at)
-    ordinal = sum(known.partition(" ")[2] == dispatch for known in delivery.arrivals)
-    after, step = known_receipt(after, receipt, ordinal, at, context)
+    after, rows = record_change(delivery, after, at)
+    step = acknowledged(
+        replace(receipt, message_id=delivery.message_id),
+        sender=delivery.address.receiver,
+        receiver=delivery.sender,
+        recorded=strictly_after(at, after.recorded),
+        device_id=context.device_id,
+        ordinal=sum(known.partition(" ")[2] == dispatch for known in delivery.arrivals),
+    )
+    case = after.case
+    if case is not None and case.reason == "fatal" and not case.issues:
+        case = replace(case, issues=receipt.issues)
     after = replace(
         after,
-        arrivals=(*after.arrivals, arrival)[-_REMEMBERED:],
+        recorded=step.recorded,
+        arrivals=(*after.arrivals, arrival)[-REMEMBERED:],
         ack_message_id=receipt.ack_message_id if class_ == "first" else after.ack_message_id,
         nonconformant=after.nonconformant or bool(receipt.nonconformant) or receipt.message_id != delivery.message_id,
-        case=_with_issues(after, receipt),
+        case=case,
     )
-    said = (
-        *proof,
-        *(Said(each) for each in rows),
-        Said(_booked(receipt, class_ or "stale", delivery, at)),
-        step,
-    )
-    return Result(_put(row, after), said)
+    traced = Effect(Traced(delivery.message_id, step))
+    return row.with_deliveries(after), (*proof, *map(Effect, rows), receipt_of(class_ or "stale"), traced)
 
 
-def _booked(receipt: Receipt, class_: str, delivery: Delivery, at: datetime) -> LedgerRow:
-    return receipt_row(at, receipt.origin, class_, receipt.verdict, delivery.lane, message=delivery.message_id)
-
-
-def _proved(delivery: Delivery, signal: Signal, at: datetime, context: Context) -> tuple[Delivery, tuple[Said, ...]]:
-    """An answer to a message that was not known to have left proves that it has: that is told first (02 §5.6)."""
+def _proved(delivery: Delivery, signal: Signal, at: datetime, context: Context) -> tuple[Delivery, tuple[Effect, ...]]:
+    """An answer proves that its message has left, even when the hand-over was not confirmed: recorded first (02 §5.6)."""
     if delivery.state is not DeliveryState.CREATED or signal not in PROVES_HAND_OVER:
         return delivery, ()
     handed, _, _ = advance(delivery, Signal.PRODUCED, at)
-    handed, rows = booked(delivery, handed, at)
-    handed, step = sent(handed, stored_cpr(delivery), at, context)
-    return handed, (*(Said(each) for each in rows), Said(step.effect))
-
-
-def _with_issues(delivery: Delivery, receipt: Receipt) -> Case | None:
-    if delivery.case is None or delivery.case.reason != "fatal" or delivery.case.issues:
-        return delivery.case
-    return replace(delivery.case, issues=receipt.issues)
-
-
-_OTHER_UNIT: Final = "receipt-from-other-unit"
-
-
-def _quarantined(delivery: Delivery, receipt: Receipt, at: datetime) -> Iterable[Said]:
-    yield Said(_booked(receipt, "quarantined", delivery, at))
-    fault = Rejected(
-        "SenderID" if receipt.transport_id else "MessageHeader.sender",
-        "the receipt comes from another unit than was addressed",
-        "answer from the unit that was addressed, or have its alias registered",
-        _OTHER_UNIT,
-    )
-    yield Said(SetAside(_foreign(delivery, receipt) or fault))
+    handed, rows = record_change(delivery, handed, at)
+    handed, step = record_sent(handed, stored_cpr(delivery), at, context)
+    return handed, (*map(Effect, rows), Effect(step.action))
 
 
 def _foreign(delivery: Delivery, receipt: Receipt | NetworkReceipt) -> Rejected | None:
@@ -164,47 +206,3 @@ def _foreign(delivery: Delivery, receipt: Receipt | NetworkReceipt) -> Rejected 
         "post it on the topic of receipts of the municipality that was addressed",
         _OTHER_UNIT,
     )
-
-
-def settled(row: LaneRow, name: str) -> LaneRow:
-    """The row that remembers a receipt by its origin, or a decision by its id: not taken twice."""
-    return replace(row, settled=(*row.settled, name)[-_REMEMBERED:])
-
-
-def _put(row: LaneRow, delivery: Delivery) -> LaneRow:
-    return replace(row, deliveries=row.deliveries | {delivery.message_id: delivery})
-
-
-_NETWORK: Final = {
-    ("cur", True): Signal.NET_POS_CUR,
-    ("cur", False): Signal.NET_NEG_CUR,
-    ("old", True): Signal.NET_POS_OLD,
-    ("old", False): Signal.NET_NEG_OLD,
-}
-
-
-def take_network_receipt(row: LaneRow, record: NetworkReceiptArrived, context: Context) -> Result:
-    """One receipt of the network. On VANS it is no status event (03 §4.1, S5)."""
-    receipt, at = bounded(record.receipt), record.at
-    for delivery in row.deliveries.values():
-        place = envelope_of(delivery, receipt.original_transport_id)
-        if place is None:
-            continue
-        if receipt.origin in delivery.arrivals:
-            return Result(row)
-        foreign = _foreign(delivery, receipt)
-        if foreign is not None:
-            return Result(row, (Said(SetAside(foreign)),))
-        signal = _NETWORK[place, receipt.positive]
-        delivery, proof = _proved(delivery, signal, at, context)
-        after, _, _ = advance(delivery, signal, at)
-        after, rows = booked(delivery, after, at)
-        after = replace(after, arrivals=(*after.arrivals, receipt.origin)[-_REMEMBERED:])
-        return Result(_put(row, after), (*proof, *(Said(each) for each in rows)))
-    fault = Rejected(
-        "Receipt.OriginalEnvelopeIdentifier",
-        "no envelope of ours has this id",
-        "quote EnvelopeIdentifier of the envelope that is answered",
-        "unknown-envelope",
-    )
-    return Result(row, (Said(SetAside(fault)),))

@@ -1,47 +1,196 @@
-"""A case about a stay: it was open, and nothing has been heard of it for 400 days (00 §2.7).
+"""Where a lane needs a person: the alarms and cases of 02 §5.4, and what an operator decides (02 §5.8, 00 §3.5).
 
-The stay itself is forgotten, person and chain with it; what stays is enough to ask the hospital whether the citizen has
-gone home, and lies in the row until an operator closes it (`stafet close-case`), like the case of a message. Its id is
-its own and begins with the lane, so that a decision finds it. It is heard of as every case is (`alarms`).
+Alarms are found by comparing the rows before and after a record: a message that times out, goes to manual handling, is
+answered twice and differently, or cannot be handed over; a stay that was open and silent for 400 days (00 §2.7). And a
+second opinion: of a sample of new messages, what the public FHIR models would refuse (spec 01, 1.11). It stops nothing,
+because our own check has passed the message and is the one that decides; the sample is drawn by the message's id, so
+the same messages are looked at in every life.
+
+A decision is resend, give up, close the case, or reissue (`send-anew`): a new message of the notification that no
+municipality has. The old message was given up, could not be delivered or was refused, so it is never sent again. The
+new one has the same content under a new MessageHeader.id, takes the old one's place in the chain of its stay
+(`stay/reissue`), and is routed as of now: a wrong address may be the reason for all of it. It is counted as one
+notification more of the event behind the old one. The content lies in the old message until its case is closed, and
+this closes it.
+
+The message that began a stay is not reissued once a later one of its chain has been received or may be: it has no
+chain that would show a receiver that it is the older one, and a start replaces what is known (spec 01, 19.9). A citizen
+who has gone home would be shown as admitted. All of this: docs/decisions/0015.
 """
 
-from datetime import datetime
+from dataclasses import dataclass
+from typing import Final, Literal
 
 from msgspec.structs import replace
 
-from streams.delivery.delivery import Case
-from streams.stay.fold import Visit
-from streams.stay.state import situation
+from streams.delivery.delivery import Delivery, resend_signal
+from streams.delivery.rules import RENEWABLE, TRANSITIONS, DeliveryState, Signal
+from streams.formats.fhir.check import border_check
+from streams.messages.hospitalnotification import reread
+from streams.records.ledger import decision_row, reissue_row
+from streams.relay.bounds import cut
+from streams.stay.reissue import followers, reissue_alone, reissue_in_stay
 from streams.words.errors import Rejected
-from streams.words.ids import Ids
-from streams.words.model import Decision
+from streams.words.ids import lane_of_id
+from streams.words.model import Decision, Notification, Outcome
 
-from .effects import Result
-from .row import LaneRow, StayCase
+from .post import apply_signal, post, send_pending_first, stored
+from .row import Context, Effect, LaneRow, Turn
 
-__all__ = ["case_of", "close_stay_case"]
+__all__ = ["Alarm", "alarms", "reissue", "take_decision"]
 
+Word = Literal["alert:timeout", "alert:produce", "case:open", "case:conflict", "alert:border-check"]
 
-def case_of(visit: Visit, at: datetime, ids: Ids) -> tuple[str, StayCase]:
-    """The id of the case and the case, of a visit that is given up at `at`."""
-    sent = visit.stay.sent
-    case = StayCase(
-        visit=visit.id,
-        feed=visit.feed,
-        number=visit.number,
-        kommunekode=sent[-1].to if sent else visit.residence,
-        state=situation(visit.stay).value,
-        case=Case(reason="abandoned", opened=at),
-    )
-    return ids.mint(visit.lane, "case", visit.id, at.isoformat()), case
+_LOOK: Final = "look the message up in the ledger"
 
 
-def close_stay_case(row: LaneRow, record: Decision) -> Result:
-    """The lane without the case that a decision names; raises `Rejected` when there is none."""
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One thing for a person to look at: ids, codes and places, nothing of a citizen. A decision names `message_id`."""
+
+    word: Word
+    message_id: str
+    kommunekode: str
+    state: str
+    reason: str = ""
+    path: str = ""
+
+
+def alarms(before: LaneRow | None, after: LaneRow | None, sample: int) -> tuple[Alarm, ...]:
+    """What `after` has that `before` had not, in the order of the lane's messages.
+
+    `sample`: one new message in this many gets the second opinion, which costs half a millisecond; 0 for none.
+    """
+    if after is None or before is after:
+        return ()
+    before = before or LaneRow()
+    found: list[Alarm] = []
+    for key, new in after.deliveries.items():
+        old = before.deliveries.get(key)
+        if new is old:
+            continue
+        raised: list[tuple[Word, str, str]] = []  # word, reason, path
+        if new.state is DeliveryState.TIMED_OUT and (old is None or old.state is not DeliveryState.TIMED_OUT):
+            raised.append(("alert:timeout", "", ""))
+        if new.refusals and (old is None or (old.refused, old.refusals) != (new.refused, new.refusals)):
+            raised.append(("alert:produce", "", ""))
+        case, known = new.case, None if old is None else old.case
+        opened = None if known is None else (known.reason, known.opened)
+        if case is not None and case.closed is None and opened != (case.reason, case.opened):
+            raised.append(("case:open", case.reason, ""))
+        if new.counts.conflict > (0 if old is None else old.counts.conflict):
+            raised.append(("case:conflict", new.verdict or "", ""))
+        if old is None and new.content and sample and int(new.message_id[-8:], 16) % sample == 0:
+            raised += [("alert:border-check", issue.rule, issue.path) for issue in border_check(stored(new))]
+        names = (str(new.message_id), str(new.address.kommunekode), new.state.value)
+        found += [Alarm(word, *names, reason, path) for word, reason, path in raised]
+    stays = ((key, stay) for key, stay in after.cases.items() if key not in before.cases)
+    found += [Alarm("case:open", key, str(s.kommunekode or ""), s.state, s.case.reason) for key, s in stays]
+    return tuple(found)
+
+
+def take_decision(row: LaneRow, record: Decision, context: Context) -> Turn:
+    """An operator's decision; raises `Rejected` for one that the state does not allow, so that the operator learns of it.
+
+    One that was taken before is our own step repeated: it changes nothing and is recorded once.
+    """
+    if record.id and record.id in row.settled:
+        return row, ()
+    delivery = row.deliveries.get(record.message_id)
+    effects: tuple[Effect, ...] = ()
+    if delivery is None:
+        after = _close_stay_case(row, record)
+    elif record.action == "close-case":
+        if delivery.case is None or delivery.case.closed is not None:
+            raise Rejected("action", "there is no open case", "look it up in the ledger", "no-case")
+        case = replace(delivery.case, closed=record.at, closing=cut(record.reason))
+        after = row.with_deliveries(replace(delivery, case=case, content=b""))
+    elif record.action == "send-anew":
+        reissued = reissue(row, delivery, record, context)
+        after, effects = send_pending_first(row, reissued, record.at, context)
+    else:
+        signal = resend_signal(delivery) if record.action == "resend" else Signal.OP_GIVE_UP
+        if any(word.startswith("refused:") for word in TRANSITIONS[delivery.state, signal].emits):
+            problem = (
+                f"a message in state {delivery.state} with {delivery.attempt} attempts does not allow it (02 §5.4)"
+            )
+            raise Rejected("action", problem, "look it up in the ledger", "not-allowed")
+        after, effects = apply_signal(row, delivery, signal, record.at, context)
+    if not record.id:
+        return after, effects
+    met = "" if delivery is None else delivery.state
+    taken = Effect(decision_row(record, str(lane_of_id(record.message_id) or ""), met))
+    return after.settle(record.id), (*effects, taken)
+
+
+def _close_stay_case(row: LaneRow, record: Decision) -> LaneRow:
+    """The lane without the case about a stay that a decision names."""
     if record.message_id not in row.cases:
         problem = "no message and no case of this lane has this id"
         raise Rejected("message_id", problem, "look it up in the ledger", "unknown")
     if record.action != "close-case":
         problem = "a case about a stay can only be closed"
         raise Rejected("action", problem, "Try: stafet close-case, once the hospital has answered", "not-allowed")
-    return Result(replace(row, cases={key: case for key, case in row.cases.items() if key != record.message_id}))
+    return replace(row, cases={key: case for key, case in row.cases.items() if key != record.message_id})
+
+
+def reissue(row: LaneRow, old: Delivery, record: Decision, context: Context) -> Turn:
+    """The lane with a new message of the same notification on its way; raises `Rejected` when the old one forbids it."""
+    at = record.at
+    content = _reissuable(row, old)
+    visit = row.visits.get(old.visit)
+    if visit is not None and (
+        found := reissue_in_stay(visit, old.message_id, at=at, ids=context.ids, ordinal=row.ordinal)
+    ):
+        visit, chain = found
+        row = replace(row, visits=row.visits | {visit.id: visit})
+    else:
+        chain = reissue_alone(
+            content.chain, lane=old.lane, visit=old.visit, at=at, ids=context.ids, ordinal=row.ordinal
+        )
+    notification = replace(content, message_id=chain[-1].message_id, assembled=chain[-1].occurred, chain=chain)
+    posted = post(row, notification, at, context)
+    if isinstance(posted, Outcome):
+        raise Rejected(posted.path or "action", posted.problem or "it cannot leave", posted.remedy, posted.reason)
+    new = replace(posted.delivery, replaces=old.message_id)
+    case = old.case and replace(old.case, closed=at, closing=f"replaced-by {new.message_id}")
+    old = replace(old, replaced_by=new.message_id, case=case, content=b"")
+    row = replace(row.with_deliveries(old, new), ordinal=row.ordinal + 1)
+    counted = Effect(reissue_row(at, old.event_id, new.message_id, old.lane))
+    return row, (counted, *posted.effects)
+
+
+def _reissuable(row: LaneRow, old: Delivery) -> Notification:
+    """The notification of a message that may be reissued; raises `Rejected` for every other."""
+    if old.replaced_by:
+        problem = f"the message has been sent anew already, as {old.replaced_by}"
+        raise Rejected("message_id", problem, "decide about that one", "replaced")
+    if old.state not in RENEWABLE:
+        problem = f"a message in state {old.state} is not sent anew (00 §3.5)"
+        remedy = f"wait until it is {', '.join(sorted(RENEWABLE))}; {_LOOK}"
+        raise Rejected("action", problem, remedy, "not-allowed")
+    if not old.content:
+        problem = "the case of the message is closed, and what it said has gone with it"
+        raise Rejected("action", problem, "have the hospital send the event again, with a new MSH-10", "no-case")
+    content = reread(
+        stored(old),
+        notice=old.notice,
+        lane=old.lane,
+        visit=old.visit,
+        ordinal=row.ordinal,
+        event_id=old.event_id,
+        to=old.address.kommunekode,
+    )
+    if content.chain[-1].role:
+        return content
+    # It began the stay. The municipality must have none of the later ones: they are reissued themselves, after it.
+    visit = row.visits.get(old.visit)
+    later = None if visit is None else followers(visit, old.message_id)
+    after = [row.deliveries.get(message) for message in later or ()]
+    if later is None or not all(one is not None and one.state in RENEWABLE for one in after):
+        problem = "the stay that the message began has gone on, and a later message of it has arrived or may arrive"
+        remedy = (
+            "close the case as delivered-otherwise; a start that comes last would be taken for a new one (01, 19.9)"
+        )
+        raise Rejected("action", problem, remedy, "overtaken")
+    return content

@@ -1,32 +1,52 @@
-"""The row of a lane: its visits, its deliveries, receipts that wait for their message; and when it wants to be woken.
+"""The state of a lane, and what one turn of it asks and gives: the row, the context and the effects.
 
-One value, so that no crash can leave a notified stay without its timer (design §3). On the table it is MessagePack:
-contents are bytes, and half a row would be base64 in JSON.
+The row is one value, so that no crash can leave a notified stay without its timer (design §3). On the table it is
+MessagePack: contents are bytes, and half a row would be base64 in JSON.
+
+A turn is one record folded into the row. It gives effects in order; the shell carries them out and decides nothing. A
+trace event or a ledger row may state that a letter has left only once the broker has taken it (03 §4.1, S3), so such
+an effect names the message whose letter it comes `after`.
 """
 
 from collections.abc import Iterator
-from datetime import datetime
-from typing import Final
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from streams.delivery.delivery import Case, Delivery
+from streams.delivery.route import RouteRegisters
+from streams.records.ledger import LedgerRow
+from streams.records.trace import TraceEvent
 from streams.stay.fold import StayPolicy, Visit
 from streams.words.errors import Rejected
-from streams.words.ids import EpisodeId, Kommunekode, MessageId
-from streams.words.model import Overdue, Receipt, Value, Wake
+from streams.words.ids import EpisodeId, Ids, Kommunekode, Lane, MessageId
+from streams.words.model import LaneRecord, Overdue, Receipt, Value, Wake
 
 __all__ = [
+    "REMEMBERED",
     "ROW_UNREADABLE",
+    "Context",
+    "DeadLetter",
+    "Dispatch",
+    "Effect",
     "LaneRow",
+    "LaneTurn",
     "Orphan",
     "StayCase",
+    "Traced",
+    "Turn",
     "decode_row",
     "encode_row",
     "next_due",
     "tick",
     "unreadable_row",
 ]
+
+#: Arrivals remembered per message and per lane: far more than 3 dispatches can honestly bring.
+REMEMBERED: Final = 64
 
 
 class Orphan(Value, frozen=True, kw_only=True):
@@ -38,12 +58,16 @@ class Orphan(Value, frozen=True, kw_only=True):
 
 
 class StayCase(Value, frozen=True, kw_only=True):
-    """A stay that was open and has been silent too long (00 §2.7): what is needed to ask the hospital, and no person."""
+    """A stay that was open and silent for 400 days (00 §2.7): what is needed to ask the hospital, and no person.
+
+    The stay itself is forgotten, person and chain with it. The case lies in the row until an operator closes it (`stafet
+    close-case`), like the case of a message.
+    """
 
     visit: EpisodeId
     feed: str
     number: str  # PV1-19.1: what the hospital calls the visit
-    kommunekode: Kommunekode | None  # who was told last, or would be
+    kommunekode: Kommunekode | None  # the municipality notified last, or the one that is due
     state: str  # what the municipality believes: `admitted`, `leave`, or `untold`
     case: Case
 
@@ -67,6 +91,92 @@ class LaneRow(Value, frozen=True, kw_only=True):
     def open_stays(self) -> int:
         """Stays that are not over: their ids must not change (00 §1.5)."""
         return sum(visit.ended is None for visit in self.visits.values())
+
+    def with_deliveries(self, *deliveries: Delivery) -> "LaneRow":
+        """The row with these new or changed deliveries."""
+        return replace(self, deliveries=self.deliveries | {one.message_id: one for one in deliveries})
+
+    def settle(self, name: str) -> "LaneRow":
+        """The row that remembers a receipt by its origin, or a decision by its id: not taken twice."""
+        return replace(self, settled=(*self.settled, name)[-REMEMBERED:])
+
+
+# ---- one turn ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a turn asks beside row and record: ids, registers, policies. The same for every record of a process.
+
+    `device_id` names our station in trace events (03 §2.1).
+    """
+
+    ids: Ids
+    registers: RouteRegisters
+    stay: StayPolicy = field(default_factory=StayPolicy)
+    device_id: str = "00000000-0000-5000-8000-000000000000"
+    sample: int = 1000  # one new message in this many gets a second opinion (`cases.alarms`); 0 for none
+    size_limit: int = 512 * 1024  # bytes of one JSON Bundle (01, 20.3)
+
+    @property
+    def orphan_wait(self) -> timedelta:
+        """How long a receipt waits for a message that is not known yet (02 §5.6): one rule for all."""
+        return self.registers.policy("", "fhir").orphan_recheck
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """A sealed letter for an inbox. `payload` holds personal data; nothing else here does."""
+
+    topic: str
+    lane: Lane
+    payload: bytes
+    message_id: MessageId
+    transport_id: str
+    kommunekode: Kommunekode
+    notice: str
+    content_type: str = "application/xml"
+
+    def __repr__(self) -> str:
+        return f"Dispatch({self.notice}, {self.message_id})"
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A status event of the journey of the notification `key` (03 §4.4)."""
+
+    key: str
+    step: TraceEvent
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A dead letter: of the record in hand, or of `record` when something held is dropped."""
+
+    rejected: Rejected
+    record: LaneRecord | None = None
+
+
+class Effect(NamedTuple):
+    """What the shell does next; `after` names the message whose letter the broker must have taken first."""
+
+    action: Dispatch | Traced | LedgerRow | DeadLetter
+    after: str = ""
+
+
+#: The row after one record, and the effects in order.
+Turn = tuple[LaneRow, tuple[Effect, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class LaneTurn:
+    """The same as the shell takes it: `row` is None when nothing is left to remember."""
+
+    row: LaneRow | None
+    effects: tuple[Effect, ...] = ()
+
+
+# ---- the row on its table ----------------------------------------------------------------------------------------
 
 
 #: Reason code of a record that met a row which cannot be read.
@@ -92,29 +202,12 @@ def decode_row(data: bytes | None) -> LaneRow | None:
 
 
 def unreadable_row(size: int) -> Rejected:
-    """What every record about a row that cannot be read is set aside with: nothing begins as if it had never been."""
+    """The dead letter of every record that meets such a row: its history does not begin again from nothing."""
     problem = f"the state of this key is {size} bytes that are none of ours"
     remedy = (
         "bring back its last good record in the changelog, restart, then send this one again with `quarantine redrive`"
     )
     return Rejected("row", problem, remedy, ROW_UNREADABLE)
-
-
-def _dues(row: LaneRow, policy: StayPolicy) -> Iterator[datetime]:
-    for visit in row.visits.values():
-        yield from (held.due for held in visit.held)
-        if visit.held:
-            continue  # what waits is told before anything is forgotten
-        if visit.ended is not None:
-            yield visit.ended + policy.keep_ended
-        elif visit.touched is not None:
-            yield visit.touched + policy.keep_silent
-    for delivery in row.deliveries.values():
-        if delivery.due is not None:
-            yield delivery.due
-        elif delivery.forgotten is not None:
-            yield delivery.forgotten
-    yield from (orphan.due for orphan in row.orphans)
 
 
 def next_due(row: LaneRow | None, policy: StayPolicy) -> datetime | None:
@@ -123,6 +216,20 @@ def next_due(row: LaneRow | None, policy: StayPolicy) -> datetime | None:
     Folding the wake at that time must leave nothing due then, or the timer would never come to rest.
     """
     return None if row is None else min(_dues(row, policy), default=None)
+
+
+def _dues(row: LaneRow, policy: StayPolicy) -> Iterator[datetime]:
+    for visit in row.visits.values():
+        if visit.held:  # what waits is taken up before anything is forgotten
+            yield from (held.due for held in visit.held)
+        elif visit.ended is not None:
+            yield visit.ended + policy.keep_ended
+        elif visit.touched is not None:
+            yield visit.touched + policy.keep_silent
+    for delivery in row.deliveries.values():
+        if (at := delivery.due or delivery.forgotten) is not None:
+            yield at
+    yield from (orphan.due for orphan in row.orphans)
 
 
 def tick(row: LaneRow | None, due: datetime, now: datetime) -> Overdue | Wake:

@@ -35,19 +35,19 @@ def undeliverable() -> Lane:
 SENDABLE = {"given up": given_up, "refused": refused_by_receiver, "undeliverable": undeliverable}
 
 
-def anew(lane: Lane, number: int = 0, **more: str) -> str:
-    """Message `number` of the lane is sent anew; the id of the new one."""
+def reissue(lane: Lane, number: int = 0, **more: str) -> str:
+    """Message `number` of the lane is reissued; the id of the new one."""
     assert lane.row is not None
     lane.decide("send-anew", message_id=list(lane.row.deliveries)[number], **more)
     return lane.last.message_id
 
 
 @pytest.mark.parametrize("way", SENDABLE)
-def test_a_message_that_no_municipality_has_is_sent_anew_under_a_new_id(way: str) -> None:
+def test_a_message_that_no_municipality_has_is_reissued_under_a_new_id(way: str) -> None:
     lane = SENDABLE[way]()
     old = lane.last
     letter = lane.letters[-1]
-    new = anew(lane)
+    new = reissue(lane)
     assert new != old.message_id
     assert new.startswith(old.lane)
     before, after = opened(letter), opened(lane.letters[-1])
@@ -64,7 +64,7 @@ def test_a_message_that_no_municipality_has_is_sent_anew_under_a_new_id(way: str
 def test_the_old_one_is_linked_to_it_and_its_case_is_closed(way: str) -> None:
     lane = SENDABLE[way]()
     state = lane.last.state
-    new = anew(lane)
+    new = reissue(lane)
     assert lane.row is not None
     old = next(iter(lane.row.deliveries.values()))
     assert (old.state, old.replaced_by, lane.last.replaces) == (state, new, old.message_id)
@@ -79,7 +79,7 @@ def test_a_progress_notice_keeps_its_place_and_role_and_names_what_it_named() ->
     lane.play("A21 09:00")
     lane.answer("fatal-error")
     first, second = (opened(letter) for letter in lane.letters)
-    new = anew(lane, 1)
+    new = reissue(lane, 1)
     links = resources(opened(lane.letters[-1]), "Provenance")
     old = resources(second, "Provenance")
     assert links[0] == {**old[0], "agent": links[0]["agent"], "text": links[0]["text"]}
@@ -92,7 +92,7 @@ def test_a_progress_notice_keeps_its_place_and_role_and_names_what_it_named() ->
 def test_later_messages_carry_the_new_one_and_pass_our_own_check(behind: list[str]) -> None:
     lane = Lane().play("A01 08:00", *behind).elapse(clock("12:00"))
     old = lane.letters[0].message_id
-    new = anew(lane)
+    new = reissue(lane)
     lane.play("A22 14:00" if behind else "A21 14:00", "A03 15:00")
     for letter in lane.letters[-2:]:
         assert check(opened(letter), outgoing=True) == []
@@ -101,33 +101,33 @@ def test_later_messages_carry_the_new_one_and_pass_our_own_check(behind: list[st
         assert f"MessageHeader/{old}" not in targets
 
 
-def test_two_messages_in_a_row_are_sent_anew_one_upon_the_other() -> None:
+def test_two_messages_in_a_row_are_reissued_one_upon_the_other() -> None:
     lane = given_up("A21 12:30").elapse(clock("18:00"))
-    first = anew(lane, 0)
-    second = anew(lane, 1)
+    first = reissue(lane, 0)
+    second = reissue(lane, 1)
     targets = [link["target"][0]["reference"] for link in resources(opened(lane.letters[-1]), "Provenance")]
     assert targets == [f"MessageHeader/{first}", f"MessageHeader/{second}"]
     assert check(opened(lane.letters[-1]), outgoing=True) == []
 
 
-def test_a_message_of_a_chain_that_has_ended_is_sent_anew_with_the_chain_it_had() -> None:
+def test_a_message_of_an_ended_chain_is_reissued_with_its_chain() -> None:
     lane = admitted()
     lane.answer()
     lane.play("A11 09:00")
     lane.answer("fatal-error")
     lane.play("A01 10:00")
     cancelled = opened(lane.letters[1])
-    anew(lane, 1)
+    reissue(lane, 1)
     bundle = opened(lane.letters[-1])
     assert check(bundle, outgoing=True) == []
     assert resources(bundle, "Provenance")[1]["entity"] == resources(cancelled, "Provenance")[1]["entity"]
 
 
 def test_the_municipality_sees_one_stay() -> None:
-    """Admission and leave reached nobody; then both anew, and the return."""
+    """Admission and leave reached nobody; then both are reissued, and the return."""
     lane = given_up("A21 12:30").elapse(clock("18:00"))
-    anew(lane, 0)
-    anew(lane, 1)
+    reissue(lane, 0)
+    reissue(lane, 1)
     lane.play("A22 19:00")
     lines = play((letter.message_id, to_json(opened(letter))) for letter in lane.letters[-3:])
     assert [(line["acknowledgement"], line["status"]) for line in lines] == [
@@ -140,19 +140,19 @@ def test_the_municipality_sees_one_stay() -> None:
 
 
 @pytest.mark.parametrize("settled", [False, True], ids=["under way", "received"])
-def test_a_start_that_was_overtaken_is_not_sent_anew(settled: bool) -> None:
+def test_an_overtaken_start_is_not_reissued(settled: bool) -> None:
     lane = given_up("A03 12:30")
     if settled:
         lane.answer()
     with pytest.raises(Rejected, match="the stay that the message began has gone on") as refused:
-        anew(lane)
+        reissue(lane)
     assert refused.value.rule == "overtaken"
 
 
-def test_a_start_of_a_chain_that_has_ended_is_not_sent_anew() -> None:
+def test_a_start_of_an_ended_chain_is_not_reissued() -> None:
     lane = refused_by_receiver().play("A11 09:00", "A01 10:00")
     with pytest.raises(Rejected) as refused:
-        anew(lane, 0)
+        reissue(lane, 0)
     assert refused.value.rule == "overtaken"
 
 
@@ -161,58 +161,58 @@ def test_a_message_in_the_middle_lands_in_the_middle() -> None:
     lane.answer()
     lane.play("A21 09:00").answer("fatal-error")
     lane.play("A22 10:00").answer()
-    anew(lane, 1)
+    reissue(lane, 1)
     lines = play((letter.message_id, to_json(opened(letter))) for letter in (lane.letters[i] for i in (0, 2, 3)))
     assert (lines[-1]["status"], lines[-1]["history"]) == ("admitted", ["STIN", "STOR", "SLOR"])
 
 
-def test_it_goes_where_the_registers_say_today() -> None:
+def test_it_goes_to_the_address_of_today() -> None:
     lane = refused_by_receiver()
     lane.context = context(Otherwise(mode="manual"))
-    anew(lane)
+    reissue(lane)
     assert lane.last.address.mode == "manual"
 
 
 @pytest.mark.parametrize("verdict", [None, "ok"], ids=["under way", "delivered"])
-def test_what_a_municipality_has_or_may_have_is_not_sent_anew(verdict: Verdict | None) -> None:
+def test_a_message_that_a_municipality_may_have_is_not_reissued(verdict: Verdict | None) -> None:
     lane = admitted()
     if verdict:
         lane.answer(verdict)
     with pytest.raises(Rejected, match=f"state {lane.last.state} is not sent anew") as refused:
-        anew(lane)
+        reissue(lane)
     assert refused.value.rule == "not-allowed"
 
 
-def test_nothing_is_sent_anew_twice_but_the_new_one_may_be() -> None:
+def test_a_message_is_reissued_once_but_the_new_one_may_be_too() -> None:
     lane = given_up()
-    new = anew(lane)
+    new = reissue(lane)
     with pytest.raises(Rejected, match=f"already, as {new}"):
-        anew(lane, 0)
+        reissue(lane, 0)
     lane.answer("fatal-error")
-    assert anew(lane, 1) not in ("", new)
+    assert reissue(lane, 1) not in ("", new)
 
 
-def test_a_closed_case_has_let_go_of_what_was_said() -> None:
+def test_a_closed_case_has_dropped_the_content() -> None:
     lane = given_up()
     assert lane.last.content
     lane.decide("close-case", reason="delivered-otherwise")
     assert lane.last.content == b""
     with pytest.raises(Rejected, match="the case of the message is closed"):
-        anew(lane)
+        reissue(lane)
 
 
 def test_a_decision_that_cannot_be_carried_out_changes_nothing() -> None:
     lane = given_up()
     row, lane.context = lane.row, context(Unroutable())
     with pytest.raises(Rejected) as refused:
-        anew(lane)
+        reissue(lane)
     assert (refused.value.rule, lane.row) == ("unroutable", row)
 
 
-def test_our_own_step_repeated_after_a_crash_says_nothing_twice() -> None:
+def test_a_step_repeated_after_a_crash_is_recorded_once() -> None:
     lane = given_up()
     old = lane.last.message_id
-    new = anew(lane, id="decision-1")
+    new = reissue(lane, id="decision-1")
     assert silent(lane.decide("send-anew", message_id=old, id="decision-1"), lane)
     assert lane.last.message_id == new
 
@@ -223,14 +223,14 @@ def test_a_new_message_goes_behind_what_waits_for_its_hand_over() -> None:
     lane.play("A21 09:00").answer("fatal-error")
     lane.play("A22 13:00").refuse()
     waiting = lane.letters[-1].message_id
-    new = anew(lane, 1)
+    new = reissue(lane, 1)
     assert [letter.message_id for letter in lane.letters[-2:]] == [waiting, new]
 
 
 def test_a_late_receipt_for_the_old_one_settles_the_old_one_and_leaves_its_case() -> None:
     lane = given_up()
     old = lane.last.message_id
-    new = anew(lane)
+    new = reissue(lane)
     lane.answer(message_id=old)
     assert lane.row is not None
     settled = lane.row.deliveries[old]
@@ -243,7 +243,7 @@ def test_a_late_receipt_for_the_old_one_settles_the_old_one_and_leaves_its_case(
 def test_it_is_one_notification_more_of_the_event(way: str) -> None:
     lane = SENDABLE[way]()
     state = str(lane.last.state)
-    anew(lane)
+    reissue(lane)
     lane.answer()
     events, messages, _ = books(lane)
     assert (events["converted"], events["notifications"], messages["created"]) == (1, 2, 2)
@@ -252,7 +252,7 @@ def test_it_is_one_notification_more_of_the_event(way: str) -> None:
 
 def test_the_old_one_is_forgotten_when_it_is_old_and_the_new_one_later() -> None:
     lane = given_up()
-    new = anew(lane)
+    new = reissue(lane)
     lane.elapse(lane.now + 30 * DAY + timedelta(minutes=1))
     assert lane.row is not None
     assert list(lane.row.deliveries) == [new]
