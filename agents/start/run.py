@@ -33,7 +33,7 @@ from streams.gateway.tls import TlsProblem
 from streams.kafka import admin
 from streams.kafka.access import rights_of, user_of
 from streams.kafka.embedded import LIMITS, EmbeddedBroker
-from streams.kafka.lacking import lacking
+from streams.kafka.grants import lacking
 from streams.kafka.reach import BrokerProblem
 from streams.kafka.records import place_of
 from streams.kafka.security import aiokafka_options, librdkafka_options

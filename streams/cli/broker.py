@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from streams.kafka.jars import NoKafka
-from streams.kafka.local import LocalBroker, port_problem, running_pid
+from streams.kafka.local import LocalBroker, NoKafka, port_problem, running_pid
 
 from .frame import Code, Failed, say
 

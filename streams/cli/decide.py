@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 import typer
 from aiokafka.errors import KafkaError
 
-from streams.kafka.decisions import Outcome, decided
+from streams.kafka.decisions import DecisionOutcome, decided
 from streams.kafka.security import aiokafka_options
 from streams.operations import logs
 from streams.operations.settings import Settings
@@ -143,7 +143,7 @@ def _decide(
     _check(action, wanted, outcomes, timeout)
 
 
-def _row(decision: Decision, outcome: Outcome | None) -> dict[str, str | None]:
+def _row(decision: Decision, outcome: DecisionOutcome | None) -> dict[str, str | None]:
     return {
         "id": decision.message_id,
         "action": decision.action,
@@ -154,7 +154,7 @@ def _row(decision: Decision, outcome: Outcome | None) -> dict[str, str | None]:
     }
 
 
-def _check(action: str, wanted: Sequence[Decision], outcomes: Mapping[str, Outcome], timeout: float) -> None:
+def _check(action: str, wanted: Sequence[Decision], outcomes: Mapping[str, DecisionOutcome], timeout: float) -> None:
     """Raises `Failed` unless the lanes have taken every decision."""
     refused = [(one.message_id, found) for one in wanted if (found := outcomes.get(one.id)) and not found.taken]
     if refused:
@@ -172,12 +172,12 @@ def _check(action: str, wanted: Sequence[Decision], outcomes: Mapping[str, Outco
         raise Failed(Code.FAILED, "no-answer", text, "Try: stafet doctor, and: stafet run relay", silent)
 
 
-def _refusal(message_id: str, action: str, outcome: Outcome) -> str:
+def _refusal(message_id: str, action: str, outcome: DecisionOutcome) -> str:
     met = f"a message in state {outcome.state}" if outcome.state else "the lane knows no such message"
     return f"{outcome.reason}: {message_id}: {action} is refused; {met}"
 
 
-def _outcomes(settings: Settings, decisions: Sequence[Decision], timeout: float) -> Mapping[str, Outcome]:
+def _outcomes(settings: Settings, decisions: Sequence[Decision], timeout: float) -> Mapping[str, DecisionOutcome]:
     logs.configure(settings.log_format, "error")  # the reason comes first on standard error
     try:
         return asyncio.run(decided(settings.bootstrap, decisions, timeout, aiokafka_options(settings)))

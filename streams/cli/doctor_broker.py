@@ -5,7 +5,7 @@ from typing import Final
 
 from streams.kafka import admin
 from streams.kafka.access import Right, rights_of, role_of, user_of
-from streams.kafka.lacking import lacking, open_doors
+from streams.kafka.grants import lacking, open_doors
 from streams.kafka.reach import BrokerProblem, Fault
 from streams.kafka.security import librdkafka_options
 from streams.kafka.topics import RECEIPTS_RAW, TopicPlan, plan

@@ -18,8 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaError
 
 from streams.kafka.clients import committed_offsets, extent, new_producer, read_all
-from streams.kafka.foreign import number
-from streams.kafka.records import Headers, Record, header
+from streams.kafka.records import Headers, Record, header, number
 from streams.kafka.security import aiokafka_options
 from streams.kafka.skips import PLACE, Skip, skip_letters
 from streams.kafka.topics import DEAD_LETTERS, RELAY, SOURCES, is_source

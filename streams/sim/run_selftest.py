@@ -11,9 +11,8 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from streams.kafka.clients import new_producer
-from streams.kafka.inbox import SELFTEST, letter_headers
 from streams.kafka.lenient import AIOKafkaConsumer
-from streams.kafka.records import Headers
+from streams.kafka.records import SELFTEST, Headers, letter_headers
 
 from .selftest import Exchange, Letter
 

@@ -19,8 +19,7 @@ from streams.envelopes import vans
 from streams.formats.fhir.read import from_bytes
 from streams.kafka.clients import new_producer
 from streams.kafka.embedded import EmbeddedBroker
-from streams.kafka.inbox import SELFTEST, letter_headers
-from streams.kafka.records import header
+from streams.kafka.records import SELFTEST, header, letter_headers
 from streams.kafka.topics import inbox, letterbox
 from streams.messages.hospitalnotification import check
 from streams.sim.behaviour import behaviour

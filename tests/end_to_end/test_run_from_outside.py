@@ -20,8 +20,7 @@ import pytest
 import trustme
 
 from streams.gateway.client import MllpClient
-from streams.kafka.jars import NoKafka
-from streams.kafka.local import LocalBroker
+from streams.kafka.local import LocalBroker, NoKafka
 from streams.kafka.topics import ADT_RAW, LEDGER
 from streams.registry import load
 from streams.sim.hospital import Script, scripts, woven
