@@ -27,7 +27,7 @@ from streams.cli.doctor_broker import rights_missing
 from streams.cli.environment import mismatch
 from streams.cli.frame import Code, Failed
 from streams.cli.permissions import refused
-from streams.gateway.report import told
+from streams.gateway.report import report_to
 from streams.gateway.run import GatewayOptions, run_gateway
 from streams.gateway.tls import TlsProblem
 from streams.kafka import admin
@@ -338,7 +338,7 @@ async def _watched(relay: Relay, installation: Installation, stop: asyncio.Event
 async def _gateway(installation: Installation, stop: asyncio.Event) -> None:
     options = GatewayOptions.of(installation.settings, installation.security)
     options = replace(options, bootstrap=installation.bootstrap)  # `embedded` has an address by now
-    report = told(logs.get("gateway"), installation.metrics)
+    report = report_to(logs.get("gateway"), installation.metrics)
     async with unless(stop) as started:
 
         def ready() -> None:

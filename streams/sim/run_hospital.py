@@ -12,11 +12,9 @@ from datetime import UTC, datetime, timedelta
 from aiokafka import AIOKafkaProducer
 
 from streams.formats.hl7v2 import Document
-from streams.gateway.acceptor import Unconfirmed
-from streams.gateway.admission import admit
+from streams.gateway.admission import LOCAL, Unconfirmed, admit
 from streams.gateway.client import MllpClient, NoAnswer
-from streams.gateway.peer import LOCAL
-from streams.gateway.publisher import KafkaPublisher
+from streams.gateway.run import KafkaPublisher
 from streams.messages.adt.feed import FeedProfile
 from streams.messages.adt.key import record_key
 from streams.registry import Registers

@@ -9,14 +9,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from streams.gateway.acceptor import FrontDesk, Publish, SetAside
-from streams.gateway.admission import AdtRecord
-from streams.gateway.caps import Caps
+from streams.gateway.admission import AdtRecord, FrontDesk, GatewayRefusal, Publish, WriteRefusal
 from streams.gateway.client import MllpClient
-from streams.gateway.connection import Limits
-from streams.gateway.refusal import Refusal
-from streams.gateway.report import Event, Fields, Report, silent
-from streams.gateway.server import Server
+from streams.gateway.report import Event, GatewayFields, GatewayReport, silent
+from streams.gateway.server import Caps, GatewayLimits, Server
 from streams.gateway.tls import ClientTls, ServerTls, server_context
 from streams.messages.adt.feed import FeedProfile
 from streams.words.ids import Ids
@@ -30,7 +26,7 @@ FEEDS = {
         FeedProfile(application="EPJ-OLD", facility="OUH", charset="iso8859-1", certificates=("old.test",)),
     )
 }
-LIMITS = Limits()
+LIMITS = GatewayLimits()
 CAPS = Caps()
 PERSON = "PID|1||2512489996^^^&1.2.208.176.1.2&ISO^NNDNK||Berggren^Nancy Ann Test\r"
 
@@ -57,14 +53,14 @@ class Running:
     port: int = 0
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     records: list[AdtRecord] = field(default_factory=list)
-    refusals: list[Refusal] = field(default_factory=list)
-    said: list[tuple[str, Fields]] = field(default_factory=list)
-    also: Report = silent
+    refusals: list[GatewayRefusal] = field(default_factory=list)
+    said: list[tuple[str, GatewayFields]] = field(default_factory=list)
+    also: GatewayReport = silent
 
     async def keep(self, record: AdtRecord) -> None:
         self.records.append(record)
 
-    async def keep_refusal(self, refusal: Refusal) -> None:
+    async def keep_refusal(self, refusal: GatewayRefusal) -> None:
         self.refusals.append(refusal)
 
     def report(self, event: Event, **fields: object) -> None:
@@ -74,7 +70,7 @@ class Running:
     def events(self) -> list[str]:
         return [event for event, _ in self.said if event not in ("gateway.connected", "gateway.disconnected")]
 
-    async def until(self, event: str) -> Fields:
+    async def until(self, event: str) -> GatewayFields:
         while True:
             for name, fields in self.said:
                 if name == event:
@@ -86,8 +82,8 @@ class Running:
 async def gateway(
     publish: Callable[[Running], Publish] = lambda running: running.keep,
     *,
-    set_aside: Callable[[Running], SetAside] = lambda running: running.keep_refusal,
-    limits: Limits = LIMITS,
+    write_refusal: Callable[[Running], WriteRefusal] = lambda running: running.keep_refusal,
+    limits: GatewayLimits = LIMITS,
     caps: Caps = CAPS,
     tls: ServerTls | None = None,
 ) -> AsyncIterator[Running]:
@@ -97,7 +93,7 @@ async def gateway(
         lambda document, feed: f"{feed.key}#key",
         Ids(b"a secret of the tests").masked,
         publish(running),
-        set_aside(running),
+        write_refusal(running),
         running.report,
         limits.confirm,
         known=frozenset({"engine.test", "old.test"}),

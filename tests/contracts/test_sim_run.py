@@ -13,8 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from streams.cli.simulate import app
-from streams.gateway.acceptor import Publish, Unconfirmed
-from streams.gateway.admission import AdtRecord
+from streams.gateway.admission import AdtRecord, Publish, Unconfirmed
 from streams.gateway.client import MllpClient, NoAnswer
 from streams.kafka.clients import new_producer
 from streams.kafka.embedded import EmbeddedBroker

@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final, NamedTuple
 
-from streams.gateway.acceptor import Unconfirmed
+from streams.gateway.admission import Unconfirmed
 from streams.registry import load as registers
 from streams.sim.hospital import script
 from streams.sim.people import person
