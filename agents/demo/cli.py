@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from streams.cli import interrupts
 from streams.cli.frame import AsJson, Code, Failed
 from streams.kafka.embedded import LIMITS
-from streams.observer.reconcile import Balance, Line
+from streams.observer.reconcile import Balance, BalanceLine
 from streams.operations import logs
 from streams.words.times import danish
 
@@ -151,7 +151,7 @@ def _conclude(out: Console, result: DemoResult) -> None:
     )
 
 
-def _equation(line: Line) -> str:
+def _equation(line: BalanceLine) -> str:
     terms = " + ".join(f"{number} {name}" for name, number in line.terms.items())
     return f"  {line.name} {line.total} = {terms} · difference {line.difference}"
 

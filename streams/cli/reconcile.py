@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 from streams.kafka.security import aiokafka_options
 from streams.observer.cohort import Book
 from streams.observer.reading import read_book, read_recording
-from streams.observer.reconcile import Balance, Check, Line, balance
+from streams.observer.reconcile import Balance, BalanceCheck, BalanceLine, balance
 from streams.operations.settings import BadSettings, read_settings
 
 from .frame import Code, Failed, emit, say
@@ -68,14 +68,14 @@ def sentences(result: Balance) -> str:
     return "\n".join([*lines, f"difference {result.difference}"])
 
 
-def _line(line: Line) -> list[str]:
+def _line(line: BalanceLine) -> list[str]:
     terms = " + ".join(f"{count} {name}" for name, count in line.terms.items())
     text = f"{line.name} {line.total} = {terms}   difference {line.difference}"
     listed = (row for words, ids in line.listed.items() if ids for row in (f"  {words} ({len(ids)})", *_shown(ids)))
     return [text, *(_ids(line) if line.ids else []), *listed]
 
 
-def _ids(part: Line | Check) -> list[str]:
+def _ids(part: BalanceLine | BalanceCheck) -> list[str]:
     return [f"  not so: {part.name} ({len(part.ids)})", *_shown(part.ids)]
 
 
