@@ -22,10 +22,8 @@ from streams.kafka.topics import ADT_RAW, LANES, RECEIPTS_RAW, RELAY, changelog
 from streams.messages.adt.key import record_key
 from streams.registry import Registers, load
 from streams.relay.lane import Context, Said, Standing, fold
-from streams.sim.behaviour import behaviour
-from streams.sim.hospital import scripts
-from streams.sim.municipality import answer
-from streams.sim.places import journeys
+from streams.sim.hospital import journeys, scripts
+from streams.sim.municipality import answer, behaviour
 from streams.sim.stories import STORIES
 from streams.words.ids import Ids
 

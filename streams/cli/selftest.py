@@ -14,7 +14,7 @@ from streams.kafka.topics import letterbox
 from streams.operations.settings import Settings
 from streams.registry import Registers, load
 from streams.sim.run_selftest import MissingTopic, run_selftest
-from streams.sim.selftest import Cast, Exchange, Result, parts, results
+from streams.sim.selftest import Cast, Exchange, Judgement, parts, results
 from streams.words.canonicals import AUTHORITY
 from streams.words.ids import Ids, Kommunekode
 
@@ -124,7 +124,7 @@ async def _play(settings: Settings, exchange: Exchange, inbox: str, receipts: st
         raise Failed(Code.NO_BROKER, "broker", f"Kafka cannot be reached ({type(problem).__name__})", hint) from None
 
 
-def _show(judged: tuple[Result, ...], exchange: Exchange, *, as_json: bool) -> None:
+def _show(judged: tuple[Judgement, ...], exchange: Exchange, *, as_json: bool) -> None:
     failed = sum(not result.passed for result in judged)
     if as_json:
         lines = [{"passed": result.passed, **result._asdict()} for result in judged]

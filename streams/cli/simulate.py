@@ -16,9 +16,8 @@ from streams.kafka.clients import new_producer
 from streams.kafka.security import aiokafka_options
 from streams.operations.settings import BadSettings, Listen, Settings, read_settings, secret
 from streams.registry import BadRegisters, Registers, load
-from streams.sim.behaviour import behaviour as named_behaviour
-from streams.sim.hospital import Sending, scripts, woven
-from streams.sim.places import journeys
+from streams.sim.hospital import Sending, journeys, scripts, woven
+from streams.sim.municipality import behaviour as named_behaviour
 from streams.sim.run_hospital import Played, onto_topic, play, through_gateway
 from streams.sim.run_municipality import Answering, Tally, Town, run_municipalities
 from streams.sim.stories import STORIES, Story

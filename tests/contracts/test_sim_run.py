@@ -19,8 +19,7 @@ from streams.kafka.clients import new_producer
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.records import Record
 from streams.registry import load
-from streams.sim.hospital import scripts, woven
-from streams.sim.places import journeys
+from streams.sim.hospital import journeys, scripts, woven
 from streams.sim.run_hospital import onto_topic, play, through_gateway
 from streams.words.ids import Ids
 from tests.a_secret import SECRET

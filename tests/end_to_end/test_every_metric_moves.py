@@ -17,9 +17,8 @@ from streams.gateway.server import Caps
 from streams.kafka.embedded import EmbeddedBroker
 from streams.operations import logs
 from streams.operations.metrics import METRICS, Metrics
-from streams.sim.hospital import Script, script, woven
+from streams.sim.hospital import Script, journeys, script, woven
 from streams.sim.people import person
-from streams.sim.places import journeys
 from streams.sim.stories import STORIES
 from tests.brokers import producing, until
 from tests.end_to_end.scene import BEFORE, Scene, municipalities, prepare, relay_here
