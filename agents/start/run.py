@@ -22,10 +22,9 @@ from agents.station import Figures, Station
 from agents.worker.app import NotReady, Worker, readiness, widths_problem
 from agents.worker.shell import leave_now
 from streams.cli import interrupts
-from streams.cli.access import Bootstrap, Config, RegistersOption, registers_of, settings_of
-from streams.cli.doctor_broker import rights_missing
-from streams.cli.environment import mismatch
+from streams.cli.doctor import rights_missing
 from streams.cli.frame import Code, Failed
+from streams.cli.installation import Bootstrap, Config, RegistersOption, mismatch, registers_of, settings_of
 from streams.cli.permissions import refused
 from streams.gateway.report import report_to
 from streams.gateway.run import GatewayOptions, run_gateway

@@ -25,8 +25,8 @@ from streams.sim.subscriber import Subscribers
 from streams.words.ids import Ids
 
 from . import interrupts
-from .frame import say
-from .times import time_of
+from .arguments import time_of
+from .frame import echo
 
 __all__ = ["app", "hospital", "municipality"]
 
@@ -62,13 +62,16 @@ def hospital(
         settings = read_settings({"bootstrap": bootstrap, "registers": registers})
         known = load(settings.registers or _no_registers())
         seed = secrets.randbits(32) if seed is None else seed
-        address = _address(gateway)
+        try:
+            address = Listen.of(gateway) if gateway else None
+        except ValueError as problem:
+            raise ValueError(f"--gateway: {problem}") from None
         start = time_of("--begin", begin) if begin else None
         sendings = _sendings(known, stays, seed, start, _chosen(story or []))
         ids = Ids(secret(settings), settings.secret_key_id) if address is None else None
-    say(f"seed {seed}", err=True)
+    echo(f"seed {seed}", err=True)
     played = asyncio.run(_run(sendings, settings, known, address, ids, rate or None))
-    say(f"{played.taken} taken, {played.refused} refused, {played.again} sent again")
+    echo(f"{played.taken} taken, {played.refused} refused, {played.again} sent again")
     raise typer.Exit(FAILED if played.refused else 0)
 
 
@@ -100,9 +103,9 @@ def municipality(
     try:
         tally = asyncio.run(_answer(settings, town, from_start=not new_only))
     except LookupError as problem:
-        say(*str(problem).splitlines(), err=True)
+        echo(*str(problem).splitlines(), err=True)
         raise typer.Exit(FAILED) from None
-    say(f"{tally.received} received, {tally.answered} receipts sent")
+    echo(f"{tally.received} received, {tally.answered} receipts sent")
 
 
 def _town(codes: Sequence[str], behaviour: str, seed: int, known: Registers | None) -> Answering:
@@ -128,7 +131,7 @@ def usage_errors() -> Iterator[None]:
     try:
         yield
     except (BadSettings, BadRegisters, ValueError) as problem:
-        say(*str(problem).splitlines(), err=True)
+        echo(*str(problem).splitlines(), err=True)
         raise typer.Exit(USAGE) from None
 
 
@@ -157,13 +160,6 @@ def _chosen(names: Sequence[str]) -> tuple[Story, ...]:
     if not chosen:
         raise ValueError("no story begins so; there are: " + "; ".join(story.name for story in STORIES))
     return chosen
-
-
-def _address(text: str) -> Listen | None:
-    try:
-        return Listen.of(text) if text else None
-    except ValueError as problem:
-        raise ValueError(f"--gateway: {problem}") from None
 
 
 def _sendings(
@@ -198,7 +194,7 @@ async def _run(
         text = f"cannot connect to {gateway.host}:{gateway.port}; trying again each second"
         async with MllpClient(gateway.host, gateway.port) as client:
             deliver = through_gateway(client)
-            return await play(sendings, deliver, stop, rate=rate, unreachable=lambda: say(text, err=True))
+            return await play(sendings, deliver, stop, rate=rate, unreachable=lambda: echo(text, err=True))
     assert ids is not None
     security = aiokafka_options(settings)
     async with new_producer(settings.bootstrap, client_id="stafet-simulator", **security) as producer:

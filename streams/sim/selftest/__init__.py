@@ -10,7 +10,7 @@ A subscriber is judged by its receipts alone: what it shows to its users cannot 
 
 from .desk import Cast, SelftestLetter
 from .exchange import Exchange
-from .judge import Judgement, results
+from .judge import ChecklistLine, results
 from .scenarios import SCENARIOS, Part, Scenario, parts
 
-__all__ = ["SCENARIOS", "Cast", "Exchange", "Judgement", "Part", "Scenario", "SelftestLetter", "parts", "results"]
+__all__ = ["SCENARIOS", "Cast", "ChecklistLine", "Exchange", "Part", "Scenario", "SelftestLetter", "parts", "results"]

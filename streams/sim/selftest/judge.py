@@ -14,13 +14,13 @@ from streams.words.canonicals import AUTHORITY
 from .desk import SelftestLetter
 from .exchange import Acknowledged, Exchange
 
-__all__ = ["CHECKS", "LIMIT", "AnswerRule", "Judgement", "results"]
+__all__ = ["CHECKS", "LIMIT", "AnswerRule", "ChecklistLine", "results"]
 
 #: Within which a message receipt must come (02 R3).
 LIMIT: Final = timedelta(minutes=30)
 
 
-class Judgement(NamedTuple):
+class ChecklistLine(NamedTuple):
     """One line of the checklist, judged; `problem` is "" when it passed."""
 
     name: str
@@ -43,17 +43,17 @@ class AnswerRule(NamedTuple):
     one: Callable[[SelftestLetter, Acknowledged], str]
 
 
-def results(exchange: Exchange) -> tuple[Judgement, ...]:
+def results(exchange: Exchange) -> tuple[ChecklistLine, ...]:
     """The whole checklist, scenarios first."""
     unseen = "" if any(exchange.acknowledged.values()) else "nothing was acknowledged"
     judged = []
     for number, (scenario, _) in enumerate(exchange.parts):
         problem = next(_wrong(exchange, number), "")
-        judged.append(Judgement(scenario.name, scenario.what, scenario.rule, problem))
+        judged.append(ChecklistLine(scenario.name, scenario.what, scenario.rule, problem))
     for rule in CHECKS:
         problem = next((wrong for pair in exchange.answers() if (wrong := rule.one(*pair))), "")
-        judged.append(Judgement(rule.name, rule.what, rule.rule, problem or unseen))
-    judged += [Judgement(name, what, rule, wrong(exchange) or unseen) for name, what, rule, wrong in _TOGETHER]
+        judged.append(ChecklistLine(rule.name, rule.what, rule.rule, problem or unseen))
+    judged += [ChecklistLine(name, what, rule, wrong(exchange) or unseen) for name, what, rule, wrong in _TOGETHER]
     return tuple(judged)
 
 
