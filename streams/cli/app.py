@@ -62,20 +62,19 @@ def build(more: Sequence[Command] = ()) -> typer.Typer:
         pretty_exceptions_enable=False,
         cls=lazy_group((*more, *COMMANDS)),
     )
-    app.callback()(_global)
+
+    def print_version(wanted: bool) -> None:
+        if wanted:
+            echo(version("stafet"))
+            raise typer.Exit
+
+    @app.callback()
+    def before_the_command(
+        no_color: Annotated[bool, typer.Option("--no-color", help="Plain text; so does NO_COLOR.")] = False,
+        show_version: Annotated[
+            bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")
+        ] = False,
+    ) -> None:
+        """Options before the command; --json, --jsonl and --quiet may stand there too."""
+
     return app
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        echo(version("stafet"))
-        raise typer.Exit
-
-
-def _global(
-    no_color: Annotated[bool, typer.Option("--no-color", help="Plain text; so does NO_COLOR.")] = False,
-    show_version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    """Options before the command; --json, --jsonl and --quiet may stand there too."""

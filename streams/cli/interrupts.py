@@ -35,23 +35,22 @@ def install() -> None:
     Python also writes each signal into a pipe, at once, and a thread of its own reads there. A loop that handles signals
     itself takes the pipe's place, and with it the decision.
     """
-    signal.signal(signal.SIGINT, _interrupted)
     reading, writing = os.pipe()
+
+    def interrupted(_number: int, _frame: object) -> None:
+        begin()
+        raise KeyboardInterrupt
+
+    def watch() -> None:
+        while signal.SIGINT not in os.read(reading, 64):
+            pass
+        time.sleep(_PATIENCE)
+        leave()
+
+    signal.signal(signal.SIGINT, interrupted)
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    threading.Thread(target=_watch, args=(reading,), daemon=True).start()
-
-
-def _watch(pipe: int) -> None:
-    while signal.SIGINT not in os.read(pipe, 64):
-        pass
-    time.sleep(_PATIENCE)
-    leave()
-
-
-def _interrupted(_number: int, _frame: object) -> None:
-    begin()
-    raise KeyboardInterrupt
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def begin() -> None:

@@ -14,7 +14,7 @@ from streams.kafka.topics import letterbox
 from streams.operations.settings import Settings
 from streams.registry import Registers, load
 from streams.sim.run_selftest import MissingTopic, run_selftest
-from streams.sim.selftest import Cast, ChecklistLine, Exchange, parts, results
+from streams.sim.selftest import Cast, Exchange, parts, results
 from streams.words.canonicals import AUTHORITY
 from streams.words.ids import Ids, Kommunekode
 
@@ -70,8 +70,16 @@ def subscriber(
     answers = receipts or letterbox(owner)
     asyncio.run(_play(settings, exchange, inbox, answers, timedelta(seconds=timeout)))
     judged = results(exchange)
-    _show(judged, exchange, as_json=as_json)
-    raise typer.Exit(Code.OK if all(result.passed for result in judged) else Code.DIFFERENCES)
+    failed = sum(not result.passed for result in judged)
+    if as_json:
+        lines = [{"passed": result.passed, **result._asdict()} for result in judged]
+        emit({"passed": not failed, "failed": failed, "strangers": exchange.strangers, "steps": lines})
+    else:
+        for result in judged:
+            problem = f": {result.problem}" if result.problem else ""
+            echo(f"{'pass' if result.passed else 'FAIL'}  {result.name} - {result.what} [{result.rule}]{problem}")
+        echo(f"{len(judged) - failed} of {len(judged)} passed")
+    raise typer.Exit(Code.DIFFERENCES if failed else Code.OK)
 
 
 def _cast(known: Registers, code: str, at: datetime) -> Cast:
@@ -118,15 +126,3 @@ async def _play(settings: Settings, exchange: Exchange, inbox: str, receipts: st
     except KafkaError as problem:
         hint = "Check STAFET_BOOTSTRAP, or Try: stafet broker start"
         raise Failed(Code.NO_BROKER, "broker", f"Kafka cannot be reached ({type(problem).__name__})", hint) from None
-
-
-def _show(judged: tuple[ChecklistLine, ...], exchange: Exchange, *, as_json: bool) -> None:
-    failed = sum(not result.passed for result in judged)
-    if as_json:
-        lines = [{"passed": result.passed, **result._asdict()} for result in judged]
-        emit({"passed": not failed, "failed": failed, "strangers": exchange.strangers, "steps": lines})
-        return
-    for result in judged:
-        problem = f": {result.problem}" if result.problem else ""
-        echo(f"{'pass' if result.passed else 'FAIL'}  {result.name} - {result.what} [{result.rule}]{problem}")
-    echo(f"{len(judged) - failed} of {len(judged)} passed")

@@ -67,7 +67,10 @@ def hospital(
         except ValueError as problem:
             raise ValueError(f"--gateway: {problem}") from None
         start = time_of("--begin", begin) if begin else None
-        sendings = _sendings(known, stays, seed, start, _chosen(story or []))
+        chosen = tuple(each for each in STORIES if each.name.startswith(tuple(story or ("",))))
+        if not chosen:
+            raise ValueError("no story begins so; there are: " + "; ".join(each.name for each in STORIES))
+        sendings = _sendings(known, stays, seed, start, chosen)
         ids = Ids(secret(settings), settings.secret_key_id) if address is None else None
     echo(f"seed {seed}", err=True)
     played = asyncio.run(_run(sendings, settings, known, address, ids, rate or None))
@@ -99,22 +102,20 @@ def municipality(
         settings = read_settings({"bootstrap": bootstrap, "registers": registers})
         codes = [*(kommunekode or ()), *(code or ())]
         known = load(settings.registers or _no_registers()) if settings.registers or not codes else None
-        town = _town(codes or sorted(known.kommuner if known else ()), behaviour, seed, known)
+        codes = codes or sorted(known.kommuner if known else ())
+        town: Answering
+        if behaviour == SUBSCRIBER:  # takes what is addressed to it, when the registers have its address
+            ours = {each: known.senders(each, datetime.now(UTC)) for each in codes} if known else {}
+            town = Subscribers(codes, {each: addresses for each, addresses in ours.items() if addresses})
+        else:
+            how = named_behaviour(behaviour)
+            town = Town(dict.fromkeys(codes, how), Random(seed))  # noqa: S311  # a script, not a secret
     try:
         tally = asyncio.run(_answer(settings, town, from_start=not new_only))
     except LookupError as problem:
         echo(*str(problem).splitlines(), err=True)
         raise typer.Exit(FAILED) from None
     echo(f"{tally.received} received, {tally.answered} receipts sent")
-
-
-def _town(codes: Sequence[str], behaviour: str, seed: int, known: Registers | None) -> Answering:
-    """Subscribers, which take what is addressed to them when the registers say where that is; or a script."""
-    if behaviour != SUBSCRIBER:
-        how = named_behaviour(behaviour)
-        return Town(dict.fromkeys(codes, how), Random(seed))  # noqa: S311  # a script, not a secret
-    addressed = {code: known.senders(code, datetime.now(UTC)) for code in codes} if known else {}
-    return Subscribers(codes, {code: ours for code, ours in addressed.items() if ours})
 
 
 async def _answer(settings: Settings, town: Answering, *, from_start: bool) -> Tally:
@@ -151,15 +152,6 @@ def stop_on_signals() -> asyncio.Event:
 
 def _no_registers() -> str:
     raise ValueError("name the registers: --registers FOLDER, or --registers example for the set that ships with us")
-
-
-def _chosen(names: Sequence[str]) -> tuple[Story, ...]:
-    if not names:
-        return STORIES
-    chosen = tuple(story for story in STORIES if story.name.startswith(tuple(names)))
-    if not chosen:
-        raise ValueError("no story begins so; there are: " + "; ".join(story.name for story in STORIES))
-    return chosen
 
 
 def _sendings(

@@ -130,17 +130,13 @@ class MllpClient:
                 async with asyncio.timeout(self._wait):
                     self._streams = await asyncio.open_connection(*self._address, ssl=self._context)
             except (OSError, TimeoutError) as failed:
-                raise _not_connected(failed, *self._address, self._wait) from None
+                host, port = self._address
+                # asyncio joins the refusals of several addresses (localhost has two) in one OSError's text, with numbers
+                if isinstance(failed, ConnectionRefusedError) or f"[Errno {errno.ECONNREFUSED}]" in str(failed):
+                    raise NobodyListens(f"nobody listens at {host}:{port}") from None
+                if isinstance(failed, socket.gaierror):
+                    raise ConnectionError(f"{host}: no such host") from None
+                if isinstance(failed, TimeoutError):
+                    raise ConnectionError(f"no answer within {self._wait:g} s from {host}:{port}") from None
+                raise ConnectionError(f"cannot connect to {host}:{port} ({type(failed).__name__})") from None
         return self._streams
-
-
-def _not_connected(failed: OSError, host: str, port: int, wait: float) -> ConnectionError:
-    """Why there is no connection, for people."""
-    # asyncio joins the refusals of several addresses (localhost has two) in one OSError, with their numbers in its text
-    if isinstance(failed, ConnectionRefusedError) or f"[Errno {errno.ECONNREFUSED}]" in str(failed):
-        return NobodyListens(f"nobody listens at {host}:{port}")
-    if isinstance(failed, socket.gaierror):
-        return ConnectionError(f"{host}: no such host")
-    if isinstance(failed, TimeoutError):
-        return ConnectionError(f"no answer within {wait:g} s from {host}:{port}")
-    return ConnectionError(f"cannot connect to {host}:{port} ({type(failed).__name__})")

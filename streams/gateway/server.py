@@ -387,20 +387,16 @@ class Server:
             self.report("gateway.handshake-failed", peer=address, why=_reason(failed))
             return None
         try:
-            peer = _peer(transport, address)
+            peer = Peer(address)
+            tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+            if tls is not None and tls.context.verify_mode is ssl.CERT_REQUIRED:
+                fingerprint = hashlib.sha256(tls.getpeercert(binary_form=True) or b"").hexdigest()[:16]
+                peer = Peer(address, names_of(tls.getpeercert() or {}), fingerprint)
         except BaseException:
             transport.abort()
             raise
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         return SenderConnection(reader, writer, self.desk, self.limits, self.report, peer)
-
-
-def _peer(transport: asyncio.Transport, address: str) -> Peer:
-    shown: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
-    if shown is None or shown.context.verify_mode is not ssl.CERT_REQUIRED:
-        return Peer(address)
-    certificate = shown.getpeercert(binary_form=True) or b""
-    return Peer(address, names_of(shown.getpeercert() or {}), hashlib.sha256(certificate).hexdigest()[:16])
 
 
 def _reason(failed: OSError) -> str:

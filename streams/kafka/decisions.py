@@ -68,24 +68,20 @@ async def decided(
         consumer.assign(partitions)
         for partition, end in (await consumer.end_offsets(partitions)).items():
             consumer.seek(partition, end)
-        await _send(bootstrap, decisions, security)
+        async with new_producer(bootstrap, client_id="stafet-decide", **security) as producer:
+            for one in decisions:
+                about = headers(
+                    message_id=one.id,
+                    event_type="decision",
+                    schema="lane-record",
+                    content_type="application/json",
+                    about=one.message_id,
+                )
+                key = str(lane_of_id(one.message_id)).encode()
+                await producer.send_and_wait(LANES, encode_lane_record(one), key=key, headers=list(about))
         return await _outcomes(consumer, {f"decision/{one.id}": one.id for one in decisions}, timeout)
     finally:
         await consumer.stop()
-
-
-async def _send(bootstrap: str, decisions: Sequence[Decision], security: Mapping[str, Any]) -> None:
-    async with new_producer(bootstrap, client_id="stafet-decide", **security) as producer:
-        for one in decisions:
-            about = headers(
-                message_id=one.id,
-                event_type="decision",
-                schema="lane-record",
-                content_type="application/json",
-                about=one.message_id,
-            )
-            key = str(lane_of_id(one.message_id)).encode()
-            await producer.send_and_wait(LANES, encode_lane_record(one), key=key, headers=list(about))
 
 
 async def _outcomes(

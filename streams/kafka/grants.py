@@ -174,8 +174,13 @@ def lacking(settings: Settings, wanted: Sequence[Right]) -> Lacking:
     allowed |= _groups(settings, broker, groups)
     missing = [right for right in wanted if (right.kind, right.name) in allowed]
     missing = [right for right in missing if right.operation not in allowed[right.kind, right.name]]
-    if any(right.kind == "transactional-id" for right in wanted) and not _may_transact(settings.bootstrap, security):
-        missing += [right for right in wanted if right.kind == "transactional-id"]
+    if transactional := [right for right in wanted if right.kind == "transactional-id"]:
+        own = {"bootstrap.servers": settings.bootstrap, "transactional.id": f"{RELAY}-rights", "log_level": 0}
+        try:
+            Producer({**own, **security}).init_transactions(_TRIED)
+        except KafkaException as refusal:
+            if refusal.args[0].code() in _HIDDEN:
+                missing += transactional
     return Lacking(tuple(absent), tuple(missing))
 
 
@@ -253,15 +258,6 @@ async def _coordinated(settings: Settings, names: Sequence[str]) -> tuple[list[s
 
 def _operations(described: Any) -> frozenset[str]:
     return frozenset(operation.name for operation in described.authorized_operations or ())
-
-
-def _may_transact(bootstrap: str, security: Mapping[str, str] | None) -> bool:
-    own = {"bootstrap.servers": bootstrap, "transactional.id": f"{RELAY}-rights", "log_level": 0}
-    try:
-        Producer({**own, **(security or {})}).init_transactions(_TRIED)
-    except KafkaException as refusal:
-        return refusal.args[0].code() not in _HIDDEN
-    return True
 
 
 def open_doors(bootstrap: str, *, security: Mapping[str, str] | None = None) -> tuple[str, ...]:

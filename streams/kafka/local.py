@@ -138,7 +138,15 @@ class LocalBroker:
         logging = self.directory / "log4j2.properties"
         java = [find_java(), f"-Xmx{self._heap_mb}m", "-cp", f"{jars}/*", f"-Dlog4j2.configurationFile={logging}"]
         private_folder(self.directory)
-        self._write_settings()
+        settings = {  # written at every start: the folder may have had another port before
+            **_SETTINGS,
+            "controller.quorum.voters": f"1@127.0.0.1:{self._controller_port}",
+            "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://127.0.0.1:{self._controller_port}",
+            "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
+            "log.dirs": str(self.directory / "data"),
+            **self._more,
+        }
+        self._properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
         logging.write_text(_LOGGING)
         if not (self.directory / "data").is_dir():
             # One word with `=`: an id may begin with a hyphen and would be taken for an option.
@@ -173,18 +181,6 @@ class LocalBroker:
     @property
     def _pid_file(self) -> Path:
         return self.directory / "broker.pid"
-
-    def _write_settings(self) -> None:
-        """At every start: the folder may have had another port before."""
-        settings = {
-            **_SETTINGS,
-            "controller.quorum.voters": f"1@127.0.0.1:{self._controller_port}",
-            "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://127.0.0.1:{self._controller_port}",
-            "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
-            "log.dirs": str(self.directory / "data"),
-            **self._more,
-        }
-        self._properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
 
     def _wait_until_ready(self, limit: float) -> None:
         end = time.monotonic() + limit

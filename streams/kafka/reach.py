@@ -80,11 +80,13 @@ class Connection:
     def __init__(self, bootstrap: str, security: Mapping[str, str] | None = None) -> None:
         self.bootstrap, self._heard = bootstrap, list[Heard]()
         self._with_tls = "ssl" in (security or {}).get("security.protocol", "")
-        quiet = {"log_level": 0, "socket.connection.setup.timeout.ms": 5000, "error_cb": self._hear}
+        heard = self._heard
+        quiet = {
+            "log_level": 0,
+            "socket.connection.setup.timeout.ms": 5000,
+            "error_cb": lambda error: heard.append(Heard(error.code(), error.str())),
+        }
         self.client = AdminClient({"bootstrap.servers": bootstrap, **quiet, **(security or {})})
-
-    def _hear(self, error: KafkaError) -> None:
-        self._heard.append(Heard(error.code(), error.str()))
 
     def problem(self, what: str, error: KafkaError) -> BrokerProblem:
         """A refusal in words, with the reason from the error events where the refusal itself has none."""

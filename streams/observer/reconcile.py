@@ -36,6 +36,7 @@ OPEN_TERMS: Mapping[str, str] = {
     "TRANSIENT": "transient",
     "TIMED_OUT": "timed-out",
 }
+TERMS: Mapping[str, str] = {**FINAL_TERMS, **OPEN_TERMS}
 OPEN = ("created", "sent", "resent", "transient", "timed-out")
 ACCEPTED = ("not-subject", "stopped", "waiting", "converted")
 #: What a receipt is until its message is looked for once more; the row of its class takes the place of this one.
@@ -152,10 +153,12 @@ def _event_lines(cohort: Cohort) -> Iterator[BalanceLine]:
 
 
 def _notification_lines(cohort: Cohort) -> Iterator[BalanceLine]:
-    newest: dict[str, Row] = {}
+    states: dict[str, str] = {}  # the term that each message's newest state stands for (00 §5)
     for row in sorted(cohort.messages, key=lambda row: -row["ordinal"]):
-        newest.setdefault(row["subject"], row)
-    states = {subject: _term(row) for subject, row in newest.items()}
+        state = str(row["what"])
+        resent = state in ("SENT", "NETWORK_OK") and row["attempt"] > 1
+        term = "resent" if resent else TERMS.get(state, f"unknown: {state}")
+        states.setdefault(row["subject"], term)
     promised: Counter[str] = Counter()
     for row in cohort.stay_events:
         promised[row["subject"]] += row["k"]
@@ -171,15 +174,6 @@ def _notification_lines(cohort: Cohort) -> Iterator[BalanceLine]:
     undecided = {message for message in states if deltas[message].total() == 0}
     by_state = {message for message, term in states.items() if term in OPEN}
     yield BalanceLine("open", len(undecided), {name: tally[name] for name in OPEN}, _sorted(undecided ^ by_state))
-
-
-def _term(row: Row) -> str:
-    """The term that a message's newest state stands for (00 §5)."""
-    state = str(row["what"])
-    if state in FINAL_TERMS:
-        return FINAL_TERMS[state]
-    resent = state in ("SENT", "NETWORK_OK") and row["attempt"] > 1
-    return "resent" if resent else OPEN_TERMS.get(state, f"unknown: {state}")
 
 
 def _deltas(cohort: Cohort) -> dict[str, Counter[str]]:

@@ -66,25 +66,20 @@ def _wrong(exchange: Exchange, number: int) -> Iterator[str]:
     for place, letter in enumerate(letters, start=1):
         verdicts = [answer.receipt.verdict for answer in exchange.acknowledged[letter.message_id]]
         asked = dispatches[letter.message_id]
-        if letter.verdict is None:
-            yield from _answered_though_not_due(exchange, letter, place)
+        if letter.verdict is None:  # must not be acknowledged, and its envelope gets no other receipt than the one due
+            if letter.message_id and verdicts:
+                yield f"letter {place}: acknowledged, and must not be"
+            kinds = {receipt.kind for receipt in exchange.networked[letter.transport_id]}
+            if letter.network == "negative-message" and letter.network not in kinds:
+                yield f"letter {place}: no NegativeMessage for its envelope"
+            if surplus := kinds - {letter.network}:
+                yield f"letter {place}: its envelope was answered {min(surplus)}"
         elif len(verdicts) < asked:
             yield f"letter {place}: {len(verdicts)} acknowledgements for {asked} dispatches"
         elif other := [verdict for verdict in verdicts if verdict != letter.verdict]:
             yield f"letter {place}: answered {other[0]}, not {letter.verdict}"
     if len(letters) < len(exchange.parts[number].letters):
         yield "not played to its end: an answer was missing"
-
-
-def _answered_though_not_due(exchange: Exchange, letter: SelftestLetter, place: int) -> Iterator[str]:
-    """An acknowledgement that must not be, or another receipt for its envelope than the one due."""
-    if letter.message_id and exchange.acknowledged[letter.message_id]:
-        yield f"letter {place}: acknowledged, and must not be"
-    kinds = {receipt.kind for receipt in exchange.networked[letter.transport_id]}
-    if letter.network == "negative-message" and letter.network not in kinds:
-        yield f"letter {place}: no NegativeMessage for its envelope"
-    if surplus := kinds - {letter.network}:
-        yield f"letter {place}: its envelope was answered {min(surplus)}"
 
 
 # ---- rules about every answer ------------------------------------------------------------------------------------
@@ -108,21 +103,9 @@ def _addresses(letter: SelftestLetter, answer: Acknowledged) -> str:
     return ""
 
 
-def _reasons(letter: SelftestLetter, answer: Acknowledged) -> str:
-    verdict = answer.receipt.verdict
-    silent = verdict != "ok" and not answer.receipt.issues
-    return f"{verdict} without an OperationOutcome that says why" if silent else ""
-
-
 def _form(letter: SelftestLetter, answer: Acknowledged) -> str:
     wrong = [issue for issue in answer.issues if issue.severity == "error"]
     return f"{wrong[0].path} [{wrong[0].rule}]: {wrong[0].problem}; {wrong[0].remedy}" if wrong else ""
-
-
-def _document(letter: SelftestLetter, answer: Acknowledged) -> str:
-    name = f"MCM:FCTL#{answer.receipt.verdict}"
-    wrong = answer.transport_id and answer.document != name
-    return f"the envelope does not name the document {name}" if wrong else ""
 
 
 CHECKS: Final[tuple[AnswerRule, ...]] = (
@@ -132,9 +115,13 @@ CHECKS: Final[tuple[AnswerRule, ...]] = (
     AnswerRule("addresses", "sender and receiver are swapped", "02 AV3, AV4", _addresses),
     AnswerRule("two Provenances", "that of the message and its own", "02 4.1, AV7", lambda _, answer:
         "" if answer.provenances == 2 else f"{answer.provenances} Provenances, not two"),
-    AnswerRule("says why", "a negative verdict has an OperationOutcome", "02 4.1, AV7", _reasons),
+    AnswerRule("says why", "a negative verdict has an OperationOutcome", "02 4.1, AV7", lambda _, answer:
+        f"{answer.receipt.verdict} without an OperationOutcome that says why"
+        if answer.receipt.verdict != "ok" and not answer.receipt.issues else ""),
     AnswerRule("profile", f"acknowledgements are of {AUTHORITY}'s profile", "02 4.1", _form),
-    AnswerRule("document name", "the envelope names the verdict", "02 2.3", _document),
+    AnswerRule("document name", "the envelope names the verdict", "02 2.3", lambda _, answer:
+        f"the envelope does not name the document MCM:FCTL#{answer.receipt.verdict}"
+        if answer.transport_id and answer.document != f"MCM:FCTL#{answer.receipt.verdict}" else ""),
 )  # fmt: skip
 
 
