@@ -5,16 +5,17 @@ record by record. Time and ids are fixed, so every process of a run makes the sa
 """
 
 import random
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from agents.intake import intake_stage
-from agents.lanes import lanes_stage
+from agents.lanes import lanes_stage, tick_for
 from agents.receipts import receipts_stage
 from agents.station import Station
-from agents.worker.clock import FastClock
+from agents.worker.clock import Clock, FastClock
 from agents.worker.shell import Stage
 from streams.formats.hl7v2 import parse
 from streams.kafka.records import Letter, Record, decode_lane_record
@@ -66,24 +67,25 @@ class Flow:
 
 
 class Bench:
-    """Registers, station and the three stages over dicts."""
+    """Registers, station and the three stages over dicts; the example set and a clock that runs, unless told otherwise."""
 
-    def __init__(self) -> None:
-        self.registers: Registers = load("example")
-        self.station = Station(IDS, self.registers, FastClock(BEGIN, 1.0))
+    def __init__(self, registers: Registers | None = None, clock: Clock | None = None) -> None:
+        self.registers: Registers = registers or load("example")
+        self.station = Station(IDS, self.registers, clock or FastClock(BEGIN, 1.0))
         station, registers = self.station, self.registers
         self.context = Context(IDS, registers, registers.stay, station.device_id)
+        self.standing = Standing(registers.stay)
         persons = lanes = receipts = None
         self.stages: Mapping[str | tuple[str, ...], Stage] = {
             stage.source: stage
             for stage in (
                 intake_stage(station, persons),  # type: ignore[arg-type]  # the steps never touch their table
-                lanes_stage(station, self.context, lanes, Standing(registers.stay)),  # type: ignore[arg-type]
+                lanes_stage(station, self.context, lanes, self.standing),  # type: ignore[arg-type]
                 receipts_stage(station, receipts),  # type: ignore[arg-type]
             )
         }
-        self._rows: dict[tuple[str, bytes | None], bytes | None] = {}
-        self._offset = 0
+        self._rows: dict[str, dict[bytes | None, bytes | None]] = {name: {} for name in _TABLES}
+        self._offsets: Counter[str] = Counter()
 
     def events(self, number: int, *, skip: int = 0) -> Iterator[bytes]:
         """Admissions of so many persons as ADT^A01, `skip` persons passed over."""
@@ -123,14 +125,24 @@ class Bench:
     def take(self, letter: Letter) -> Taken:
         """What the stage of the letter's topic does with it, the row kept."""
         stage = self.stages[letter.topic]
-        self._offset += 1
-        record = Record(letter.topic, 0, self._offset, letter.key, letter.value, letter.headers)
+        self._offsets[letter.topic] += 1
+        record = Record(letter.topic, 0, self._offsets[letter.topic], letter.key, letter.value, letter.headers)
         table = _TABLES.get(stage.name)
-        row, letters = stage.step(self._rows.get((stage.name, letter.key)) if table else None, record)
+        row, letters = stage.step(self._rows[stage.name].get(letter.key) if table else None, record)
         if table is None:
             return Taken(stage.name, record, tuple(letters), None)
-        self._rows[stage.name, letter.key] = row
+        self._rows[stage.name][letter.key] = row
+        stage.on_row(letter.key or b"", row, 0)
         return Taken(stage.name, record, tuple(letters), Letter(changelog(RELAY, table), letter.key, row))
+
+    def tick(self, until: datetime) -> tuple[datetime, Letter] | None:
+        """What the timer publishes next, and when; None when nothing is due up to a time."""
+        due = next(iter(self.standing.deadlines.due(0, until, most=1)), None)
+        if due is None:
+            return None
+        self.standing.deadlines.done(due)
+        at = max(due.deadline, self.station.clock())
+        return at, tick_for(self._rows["lanes"])(due, at)  # type: ignore[arg-type]  # a dict
 
 
 def _only(letters: Iterable[Letter], topic: str) -> Letter:

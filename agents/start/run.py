@@ -36,7 +36,7 @@ from streams.kafka.grants import lacking
 from streams.kafka.reach import BrokerProblem
 from streams.kafka.records import place_of
 from streams.kafka.security import aiokafka_options, librdkafka_options
-from streams.kafka.topics import LANES, TopicPlan, plan
+from streams.kafka.topics import ADT_RAW, LANES, RELAY, TopicPlan, changelog, plan
 from streams.kafka.topics import Role as KafkaRole
 from streams.observer.health import health_served
 from streams.operations import logs
@@ -263,8 +263,11 @@ def _prepared(role: Role, settings: Settings, topics: Sequence[TopicPlan]) -> in
     if missing:
         hint = "An administrator grants it: stafet access apply --yes; stafet doctor names every right that is missing"
         raise Failed(Code.NOT_PERMITTED, "not-permitted", rights_missing(settings.kafka_user, missing), hint)
-    return admin.width(settings.bootstrap, LANES, security=security)
+    return admin.width(settings.bootstrap, _OF_ONE_WIDTH, security=security)
 
+
+#: Topics with keys of state and what is folded from them: where one has partitions of its own number, it is to be named.
+_OF_ONE_WIDTH: Final = (ADT_RAW, LANES, *(changelog(RELAY, table) for table in ("persons", "lanes")))
 
 #: Role of a process -> the user whose rights it needs.
 _USERS: Final[dict[str, KafkaRole]] = {"relay": "relay", "gateway": "gateway"}

@@ -209,7 +209,7 @@ def drop_old_stores(directory: Path, now: float) -> None:
 
     Rows that another worker has deleted meanwhile would rise again. `now`: seconds since the epoch.
     """
-    for store in directory.glob("*.db"):
+    for store in filter(Path.is_dir, directory.glob("*.db")):  # a file of this name is none of ours
         touched = max((file.stat().st_mtime for file in store.iterdir()), default=0.0)
         if now - touched > TOMBSTONES.total_seconds() / 2:
             logs.get("run").warning("store.dropped", path=store.name)

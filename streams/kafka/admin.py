@@ -7,6 +7,7 @@ confluent-kafka's admin client is used because only it has the access calls as w
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import mode
 
 import msgspec
 from confluent_kafka import KafkaError, KafkaException
@@ -86,10 +87,14 @@ def missing(bootstrap: str, plan: Iterable[TopicPlan], *, security: Mapping[str,
     return tuple(sorted(_absent(Connection(bootstrap, security), plan)))
 
 
-def width(bootstrap: str, topic: str, *, security: Mapping[str, str] | None = None) -> int:
-    """How many partitions a topic has; 0 when this user sees none of that name."""
+def width(bootstrap: str, topics: Iterable[str], *, security: Mapping[str, str] | None = None) -> int:
+    """How many partitions most of these topics have that this user sees; 0 when it sees none.
+
+    Of two counts that are equally common the smaller one: partitions are only ever added.
+    """
     there = Connection(bootstrap, security).metadata()
-    return len(there[topic].partitions) if topic in there else 0
+    counts = sorted(len(there[topic].partitions) for topic in topics if topic in there)
+    return mode(counts) if counts else 0
 
 
 def describe(

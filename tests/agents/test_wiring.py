@@ -51,8 +51,9 @@ def test_a_store_older_than_tombstones_may_be_is_dropped(tmp_path: Path) -> None
         file.parent.mkdir()
         file.touch()
         os.utime(file, (now - hours * 3600, now - hours * 3600))
+    (tmp_path / "of-another-version.db").touch()
     drop_old_stores(tmp_path, now)
-    assert [store.name for store in tmp_path.iterdir()] == ["lanes-0.db"]
+    assert sorted(store.name for store in tmp_path.iterdir()) == ["lanes-0.db", "of-another-version.db"]
 
 
 async def test_a_broker_that_does_not_answer_is_said_plainly(tmp_path: Path) -> None:

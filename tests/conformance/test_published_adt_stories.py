@@ -78,7 +78,7 @@ def test_messages_of_other_countries_lead_to_nothing(path: Any) -> None:
 
 def test_two_processes_write_the_same_bytes() -> None:
     program = (
-        "import sys, hashlib; from pathlib import Path; from streams.registry import load; from streams.replay import Replay\n"
+        "import sys, hashlib; from pathlib import Path; from streams.registry import load; from streams.relay.replay import Replay\n"
         "replay = Replay(load('example'))\n"
         "for name in sys.argv[1:]:\n"
         "    for line in replay.play(Path(name).read_bytes()):\n"

@@ -5,6 +5,7 @@ of 01 §15 (it carries one earlier letter's Provenances and adds its own), the r
 of its municipality, whether the story mentions them or not.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
@@ -31,8 +32,7 @@ COPENHAGEN = ZoneInfo("Europe/Copenhagen")
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
 def test_the_story_is_told_as_specified(story: Story) -> None:
     letters: list[Letter] = []
-    replay = Replay(_registers(story), datetime.fromisoformat(when(story.at)) if story.at else None)
-    for number, (step, lines) in enumerate(zip(story.steps, replay.play_all(_files(story)), strict=True), 1):
+    for number, (step, lines) in enumerate(zip(story.steps, played(story), strict=True), 1):
         said = [line.notification for line in lines]
         wanted = [line.notification for line in step.lines]
         where = f"{story.source}, step {number}"
@@ -44,7 +44,13 @@ def test_the_story_is_told_as_specified(story: Story) -> None:
                 _judge(letters, line, expected, where)
 
 
-def _registers(story: Story) -> Registers:
+def played(story: Story) -> Iterator[list[Line]]:
+    """The lines that each file of a story leads to."""
+    replay = Replay(registers_of(story), datetime.fromisoformat(when(story.at)) if story.at else None)
+    return replay.play_all(files_of(story))
+
+
+def registers_of(story: Story) -> Registers:
     """The example set; its two feeds in the dialect of the story."""
     feeds = {
         name: _dialect(feed, story.dialect) if name in ("EPJ-SYD/OUH", "EPJ-MIDT/AUH") else feed
@@ -57,7 +63,8 @@ def _dialect(feed: FeedProfile, said: dict[str, Any]) -> FeedProfile:
     return msgspec.convert({**msgspec.to_builtins(feed), **said}, FeedProfile)
 
 
-def _files(story: Story) -> list[bytes]:
+def files_of(story: Story) -> list[bytes]:
+    """The bytes of its messages, in order."""
     files: list[bytes] = []
     for number, step in enumerate(story.steps, 1):
         files.append(files[-1] if step.again else _bytes(step, number))

@@ -6,10 +6,10 @@ So each way of failing can be played; `test_gateway_kafka.py` does the same with
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from streams.gateway.admission import AdtRecord, FrontDesk, GatewayRefusal, Publish, WriteRefusal
+from streams.gateway.admission import LOCAL, AdtRecord, FrontDesk, GatewayRefusal, Publish, WriteRefusal
 from streams.gateway.client import MllpClient
 from streams.gateway.report import Event, GatewayFields, GatewayReport, silent
 from streams.gateway.server import Caps, GatewayLimits, Server
@@ -78,6 +78,28 @@ class Running:
             await asyncio.sleep(0.002)
 
 
+def front_desk(
+    running: Running, publish: Publish, write_refusal: WriteRefusal, limits: GatewayLimits = LIMITS
+) -> FrontDesk:
+    return FrontDesk(
+        lambda *sender: FEEDS.get(sender),
+        lambda document, feed: f"{feed.key}#key",
+        Ids(b"a secret of the tests").masked,
+        publish,
+        write_refusal,
+        running.report,
+        limits.confirm,
+        known=frozenset({"engine.test", "old.test"}),
+        now=lambda: NOW,
+    )
+
+
+async def answered(block: bytes, running: Running) -> bytes | None:
+    """The answer to a block without a socket, under one id for all."""
+    desk = front_desk(running, running.keep, running.keep_refusal)
+    return (await replace(desk, new_id=lambda: "R1").accept(block, LOCAL)).ack
+
+
 @asynccontextmanager
 async def gateway(
     publish: Callable[[Running], Publish] = lambda running: running.keep,
@@ -88,17 +110,7 @@ async def gateway(
     tls: ServerTls | None = None,
 ) -> AsyncIterator[Running]:
     running, listening = Running(), asyncio.get_running_loop().create_future()
-    desk = FrontDesk(
-        lambda *sender: FEEDS.get(sender),
-        lambda document, feed: f"{feed.key}#key",
-        Ids(b"a secret of the tests").masked,
-        publish(running),
-        write_refusal(running),
-        running.report,
-        limits.confirm,
-        known=frozenset({"engine.test", "old.test"}),
-        now=lambda: NOW,
-    )
+    desk = front_desk(running, publish(running), write_refusal(running), limits)
     server = Server(desk, running.report, limits, server_context("127.0.0.1", tls), caps)
     serving = asyncio.create_task(server.serve("127.0.0.1", 0, running.stop, listening.set_result))
     running.port = await listening

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient, NewPartitions
 
+from streams.cli.frame import Code
 from streams.kafka.local import LocalBroker
 from streams.kafka.topics import ADT_RAW, LANES, LEDGER, RELAY, changelog
 from tests.brokers import at_least, put, until
@@ -95,6 +96,9 @@ async def test_added_partitions_stop_a_worker_before_harm(own_real: LocalBroker,
         added.result(10)
         assert await gone(process) == 70
     assert len(sentences(process, "lanes has 3 partitions where the state has 1")) == 1
+    again = await site.stafet("run", "relay")
+    assert again.code == Code.NO_BROKER
+    assert "lanes has 3 partitions where the state has 1" in again.err
     async with site.running("run", "relay") as process:
         assert await gone(process) != 0
     assert sentences(process, "partitions where the state has")

@@ -17,7 +17,7 @@ from tests.rules import (
 )
 from tests.rules.stay_events import Story
 
-__all__ = ["CASES"]
+__all__ = ["CASES", "LINES"]
 
 
 def _played(*lines: str) -> Callable[[], Story]:
@@ -39,9 +39,12 @@ def _lines() -> Iterator[tuple[str, list[str]]]:
         yield f"letter {name}", lines
 
 
+#: Section of spec 01 and name -> the lines of the story, where lines are all there is to it.
+LINES: dict[str, list[str]] = dict(_lines())
+
 #: Section of spec 01 and name -> the story, told when it is asked for.
 CASES: dict[str, Callable[[], Story]] = {
-    **{name: _played(*lines) for name, lines in _lines()},
+    **{name: _played(*lines) for name, lines in LINES.items()},
     **{f"16 {name}": (lambda story=story: story) for name, (story, _) in test_stay_transfers.FLAGS.items()},  # type: ignore[misc]
     "into summer time": lambda: test_stay_times.play(test_stay_times.SPRING),
     "out of summer time": lambda: test_stay_times.play(test_stay_times.AUTUMN),
