@@ -4,7 +4,7 @@ WORKDIR /src
 COPY requirements-runtime.lock ./
 RUN python -m venv /opt/stafet \
     && /opt/stafet/bin/pip install --quiet --no-cache-dir --require-hashes -r requirements-runtime.lock
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY streams streams
 COPY agents agents
 RUN /opt/stafet/bin/pip install --quiet --no-cache-dir --no-deps .

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults check bench lock clean
+.PHONY: help setup demo test faults check docs bench notes lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -39,10 +39,19 @@ check: $(FULL) ## format, lint, types, floor plan, docs; under a minute
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_floor_plan.py tests/test_docs.py
+	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_floor_plan.py tests/test_docs.py \
+		tests/test_asyncapi.py tests/test_receive.py tests/test_front_pages.py
+
+docs: $(FULL) ## write what is made from the code: settings, AsyncAPI, schemas, samples
+	@$(BIN)/stafet config reference > docs/settings.md
+	@$(BIN)/python -m streams.kafka.asyncapi docs
+	@$(BIN)/python -m tests.receive_samples docs/receive
 
 bench: $(FULL) ## measured ratios of one run, into benchmarks/results/
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+notes: ## release notes: the section of CHANGELOG.md about the version in pyproject.toml
+	@awk -v version="$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)" '/^## / { ours = ($$2 == version) } ours' CHANGELOG.md
 
 lock: $(FULL) ## make both lock files anew from pyproject.toml
 	@$(PIP) install uv

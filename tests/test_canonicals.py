@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from streams.words.canonicals import AUTHORITY, EHMI, FHIR_GUIDES
+from streams.words.codes import AUTHORITY, EHMI, FHIR_GUIDES, FULL_URLS
 from tests.published import ROOT
 
+CODES = ROOT / "streams" / "words" / "codes.py"
 #: The simulators judge the product, so they keep their own copy.
-PRODUCT = [path for path in (ROOT / "streams").rglob("*.py") if "sim" not in path.parts and path.stem != "canonicals"]
+PRODUCT = [path for path in (ROOT / "streams").rglob("*.py") if "sim" not in path.parts and path != CODES]
 WORDS = (FHIR_GUIDES.split("/")[2], EHMI.split("/")[2])
 
 
@@ -25,7 +26,9 @@ def texts(path: Path) -> list[str]:
 def test_an_address_of_the_authority_stands_in_one_place(word: str) -> None:
     assert len(PRODUCT) > 100
     assert [path.name for path in PRODUCT if any(word in text for text in texts(path))] == []
+    assert {text for text in texts(CODES) if word in text} <= {FHIR_GUIDES, FULL_URLS, EHMI}
 
 
 def test_the_name_of_the_authority_stands_in_one_place() -> None:
     assert [path.name for path in PRODUCT if any(AUTHORITY in text for text in texts(path))] == []
+    assert [text for text in texts(CODES) if AUTHORITY in text] == [AUTHORITY]

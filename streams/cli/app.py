@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from streams.words.canonicals import AUTHORITY
+from streams.words.codes import AUTHORITY
 
 from .frame import echo
 from .lazy import Command, lazy_group

@@ -15,7 +15,7 @@ from streams.operations.settings import Settings
 from streams.registry import Registers, load
 from streams.sim.run_selftest import MissingTopic, run_selftest
 from streams.sim.selftest import Cast, Exchange, parts, results
-from streams.words.canonicals import AUTHORITY
+from streams.words.codes import AUTHORITY
 from streams.words.ids import Ids, Kommunekode
 
 from .frame import AsJson, Code, Failed, echo, emit

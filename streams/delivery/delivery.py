@@ -1,15 +1,15 @@
 """One outgoing message and everything that can happen to it until its fate is settled (spec 02 §5).
 
 Theory of operation. A delivery is keyed by MessageHeader.id and lies in the row of its lane. What happens arrives as a
-`Signal`; `advance` looks the pair (state, signal) up in `TRANSITIONS`, which speaks for every pair: a pair that the
+`Signal`; `advance` looks the pair (state, signal) up in `TRANSITIONS`, which covers every pair: a pair that the
 standard does not foresee is a row that logs or refuses. Emissions are the words of 02 §5.4: the caller turns each into
-a trace event, a dispatch, a ledger row, a case, an alert or a log line. Receipts are told apart by the ids they quote
-(`envelope_of`), never by position or time.
+a trace event, a dispatch, a ledger row, a case, an alert or a log line. The ids that a receipt quotes identify it
+(`envelope_of`), never its position or time.
 
 The deadline is data: due = hand-over of the attempt + time limit (5.3); a firing that is not the current one is
 recognised by its attempt number and ignored. A dispatch is confirmed before the row is written, so the state here is
-`SENT n` as soon as the letter is on its way; `hand_over_refused` takes it back when the broker would not have it
-(00 §3.3): the next try uses the same ids.
+`SENT n` as soon as the letter is on its way; `hand_over_refused` takes it back when the broker refuses it (00 §3.3): the
+next try uses the same ids.
 
 Not here: the bytes of a resend (`messages`), times on the wall (`agents`), who may decide (`cli`).
 """
@@ -21,9 +21,9 @@ from msgspec.structs import replace
 
 from streams.words.codes import Notice, Verdict
 from streams.words.ids import EpisodeId, EventId, Lane, MessageId
-from streams.words.model import Address, Attempt, Issue, Unit, Value
+from streams.words.model import Address, Attempt, ReceiptIssue, Unit, Value
 
-from .rules import FINAL, PROVES_HAND_OVER, TRANSITIONS, ReceiptClass, Row, Signal, State
+from .rules import FINAL, PROVES_HAND_OVER, TRANSITIONS, DeliveryState, ReceiptClass, Signal, Transition
 
 __all__ = [
     "FINAL",
@@ -31,10 +31,10 @@ __all__ = [
     "Case",
     "Counts",
     "Delivery",
+    "DeliveryState",
     "ReceiptClass",
-    "Row",
     "Signal",
-    "State",
+    "Transition",
     "advance",
     "envelope_of",
     "hand_over_refused",
@@ -42,13 +42,32 @@ __all__ = [
     "verdict_signal",
 ]
 
-
 #: Counter that a word adds to.
 _COUNTED: Final = {
     "log:duplicate_receipt": "duplicate",
     "log:conflict": "conflict",
     "log:transient": "transient",
     "log:transient_stale": "stale",
+}
+#: Counter that a signal of the network adds to.
+_NETWORK: Final = {
+    Signal.NET_POS_CUR: "net_pos",
+    Signal.NET_POS_OLD: "net_pos",
+    Signal.NET_NEG_CUR: "net_neg",
+    Signal.NET_NEG_OLD: "net_neg",
+}
+
+_VERDICTS: Final[dict[Signal, Verdict]] = {
+    Signal.ACK_OK: "ok",
+    Signal.ACK_FATAL: "fatal-error",
+    Signal.ACK_TRANSIENT: "transient-error",
+}
+_SIGNALS: Final[dict[Verdict, Signal]] = {verdict: signal for signal, verdict in _VERDICTS.items()}
+
+_CASE_OF: Final[dict[DeliveryState, Literal["timeout", "undeliverable", "fatal"]]] = {
+    DeliveryState.GIVEN_UP: "timeout",
+    DeliveryState.UNDELIVERABLE: "undeliverable",
+    DeliveryState.ACKED_FATAL: "fatal",
 }
 
 
@@ -73,7 +92,7 @@ class Case(Value, frozen=True, kw_only=True):
     opened: datetime
     closed: datetime | None = None
     closing: str = ""  # late-ok, delivered-otherwise, replaced-by <message id>, obsolete
-    issues: tuple[Issue, ...] = ()
+    issues: tuple[ReceiptIssue, ...] = ()
 
 
 class Delivery(Value, frozen=True, kw_only=True):
@@ -88,12 +107,12 @@ class Delivery(Value, frozen=True, kw_only=True):
     sender: Unit
     address: Address
     created: datetime
-    state: State = State.CREATED
-    was: State = State.CREATED  # before the current hand-over: where a refusal takes it back to
+    state: DeliveryState = DeliveryState.CREATED
+    was: DeliveryState = DeliveryState.CREATED  # before the current hand-over: where a refusal takes it back to
     attempts: tuple[Attempt, ...] = ()  # the last one is current; its `sent` is None while it is not handed over
     deadline: datetime | None = None  # of the current attempt
     retry: datetime | None = None  # when a refused hand-over is tried again
-    refused: str = ""  # Bundle id of the dispatch that the broker would not have, and how often it would not
+    refused: str = ""  # Bundle id of the dispatch that the broker refused, and how often it did
     refusals: int = 0
     verdict: Verdict | None = None
     verdict_at: datetime | None = None
@@ -105,7 +124,7 @@ class Delivery(Value, frozen=True, kw_only=True):
     nonconformant: bool = False
     changes: int = 0  # ledger rows written: the ordinal of the next one (counted where they are written)
     recorded: datetime | None = None  # time of the last trace event: strictly increasing (03 §4.4)
-    arrivals: tuple[str, ...] = ()  # origins of the receipts taken: a repeat of our own step is none of theirs
+    arrivals: tuple[str, ...] = ()  # origins of the receipts taken: a repeat of our own step is not a second receipt
     content: bytes = b""  # the message, zstd, until final and without an open case (00 §3.7, docs/decisions/0015)
     finished: datetime | None = None  # when its fate was settled
     replaces: str = ""  # message id (00 §3.5)
@@ -128,13 +147,13 @@ class Delivery(Value, frozen=True, kw_only=True):
 
     @property
     def due(self) -> datetime | None:
-        """When the timer has something to say: the deadline, or the next try of a refused hand-over."""
+        """When the timer fires: the deadline, or the next try of a refused hand-over."""
         return self.retry or self.deadline
 
 
 def verdict_signal(verdict: Verdict) -> Signal:
     """The signal of an acknowledgement."""
-    return {"ok": Signal.ACK_OK, "fatal-error": Signal.ACK_FATAL, "transient-error": Signal.ACK_TRANSIENT}[verdict]
+    return _SIGNALS[verdict]
 
 
 def timer_signal(delivery: Delivery, attempt: int) -> Signal:
@@ -143,7 +162,7 @@ def timer_signal(delivery: Delivery, attempt: int) -> Signal:
         return Signal.TIMER_STALE
     if delivery.attempt > delivery.address.max_resends:
         return Signal.TIMER_LAST
-    # A resend that the broker would not have has been decided on already: it goes on by itself (00 §3.3).
+    # A resend that the broker refused has been decided on already: it goes on by itself (00 §3.3).
     decided = delivery.refused not in ("", *(attempt.envelope_id for attempt in delivery.attempts))
     return Signal.TIMER_RESEND if decided or delivery.address.mode == "auto" else Signal.TIMER_HOLD
 
@@ -169,97 +188,67 @@ def advance(
 
     `next_attempt` holds the ids of the dispatch that a resend makes; required when the row may resend.
     """
-    if delivery.state is State.CREATED and signal in PROVES_HAND_OVER:
+    if delivery.state is DeliveryState.CREATED and signal in PROVES_HAND_OVER:
         handed, before, _ = advance(delivery, Signal.PRODUCED, at)
         after, words, receipt = advance(handed, signal, at)
         return after, before + words, receipt
     row = TRANSITIONS[delivery.state, signal]
-    emits = tuple(f"resend:{delivery.attempt}" if e == "resend" else e for e in row.emits)
-    emits = (*_envelope_words(delivery, signal, row), *emits)
-    return _moved(delivery, signal, row, at, next_attempt), emits, row.receipt
+    words = tuple(f"resend:{delivery.attempt}" if word == "resend" else word for word in row.emits)
+    if delivery.address.envelope == "sbdh":
+        # On this route envelope receipts are messages of their own, both ways (5.4, last paragraph).
+        if signal in _NETWORK:
+            words = ("eds:envelope-receipt/msg-received-and-finalized", *words)
+        elif row.receipt is not None:
+            words = ("eds:envelope-receipt/msg-created-and-sent", *words)
+    return _moved(delivery, signal, row, at, next_attempt), words, row.receipt
 
 
-def _envelope_words(delivery: Delivery, signal: Signal, row: Row) -> tuple[str, ...]:
-    """On the SBDH route envelope receipts are messages of their own, both ways (5.4, last paragraph)."""
-    if delivery.address.envelope != "sbdh":
-        return ()
-    if signal in _NETWORK:
-        return ("eds:envelope-receipt/msg-received-and-finalized",)
-    return ("eds:envelope-receipt/msg-created-and-sent",) if row.receipt is not None else ()
-
-
-_NETWORK: Final = {
-    Signal.NET_POS_CUR: "net_pos",
-    Signal.NET_POS_OLD: "net_pos",
-    Signal.NET_NEG_CUR: "net_neg",
-    Signal.NET_NEG_OLD: "net_neg",
-}
-
-
-def _moved(delivery: Delivery, signal: Signal, row: Row, at: datetime, next_attempt: Attempt | None) -> Delivery:
-    attempts, deadline, retry = delivery.attempts, delivery.deadline, delivery.retry
+def _moved(delivery: Delivery, signal: Signal, row: Transition, at: datetime, next_attempt: Attempt | None) -> Delivery:
+    """The delivery after a row of the table."""
+    was, attempts, deadline, retry = delivery.was, delivery.attempts, delivery.deadline, delivery.retry
     if "timer:set" in row.emits or (signal is Signal.PRODUCED_UNCONFIRMED and row.to is not delivery.state):
-        attempts = _handed_over(delivery, at, next_attempt)
-        delivery = replace(delivery, was=delivery.state)
-        deadline, retry = at + timedelta(seconds=delivery.address.ack_timeout_s), None
-    elif signal is Signal.PRODUCE_FAILED and delivery.state is State.CREATED:
+        if delivery.state is DeliveryState.CREATED:
+            attempts = (*attempts[:-1], replace(attempts[-1], sent=at))
+        elif next_attempt is None:
+            raise ValueError("a resend needs the ids of its dispatch")
+        else:
+            attempts = (*attempts, replace(next_attempt, sent=at))
+        was, retry = delivery.state, None
+        deadline = at + timedelta(seconds=delivery.address.ack_timeout_s)
+    elif signal is Signal.PRODUCE_FAILED and delivery.state is DeliveryState.CREATED:
         delivery = _once_more_refused(delivery)
         retry = at + _pause(delivery)
     elif signal is Signal.NET_POS_CUR and attempts:
         attempts = (*attempts[:-1], replace(attempts[-1], network="positive"))
-    if row.to in FINAL or row.to is State.TIMED_OUT:
+    final, first, case = row.to in FINAL, row.receipt == "first", _case(delivery, signal, row, at)
+    if final or row.to is DeliveryState.TIMED_OUT:
         deadline = None
-    if row.to in FINAL:
-        retry = None
-    first = row.receipt == "first"
-    case = _case(delivery, signal, row, at)
+    counted = [_COUNTED[word] for word in row.emits if word in _COUNTED]
+    if signal in _NETWORK:
+        counted.append(_NETWORK[signal])
+    counts = delivery.counts
+    if counted:
+        counts = replace(counts, **{name: getattr(counts, name) + 1 for name in counted})
     return replace(
         delivery,
         state=row.to,
+        was=was,
         attempts=attempts,
         deadline=deadline,
-        retry=retry,
+        retry=None if final else retry,
         verdict=_VERDICTS[signal] if first else delivery.verdict,
         verdict_at=at if first else delivery.verdict_at,
         late=delivery.late or (first and delivery.state in FINAL),
-        counts=_counted(delivery.counts, signal, row),
+        counts=counts,
         case=case,
         conflict=delivery.conflict or "case:conflict" in row.emits,
-        content=b"" if row.to in FINAL and not _is_open(case) else delivery.content,
-        finished=(delivery.finished or at) if row.to in FINAL else None,
+        content=b"" if final and not _is_open(case) else delivery.content,
+        finished=(delivery.finished or at) if final else None,
     )
 
 
-_VERDICTS: Final[dict[Signal, Verdict]] = {
-    Signal.ACK_OK: "ok",
-    Signal.ACK_FATAL: "fatal-error",
-    Signal.ACK_TRANSIENT: "transient-error",
-}
-
-
-def _handed_over(delivery: Delivery, at: datetime, next_attempt: Attempt | None) -> tuple[Attempt, ...]:
-    if delivery.state is State.CREATED:
-        return (*delivery.attempts[:-1], replace(delivery.attempts[-1], sent=at))
-    if next_attempt is None:
-        raise ValueError("a resend needs the ids of its dispatch")
-    return (*delivery.attempts, replace(next_attempt, sent=at))
-
-
-def _counted(counts: Counts, signal: Signal, row: Row) -> Counts:
-    names = [_COUNTED[e] for e in row.emits if e in _COUNTED]
-    if (network := _NETWORK.get(signal)) is not None:
-        names.append(network)
-    return replace(counts, **{name: getattr(counts, name) + 1 for name in names}) if names else counts
-
-
-_CASE_OF: Final[dict[State, Literal["timeout", "undeliverable", "fatal"]]] = {
-    State.GIVEN_UP: "timeout",
-    State.UNDELIVERABLE: "undeliverable",
-    State.ACKED_FATAL: "fatal",
-}
-
-
-def _case(delivery: Delivery, signal: Signal, row: Row, at: datetime) -> Case | None:
+def _case(delivery: Delivery, signal: Signal, row: Transition, at: datetime) -> Case | None:
+    """A final state without a good verdict opens a case; a good verdict that comes late closes it."""
     if "case:open" in row.emits:
         by_operator = signal is Signal.OP_GIVE_UP
         return Case(reason="given-up-by-operator" if by_operator else _CASE_OF[row.to], opened=at)
@@ -273,7 +262,7 @@ def _is_open(case: Case | None) -> bool:
 
 
 def _once_more_refused(delivery: Delivery) -> Delivery:
-    """Refusals are counted per dispatch: trying again assumes that it goes well, and only a refusal tells otherwise."""
+    """Refusals are counted per dispatch: trying again assumes that it goes well, and only a refusal proves otherwise."""
     current = delivery.attempts[-1].envelope_id
     return replace(delivery, refused=current, refusals=delivery.refusals + 1 if delivery.refused == current else 1)
 
@@ -285,7 +274,7 @@ def _pause(delivery: Delivery) -> timedelta:
 
 
 def hand_over_refused(delivery: Delivery, at: datetime) -> Delivery:
-    """The delivery when the broker would not have the current attempt: as before it, with a time to try again.
+    """The delivery when the broker refuses the current attempt: as before it, with a time to try again.
 
     The attempt does not count and its ids are used again (02 §5.4: produce failed; 00 §3.3). The message is again in the
     state that it was handed over from: a resend that an operator decided on waits in TIMED_OUT, where they may still
@@ -299,6 +288,6 @@ def hand_over_refused(delivery: Delivery, at: datetime) -> Delivery:
         attempt = replace(delivery.attempts[0], sent=None)
         return replace(back, attempts=(attempt,), deadline=None, retry=retry)
     back = replace(back, attempts=delivery.attempts[:-1])
-    if back.state is State.TIMED_OUT:  # no deadline runs there
+    if back.state is DeliveryState.TIMED_OUT:  # no deadline runs there
         return replace(back, deadline=None, retry=retry)
     return replace(back, deadline=retry, retry=None)

@@ -23,7 +23,6 @@ __all__ = ["INBOX", "RouteRegisters", "has_legacy_form", "route", "route_notice"
 #: Step 6. `kafka/topics.py` names the same topic; a test compares the two.
 INBOX: Final = "municipality.{kommunekode}.inbox"
 
-
 HOSPITAL_NOTIFICATION: Final = "hospital-notification"
 
 _SECOND: Final = timedelta(seconds=1)
@@ -31,7 +30,7 @@ _SECOND: Final = timedelta(seconds=1)
 #: Best first (§6.4.3).
 PREFERENCE: Final = ("fhir", "oioxml", "edifact")
 
-#: What XDIS20/DIS20 and XDIS17/DIS17 can say (04, 13.2); leave and acute ambulatory stays have no form.
+#: What XDIS20/DIS20 and XDIS17/DIS17 can express (04, 13.2); leave and acute ambulatory stays have no form.
 LEGACY_FORMS: Final[frozenset[tuple[Family, EncounterClass]]] = frozenset(
     {
         (Family.STIN, "IMP"),
@@ -149,7 +148,7 @@ class RouteRegisters(Protocol):
 
 
 def has_legacy_form(notice: Notice, class_: EncounterClass, *, acute_as_admission: bool = False) -> bool:
-    """Whether XDIS/DIS can say it (04, 13.2)."""
+    """Whether XDIS/DIS has a form for it (04, 13.2)."""
     family = notice.family
     return (family, class_) in LEGACY_FORMS or (acute_as_admission and family in ACUTE_AS_ADMISSION)
 
@@ -191,6 +190,7 @@ def _decided(
     registers: RouteRegisters,
     concerns: str,
 ) -> Address | Outcome:
+    """The route that has not been asked for before."""
     address = registers.address(kommunekode, HOSPITAL_NOTIFICATION, at)
     if address is None:
         return _unroutable("no-address", "the municipality has no address for this type of message on this day")
@@ -209,7 +209,7 @@ def _decided(
         receiver=address.receiver,
         aliases=address.aliases,
         receivers=tuple([receiver.system for receiver in receivers]),
-        format=_format(chosen),
+        format=_LEGACY.get(chosen.format) or _FHIR.get(chosen.mime, "fhir-json"),
         version=chosen.version,
         envelope=_ENVELOPES[chosen.envelope],
         mode=terms.mode,
@@ -232,10 +232,6 @@ def _chosen(accepted: Sequence[Acceptance], notice: Notice, concerns: str) -> Ac
             if acceptance.format == wanted:
                 return acceptance
     return None
-
-
-def _format(chosen: Acceptance) -> Literal["fhir-json", "fhir-xml", "oioxml", "edifact"]:
-    return _LEGACY.get(chosen.format) or _FHIR.get(chosen.mime, "fhir-json")
 
 
 def _unroutable(reason: str, problem: str) -> Outcome:

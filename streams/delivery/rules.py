@@ -1,16 +1,25 @@
 """The table of spec 02 §5.4: every state of a message, everything that can happen, and what follows.
 
-A pair that the standard does not foresee is a row that logs or refuses: `TRANSITIONS` speaks for the whole square. The
+A pair that the standard does not foresee is a row that logs or refuses: `TRANSITIONS` covers the whole square. The
 words in a row (`emits`) are the vocabulary of 02 §5.4. What a delivery is, and how a row is carried out: `delivery`.
 """
 
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple
 
-__all__ = ["FINAL", "PROVES_HAND_OVER", "RENEWABLE", "TRANSITIONS", "ReceiptClass", "Row", "Signal", "State"]
+__all__ = [
+    "FINAL",
+    "PROVES_HAND_OVER",
+    "RENEWABLE",
+    "TRANSITIONS",
+    "DeliveryState",
+    "ReceiptClass",
+    "Signal",
+    "Transition",
+]
 
 
-class State(StrEnum):
+class DeliveryState(StrEnum):
     """The states of spec 02 §5.2."""
 
     CREATED = "CREATED"
@@ -26,11 +35,17 @@ class State(StrEnum):
 
 
 FINAL: Final = frozenset(
-    {State.ACKED_OK, State.ACKED_FATAL, State.UNDELIVERABLE, State.GIVEN_UP, State.SENT_UNCONFIRMED}
+    {
+        DeliveryState.ACKED_OK,
+        DeliveryState.ACKED_FATAL,
+        DeliveryState.UNDELIVERABLE,
+        DeliveryState.GIVEN_UP,
+        DeliveryState.SENT_UNCONFIRMED,
+    }
 )
 
-#: 00 §3.5: no municipality has such a message, and it is never resent; an operator may have it sent anew.
-RENEWABLE: Final = frozenset({State.GIVEN_UP, State.UNDELIVERABLE, State.ACKED_FATAL})
+#: 00 §3.5: no municipality has such a message, and it is never resent; an operator may have it reissued.
+RENEWABLE: Final = frozenset({DeliveryState.GIVEN_UP, DeliveryState.UNDELIVERABLE, DeliveryState.ACKED_FATAL})
 
 
 class Signal(StrEnum):
@@ -59,15 +74,15 @@ class Signal(StrEnum):
 ReceiptClass = Literal["first", "repeated", "conflicting", "transient", "stale"]
 
 
-class Row(NamedTuple):
-    """What a pair leads to. `emits` in the words of 02 §5.4; `receipt` classes an acknowledgement."""
+class Transition(NamedTuple):
+    """What a pair of state and signal leads to. `emits` in the words of 02 §5.4; `receipt` classes an acknowledgement."""
 
-    to: State
+    to: DeliveryState
     emits: tuple[str, ...] = ()
     receipt: ReceiptClass | None = None
 
 
-S = State
+S = DeliveryState
 _ACK: Final = "eds:msg-received-and-finalized"  # every physically received acknowledgement (5.4, last paragraph)
 _AWAITING: Final = (S.SENT, S.NETWORK_OK, S.TRANSIENT)
 _OPEN: Final = (*_AWAITING, S.TIMED_OUT)
@@ -75,44 +90,46 @@ _CORRECTABLE: Final = (S.UNDELIVERABLE, S.GIVEN_UP)
 _RESENDS: Final = ("resend", "eds:msg-sent", "timer:set")
 
 
-def _rows() -> dict[tuple[State, Signal], Row]:
+def _transitions() -> dict[tuple[DeliveryState, Signal], Transition]:
     """The table of 02 §5.4, row by row, then the pairs it leaves to `any other`."""
-    t: dict[tuple[State, Signal], Row] = {
-        (S.CREATED, Signal.PRODUCED): Row(S.SENT, ("eds:msg-sent", "timer:set")),
-        (S.CREATED, Signal.PRODUCED_UNCONFIRMED): Row(
+    table: dict[tuple[DeliveryState, Signal], Transition] = {
+        (S.CREATED, Signal.PRODUCED): Transition(S.SENT, ("eds:msg-sent", "timer:set")),
+        (S.CREATED, Signal.PRODUCED_UNCONFIRMED): Transition(
             S.SENT_UNCONFIRMED, ("eds:msg-sent", "terminal:SENT_UNCONFIRMED")
         ),
-        (S.CREATED, Signal.PRODUCE_FAILED): Row(S.CREATED, ("eds:msg-sent/outcome8", "alert:produce")),
-        (S.SENT, Signal.NET_POS_CUR): Row(S.NETWORK_OK, ("log:net_pos",)),
-        (S.TIMED_OUT, Signal.OP_RESEND): Row(S.SENT, _RESENDS),
-        (S.TIMED_OUT, Signal.OP_GIVE_UP): Row(S.GIVEN_UP, ("case:open", "terminal:GIVEN_UP")),
-        (S.TIMED_OUT, Signal.ACK_TRANSIENT): Row(S.TIMED_OUT, (_ACK, "log:transient"), "transient"),
-        (S.ACKED_OK, Signal.ACK_OK): Row(S.ACKED_OK, (_ACK, "log:duplicate_receipt"), "repeated"),
-        (S.ACKED_FATAL, Signal.ACK_FATAL): Row(S.ACKED_FATAL, (_ACK, "log:duplicate_receipt"), "repeated"),
-        (S.ACKED_OK, Signal.ACK_FATAL): Row(S.ACKED_OK, (_ACK, "case:conflict", "log:conflict"), "conflicting"),
-        (S.ACKED_FATAL, Signal.ACK_OK): Row(S.ACKED_FATAL, (_ACK, "case:conflict", "log:conflict"), "conflicting"),
+        (S.CREATED, Signal.PRODUCE_FAILED): Transition(S.CREATED, ("eds:msg-sent/outcome8", "alert:produce")),
+        (S.SENT, Signal.NET_POS_CUR): Transition(S.NETWORK_OK, ("log:net_pos",)),
+        (S.TIMED_OUT, Signal.OP_RESEND): Transition(S.SENT, _RESENDS),
+        (S.TIMED_OUT, Signal.OP_GIVE_UP): Transition(S.GIVEN_UP, ("case:open", "terminal:GIVEN_UP")),
+        (S.TIMED_OUT, Signal.ACK_TRANSIENT): Transition(S.TIMED_OUT, (_ACK, "log:transient"), "transient"),
+        (S.ACKED_OK, Signal.ACK_OK): Transition(S.ACKED_OK, (_ACK, "log:duplicate_receipt"), "repeated"),
+        (S.ACKED_FATAL, Signal.ACK_FATAL): Transition(S.ACKED_FATAL, (_ACK, "log:duplicate_receipt"), "repeated"),
+        (S.ACKED_OK, Signal.ACK_FATAL): Transition(S.ACKED_OK, (_ACK, "case:conflict", "log:conflict"), "conflicting"),
+        (S.ACKED_FATAL, Signal.ACK_OK): Transition(
+            S.ACKED_FATAL, (_ACK, "case:conflict", "log:conflict"), "conflicting"
+        ),
     }
     for state in _AWAITING:
-        t[state, Signal.ACK_TRANSIENT] = Row(S.TRANSIENT, (_ACK, "log:transient"), "transient")
-        t[state, Signal.TIMER_RESEND] = Row(S.SENT, _RESENDS)
-        t[state, Signal.TIMER_HOLD] = Row(S.TIMED_OUT, ("alert:timeout",))
-        t[state, Signal.TIMER_LAST] = Row(S.GIVEN_UP, ("case:open", "terminal:GIVEN_UP"))
+        table[state, Signal.ACK_TRANSIENT] = Transition(S.TRANSIENT, (_ACK, "log:transient"), "transient")
+        table[state, Signal.TIMER_RESEND] = Transition(S.SENT, _RESENDS)
+        table[state, Signal.TIMER_HOLD] = Transition(S.TIMED_OUT, ("alert:timeout",))
+        table[state, Signal.TIMER_LAST] = Transition(S.GIVEN_UP, ("case:open", "terminal:GIVEN_UP"))
     for state in _OPEN:
-        t[state, Signal.NET_NEG_CUR] = Row(S.UNDELIVERABLE, ("case:open", "terminal:UNDELIVERABLE"))
-        t[state, Signal.ACK_OK] = Row(S.ACKED_OK, (_ACK, "terminal:ACKED_OK"), "first")
-        t[state, Signal.ACK_FATAL] = Row(S.ACKED_FATAL, (_ACK, "case:open", "terminal:ACKED_FATAL"), "first")
+        table[state, Signal.NET_NEG_CUR] = Transition(S.UNDELIVERABLE, ("case:open", "terminal:UNDELIVERABLE"))
+        table[state, Signal.ACK_OK] = Transition(S.ACKED_OK, (_ACK, "terminal:ACKED_OK"), "first")
+        table[state, Signal.ACK_FATAL] = Transition(S.ACKED_FATAL, (_ACK, "case:open", "terminal:ACKED_FATAL"), "first")
     for state in _CORRECTABLE:
         pair = (_ACK, f"correct:-{state}")
-        t[state, Signal.ACK_OK] = Row(S.ACKED_OK, (*pair, "terminal:ACKED_OK", "case:close"), "first")
-        t[state, Signal.ACK_FATAL] = Row(S.ACKED_FATAL, (*pair, "terminal:ACKED_FATAL"), "first")
+        table[state, Signal.ACK_OK] = Transition(S.ACKED_OK, (*pair, "terminal:ACKED_OK", "case:close"), "first")
+        table[state, Signal.ACK_FATAL] = Transition(S.ACKED_FATAL, (*pair, "terminal:ACKED_FATAL"), "first")
     for state in FINAL:
-        t[state, Signal.ACK_TRANSIENT] = Row(state, (_ACK, "log:transient_stale"), "stale")
+        table[state, Signal.ACK_TRANSIENT] = Transition(state, (_ACK, "log:transient_stale"), "stale")
     for signal in (Signal.ACK_OK, Signal.ACK_FATAL):  # legacy without receipts: one that comes is counted, no more
-        t[S.SENT_UNCONFIRMED, signal] = Row(S.SENT_UNCONFIRMED, (_ACK, "log:duplicate_receipt"), "stale")
-    for state in State:
+        table[S.SENT_UNCONFIRMED, signal] = Transition(S.SENT_UNCONFIRMED, (_ACK, "log:duplicate_receipt"), "stale")
+    for state in DeliveryState:
         for signal, emits in _ANY_OTHER.items():
-            t.setdefault((state, signal), Row(state, emits))
-    return t
+            table.setdefault((state, signal), Transition(state, emits))
+    return table
 
 
 #: `any`, `final` and `any other` of 5.4, and the pairs that cannot come about (a second hand-over of one attempt).
@@ -134,9 +151,9 @@ _ANY_OTHER: Final[dict[Signal, tuple[str, ...]]] = {
     Signal.OP_GIVE_UP: ("refused:op_give_up",),
 }
 
-#: Signals that prove that the message has left, whatever our own hand-over said (02 §5.6: receipt before `produced`).
+#: Signals that prove that the message has left, whatever became of our own hand-over (02 §5.6: receipt before `produced`).
 PROVES_HAND_OVER: Final = frozenset(
     {Signal.ACK_OK, Signal.ACK_FATAL, Signal.ACK_TRANSIENT, Signal.NET_POS_CUR, Signal.NET_NEG_CUR}
 )
 
-TRANSITIONS: Final = _rows()
+TRANSITIONS: Final = _transitions()

@@ -16,7 +16,7 @@ import msgspec
 from streams.formats.fhir.pieces import Finding
 from streams.formats.fhir.read import document
 from streams.formats.fhir.structure import base_check
-from streams.records.trace_codes import (
+from streams.records.trace import (
     ENTITIES,
     ENTITY_SYSTEM,
     OTHER_ID,

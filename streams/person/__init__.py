@@ -2,8 +2,7 @@
 
 from .arrival import ADOPTS, PASSED_ON, PassOn, PersonFold
 from .fold import fold
-from .keys import key_of, person_key
-from .row import KnownVisit, PersonRow, retained
+from .row import KnownVisit, PersonRow, key_of, person_key, retained
 
 __all__ = [
     "ADOPTS",

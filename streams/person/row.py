@@ -1,7 +1,14 @@
-"""The row of table `persons`: residence, protection and name last seen, visits with their lanes, recent control ids.
+"""What intake knows of one person: under which key, in which row, and how the row follows the person's events.
 
-What decides: 00 §2.2 (content), §2.7 (how long). A visit keeps the lane it began in, because all its events must meet
-there; that lane is another hospital's when the stay came from there within the region.
+The key (00 §2.1) is a keyed hash, so that it may stand in a topic. One person, one key, one partition, hence one order. A
+person without an official CPR number is known by the id that the feed sends; a message without any person has its own key.
+
+The row (00 §2.2; how long: §2.7) is that of table `persons`: residence, protection and name last seen, visits with their
+lanes, recent control ids. A visit keeps the lane it began in, because all its events must meet there; that lane is
+another hospital's when the stay came from there within the region.
+
+A visit is open, ended, void or planned. That is bookkeeping for the next message (transfers, merges, retention), not the
+state of the stay: the lane decides on that (spec 01 §11), and may refuse an event that is noted here.
 """
 
 from datetime import datetime, timedelta
@@ -9,10 +16,23 @@ from typing import Final, Literal
 
 import msgspec
 
-from streams.words.ids import EpisodeId, Ids, Kommunekode, Lane
-from streams.words.model import Disposition, EventClass, HospitalEvent, Value
+from streams.words.ids import EpisodeId, Ids, Kommunekode, Lane, PersonKey
+from streams.words.model import Disposition, EventClass, EventKind, HospitalEvent, Value
 
-__all__ = ["KnownVisit", "PersonRow", "Seen", "learned", "retained"]
+__all__ = [
+    "KnownVisit",
+    "PersonRow",
+    "Seen",
+    "after",
+    "hospital_of",
+    "is_never_notified",
+    "key_of",
+    "learned",
+    "new_visit",
+    "person_key",
+    "retained",
+    "retired_keys",
+]
 
 #: Closed stays are known 30 days (00 §2.7): merges and late events still find their lane.
 ENDED_FOR: Final = timedelta(days=30)
@@ -20,11 +40,57 @@ ENDED_FOR: Final = timedelta(days=30)
 SILENT_FOR: Final = timedelta(days=400)
 #: A control id belongs to one message for 7 days (spec 04 §5.5); after that another may have it.
 UNIQUE_FOR: Final = timedelta(days=7)
-#: The same bytes are known as a repeat for as long as a closed stay: later in its lane they would be found to be no new
-#: event, after they had been counted as one.
+#: The same bytes are known as a repeat for as long as a closed stay: after that the lane would find no new event in them,
+#: although they are counted as one.
 CONTROL_FOR: Final = ENDED_FOR
 
 VisitState = Literal["open", "ended", "planned", "void"]
+
+#: The state an event leaves; kinds without a row leave it as it is.
+_STATES: Final[dict[EventKind, VisitState]] = {
+    EventKind.START: "open",
+    EventKind.CLASS_CHANGE: "open",
+    EventKind.END: "ended",
+    EventKind.END_CANCELLED: "open",
+    EventKind.START_CANCELLED: "void",
+    EventKind.DELETED: "void",
+}
+
+#: Events that may make a stay of a planned attendance (01, 21.1: A01, A04, A06).
+_BEGINNINGS: Final = frozenset({EventKind.START, EventKind.CLASS_CHANGE})
+
+
+# ---- the key -----------------------------------------------------------------------------------------------------------
+
+
+def key_of(feed: str, cprs: tuple[str, ...], local_ids: tuple[str, ...], control_id: str, ids: Ids) -> PersonKey:
+    """Over the official CPR number, else over feed and first PID-3 id, else over feed and MSH-10."""
+    if cprs:
+        return ids.person(cprs[0])
+    if local_ids:
+        return _local(feed, local_ids[0], ids)
+    return ids.person(feed, "", control_id)
+
+
+def person_key(event: HospitalEvent, ids: Ids) -> PersonKey:
+    """The key of the person an event is about; after a merge, of the surviving one."""
+    return key_of(event.feed, event.cprs, event.local_ids, event.control_id, ids)
+
+
+def retired_keys(event: HospitalEvent, ids: Ids) -> tuple[PersonKey, ...]:
+    """Every other key that the retired identifiers of a merge may have had, in the order of MRG-1."""
+    found = [ids.person(cpr) for cpr in event.retired_cprs]
+    found += [_local(event.feed, identifier, ids) for identifier in event.retired_ids]
+    surviving = person_key(event, ids)
+    return tuple(key for key in dict.fromkeys(found) if key != surviving)
+
+
+def _local(feed: str, identifier: str, ids: Ids) -> PersonKey:
+    """By the id alone: MRG-1 often spells the authority of PID-3 differently."""
+    return ids.person(feed, identifier.partition("|")[2])
+
+
+# ---- the row -----------------------------------------------------------------------------------------------------------
 
 
 class KnownVisit(Value, frozen=True, kw_only=True):
@@ -92,23 +158,24 @@ class PersonRow(Value, frozen=True, kw_only=True):
 
 
 def new_visit(event: HospitalEvent, number: str, ids: Ids, at: datetime) -> KnownVisit:
-    """A visit not heard of before, in the lane of its own local id."""
+    """A visit that is new to us, in the lane of its own local id."""
     local = ids.episode(event.feed, number)
     lane = ids.lane(local)
     return KnownVisit(local=local, episode=local, lane=lane, feed=event.feed, numbers=(number,), last_at=at)
-
-
-def _kept(visit: KnownVisit, at: datetime) -> bool:
-    if visit.state == "open":
-        return at - visit.last_at <= SILENT_FOR
-    return at - (visit.closed_at or visit.last_at) <= ENDED_FOR
 
 
 def retained(row: PersonRow, at: datetime) -> PersonRow:
     """The row without what is too old at `at` (00 §2.7)."""
     if not row.visits and not row.controls:
         return row
-    visits = tuple([visit for visit in row.visits if _kept(visit, at)])
+    visits = tuple(
+        [
+            visit
+            for visit in row.visits
+            if (visit.state == "open" and at - visit.last_at <= SILENT_FOR)
+            or (visit.state != "open" and at - (visit.closed_at or visit.last_at) <= ENDED_FOR)
+        ]
+    )
     controls = {name: seen for name, seen in row.controls.items() if at - seen.at <= CONTROL_FOR}
     if len(visits) == len(row.visits) and len(controls) == len(row.controls):
         return row
@@ -116,9 +183,9 @@ def retained(row: PersonRow, at: datetime) -> PersonRow:
 
 
 def learned(row: PersonRow, event: HospitalEvent) -> PersonRow:
-    """The row with what the message says of the person; what it does not say stays as last seen (spec 04 §8.4)."""
+    """The row with what the message holds about the person; the rest stays as last seen (spec 04 §8.4)."""
     named = bool(event.family)
-    elsewhere = bool(event.residence_problem)  # it says where, and there is nobody to tell: the old place is wrong
+    elsewhere = bool(event.residence_problem)  # a place without a municipality: the old one is wrong
     return msgspec.structs.replace(
         row,
         residence=event.residence or (None if elsewhere else row.residence),
@@ -126,4 +193,51 @@ def learned(row: PersonRow, event: HospitalEvent) -> PersonRow:
         dead=row.dead if event.dead is None else event.dead,
         family=event.family if named else row.family,
         given=event.given if named else row.given,
+    )
+
+
+# ---- a visit after an event --------------------------------------------------------------------------------------------
+
+
+def hospital_of(event: HospitalEvent) -> str:
+    """SOR of the hospital that an event names; "" when the message does not name a place."""
+    return "" if event.unit is None else event.unit.hospital or event.unit.sor
+
+
+def is_never_notified(event: HospitalEvent, visit: KnownVisit | None) -> bool:
+    """Whether the event belongs to a planned outpatient attendance, of which no lane needs to know (01, 11.10)."""
+    if visit is not None and visit.state != "planned":
+        return False
+    if event.class_ in ("IMP", "EMER") or event.kind in _BEGINNINGS:
+        return False
+    return visit is not None or event.class_ == "OUTPATIENT"
+
+
+def after(visit: KnownVisit, event: HospitalEvent, at: datetime) -> KnownVisit:
+    """The visit after an event that arrived at `at`."""
+    kind, unit, state = event.kind, event.unit, _STATES.get(event.kind, visit.state)
+    if kind is EventKind.CLASS_CHANGE and event.class_ == "OUTPATIENT":
+        state = "ended"  # A07: the patient leaves
+    elif event.dead and kind not in (EventKind.START_CANCELLED, EventKind.DELETED, EventKind.END_CANCELLED):
+        state = "ended"
+    elif state == "planned" or (kind is EventKind.UPDATE and event.dead is False and visit.disposition == "death"):
+        state = "open"  # a stay after all, or a death retracted
+    disposition, ended_at, closed_at = visit.disposition, visit.ended_at, visit.closed_at
+    if state != visit.state:
+        disposition = ended_at = closed_at = None
+        if state == "ended":
+            disposition = "death" if event.dead else event.disposition or "home"
+            ended_at, closed_at = event.occurred or event.recorded or at, at
+    elif state == "ended" and kind in (EventKind.END, EventKind.UPDATE) and event.disposition is not None:
+        disposition = "death" if event.dead else event.disposition
+    return msgspec.structs.replace(
+        visit,
+        state=state,
+        last_at=at,
+        class_=event.class_ or visit.class_,
+        hospital=visit.hospital if unit is None else unit.hospital or unit.sor,
+        region_code=visit.region_code if unit is None else unit.region_code,
+        disposition=disposition,
+        ended_at=ended_at,
+        closed_at=closed_at,
     )

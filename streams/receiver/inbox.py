@@ -30,7 +30,7 @@ from streams.messages.hospitalnotification.view import View, member, text_at
 from streams.words.codes import ACKNOWLEDGEMENT_EVENT, Verdict
 from streams.words.errors import Rejected
 from streams.words.ids import EDS_NAMESPACE, same_episode
-from streams.words.model import Issue, Value
+from streams.words.model import ReceiptIssue, Value
 
 from .answer import answer
 from .stays import Subscriber
@@ -59,7 +59,7 @@ class Settled(Value, frozen=True, kw_only=True):
 
     identity: Identity = Identity()
     verdict: Verdict
-    issues: tuple[Issue, ...] = ()
+    issues: tuple[ReceiptIssue, ...] = ()
 
 
 class Reception(Value, frozen=True, kw_only=True):
@@ -82,7 +82,7 @@ Taken = tuple[Reception, tuple[bytes, ...]]
 _DUPLICATE_ID: Final = Settled(
     verdict="fatal-error",
     issues=(
-        Issue(
+        ReceiptIssue(
             severity="error",
             code="duplicate",
             details_code="MSG_DUPLICATE_ID",

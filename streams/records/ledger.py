@@ -1,18 +1,18 @@
 """The ledger: one compact row for every fate of an input and every change of a message (spec 03 §6; 00 §5).
 
 The balance is made of these rows and compared with the topics by code that shares nothing with this module
-(`observer/reconcile`). A row's id is computed from what it says, so a repeated step writes the same row again and
+(`observer/reconcile`). A row's id is computed from what it records, so a repeated step writes the same row again and
 readers drop it. No row holds anything of a person.
 
-What a row says, by kind (docs/architecture.md):
+What a row holds, by kind (docs/architecture.md):
 
 - `event`: what became of one record of `adt.raw`; `parts` is the number of stay events that it gave.
-- `stay-event`: what became of one stay event; leaving `waiting` is a row of delta -1 and one of delta +1. A message
-  sent anew is one notification more (`k`) of its event, in a row of delta 0.
+- `stay-event`: what became of one stay event; leaving `waiting` is a row of delta -1 and one of delta +1. A reissued
+  message is one notification more (`k`) of its event, in a row of delta 0.
 - `message`: a message has entered a state; `ordinal` counts its changes without holes; `delta` is that of a final
   state (03 §6.1), and a correction is a pair of rows.
-- `receipt`: what one received receipt was; `message` is ours that it answers. One that waits for its message says so in a
-  row of delta 0, and its class follows in another.
+- `receipt`: what one received receipt was; `message` is ours that it answers. One that waits for its message has a row
+  of delta 0, and its class follows in another.
 - `decision`: whether the lane has taken an operator's decision; `was` is the state that it met.
 - `lost`: `parts` offsets of a source topic from `subject` on were deleted by retention before they were read.
 - `skipped`: an operator has passed over the record at `subject`, and why (`stafet quarantine skip`).
@@ -23,19 +23,19 @@ from typing import Final, Literal
 
 import msgspec
 
-from streams.delivery.rules import FINAL, State
+from streams.delivery.rules import FINAL, DeliveryState
 from streams.words.model import Decision, Fate, Outcome
 
 __all__ = [
     "WAITING_FOR_RECHECK",
     "LedgerRow",
-    "anew_row",
     "decision_row",
     "event_row",
     "left_row",
     "lost_row",
     "message_row",
     "receipt_row",
+    "reissue_row",
     "skipped_row",
     "stay_event_row",
     "to_json",
@@ -98,7 +98,7 @@ def event_row(at: datetime, origin: str, outcome: Outcome | None, parts: int, su
 def stay_event_row(
     at: datetime, event_id: str, outcome: Outcome, k: int, origin: str, lane: str, *, time: str = ""
 ) -> LedgerRow:
-    """The fate of a stay event; `time` tells a later one apart: it had been waiting, or was sent again from aside."""
+    """The fate of a stay event; `time` makes a later one differ: the event has waited, or has been redriven."""
     later = f"/{time}" if time else ""
     return LedgerRow(
         id=f"stay-event/{event_id}/{outcome.fate}{later}",
@@ -114,7 +114,7 @@ def stay_event_row(
 
 
 def left_row(at: datetime, event_id: str, fate: Fate, origin: str, lane: str, *, time: str = "") -> LedgerRow:
-    """A stay event has left a fate: it no longer waits, or is no longer aside."""
+    """A stay event has left a fate: it no longer waits, or no longer lies with the dead letters."""
     later = f"/{time}" if time else ""
     return LedgerRow(
         id=f"stay-event/{event_id}/{fate}/left{later}",
@@ -128,8 +128,8 @@ def left_row(at: datetime, event_id: str, fate: Fate, origin: str, lane: str, *,
     )
 
 
-def anew_row(at: datetime, event_id: str, message_id: str, lane: str) -> LedgerRow:
-    """One notification more of a converted event: `message_id` says anew what no municipality has (00 §3.5)."""
+def reissue_row(at: datetime, event_id: str, message_id: str, lane: str) -> LedgerRow:
+    """One notification more of a converted event: `message_id` replaces one that no municipality has (00 §3.5)."""
     return LedgerRow(
         id=f"stay-event/{event_id}/anew/{message_id}",
         at=at,
@@ -146,7 +146,7 @@ def anew_row(at: datetime, event_id: str, message_id: str, lane: str) -> LedgerR
 def message_row(
     at: datetime,
     message_id: str,
-    state: State,
+    state: DeliveryState,
     ordinal: int,
     *,
     delta: int | None = None,
@@ -233,7 +233,7 @@ def lost_row(at: datetime, origin: str, count: int) -> LedgerRow:
 
 
 def skipped_row(at: datetime, origin: str, reason: str) -> LedgerRow:
-    """An operator has passed over the record at `origin`; `reason` says why, and who."""
+    """An operator has passed over the record at `origin`; `reason` holds why, and who."""
     return LedgerRow(
         id=f"skipped/{origin}",
         at=at,

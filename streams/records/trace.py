@@ -1,8 +1,10 @@
 """Status events for track and trace: what our station did with a message, as a FHIR AuditEvent.
 
-Decided by spec 03 §§2-5 (EHMI Delivery Status 1.0.2). We are the sending application and its message handler in one
-station. A `Step` says what happened; `audit_event` is the same as a resource. Sender and receiver are always those of
-the object the event is about: for an acknowledgement the municipality sends and the hospital receives (03 §3).
+Decided by spec 03 §§2-5 (EHMI Delivery Status implementation guide 1.0.2, EHMI terminology 1.2.0). An event is in one of
+two profiles: about a patient's message, or about anything without a patient. We are the sending application and its
+message handler in one station. A `TraceEvent` is what happened; `audit_event` is the same as a resource. Sender and
+receiver are always those of the object the event is about: for an acknowledgement the municipality sends and the
+hospital receives (03 §3).
 
 There is no code for refused, timed out or given up: those are states of the ledger, not status events (03 §4.1, S11).
 Nothing here knows when to emit: the lane does.
@@ -10,93 +12,145 @@ Nothing here knows when to emit: the lane does.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
-from streams.words.codes import ACKNOWLEDGEMENT_EVENT, HOSPITAL_NOTIFICATION_EVENT, postfix_of_activity
+from streams.words.codes import ACKNOWLEDGEMENT_EVENT, EHMI, HOSPITAL_NOTIFICATION_EVENT, postfix_of_activity
 from streams.words.ids import audit_event_id
 from streams.words.model import NetworkReceipt, Notification, Receipt, Unit
 from streams.words.times import COPENHAGEN
 
-from .trace_codes import (
-    ENTITIES,
-    ENTITY_SYSTEM,
-    OBJECT_ROLE_SYSTEM,
-    OTHER_ID,
-    OTHER_ID_SYSTEM,
-    PROFILES,
-    ROLE_SYSTEM,
-    SOURCE_SYSTEM,
-    SOURCES,
-    SUBTYPE_SYSTEM,
-    SUBTYPES,
-    TYPE_SYSTEM,
-    Outcome,
-    Profile,
-    Source,
-    Subtype,
-    coding,
-)
-
 __all__ = [
     "ACKNOWLEDGEMENT",
+    "ENTITIES",
     "ENVELOPE_RECEIPT",
     "NOTIFICATION",
+    "PROFILES",
     "SBDH",
+    "SOURCES",
+    "SUBTYPES",
     "UNKNOWN",
     "VANS",
     "About",
-    "Document",
-    "Step",
+    "OutcomeCode",
+    "Profile",
+    "Source",
+    "Subtype",
+    "TraceEvent",
+    "TracedDocument",
     "acknowledged",
     "audit_event",
+    "coding",
     "created",
     "network_answered",
     "sent",
     "strictly_after",
 ]
 
+Json = dict[str, Any]  # an object of the resource, in FHIR element order
 
-class Document(NamedTuple):
+
+# ---- the codes of EHMI Delivery Status: one list for the writer and the checker ---------------------------------------
+
+Subtype = Literal[
+    "msg-created", "msg-created-and-sent", "msg-sent", "msg-received", "msg-received-and-finalized", "msg-finalized"
+]
+Profile = Literal["patient", "basic"]
+Source = Literal["EUA", "EUA-MSH", "MSH", "AP-MSH", "AP"]
+OutcomeCode = Literal["0", "8"]  # success, serious failure; 4 and 12 are excluded (03 §2.1)
+
+_TERMINOLOGY: Final = f"{EHMI}ig/terminology/CodeSystem/"
+_DEFINITION: Final = f"{EHMI}ig/eds/StructureDefinition/"
+TYPE_SYSTEM: Final = _TERMINOLOGY + "ehmi-delivery-status-types"
+SUBTYPE_SYSTEM: Final = _TERMINOLOGY + "ehmi-delivery-status-sub-types"
+ROLE_SYSTEM: Final = _TERMINOLOGY + "ehmi-delivery-status-participationroletype"
+SOURCE_SYSTEM: Final = _TERMINOLOGY + "ehmi-delivery-status-source-type"
+ENTITY_SYSTEM: Final = _TERMINOLOGY + "ehmi-delivery-status-entity-type"
+OTHER_ID_SYSTEM: Final = _TERMINOLOGY + "ehmi-delivery-status-agent-who-identifier-types"
+OTHER_ID: Final = _DEFINITION + "eds-otherId"
+OBJECT_ROLE_SYSTEM: Final = "http://terminology.hl7.org/CodeSystem/object-role"
+
+#: 03 §2.1, meta.profile
+PROFILES: Final[dict[Profile, str]] = {
+    "patient": _DEFINITION + "EdsPatientDeliveryStatus",
+    "basic": _DEFINITION + "EdsBasicDeliveryStatus",
+}
+#: 03 §3: code and display
+SUBTYPES: Final[dict[Subtype, str]] = {
+    "msg-created": "Message created",
+    "msg-created-and-sent": "Message created and sent",
+    "msg-sent": "Message sent",
+    "msg-received": "Message received",
+    "msg-received-and-finalized": "Message received and finalized",
+    "msg-finalized": "Message finalized",
+}
+#: 03 §2.1, source.type; the display of the published samples. No sample shows AP-MSH: it goes without display.
+SOURCES: Final[dict[Source, str]] = {
+    "EUA": "EUA (End-user Application)",
+    "EUA-MSH": "EUA & MSH (End-user Application & Message Service Handler)",
+    "MSH": "MSH (Application Server)",
+    "AP-MSH": "",
+    "AP": "AP (Access Point)",
+}
+#: 03 §2.2: entity types and displays
+ENTITIES: Final[dict[str, str]] = {
+    "ehmiPatient": "Patient",
+    "ehmiMessage": "Message",
+    "ehmiMessageEnvelope": "Message Envelope",
+    "ehmiTransportEnvelope": "Transport Envelope",
+    "ehmiOrigMessage": "Original Message",
+    "ehmiOrigTransportEnvelope": "Original Transport Envelope",
+}
+
+
+def coding(system: str, code: str, display: str = "") -> Json:
+    """A Coding; without display when there is none."""
+    return {"system": system, "code": code, "display": display} if display else {"system": system, "code": code}
+
+
+# ---- what happened -----------------------------------------------------------------------------------------------------
+
+
+class TracedDocument(NamedTuple):
     """Type and version of a message or an envelope, as the events name them (03 §2.3)."""
 
     type: str
     version: str
 
 
-NOTIFICATION: Final = Document(HOSPITAL_NOTIFICATION_EVENT, "3.0")
-ACKNOWLEDGEMENT: Final = Document(ACKNOWLEDGEMENT_EVENT, "2.0")
-ENVELOPE_RECEIPT: Final = Document("ehmisbdh-acknowledgement", "ebbp-signals-2.0")
-UNKNOWN: Final = Document("unknown", "unknown")  # 03 §4.1, S6 and S8
-VANS: Final = Document("VANSEnvelope", "1.0.4")  # 03 §1
-SBDH: Final = Document("SBDH", "1.0")
+NOTIFICATION: Final = TracedDocument(HOSPITAL_NOTIFICATION_EVENT, "3.0")
+ACKNOWLEDGEMENT: Final = TracedDocument(ACKNOWLEDGEMENT_EVENT, "2.0")
+ENVELOPE_RECEIPT: Final = TracedDocument("ehmisbdh-acknowledgement", "ebbp-signals-2.0")
+UNKNOWN: Final = TracedDocument("unknown", "unknown")  # 03 §4.1, S6 and S8
+VANS: Final = TracedDocument("VANSEnvelope", "1.0.4")  # 03 §1
+SBDH: Final = TracedDocument("SBDH", "1.0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class TraceEvent:
     """One step of one message at one station. "" and None stand for an entity or detail that is not named."""
 
     subtype: Subtype
     profile: Profile
-    outcome: Outcome = "0"
+    outcome: OutcomeCode = "0"
     recorded: datetime  # of the step, not of the posting
     sender: Unit
     receiver: Unit
     device_id: str  # EER device id of the station
     source: Source = "EUA-MSH"
     message_id: str
-    document: Document
+    document: TracedDocument
     statistics: str = ""  # first event of a message, last of an acknowledgement, and no other (03 §2.3)
     cpr: str = ""  # only in profile `patient` (03 §9)
     bundle_id: str = ""
     transport_id: str = ""
-    transport: Document = VANS
+    transport: TracedDocument = VANS
     original_message_id: str = ""
-    original: Document = UNKNOWN
+    original: TracedDocument = UNKNOWN
     original_transport_id: str = ""
     ordinal: int = 0  # repeated failures of one hand-over, repeated arrivals of one receipt (03 §4.4)
 
     def __repr__(self) -> str:
-        return f"Step({self.subtype}, {self.document.type}, outcome={self.outcome})"
+        return f"TraceEvent({self.subtype}, {self.document.type}, outcome={self.outcome})"
 
 
 class About(NamedTuple):
@@ -110,16 +164,16 @@ class About(NamedTuple):
 
     @classmethod
     def of(cls, notification: Notification, receiver: Unit) -> "About":
-        """The notification, and who is told."""
+        """The notification, and its receiver."""
         patient = notification.patient
         return cls(notification.message_id, notification.activity, notification.sender, receiver, patient.cpr)
 
 
 def created(
-    about: About, *, bundle_id: str, recorded: datetime, device_id: str, document: Document = NOTIFICATION
-) -> Step:
+    about: About, *, bundle_id: str, recorded: datetime, device_id: str, document: TracedDocument = NOTIFICATION
+) -> TraceEvent:
     """S2: the message is built, checked and stored; `bundle_id` is that of attempt 1."""
-    return Step(
+    return TraceEvent(
         subtype="msg-created",
         profile="patient",
         recorded=recorded,
@@ -143,15 +197,15 @@ def sent(
     device_id: str,
     failed: bool = False,
     ordinal: int = 0,
-    document: Document = NOTIFICATION,
-    transport: Document = VANS,
-) -> Step:
+    document: TracedDocument = NOTIFICATION,
+    transport: TracedDocument = VANS,
+) -> TraceEvent:
     """S3: an attempt is handed over; S4 (`failed`): it could not be.
 
-    `ordinal` is how often this attempt failed before, also for the success that follows: nothing else tells the id of
-    a failure from that of the success (03 §4.4), and a store drops an id that it has.
+    `ordinal` is how often this attempt failed before, also for the success that follows: nothing else makes the id
+    of a failure differ from that of the success (03 §4.4), and a store drops an id that it has.
     """
-    return Step(
+    return TraceEvent(
         subtype="msg-sent",
         profile="patient",
         outcome="8" if failed else "0",
@@ -176,15 +230,15 @@ def acknowledged(
     receiver: Unit,
     recorded: datetime,
     device_id: str,
-    original: Document | None = NOTIFICATION,
-    transport: Document = VANS,
+    original: TracedDocument | None = NOTIFICATION,
+    transport: TracedDocument = VANS,
     ordinal: int = 0,
-) -> Step:
-    """S7: an acknowledgement of `sender` (the municipality) for us; S8 (`original` None): it answers nothing we know.
+) -> TraceEvent:
+    """S7: an acknowledgement of `sender` (the municipality) for us; S8 (`original` None): it answers nothing of ours.
 
     The verdict is the receipt's own, also when the message is settled otherwise (03 §4.1).
     """
-    return Step(
+    return TraceEvent(
         subtype="msg-received-and-finalized",
         profile="basic",
         outcome="8" if original is None else "0",
@@ -212,14 +266,14 @@ def network_answered(
     receiver: Unit,
     recorded: datetime,
     device_id: str,
-    original: Document | None = NOTIFICATION,
+    original: TracedDocument | None = NOTIFICATION,
     ordinal: int = 0,
-) -> Step:
-    """S6: an SBDH envelope receipt, positive or not; `original` None: for an envelope that we do not know.
+) -> TraceEvent:
+    """S6: an SBDH envelope receipt, positive or not; `original` None: for an envelope that is not ours.
 
     A VANS receipt gives no event (S5): that is for the caller to see.
     """
-    return Step(
+    return TraceEvent(
         subtype="msg-received-and-finalized",
         profile="basic",
         outcome="8" if original is None else "0",
@@ -247,7 +301,7 @@ def strictly_after(at: datetime, last: datetime | None) -> datetime:
     return at if last is None or at > last else last + timedelta(milliseconds=1)
 
 
-def _statistics(document: Document, postfix: str) -> str:
+def _statistics(document: TracedDocument, postfix: str) -> str:
     return f"MCM:{document.type}|{document.version}#{postfix}"
 
 
@@ -265,30 +319,30 @@ _PATIENT: Final = coding(OBJECT_ROLE_SYSTEM, "1", "Patient")
 _BUNDLE: Final = [{"type": "ehmiMessageEnvelopeType", "valueString": "Bundle"}]
 
 
-def audit_event(step: Step) -> dict[str, Any]:
-    """The AuditEvent of a step, in FHIR element order; its id is computed from what it is about (03 §4.4).
+def audit_event(event: TraceEvent) -> Json:
+    """The resource of an event, in FHIR element order; its id is computed from what it is about (03 §4.4).
 
     The dict shares constant parts with others: it is to be written, not changed.
     """
     return {
         "resourceType": "AuditEvent",
         "id": audit_event_id(
-            step.device_id, step.message_id, step.bundle_id, step.transport_id, step.subtype, str(step.ordinal)
+            event.device_id, event.message_id, event.bundle_id, event.transport_id, event.subtype, str(event.ordinal)
         ),
-        "meta": _META[step.profile],
+        "meta": _META[event.profile],
         "type": _TYPE,
-        "subtype": _SUBTYPE[step.subtype],
+        "subtype": _SUBTYPE[event.subtype],
         "action": "C",
-        "recorded": step.recorded.astimezone(COPENHAGEN).isoformat(timespec="milliseconds"),
-        "outcome": step.outcome,
-        "agent": [_agent(step.sender, _SENDER, requestor=True), _agent(step.receiver, _RECEIVER, requestor=False)],
-        "source": {"observer": {"identifier": {"value": step.device_id}}, "type": _SOURCE[step.source]},
-        "entity": _entities(step),
+        "recorded": event.recorded.astimezone(COPENHAGEN).isoformat(timespec="milliseconds"),
+        "outcome": event.outcome,
+        "agent": [_agent(event.sender, _SENDER, requestor=True), _agent(event.receiver, _RECEIVER, requestor=False)],
+        "source": {"observer": {"identifier": {"value": event.device_id}}, "type": _SOURCE[event.source]},
+        "entity": _entities(event),
     }
 
 
-def _agent(unit: Unit, role: dict[str, Any], *, requestor: bool) -> dict[str, Any]:
-    agent: dict[str, Any] = {}
+def _agent(unit: Unit, role: Json, *, requestor: bool) -> Json:
+    agent: Json = {}
     if unit.gln:
         agent["extension"] = [{"url": OTHER_ID, "valueIdentifier": {"type": _GLN, "value": unit.gln}}]
     agent["type"] = role
@@ -299,34 +353,34 @@ def _agent(unit: Unit, role: dict[str, Any], *, requestor: bool) -> dict[str, An
     return agent
 
 
-def _entities(step: Step) -> list[dict[str, Any]]:
+def _entities(event: TraceEvent) -> list[Json]:
     """The entities of 03 §2.2 in its order; a patient only where the profile is about one."""
-    found: list[dict[str, Any]] = []
-    if step.profile == "patient":
-        found.append({"what": {"identifier": {"value": step.cpr}}, "type": _ENTITY["ehmiPatient"], "role": _PATIENT})
-    details = _details("ehmiMessage", step.document)
-    if step.statistics:
-        details.append({"type": "ehmiStatisticalInfo", "valueString": step.statistics})
-    found.append(_entity("ehmiMessage", step.message_id, details))
-    if step.bundle_id:
-        found.append(_entity("ehmiMessageEnvelope", step.bundle_id, _BUNDLE))
-    if step.transport_id:
+    found: list[Json] = []
+    if event.profile == "patient":
+        found.append({"what": {"identifier": {"value": event.cpr}}, "type": _ENTITY["ehmiPatient"], "role": _PATIENT})
+    details = _details("ehmiMessage", event.document)
+    if event.statistics:
+        details.append({"type": "ehmiStatisticalInfo", "valueString": event.statistics})
+    found.append(_entity("ehmiMessage", event.message_id, details))
+    if event.bundle_id:
+        found.append(_entity("ehmiMessageEnvelope", event.bundle_id, _BUNDLE))
+    if event.transport_id:
         found.append(
-            _entity("ehmiTransportEnvelope", step.transport_id, _details("ehmiTransportEnvelope", step.transport))
+            _entity("ehmiTransportEnvelope", event.transport_id, _details("ehmiTransportEnvelope", event.transport))
         )
-    if step.original_message_id:
-        found.append(_entity("ehmiOrigMessage", step.original_message_id, _details("ehmiMessage", step.original)))
-    if step.original_transport_id:
-        details = _details("ehmiTransportEnvelope", step.transport)
-        found.append(_entity("ehmiOrigTransportEnvelope", step.original_transport_id, details))
+    if event.original_message_id:
+        found.append(_entity("ehmiOrigMessage", event.original_message_id, _details("ehmiMessage", event.original)))
+    if event.original_transport_id:
+        details = _details("ehmiTransportEnvelope", event.transport)
+        found.append(_entity("ehmiOrigTransportEnvelope", event.original_transport_id, details))
     return found
 
 
-def _entity(code: str, value: str, detail: list[dict[str, str]]) -> dict[str, Any]:
+def _entity(code: str, value: str, detail: list[dict[str, str]]) -> Json:
     return {"what": {"identifier": {"value": value}}, "type": _ENTITY[code], "detail": detail}
 
 
-def _details(kind: str, document: Document) -> list[dict[str, str]]:
+def _details(kind: str, document: TracedDocument) -> list[dict[str, str]]:
     return [
         {"type": kind + "Type", "valueString": document.type},
         {"type": kind + "Version", "valueString": document.version},

@@ -15,13 +15,13 @@ from msgspec.structs import replace
 from streams.words.errors import Rejected
 from streams.words.model import (
     Decision,
-    Issue,
     LaneRecord,
     NetworkReceipt,
     NetworkReceiptArrived,
     Overdue,
     Receipt,
     ReceiptArrived,
+    ReceiptIssue,
     StayEventArrived,
     Wake,
 )
@@ -63,10 +63,10 @@ def bounded(receipt: _R) -> _R:
     return replace(receipt, **changes) if changes else receipt
 
 
-def _bounded(part: str | Issue) -> str | Issue:
+def _bounded(part: str | ReceiptIssue) -> str | ReceiptIssue:
     if isinstance(part, str):
         return cut(part, _ID)
-    return Issue(
+    return ReceiptIssue(
         severity=cut(part.severity, _ID),
         code=cut(part.code, _ID),
         details_code=cut(part.details_code, _ID),

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from streams.messages.adt.triggers import row_of
-from streams.stay.cause import cause_of
-from streams.stay.rules import Cause
+from streams.stay.rules import Cause, cause_of
 from streams.stay.state import Situation, Visit, situation
 from streams.words.model import EventKind, StayEvent
 
@@ -58,7 +57,7 @@ _CAUSES: Final[Mapping[Cause, str]] = {
 _SITUATIONS: Final[Mapping[Situation, str]] = {
     Situation.NONE: "no start of it is known",
     Situation.PLANNED: "it is planned or outpatient",
-    Situation.UNTOLD: "its start is not notified yet: number or municipality of the person is missing",
+    Situation.PENDING: "its start is not notified yet: number or municipality of the person is missing",
     Situation.ACUTE: "acute ambulant",
     Situation.ADMITTED: "admitted",
     Situation.LEAVE: "on leave",

@@ -1,23 +1,25 @@
-"""A hospital stay: what its events mean, and what the municipality is told of them (spec 01 §§8-16, 21).
+"""A hospital stay: what its events mean, and which notices the municipality gets (spec 01 §§8-16, 21).
 
 Theory of operation. `fold` takes the visit as it lies in the lane's row and one event, and gives the visit after it,
 the notifications that follow, and what became of the event. It looks the event up in two tables: which row of 21.1 is
-it (`stay/cause`), and what is done about that in the present situation (`stay/rules.DECISIONS`). Whatever is to be
-said goes through `stay/notify.tell`, which refuses what the state machine of §11 does not allow.
+it (`rules.cause_of`), and what is done about that in the present situation (`rules.DECISIONS`). Every message goes
+through `notify`, which refuses what the state machine of §11 does not allow.
 
 An event is taken whole or not at all: if one of its messages is refused, none is sent and the visit stays as it was,
-but for the id of the event and what it says of the person (name, residence), which may complete a start not told yet.
+but for the id of the event and what it holds about the person (name, residence), which may complete a pending start.
 
-Events that cannot be taken yet are held with the visit (00 §1.7): future-dated ones until their time (01, 7.6), those
-that need a START for `late_start_window` (04 §4.5.2). `wake` takes up what is due; a START takes up what waits for it.
+Events that cannot be taken yet are held with the visit (00 §1.7). A registration dated in the future means nothing
+before it has happened (01, 7.6); its cancel takes it back as if it had never been. An event that needs a START waits
+`late_start_window` for it (04 §4.5.2), and longer while the START itself is held. The lane's timer wakes the visit:
+`wake` takes up what is due; a START takes up what waits for it.
 
 Decisions where the specification leaves room:
 
-- A stay that could not be told (no official CPR, no municipality) is remembered. Its START follows with its true
-  period.start as soon as an event brings what was missing, the end at home included; if the stay ends before that,
-  nothing is told, except a death, which is told after its START.
+- A stay that cannot be notified (no official CPR, no municipality) is remembered as pending. Its START follows with its
+  true period.start as soon as an event brings what is missing, the end at home included; if the stay ends before that,
+  no message is sent, except for a death, which follows its START.
 - After a merge of a stay that has ended only the unwinding is sent: a start alone would be false.
-- An A08 that changes how a stay ended (disposition) takes the old ending back and tells the new one.
+- An A08 that changes how a stay ended (disposition) takes the old ending back and notifies the new one.
 
 Not here: municipality addresses (`route`), bytes (`messages`), receipts (`delivery`), which person and lane an event
 belongs to (`person`).
@@ -29,36 +31,30 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from streams.words.codes import Family
 from streams.words.ids import Ids
 from streams.words.model import EventKind, Fate, Outcome, Snapshot, StayEvent
 
-from . import acts
-from . import cancel as cancels
-from . import correct as corrections
-from . import merge as persons
-from .cause import cause_of, death_time, event_time
-from .correct import REPEAT
-from .hold import HELD, hold, next_wake, not_before, takes_back_held, wait
-from .notify import NO_CPR, Draft, Refused, unit_index
-from .rules import AGAIN, DECISIONS, TELLS_TIME, Action, Cause
+from . import acts, cancel, correct
+from .notify import NO_CPR, Draft, NotificationRefused, unit_index
+from .rules import CANCELS, DECISIONS, TIMED, Action, Cause, cause_of, death_time, event_time, is_death
 from .state import (
     SEEN_LENGTH,
     SEEN_LIMIT,
     Held,
     Situation,
-    State,
     StayFold,
     StayPolicy,
+    StayState,
     Visit,
     hospital_of,
     situation,
     state,
 )
 
-__all__ = ["State", "StayFold", "StayPolicy", "Visit", "abandoned", "fold", "forget", "state", "wake"]
+__all__ = ["StayFold", "StayPolicy", "StayState", "Visit", "abandoned", "fold", "forget", "state", "wake"]
 
-_NOT_TOLD: Final = Outcome(fate=Fate.NOT_SUBJECT)
+_NO_NOTICE: Final = Outcome(fate=Fate.NOT_SUBJECT)
+_HELD: Final = Outcome(fate=Fate.WAITING, reason="held")
 _DUPLICATE: Final = Outcome(fate=Fate.DUPLICATE, reason="duplicate")
 _CONVERTED: Final = Outcome(fate=Fate.CONVERTED)
 _NO_START: Final = Outcome(
@@ -75,14 +71,25 @@ _TOO_LATE: Final = Outcome(
     problem="the event is older than the last event of the stay by more than the limit (04 §4.5.5)",
     remedy="decide by hand",
 )
+#: Events of one visit that wait; each takes its place in the row of the lane.
+_MOST_HELD: Final = 64
+_TOO_MANY: Final = Outcome(
+    fate=Fate.STOPPED,
+    reason="too-many-held",
+    path="event",
+    problem=f"{_MOST_HELD} events of this visit wait for their time or their start already",
+    remedy="send the start, or each event once it has happened; then this one once more under a new MSH-10",
+)
 
-#: Nothing stands and nothing waits to be told: the person of the event is the person of the stay.
-_NOTHING_STANDS: Final = frozenset({Situation.NONE, Situation.PLANNED, Situation.UNTOLD, Situation.VOID})
+#: Nothing stands: the person of the event is the person of the stay.
+_NOTHING_STANDS: Final = frozenset({Situation.NONE, Situation.PLANNED, Situation.PENDING, Situation.VOID})
 _ENDED: Final = frozenset({Situation.GONE, Situation.CLOSED, Situation.DEAD, Situation.VOID})
 #: These may carry another CPR beside a merge (21.1, 04 §4.3).
 _MAY_CHANGE_PERSON: Final = frozenset({Cause.UPDATE, Cause.PERSON})
 #: Moves place the patient themselves.
 _PLACES: Final = frozenset({EventKind.MOVE, EventKind.MOVE_CANCELLED})
+#: A stay starts and ends once: a new registration replaces one that is held for its time.
+_ONCE: Final = frozenset({EventKind.START, EventKind.END})
 
 
 def fold(
@@ -95,7 +102,7 @@ def fold(
     ordinal: int,
     origin: Visit | None = None,
 ) -> StayFold:
-    """The visit after one event, and what is to be told.
+    """The visit after one event, and the notifications.
 
     `visit` is the row's value under `event.visit`, `origin` the one under `event.transfer.visit` when the lane has it.
     `at` is now (00 §1.1). `ordinal` counts the messages that the lane has sent so far: the first new one takes it.
@@ -106,30 +113,38 @@ def fold(
         number, seen = event.visit_number, (own,)
         known = Visit(id=event.visit, lane=event.lane, feed=event.feed, number=number, seen=seen, touched=at)
     elif own in visit.seen:
-        return StayFold(visit=visit, outcome=_DUPLICATE, wake=next_wake(visit))
+        return StayFold(visit=visit, outcome=_DUPLICATE, wake=_next_wake(visit))
     else:
         known = replace(visit, seen=(*visit.seen, own)[-SEEN_LIMIT:], touched=at)
-    draft = Draft(known, _in_its_hour(known, event), Cause.NOTHING, at, ids, policy, ordinal, origin)
-    outcome = _arrive(draft)
-    if draft.visit.held:
-        _release(draft)
+    last, occurred = known.last, event.occurred
+    if event.occurred_again is not None and last is not None and occurred is not None and occurred < last:
+        # Of a local hour that comes twice the second one, when the first is before the predecessor (01, 7.7).
+        event = replace(event, occurred=event.occurred_again, occurred_again=None)
+    draft = Draft(known, event, Cause.NOTHING, at, ids, policy, ordinal, origin)
+    if known.held and _takes_back_held(draft):
+        outcome = _NO_NOTICE
+    elif (due := _not_before(draft.visit, event)) is not None and due > at:
+        outcome = _hold(draft, Held(event=event, due=due, why="future"))
+    else:
+        outcome = _take(draft)
+    _release(draft)
     return _folded(draft, outcome, keep=visit is not None)
 
 
 def wake(visit: Visit, *, at: datetime, ids: Ids, policy: StayPolicy, ordinal: int) -> StayFold:
     """Take up the held events that are due at `at`, earliest first; each has its outcome in `released`.
 
-    `outcome` says only whether anything was told. Nothing due: nothing changes.
+    `outcome` shows only whether anything was sent. Nothing due: nothing changes.
     """
-    due = sorted((h for h in visit.held if h.due <= at), key=lambda h: h.due)
+    due = sorted((held for held in visit.held if held.due <= at), key=lambda held: held.due)
     if not due:
-        return StayFold(visit=visit, outcome=_NOT_TOLD, wake=next_wake(visit))
+        return StayFold(visit=visit, outcome=_NO_NOTICE, wake=_next_wake(visit))
     draft = Draft(visit, due[0].event, Cause.NOTHING, at, ids, policy, ordinal)
     for held in due:
         if held in draft.visit.held:  # else a START before it has taken it up
             _take_up(draft, held)
             _release(draft)
-    return _folded(draft, _CONVERTED if draft.notes else _NOT_TOLD, keep=True)
+    return _folded(draft, _CONVERTED if draft.notes else _NO_NOTICE, keep=True)
 
 
 def forget(visit: Visit, at: datetime, policy: StayPolicy | None = None) -> bool:
@@ -153,71 +168,32 @@ def abandoned(visit: Visit, at: datetime, policy: StayPolicy | None = None) -> b
 # ---- one event -------------------------------------------------------------------------------------------------------
 
 
-def _arrive(draft: Draft) -> Outcome:
-    """Hold it, or take it."""
-    event, visit = draft.event, draft.visit
-    if visit.held and takes_back_held(draft):
-        return _NOT_TOLD
-    due = not_before(visit, event)
-    if due is not None and due > draft.at:
-        return hold(draft, Held(event=event, due=due, why="future"))
-    return _take(draft)
-
-
 def _take(draft: Draft) -> Outcome:
     """Take one event whole, or not at all."""
-    event, told, ordinal = draft.event, len(draft.notes), draft.ordinal
-    if _is_too_late(draft):
+    event, visit, sent, ordinal = draft.event, draft.visit, len(draft.notes), draft.ordinal
+    time = event.occurred if event.kind in TIMED else None
+    last = visit.last if state(visit.stay) is not StayState.VOID else None  # where nothing stands, no event is the last
+    if time is not None and last is not None and last - time > draft.policy.too_late:
         return _TOO_LATE
-    draft.cause = cause_of(draft.visit, event)
-    learned = _learn_person(draft.visit, draft.event)
-    draft.visit = learned
+    draft.cause = cause_of(visit, event)
+    learned = draft.visit = _learn_person(visit, event)
     try:
         _check_person(draft)
         _learn_unit(draft)
-        outcome = _decide(draft)
-    except Refused as refused:
+        outcome: Outcome | None = acts.DECIDE_AGAIN
+        while outcome is acts.DECIDE_AGAIN:
+            outcome = _ACTIONS[DECISIONS[draft.cause, situation(draft.stay)]](draft)
+    except NotificationRefused as refused:
         draft.visit, draft.ordinal = learned, ordinal
-        del draft.notes[told:]
+        del draft.notes[sent:]
         return refused.outcome
-    if outcome is HELD:
-        return HELD
+    if outcome is _HELD:
+        return _HELD
     draft.visit = _remember(draft.visit, event)
-    return _CONVERTED if len(draft.notes) > told else outcome or _why_nothing(draft)
-
-
-def _why_nothing(draft: Draft) -> Outcome:
-    """State only; of a stay that waits for a CPR number, that is the reason."""
-    waits = draft.visit.patient is None and situation(draft.stay) is Situation.UNTOLD
-    return NO_CPR if waits else _NOT_TOLD
-
-
-def _decide(draft: Draft) -> Outcome | None:
-    """Ask the table, once more when the action has told a late START."""
-    outcome: Outcome | None = acts.ANEW
-    while outcome is acts.ANEW:
-        action = DECISIONS[draft.cause, situation(draft.visit.stay)]
-        outcome = _ACTIONS[action](draft)
-    return outcome
-
-
-def _in_its_hour(visit: Visit, event: StayEvent) -> StayEvent:
-    """Of a local hour that comes twice the second one, when the first would be before the predecessor (01, 7.7)."""
-    again, last = event.occurred_again, visit.last
-    if again is None or last is None or event.occurred is None or event.occurred >= last:
-        return event
-    return replace(event, occurred=again, occurred_again=None)
-
-
-def _is_too_late(draft: Draft) -> bool:
-    """04 §4.5.5. A stay of which nothing stands has no last event."""
-    event, last = draft.event, draft.visit.last
-    if last is None or event.occurred is None or event.kind not in TELLS_TIME:
-        return False
-    return state(draft.stay) is not State.VOID and last - event.occurred > draft.policy.too_late
-
-
-# ---- what an event says beside its kind ----------------------------------------------------------------------------
+    if len(draft.notes) > sent:
+        return _CONVERTED
+    waits = draft.visit.patient is None and situation(draft.stay) is Situation.PENDING
+    return outcome or (NO_CPR if waits else _NO_NOTICE)
 
 
 def _learn_person(visit: Visit, event: StayEvent) -> Visit:
@@ -226,12 +202,12 @@ def _learn_person(visit: Visit, event: StayEvent) -> Visit:
     other = old is not None and new is not None and old.cpr != new.cpr
     if other and (visit.left or situation(visit.stay) not in _NOTHING_STANDS):
         return visit
-    told_place = event.residence is not None or event.residence_problem != "" or other
+    place = event.residence is not None or event.residence_problem != "" or other
     return replace(
         visit,
         patient=new or old,
-        residence=event.residence if told_place else visit.residence,
-        residence_problem=event.residence_problem if told_place else visit.residence_problem,
+        residence=event.residence if place else visit.residence,
+        residence_problem=event.residence_problem if place else visit.residence_problem,
         lpr3=event.lpr3 or visit.lpr3,
         number=visit.number or event.visit_number,
     )
@@ -239,16 +215,15 @@ def _learn_person(visit: Visit, event: StayEvent) -> Visit:
 
 def _check_person(draft: Draft) -> None:
     """Another CPR comes by a merge, or by an A08 where the feed allows it (04 §4.3); else it is a contradiction."""
-    event, old, new = draft.event, draft.visit.patient, draft.event.patient
-    if not (old and new and old.cpr != new.cpr) or draft.cause is Cause.MERGE:
-        return
-    if draft.cause not in _MAY_CHANGE_PERSON or not event.allow_person_change:
-        raise Refused("not-allowed", "the event is about another person than the stay", "send a merge first", "PID-3")
+    allowed = draft.cause in _MAY_CHANGE_PERSON and draft.event.allow_person_change
+    if cancel.is_other_person(draft) and draft.cause is not Cause.MERGE and not allowed:
+        problem = "the event is about another person than the stay"
+        raise NotificationRefused("not-allowed", problem, "send a merge first", "PID-3")
 
 
 def _learn_unit(draft: Draft) -> None:
     """The unit an event names is where the patient is (§12: later messages show it), within the hospital."""
-    event, stay = draft.event, draft.visit.stay
+    event, stay = draft.event, draft.stay
     if event.unit is None or event.kind in _PLACES or hospital_of(event.unit) != stay.hospital:
         return
     unit = unit_index(draft, event.unit)
@@ -259,7 +234,7 @@ def _learn_unit(draft: Draft) -> None:
 def _remember(visit: Visit, event: StayEvent) -> Visit:
     """The last message's fields (04 §4.3: absence is no change, HL7 null is one), and how late it is."""
     last = visit.last
-    if event.kind in TELLS_TIME and event.occurred is not None:
+    if event.kind in TIMED and event.occurred is not None:
         last = event.occurred if last is None else max(last, event.occurred)
     old, new = visit.snapshot, event.snapshot
     if not new.deleted and old == _NO_SNAPSHOT:
@@ -280,6 +255,61 @@ _EMPTY: Final = {"class_": "", "deleted": ()}
 # ---- held events -----------------------------------------------------------------------------------------------------
 
 
+def _not_before(visit: Visit, event: StayEvent) -> datetime | None:
+    """When an event may be taken: not before it has happened (01, 7.6)."""
+    if event.kind in TIMED:
+        time = event_time(event)
+        death = death_time(event) if is_death(event) else None
+        return time if death is None else max(time or death, death)
+    if event.kind not in (EventKind.UPDATE, EventKind.PERSON_CHANGED):
+        return None
+    old, new = visit.snapshot, event.snapshot
+    ended = state(visit.stay) in (StayState.CLOSED, StayState.DEAD)
+    times = (
+        new.start_time if new.start_time != old.start_time else None,
+        new.end_time if ended and new.end_time != old.end_time else None,  # of an open stay it is an expectation
+        death_time(event) if is_death(event) and not ended else None,
+        event.occurred if new.class_ != old.class_ else None,
+    )
+    return max((time for time in times if time is not None), default=None)
+
+
+def _hold(draft: Draft, held: Held) -> Outcome:
+    """Keep an event with the visit until it is due; what is more than any stay has is stopped."""
+    if len(draft.visit.held) >= _MOST_HELD:
+        return _TOO_MANY
+    draft.visit = replace(draft.visit, held=(*draft.visit.held, held))
+    return _HELD
+
+
+def _wait(draft: Draft) -> Outcome:
+    """An event that needs a START: wait for it, and as long as a START is itself held (04 §4.5.2)."""
+    starts = (held.due for held in draft.visit.held if held.event.kind is EventKind.START)
+    due = max((draft.at, *starts)) + draft.policy.late_start_window
+    return _hold(draft, Held(event=draft.event, due=due, why="start"))
+
+
+def _takes_back_held(draft: Draft) -> bool:
+    """Whether the event only takes back held ones, of which nothing has been sent."""
+    kind, nothing_known = draft.event.kind, situation(draft.stay) is Situation.NONE
+    if kind in (EventKind.DELETED, EventKind.START_CANCELLED):
+        return _drop(draft, None) and nothing_known
+    if kind in _ONCE:
+        _drop(draft, kind)
+        return False
+    return kind in CANCELS and _drop(draft, CANCELS[kind])
+
+
+def _drop(draft: Draft, kind: EventKind | None) -> bool:
+    """Forget future-dated events of a kind (None: of all kinds)."""
+    dropped = [held for held in draft.visit.held if held.why == "future" and kind in (None, held.event.kind)]
+    if dropped:
+        kept = tuple(held for held in draft.visit.held if held not in dropped)
+        draft.visit = replace(draft.visit, held=kept)
+        draft.released += [(held.event.id, _NO_NOTICE) for held in dropped]
+    return bool(dropped)
+
+
 def _release(draft: Draft) -> None:
     """After a START: take up what has waited for it, in order of arrival."""
     for held in draft.visit.held:
@@ -288,10 +318,15 @@ def _release(draft: Draft) -> None:
 
 
 def _take_up(draft: Draft, held: Held) -> None:
-    draft.visit = replace(draft.visit, held=tuple(h for h in draft.visit.held if h is not held))
+    draft.visit = replace(draft.visit, held=tuple(other for other in draft.visit.held if other is not held))
     draft.event = held.event
     unmet = held.why == "start" and situation(draft.stay) is Situation.NONE
     draft.released.append((held.event.id, _NO_START if unmet else _take(draft)))
+
+
+def _next_wake(visit: Visit) -> datetime | None:
+    """When the first held event is due; None when none is held."""
+    return min([held.due for held in visit.held]) if visit.held else None
 
 
 # ---- the result ------------------------------------------------------------------------------------------------------
@@ -299,50 +334,25 @@ def _take_up(draft: Draft, held: Held) -> None:
 
 def _folded(draft: Draft, outcome: Outcome, *, keep: bool) -> StayFold:
     visit = draft.visit
-    here, untold = situation(visit.stay), visit.stay.untold
-    ended = (visit.ended or draft.at) if here in _ENDED or (untold and untold.over) else None
-    known = keep or visit.held or here is not Situation.NONE
+    here, pending = situation(visit.stay), visit.stay.pending
+    ended = (visit.ended or draft.at) if here in _ENDED or (pending and pending.over) else None
     if ended is not visit.ended:
         visit = replace(visit, ended=ended)
     return StayFold(
-        visit=visit if known else None,
+        visit=visit if keep or visit.held or here is not Situation.NONE else None,
         notifications=tuple(draft.notes),
         outcome=outcome,
         released=tuple(draft.released),
-        wake=next_wake(visit),
+        wake=_next_wake(visit),
     )
-
-
-def _none(draft: Draft) -> Outcome | None:
-    return None
-
-
-def _repeat(draft: Draft) -> Outcome | None:
-    return REPEAT
-
-
-def _refuse(draft: Draft) -> Outcome | None:
-    here = situation(draft.stay)
-    raise Refused(
-        "not-allowed", f"{draft.cause} is not allowed in state {here}", "decide by hand: spec 01 §11", "EVN-1"
-    )
-
-
-def _again(draft: Draft) -> Outcome | None:
-    family = AGAIN[draft.cause]
-    if family is not Family.MORS:
-        return corrections.again(draft, family, event_time(draft.event))
-    # A known PID-29 is not overruled by the discharge time of a later message that lacks it.
-    exact = draft.event.snapshot.death_time or draft.visit.snapshot.death_time
-    return corrections.again(draft, family, exact or death_time(draft.event))
 
 
 _ACTIONS: Final[dict[Action, Callable[[Draft], Outcome | None]]] = {
-    Action.NONE: _none,
-    Action.REFUSE: _refuse,
-    Action.WAIT: wait,
-    Action.REPEAT: _repeat,
-    Action.AGAIN: _again,
+    Action.NONE: lambda _: None,
+    Action.REFUSE: acts.refuse,
+    Action.WAIT: _wait,
+    Action.REPEAT: lambda _: correct.REPEAT,
+    Action.AGAIN: correct.again,
     Action.START: acts.start,
     Action.ARRIVAL: acts.arrival,
     Action.PLAN: acts.plan,
@@ -361,15 +371,15 @@ _ACTIONS: Final[dict[Action, Callable[[Draft], Outcome | None]]] = {
     Action.MOVE: acts.move,
     Action.RESTORE: acts.restore,
     Action.ELSEWHERE: acts.elsewhere,
-    Action.RETURNED: cancels.returned,
-    Action.UPDATE: corrections.update,
-    Action.UNSTART: cancels.unstart,
-    Action.UNEND: cancels.unend,
-    Action.REOPEN: cancels.reopen,
-    Action.UNLEAVE: cancels.unleave,
-    Action.UNRETURN: cancels.unreturn,
-    Action.DELETE: cancels.delete,
-    Action.WITHDRAW: cancels.withdraw,
-    Action.MERGE: persons.merge,
-    Action.PERSON: persons.person,
+    Action.RETURNED: cancel.returned,
+    Action.UPDATE: correct.update,
+    Action.UNSTART: cancel.unstart,
+    Action.UNEND: cancel.unend,
+    Action.REOPEN: cancel.reopen,
+    Action.UNLEAVE: cancel.unleave,
+    Action.UNRETURN: cancel.unreturn,
+    Action.DELETE: cancel.delete,
+    Action.WITHDRAW: cancel.withdraw,
+    Action.MERGE: cancel.merge,
+    Action.PERSON: cancel.person,
 }

@@ -10,7 +10,7 @@ stack. Provenances are kept as short arrays with their senders by number: a chai
 Times are whole seconds with the Danish offset fixed (7.2). A zone that looks its offset up would compare the two
 hours of the October change by wall clock, which is the wrong order.
 
-What decides the state machine: `stay/rules`. What turns a stack into a message: `stay/notify`.
+What decides the state machine: `rules`. What turns a stack into a message: `notify`.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,8 @@ from datetime import datetime, timedelta, timezone
 from enum import StrEnum
 from functools import cache, lru_cache
 from typing import Literal
+
+from msgspec import field
 
 from streams.words.codes import EncounterClass, EncounterStatus, Family, Notice, Role
 from streams.words.ids import EpisodeId, EventId, Kommunekode, Lane, MessageId
@@ -38,15 +40,15 @@ from streams.words.times import COPENHAGEN
 __all__ = [
     "OPEN",
     "STARTS",
+    "ChainStep",
     "Held",
+    "Pending",
     "Sent",
     "Situation",
-    "State",
     "Stay",
     "StayFold",
     "StayPolicy",
-    "Step",
-    "Untold",
+    "StayState",
     "Visit",
     "hospital_of",
     "links",
@@ -59,14 +61,14 @@ __all__ = [
 
 #: Control ids are unique per sender and intake knows 30 days of them (spec 04 §5.5); a stay remembers its last 256.
 SEEN_LIMIT = 256
-#: Half of an event id: 64 bits, enough to tell the events of one visit apart.
+#: Half of an event id: 64 bits, enough to distinguish the events of one visit.
 SEEN_LENGTH = 16
 #: Ward moves that A12 can still take back.
 MOVES_LIMIT = 8
 
 
-class State(StrEnum):
-    """What the municipality has been told of a stay (spec 01 §11)."""
+class StayState(StrEnum):
+    """The stay as the municipality knows it (spec 01 §11)."""
 
     NONE = "none"
     ACUTE = "acute"
@@ -78,15 +80,15 @@ class State(StrEnum):
 
 
 #: The patient is at the hospital or on leave from it.
-OPEN = (State.ACUTE, State.ADMITTED, State.LEAVE)
+OPEN = (StayState.ACUTE, StayState.ADMITTED, StayState.LEAVE)
 
 
 class Situation(StrEnum):
-    """What decides about an event: the state of spec 01 §11, with NONE and ADMITTED told apart where 21.1 does."""
+    """What decides about an event: the state of spec 01 §11, with NONE split up as 21.1 does."""
 
     NONE = "none"  # no START seen
     PLANNED = "planned"  # attendance that is never notified (11.10)
-    UNTOLD = "untold"  # a stay to be notified, but CPR or municipality is still missing
+    PENDING = "untold"  # a stay to be notified, but CPR or municipality is still missing; the value is the word of rows
     ACUTE = "acute"
     ADMITTED = "admitted"
     LEAVE = "leave"
@@ -110,7 +112,7 @@ class StayPolicy(Value, frozen=True, kw_only=True):
     keep_silent: timedelta = timedelta(days=400)  # 00 §2.7: then an open stay is a case
 
 
-class Step(Value, frozen=True, array_like=True):
+class ChainStep(Value, frozen=True, array_like=True):
     """One Provenance of the chain as it lies in the row; `agent` counts in `Visit.units`."""
 
     message_id: MessageId
@@ -128,22 +130,22 @@ class Sent(Value, frozen=True, array_like=True):
 
     family: Family
     class_: EncounterClass
-    time: datetime  # the time that this type tells (7.9): arrival, leave, return, departure, death
+    time: datetime  # the time that this type is about (7.9): arrival, leave, return, departure, death
     activity: str  # of the latest correction: the current activity (9.1)
     message_id: MessageId  # of the latest correction: what the next one names (13.9)
-    to: Kommunekode  # who was told, so who is told of its correction (13.7)
+    to: Kommunekode  # who got it, so who gets its correction (13.7)
     on_arrival: bool = False  # a death on arrival: the start below it was never a message of its own (§10)
 
 
-class Untold(Value, frozen=True, kw_only=True):
-    """A start that has not been told (yet), or never will be (planned)."""
+class Pending(Value, frozen=True, kw_only=True):
+    """A start without a message (yet), or one that never gets any (planned)."""
 
     class_: EventClass = ""
     start: datetime | None = None
-    report: bool = True  # the flag of its START when it is told (§16)
+    report: bool = True  # the flag of its START (§16)
     episode: tuple[EpisodeIdentifier, ...] = ()  # reused from the referring hospital (§12)
     planned: bool = False
-    over: bool = False  # ended before anything could be told
+    over: bool = False  # ended before any message
 
 
 class Stay(Value, frozen=True, kw_only=True):
@@ -153,11 +155,11 @@ class Stay(Value, frozen=True, kw_only=True):
     unit: int = -1  # where the patient is, by `Visit.units`; -1: not known
     moves: tuple[int, ...] = ()  # wards left, latest last: what A12 restores
     episode: tuple[EpisodeIdentifier, ...] = ()
-    chain: tuple[Step, ...] = ()
+    chain: tuple[ChainStep, ...] = ()
     sent: tuple[Sent, ...] = ()
-    untold: Untold | None = None
+    pending: Pending | None = field(default=None, name="untold")  # the name is that of rows
     report: bool = False  # the START of this chain asked for a report of admission
-    away: Literal["", "out", "back"] = ""  # a leave that is none of the municipality's business (11.6)
+    away: Literal["", "out", "back"] = ""  # a leave without notice (11.6)
     gone: datetime | None = None  # when it left for another hospital or hospice, without notice (§12)
 
 
@@ -210,29 +212,29 @@ class StayFold(Value, frozen=True, kw_only=True):
     wake: datetime | None = None
 
 
-_STATE_AFTER: dict[Family, State] = {
-    Family.STAA: State.ACUTE,
-    Family.STIN: State.ADMITTED,
-    Family.STOR: State.LEAVE,
-    Family.SLOR: State.ADMITTED,
-    Family.SLHJ: State.CLOSED,
-    Family.MORS: State.DEAD,
+_STATE_AFTER: dict[Family, StayState] = {
+    Family.STAA: StayState.ACUTE,
+    Family.STIN: StayState.ADMITTED,
+    Family.STOR: StayState.LEAVE,
+    Family.SLOR: StayState.ADMITTED,
+    Family.SLHJ: StayState.CLOSED,
+    Family.MORS: StayState.DEAD,
 }
 
 _SITUATION_AFTER: dict[Family, Situation] = {family: Situation(state.value) for family, state in _STATE_AFTER.items()}
 
 STARTS = (Family.STAA, Family.STIN)
 
-# Asked for several times with every event; a member of an enum costs as much to find as a call.
+# Needed several times with every event; a member of an enum costs as much to find as a call.
 _UNKNOWN, _WITHDRAWN = Situation.NONE, Situation.VOID
-_NONE, _VOID = State.NONE, State.VOID
+_NONE, _VOID = StayState.NONE, StayState.VOID
 
 _fixed_offset = cache(timezone)
 
 
 def stamp(at: datetime) -> datetime:
     """The instant in Danish time, whole seconds, its offset fixed so that instants compare as instants (7.2)."""
-    # The times of one message are asked for several times. Of fold=1 see `times.danish_text`.
+    # One message needs its times several times. Of fold=1 see `times.danish_text`.
     return _stamp(at) if at.fold else _kept_stamp(at)
 
 
@@ -250,22 +252,22 @@ def hospital_of(unit: Unit) -> str:
     return unit.hospital or unit.sor
 
 
-def state_of(sent: Sequence[Sent]) -> State:
+def state_of(sent: Sequence[Sent]) -> StayState:
     """The state after the messages that stand; an empty stack has none."""
-    return _STATE_AFTER[sent[-1].family] if sent else State.NONE
+    return _STATE_AFTER[sent[-1].family] if sent else StayState.NONE
 
 
-def state(stay: Stay) -> State:
-    """What the municipality believes (spec 01 §11). A chain of which nothing stands is void."""
+def state(stay: Stay) -> StayState:
+    """The state for the municipality (spec 01 §11). A chain of which nothing stands is void."""
     if stay.sent:
         return state_of(stay.sent)
     return _VOID if stay.chain else _NONE
 
 
 def situation(stay: Stay) -> Situation:
-    """The column of the decision table (`stay/rules.DECISIONS`)."""
-    if stay.untold is not None:
-        return Situation.PLANNED if stay.untold.planned else Situation.UNTOLD
+    """The column of the decision table (`rules.DECISIONS`)."""
+    if stay.pending is not None:
+        return Situation.PLANNED if stay.pending.planned else Situation.PENDING
     if stay.sent:
         return Situation.GONE if stay.gone else _SITUATION_AFTER[stay.sent[-1].family]
     return _WITHDRAWN if stay.chain else _UNKNOWN
@@ -279,7 +281,7 @@ def start_of(sent: Sequence[Sent]) -> Sent:
     raise LookupError("no message of a stay stands without its start")
 
 
-def links(visit: Visit, chain: Sequence[Step]) -> tuple[Link, ...]:
+def links(visit: Visit, chain: Sequence[ChainStep]) -> tuple[Link, ...]:
     """The chain as Provenances with their senders in full (15.7)."""
     units = visit.units
     return tuple(

@@ -1,21 +1,28 @@
 """The codes of the standard, each row with its source. Checked against the published value sets by tests.
 
-What a municipality is told is one of eighteen notices: six types, each plain, corrected (RE_) or cancelled (AN_).
-Their use-case codes are names in documents and on screens and never occur inside the FHIR message (spec 01).
+A municipality gets one of eighteen notices: six types, each plain, corrected (RE_) or cancelled (AN_). Their use-case
+codes are names in documents and on screens and never occur inside the FHIR message (spec 01).
+
+Who publishes the standards, and under which addresses, stands here and nowhere else (00 §10.2). These addresses are
+identifiers, not places to look at: they stay as the packages print them for as long as the versions that we write are
+in force, whatever authority keeps the standard. When a version with other addresses is taken into use, the address changes here.
 """
 
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple
 
-from .canonicals import TERMINOLOGY
-
 __all__ = [
     "ACK_CODES",
     "ACTIVITIES",
+    "AUTHORITY",
+    "EHMI",
     "ENCOUNTER_CLASSES",
     "ENCOUNTER_STATUSES",
     "FAMILY_OF_ACTIVITY",
+    "FHIR_GUIDES",
+    "FULL_URLS",
     "NOTICES",
+    "TERMINOLOGY",
     "VANS_POSTFIX",
     "Family",
     "Notice",
@@ -23,6 +30,21 @@ __all__ = [
     "Role",
     "Verdict",
 ]
+
+#: Who keeps the standards; from 1 January 2027 Digital Sundhed Danmark (00 §10.2). Shown to people, never sent.
+AUTHORITY: Final = "MedCom"
+
+#: Profiles and code systems of messages: medcom.fhir.dk.hospitalnotification 3.0, .acknowledgement 2.0, .terminology.
+FHIR_GUIDES: Final = "http://medcomfhir.dk/"
+
+#: How `fullUrl` begins (01, 6.6; 00 §3.1).
+FULL_URLS: Final = "https://medcomfhir.dk/"
+
+#: Code systems of messages (01 §3; 02 §4).
+TERMINOLOGY: Final = f"{FHIR_GUIDES}ig/terminology/CodeSystem/"
+
+#: Profiles and code systems of status events (03 §2).
+EHMI: Final = "http://medcomehmi.dk/"
 
 # Systems (spec 01 §3, §6; spec 02 §4)
 CPR_SYSTEM: Final = "urn:oid:1.2.208.176.1.2"
@@ -88,7 +110,7 @@ class Notice(StrEnum):
     is_cancellation: bool  # AN_: wrong person or wrong type only (spec 01, 13.1)
 
     def __init__(self, name: str) -> None:
-        # Kept and not computed: they are asked a dozen times for every message.
+        # Kept and not computed: every message asks for them a dozen times.
         self.family = Family(name[-4:])
         self.is_correction, self.is_cancellation = name.startswith("RE_"), name.startswith("AN_")
 

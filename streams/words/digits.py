@@ -6,7 +6,7 @@ published codes and not documented, so a wrong digit there refuses nothing by it
 (registry/numbers), in a message (messages/hospitalnotification/identifiers).
 """
 
-from functools import lru_cache, reduce
+from functools import lru_cache
 from typing import Final
 
 __all__ = ["gln_digit", "sor_digit"]
@@ -29,15 +29,16 @@ _PERMUTE: Final = (1, 5, 7, 6, 2, 8, 3, 0, 9, 4)
 _INVERSE: Final = (0, 4, 3, 2, 1, 5, 6, 7, 8, 9)
 
 
-def _permuted(digit: int, place: int) -> int:
-    return reduce(lambda d, _: _PERMUTE[d], range(place % 8), digit)
-
-
 @lru_cache(maxsize=4096)
 def sor_digit(body: str) -> str:
     """The check digit of a SOR code without its last digit (Verhoeff)."""
-    places = enumerate(reversed(body), start=1)
-    return str(_INVERSE[reduce(lambda c, p: _MULTIPLY[c][_permuted(int(p[1]), p[0])], places, 0)])
+    check = 0
+    for place, character in enumerate(reversed(body), start=1):
+        digit = int(character)
+        for _ in range(place % 8):
+            digit = _PERMUTE[digit]
+        check = _MULTIPLY[check][digit]
+    return str(_INVERSE[check])
 
 
 def gln_digit(body: str) -> str:

@@ -1,14 +1,14 @@
-"""What can go wrong, as types: the peer's fault, the peer's contradiction, our own fault.
+"""What is wrong with a document of a peer: one finding, or all of it.
 
-`Rejected` carries facts, never content: a value may be a name or a CPR number, so the only things it may say
-about a value are its place, its length and what should be there instead (spec 04 §5.2, spec 03 §9).
+`Rejected` carries facts, never content: a value may be a name or a CPR number, so it gives only the place and the length
+of a value and what should be there instead (spec 04 §5.2, spec 03 §9).
 """
 
 from typing import Literal
 
 import msgspec
 
-__all__ = ["IllegalSignal", "Issue", "Rejected", "Severity"]
+__all__ = ["Issue", "Rejected", "Severity"]
 
 Severity = Literal["error", "warning"]
 
@@ -36,11 +36,3 @@ class Rejected(Exception):
     def issue(self) -> Issue:
         """The same facts as a finding of severity error."""
         return Issue(severity="error", path=self.path, rule=self.rule, problem=self.problem, remedy=self.remedy)
-
-
-class IllegalSignal(Exception):
-    """A signal that the state has no row for. `by_peer`: the peer contradicts itself; else it is our own fault."""
-
-    def __init__(self, state: str, signal: str, *, by_peer: bool) -> None:
-        super().__init__(f"signal {signal} is not spoken for in state {state}")
-        self.state, self.signal, self.by_peer = state, signal, by_peer

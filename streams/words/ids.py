@@ -1,19 +1,18 @@
 """Every identifier we mint: what it stands for, how it is computed, how its lane is found again.
 
 Theory of operation (00-rulings §1). Nothing here is random. An id is an HMAC over what it stands for, so the same
-input gives the same message and a replay repeats instead of inventing. The first eight hex digits of every id that
+input gives the same message and a replay repeats it. The first eight hex digits of every id that
 leaves the building are the *lane*: a keyed hash of the stay's first local episode-of-care id. A receipt quotes only
-an id, and the lane at its front says in which partition the stay lives.
+an id, and the lane at its front gives the partition of the stay.
 
 Two stays may share a lane (32 bits): they then share only an order.
 """
 
-import base64
 import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, NewType
+from typing import NewType
 from uuid import UUID
 
 __all__ = [
@@ -135,8 +134,8 @@ class Ids:
 
     secret: bytes
     key_id: str = "k1"
-    _begun: Any = field(init=False)  # HMAC-SHA-256 (RFC 2104) with the key already in, its two halves:
-    _ended: Any = field(init=False)  # an id costs a third of a new HMAC
+    _begun: "hashlib._Hash" = field(init=False)  # HMAC-SHA-256 (RFC 2104) with the key already in, its two halves:
+    _ended: "hashlib._Hash" = field(init=False)  # an id costs a third of a new HMAC
 
     def __post_init__(self) -> None:
         key = self.secret if len(self.secret) <= 64 else hashlib.sha256(self.secret).digest()
@@ -150,8 +149,7 @@ class Ids:
         inner, outer = self._begun.copy(), self._ended.copy()
         inner.update("\0".join(parts).encode())
         outer.update(inner.digest())
-        digest: str = outer.hexdigest()
-        return digest
+        return outer.hexdigest()
 
     def lane(self, episode: EpisodeId) -> Lane:
         """The lane of the stay whose first local episode-of-care id is `episode` (00 §1.2)."""
@@ -176,7 +174,7 @@ class Ids:
         return EpisodeId(_as_v4(self._hash(feed, visit, str(chain))))
 
     def event(self, feed: str, control_id: str, *more: str) -> EventId:
-        """One hospital event; `more` tells apart the several events of one message."""
+        """One hospital event; `more` distinguishes the events of one message."""
         return EventId(self._hash("event", feed, control_id, *more)[:32])
 
     def mint(self, lane: Lane, *parts: str) -> str:
@@ -191,8 +189,3 @@ class Ids:
         letters = "".join(c for c in sender.upper() if c in _BASE36[10:])[:2].ljust(2, "X")
         tail = int(self._hash("letter", lane, *parts)[:12], 16)
         return LetterId(letters + _base36(int(lane, 16), 7) + _base36(tail % 36**5, 5))
-
-
-def content_hash(data: bytes) -> str:
-    """SHA-256 of a payload, URL-safe base64 without padding: short enough for rows and headers."""
-    return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()

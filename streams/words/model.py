@@ -1,4 +1,4 @@
-"""The words of the domain, as values: what a hospital told us, what a municipality is to be told, what came back.
+"""The words of the domain, as values: what a hospital sends, what a municipality gets, what comes back.
 
 Everything here is immutable and has no behaviour. Structs are msgspec's, because the same values travel as JSON on
 `lanes` and lie in table rows. Personal data appears in `Patient` only, and `Patient` never prints itself.
@@ -22,7 +22,7 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
 
 
 class Patient(Value, frozen=True, kw_only=True):
-    """Who the stay is about: the three things a notification may say of a person (spec 01 §3.4)."""
+    """Who the stay is about: the three things a notification may hold about a person (spec 01 §3.4)."""
 
     cpr: str  # ten digits, an official number (spec 05 §2.1)
     family: str
@@ -54,7 +54,7 @@ class EpisodeIdentifier(Value, frozen=True, kw_only=True):
 
 
 class EventKind(StrEnum):
-    """What an ADT message tells about a stay (spec 04 §4.1). `irrelevant` and `planned` never leave intake."""
+    """What an ADT message reports of a stay (spec 04 §4.1). `irrelevant` and `planned` never leave intake."""
 
     START = "start"
     CLASS_CHANGE = "class-change"
@@ -108,7 +108,7 @@ class Snapshot(Value, frozen=True, kw_only=True):
 
 
 class HospitalEvent(Value, frozen=True, kw_only=True):
-    """One thing that one ADT message says about one stay, before the person's history is known (messages/adt).
+    """What one ADT message reports of one stay, before the person's history is known (messages/adt).
 
     A message may hold several: A40 a pair per PID/MRG, A17 two moves. `part` counts them from 0.
     """
@@ -131,7 +131,7 @@ class HospitalEvent(Value, frozen=True, kw_only=True):
     residence: Kommunekode | None = None  # spec 04 §8.4
     residence_problem: str = ""  # "no-municipality" | "abroad" when the message names a place that is none of the 98
     protected: bool = False
-    unprotected: bool = False  # PD1-12 says N: takes a mark back, where silence does not (spec 05 §5)
+    unprotected: bool = False  # PD1-12 is N: takes a mark back, where silence does not (spec 05 §5)
     visit: str = ""  # PV1-19.1 as sent
     lpr3: str = ""  # urn:uuid: + UUID v5, when the feed sends one
     class_: EventClass = ""
@@ -147,7 +147,7 @@ class HospitalEvent(Value, frozen=True, kw_only=True):
     retired_cprs: tuple[str, ...] = ()  # MRG-1
     retired_ids: tuple[str, ...] = ()  # MRG-1, other ids as "authority|id"
     retired_visits: tuple[str, ...] = ()  # MRG-5
-    leave_home: bool = True  # leave to the home, no double admission (01, 11.6); a feed rule may say otherwise
+    leave_home: bool = True  # leave to the home, no double admission (01, 11.6); a feed rule may decide otherwise
     a08_class_is_correction: bool = False
     a08_ward_is_correction: bool = False
     allow_person_change: bool = True  # an A08 may carry another CPR number (spec 04 §4.3); else to the error lane
@@ -219,7 +219,7 @@ class Link(Value, frozen=True, kw_only=True):
 
 
 class Notification(Value, frozen=True, kw_only=True):
-    """What a municipality is to be told, complete but for address and bytes (spec 01 §10)."""
+    """One message to a municipality, complete but for address and bytes (spec 01 §10)."""
 
     notice: Notice
     message_id: MessageId
@@ -271,7 +271,7 @@ class Outcome(Value, frozen=True, kw_only=True):
     remedy: str = ""
 
 
-class Issue(Value, frozen=True, kw_only=True):
+class ReceiptIssue(Value, frozen=True, kw_only=True):
     """One issue of a received acknowledgement (spec 02 §4.3)."""
 
     severity: str = ""
@@ -295,7 +295,7 @@ class Receipt(Value, frozen=True, kw_only=True):
     sender_sor: str = ""
     destination_gln: str = ""
     destination_sor: str = ""
-    issues: tuple[Issue, ...] = ()
+    issues: tuple[ReceiptIssue, ...] = ()
     nonconformant: tuple[str, ...] = ()  # the checks of AV4, AV5, AV7 that it fails
     statistics: str = ""  # postfix for the trace event: the verdict code
     origin: str = ""  # topic/partition/offset of its physical arrival (03 §4.4)
@@ -319,7 +319,7 @@ class NetworkReceipt(Value, frozen=True, kw_only=True):
 
 
 class StayEventArrived(Value, frozen=True, kw_only=True, tag="stay-event"):
-    """Intake has read an ADT event of a stay. `redriven`: how often it was taken out of the dead letters again."""
+    """Intake has read an ADT event of a stay. `redriven`: how often it has been taken out of the dead letters."""
 
     at: datetime
     event: StayEvent
@@ -358,7 +358,7 @@ class Wake(Value, frozen=True, kw_only=True, tag="wake"):
 
 
 class Decision(Value, frozen=True, kw_only=True, tag="decision"):
-    """An operator's decision about one message (02 §5.8, 00 §3.5). `id` tells a repeat from a second decision."""
+    """An operator's decision about one message (02 §5.8, 00 §3.5). `id` distinguishes a repeat from a second decision."""
 
     at: datetime
     action: Literal["resend", "give-up", "close-case", "send-anew"]

@@ -1,4 +1,4 @@
-"""Text of others as people may see it: nothing in it acts on the terminal or hides what it says (00 §8.6).
+"""Text of others as people may see it: nothing in it acts on the terminal or hides other text (00 §8.6).
 
 A name, an id, a header may hold escape sequences that move the cursor, marks that turn the direction of writing round,
 a line end that begins a line of its own. Whatever is not printable is shown by its number, in the spelling of JSON: so

@@ -11,7 +11,7 @@ import pytest
 
 from agents.worker import lines
 from agents.worker.shell import say
-from streams.delivery.rules import State
+from streams.delivery.rules import DeliveryState
 from streams.operations import logs
 from streams.records.ledger import decision_row, event_row, message_row, receipt_row, stay_event_row
 from streams.relay.lane import Alarm, Said
@@ -20,7 +20,7 @@ from streams.words.ids import MessageId
 from streams.words.model import Decision, Fate, Outcome
 
 AT = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
-SENT = message_row(AT, "m1", State.SENT, 1, attempt=2, kommunekode="0461", notice="STIN", lane="1a452512")
+SENT = message_row(AT, "m1", DeliveryState.SENT, 1, attempt=2, kommunekode="0461", notice="STIN", lane="1a452512")
 QUIET = Outcome(fate=Fate.NOT_SUBJECT, reason="planned")
 
 
@@ -54,7 +54,7 @@ def test_a_message_that_leaves_is_a_line_with_its_municipality(said: Callable[[]
 
 
 def test_a_delivery_given_up_and_a_receipt_are_lines(said: Callable[[], list[dict[str, Any]]]) -> None:
-    given_up = message_row(AT, "m1", State.GIVEN_UP, 4, attempt=3, kommunekode="0461")
+    given_up = message_row(AT, "m1", DeliveryState.GIVEN_UP, 4, attempt=3, kommunekode="0461")
     receipt = receipt_row(AT, "receipts.raw/0/7", "first", "ok", "1a452512", message="m1")
     lines.say_lane([Said(given_up), Said(receipt)])
     assert said() == [

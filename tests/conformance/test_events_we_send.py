@@ -8,18 +8,19 @@ import pytest
 
 from streams.formats.fhir.build import to_json, to_xml
 from streams.records.trace import (
+    PROFILES,
     SBDH,
     UNKNOWN,
     About,
-    Document,
-    Step,
+    Source,
+    TracedDocument,
+    TraceEvent,
     acknowledged,
     audit_event,
     created,
     network_answered,
     sent,
 )
-from streams.records.trace_codes import PROFILES, Source
 from streams.words.codes import Notice
 from streams.words.ids import Gln
 from streams.words.model import NetworkReceipt, Receipt
@@ -46,7 +47,7 @@ BACK: dict[str, Any] = {"sender": MUNICIPALITY, "receiver": HEART, **STATION}
 OUT: dict[str, Any] = {"bundle_id": BUNDLE, "transport_id": TRANSPORT, **STATION}
 
 #: The steps of spec 03 §4.1 that our station takes.
-STEPS: dict[str, Step] = {
+STEPS: dict[str, TraceEvent] = {
     "S2 created": created(About.of(TOLD, MUNICIPALITY), bundle_id=BUNDLE, **STATION),
     "S3 sent": sent(About.of(TOLD, MUNICIPALITY), **OUT),
     "S3 sent by SBDH": sent(About.of(TOLD, MUNICIPALITY), transport=SBDH, **OUT),
@@ -65,12 +66,12 @@ STEPS: dict[str, Step] = {
     "a unit without GLN": sent(
         About.of(msgspec.structs.replace(TOLD, sender=msgspec.structs.replace(HEART, gln=Gln(""))), MUNICIPALITY), **OUT
     ),
-    "a legacy letter": sent(About.of(TOLD, MUNICIPALITY), document=Document("XDIS20", "1.0"), **OUT),
+    "a legacy letter": sent(About.of(TOLD, MUNICIPALITY), document=TracedDocument("XDIS20", "1.0"), **OUT),
     "an unknown document": sent(About.of(TOLD, MUNICIPALITY), document=UNKNOWN, **OUT),
 }
 
 
-def passes(referee: Referees, step: Step) -> None:
+def passes(referee: Referees, step: TraceEvent) -> None:
     event = audit_event(step)
     for one in referee.both:
         for media, data in (("json", to_json(event)), ("xml", to_xml(event))):
@@ -92,5 +93,5 @@ def test_every_notice_has_a_first_event(referee: Referees, name: str) -> None:
 @pytest.mark.parametrize("source", get_args(Source))
 def test_every_kind_of_station(referee: Referees, source: Source) -> None:
     step = STEPS["S3 sent"]
-    fields = {name: getattr(step, name) for name in Step.__dataclass_fields__}
-    passes(referee, Step(**(fields | {"source": source})))
+    fields = {name: getattr(step, name) for name in TraceEvent.__dataclass_fields__}
+    passes(referee, TraceEvent(**(fields | {"source": source})))

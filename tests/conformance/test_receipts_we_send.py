@@ -13,7 +13,7 @@ from streams.messages.hospitalnotification import check
 from streams.receiver.answer import answer
 from streams.receiver.stays import Subscriber
 from streams.words.codes import Notice, Verdict
-from streams.words.model import Issue
+from streams.words.model import ReceiptIssue
 from tests.conformance.mutations import damaged, put
 from tests.conformance.referee import ACKNOWLEDGEMENT, Referees
 from tests.meanings.notifications import BEGIN, CASES, SURGERY, bundle, notification
@@ -24,7 +24,7 @@ HEADER, ENVELOPE = "fa8c45d3-2867-49ba-99db-be07b24612c0", "cd1bb62a-bba2-4d04-a
 STIN = bundle(notification(Notice.STIN))
 
 
-def acknowledged(original: dict[str, Any], verdict: Verdict, *issues: Issue) -> dict[str, Any]:
+def acknowledged(original: dict[str, Any], verdict: Verdict, *issues: ReceiptIssue) -> dict[str, Any]:
     at = BEGIN + timedelta(hours=1)
     return write(original, verdict, issues, header_id=HEADER, envelope_id=ENVELOPE, at=at)
 
@@ -48,12 +48,14 @@ def test_an_answer_to_every_notice(referee: Referees, name: str) -> None:
 
 @pytest.mark.parametrize("code", sorted(ERROR_CODES))
 def test_every_error_code_of_medcom(referee: Referees, code: str) -> None:
-    issue = Issue(severity="error", code="processing", details_code=code, text="Modtager er ukendt: Ærø & <Fanø>")
+    issue = ReceiptIssue(
+        severity="error", code="processing", details_code=code, text="Modtager er ukendt: Ærø & <Fanø>"
+    )
     passes(referee, acknowledged(STIN, "fatal-error", issue))
 
 
 def test_a_repeat_is_remarked_in_words_without_a_code(referee: Referees) -> None:
-    repeat = Issue(severity="information", code="duplicate", text="Received before")
+    repeat = ReceiptIssue(severity="information", code="duplicate", text="Received before")
     passes(referee, acknowledged(STIN, "ok", repeat))
 
 

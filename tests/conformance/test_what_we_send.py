@@ -17,7 +17,7 @@ from streams.messages.hospitalnotification import check as check_notification
 from streams.messages.hospitalnotification import redispatch
 from streams.words.codes import LPR3_SYSTEM, SOR_ENDPOINT, Notice, Verdict
 from streams.words.ids import Gln, Sor
-from streams.words.model import EpisodeIdentifier, Issue, Link, Notification, Patient, Unit
+from streams.words.model import EpisodeIdentifier, Link, Notification, Patient, ReceiptIssue, Unit
 from tests.conformance.referee import ACKNOWLEDGEMENT, HOSPITAL_NOTIFICATION, Referees
 from tests.meanings.acknowledgements import acknowledgement
 from tests.meanings.notifications import CASES, EPISODE, HEART, SURGERY, bundle, notification, story
@@ -160,18 +160,20 @@ def test_every_verdict_without_further_words(referee: Referees, verdict: Verdict
 
 @pytest.mark.parametrize("code", sorted(ERROR_CODES))
 def test_every_code_we_may_write(referee: Referees, code: str) -> None:
-    answer_passes(referee, acknowledgement("fatal-error", Issue(severity="error", code="invalid", details_code=code)))
+    answer_passes(
+        referee, acknowledgement("fatal-error", ReceiptIssue(severity="error", code="invalid", details_code=code))
+    )
 
 
 def test_every_type_of_issue(referee: Referees) -> None:
-    issues = [Issue(severity="warning", code=code, text=f"{code} & <{code}>") for code in sorted(ISSUE_TYPES)]
+    issues = [ReceiptIssue(severity="warning", code=code, text=f"{code} & <{code}>") for code in sorted(ISSUE_TYPES)]
     answer_passes(referee, acknowledgement("transient-error", *issues))
 
 
 def test_a_duplicate_and_a_code_of_hl7_are_said_as_text(referee: Referees) -> None:
-    duplicate = Issue(severity="information", code="duplicate", text="Message was received before")
+    duplicate = ReceiptIssue(severity="information", code="duplicate", text="Message was received before")
     hl7 = "http://terminology.hl7.org/CodeSystem/operation-outcome"
-    foreign = Issue(severity="error", code="duplicate", details_code="MSG_DUPLICATE_ID", details_system=hl7)
+    foreign = ReceiptIssue(severity="error", code="duplicate", details_code="MSG_DUPLICATE_ID", details_system=hl7)
     answer_passes(referee, acknowledgement("ok", duplicate, foreign))
 
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from streams.delivery.rules import State
+from streams.delivery.rules import DeliveryState
 from streams.kafka.records import encode_lane_record
 from streams.observer.reconcile import Balance, balance
 from streams.records import ledger
@@ -29,7 +29,7 @@ def told(*left_out: str) -> Balance:
     place = w.add("lanes", encode_lane_record(StayEventArrived(at=AT, event=EVENT)))
     w.send("m-1", "b-1")
     answer = w.add("receipts.raw", receipt("m-1", "ok"))
-    states = (State.CREATED, State.SENT, State.ACKED_OK)
+    states = (DeliveryState.CREATED, DeliveryState.SENT, DeliveryState.ACKED_OK)
     rows = [
         ledger.event_row(AT, origin, None, 1),
         ledger.stay_event_row(AT, EVENT.id, Outcome(fate=Fate.WAITING), 0, place, EVENT.lane),

@@ -5,7 +5,7 @@ from typing import Any
 
 from streams.messages.acknowledgement import write
 from streams.words.codes import Notice, Verdict
-from streams.words.model import Issue
+from streams.words.model import ReceiptIssue
 from tests.meanings.notifications import BEGIN, bundle, notification
 
 __all__ = ["ANSWERED", "AT", "ENVELOPE", "HEADER", "acknowledgement"]
@@ -17,7 +17,7 @@ AT: datetime = BEGIN + timedelta(minutes=1)
 
 
 def acknowledgement(
-    verdict: Verdict = "ok", *issues: Issue, original: dict[str, Any] = ANSWERED, header_id: str = HEADER
+    verdict: Verdict = "ok", *issues: ReceiptIssue, original: dict[str, Any] = ANSWERED, header_id: str = HEADER
 ) -> dict[str, Any]:
     """The answer to `original` with a verdict."""
     return write(original, verdict, issues, header_id=header_id, envelope_id=ENVELOPE, at=AT)

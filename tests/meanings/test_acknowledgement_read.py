@@ -13,12 +13,12 @@ from streams.messages.acknowledgement import inspect, judge, reaction, read, rea
 from streams.words.codes import ACK_CODES
 from streams.words.errors import Rejected
 from streams.words.ids import Gln, Kommunekode, Sor
-from streams.words.model import Address, Issue, Receipt, Unit
+from streams.words.model import Address, Receipt, ReceiptIssue, Unit
 from tests.meanings.acknowledgements import ANSWERED, ENVELOPE, HEADER, acknowledgement
 from tests.meanings.damage import ABSENT, any_damage, changed, damaged
 from tests.meanings.notifications import HEART, MUNICIPALITY
 
-ANSWER = acknowledgement("fatal-error", Issue(severity="error", code="invalid", text="wrong"))
+ANSWER = acknowledgement("fatal-error", ReceiptIssue(severity="error", code="invalid", text="wrong"))
 ANSWERED_ID = ANSWERED["entry"][0]["resource"]["id"]
 KEYS = {
     *("response_code", "response_identifier", "message_header_id", "bundle_id", "sender_gln", "destination_gln"),
@@ -36,7 +36,7 @@ def test_everything_a_lane_needs_is_read() -> None:
         sender_sor=MUNICIPALITY.sor,
         destination_gln=HEART.gln,
         destination_sor=HEART.sor,
-        issues=(Issue(severity="error", code="invalid", text="wrong"),),
+        issues=(ReceiptIssue(severity="error", code="invalid", text="wrong"),),
         statistics="fatal-error",
     )
 

@@ -10,7 +10,7 @@ from streams.formats.fhir.check import border_check
 from streams.messages.acknowledgement import check, inspect, read, write
 from streams.words.codes import ACK_ERROR_SYSTEM, Notice, Verdict
 from streams.words.errors import Rejected
-from streams.words.model import Issue
+from streams.words.model import ReceiptIssue
 from tests.meanings.acknowledgements import ANSWERED, AT, ENVELOPE, HEADER, acknowledgement
 from tests.meanings.damage import ABSENT, damaged
 from tests.meanings.notifications import HEART, MUNICIPALITY, bundle, story
@@ -92,8 +92,8 @@ def test_ids_may_be_minted_by_the_caller() -> None:
 
 
 def test_a_code_that_we_may_not_write_becomes_text() -> None:
-    ours = Issue(severity="error", code="code-invalid", details_code="MSG_VALUESET_VALUE_UNKNOWN", text="class")
-    foreign = Issue(severity="strange", code="strange", details_code="MSG_DUPLICATE_ID", text="again")
+    ours = ReceiptIssue(severity="error", code="code-invalid", details_code="MSG_VALUESET_VALUE_UNKNOWN", text="class")
+    foreign = ReceiptIssue(severity="strange", code="strange", details_code="MSG_DUPLICATE_ID", text="again")
     first, second = of_kind(acknowledgement("fatal-error", ours, foreign), "OperationOutcome")[0]["issue"]
     coding = {"system": ACK_ERROR_SYSTEM, "code": "MSG_VALUESET_VALUE_UNKNOWN"}
     assert first == {"severity": "error", "code": "code-invalid", "details": {"coding": [coding], "text": "class"}}

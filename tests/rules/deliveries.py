@@ -39,7 +39,7 @@ def stored(**address: Any) -> Delivery:
     )
 
 
-class Told(NamedTuple):
+class Signalled(NamedTuple):
     """What one signal did."""
 
     delivery: Delivery
@@ -47,16 +47,16 @@ class Told(NamedTuple):
     receipt: ReceiptClass | None
 
 
-def told(delivery: Delivery, signal: Signal, at: datetime = START) -> Told:
+def signalled(delivery: Delivery, signal: Signal, at: datetime = START) -> Signalled:
     """One signal, with the ids of a resend at hand."""
-    return Told(*advance(delivery, signal, at, next_attempt=attempt(len(delivery.attempts) + 1)))
+    return Signalled(*advance(delivery, signal, at, next_attempt=attempt(len(delivery.attempts) + 1)))
 
 
 def after(*signals: Signal, **address: Any) -> Delivery:
     """The delivery after these signals, one a second."""
     delivery = stored(**address)
     for number, signal in enumerate(signals):
-        delivery = told(delivery, signal, START + number * SECOND).delivery
+        delivery = signalled(delivery, signal, START + number * SECOND).delivery
     return delivery
 
 
@@ -79,7 +79,7 @@ class World:
             self.now = max(self.now, self.delivery.deadline)
         signal = self._signal(what, number)
         if signal is not None:
-            self.delivery, words, receipt = told(self.delivery, signal, self.now)
+            self.delivery, words, receipt = signalled(self.delivery, signal, self.now)
             self.words += words
             self.receipts += [receipt] if receipt else []
 

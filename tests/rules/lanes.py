@@ -17,10 +17,10 @@ from typing import Any
 import msgspec
 import orjson
 
-from streams.delivery.delivery import Delivery, State
+from streams.delivery.delivery import Delivery, DeliveryState
 from streams.envelopes import vans
 from streams.records.ledger import LedgerRow
-from streams.records.trace import Step
+from streams.records.trace import TraceEvent
 from streams.registry import Registers, load
 from streams.relay.lane import (
     Context,
@@ -232,7 +232,7 @@ class Lane:
         return list(self.row.deliveries.values())[-1]
 
     @property
-    def states(self) -> list[State]:
+    def states(self) -> list[DeliveryState]:
         """Of all messages, in order."""
         return [d.state for d in self.row.deliveries.values()] if self.row else []
 
@@ -252,7 +252,7 @@ class Lane:
         return [one.effect for one in self.said if isinstance(one.effect, LedgerRow)]
 
     @property
-    def steps(self) -> list[Step]:
+    def steps(self) -> list[TraceEvent]:
         """All status events."""
         return [one.effect.step for one in self.said if isinstance(one.effect, Traced)]
 
@@ -301,7 +301,7 @@ def books(lane: Lane) -> tuple[Counter[str], Counter[str], Counter[str]]:
             events["notifications"] += row.k
         elif row.kind == "receipt":
             receipts[row.what] += row.delta
-        elif row.what == State.CREATED:
+        elif row.what == DeliveryState.CREATED:
             messages["created"] += 1
         else:
             messages[row.what] += row.delta

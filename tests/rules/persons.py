@@ -75,14 +75,14 @@ class Intake:
         self.table[key] = result.row
         return result
 
-    def say(self, kind: EventKind, *, at: datetime = AT, region_at: Any = None, **fields: Any) -> PersonFold:
+    def send(self, kind: EventKind, *, at: datetime = AT, region_at: Any = None, **fields: Any) -> PersonFold:
         """One event in a message of its own."""
         fields.setdefault("control_id", f"K{self.count + 1}")
         return self.take(event(kind, **fields), at=at, region_at=region_at)
 
-    def told(self, kind: EventKind, **fields: Any) -> StayEvent:
+    def stay_event(self, kind: EventKind, **fields: Any) -> StayEvent:
         """The one stay event that follows."""
-        (stay_event,) = self.say(kind, **fields).stay_events
+        (stay_event,) = self.send(kind, **fields).stay_events
         return stay_event
 
 

@@ -1,8 +1,8 @@
-"""Stories of a stay, told in one line per event: the builder of every `test_stay_*` module.
+"""Stories of a stay, one line per event: the builder of every `test_stay_*` module.
 
     story = Story()
     story.play("A01 08:00", "A21 10:00", "A22 16:00", "A03 18:00")
-    story.told == ["STIN", "STOR", "SLOR", "SLHJ"]
+    story.notices == ["STIN", "STOR", "SLOR", "SLHJ"]
 
 A line is `<trigger> [<day>/]<hh:mm> [<field>=<value> ...]`; the day counts from 1 March 2026. The clock of a line is
 one minute after its time, or `now=`. Persons are published test persons, SOR numbers are fictional.
@@ -178,7 +178,7 @@ class Story:
         return result
 
     @property
-    def told(self) -> list[str]:
+    def notices(self) -> list[str]:
         """All notices so far."""
         return [str(n.notice) for n in self.notes]
 
@@ -194,6 +194,6 @@ class Story:
         return f"{last.fate}:{last.reason}" if last.reason else str(last.fate)
 
 
-def told(*lines: str, **policy: Any) -> list[str]:
+def notices(*lines: str, **policy: Any) -> list[str]:
     """The notices of a story."""
-    return Story(StayPolicy(**policy)).play(*lines).told
+    return Story(StayPolicy(**policy)).play(*lines).notices

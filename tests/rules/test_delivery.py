@@ -11,8 +11,8 @@ from streams.delivery.delivery import (
     TRANSITIONS,
     Case,
     Delivery,
+    DeliveryState,
     Signal,
-    State,
     advance,
     envelope_of,
     hand_over_refused,
@@ -21,7 +21,7 @@ from streams.delivery.delivery import (
     verdict_signal,
 )
 from streams.words.codes import Verdict
-from tests.rules.deliveries import LIMIT, SECOND, START, World, after, attempt, stored, told, unsettled
+from tests.rules.deliveries import LIMIT, SECOND, START, World, after, attempt, signalled, stored, unsettled
 
 P, F = Signal.PRODUCED, Signal.PRODUCE_FAILED
 OK, FATAL, TRANSIENT = Signal.ACK_OK, Signal.ACK_FATAL, Signal.ACK_TRANSIENT
@@ -30,17 +30,17 @@ AGAIN, HOLD, LAST, STALE = Signal.TIMER_RESEND, Signal.TIMER_HOLD, Signal.TIMER_
 RESEND, SPENT, GIVE_UP = Signal.OP_RESEND, Signal.OP_RESEND_SPENT, Signal.OP_GIVE_UP
 
 #: One way into each state.
-WAY: dict[State, tuple[Signal, ...]] = {
-    State.CREATED: (),
-    State.SENT: (P,),
-    State.NETWORK_OK: (P, POS),
-    State.TRANSIENT: (P, TRANSIENT),
-    State.TIMED_OUT: (P, HOLD),
-    State.ACKED_OK: (P, OK),
-    State.ACKED_FATAL: (P, FATAL),
-    State.UNDELIVERABLE: (P, NEG),
-    State.GIVEN_UP: (P, LAST),
-    State.SENT_UNCONFIRMED: (Signal.PRODUCED_UNCONFIRMED,),
+WAY: dict[DeliveryState, tuple[Signal, ...]] = {
+    DeliveryState.CREATED: (),
+    DeliveryState.SENT: (P,),
+    DeliveryState.NETWORK_OK: (P, POS),
+    DeliveryState.TRANSIENT: (P, TRANSIENT),
+    DeliveryState.TIMED_OUT: (P, HOLD),
+    DeliveryState.ACKED_OK: (P, OK),
+    DeliveryState.ACKED_FATAL: (P, FATAL),
+    DeliveryState.UNDELIVERABLE: (P, NEG),
+    DeliveryState.GIVEN_UP: (P, LAST),
+    DeliveryState.SENT_UNCONFIRMED: (Signal.PRODUCED_UNCONFIRMED,),
 }
 AWAITING = "SENT NETWORK_OK TRANSIENT"
 PAUSES = [timedelta(seconds=seconds) for seconds in stored().address.retry_pauses_s]
@@ -102,42 +102,42 @@ ROWS = [
     ("CREATED", TRANSIENT, "TRANSIENT", f"eds:msg-sent timer:set {ACK} log:transient"),
 ]
 SQUARE = {
-    (State(state), signal): (State(to or state), frozenset(words.split()))
+    (DeliveryState(state), signal): (DeliveryState(to or state), frozenset(words.split()))
     for states, signal, to, words in ROWS
     for state in states.split()
 }
 
 
 @pytest.mark.parametrize(("state", "signal"), SQUARE, ids=lambda value: str(value).replace(" ", "-"))
-def test_each_pair_does_what_the_standard_says(state: State, signal: Signal) -> None:
+def test_each_pair_follows_the_standard(state: DeliveryState, signal: Signal) -> None:
     before = after(*WAY[state])
     assert before.state is state
-    done = told(before, signal, START + LIMIT)
+    done = signalled(before, signal, START + LIMIT)
     assert (done.delivery.state, frozenset(done.words)) == SQUARE[state, signal]
 
 
 def test_every_pair_of_state_and_signal_is_spoken_for_and_listed_here() -> None:
-    assert set(SQUARE) == set(product(State, Signal))
-    answered_after_hand_over = {(State.CREATED, signal) for signal in (OK, FATAL, TRANSIENT)}
+    assert set(SQUARE) == set(product(DeliveryState, Signal))
+    answered_after_hand_over = {(DeliveryState.CREATED, signal) for signal in (OK, FATAL, TRANSIENT)}
     assert set(SQUARE) - set(TRANSITIONS) == answered_after_hand_over
 
 
 def test_only_these_states_are_final() -> None:
-    assert {State(name) for name in SETTLED.split()} == FINAL
-    assert {state for state in State if after(*WAY[state]).is_final} == FINAL
+    assert {DeliveryState(name) for name in SETTLED.split()} == FINAL
+    assert {state for state in DeliveryState if after(*WAY[state]).is_final} == FINAL
 
 
 # ---- attempts and their time limit ------------------------------------------------------------------------------
 
 
 def test_the_time_limit_runs_from_the_hand_over() -> None:
-    sent = told(stored(), P, START + SECOND).delivery
+    sent = signalled(stored(), P, START + SECOND).delivery
     assert (sent.attempt, sent.attempts[0].sent, sent.deadline) == (1, START + SECOND, START + SECOND + LIMIT)
 
 
 @pytest.mark.parametrize("signal", [POS, TRANSIENT, Signal.NET_POS_OLD, F, RESEND], ids=lambda s: s.name)
 def test_nothing_but_a_verdict_or_a_new_attempt_moves_the_time_limit(signal: Signal) -> None:
-    assert told(after(P), signal, START + 60 * SECOND).delivery.deadline == START + LIMIT
+    assert signalled(after(P), signal, START + 60 * SECOND).delivery.deadline == START + LIMIT
 
 
 def test_an_unanswered_message_is_resent_twice_and_then_given_up() -> None:
@@ -188,7 +188,7 @@ def test_an_operator_may_resend_twice(sent: int, expected: Signal) -> None:
 
 
 def test_the_time_limit_is_the_municipalitys() -> None:
-    assert told(stored(ack_timeout_s=60), P, START).delivery.deadline == START + timedelta(minutes=1)
+    assert signalled(stored(ack_timeout_s=60), P, START).delivery.deadline == START + timedelta(minutes=1)
 
 
 # ---- answers ----------------------------------------------------------------------------------------------------
@@ -202,8 +202,8 @@ def test_a_verdict_is_known_by_its_code_alone(verdict: Verdict, signal: Signal) 
 
 
 def test_an_acknowledgement_settles_the_message_whatever_attempt_it_answers() -> None:
-    settled = told(after(P, AGAIN), OK, START + LIMIT).delivery
-    assert (settled.state, settled.verdict, settled.verdict_at) == (State.ACKED_OK, "ok", START + LIMIT)
+    settled = signalled(after(P, AGAIN), OK, START + LIMIT).delivery
+    assert (settled.state, settled.verdict, settled.verdict_at) == (DeliveryState.ACKED_OK, "ok", START + LIMIT)
     assert (settled.deadline, settled.due, settled.content) == (None, None, b"")
 
 
@@ -213,7 +213,7 @@ def test_a_repeated_receipt_changes_nothing_but_the_counter(verdict: Signal, tim
     settled = after(P, verdict)
     repeated = settled
     for number in range(times):
-        repeated, words, receipt = told(repeated, verdict, START + LIMIT * (number + 1))
+        repeated, words, receipt = signalled(repeated, verdict, START + LIMIT * (number + 1))
         assert (words, receipt) == ((ACK, "log:duplicate_receipt"), "repeated")
     assert unsettled(repeated) == unsettled(settled)
     assert repeated.counts.duplicate == times
@@ -222,7 +222,7 @@ def test_a_repeated_receipt_changes_nothing_but_the_counter(verdict: Signal, tim
 @pytest.mark.parametrize(("first", "second"), [(OK, FATAL), (FATAL, OK)], ids=["ok-fatal", "fatal-ok"])
 def test_never_positive_after_negative_or_negative_after_positive(first: Signal, second: Signal) -> None:
     settled = after(P, first)
-    contradicted, _, receipt = told(settled, second, START + LIMIT)
+    contradicted, _, receipt = signalled(settled, second, START + LIMIT)
     assert (contradicted.state, contradicted.verdict, receipt) == (settled.state, settled.verdict, "conflicting")
     assert (contradicted.conflict, contradicted.counts.conflict, contradicted.case) == (True, 1, settled.case)
 
@@ -230,7 +230,7 @@ def test_never_positive_after_negative_or_negative_after_positive(first: Signal,
 @pytest.mark.parametrize("lost", [LAST, NEG], ids=["given-up", "undeliverable"])
 @pytest.mark.parametrize(("verdict", "closed"), [(OK, True), (FATAL, False)], ids=["ok", "fatal"])
 def test_a_late_verdict_corrects_the_books_and_is_called_late(lost: Signal, verdict: Signal, closed: bool) -> None:
-    late, words, receipt = told(after(P, lost), verdict, START + LIMIT)
+    late, words, receipt = signalled(after(P, lost), verdict, START + LIMIT)
     assert (late.late, receipt) == (True, "first")
     assert {w.partition(":")[0] for w in words} >= {"correct", "terminal"}
     assert late.case is not None
@@ -238,14 +238,14 @@ def test_a_late_verdict_corrects_the_books_and_is_called_late(lost: Signal, verd
 
 
 def test_a_transient_error_may_be_followed_by_ok() -> None:
-    settled = told(after(P, TRANSIENT), OK).delivery
-    assert (settled.state, settled.counts.transient, settled.late) == (State.ACKED_OK, 1, False)
+    settled = signalled(after(P, TRANSIENT), OK).delivery
+    assert (settled.state, settled.counts.transient, settled.late) == (DeliveryState.ACKED_OK, 1, False)
 
 
 def test_a_receipt_may_arrive_before_our_own_hand_over_is_booked() -> None:
-    settled, words, receipt = told(stored(), OK, START + SECOND)
+    settled, words, receipt = signalled(stored(), OK, START + SECOND)
     assert (settled.state, settled.attempt, settled.attempts[0].sent, receipt) == (
-        State.ACKED_OK,
+        DeliveryState.ACKED_OK,
         1,
         START + SECOND,
         "first",
@@ -257,18 +257,18 @@ def test_a_receipt_may_arrive_before_our_own_hand_over_is_booked() -> None:
 
 
 @pytest.mark.parametrize(("quoted", "place"), [("E1", "old"), ("E2", "cur"), ("E3", None), ("B2", None)])
-def test_an_envelope_is_told_by_its_id(quoted: str, place: str | None) -> None:
+def test_an_envelope_is_found_by_its_id(quoted: str, place: str | None) -> None:
     assert envelope_of(after(P, AGAIN), quoted) == place
 
 
 def test_the_network_never_settles_a_message_for_the_good() -> None:
-    assert told(after(P), POS).delivery.state is State.NETWORK_OK
-    assert told(after(P), POS).delivery.attempts[-1].network == "positive"
+    assert signalled(after(P), POS).delivery.state is DeliveryState.NETWORK_OK
+    assert signalled(after(P), POS).delivery.attempts[-1].network == "positive"
 
 
 def test_the_network_cannot_take_back_a_verdict() -> None:
     settled = after(P, OK)
-    assert unsettled(told(settled, NEG).delivery) == unsettled(settled)
+    assert unsettled(signalled(settled, NEG).delivery) == unsettled(settled)
 
 
 def test_every_network_receipt_is_counted_also_without_effect() -> None:
@@ -287,8 +287,8 @@ def test_every_network_receipt_is_counted_also_without_effect() -> None:
     ids=lambda value: getattr(value, "name", ""),
 )
 def test_on_the_sbdh_route_envelope_receipts_are_messages_of_their_own(signal: Signal, word: str) -> None:
-    assert word in told(after(P, envelope="sbdh"), signal).words
-    assert word not in told(after(P, envelope="vans"), signal).words
+    assert word in signalled(after(P, envelope="sbdh"), signal).words
+    assert word not in signalled(after(P, envelope="vans"), signal).words
 
 
 # ---- hand-overs that fail (00 §3.3) -----------------------------------------------------------------------------
@@ -301,43 +301,47 @@ def pause(delivery: Delivery, since: datetime) -> timedelta | None:
 def test_a_message_that_cannot_leave_is_tried_again_ever_more_seldom() -> None:
     delivery, pauses = stored(), []
     for _ in range(len(PAUSES) + 2):
-        delivery = told(delivery, F).delivery
+        delivery = signalled(delivery, F).delivery
         pauses.append(pause(delivery, START))
     assert pauses == [*PAUSES, PAUSES[-1], PAUSES[-1]]
     assert sorted(PAUSES) == list(PAUSES)
-    assert (delivery.state, delivery.attempt, delivery.attempts) == (State.CREATED, 0, (attempt(1),))
+    assert (delivery.state, delivery.attempt, delivery.attempts) == (DeliveryState.CREATED, 0, (attempt(1),))
 
 
-def test_trying_again_assumes_that_it_goes_well_and_only_a_refusal_tells_otherwise() -> None:
+def test_trying_again_assumes_success_until_a_refusal() -> None:
     delivery, pauses = stored(), []
     for _ in PAUSES:
-        delivery = hand_over_refused(told(delivery, P).delivery, START)
+        delivery = hand_over_refused(signalled(delivery, P).delivery, START)
         pauses.append(pause(delivery, START))
     assert (pauses, delivery.refusals) == ([*PAUSES], len(PAUSES))
-    handed = told(delivery, P, START + LIMIT).delivery
-    assert (handed.state, handed.retry, handed.deadline) == (State.SENT, None, START + LIMIT + LIMIT)
+    handed = signalled(delivery, P, START + LIMIT).delivery
+    assert (handed.state, handed.retry, handed.deadline) == (DeliveryState.SENT, None, START + LIMIT + LIMIT)
 
 
 def test_refusals_are_counted_per_dispatch() -> None:
-    resent = told(told(hand_over_refused(after(P), START), P).delivery, AGAIN).delivery
+    resent = signalled(signalled(hand_over_refused(after(P), START), P).delivery, AGAIN).delivery
     back = hand_over_refused(resent, START)
     assert (back.refusals, pause(back, START)) == (1, PAUSES[0])
-    again = hand_over_refused(told(back, AGAIN).delivery, START)
+    again = hand_over_refused(signalled(back, AGAIN).delivery, START)
     assert (again.refusals, pause(again, START)) == (2, PAUSES[1])
 
 
 def test_a_first_hand_over_that_the_broker_refused_was_none() -> None:
     back = hand_over_refused(after(P), START)
-    assert (back.state, back.attempt, back.deadline, pause(back, START)) == (State.CREATED, 0, None, PAUSES[0])
+    assert (back.state, back.attempt, back.deadline, pause(back, START)) == (DeliveryState.CREATED, 0, None, PAUSES[0])
     assert back.attempts == (attempt(1),)
 
 
 @pytest.mark.parametrize(
     ("way", "state"),
-    [((P, AGAIN), State.SENT), ((P, POS, AGAIN), State.NETWORK_OK), ((P, TRANSIENT, AGAIN), State.TRANSIENT)],
+    [
+        ((P, AGAIN), DeliveryState.SENT),
+        ((P, POS, AGAIN), DeliveryState.NETWORK_OK),
+        ((P, TRANSIENT, AGAIN), DeliveryState.TRANSIENT),
+    ],
     ids=["sent", "network-ok", "transient"],
 )
-def test_a_resend_that_the_broker_refused_was_none(way: tuple[Signal, ...], state: State) -> None:
+def test_a_resend_that_the_broker_refused_was_none(way: tuple[Signal, ...], state: DeliveryState) -> None:
     back = hand_over_refused(after(*way), START)
     assert (back.state, back.attempt, pause(back, START)) == (state, 1, PAUSES[0])
 

@@ -22,7 +22,7 @@ def last(*steps: dict[str, Any], **more: Any) -> dict[str, Any]:
 SENT = step(0, "produced")
 
 
-def test_a_step_says_state_attempt_timer_and_words() -> None:
+def test_a_step_shows_state_attempt_timer_and_words() -> None:
     assert last(SENT) == {
         "t": 0,
         "event": "produced",
@@ -34,7 +34,7 @@ def test_a_step_says_state_attempt_timer_and_words() -> None:
     }
 
 
-def test_the_final_record_counts_and_says_what_became_of_the_case() -> None:
+def test_the_final_record_shows_counts_and_case() -> None:
     steps = [SENT, *(step(t, "tick") for t in (1800, 3600, 5400)), step(6000, "ack_ok"), step(6001, "ack_fatal")]
     assert play("trace", trace(*steps))["final"] == {
         "state": "ACKED_OK",
@@ -75,8 +75,8 @@ def test_a_trace_matches_in_any_order_of_words_and_differs_by_any_value() -> Non
     expected = [{**s, "emit": list(reversed(s["emit"]))} for s in played["steps"]]
     assert play("trace", trace(SENT, expected=expected, final=played["final"]))["matches"]
     for wrong in ({"state": "CREATED"}, {"attempt": 2}, {"timer_due": None}, {"late": True}, {"emit": ["timer:set"]}):
-        told = [expected[0] | wrong]
-        assert not play("trace", trace(SENT, expected=told, final=played["final"]))["matches"]
+        signalled = [expected[0] | wrong]
+        assert not play("trace", trace(SENT, expected=signalled, final=played["final"]))["matches"]
     other = played["final"] | {"case": "open"}
     assert not play("trace", trace(SENT, expected=expected, final=other))["matches"]
 

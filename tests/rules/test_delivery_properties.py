@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from streams.delivery.delivery import FINAL, TRANSITIONS, Delivery, Signal, State
+from streams.delivery.delivery import FINAL, TRANSITIONS, Delivery, DeliveryState, Signal
 from tests.rules.deliveries import Happening, World, stored
 
 RECEIPTS: list[Happening] = ["ok", "fatal", "transient", "net+", "net-"]
@@ -44,12 +44,12 @@ def test_any_order_and_number_of_receipts_after_one_ok_leaves_the_message_acknow
     events: list[tuple[Happening, int]], address: dict[str, str], receipts: list[tuple[Happening, int]]
 ) -> None:
     world = play([*events, ("ok", 1)], address)
-    if world.delivery.state is State.ACKED_FATAL:
+    if world.delivery.state is DeliveryState.ACKED_FATAL:
         return  # the verdict was fatal before: never positive after negative
-    assert world.delivery.state is State.ACKED_OK
+    assert world.delivery.state is DeliveryState.ACKED_OK
     for what, number in receipts:
         world.happens(what, number)
-    assert (world.delivery.state, world.delivery.verdict) == (State.ACKED_OK, "ok")
+    assert (world.delivery.state, world.delivery.verdict) == (DeliveryState.ACKED_OK, "ok")
 
 
 @given(happenings, addresses)
@@ -57,9 +57,9 @@ def test_no_sequence_leaves_a_message_without_a_state_or_an_open_one_without_som
     events: list[tuple[Happening, int]], address: dict[str, str]
 ) -> None:
     delivery = play(events, address).delivery
-    assert delivery.state in State
+    assert delivery.state in DeliveryState
     assert all((delivery.state, signal) in TRANSITIONS for signal in Signal if not signal.name.startswith("ACK"))
-    waits = {State.SENT, State.NETWORK_OK, State.TRANSIENT}
+    waits = {DeliveryState.SENT, DeliveryState.NETWORK_OK, DeliveryState.TRANSIENT}
     assert (delivery.deadline is not None) is (delivery.state in waits)
     assert (delivery.finished is not None) is (delivery.state in FINAL)
     handled = delivery.case is None or delivery.case.closed is not None
@@ -67,7 +67,7 @@ def test_no_sequence_leaves_a_message_without_a_state_or_an_open_one_without_som
 
 
 @given(happenings, addresses)
-def test_the_books_say_of_every_message_open_or_one_final_state(
+def test_the_books_hold_every_message_as_open_or_in_one_final_state(
     events: list[tuple[Happening, int]], address: dict[str, str]
 ) -> None:
     world = play(events, address)
@@ -87,7 +87,9 @@ def test_every_acknowledgement_has_one_class_and_one_event(
     world = play(events, address)
     received = sum(what in ("ok", "fatal", "transient") for what, _ in events)
     assert len(world.receipts) == world.words.count("eds:msg-received-and-finalized") == received
-    assert world.receipts.count("first") == (world.delivery.state in (State.ACKED_OK, State.ACKED_FATAL))
+    assert world.receipts.count("first") == (
+        world.delivery.state in (DeliveryState.ACKED_OK, DeliveryState.ACKED_FATAL)
+    )
     counts = world.delivery.counts
     assert (counts.duplicate, counts.conflict, counts.transient, counts.stale) == tuple(
         world.receipts.count(name)  # type: ignore[arg-type]  # the four classes
@@ -103,6 +105,6 @@ def test_a_restart_between_any_two_happenings_changes_nothing(
 
 
 @pytest.mark.parametrize("state", sorted(FINAL), ids=str)
-def test_no_timer_moves_a_settled_message(state: State) -> None:
+def test_no_timer_moves_a_settled_message(state: DeliveryState) -> None:
     timers = [signal for signal in Signal if signal.name.startswith("TIMER")]
     assert {TRANSITIONS[state, signal].to for signal in timers} == {state}

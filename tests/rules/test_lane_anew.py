@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from streams.delivery.delivery import State
+from streams.delivery.delivery import DeliveryState
 from streams.formats.fhir.build import to_json
 from streams.messages.hospitalnotification import check
 from streams.receiver.answer import play
@@ -70,7 +70,7 @@ def test_the_old_one_is_linked_to_it_and_its_case_is_closed(way: str) -> None:
     assert (old.state, old.replaced_by, lane.last.replaces) == (state, new, old.message_id)
     assert old.case is not None
     assert (old.case.closed, old.case.closing, old.content) == (lane.now, f"replaced-by {new}", b"")
-    assert (lane.last.state, lane.last.attempt, lane.last.event_id) == (State.SENT, 1, old.event_id)
+    assert (lane.last.state, lane.last.attempt, lane.last.event_id) == (DeliveryState.SENT, 1, old.event_id)
 
 
 def test_a_progress_notice_keeps_its_place_and_role_and_names_what_it_named() -> None:
@@ -234,7 +234,7 @@ def test_a_late_receipt_for_the_old_one_settles_the_old_one_and_leaves_its_case(
     lane.answer(message_id=old)
     assert lane.row is not None
     settled = lane.row.deliveries[old]
-    assert (settled.state, settled.late) == (State.ACKED_OK, True)
+    assert (settled.state, settled.late) == (DeliveryState.ACKED_OK, True)
     assert settled.case is not None
     assert settled.case.closing == f"replaced-by {new}"
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from streams.delivery.delivery import State
+from streams.delivery.delivery import DeliveryState
 from streams.records.trace import audit_event
 from streams.relay.lane import Result
-from streams.words.model import Issue, NetworkReceiptArrived, Overdue, Receipt, ReceiptArrived
+from streams.words.model import NetworkReceiptArrived, Overdue, Receipt, ReceiptArrived, ReceiptIssue
 from tests.rules.lanes import MINUTE, Lane, Otherwise, context, envelope, opened, resources
 from tests.rules.stay_events import clock
 
@@ -39,7 +39,11 @@ def silent(result: Result, lane: Lane) -> bool:
 def test_an_ok_settles_the_message_and_is_told_as_an_event_about_it() -> None:
     lane = admitted()
     receipt = lane.answer()
-    assert (lane.states, lane.classes, states(lane)) == ([State.ACKED_OK], ["first"], ["CREATED", "SENT", "ACKED_OK"])
+    assert (lane.states, lane.classes, states(lane)) == (
+        [DeliveryState.ACKED_OK],
+        ["first"],
+        ["CREATED", "SENT", "ACKED_OK"],
+    )
     step = lane.steps[-1]
     assert (step.subtype, step.profile, step.outcome) == ("msg-received-and-finalized", "basic", "0")
     assert (step.message_id, step.original_message_id) == (receipt.ack_message_id, lane.last.message_id)
@@ -48,7 +52,7 @@ def test_an_ok_settles_the_message_and_is_told_as_an_event_about_it() -> None:
 
 
 def test_a_fatal_error_opens_a_case_with_what_was_wrong() -> None:
-    lane, issue = admitted(), Issue(severity="error", code="code-invalid")
+    lane, issue = admitted(), ReceiptIssue(severity="error", code="code-invalid")
     receipt = Receipt(
         verdict="fatal-error",
         message_id=lane.last.message_id,
@@ -101,7 +105,7 @@ def test_a_receipt_may_quote_the_id_of_the_bundle() -> None:
     lane = admitted()
     lane.overdue()
     lane.answer(message_id=lane.last.attempts[0].envelope_id)
-    assert lane.states == [State.ACKED_OK]
+    assert lane.states == [DeliveryState.ACKED_OK]
     assert lane.last.nonconformant
     assert lane.steps[-1].original_message_id == lane.last.message_id
 
@@ -109,7 +113,7 @@ def test_a_receipt_may_quote_the_id_of_the_bundle() -> None:
 def test_a_receipt_that_quotes_nothing_known_is_matched_by_what_its_provenance_names() -> None:
     lane = admitted()
     lane.answer(message_id="nothing-known", fallback_ids=(lane.last.message_id,))
-    assert lane.states == [State.ACKED_OK]
+    assert lane.states == [DeliveryState.ACKED_OK]
     assert lane.last.nonconformant
 
 
@@ -117,7 +121,7 @@ def test_a_receipt_quotes_its_own_message_and_settles_no_other() -> None:
     lane = Lane().play("A01 08:00", "A21 10:00")
     first = next(iter(lane.row.deliveries))  # type: ignore[union-attr]  # two messages are under way
     lane.answer(message_id=first)
-    assert lane.states == [State.ACKED_OK, State.SENT]
+    assert lane.states == [DeliveryState.ACKED_OK, DeliveryState.SENT]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +134,7 @@ def test_a_receipt_quotes_its_own_message_and_settles_no_other() -> None:
 def test_a_receipt_of_another_unit_is_quarantined_and_not_applied(who: dict[str, Any]) -> None:
     lane = admitted()
     lane.answer(**who)
-    assert (lane.states, lane.classes) == ([State.SENT], ["quarantined"])
+    assert (lane.states, lane.classes) == ([DeliveryState.SENT], ["quarantined"])
     assert lane.aside[-1].rejected.rule == "receipt-from-other-unit"
     assert [step.subtype for step in lane.steps] == ["msg-created", "msg-sent"]
 
@@ -148,22 +152,22 @@ def test_a_receipt_of_another_unit_is_quarantined_and_not_applied(who: dict[str,
 def test_a_receipt_from_a_foreign_letterbox_is_quarantined(who: dict[str, Any]) -> None:
     lane = admitted(aliases=(SECOND_UNIT,))
     lane.answer(**who, posted_by=FOREIGN)
-    assert (lane.states, lane.classes) == ([State.SENT], ["quarantined"])
+    assert (lane.states, lane.classes) == ([DeliveryState.SENT], ["quarantined"])
     assert lane.aside[-1].rejected.rule == "receipt-from-other-unit"
     assert lane.aside[-1].rejected.path == "topic"
     lane.answer(posted_by=lane.last.address.kommunekode)
-    assert lane.states == [State.ACKED_OK]
+    assert lane.states == [DeliveryState.ACKED_OK]
 
 
 @pytest.mark.parametrize(
     ("who", "state"),
     [
-        pytest.param({}, State.ACKED_OK, id="the addressed unit in the envelope"),
-        pytest.param({"transport_sender": SECOND_UNIT}, State.SENT, id="another unit in the envelope"),
-        pytest.param({"transport_sender": "", "sender_gln": SECOND_UNIT}, State.ACKED_OK, id="a bare document"),
+        pytest.param({}, DeliveryState.ACKED_OK, id="the addressed unit in the envelope"),
+        pytest.param({"transport_sender": SECOND_UNIT}, DeliveryState.SENT, id="another unit in the envelope"),
+        pytest.param({"transport_sender": "", "sender_gln": SECOND_UNIT}, DeliveryState.ACKED_OK, id="a bare document"),
     ],
 )
-def test_within_a_municipality_the_envelope_names_the_unit(who: dict[str, Any], state: State) -> None:
+def test_within_a_municipality_the_envelope_names_the_unit(who: dict[str, Any], state: DeliveryState) -> None:
     lane = admitted()
     lane.answer(**who, posted_by=lane.last.address.kommunekode)
     assert lane.states == [state]
@@ -181,7 +185,7 @@ def test_an_orphan_from_a_foreign_letterbox_settles_nothing() -> None:
     )
     lane.take(ReceiptArrived(at=clock("08:00"), receipt=receipt))
     lane.play("A01 08:00").elapse(clock("08:06"))
-    assert (lane.states, lane.classes) == ([State.SENT], ["quarantined"])
+    assert (lane.states, lane.classes) == ([DeliveryState.SENT], ["quarantined"])
 
 
 def test_a_network_receipt_from_a_foreign_letterbox_changes_nothing() -> None:
@@ -203,7 +207,7 @@ def test_a_quarantined_arrival_is_not_counted_twice() -> None:
 def test_an_alias_of_the_addressed_unit_may_answer() -> None:
     lane = admitted(aliases=(SECOND_UNIT,))
     lane.answer(transport_sender=SECOND_UNIT)
-    assert lane.states == [State.ACKED_OK]
+    assert lane.states == [DeliveryState.ACKED_OK]
 
 
 # ---- receipts without a message ---------------------------------------------------------------------------------
@@ -219,7 +223,7 @@ def test_a_receipt_without_a_message_is_looked_at_again_and_then_set_aside() -> 
     lane.elapse(arrived + timedelta(minutes=4))
     assert lane.classes == []
     lane.elapse(arrived + timedelta(minutes=5))
-    assert (lane.classes, lane.states) == (["unmatched"], [State.SENT])
+    assert (lane.classes, lane.states) == (["unmatched"], [DeliveryState.SENT])
     step = lane.steps[-1]
     assert (step.outcome, step.original.type, step.original_message_id) == ("8", "unknown", "unknown")
     assert lane.aside[-1].record == ReceiptArrived(at=arrived + timedelta(minutes=5), receipt=receipt)
@@ -253,7 +257,7 @@ def test_a_receipt_that_overtook_its_message_is_taken_up() -> None:
     lane.take(ReceiptArrived(at=clock("08:00"), receipt=receipt))
     lane.play("A01 08:00")
     lane.elapse(clock("08:06"))
-    assert (lane.states, lane.classes) == ([State.ACKED_OK], ["first"])
+    assert (lane.states, lane.classes) == ([DeliveryState.ACKED_OK], ["first"])
 
 
 # ---- the network ------------------------------------------------------------------------------------------------
@@ -262,14 +266,14 @@ def test_a_receipt_that_overtook_its_message_is_taken_up() -> None:
 @pytest.mark.parametrize(
     ("positive", "envelope", "state"),
     [
-        (True, -1, State.NETWORK_OK),
-        (False, -1, State.UNDELIVERABLE),
-        (True, 0, State.SENT),
-        (False, 0, State.SENT),
+        (True, -1, DeliveryState.NETWORK_OK),
+        (False, -1, DeliveryState.UNDELIVERABLE),
+        (True, 0, DeliveryState.SENT),
+        (False, 0, DeliveryState.SENT),
     ],
     ids=["current-positive", "current-negative", "earlier-positive", "earlier-negative"],
 )
-def test_the_network_answers_for_one_envelope(positive: bool, envelope: int, state: State) -> None:
+def test_the_network_answers_for_one_envelope(positive: bool, envelope: int, state: DeliveryState) -> None:
     lane = admitted()
     lane.overdue()
     steps = len(lane.steps)
@@ -287,7 +291,7 @@ def test_the_same_arrival_of_a_network_receipt_counts_once() -> None:
 def test_a_network_receipt_for_no_envelope_of_ours_is_set_aside_and_counts_for_nothing() -> None:
     lane = admitted()
     lane.network(original_transport_id="unknown")
-    assert (lane.aside[-1].rejected.rule, lane.classes, lane.states) == ("unknown-envelope", [], [State.SENT])
+    assert (lane.aside[-1].rejected.rule, lane.classes, lane.states) == ("unknown-envelope", [], [DeliveryState.SENT])
 
 
 def test_a_verdict_after_the_networks_refusal_corrects_the_books() -> None:
@@ -359,6 +363,6 @@ def test_a_deadline_fires_at_its_time_and_not_before() -> None:
 
 def test_in_manual_mode_a_message_waits_for_an_operator() -> None:
     lane = admitted(mode="manual").elapse(clock("12:00"))
-    assert (lane.states, len(lane.letters)) == ([State.TIMED_OUT], 1)
+    assert (lane.states, len(lane.letters)) == ([DeliveryState.TIMED_OUT], 1)
     lane.decide("resend")
-    assert (lane.states, len(lane.letters), lane.last.deadline) == ([State.SENT], 2, lane.now + LIMIT)
+    assert (lane.states, len(lane.letters), lane.last.deadline) == ([DeliveryState.SENT], 2, lane.now + LIMIT)

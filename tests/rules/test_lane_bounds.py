@@ -15,12 +15,12 @@ from streams.sim.acknowledgement import arrived as arrived_in_inbox
 from streams.words.errors import Rejected
 from streams.words.ids import MessageId
 from streams.words.model import (
-    Issue,
     LaneRecord,
     NetworkReceipt,
     Overdue,
     Receipt,
     ReceiptArrived,
+    ReceiptIssue,
     StayEventArrived,
     Wake,
 )
@@ -31,7 +31,7 @@ MEGABYTE = "x" * 1_000_000
 
 
 def receipt(number: int, text: str = "") -> Receipt:
-    issues = tuple(Issue(severity="error", code=text, details_code=text, text=text) for _ in range(30))
+    issues = tuple(ReceiptIssue(severity="error", code=text, details_code=text, text=text) for _ in range(30))
     return Receipt(verdict="fatal-error", message_id=f"m-{number}", issues=issues, origin=f"receipts.raw/0/{number}")
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from streams.delivery.delivery import State
+from streams.delivery.delivery import DeliveryState
 from streams.records.trace import audit_event
 from streams.relay.lane import decode_row, encode_row, fold
 from streams.stay.fold import StayPolicy
@@ -32,7 +32,7 @@ def test_an_admission_is_told_to_the_municipality_of_residence() -> None:
     (letter,) = lane.letters
     assert (letter.notice, letter.kommunekode, letter.topic) == ("STIN", "0461", "municipality.0461.inbox")
     assert (letter.lane, letter.message_id) == (IDS.lane(VISIT), lane.last.message_id)
-    assert lane.states == [State.SENT]
+    assert lane.states == [DeliveryState.SENT]
 
 
 def test_what_is_said_of_a_letter_comes_after_it_and_depends_on_it() -> None:
@@ -132,7 +132,7 @@ def test_a_stopped_event_is_told_when_it_is_sent_again_after_the_cause_is_mended
     lane.take(StayEventArrived(at=now, event=built))
     lane.context = context()
     lane.take(StayEventArrived(at=clock("11:00"), event=built))
-    assert (lane.notices, lane.states) == (["STIN"], [State.SENT])
+    assert (lane.notices, lane.states) == (["STIN"], [DeliveryState.SENT])
     assert opened(lane.letters[0])["timestamp"] == "2026-03-01T11:00:00+01:00"
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from streams.delivery.delivery import State
+from streams.delivery.delivery import DeliveryState
 from streams.records.trace import audit_event
 from streams.words.errors import Rejected
 from streams.words.model import Receipt, ReceiptArrived, Wake
@@ -20,7 +20,7 @@ GLN = admitted().last.address.receiver.gln
 def test_a_hand_over_that_the_broker_refused_is_an_event_with_outcome_8_and_leaves_the_message_created() -> None:
     lane = admitted()
     lane.refuse()
-    assert (lane.states, states(lane)) == ([State.CREATED], ["CREATED"])
+    assert (lane.states, states(lane)) == ([DeliveryState.CREATED], ["CREATED"])
     assert [(s.subtype, s.outcome) for s in lane.steps] == [("msg-created", "0"), ("msg-sent", "8")]
     assert lane.last.due == lane.now + timedelta(seconds=5)
 
@@ -34,7 +34,7 @@ def test_it_is_tried_again_with_the_same_ids_until_it_is_taken() -> None:
     lane.elapse(lane.now + timedelta(seconds=15))
     assert [(x.message_id, x.transport_id) for x in lane.letters] == [(first.message_id, first.transport_id)] * 3
     assert opened(lane.letters[-1]) == opened(first)
-    assert (lane.states, states(lane)) == ([State.SENT], ["CREATED", "SENT"])
+    assert (lane.states, states(lane)) == ([DeliveryState.SENT], ["CREATED", "SENT"])
     assert [row.ordinal for row in lane.rows if row.kind == "message"] == [0, 1]
     assert lane.last.deadline == lane.now + LIMIT
 
@@ -54,7 +54,7 @@ def test_a_resend_that_the_broker_refused_is_tried_again_and_does_not_count() ->
     lane.overdue()
     second = lane.letters[-1]
     lane.refuse()
-    assert (lane.last.state, lane.last.attempt) == (State.SENT, 1)
+    assert (lane.last.state, lane.last.attempt) == (DeliveryState.SENT, 1)
     lane.elapse(lane.now + timedelta(seconds=5))
     assert (lane.letters[-1].transport_id, lane.last.attempt) == (second.transport_id, 2)
     assert [row.ordinal for row in lane.rows if row.kind == "message"] == [0, 1, 2]
@@ -65,14 +65,18 @@ def test_a_resend_by_an_operator_that_the_broker_refused_is_tried_again_too() ->
     lane.decide("resend")
     lane.refuse()
     lane.elapse(lane.now + timedelta(seconds=5))
-    assert (lane.states, lane.last.attempt, len(lane.letters)) == ([State.SENT], 2, 3)
+    assert (lane.states, lane.last.attempt, len(lane.letters)) == ([DeliveryState.SENT], 2, 3)
 
 
 def test_an_answer_to_a_refused_hand_over_proves_that_it_was_none() -> None:
     lane = admitted()
     lane.refuse()
     lane.answer()
-    assert (lane.states, lane.last.retry, states(lane)) == ([State.ACKED_OK], None, ["CREATED", "SENT", "ACKED_OK"])
+    assert (lane.states, lane.last.retry, states(lane)) == (
+        [DeliveryState.ACKED_OK],
+        None,
+        ["CREATED", "SENT", "ACKED_OK"],
+    )
     assert [(s.subtype, s.outcome) for s in lane.steps[-2:]] == [("msg-sent", "0"), ("msg-received-and-finalized", "0")]
     assert silent(lane.take(Wake(at=lane.now + LIMIT, due=lane.now + LIMIT)), lane)
 
@@ -89,13 +93,13 @@ def test_a_refused_hand_over_leaves_the_message_in_the_state_that_the_ledger_nam
     lane = admitted(mode="manual").elapse(clock("09:00"))
     lane.decide("resend")
     lane.refuse()
-    assert (lane.states, states(lane)[-1]) == ([State.TIMED_OUT], "TIMED_OUT")
+    assert (lane.states, states(lane)[-1]) == ([DeliveryState.TIMED_OUT], "TIMED_OUT")
     lane = admitted()
     lane.answer("transient-error")
     lane.overdue()
     lane.overdue()
     lane.refuse()
-    assert (lane.states, states(lane)[-1]) == ([State.SENT], "SENT"), (
+    assert (lane.states, states(lane)[-1]) == ([DeliveryState.SENT], "SENT"), (
         "the temporary fault was that of the first dispatch"
     )
 
@@ -105,7 +109,7 @@ def test_an_operator_may_still_give_up_what_could_not_be_resent() -> None:
     lane.decide("resend")
     lane.refuse()
     lane.decide("give-up")
-    assert (lane.states, states(lane)[-1], lane.last.due) == ([State.GIVEN_UP], "GIVEN_UP", None)
+    assert (lane.states, states(lane)[-1], lane.last.due) == ([DeliveryState.GIVEN_UP], "GIVEN_UP", None)
 
 
 def test_an_answer_that_waited_for_its_message_is_taken_before_the_message_is_tried_again() -> None:
@@ -117,7 +121,7 @@ def test_an_answer_that_waited_for_its_message_is_taken_before_the_message_is_tr
     lane.refuse()
     before = len(lane.letters)
     lane.wake(lane.now + timedelta(seconds=5))
-    assert (len(lane.letters), lane.states) == (before, [State.ACKED_OK])
+    assert (len(lane.letters), lane.states) == (before, [DeliveryState.ACKED_OK])
     assert states(lane) == ["CREATED", "SENT", "ACKED_OK"]
 
 
@@ -138,7 +142,7 @@ def test_giving_up_is_an_operators_to_decide_only_when_the_time_is_out() -> None
     assert refused.value.rule == "not-allowed"
     lane = admitted(mode="manual").elapse(clock("09:00"))
     lane.decide("give-up")
-    assert (lane.states, states(lane)[-1]) == ([State.GIVEN_UP], "GIVEN_UP")
+    assert (lane.states, states(lane)[-1]) == ([DeliveryState.GIVEN_UP], "GIVEN_UP")
     assert lane.last.case is not None
     assert lane.last.case.reason == "given-up-by-operator"
 
@@ -158,7 +162,7 @@ def test_a_case_is_closed_once_and_with_a_reason() -> None:
     lane.answer("fatal-error")
     lane.decide("close-case", reason="delivered-otherwise")
     assert lane.last.case is not None
-    assert (lane.last.case.closing, lane.states) == ("delivered-otherwise", [State.ACKED_FATAL])
+    assert (lane.last.case.closing, lane.states) == ("delivered-otherwise", [DeliveryState.ACKED_FATAL])
     with pytest.raises(Rejected) as refused:
         lane.decide("close-case")
     assert refused.value.rule == "no-case"

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.delivery.delivery import FINAL, State
+from streams.delivery.delivery import FINAL, DeliveryState
 from streams.records.trace import audit_event
 from streams.relay.lane import decode_row, encode_row
 from streams.words.errors import Rejected
@@ -100,7 +100,7 @@ def test_the_ledger_of_a_lane_closes(story: list[tuple[str, Any]], mode: str) ->
     final = Counter(str(d.state) for d in lane.row.deliveries.values() if d.is_final) if lane.row else Counter()
     assert {state: n for state, n in messages.items() if state in FINAL} == final  # L2, L5
     assert sum(receipts.values()) == received  # L4
-    assert receipts["first"] == final[State.ACKED_OK] + final[State.ACKED_FATAL]  # L5
+    assert receipts["first"] == final[DeliveryState.ACKED_OK] + final[DeliveryState.ACKED_FATAL]  # L5
 
 
 @settings(max_examples=150, deadline=None)
@@ -144,4 +144,4 @@ def test_a_story_has_one_ending_to_the_byte(story: list[tuple[str, Any]], mode: 
 def test_in_auto_mode_no_message_stays_open_when_nobody_answers(story: list[tuple[str, Any]], mode: str) -> None:
     lane, _ = played(story, mode)
     open_states = {state for state in lane.states if state not in FINAL}
-    assert open_states <= ({State.TIMED_OUT} if mode == "manual" else set())  # L8
+    assert open_states <= ({DeliveryState.TIMED_OUT} if mode == "manual" else set())  # L8

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.delivery.delivery import Delivery, Signal, State, hand_over_refused
+from streams.delivery.delivery import Delivery, DeliveryState, Signal, hand_over_refused
 from streams.delivery.rules import FINAL
 from streams.records.ledger import LedgerRow, event_row, left_row, message_row, receipt_row, stay_event_row, to_json
 from streams.relay.lane.telling import booked
 from streams.words.model import Fate, Outcome
-from tests.rules.deliveries import START, Happening, World, stored, told
+from tests.rules.deliveries import START, Happening, World, signalled, stored
 
 ORIGIN = "adt.raw/3/41"
 EVENT = "0" * 32
@@ -24,7 +24,7 @@ EVENT = "0" * 32
 # ---- rows -------------------------------------------------------------------------------------------------------
 
 
-def test_a_record_that_gave_stay_events_is_accepted_and_says_how_many() -> None:
+def test_a_record_that_gives_stay_events_is_accepted_with_their_number() -> None:
     row = event_row(START, ORIGIN, None, 2, subject=EVENT)
     assert (row.id, row.what, row.parts, row.subject, row.origin) == (f"event/{ORIGIN}", "accepted", 2, EVENT, ORIGIN)
 
@@ -46,8 +46,8 @@ def test_leaving_waiting_is_a_pair_and_the_fate_after_it_has_an_id_of_its_own() 
     assert len({row.id for row in (waiting, left, done)}) == 3
 
 
-@pytest.mark.parametrize("state", State, ids=str)
-def test_a_message_counts_in_the_books_only_when_it_is_final(state: State) -> None:
+@pytest.mark.parametrize("state", DeliveryState, ids=str)
+def test_a_message_counts_in_the_books_only_when_it_is_final(state: DeliveryState) -> None:
     assert message_row(START, "m", state, 4).delta == (1 if state in FINAL else 0)
 
 
@@ -57,9 +57,9 @@ def test_a_receipt_is_named_by_where_it_arrived() -> None:
 
 
 def test_a_row_writes_every_field_because_readers_sum_and_sort_by_them() -> None:
-    written = orjson.loads(to_json(message_row(START, "m", State.SENT, 1)))
+    written = orjson.loads(to_json(message_row(START, "m", DeliveryState.SENT, 1)))
     assert list(written) == list(LedgerRow.__struct_fields__)
-    assert msgspec.json.decode(to_json(message_row(START, "m", State.SENT, 1)), type=LedgerRow).ordinal == 1
+    assert msgspec.json.decode(to_json(message_row(START, "m", DeliveryState.SENT, 1)), type=LedgerRow).ordinal == 1
 
 
 # ---- the books of one message -----------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ def test_the_changes_of_a_message_are_numbered_from_its_creation_without_holes(
 ) -> None:
     delivery, rows = rows_of(events, mode)
     assert [row.ordinal for row in rows] == list(range(len(rows)))
-    assert (rows[0].what, rows[-1].what) == (State.CREATED, str(delivery.state))
+    assert (rows[0].what, rows[-1].what) == (DeliveryState.CREATED, str(delivery.state))
     assert len({row.id for row in rows}) == len(rows)
 
 
@@ -111,9 +111,9 @@ def test_the_same_story_gives_the_same_rows(events: list[tuple[Happening, int]],
 def test_a_hand_over_that_was_refused_leaves_no_hole(refused: int) -> None:
     delivery, rows = booked(None, stored(), START)
     for _ in range(refused):
-        handed, _ = booked(delivery, told(delivery, Signal.PRODUCED).delivery, START)  # held back with the letter
+        handed, _ = booked(delivery, signalled(delivery, Signal.PRODUCED).delivery, START)  # held back with the letter
         delivery = hand_over_refused(handed, START)
-    _, sent = booked(delivery, told(delivery, Signal.PRODUCED).delivery, START)
+    _, sent = booked(delivery, signalled(delivery, Signal.PRODUCED).delivery, START)
     assert [(row.ordinal, row.what) for row in (*rows, *sent)] == [(0, "CREATED"), (1, "SENT")]
 
 

@@ -14,13 +14,31 @@ from tests.rules.persons import AT, CPR, DAY, HOUR, IDS, NOT_SUBJECT, OTHER, OUH
 
 
 def test_an_event_gets_patient_residence_and_lane() -> None:
-    told = Intake().told(K.START, lpr3="urn:uuid:x", disposition=None, start_time=AT)
-    assert (told.kind, told.visit, told.visit_number, told.lane) == (K.START, V1, V1, IDS.lane(EpisodeId(V1)))
-    assert told.patient is not None
-    assert (told.patient.cpr, told.patient.family, told.patient.given) == (CPR, "Berggren", ("Nancy",))
-    assert (told.residence, told.transfer, told.lpr3, told.unit) == ("0751", None, "urn:uuid:x", OUH)
-    assert (told.snapshot.start_time, told.snapshot.class_, told.snapshot.department) == (AT, "IMP", OUH.sor)
-    assert (told.snapshot.cpr, told.snapshot.residence) == (CPR, "0751")
+    stay_event = Intake().stay_event(K.START, lpr3="urn:uuid:x", disposition=None, start_time=AT)
+    assert (stay_event.kind, stay_event.visit, stay_event.visit_number, stay_event.lane) == (
+        K.START,
+        V1,
+        V1,
+        IDS.lane(EpisodeId(V1)),
+    )
+    assert stay_event.patient is not None
+    assert (stay_event.patient.cpr, stay_event.patient.family, stay_event.patient.given) == (
+        CPR,
+        "Berggren",
+        ("Nancy",),
+    )
+    assert (stay_event.residence, stay_event.transfer, stay_event.lpr3, stay_event.unit) == (
+        "0751",
+        None,
+        "urn:uuid:x",
+        OUH,
+    )
+    assert (stay_event.snapshot.start_time, stay_event.snapshot.class_, stay_event.snapshot.department) == (
+        AT,
+        "IMP",
+        OUH.sor,
+    )
+    assert (stay_event.snapshot.cpr, stay_event.snapshot.residence) == (CPR, "0751")
 
 
 def test_every_field_that_both_kinds_of_event_have_is_carried_over() -> None:
@@ -42,19 +60,19 @@ def test_every_field_that_both_kinds_of_event_have_is_carried_over() -> None:
         correction=True,
         allow_person_change=False,
     )
-    (told,) = Intake().take(sent).stay_events
-    differing = {name for name in shared if getattr(sent, name) != getattr(told, name)}
+    (stay_event,) = Intake().take(sent).stay_events
+    differing = {name for name in shared if getattr(sent, name) != getattr(stay_event, name)}
     assert differing == set()
     defaults = {
         name
         for name in shared
-        if getattr(told, name) == getattr(HospitalEvent(kind=K.START, feed="", control_id="", trigger=""), name)
+        if getattr(stay_event, name) == getattr(HospitalEvent(kind=K.START, feed="", control_id="", trigger=""), name)
     }
     assert defaults == {"residence_problem"}
 
 
 def test_a_visit_number_that_is_no_uuid_has_an_id_of_its_feed() -> None:
-    here, there = (Intake().told(K.START, visit="4711", feed=feed) for feed in ("EPJ-SYD/OUH", "EPJ-MIDT/AUH"))
+    here, there = (Intake().stay_event(K.START, visit="4711", feed=feed) for feed in ("EPJ-SYD/OUH", "EPJ-MIDT/AUH"))
     assert here.visit != there.visit
     assert here.visit_number == "4711"
     assert here.visit == IDS.episode("EPJ-SYD/OUH", "4711")
@@ -69,52 +87,52 @@ EVENTS_OF_A_STAY = [
 
 @pytest.mark.parametrize("kind", EVENTS_OF_A_STAY)
 def test_every_event_of_a_visit_meets_in_its_lane_whether_a_start_was_seen_or_not(kind: EventKind) -> None:
-    assert Intake().told(kind, trigger="A23").lane == IDS.lane(EpisodeId(V1))
+    assert Intake().stay_event(kind, trigger="A23").lane == IDS.lane(EpisodeId(V1))
     intake = Intake()
-    intake.say(K.START)
-    assert intake.told(kind, trigger="A23").lane == IDS.lane(EpisodeId(V1))
+    intake.send(K.START)
+    assert intake.stay_event(kind, trigger="A23").lane == IDS.lane(EpisodeId(V1))
 
 
 @pytest.mark.parametrize("kind", [K.PLANNED, K.PLANNED_CANCELLED, K.IRRELEVANT])
 def test_what_is_planned_or_irrelevant_reaches_no_lane(kind: EventKind) -> None:
-    result = Intake().say(kind)
+    result = Intake().send(kind)
     assert (result.stay_events, reasons(result)) == ((), NOT_SUBJECT)
 
 
 def test_without_an_official_number_there_is_no_patient_but_a_stay() -> None:
-    told = Intake().told(K.START, cprs=(), replacement=True)
-    assert told.patient is None
-    assert told.snapshot.cpr is None
+    stay_event = Intake().stay_event(K.START, cprs=(), replacement=True)
+    assert stay_event.patient is None
+    assert stay_event.snapshot.cpr is None
 
 
 def test_a_class_that_is_not_given_is_the_one_last_known() -> None:
     intake = Intake()
-    intake.say(K.START, class_="EMER")
-    told = intake.told(K.END, class_="")
-    assert (told.class_, told.snapshot.class_) == ("EMER", "")
+    intake.send(K.START, class_="EMER")
+    stay_event = intake.stay_event(K.END, class_="")
+    assert (stay_event.class_, stay_event.snapshot.class_) == ("EMER", "")
 
 
 def test_a_planned_attendance_stays_out_of_the_lanes_until_it_becomes_a_stay() -> None:
     intake = Intake()
-    assert reasons(intake.say(K.IRRELEVANT, planned=True, class_="OUTPATIENT")) == NOT_SUBJECT
+    assert reasons(intake.send(K.IRRELEVANT, planned=True, class_="OUTPATIENT")) == NOT_SUBJECT
     for kind in (K.UPDATE, K.MOVE, K.END, K.START_CANCELLED):
-        assert reasons(intake.say(kind, class_="OUTPATIENT")) == NOT_SUBJECT
-        assert reasons(intake.say(kind, class_="")) == NOT_SUBJECT
-    assert intake.told(K.CLASS_CHANGE, class_="IMP").kind is K.CLASS_CHANGE
-    assert intake.told(K.END, class_="").class_ == "IMP"
+        assert reasons(intake.send(kind, class_="OUTPATIENT")) == NOT_SUBJECT
+        assert reasons(intake.send(kind, class_="")) == NOT_SUBJECT
+    assert intake.stay_event(K.CLASS_CHANGE, class_="IMP").kind is K.CLASS_CHANGE
+    assert intake.stay_event(K.END, class_="").class_ == "IMP"
 
 
 def test_an_outpatient_never_heard_of_is_planned_too() -> None:
     intake = Intake()
-    assert reasons(intake.say(K.END, class_="OUTPATIENT")) == NOT_SUBJECT
-    assert reasons(intake.say(K.UPDATE, class_="")) == NOT_SUBJECT
+    assert reasons(intake.send(K.END, class_="OUTPATIENT")) == NOT_SUBJECT
+    assert reasons(intake.send(K.UPDATE, class_="")) == NOT_SUBJECT
 
 
 def test_a_notified_stay_is_not_lost_when_its_class_becomes_outpatient() -> None:
     intake = Intake()
-    intake.say(K.START)
-    assert intake.told(K.CLASS_CHANGE, class_="OUTPATIENT").class_ == "OUTPATIENT"
-    assert intake.told(K.END, class_="OUTPATIENT").kind is K.END
+    intake.send(K.START)
+    assert intake.stay_event(K.CLASS_CHANGE, class_="OUTPATIENT").class_ == "OUTPATIENT"
+    assert intake.stay_event(K.END, class_="OUTPATIENT").kind is K.END
 
 
 # ---- the person ---------------------------------------------------------------------------------------------------
@@ -122,64 +140,71 @@ def test_a_notified_stay_is_not_lost_when_its_class_becomes_outpatient() -> None
 
 def test_name_and_residence_last_seen_stand_in_for_missing_ones() -> None:
     intake = Intake()
-    assert reasons(intake.say(K.PERSON_CHANGED, visit="", family="Mortensen", given=("Lone",))) == NOT_SUBJECT
-    told = intake.told(K.START, family="", given=(), residence=None)
-    assert told.patient is not None
-    assert (told.patient.family, told.patient.given, told.residence) == ("Mortensen", ("Lone",), "0751")
-    assert told.snapshot.residence is None
+    assert reasons(intake.send(K.PERSON_CHANGED, visit="", family="Mortensen", given=("Lone",))) == NOT_SUBJECT
+    stay_event = intake.stay_event(K.START, family="", given=(), residence=None)
+    assert stay_event.patient is not None
+    assert (stay_event.patient.family, stay_event.patient.given, stay_event.residence) == (
+        "Mortensen",
+        ("Lone",),
+        "0751",
+    )
+    assert stay_event.snapshot.residence is None
 
 
 def test_a_person_who_now_lives_elsewhere_no_longer_lives_in_the_municipality_last_seen() -> None:
     intake = Intake()
-    intake.say(K.START)
-    told = intake.told(K.LEAVE_START, residence=None, residence_problem="abroad")
-    assert (told.residence, told.residence_problem) == (None, "abroad")
-    assert intake.told(K.LEAVE_END, residence=None).residence is None
+    intake.send(K.START)
+    stay_event = intake.stay_event(K.LEAVE_START, residence=None, residence_problem="abroad")
+    assert (stay_event.residence, stay_event.residence_problem) == (None, "abroad")
+    assert intake.stay_event(K.LEAVE_END, residence=None).residence is None
 
 
 def test_a_move_is_known_to_the_next_event() -> None:
     intake = Intake()
-    intake.say(K.START)
-    intake.say(K.PERSON_CHANGED, visit="", residence="0461")
-    assert intake.told(K.END, residence=None).residence == "0461"
+    intake.send(K.START)
+    intake.send(K.PERSON_CHANGED, visit="", residence="0461")
+    assert intake.stay_event(K.END, residence=None).residence == "0461"
 
 
 def test_protection_lasts_until_it_is_taken_back() -> None:
     intake = Intake()
-    assert intake.told(K.START, protected=True).protected is True
-    assert intake.told(K.MOVE).protected is True
-    assert intake.told(K.MOVE, unprotected=True).protected is False
-    assert intake.told(K.END).protected is False
+    assert intake.stay_event(K.START, protected=True).protected is True
+    assert intake.stay_event(K.MOVE).protected is True
+    assert intake.stay_event(K.MOVE, unprotected=True).protected is False
+    assert intake.stay_event(K.END).protected is False
 
 
-def test_a_death_told_of_the_person_is_told_to_every_open_stay_once() -> None:
+def test_a_death_of_the_person_reaches_every_open_stay_once() -> None:
     intake = Intake()
-    intake.say(K.START)
-    intake.say(K.START, visit=V2, unit=OUH)
-    intake.say(K.END, visit="ended", unit=OUH)
-    result = intake.say(K.PERSON_CHANGED, trigger="A31", visit="", dead=True)
-    assert [(told.kind, told.visit, told.snapshot.dead) for told in result.stay_events] == [
+    intake.send(K.START)
+    intake.send(K.START, visit=V2, unit=OUH)
+    intake.send(K.END, visit="ended", unit=OUH)
+    result = intake.send(K.PERSON_CHANGED, trigger="A31", visit="", dead=True)
+    assert [(stay_event.kind, stay_event.visit, stay_event.snapshot.dead) for stay_event in result.stay_events] == [
         (K.PERSON_CHANGED, V1, True),
         (K.PERSON_CHANGED, V2, True),
     ]
-    assert len({told.id for told in result.stay_events}) == 2
-    assert reasons(intake.say(K.PERSON_CHANGED, trigger="A31", visit="", dead=True)) == NOT_SUBJECT
+    assert len({stay_event.id for stay_event in result.stay_events}) == 2
+    assert reasons(intake.send(K.PERSON_CHANGED, trigger="A31", visit="", dead=True)) == NOT_SUBJECT
 
 
 def test_deleting_the_person_deletes_every_open_stay_deleting_a_visit_only_that() -> None:
     intake = Intake()
-    intake.say(K.START)
-    intake.say(K.START, visit=V2, unit=OUH)
-    assert [told.visit for told in intake.say(K.DELETED, trigger="A23").stay_events] == [V1]
-    assert [told.visit for told in intake.say(K.DELETED, trigger="A29", visit="").stay_events] == [V2]
-    assert reasons(intake.say(K.DELETED, trigger="A29", visit="")) == NOT_SUBJECT
+    intake.send(K.START)
+    intake.send(K.START, visit=V2, unit=OUH)
+    assert [stay_event.visit for stay_event in intake.send(K.DELETED, trigger="A23").stay_events] == [V1]
+    assert [stay_event.visit for stay_event in intake.send(K.DELETED, trigger="A29", visit="").stay_events] == [V2]
+    assert reasons(intake.send(K.DELETED, trigger="A29", visit="")) == NOT_SUBJECT
 
 
-def test_a_bed_swap_tells_both_visits_and_learns_of_the_first_person_only() -> None:
+def test_a_bed_swap_reaches_both_visits_and_teaches_only_the_first_person() -> None:
     intake = Intake()
     second = event(K.MOVE, part=1, cprs=(OTHER,), visit=V2, residence=Kommunekode("0101"), family="Mortensen")
     result = intake.take(event(K.MOVE), second)
-    assert [(told.visit, told.patient and told.patient.cpr) for told in result.stay_events] == [(V1, CPR), (V2, OTHER)]
+    assert [(stay_event.visit, stay_event.patient and stay_event.patient.cpr) for stay_event in result.stay_events] == [
+        (V1, CPR),
+        (V2, OTHER),
+    ]
     assert [visit.local for visit in result.row.visits] == [V1]
     assert (result.row.family, result.row.residence) == ("Berggren", "0751")
 
@@ -228,7 +253,7 @@ def test_an_irrelevant_message_is_remembered_as_well() -> None:
 
 
 def test_the_step_repeated_gives_the_same_ids() -> None:
-    assert Intake().told(K.START).id == Intake().told(K.START).id
+    assert Intake().stay_event(K.START).id == Intake().stay_event(K.START).id
 
 
 # ---- retention (00 §2.7) ------------------------------------------------------------------------------------------
@@ -244,14 +269,14 @@ KEPT = [
 
 @pytest.mark.parametrize(("kind", "later", "kept"), KEPT)
 def test_a_visit_is_forgotten_in_time(kind: EventKind, later: timedelta, kept: bool) -> None:
-    row = Intake().say(kind).row
+    row = Intake().send(kind).row
     assert bool(retained(row, AT + later).visits) is kept
 
 
 def test_an_end_taken_back_opens_the_visit_again() -> None:
     intake = Intake()
-    intake.say(K.END)
-    row = intake.say(K.END_CANCELLED).row
+    intake.send(K.END)
+    row = intake.send(K.END_CANCELLED).row
     assert (row.visits[0].state, row.visits[0].ended_at) == ("open", None)
 
 
@@ -263,12 +288,12 @@ def test_the_same_bytes_are_a_duplicate_for_as_long_as_a_closed_stay_is_known() 
 
 
 def test_control_ids_are_forgotten_after_thirty_days_and_the_person_is_not() -> None:
-    row = retained(Intake().say(K.START).row, AT + 31 * DAY)
+    row = retained(Intake().send(K.START).row, AT + 31 * DAY)
     assert row.controls == {}
     assert (row.residence, row.family) == ("0751", "Berggren")
 
 
-def test_a_row_survives_the_trip_and_prints_nobody() -> None:
-    row = Intake().say(K.START).row
+def test_a_row_survives_the_trip_and_prints_no_person() -> None:
+    row = Intake().send(K.START).row
     assert msgspec.json.decode(msgspec.json.encode(row), type=PersonRow) == row
     assert "Berggren" not in repr(row)

@@ -17,17 +17,17 @@ def merge(**fields: Any) -> HospitalEvent:
 
 def test_a_merge_goes_on_under_the_key_of_the_retired_person() -> None:
     intake = Intake()
-    intake.say(K.START, cprs=(OTHER,), family="Mortensen")
+    intake.send(K.START, cprs=(OTHER,), family="Mortensen")
     result = intake.take(merge(), payload="merge")
     assert (result.stay_events, reasons(result)) == ((), NOT_SUBJECT)
     (copy,) = result.pass_on
     assert (copy.key, copy.headers) == (WRONG, ((PASSED_ON, IDS.person(CPR)),))
 
     there = intake.take(merge(), payload="merge", key=copy.key, passed_on=True)
-    (told,) = there.stay_events
-    assert (told.kind, told.visit, told.lane) == (K.PERSON_MERGED, V1, IDS.lane(EpisodeId(V1)))
-    assert told.patient is not None
-    assert (told.patient.cpr, told.patient.family) == (CPR, "Berggren")
+    (stay_event,) = there.stay_events
+    assert (stay_event.kind, stay_event.visit, stay_event.lane) == (K.PERSON_MERGED, V1, IDS.lane(EpisodeId(V1)))
+    assert stay_event.patient is not None
+    assert (stay_event.patient.cpr, stay_event.patient.family) == (CPR, "Berggren")
     assert there.row.visits == ()
 
 
@@ -41,78 +41,78 @@ def handed_over(there: PersonFold) -> str:
 
 def test_open_visits_of_the_retired_person_are_the_survivors_from_now_on() -> None:
     intake = Intake()
-    intake.say(K.START, visit="4711", cprs=(OTHER,))
-    intake.say(K.END, visit="ended", cprs=(OTHER,))
+    intake.send(K.START, visit="4711", cprs=(OTHER,))
+    intake.send(K.END, visit="ended", cprs=(OTHER,))
     header = handed_over(intake.take(merge(), key=WRONG, passed_on=True))
     assert "4711" not in header  # a header names a stay by its id alone
     for _ in range(2):  # a repeat changes nothing
         result = intake.take(merge(), adopts=header)
         assert (result.stay_events, result.pass_on, reasons(result)) == ((), (), NOT_SUBJECT)
         assert [visit.local for visit in result.row.visits] == [IDS.episode("EPJ-SYD/OUH", "4711")]
-    assert intake.told(K.PERSON_CHANGED, visit="", dead=True).visit == IDS.episode("EPJ-SYD/OUH", "4711")
+    assert intake.stay_event(K.PERSON_CHANGED, visit="", dead=True).visit == IDS.episode("EPJ-SYD/OUH", "4711")
 
 
-def test_another_citizen_is_not_told_of_at_the_home_or_by_the_name_of_the_retired_one() -> None:
+def test_another_citizen_gets_neither_home_nor_name_of_the_retired_one() -> None:
     intake = Intake()
-    intake.say(K.START, cprs=(OTHER,), family="Mortensen", residence="0101", protected=True)
+    intake.send(K.START, cprs=(OTHER,), family="Mortensen", residence="0101", protected=True)
     silent = merge(family="", residence=None)
-    (told,) = intake.take(silent, key=WRONG, passed_on=True).stay_events
-    assert told.patient is not None
-    assert (told.residence, told.patient.family, told.protected) == (None, "", True)
+    (stay_event,) = intake.take(silent, key=WRONG, passed_on=True).stay_events
+    assert stay_event.patient is not None
+    assert (stay_event.residence, stay_event.patient.family, stay_event.protected) == (None, "", True)
 
 
 def test_a_replacement_number_keeps_home_and_name() -> None:
     intake = Intake()
-    intake.say(K.START, cprs=(), replacement=True, local_ids=("|0101801AB2",), family="Unknown", residence="0101")
+    intake.send(K.START, cprs=(), replacement=True, local_ids=("|0101801AB2",), family="Unknown", residence="0101")
     known = merge(retired_cprs=(), retired_ids=("CPR|0101801AB2",), family="", residence=None)
-    (told,) = intake.take(known, key=IDS.person("EPJ-SYD/OUH", "0101801AB2"), passed_on=True).stay_events
-    assert told.patient is not None
-    assert (told.residence, told.patient.family) == ("0101", "Unknown")
+    (stay_event,) = intake.take(known, key=IDS.person("EPJ-SYD/OUH", "0101801AB2"), passed_on=True).stay_events
+    assert stay_event.patient is not None
+    assert (stay_event.residence, stay_event.patient.family) == ("0101", "Unknown")
 
 
 def test_a_visit_that_was_taken_over_keeps_its_lane() -> None:
     intake = Intake()
-    intake.say(K.START, cprs=(OTHER,))
-    intake.say(K.START, visit="4711", unit=SHS, cprs=(OTHER,))  # within the region: the lane of the first stay
+    intake.send(K.START, cprs=(OTHER,))
+    intake.send(K.START, visit="4711", unit=SHS, cprs=(OTHER,))  # within the region: the lane of the first stay
     header = handed_over(intake.take(merge(), key=WRONG, passed_on=True))
-    intake.say(K.UPDATE, visit="4711", unit=SHS)  # comes before the visits do
+    intake.send(K.UPDATE, visit="4711", unit=SHS)  # comes before the visits do
     intake.take(merge(), adopts=header)
-    told = intake.told(K.END, visit="4711", unit=SHS)
-    assert (told.lane, told.visit_number) == (IDS.lane(EpisodeId(V1)), "4711")
+    stay_event = intake.stay_event(K.END, visit="4711", unit=SHS)
+    assert (stay_event.lane, stay_event.visit_number) == (IDS.lane(EpisodeId(V1)), "4711")
 
 
-def test_a_merge_tells_each_stay_that_is_open_or_ended_within_thirty_days() -> None:
+def test_a_merge_reaches_each_stay_open_or_ended_within_thirty_days() -> None:
     intake = Intake()
     for number, kind, at in (("old", K.END, AT - 31 * DAY), ("ended", K.END, AT - 29 * DAY), ("open", K.START, AT)):
-        intake.say(kind, visit=number, cprs=(OTHER,), at=at)
-    intake.say(K.START_CANCELLED, visit="cancelled", cprs=(OTHER,))
+        intake.send(kind, visit=number, cprs=(OTHER,), at=at)
+    intake.send(K.START_CANCELLED, visit="cancelled", cprs=(OTHER,))
     there = intake.take(merge(), key=WRONG, passed_on=True)
-    assert [told.visit_number for told in there.stay_events] == ["ended", "open"]
+    assert [stay_event.visit_number for stay_event in there.stay_events] == ["ended", "open"]
 
 
 def test_a_merge_that_names_visits_moves_those() -> None:
     intake = Intake()
     for number in ("A", "B"):
-        intake.say(K.START, visit=number, cprs=(OTHER,))
+        intake.send(K.START, visit=number, cprs=(OTHER,))
     there = intake.take(merge(retired_visits=("B",)), key=WRONG, passed_on=True)
-    assert [told.visit_number for told in there.stay_events] == ["B"]
+    assert [stay_event.visit_number for stay_event in there.stay_events] == ["B"]
     assert [visit.numbers for visit in there.row.visits] == [("A",)]
 
 
 def test_a_replacement_number_gets_its_cpr_by_a_merge() -> None:
     intake = Intake()
-    intake.say(K.START, cprs=(), replacement=True, local_ids=("|0101801AB2", "OUH|800"), family="Unknown")
+    intake.send(K.START, cprs=(), replacement=True, local_ids=("|0101801AB2", "OUH|800"), family="Unknown")
     known = merge(retired_cprs=(), retired_ids=("CPR|0101801AB2",))
     (copy,) = intake.take(known).pass_on
     assert copy.key == IDS.person("EPJ-SYD/OUH", "0101801AB2")
-    (told,) = intake.take(known, key=copy.key, passed_on=True).stay_events
-    assert told.patient is not None
-    assert told.patient.cpr == CPR
+    (stay_event,) = intake.take(known, key=copy.key, passed_on=True).stay_events
+    assert stay_event.patient is not None
+    assert stay_event.patient.cpr == CPR
 
 
 def test_two_identifiers_of_one_person_only_change_the_key_table() -> None:
     intake = Intake()
-    intake.say(K.START)
+    intake.send(K.START)
     result = intake.take(merge(retired_cprs=(CPR,)))
     assert (result.stay_events, result.pass_on, reasons(result)) == ((), (), NOT_SUBJECT)
     assert len(result.row.visits) == 1
@@ -120,11 +120,11 @@ def test_two_identifiers_of_one_person_only_change_the_key_table() -> None:
 
 def test_a_copy_only_hands_its_visits_back_and_is_not_learnt_from() -> None:
     intake = Intake()
-    intake.say(K.START, cprs=(OTHER,), family="Mortensen", residence="0101")
+    intake.send(K.START, cprs=(OTHER,), family="Mortensen", residence="0101")
     there = intake.take(merge(retired_ids=("OUH|9",)), event(K.MOVE, part=1), key=WRONG, passed_on=True)
     assert handed_over(there)
     assert (there.row.family, there.row.residence) == ("Mortensen", "0101")
-    assert [told.kind for told in there.stay_events] == [K.PERSON_MERGED]
+    assert [stay_event.kind for stay_event in there.stay_events] == [K.PERSON_MERGED]
 
 
 def test_each_pair_of_a_merge_goes_its_own_way() -> None:
@@ -132,23 +132,23 @@ def test_each_pair_of_a_merge_goes_its_own_way() -> None:
     assert [copy.key for copy in result.pass_on] == [WRONG, IDS.person("1509819996")]
 
 
-def test_a_moved_visit_is_told_where_it_was_and_known_where_it_is() -> None:
+def test_a_moved_visit_gets_its_event_where_it_was_and_is_known_where_it_is() -> None:
     intake = Intake()
-    intake.say(K.START, cprs=(OTHER,))
+    intake.send(K.START, cprs=(OTHER,))
     move = event(K.STAY_MOVED, trigger="A45", control_id="M1", visit="NEW", retired_visits=(V1,), retired_cprs=(OTHER,))
     here = intake.take(move)
     assert (here.stay_events, [copy.key for copy in here.pass_on]) == ((), [WRONG])
     there = intake.take(move, key=WRONG, passed_on=True)
-    (told,) = there.stay_events
-    assert (told.kind, told.visit, told.patient and told.patient.cpr) == (K.STAY_MOVED, V1, CPR)
+    (stay_event,) = there.stay_events
+    assert (stay_event.kind, stay_event.visit, stay_event.patient and stay_event.patient.cpr) == (K.STAY_MOVED, V1, CPR)
     assert there.row.visits == ()
-    assert intake.told(K.END, visit="NEW").visit == V1
+    assert intake.stay_event(K.END, visit="NEW").visit == V1
 
 
 def test_a_visit_that_only_gets_another_number_keeps_id_and_lane() -> None:
     intake = Intake()
-    lane = intake.told(K.START).lane
-    result = intake.say(K.STAY_MOVED, trigger="A50", visit="NEW", retired_visits=(V1,), retired_cprs=(CPR,))
+    lane = intake.stay_event(K.START).lane
+    result = intake.send(K.STAY_MOVED, trigger="A50", visit="NEW", retired_visits=(V1,), retired_cprs=(CPR,))
     assert (result.stay_events, reasons(result)) == ((), NOT_SUBJECT)
-    told = intake.told(K.END, visit="NEW")
-    assert (told.visit, told.visit_number, told.lane) == (V1, V1, lane)
+    stay_event = intake.stay_event(K.END, visit="NEW")
+    assert (stay_event.visit, stay_event.visit_number, stay_event.lane) == (V1, V1, lane)

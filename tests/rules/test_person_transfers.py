@@ -12,47 +12,55 @@ from tests.rules.persons import AT, AUH, DAY, HOUR, IDS, OUH, PRIVATE, SHS, V1, 
 
 def arrive(intake: Intake, at_hospital: Unit, *, after: timedelta = HOUR, **fields: Any) -> StayEvent:
     fields = {"visit": V2, "unit": at_hospital, "occurred": AT + after} | fields
-    return intake.told(K.START, **fields)
+    return intake.stay_event(K.START, **fields)
 
 
 @pytest.mark.parametrize("class_", ["IMP", "EMER"])
 def test_a_start_while_a_stay_is_open_at_another_hospital_of_the_region_continues_it(class_: str) -> None:
     intake = Intake()
-    intake.say(K.START, class_=class_)
-    told = arrive(intake, SHS, class_=class_)
-    assert told.transfer is not None
-    assert (told.transfer.visit, told.transfer.episode, told.transfer.hospital) == (V1, V1, "OUH")
-    assert (told.transfer.same_region, told.lane, told.visit) == (True, IDS.lane(EpisodeId(V1)), V2)
+    intake.send(K.START, class_=class_)
+    stay_event = arrive(intake, SHS, class_=class_)
+    assert stay_event.transfer is not None
+    assert (stay_event.transfer.visit, stay_event.transfer.episode, stay_event.transfer.hospital) == (V1, V1, "OUH")
+    assert (stay_event.transfer.same_region, stay_event.lane, stay_event.visit) == (True, IDS.lane(EpisodeId(V1)), V2)
 
 
 def test_every_later_event_of_such_a_visit_stays_in_the_lane() -> None:
     intake = Intake()
-    intake.say(K.START)
+    intake.send(K.START)
     lane = arrive(intake, SHS).lane
     for kind in (K.MOVE, K.LEAVE_START, K.LEAVE_END, K.END, K.END_CANCELLED):
-        assert intake.told(kind, visit=V2, unit=SHS).lane == lane
-    assert intake.told(K.END).lane == lane
+        assert intake.stay_event(kind, visit=V2, unit=SHS).lane == lane
+    assert intake.stay_event(K.END).lane == lane
 
 
 def test_the_next_hospital_of_the_region_continues_the_first_episode() -> None:
     intake = Intake()
-    intake.say(K.START)
+    intake.send(K.START)
     arrive(intake, SHS)
-    intake.say(K.END, visit=V2, unit=SHS, disposition="transfer-hospital", occurred=AT + 2 * HOUR)
-    intake.say(K.END, disposition="transfer-hospital", occurred=AT + HOUR, at=AT - HOUR)
-    told = arrive(intake, unit("ESB", "1083"), after=3 * HOUR, visit="V3")
-    assert told.transfer is not None
-    assert (told.transfer.visit, told.transfer.episode, told.lane) == (V2, V1, IDS.lane(EpisodeId(V1)))
+    intake.send(K.END, visit=V2, unit=SHS, disposition="transfer-hospital", occurred=AT + 2 * HOUR)
+    intake.send(K.END, disposition="transfer-hospital", occurred=AT + HOUR, at=AT - HOUR)
+    stay_event = arrive(intake, unit("ESB", "1083"), after=3 * HOUR, visit="V3")
+    assert stay_event.transfer is not None
+    assert (stay_event.transfer.visit, stay_event.transfer.episode, stay_event.lane) == (
+        V2,
+        V1,
+        IDS.lane(EpisodeId(V1)),
+    )
 
 
 @pytest.mark.parametrize("hospital", [AUH, PRIVATE], ids=["other region", "no region"])
 def test_across_regions_the_stay_is_new_and_knows_where_it_came_from(hospital: Unit) -> None:
     intake = Intake()
-    intake.say(K.START)
-    told = arrive(intake, hospital, feed="EPJ-MIDT/AUH")
-    assert told.transfer is not None
-    assert (told.transfer.visit, told.transfer.hospital, told.transfer.same_region) == (V1, "OUH", False)
-    assert told.lane == IDS.lane(EpisodeId(V2))
+    intake.send(K.START)
+    stay_event = arrive(intake, hospital, feed="EPJ-MIDT/AUH")
+    assert stay_event.transfer is not None
+    assert (stay_event.transfer.visit, stay_event.transfer.hospital, stay_event.transfer.same_region) == (
+        V1,
+        "OUH",
+        False,
+    )
+    assert stay_event.lane == IDS.lane(EpisodeId(V2))
 
 
 ENDED = [
@@ -71,38 +79,38 @@ def test_a_stay_that_has_ended_is_continued_after_a_transfer_within_a_day(
     disposition: str, before: timedelta, transferred: bool
 ) -> None:
     intake = Intake()
-    intake.say(K.START, occurred=AT - 5 * DAY)
-    intake.say(K.END, disposition=disposition, occurred=AT)
-    told = arrive(intake, SHS, after=before)
-    assert (told.transfer is not None) is transferred
-    assert (told.lane == IDS.lane(EpisodeId(V1))) is transferred
+    intake.send(K.START, occurred=AT - 5 * DAY)
+    intake.send(K.END, disposition=disposition, occurred=AT)
+    stay_event = arrive(intake, SHS, after=before)
+    assert (stay_event.transfer is not None) is transferred
+    assert (stay_event.lane == IDS.lane(EpisodeId(V1))) is transferred
 
 
 def test_the_last_stay_heard_of_is_the_one_continued() -> None:
     intake = Intake()
-    intake.say(K.START, visit="A", unit=AUH, at=AT)
-    intake.say(K.START, at=AT + HOUR)
-    told = arrive(intake, SHS)
-    assert told.transfer is not None
-    assert told.transfer.visit == V1
+    intake.send(K.START, visit="A", unit=AUH, at=AT)
+    intake.send(K.START, at=AT + HOUR)
+    stay_event = arrive(intake, SHS)
+    assert stay_event.transfer is not None
+    assert stay_event.transfer.visit == V1
 
 
 def test_another_start_at_the_same_hospital_is_no_transfer() -> None:
     intake = Intake()
-    intake.say(K.START)
+    intake.send(K.START)
     assert arrive(intake, OUH).transfer is None
 
 
 def test_a_cancelled_start_is_no_origin() -> None:
     intake = Intake()
-    intake.say(K.START)
-    intake.say(K.START_CANCELLED)
+    intake.send(K.START)
+    intake.send(K.START_CANCELLED)
     assert arrive(intake, SHS).transfer is None
 
 
 def test_a_repeated_start_is_judged_once() -> None:
     intake = Intake()
-    intake.say(K.START)
+    intake.send(K.START)
     first, again = arrive(intake, SHS), arrive(intake, SHS)
     assert first.lane == again.lane
     assert again.transfer is None
@@ -110,21 +118,21 @@ def test_a_repeated_start_is_judged_once() -> None:
 
 def test_a_start_again_after_a_cancelled_one_stays_in_its_lane() -> None:
     intake = Intake()
-    lane = intake.told(K.START, visit=V2, unit=SHS).lane
-    intake.say(K.START_CANCELLED, visit=V2, unit=SHS)
-    intake.say(K.START)
-    told = arrive(intake, SHS)
-    assert told.lane == lane
-    assert told.transfer is not None
+    lane = intake.stay_event(K.START, visit=V2, unit=SHS).lane
+    intake.send(K.START_CANCELLED, visit=V2, unit=SHS)
+    intake.send(K.START)
+    stay_event = arrive(intake, SHS)
+    assert stay_event.lane == lane
+    assert stay_event.transfer is not None
 
 
 def test_the_regions_of_the_day_of_arrival_count() -> None:
     """1 January 2027: two regions become one (spec 05 §1.4)."""
     merged = unit("RIG", "1086")
     intake = Intake()
-    intake.say(K.START, unit=unit("ROS", "1085"))
-    told = intake.say(
+    intake.send(K.START, unit=unit("ROS", "1085"))
+    stay_event = intake.send(
         K.START, visit=V2, unit=merged, occurred=AT + HOUR, region_at=lambda _hospital, _at: "1086"
     ).stay_events[0]
-    assert told.transfer is not None
-    assert told.transfer.same_region is True
+    assert stay_event.transfer is not None
+    assert stay_event.transfer.same_region is True

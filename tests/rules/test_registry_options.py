@@ -13,7 +13,7 @@ import pytest
 
 from agents.cli import command_line
 from streams.cli.frame import run
-from streams.delivery.delivery import State
+from streams.delivery.delivery import DeliveryState
 from streams.messages.adt.feed import FeedProfile
 from streams.registry import inspect_registers, load
 from streams.registry.rows import (
@@ -150,7 +150,7 @@ def test_a_settled_message_is_known_as_long_as_the_policy_says(days: int) -> Non
     settled.answer()
     end = settled.now.astimezone(UTC) + timedelta(days=days)
     settled.elapse(end - timedelta(seconds=1))
-    assert settled.states == [State.ACKED_OK]
+    assert settled.states == [DeliveryState.ACKED_OK]
     settled.elapse(end)
     assert settled.states == []
 

@@ -192,7 +192,7 @@ def test_corrections_keep_the_format_of_what_they_concern(
 @pytest.mark.parametrize(
     ("notice", "class_"), [pytest.param(n, c, id=f"{n}-{c}") for n, c in product(Notice, ("EMER", "IMP"))]
 )
-def test_what_legacy_cannot_say_is_final_and_no_alarm(notice: Notice, class_: EncounterClass) -> None:
+def test_what_legacy_cannot_express_is_final_and_no_alarm(notice: Notice, class_: EncounterClass) -> None:
     result = routed(Register(accepted=[accepts("oioxml")]), notice, class_)
     if (notice.family, class_) in LEGACY_FORMS:
         assert form_of(result) == "oioxml"
@@ -206,7 +206,7 @@ def test_leave_and_acute_stays_have_no_legacy_form_at_all() -> None:
     assert without == {Family.STAA, Family.STOR, Family.SLOR}
 
 
-def test_an_acute_stay_is_sent_as_an_admission_where_the_subscription_says_so() -> None:
+def test_an_acute_stay_is_sent_as_an_admission_where_the_subscription_wants_it() -> None:
     accepted = [accepts("oioxml", send_acute_as_admission=True)]
     assert form_of(routed(Register(accepted=accepted), Notice.STAA, "EMER")) == "oioxml"
     assert not has_legacy_form(Notice.SLHJ, "EMER", acute_as_admission=True)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from streams.stay.fold import StayPolicy
 from streams.words.codes import LPR3_SYSTEM, NOTICES, SOR_ENDPOINT, Notice
 from streams.words.ids import EpisodeId
-from tests.rules.stay_events import AARHUS, MED, ODENSE, SUR, VISIT, Story, clock, event, told, transfer
+from tests.rules.stay_events import AARHUS, MED, ODENSE, SUR, VISIT, Story, clock, event, notices, transfer
 
 CORRECTED = "start_time=08:30"
 
@@ -156,7 +156,7 @@ def at(text: str | None) -> datetime | None:
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=list(ROWS))
-def test_a_message_shows_what_its_row_of_section_10_says(row: Row) -> None:
+def test_a_message_shows_its_row_of_section_10(row: Row) -> None:
     last = Story().play(*row.story).last
     assert (last.notice, last.activity, last.class_, last.status) == (row.notice, row.activity, row.class_, row.status)
     assert (last.start, last.end) == (at(row.start), at(row.end))
@@ -314,7 +314,7 @@ def test_a_chain_of_sixty_is_carried_whole() -> None:
 # ---- addressing (§17, 13.7) ---------------------------------------------------------------------------------------
 
 
-def test_progress_goes_to_the_new_municipality_and_a_cancellation_to_the_one_that_was_told() -> None:
+def test_progress_goes_to_the_new_municipality_a_cancellation_to_the_old_one() -> None:
     story = Story().play(
         "A01 08:00", "A08 09:00 residence=0751", "A21 10:00 residence=0751", "A11 11:00 residence=0751"
     )
@@ -332,28 +332,28 @@ def test_an_event_without_an_address_goes_where_the_citizen_was_last_known() -> 
 
 def test_a_citizen_who_has_moved_abroad_gives_no_message_and_the_stay_stands() -> None:
     story = Story().play("A01 08:00", "A21 10:00 residence=none residence_problem=abroad")
-    assert (story.told, story.outcome) == (["STIN"], "stopped:unroutable")
+    assert (story.notices, story.outcome) == (["STIN"], "stopped:unroutable")
     assert "abroad" in story.outcomes[-1].problem
-    assert story.play("A03 12:00").told == ["STIN", "SLHJ"]
+    assert story.play("A03 12:00").notices == ["STIN", "SLHJ"]
 
 
 # ---- policy ---------------------------------------------------------------------------------------------------------
 
 
 def test_optional_corrections_can_be_left_out_and_the_value_travels_on() -> None:
-    assert told(*RETURNED, "A22 12:30", send_re_slor=False) == ["STIN", "STOR", "SLOR"]
+    assert notices(*RETURNED, "A22 12:30", send_re_slor=False) == ["STIN", "STOR", "SLOR"]
     story = Story(StayPolicy(send_re_mors=False)).play(*DEAD, "A03 15:00 disposition=death")
-    assert (story.told, story.outcome) == (["STIN", "MORS"], "not-subject")
+    assert (story.notices, story.outcome) == (["STIN", "MORS"], "not-subject")
     arrival = Story(StayPolicy(send_re_mors=False)).play(*ARRIVAL, "A01 08:20 dead=yes", "A13 09:00")
-    assert (arrival.told, arrival.last.start) == (["MORS", "AN_MORS"], clock("08:20"))
+    assert (arrival.notices, arrival.last.start) == (["MORS", "AN_MORS"], clock("08:20"))
 
 
 def test_leaves_can_be_kept_to_stays_with_a_report_of_admission() -> None:
     asked, not_asked = (Story(StayPolicy(leave_requires_report=True)) for _ in "ab")
-    assert asked.play(*RETURNED).told == ["STIN", "STOR", "SLOR"]
+    assert asked.play(*RETURNED).notices == ["STIN", "STOR", "SLOR"]
     first, now = event("A01 08:00")
     not_asked.take(replace(first, transfer=transfer(same_region=True)), now)
-    assert not_asked.play("A21 10:00", "A22 12:00").told == ["STIN"]
+    assert not_asked.play("A21 10:00", "A22 12:00").notices == ["STIN"]
 
 
 def test_ids_begin_with_the_lane_and_are_the_same_on_a_replay() -> None:

@@ -2,30 +2,30 @@
 
 import pytest
 
-from tests.rules.stay_events import MED, SUR, Story, clock, told
+from tests.rules.stay_events import MED, SUR, Story, clock, notices
 
 IN = "A01 08:00 start_time=08:00"
 
 
 def test_a_correction_is_made_for_a_time_that_differs_by_a_minute() -> None:
-    assert told(IN, "A08 09:00 start_time=08:01") == ["STIN", "RE_STIN"]
-    assert told(IN, "A08 09:00 start_time=2026-03-01T08:00:59+01:00") == ["STIN"]
-    assert told("A01 08:00", "A21 09:00", "A21 09:01") == ["STIN", "STOR", "RE_STOR"]
+    assert notices(IN, "A08 09:00 start_time=08:01") == ["STIN", "RE_STIN"]
+    assert notices(IN, "A08 09:00 start_time=2026-03-01T08:00:59+01:00") == ["STIN"]
+    assert notices("A01 08:00", "A21 09:00", "A21 09:01") == ["STIN", "STOR", "RE_STOR"]
 
 
 def test_no_cancellation_comes_before_a_correction() -> None:
-    assert told(IN, "A08 09:00 start_time=07:00") == ["STIN", "RE_STIN"]  # 13.2
+    assert notices(IN, "A08 09:00 start_time=07:00") == ["STIN", "RE_STIN"]  # 13.2
 
 
 def test_only_the_latest_message_is_corrected_and_a_late_change_travels_on() -> None:
     story = Story().play(IN, "A21 09:00", "A08 10:00 start_time=07:00", "A22 11:00")
-    assert story.told == ["STIN", "STOR", "SLOR"]  # 13.3
+    assert story.notices == ["STIN", "STOR", "SLOR"]  # 13.3
     assert [n.start for n in story.notes] == [clock("08:00"), clock("08:00"), clock("07:00")]  # 13.10
 
 
 def test_a_late_change_of_the_admission_travels_with_the_correction_of_the_discharge() -> None:
     story = Story().play(IN, "A03 12:00 end_time=12:00", "A08 13:00 start_time=07:00 end_time=12:30")
-    assert (story.told, story.last.start, story.last.end) == (
+    assert (story.notices, story.last.start, story.last.end) == (
         ["STIN", "SLHJ", "RE_SLHJ"],
         clock("07:00"),
         clock("12:30"),
@@ -42,13 +42,13 @@ def test_a_corrected_arrival_of_a_patient_since_admitted_is_stored_with_the_arri
     story = Story().play(
         "A04 08:00 start_time=08:00", "A06 09:00", "A08 10:00 start_time=07:30 class_=IMP", "A03 12:00"
     )
-    assert story.told == ["STAA", "STIN", "SLHJ"]
+    assert story.notices == ["STAA", "STIN", "SLHJ"]
     assert story.last.start == clock("09:00")  # the time of change, not the arrival
 
 
 def test_a_chain_of_corrections_folds_into_what_it_corrects() -> None:
     story = Story().play(IN, "A08 09:00 start_time=07:50", "A08 10:00 start_time=07:40", "A21 11:00", "A52 12:00")
-    assert story.told == ["STIN", "RE_STIN", "RE_STIN", "STOR", "AN_STOR"]
+    assert story.notices == ["STIN", "RE_STIN", "RE_STIN", "STOR", "AN_STOR"]
     assert (story.last.start, story.last.chain[-1].previous) == (clock("07:40"), story.notes[3].message_id)
     assert story.play("A11 13:00").last.chain[-1].previous == story.notes[2].message_id  # 13.9
 
@@ -60,13 +60,13 @@ def test_a_corrected_department_changes_the_sender() -> None:
 
 def test_department_and_time_are_corrected_in_one_message() -> None:
     story = Story().play(IN, "A08 09:00 unit=SUR a08_ward_is_correction=yes start_time=07:50")
-    assert (story.told, story.last.sender, story.last.start) == (["STIN", "RE_STIN"], SUR, clock("07:50"))
+    assert (story.notices, story.last.sender, story.last.start) == (["STIN", "RE_STIN"], SUR, clock("07:50"))
 
 
 def test_an_explicit_correction_by_a_feed_rule_is_one_of_any_kind() -> None:
-    assert Story().play(IN).play("A02 09:00 unit=SUR", correction=True).told == ["STIN", "RE_STIN"]
-    assert Story().play(IN).play("A08 09:00 unit=SUR", correction=True).told == ["STIN", "RE_STIN"]
-    assert Story().play(IN).play("A01 08:00 now=09:00 unit=SUR", correction=True).told == ["STIN", "RE_STIN"]
+    assert Story().play(IN).play("A02 09:00 unit=SUR", correction=True).notices == ["STIN", "RE_STIN"]
+    assert Story().play(IN).play("A08 09:00 unit=SUR", correction=True).notices == ["STIN", "RE_STIN"]
+    assert Story().play(IN).play("A01 08:00 now=09:00 unit=SUR", correction=True).notices == ["STIN", "RE_STIN"]
 
 
 def test_corrections_and_cancellations_never_ask_for_a_report() -> None:
@@ -95,25 +95,25 @@ UNWOUND: dict[str, tuple[list[str], list[str]]] = {
 
 @pytest.mark.parametrize(("lines", "expected"), UNWOUND.values(), ids=list(UNWOUND))
 def test_what_lies_deeper_is_cancelled_in_reverse_order(lines: list[str], expected: list[str]) -> None:
-    assert told("A01 08:00", *lines) == ["STIN", *expected]  # 13.11
+    assert notices("A01 08:00", *lines) == ["STIN", *expected]  # 13.11
 
 
 def test_a_contact_type_changed_by_mistake_is_followed_by_the_one_before_it() -> None:
     story = Story().play("A04 08:00", "A06 09:00", "A11 10:00")
-    assert story.told == ["STAA", "STIN", "AN_STIN", "STAA"]  # 13.16
+    assert story.notices == ["STAA", "STIN", "AN_STIN", "STAA"]  # 13.16
     assert (story.last.start, story.last.class_, len(story.last.chain)) == (clock("08:00"), "EMER", 1)
     assert story.last.episode != story.notes[0].episode
     reverse = Story().play("A01 08:00", "A07 09:00", "A11 10:00")
-    assert (reverse.told[-2:], reverse.last.start) == (["AN_STAA", "STIN"], clock("08:00"))
+    assert (reverse.notices[-2:], reverse.last.start) == (["AN_STAA", "STIN"], clock("08:00"))
 
 
 def test_an_ended_visit_that_was_wrong_is_not_begun_again() -> None:
-    assert told("A04 08:00", "A06 09:00", "A03 10:00", "A11 11:00")[-2:] == ["AN_SLHJ", "AN_STIN"]
+    assert notices("A04 08:00", "A06 09:00", "A03 10:00", "A11 11:00")[-2:] == ["AN_SLHJ", "AN_STIN"]
 
 
-def test_a_discharge_cancelled_on_leave_tells_the_leave_again() -> None:
+def test_a_discharge_cancelled_on_leave_repeats_the_leave() -> None:
     story = Story().play("A01 08:00", "A21 09:00", "A03 10:00", "A13 11:00", "A22 12:00")
-    assert story.told == ["STIN", "STOR", "SLHJ", "AN_SLHJ", "STOR", "SLOR"]  # 10.5
+    assert story.notices == ["STIN", "STOR", "SLHJ", "AN_SLHJ", "STOR", "SLOR"]  # 10.5
     assert [n.status for n in story.notes[3:]] == ["in-progress", "onleave", "in-progress"]
     assert (story.notes[3].leave_start, story.notes[4].leave_start) == (None, clock("09:00"))
 
@@ -125,10 +125,10 @@ def test_each_leave_shows_its_own_period() -> None:
 
 def test_after_the_death_on_arrival_was_wrong_the_stay_goes_on() -> None:
     story = Story().play("A01 08:00 dead=yes", "A13 09:00", "A21 10:00", "A22 11:00", "A03 12:00")
-    assert story.told == ["MORS", "AN_MORS", "STOR", "SLOR", "SLHJ"]
+    assert story.notices == ["MORS", "AN_MORS", "STOR", "SLOR", "SLHJ"]
     assert story.last.start == clock("08:00")
 
 
 def test_a_known_time_of_death_is_not_overruled_by_a_discharge_time() -> None:
     story = Story().play("A01 08:00", "A31 10:00 dead=yes death_time=09:00", "A03 12:00 dead=yes end_time=12:00")
-    assert (story.told, story.outcome) == (["STIN", "MORS"], "not-subject:repeat")
+    assert (story.notices, story.outcome) == (["STIN", "MORS"], "not-subject:repeat")

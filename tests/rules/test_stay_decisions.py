@@ -10,7 +10,7 @@ from tests.rules.stay_events import AARHUS, BRUNO, MAJA, ODENSE, Story, clock
 class Row(NamedTuple):
     before: list[str]
     line: str
-    told: str  # notices of the line, "" for none
+    notices: str  # notices of the line, "" for none
     outcome: str
 
 
@@ -152,11 +152,11 @@ ROWS: dict[str, Row] = {
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=list(ROWS))
-def test_an_event_leads_to_what_its_row_says(row: Row) -> None:
+def test_an_event_follows_its_row(row: Row) -> None:
     story = Story().play(*row.before)
     known = len(story.notes)
     story.play(row.line)
-    assert (" ".join(story.told[known:]), story.outcome) == (row.told, row.outcome)
+    assert (" ".join(story.notices[known:]), story.outcome) == (row.notices, row.outcome)
 
 
 LETTERS = {
@@ -187,7 +187,7 @@ def test_the_published_letters_lead_to_their_notices(lines: list[str], notices: 
     assert [" ".join(str(n.notice) for n in f.notifications) for f in story.folds] == notices
 
 
-def test_the_letters_that_give_nothing_say_why() -> None:
+def test_the_letters_that_give_nothing_give_a_reason() -> None:
     outcomes = {name: Story().play(*lines).outcome for name, (lines, _) in LETTERS.items()}
     assert outcomes["d"] == "not-subject:transfer"
     assert outcomes["e1"] == "not-subject:no-official-cpr"
@@ -201,17 +201,17 @@ def test_the_letters_that_give_nothing_say_why() -> None:
 
 def test_the_start_follows_with_its_true_time_when_the_cpr_becomes_known() -> None:
     story = Story().play("A01 08:00 patient=none", "A02 09:00 patient=none unit=SUR")
-    assert story.told == []
+    assert story.notices == []
     story.play("A40 2/10:00")
-    assert (story.told, story.last.start, story.last.patient) == (["STIN"], clock("08:00"), BRUNO)
+    assert (story.notices, story.last.start, story.last.patient) == (["STIN"], clock("08:00"), BRUNO)
     assert story.last.report_of_admission
-    assert story.play("A03 2/12:00").told == ["STIN", "SLHJ"]
+    assert story.play("A03 2/12:00").notices == ["STIN", "SLHJ"]
 
 
 @pytest.mark.parametrize("line", ["A08 09:00", "A02 09:00 unit=SUR", "A01 08:00 now=09:00", "A21 09:00"])
 def test_the_start_follows_when_the_municipality_becomes_known(line: str) -> None:
     story = Story().play("A01 08:00 residence=none residence_problem=no-municipality", line)
-    assert (story.told[0], story.notes[0].start, story.notes[0].to) == ("STIN", clock("08:00"), ODENSE)
+    assert (story.notices[0], story.notes[0].start, story.notes[0].to) == ("STIN", clock("08:00"), ODENSE)
 
 
 def test_an_update_of_a_stay_without_municipality_is_not_reported_again_but_a_leave_is() -> None:
@@ -221,37 +221,37 @@ def test_an_update_of_a_stay_without_municipality_is_not_reported_again_but_a_le
     assert story.play(f"A21 10:00 {missing}").outcome == "stopped:unroutable"
 
 
-def test_a_contact_type_that_changed_untold_is_told_as_it_is_now() -> None:
+def test_a_contact_type_that_changes_while_pending_is_sent_as_it_is_now() -> None:
     story = Story().play("A04 08:00 patient=none", "A06 09:00 patient=none", "A40 10:00")
-    assert (story.told, story.last.start, story.last.class_) == (["STIN"], clock("09:00"), "IMP")
+    assert (story.notices, story.last.start, story.last.class_) == (["STIN"], clock("09:00"), "IMP")
 
 
-def test_a_stay_that_ended_before_it_could_be_told_is_not_told() -> None:
+def test_a_pending_stay_that_has_ended_is_not_notified() -> None:
     story = Story().play("A01 08:00 patient=none", "A03 09:00 patient=none", "A40 10:00")
-    assert (story.told, story.outcome) == ([], "not-subject")
+    assert (story.notices, story.outcome) == ([], "not-subject")
 
 
 def test_a_discharge_taken_back_makes_the_start_due_again() -> None:
     story = Story().play("A01 08:00 patient=none", "A03 09:00 patient=none", "A40 10:00", "A13 11:00")
-    assert story.told == ["STIN"]
+    assert story.notices == ["STIN"]
 
 
-def test_a_death_that_brings_the_cpr_is_told_after_its_start() -> None:
+def test_a_death_that_brings_the_cpr_follows_its_start() -> None:
     story = Story().play("A01 08:00 patient=none", "A03 09:00 dead=yes")
-    assert story.told == ["STIN", "MORS"]
+    assert story.notices == ["STIN", "MORS"]
     assert (story.last.start, story.last.end) == (clock("08:00"), clock("09:00"))
 
 
-def test_a_corrected_admission_time_of_an_untold_stay_is_the_one_told() -> None:
+def test_a_pending_stay_is_sent_with_its_corrected_admission_time() -> None:
     story = Story().play(
         "A01 08:00 patient=none start_time=08:00", "A08 09:00 patient=none start_time=07:30", "A40 10:00"
     )
     assert story.last.start == clock("07:30")
 
 
-def test_a_cancelled_start_that_was_never_told_is_forgotten_silently() -> None:
+def test_a_cancelled_pending_start_is_forgotten_silently() -> None:
     story = Story().play("A01 08:00 patient=none", "A11 09:00 patient=none", "A40 10:00")
-    assert (story.told, story.outcome) == ([], "not-subject")
+    assert (story.notices, story.outcome) == ([], "not-subject")
 
 
 # ---- another person ---------------------------------------------------------------------------------------------------
@@ -269,18 +269,18 @@ def test_a_merge_unwinds_under_the_old_cpr_and_starts_under_the_new_one() -> Non
 
 def test_a_merge_does_not_send_to_the_wrong_citizens_municipality() -> None:
     story = Story().play("A01 08:00", "A40 10:00 patient=MAJA residence=none")
-    assert story.told == ["STIN", "AN_STIN"]
+    assert story.notices == ["STIN", "AN_STIN"]
     story.play("A08 11:00 patient=MAJA residence=0751")
-    assert (story.told[-1], story.last.to) == ("STIN", AARHUS)
+    assert (story.notices[-1], story.last.to) == ("STIN", AARHUS)
 
 
 def test_a_merge_reaches_the_stays_at_all_hospitals_of_the_visit() -> None:
     story = Story().play("A01 08:00", "A02 09:00 unit=FAR", "A40 10:00 unit=FAR patient=MAJA residence=0751")
-    assert story.told == ["STIN", "STIN", "AN_STIN", "AN_STIN", "STIN"]
+    assert story.notices == ["STIN", "STIN", "AN_STIN", "AN_STIN", "STIN"]
 
 
 @pytest.mark.parametrize("line", ["A40", "A08"])
-def test_a_merge_takes_back_what_an_earlier_hospital_told_when_this_one_has_not_told_yet(line: str) -> None:
+def test_a_merge_takes_back_the_notices_of_an_earlier_hospital_while_this_one_is_pending(line: str) -> None:
     story = Story().play("A01 08:00", "A02 09:00 unit=FAR residence=none residence_problem=abroad")
     assert story.outcome == "stopped:unroutable"
     story.play(f"{line} 10:00 unit=FAR patient=MAJA residence=0751")
@@ -296,4 +296,4 @@ def test_a_new_name_travels_on_silently() -> None:
     story = Story().play("A01 08:00")
     renamed = BRUNO.__class__(cpr=BRUNO.cpr, family="Elmer-Berggren", given=BRUNO.given)
     story.play("A08 09:00", patient=renamed).play("A21 10:00", patient=renamed)
-    assert (story.told, story.last.patient.family) == (["STIN", "STOR"], "Elmer-Berggren")
+    assert (story.notices, story.last.patient.family) == (["STIN", "STOR"], "Elmer-Berggren")

@@ -6,14 +6,14 @@ import pytest
 
 from streams.stay.fold import StayPolicy, Visit, abandoned, fold, forget
 from streams.words.model import Fate
-from tests.rules.stay_events import IDS, Story, clock, event, told
+from tests.rules.stay_events import IDS, Story, clock, event, notices
 
 # ---- in the future ------------------------------------------------------------------------------------------------
 
 
 def test_a_future_event_is_held_until_it_happens() -> None:
     story = Story().play("A01 08:00", "A21 12:00 now=09:00")
-    assert (story.outcome, story.told, story.folds[-1].wake) == ("waiting:held", ["STIN"], clock("12:00"))
+    assert (story.outcome, story.notices, story.folds[-1].wake) == ("waiting:held", ["STIN"], clock("12:00"))
     assert story.wake("11:59").released == ()
     result = story.wake("12:00")
     assert [(o.fate, n.notice) for (_, o), n in zip(result.released, result.notifications, strict=True)] == [
@@ -36,33 +36,33 @@ def test_a_released_notification_carries_the_id_of_its_event() -> None:
     [("A01 12:00 now=09:00", "A11 10:00"), ("A21 12:00 now=09:00", "A52 10:00"), ("A03 12:00 now=09:00", "A13 10:00")],
     ids=["A11", "A52", "A13"],
 )
-def test_a_cancel_takes_back_what_has_not_happened_and_nothing_is_told(future: str, cancel: str) -> None:
+def test_a_cancel_takes_back_a_future_event_without_a_notice(future: str, cancel: str) -> None:
     before = [] if future.startswith("A01") else ["A01 08:00"]
     story = Story().play(*before, future, cancel)
-    assert (story.told, story.outcome) == (["STIN"][: len(before)], "not-subject")
+    assert (story.notices, story.outcome) == (["STIN"][: len(before)], "not-subject")
     assert [o.fate for o in story.released] == [Fate.NOT_SUBJECT]
     assert story.folds[-1].wake is None
 
 
 def test_a_new_discharge_replaces_one_that_is_held() -> None:
     story = Story().play("A01 08:00", "A03 20:00 now=09:00", "A03 12:00")
-    assert (story.told, story.folds[-1].wake) == (["STIN", "SLHJ"], None)
+    assert (story.notices, story.folds[-1].wake) == (["STIN", "SLHJ"], None)
     assert [o.fate for o in story.released] == [Fate.NOT_SUBJECT]
 
 
 def test_a_future_correction_is_held_too() -> None:
     story = Story().play("A01 08:00", "A03 12:00 end_time=12:00", "A08 13:00 now=12:30 end_time=14:00")
-    assert (story.outcome, story.told) == ("waiting:held", ["STIN", "SLHJ"])
+    assert (story.outcome, story.notices) == ("waiting:held", ["STIN", "SLHJ"])
     story.wake("14:00")
-    assert story.told == ["STIN", "SLHJ", "RE_SLHJ"]
+    assert story.notices == ["STIN", "SLHJ", "RE_SLHJ"]
 
 
 # ---- without a START ----------------------------------------------------------------------------------------------
 
 
-def test_events_wait_for_their_start_and_are_told_after_it_in_order_of_arrival() -> None:
+def test_events_wait_for_their_start_and_follow_it_in_order_of_arrival() -> None:
     story = Story().play("A21 09:00", "A22 09:02", "A01 08:00 now=09:10")
-    assert story.told == ["STIN", "STOR", "SLOR"]
+    assert story.notices == ["STIN", "STOR", "SLOR"]
     assert [(o.fate, o.reason) for o in story.released] == [(Fate.CONVERTED, "")] * 2
     assert [n.event_id for n in story.notes[1:]] == [event_id for event_id, _ in story.folds[-1].released]
     assert [n.ordinal for n in story.notes] == [0, 1, 2]
@@ -76,7 +76,7 @@ def test_the_window_is_fifteen_minutes_by_default() -> None:
     ].wake == clock("09:05")
     story.wake("09:15")
     assert [o.reason for o in story.released] == ["no-start"]
-    assert story.play("A01 08:00 now=09:20").told == ["STIN"]
+    assert story.play("A01 08:00 now=09:20").notices == ["STIN"]
 
 
 def test_an_event_waits_longer_for_a_start_that_is_itself_held() -> None:
@@ -84,7 +84,7 @@ def test_an_event_waits_longer_for_a_start_that_is_itself_held() -> None:
     story.wake("10:00")
     assert story.released == []
     story.wake("12:00")
-    assert (story.told, [o.fate for o in story.released]) == (["STIN"], [Fate.CONVERTED, Fate.NOT_SUBJECT])
+    assert (story.notices, [o.fate for o in story.released]) == (["STIN"], [Fate.CONVERTED, Fate.NOT_SUBJECT])
 
 
 def test_a_planned_start_answers_what_waits_with_nothing() -> None:
@@ -114,15 +114,15 @@ def test_a_held_event_is_a_duplicate_while_it_waits_and_after_it_was_refused() -
 
 def test_an_event_a_day_older_than_the_last_is_too_late() -> None:
     story = Story().play("A01 1/08:00", "A21 3/08:00", "A22 2/07:59 now=3/09:00")
-    assert (story.outcome, story.told) == ("stopped:too-late", ["STIN", "STOR"])
-    assert told("A01 1/08:00", "A21 3/08:00", "A22 2/08:00 now=3/09:00") == [
+    assert (story.outcome, story.notices) == ("stopped:too-late", ["STIN", "STOR"])
+    assert notices("A01 1/08:00", "A21 3/08:00", "A22 2/08:00 now=3/09:00") == [
         "STIN",
         "STOR",
     ]  # in time, but before it left
 
 
 def test_a_new_chain_may_begin_before_the_one_entered_in_error() -> None:
-    assert told("A01 5/08:00", "A11 5/09:00", "A01 2/08:00 now=5/10:00") == ["STIN", "AN_STIN", "STIN"]
+    assert notices("A01 5/08:00", "A11 5/09:00", "A01 2/08:00 now=5/10:00") == ["STIN", "AN_STIN", "STIN"]
 
 
 def test_seen_events_are_bounded() -> None:

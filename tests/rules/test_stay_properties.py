@@ -187,7 +187,7 @@ def test_an_event_taken_again_is_a_duplicate(events: list[tuple[StayEvent, datet
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(arrivals(), max_size=15))
-def test_a_row_that_went_through_the_table_tells_the_same(events: list[tuple[StayEvent, datetime]]) -> None:
+def test_a_row_read_back_from_the_table_gives_the_same_notices(events: list[tuple[StayEvent, datetime]]) -> None:
     straight = play(Story(), events)
     stored = Story()
     for built, now in events:
@@ -207,10 +207,10 @@ def test_every_event_gets_one_outcome_or_waits(events: list[tuple[StayEvent, dat
     left = sum(1 if o.fate is not Fate.WAITING else 0 for o in story.released)
     held = len(story.visit.held) if story.visit else 0
     assert waiting == left + held
-    told = {n.event_id for n in story.notes}
+    notices = {n.event_id for n in story.notes}
     converted = sum(o.fate is Fate.CONVERTED for o in story.released)
     converted += sum(f.outcome.fate is Fate.CONVERTED and _by_event(f.notifications, f.released) for f in story.folds)
-    assert converted == len(told)
+    assert converted == len(notices)
 
 
 def _by_event(notes: tuple[Notification, ...], released: tuple[tuple[str, object], ...]) -> bool:

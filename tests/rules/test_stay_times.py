@@ -37,7 +37,7 @@ def play(lines: list[str]) -> Story:
 )  # fmt: skip
 def test_a_stay_across_a_clock_change(lines: list[str], start: str, leave: str, back: str, end: str) -> None:
     story = play(lines)
-    assert story.told == ["STIN", "STOR", "SLOR", "SLHJ"]
+    assert story.notices == ["STIN", "STOR", "SLOR", "SLHJ"]
     stor, slor, slhj = story.notes[1:]
     assert stor.leave_start is not None
     assert slor.leave_end is not None
@@ -56,8 +56,8 @@ def test_sending_times_in_the_doubled_hour_increase_as_instants() -> None:
 def test_a_time_of_the_doubled_hour_is_repeated_and_corrected_by_the_instant() -> None:
     same = AUTUMN[1].replace("02:11:00+01:00", "02:12:00+01:00")
     other = AUTUMN[1].replace("02:10:00+01:00", "02:55:00+02:00").replace("02:11:00+01:00", "02:12:00+01:00")
-    assert play([*AUTUMN[:2], same]).told == ["STIN", "STOR"]
-    assert play([*AUTUMN[:2], other]).told == ["STIN", "STOR", "RE_STOR"]
+    assert play([*AUTUMN[:2], same]).notices == ["STIN", "STOR"]
+    assert play([*AUTUMN[:2], other]).notices == ["STIN", "STOR", "RE_STOR"]
 
 
 def test_the_leap_day_is_a_day() -> None:
@@ -107,7 +107,7 @@ def test_a_doubtful_hour_is_the_second_one_when_the_first_is_before_the_predeces
     assert story.last.leave_start.isoformat() == leave
 
 
-def test_the_texts_of_the_hour_that_comes_twice_are_told_apart() -> None:
+def test_the_texts_of_the_hour_that_comes_twice_differ() -> None:
     """Both are equal for Python, being of one zone: a text that is kept for the one must not be given for the other."""
     first = datetime(2026, 10, 25, 2, 30, tzinfo=COPENHAGEN)
     for time, text in [(first, "02:30:00+02:00"), (first.replace(fold=1), "02:30:00+01:00")] * 2:

@@ -53,7 +53,7 @@ FLAGS = {
 
 
 @pytest.mark.parametrize(("story", "flag"), FLAGS.values(), ids=list(FLAGS))
-def test_a_report_of_admission_is_asked_for_as_section_16_says(story: Story, flag: bool) -> None:
+def test_a_report_of_admission_is_asked_for_by_section_16(story: Story, flag: bool) -> None:
     assert story.last.report_of_admission is flag
 
 
@@ -62,7 +62,7 @@ def test_a_report_of_admission_is_asked_for_as_section_16_says(story: Story, fla
 
 def test_another_department_is_silent_and_later_messages_show_it() -> None:
     story = Story().play("A01 08:00", "A02 09:00 unit=SUR", "A21 10:00 unit=SUR")
-    assert (story.told, story.last.sender, story.last.provider) == (["STIN", "STOR"], SUR, SUR)
+    assert (story.notices, story.last.sender, story.last.provider) == (["STIN", "STOR"], SUR, SUR)
 
 
 def test_a_cancelled_move_restores_the_department() -> None:
@@ -97,13 +97,13 @@ def test_a_cancelled_ward_move_at_the_second_hospital_is_not_a_cancelled_transfe
     story = Story().play("A01 08:00", "A02 09:00 unit=SUR", "A02 10:00 unit=NEAR")
     ward = replace(NEAR, sor=FAR.sor)
     story.play("A02 11:00", unit=ward).play("A12 12:00", unit=NEAR)
-    assert story.told == ["STIN", "STIN"]
-    assert story.play("A12 13:00 unit=SUR").told == ["STIN", "STIN", "AN_STIN"]
+    assert story.notices == ["STIN", "STIN"]
+    assert story.play("A12 13:00 unit=SUR").notices == ["STIN", "STIN", "AN_STIN"]
 
 
 def test_an_admission_at_another_hospital_of_the_system_is_an_arrival() -> None:
     story = Story().play("A01 08:00", "A01 09:00 unit=NEAR")
-    assert (story.told, story.last.sender) == (["STIN", "STIN"], NEAR)
+    assert (story.notices, story.last.sender) == (["STIN", "STIN"], NEAR)
 
 
 # ---- between patient systems -----------------------------------------------------------------------------------------
@@ -130,17 +130,17 @@ def test_after_a_cancelled_arrival_the_new_chain_does_not_reuse_the_id_entered_i
     story.play("A11 09:00")
     again, now = event("A01 10:00")
     story.take(replace(again, transfer=transfer(same_region=True)), now)
-    assert story.told == ["STIN", "AN_STIN", "STIN"]
+    assert story.notices == ["STIN", "AN_STIN", "STIN"]
     assert story.notes[2].episode != story.notes[0].episode
     assert not story.last.report_of_admission
 
 
 def test_the_referring_side_sends_nothing_and_its_stay_can_be_reopened() -> None:
     story = Story().play("A01 08:00", "A03 10:00 disposition=transfer-hospital", "A13 10:30", "A03 12:00")
-    assert story.told == ["STIN", "SLHJ"]
+    assert story.notices == ["STIN", "SLHJ"]
 
 
 def test_a_patient_who_comes_back_after_a_transfer_begins_a_new_chain() -> None:
     story = Story().play("A01 08:00", "A03 10:00 disposition=transfer-hospital", "A01 2/08:00")
-    assert (story.told, len(story.last.chain)) == (["STIN", "STIN"], 1)
+    assert (story.notices, len(story.last.chain)) == (["STIN", "STIN"], 1)
     assert story.notes[0].episode != story.notes[1].episode

@@ -9,7 +9,7 @@ import pytest
 
 from streams.stay.fold import Visit, state
 from streams.stay.rules import DECISIONS, TRANSITIONS, Action, Cause
-from streams.stay.state import Situation, State
+from streams.stay.state import Situation, StayState
 from streams.words.codes import Notice
 from tests.rules.stay_events import Story
 
@@ -93,14 +93,14 @@ MOVES = {
 
 
 @pytest.mark.parametrize(("case", "expected"), MOVES.items(), ids=[f"{s}: {e}" for s, e in MOVES])
-def test_an_allowed_transition_is_told(case: tuple[str, str], expected: tuple[str, str]) -> None:
+def test_an_allowed_transition_gives_its_notice(case: tuple[str, str], expected: tuple[str, str]) -> None:
     before, line = case
     story = Story().play(*TO[before])
-    known = len(story.told)
+    known = len(story.notices)
     story.play(line)
     assert story.outcome == "converted"
     assert isinstance(story.visit, Visit)
-    assert (" ".join(story.told[known:]), state(story.visit.stay).value) == expected
+    assert (" ".join(story.notices[known:]), state(story.visit.stay).value) == expected
 
 
 LATER = {
@@ -134,9 +134,9 @@ REFUSED = [(s, e) for s, events in FORBIDDEN.items() for e in events]
 @pytest.mark.parametrize(("before", "name"), REFUSED, ids=[f"{s}: {e}" for s, e in REFUSED])
 def test_a_forbidden_transition_ends_in_the_error_lane_without_a_message(before: str, name: str) -> None:
     story = Story().play(*TO[before])
-    visit, known = story.visit, len(story.told)
+    visit, known = story.visit, len(story.notices)
     story.play(LATER[name])
-    assert (story.outcome, story.told[known:]) == ("stopped:not-allowed", [])
+    assert (story.outcome, story.notices[known:]) == ("stopped:not-allowed", [])
     assert isinstance(story.visit, Visit)
     assert isinstance(visit, Visit)
     assert story.visit.stay == visit.stay
@@ -146,13 +146,13 @@ def test_a_forbidden_transition_ends_in_the_error_lane_without_a_message(before:
 @pytest.mark.parametrize("name", ["A03", "A21", "A22", "A52", "A53", "A11", "A13", "A07"])
 def test_without_a_start_an_event_waits_and_is_then_refused(name: str) -> None:
     story = Story().play(LATER[name])
-    assert (story.outcome, story.told) == ("waiting:held", [])
+    assert (story.outcome, story.notices) == ("waiting:held", [])
     story.wake("12:16")
     assert [f"{o.fate}:{o.reason}" for o in story.released] == ["stopped:no-start"]
-    assert story.told == []
+    assert story.notices == []
 
 
-def test_refusals_say_nothing_of_the_person() -> None:
+def test_refusals_hold_nothing_of_the_person() -> None:
     for before, name in REFUSED:
         outcome = Story().play(*TO[before], LATER[name]).outcomes[-1]
         text = outcome.path + outcome.problem + outcome.remedy
@@ -167,5 +167,5 @@ def test_times_that_would_stand_in_the_wrong_order_are_refused() -> None:
 
 
 def test_the_states_of_the_machine_are_the_seven_of_the_standard() -> None:
-    assert {s.value for s in State} == set(ALLOWED)
+    assert {s.value for s in StayState} == set(ALLOWED)
     assert {n.value for row in ALLOWED.values() for n in map(Notice, row)} == {n.value for n in Notice}

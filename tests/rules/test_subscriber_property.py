@@ -19,7 +19,7 @@ from streams.receiver.inbox import Reception, take
 from streams.receiver.stays import Status, StayView, Subscriber, history, status
 from streams.relay.receipts import take_receipt
 from streams.sim.stories import STORIES
-from streams.stay.fold import State, state
+from streams.stay.fold import StayState, state
 from streams.stay.state import Stay, Visit
 from streams.words.model import Notification, StayEvent
 from tests.meanings.notifications import MUNICIPALITY
@@ -29,13 +29,13 @@ from tests.rules.test_stay_properties import arrivals, chains, play, walks
 from tests.rules.test_stories import House, played
 
 #: What a municipality shows of a stay that a hospital has in this state (spec 01 §§10, 11).
-SHOWN: dict[State, Status] = {
-    State.ACUTE: "acute-ambulant",
-    State.ADMITTED: "admitted",
-    State.LEAVE: "on-leave",
-    State.CLOSED: "at-home",
-    State.DEAD: "dead",
-    State.VOID: "void",
+SHOWN: dict[StayState, Status] = {
+    StayState.ACUTE: "acute-ambulant",
+    StayState.ADMITTED: "admitted",
+    StayState.LEAVE: "on-leave",
+    StayState.CLOSED: "at-home",
+    StayState.DEAD: "dead",
+    StayState.VOID: "void",
 }
 
 
@@ -152,5 +152,5 @@ def test_every_letter_of_a_story_is_acknowledged_to_the_hospital(steps: list[tup
             assert inbound.lane == letter.lane
             lane.take(inbound.record)
     assert lane.row is not None
-    assert {d.state for d in lane.row.deliveries.values()} == {delivery.State.ACKED_OK}
+    assert {d.state for d in lane.row.deliveries.values()} == {delivery.DeliveryState.ACKED_OK}
     assert not lane.row.orphans

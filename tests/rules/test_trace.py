@@ -12,8 +12,8 @@ import pytest
 from streams.records.trace import (
     SBDH,
     About,
-    Document,
-    Step,
+    TracedDocument,
+    TraceEvent,
     acknowledged,
     audit_event,
     created,
@@ -112,7 +112,7 @@ def test_an_acknowledgement_is_counted_by_its_own_verdict() -> None:
     assert event["outcome"] == "0"
 
 
-def test_an_acknowledgement_says_what_it_answers_and_never_about_whom() -> None:
+def test_an_acknowledgement_names_what_it_answers_and_no_person() -> None:
     event = acknowledged_event()
     assert named(event) == {
         "ehmiMessage": "ack-header",
@@ -154,7 +154,7 @@ def test_an_envelope_receipt_names_the_envelope_that_it_answers() -> None:
 
 def test_a_legacy_letter_is_named_by_its_type_and_version() -> None:
     event = audit_event(
-        created(About.of(NOTE, MUNICIPALITY), bundle_id="", document=Document("XDIS20", "XD2030C"), **STATION)
+        created(About.of(NOTE, MUNICIPALITY), bundle_id="", document=TracedDocument("XDIS20", "XD2030C"), **STATION)
     )
     assert details(event, "ehmiMessage")["ehmiMessageType"] == "XDIS20"
     assert "ehmiMessageEnvelope" not in named(event)
@@ -173,7 +173,7 @@ def test_the_time_is_danish_and_has_milliseconds(recorded: datetime, written: st
     assert sent_event(recorded=recorded)["recorded"] == written
 
 
-def test_the_same_step_has_the_same_id_whenever_it_is_told() -> None:
+def test_the_same_step_has_the_same_id_at_any_time() -> None:
     assert sent_event()["id"] == sent_event(recorded=AT + timedelta(hours=1))["id"]
 
 
@@ -222,7 +222,7 @@ def clock(text: str) -> dict[str, Any]:
     return {"recorded": datetime.fromisoformat(f"2026-03-02T{text}").replace(tzinfo=COPENHAGEN), "device_id": DEVICE}
 
 
-PUBLISHED: dict[str, Step] = {
+PUBLISHED: dict[str, TraceEvent] = {
     "01-msg-created": created(About.of(PUBLISHED_NOTE, TOWN), bundle_id=FIRST["bundle_id"], **clock("08:14:05.000")),
     "02-msg-sent": sent(About.of(PUBLISHED_NOTE, TOWN), **FIRST, **clock("08:14:05.400")),
     "03-resend1-msg-sent": sent(About.of(PUBLISHED_NOTE, TOWN), **SECOND, **clock("08:44:05.600")),

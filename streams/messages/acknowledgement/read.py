@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple, cast
 
 from streams.formats.fhir.primitives import instant_of
-from streams.words.canonicals import AUTHORITY
-from streams.words.codes import ACK_CODES, ACK_ERROR_SYSTEM, ACKNOWLEDGEMENT_EVENT, Verdict
+from streams.words.codes import ACK_CODES, ACK_ERROR_SYSTEM, ACKNOWLEDGEMENT_EVENT, AUTHORITY, Verdict
 from streams.words.errors import Rejected
-from streams.words.model import Issue, Receipt
+from streams.words.model import Receipt, ReceiptIssue
 
 from .faults import faults
 from .message import Message, bare_what, same_id
@@ -60,13 +59,13 @@ def receipt_of(message: Message) -> Receipt:
     )
 
 
-def issues_of(message: Message) -> Iterable[Issue]:
+def issues_of(message: Message) -> Iterable[ReceiptIssue]:
     """Every issue of the OperationOutcome. Unknown codes and plain texts are kept for the case (4.3)."""
     for outcome in message.outcomes:
         for issue in outcome.issue:
             codings = issue.details.coding
             coding = next((c for c in codings if c.system == ACK_ERROR_SYSTEM), codings[0] if codings else _NO_CODING)
-            yield Issue(
+            yield ReceiptIssue(
                 severity=issue.severity,
                 code=issue.code,
                 details_code=coding.code,

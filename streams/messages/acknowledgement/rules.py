@@ -11,13 +11,13 @@ from streams.formats.fhir.structure import Compiler, Constraint, Extension, Prof
 from streams.messages.hospitalnotification.identifiers import organization_identifiers, sor_digits
 from streams.messages.hospitalnotification.rules import DESTINATION_USE_URL
 from streams.messages.hospitalnotification.rules import PROFILES as _NOTIFICATION_PROFILES
-from streams.words.canonicals import FHIR_GUIDES
 from streams.words.codes import (
     ACK_ERROR_SYSTEM,
     ACKNOWLEDGEMENT_EVENT,
     ACTIVITY_SYSTEM,
     DESTINATION_USE_SYSTEM,
     EVENT_SYSTEM,
+    FHIR_GUIDES,
 )
 
 __all__ = ["CHECK", "ERROR_CODES", "ISSUE_TYPES", "KNOWN_CODES", "PROFILES", "SEVERITIES"]

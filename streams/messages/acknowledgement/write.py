@@ -16,13 +16,13 @@ from streams.formats.fhir.primitives import FORMS, ILLEGAL_CHARACTER, instant_of
 from streams.messages.hospitalnotification.identifiers import gln_of, sor_of
 from streams.messages.hospitalnotification.rules import DESTINATION_USE_URL
 from streams.messages.hospitalnotification.view import Object, View, first, listed, reference, text_at
-from streams.words.canonicals import FULL_URLS
 from streams.words.codes import (
     ACK_ERROR_SYSTEM,
     ACKNOWLEDGEMENT_EVENT,
     ACTIVITY_SYSTEM,
     DESTINATION_USE_SYSTEM,
     EVENT_SYSTEM,
+    FULL_URLS,
     GLN_SYSTEM,
     SOR_ENDPOINT,
     SOR_SYSTEM,
@@ -31,7 +31,7 @@ from streams.words.codes import (
 from streams.words.errors import Issue as Finding
 from streams.words.errors import Rejected
 from streams.words.ids import EDS_NAMESPACE
-from streams.words.model import Issue
+from streams.words.model import ReceiptIssue
 from streams.words.times import danish_text
 
 from .message import ACTIVITY
@@ -48,12 +48,12 @@ _PRIMARY: Final = {
     "valueCoding": {"system": DESTINATION_USE_SYSTEM, "code": "primary"},
 }
 #: What a negative verdict says when nobody says more (medcom-acknowledgement-1; pairs of 4.3).
-_UNSAID: Final[dict[Verdict, tuple[Issue, ...]]] = {
+_UNSAID: Final[dict[Verdict, tuple[ReceiptIssue, ...]]] = {
     "ok": (),
     "transient-error": (
-        Issue(severity="error", code="transient", text="The message could not be taken in at the moment"),
+        ReceiptIssue(severity="error", code="transient", text="The message could not be taken in at the moment"),
     ),
-    "fatal-error": (Issue(severity="error", code="processing", text="The message cannot be taken in"),),
+    "fatal-error": (ReceiptIssue(severity="error", code="processing", text="The message cannot be taken in"),),
 }
 
 Mint = Callable[[str], str]
@@ -62,7 +62,7 @@ Mint = Callable[[str], str]
 def write(
     original: Object,
     verdict: Verdict,
-    issues: Sequence[Issue] = (),
+    issues: Sequence[ReceiptIssue] = (),
     *,
     header_id: str,
     envelope_id: str,
@@ -210,7 +210,7 @@ def _own(id_: str, header_id: str, answered: str, sender: Object, at: datetime) 
     return own
 
 
-def _outcome(issues: Iterable[Issue], id_: str) -> Object:
+def _outcome(issues: Iterable[ReceiptIssue], id_: str) -> Object:
     outcome: Object = {
         "resourceType": "OperationOutcome",
         "id": id_,
@@ -222,7 +222,7 @@ def _outcome(issues: Iterable[Issue], id_: str) -> Object:
     return outcome
 
 
-def _issue(issue: Issue) -> Object:
+def _issue(issue: ReceiptIssue) -> Object:
     """One issue. A code of another system than medcom-acknowledgement-error-codes is said as text (00 §3.9)."""
     details: Object = {}
     text = _clean(issue.text)
@@ -239,10 +239,10 @@ def _issue(issue: Issue) -> Object:
     return {**written, "details": details} if details else written
 
 
-def issues_of_findings(findings: Iterable[Finding]) -> tuple[Issue, ...]:
+def issues_of_findings(findings: Iterable[Finding]) -> tuple[ReceiptIssue, ...]:
     """What a check has found, as issues of an acknowledgement: place, rule, problem and remedy as text, no content."""
     return tuple(
-        Issue(
+        ReceiptIssue(
             severity=finding.severity,
             code=code,
             details_code=details_code,

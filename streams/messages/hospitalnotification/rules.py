@@ -11,7 +11,6 @@ from typing import Any, Final
 from streams.formats.fhir.pieces import Check, Finding
 from streams.formats.fhir.structure import Constraint, Extension, Profile
 from streams.formats.fhir.xhtml import is_narrative
-from streams.words.canonicals import FHIR_GUIDES
 from streams.words.codes import (
     ACT_SYSTEM,
     ACTIVITIES,
@@ -21,6 +20,7 @@ from streams.words.codes import (
     ENCOUNTER_CLASSES,
     ENCOUNTER_STATUSES,
     EVENT_SYSTEM,
+    FHIR_GUIDES,
     GLN_SYSTEM,
     HOSPITAL_NOTIFICATION_EVENT,
     SOR_SYSTEM,

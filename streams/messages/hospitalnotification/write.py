@@ -14,13 +14,13 @@ from typing import Any, Final
 import msgspec
 
 from streams.formats.fhir.primitives import instant_of
-from streams.words.canonicals import FULL_URLS
 from streams.words.codes import (
     ACT_SYSTEM,
     ACTIVITY_SYSTEM,
     CPR_SYSTEM,
     DESTINATION_USE_SYSTEM,
     EVENT_SYSTEM,
+    FULL_URLS,
     GLN_SYSTEM,
     HOSPITAL_NOTIFICATION_EVENT,
     SOR_ENDPOINT,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from streams.delivery.delivery import Delivery
-from streams.delivery.rules import State
+from streams.delivery.rules import DeliveryState
 from streams.formats.fhir.check import border_check
 
 from .post import stored
@@ -54,7 +54,7 @@ def alarms(before: LaneRow | None, after: LaneRow | None, sample: int) -> tuple[
 
 def _of(before: Delivery | None, after: Delivery, sample: int) -> Iterator[Alarm]:
     entered = before is None or before.state is not after.state
-    if entered and after.state is State.TIMED_OUT:
+    if entered and after.state is DeliveryState.TIMED_OUT:
         yield _alarm("alert:timeout", after)
     if after.refusals and (before is None or (before.refused, before.refusals) != (after.refused, after.refusals)):
         yield _alarm("alert:produce", after)

@@ -18,8 +18,8 @@ from msgspec.structs import replace
 from streams.delivery.delivery import Delivery
 from streams.delivery.rules import RENEWABLE
 from streams.messages.hospitalnotification import reread
-from streams.records.ledger import anew_row
-from streams.stay.reissue import followers, renewed, send_anew
+from streams.records.ledger import reissue_row
+from streams.stay.reissue import followers, reissue_alone, reissue_in_stay
 from streams.words.errors import Rejected
 from streams.words.model import Decision, Link, Notification, Outcome
 
@@ -46,7 +46,7 @@ def take_send_anew(row: LaneRow, old: Delivery, record: Decision, context: Conte
         raise Rejected(posted.path or "action", posted.problem or "it cannot leave", posted.remedy, posted.reason)
     new = replace(posted.delivery, replaces=old.message_id)
     deliveries = row.deliveries | {old.message_id: _replaced(old, new, at), new.message_id: new}
-    counted = Said(anew_row(at, old.event_id, new.message_id, old.lane))
+    counted = Said(reissue_row(at, old.event_id, new.message_id, old.lane))
     return Result(replace(row, deliveries=deliveries, ordinal=row.ordinal + 1), (counted, *posted.said))
 
 
@@ -99,9 +99,9 @@ def _chain(
 ) -> tuple[LaneRow, tuple[Link, ...]]:
     """The row with the message's place in its stay taken, and the chain of the new one."""
     visit = row.visits.get(old.visit)
-    found = visit and send_anew(visit, old.message_id, at=at, ids=context.ids, ordinal=row.ordinal)
+    found = visit and reissue_in_stay(visit, old.message_id, at=at, ids=context.ids, ordinal=row.ordinal)
     if not found:
-        lone = renewed(said.chain, lane=old.lane, visit=old.visit, at=at, ids=context.ids, ordinal=row.ordinal)
+        lone = reissue_alone(said.chain, lane=old.lane, visit=old.visit, at=at, ids=context.ids, ordinal=row.ordinal)
         return row, lone
     after, chain = found
     return replace(row, visits=row.visits | {after.id: after}), chain

@@ -15,7 +15,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from streams.delivery.delivery import Case, Delivery, advance, envelope_of, verdict_signal
-from streams.delivery.rules import PROVES_HAND_OVER, Signal, State
+from streams.delivery.rules import PROVES_HAND_OVER, DeliveryState, Signal
 from streams.messages.acknowledgement.judge import sender_matches
 from streams.records.ledger import LedgerRow, receipt_row, waiting_row
 from streams.relay.bounds import ORPHANS, bounded
@@ -125,7 +125,7 @@ def _booked(receipt: Receipt, class_: str, delivery: Delivery, at: datetime) -> 
 
 def _proved(delivery: Delivery, signal: Signal, at: datetime, context: Context) -> tuple[Delivery, tuple[Said, ...]]:
     """An answer to a message that was not known to have left proves that it has: that is told first (02 §5.6)."""
-    if delivery.state is not State.CREATED or signal not in PROVES_HAND_OVER:
+    if delivery.state is not DeliveryState.CREATED or signal not in PROVES_HAND_OVER:
         return delivery, ()
     handed, _, _ = advance(delivery, Signal.PRODUCED, at)
     handed, rows = booked(delivery, handed, at)

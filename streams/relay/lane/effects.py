@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from streams.records.ledger import LedgerRow
-from streams.records.trace import Step
+from streams.records.trace import TraceEvent
 from streams.words.errors import Rejected
 from streams.words.ids import Kommunekode, Lane, MessageId
 from streams.words.model import LaneRecord
@@ -40,7 +40,7 @@ class Traced:
     """A status event of the journey of the notification `key` (03 §4.4)."""
 
     key: str
-    step: Step
+    step: TraceEvent
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Final, assert_never
 from msgspec.structs import replace
 
 from streams.delivery.delivery import Delivery, advance, hand_over_refused, resend_signal, timer_signal
-from streams.delivery.rules import TRANSITIONS, Signal, State
+from streams.delivery.rules import TRANSITIONS, DeliveryState, Signal
 from streams.records.ledger import decision_row
 from streams.relay.bounds import cut
 from streams.stay import fold as stay
@@ -112,7 +112,7 @@ def _in_turn(before: LaneRow, result: Result, at: datetime, context: Context) ->
 
 def _once_more(delivery: Delivery, at: datetime, context: Context) -> Posted:
     """A refused hand-over: the first dispatch, or a resend that an operator has decided on."""
-    first = delivery.state is State.CREATED
+    first = delivery.state is DeliveryState.CREATED
     return retry(delivery, at, context) if first else resend(delivery, Signal.OP_RESEND, at, context)
 
 
@@ -194,7 +194,7 @@ def refused(row: LaneRow, message_id: str, at: datetime, context: Context) -> Re
     To be asked of the row as the record left it that said the letter, before anything else is folded over it.
     """
     delivery = row.deliveries.get(message_id)  # type: ignore[call-overload]  # a header holds it as plain text
-    if delivery is None or delivery.state is not State.SENT:
+    if delivery is None or delivery.state is not DeliveryState.SENT:
         return Result(row)
     current = delivery.attempts[-1]
     back = hand_over_refused(delivery, at)

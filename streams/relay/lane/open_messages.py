@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from streams.delivery.rules import FINAL, State
+from streams.delivery.rules import FINAL, DeliveryState
 from streams.records.ledger import LedgerRow
 
 from .row import LaneRow
@@ -87,7 +87,7 @@ class OpenMessages:
         """A row of the ledger that a lane has said: it counts once the rows of its batch are safe (`set`)."""
         if row.kind != "message":
             return
-        if row.what == State.CREATED and row.ordinal == 0:
+        if row.what == DeliveryState.CREATED and row.ordinal == 0:
             self._said += 1
         elif row.what in FINAL:
             self._said -= row.delta

@@ -10,10 +10,10 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from streams.delivery.delivery import Delivery
-from streams.delivery.rules import FINAL, State
+from streams.delivery.rules import FINAL, DeliveryState
 from streams.records import trace
 from streams.records.ledger import LedgerRow, message_row
-from streams.records.trace import Step, acknowledged, strictly_after
+from streams.records.trace import TraceEvent, acknowledged, strictly_after
 from streams.words.model import Receipt, Unit
 
 from .context import Context
@@ -35,7 +35,9 @@ def booked(before: Delivery | None, after: Delivery, at: datetime) -> tuple[Deli
     return replace(after, changes=number + 1), rows
 
 
-def _row(d: Delivery, at: datetime, state: State, number: int, *, was: str, delta: int | None = None) -> LedgerRow:
+def _row(
+    d: Delivery, at: datetime, state: DeliveryState, number: int, *, was: str, delta: int | None = None
+) -> LedgerRow:
     return message_row(
         at,
         d.message_id,
@@ -91,7 +93,7 @@ def _about(delivery: Delivery, cpr: str) -> trace.About:
     return trace.About(delivery.message_id, delivery.activity, delivery.sender, delivery.address.receiver, cpr)
 
 
-def _recorded(delivery: Delivery, step: Step) -> Delivery:
+def _recorded(delivery: Delivery, step: TraceEvent) -> Delivery:
     return replace(delivery, recorded=step.recorded)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Final, NamedTuple
 
-from streams.words.canonicals import AUTHORITY
+from streams.words.codes import AUTHORITY
 
 from .desk import SelftestLetter
 from .exchange import Acknowledged, Exchange

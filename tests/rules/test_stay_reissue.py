@@ -1,17 +1,17 @@
-"""00 §3.5: a message sent anew keeps its place; the messages after it carry and name the new one."""
+"""00 §3.5: a reissued message keeps its place; the messages after it carry and name the new one."""
 
 import pytest
 
 from streams.stay.fold import Visit
-from streams.stay.reissue import renewed, send_anew
+from streams.stay.reissue import reissue_alone, reissue_in_stay
 from streams.words.ids import MessageId
 from tests.rules.stay_events import IDS, Story, clock
 
 
-def anew(story: Story, index: int, time: str) -> str:
+def reissued(story: Story, index: int, time: str) -> str:
     assert isinstance(story.visit, Visit)
     old = story.notes[index]
-    result = send_anew(story.visit, old.message_id, at=clock(time), ids=IDS, ordinal=len(story.notes))
+    result = reissue_in_stay(story.visit, old.message_id, at=clock(time), ids=IDS, ordinal=len(story.notes))
     assert result is not None
     story.visit, chain = result
     link = chain[-1]
@@ -24,7 +24,7 @@ def anew(story: Story, index: int, time: str) -> str:
 
 def test_later_messages_carry_and_name_the_new_one() -> None:
     story = Story().play("A01 08:00", "A21 09:00")
-    new = anew(story, 1, "10:00")
+    new = reissued(story, 1, "10:00")
     story.play("A22 11:00")
     assert [link.message_id for link in story.last.chain] == [story.notes[0].message_id, new, story.last.message_id]
     assert story.last.chain[-1].previous == new
@@ -32,14 +32,14 @@ def test_later_messages_carry_and_name_the_new_one() -> None:
 
 def test_a_cancellation_names_the_new_one() -> None:
     story = Story().play("A01 08:00")
-    new = anew(story, 0, "09:00")
+    new = reissued(story, 0, "09:00")
     assert story.play("A11 10:00").last.chain[-1].previous == new
 
 
 @pytest.mark.parametrize("lines", [["A02 09:00 unit=NEAR"], ["A21 09:00"]], ids=["another hospital", "later message"])
 def test_a_message_that_is_not_the_last_is_replaced_where_it_stands(lines: list[str]) -> None:
     story = Story().play("A01 08:00", *lines)
-    new = anew(story, 0, "10:00")
+    new = reissued(story, 0, "10:00")
     story.play("A12 11:00 unit=MED" if "A02" in lines[0] else "A22 11:00", "A03 12:00")
     assert story.last.chain[0].message_id == new
     held = {link.message_id for link in story.last.chain}
@@ -50,14 +50,14 @@ def test_a_message_of_a_chain_that_has_been_replaced_is_not_found() -> None:
     story = Story().play("A01 08:00", "A11 09:00", "A01 10:00")
     assert isinstance(story.visit, Visit)
     for message_id in (story.notes[0].message_id, MessageId("no such message")):
-        assert send_anew(story.visit, message_id, at=clock("11:00"), ids=IDS, ordinal=3) is None
+        assert reissue_in_stay(story.visit, message_id, at=clock("11:00"), ids=IDS, ordinal=3) is None
 
 
 def test_such_a_message_keeps_its_chain_and_gets_an_own_link_that_is_new() -> None:
     story = Story().play("A01 08:00", "A11 09:00", "A01 10:00")
     chain = story.notes[1].chain
     kwargs = {"lane": story.notes[1].lane, "visit": story.notes[1].visit, "ids": IDS, "ordinal": 3}
-    new = renewed(chain, at=clock("11:00"), **kwargs)
+    new = reissue_alone(chain, at=clock("11:00"), **kwargs)
     assert new[:-1] == chain[:-1]
     assert (new[-1].role, new[-1].previous, new[-1].activity) == (
         chain[-1].role,
@@ -70,5 +70,7 @@ def test_such_a_message_keeps_its_chain_and_gets_an_own_link_that_is_new() -> No
 def test_the_new_one_is_sent_later_than_what_it_follows_even_within_a_second() -> None:
     story = Story().play("A01 08:00", "A21 09:00")
     last = story.last.chain[-1]
-    new = renewed(story.last.chain, lane=story.last.lane, visit=story.last.visit, at=last.occurred, ids=IDS, ordinal=2)
+    new = reissue_alone(
+        story.last.chain, lane=story.last.lane, visit=story.last.visit, at=last.occurred, ids=IDS, ordinal=2
+    )
     assert new[-1].occurred > last.occurred
