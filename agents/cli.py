@@ -14,12 +14,12 @@ __all__ = ["command_line", "main"]
 def command_line() -> Any:
     """Every command there is, as a typer app."""
     from streams.cli.app import build
-    from streams.cli.lazy import Row
+    from streams.cli.lazy import Command
 
     return build(
         (
-            Row("demo", "agents.demo.cli", "demo_command", "Play the whole relay in this process, with faults"),
-            Row(
+            Command("demo", "agents.demo.cli", "demo_command", "Play the whole relay in this process, with faults"),
+            Command(
                 "run",
                 "agents.start.run",
                 "run",

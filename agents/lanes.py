@@ -19,8 +19,7 @@ from agents.worker.signs import log_alarms, log_decision, log_lane
 from agents.worker.tables import FencedTable
 from agents.worker.timer import Tick
 from streams.kafka.dispatch import Refusal
-from streams.kafka.foreign import number
-from streams.kafka.records import Letter, Record, decode_lane_record, header
+from streams.kafka.records import Letter, Record, decode_lane_record, header, number
 from streams.kafka.topics import LANES
 from streams.records.ledger import LedgerRow, decision_row, receipt_row, stay_event_row
 from streams.relay.lane import (

@@ -24,10 +24,8 @@ from streams.messages.adt.admit import record_key
 from streams.registry import Registers, load
 from streams.relay.lane import Context, Effect, fold
 from streams.relay.standing import Standing
-from streams.sim.behaviour import behaviour
-from streams.sim.hospital import scripts
-from streams.sim.municipality import answer
-from streams.sim.places import journeys
+from streams.sim.hospital import journeys, scripts
+from streams.sim.municipality import answer, behaviour
 from streams.sim.stories import STORIES
 from streams.words.ids import Ids
 

@@ -16,8 +16,7 @@ from aiokafka.errors import KafkaError
 from streams.kafka.admin import apply
 from streams.kafka.clients import new_producer, read_all
 from streams.kafka.embedded import EmbeddedBroker
-from streams.kafka.jars import NoKafka
-from streams.kafka.local import LocalBroker
+from streams.kafka.local import LocalBroker, NoKafka
 from streams.kafka.records import Record
 from streams.kafka.topics import TopicPlan, plan
 

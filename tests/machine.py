@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from streams.kafka.jars import NoKafka, find_jars
+from streams.kafka.local import NoKafka, find_jars
 
 __all__ = ["NEEDS", "Need", "main", "missing"]
 

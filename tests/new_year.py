@@ -7,7 +7,7 @@ from typing import Any
 
 from streams.registry.rows import fictional_gln, fictional_sor
 from streams.registry.tables import EXAMPLE
-from streams.sim.er7 import AdtMessage, Place, er7
+from streams.sim.er7 import AdtMessage, Ward, er7
 from streams.sim.people import Person
 from streams.words.ids import Kommunekode
 from streams.words.times import COPENHAGEN
@@ -20,9 +20,9 @@ ODENSE, EAST = Kommunekode("0461"), "10XX"
 CUT = MIDNIGHT.isoformat()
 NEW = "9461"  # the unit that takes over
 
-RIGSHOSPITALET = Place("EPJ-OEST", "RH", "RH", "KAR3")
-ZEALAND = Place("EPJ-SJ", "SUH", "SUH", "MED2")
-ODENSE_C4 = Place("EPJ-SYD", "OUH", "OUH", "C4")
+RIGSHOSPITALET = Ward("EPJ-OEST", "RH", "RH", "KAR3")
+ZEALAND = Ward("EPJ-SJ", "SUH", "SUH", "MED2")
+ODENSE_C4 = Ward("EPJ-SYD", "OUH", "OUH", "C4")
 #: A published test person (spec 05 §2.1), of Odense.
 ELMER = Person("2509479989", "Elmer", "Bruno Test", ODENSE, "Prøvevej 1")
 
@@ -55,7 +55,7 @@ def dated(folder: Path) -> Path:
     return folder
 
 
-def adt(trigger: str, at: datetime, place: Place, visit: int, **more: Any) -> bytes:
+def adt(trigger: str, at: datetime, place: Ward, visit: int, **more: Any) -> bytes:
     """A message written when the event happens; `sent` says otherwise."""
     given = {"sent": at, "occurred": at, "control_id": f"{trigger}{visit}{at:%d%H%M%S}", "class_": "I"} | more
     number = f"5a7a5e70-0000-4000-8000-{visit:012d}"

@@ -12,7 +12,7 @@ from typing import Any
 
 from streams.envelopes import vans
 from streams.formats.fhir.build import to_json
-from streams.kafka.inbox import letter_headers
+from streams.kafka.records import letter_headers
 from streams.receiver.inbox import Reception, take
 from streams.relay.lane import Dispatch
 from tests.rules.lanes import Lane, opened, registers, resources

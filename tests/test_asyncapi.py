@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from streams.kafka.asyncapi import contract
-from streams.kafka.inbox import SELFTEST, letter_headers
+from streams.kafka.records import SELFTEST, letter_headers
 from streams.kafka.topics import TOPICS, plan
 from streams.records.ledger import LedgerRow
 from streams.words.model import LaneRecord

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from agents.cli import command_line
 from streams.cli.app import build
 from streams.cli.frame import Code, run
-from streams.cli.judge import judge
-from streams.cli.kinds import kind_of
+from streams.cli.judge import judge, kind_of
 from streams.formats.fhir.read import from_bytes
 from streams.registry.tables import EXAMPLE
 from tests.a_secret import SECRET

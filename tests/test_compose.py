@@ -10,7 +10,7 @@ from typer.main import get_command
 
 from agents.cli import command_line
 from agents.start.run import PATIENCE
-from streams.kafka.jars import KAFKA_VERSION
+from streams.kafka.local import KAFKA_VERSION
 from streams.operations.settings import Listen, Settings
 from tests.published import ROOT
 

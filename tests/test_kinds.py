@@ -3,8 +3,7 @@
 import orjson
 import pytest
 
-from streams.cli.judge import judge
-from streams.cli.kinds import KINDS, Kind, kind_of
+from streams.cli.judge import KINDS, Kind, judge, kind_of
 from tests.published import SHARED
 
 HN = "http://medcomfhir.dk/ig/hospitalnotification/StructureDefinition/medcom-hospitalNotification-message"

@@ -104,9 +104,9 @@ def test_a_dead_letter_is_shown_with_all_that_its_sender_wrote(
 
 
 def test_a_failure_is_told_in_lines_of_ours() -> None:
-    told = Failed(Code.FAILED, "x", f"cannot read {EVIL}", "Try: that").tell(as_json=False)
+    told = Failed(Code.FAILED, "x", f"cannot read {EVIL}", "Try: that").text(as_json=False)
     assert told.replace("\n", "").isprintable()
-    assert json.loads(Failed(Code.FAILED, "x", EVIL).tell(as_json=True))["message"] == EVIL
+    assert json.loads(Failed(Code.FAILED, "x", EVIL).text(as_json=True))["message"] == EVIL
 
 
 @pytest.fixture(params=["json", "console"])

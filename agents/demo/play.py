@@ -42,9 +42,8 @@ from streams.observer.reading import read_book
 from streams.observer.reconcile import Balance, balance
 from streams.registry import Registers, load
 from streams.relay.lane import decode_row
-from streams.sim.behaviour import behaviour
-from streams.sim.hospital import Script, scripts, woven
-from streams.sim.places import journeys
+from streams.sim.hospital import Script, journeys, scripts, woven
+from streams.sim.municipality import behaviour
 from streams.sim.run_hospital import onto_topic, play
 from streams.sim.run_municipality import Town, run_municipalities
 from streams.words.ids import Ids

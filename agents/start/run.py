@@ -35,18 +35,17 @@ from agents.worker.app import NotReady, Worker, readiness, widths_problem
 from agents.worker.changelog import ClientOptions
 from agents.worker.shell import leave_now
 from streams.cli import interrupts
-from streams.cli.access import Bootstrap, Config, RegistersOption, registers_of, settings_of
-from streams.cli.doctor_broker import rights_missing
-from streams.cli.environment import mismatch
+from streams.cli.doctor import rights_missing
 from streams.cli.frame import Code, Failed
+from streams.cli.installation import Bootstrap, Config, RegistersOption, mismatch, registers_of, settings_of
 from streams.cli.permissions import refused
-from streams.gateway.report import told
+from streams.gateway.report import report_to
 from streams.gateway.run import GatewayOptions, run_gateway
 from streams.gateway.tls import TlsProblem
 from streams.kafka import admin
 from streams.kafka.access import rights_of, user_of
 from streams.kafka.embedded import LIMITS, EmbeddedBroker
-from streams.kafka.lacking import lacking
+from streams.kafka.grants import lacking
 from streams.kafka.reach import BrokerProblem
 from streams.kafka.records import place_of
 from streams.kafka.security import aiokafka_options, librdkafka_options
@@ -343,7 +342,7 @@ async def _show_restoring(relay: Relay, installation: Installation) -> None:
 async def _gateway(installation: Installation, stop: asyncio.Event) -> None:
     options = GatewayOptions.of(installation.settings, installation.security)
     options = replace(options, bootstrap=installation.bootstrap)  # `embedded` has an address by now
-    report = told(logs.get("gateway"), installation.metrics)
+    report = report_to(logs.get("gateway"), installation.metrics)
     async with unless(stop) as started:
 
         def ready() -> None:

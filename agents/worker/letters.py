@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import assert_never
 
 from streams.formats.fhir.build import to_json
-from streams.kafka.inbox import letter_headers
 from streams.kafka.records import (
     LANE_RECORD,
     STAY_EVENT,
@@ -14,6 +13,7 @@ from streams.kafka.records import (
     dead_letter,
     encode_lane_record,
     headers,
+    letter_headers,
 )
 from streams.kafka.topics import LANES, LEDGER, TRACE
 from streams.records.ledger import LedgerRow

@@ -1,4 +1,4 @@
-"""`stafet broker`: a real Kafka of one node on this machine, for whoever wants more than the embedded one."""
+"""`stafet broker`: a real Kafka of one node on this machine, for those who want more than the embedded one."""
 
 import os
 import signal
@@ -8,10 +8,9 @@ from typing import Annotated
 
 import typer
 
-from streams.kafka.jars import NoKafka
-from streams.kafka.local import LocalBroker, port_problem, running_pid
+from streams.kafka.local import LocalBroker, NoKafka, port_problem, running_pid
 
-from .frame import Code, Failed, say
+from .frame import Code, Failed, echo
 
 __all__ = ["broker"]
 
@@ -40,15 +39,15 @@ def start(
     if running is not None:
         if port and running[1] != f"127.0.0.1:{port}":
             raise Failed(Code.FAILED, "runs-already", f"runs already at {running[1]}; stafet broker stop first")
-        say(running[1])
+        echo(running[1])
         return
     chosen = _PORT if port is None else port
     if chosen and (wrong := port_problem(chosen)):
         raise Failed(Code.FAILED, "port", f"{wrong}; choose another with --port")
     try:
-        say(LocalBroker(folder, chosen).start().bootstrap)
+        echo(LocalBroker(folder, chosen).start().bootstrap)
     except NoKafka as problem:
-        say(*str(problem).splitlines(), err=True)
+        echo(*str(problem).splitlines(), err=True)
         raise typer.Exit(FAILED) from None
 
 
@@ -58,16 +57,16 @@ def stop(directory: Directory = _DEFAULT) -> None:
     folder = _folder(directory)
     running = running_pid(folder)
     if running is None:
-        say("not running")
+        echo("not running")
         return
     os.kill(running[0], signal.SIGTERM)
     end = time.monotonic() + 30.0
     while running_pid(folder) is not None:
         if time.monotonic() > end:
-            say(f"process {running[0]} does not end", err=True)
+            echo(f"process {running[0]} does not end", err=True)
             raise typer.Exit(FAILED)
         time.sleep(0.1)
-    say("stopped")
+    echo("stopped")
 
 
 @broker.command()
@@ -75,9 +74,9 @@ def status(directory: Directory = _DEFAULT) -> None:
     """Say whether the broker of the folder runs; exit 1 when it does not. Example: stafet broker status"""
     running = running_pid(_folder(directory))
     if running is None:
-        say("not running")
+        echo("not running")
         raise typer.Exit(FAILED)
-    say(f"running at {running[1]}, process {running[0]}")
+    echo(f"running at {running[1]}, process {running[0]}")
 
 
 def _folder(directory: Path) -> Path:

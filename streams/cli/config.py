@@ -2,16 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from streams.operations.settings import BadSettings, Settings, explain
 from streams.registry import BadRegisters, RegisterFinding, copy_example, inspect_registers, load
 
-from .access import Config, RegistersOption, settings_of
-from .environment import mismatch
-from .frame import AsJson, Code, Failed, emit, say
+from .frame import AsJson, Code, Failed, echo, emit
+from .installation import Config, RegistersOption, mismatch, settings_of
 
 __all__ = ["app", "reference_text"]
 
@@ -30,15 +29,17 @@ def show(
     except BadSettings as problem:
         raise Failed(Code.USAGE, "bad-settings", str(problem), "Try: stafet config reference") from None
     if as_json:
-        emit([{"setting": row.name, "value": _plain(row.value), "source": row.source} for row in rows])
+        plain = [row.value if isinstance(row.value, str | int | None) else str(row.value) for row in rows]
+        emit(
+            [
+                {"setting": row.name, "value": value, "source": row.source}
+                for row, value in zip(rows, plain, strict=True)
+            ]
+        )
         return
     for row in rows:
         value = "-" if row.value is None else row.value
-        say(f"STAFET_{row.name.upper():24} {value}" + (f"   ({row.source})" if sources else ""))
-
-
-def _plain(value: Any) -> Any:
-    return value if value is None or isinstance(value, str | int | bool) else str(value)
+        echo(f"STAFET_{row.name.upper():24} {value}" + (f"   ({row.source})" if sources else ""))
 
 
 @app.command()
@@ -54,9 +55,9 @@ def check(registers: RegistersOption = None, config: Config = None, as_json: AsJ
         emit([{key: getattr(finding, key) for key in keys} for finding in found])
     else:
         for finding in found:
-            say(f"{finding.severity} {finding}")
+            echo(f"{finding.severity} {finding}")
         if not found:
-            say("no findings" if settings.registers else "settings hold; no registers are named")
+            echo("no findings" if settings.registers else "settings hold; no registers are named")
     if any(finding.severity == "error" for finding in found):
         raise typer.Exit(Code.USAGE)
 
@@ -73,8 +74,8 @@ def init(
     except OSError as fault:
         raise Failed(Code.FAILED, "not-written", f"{folder}: {fault.strerror}", "Name a folder to write in") from None
     for path in copied:
-        say(str(path))
-    say(f"Next: change them (docs/registers.md), then stafet config check --registers {folder}", err=True)
+        echo(str(path))
+    echo(f"Next: change them (docs/registers.md), then stafet config check --registers {folder}", err=True)
 
 
 def _findings(settings: Settings) -> Sequence[RegisterFinding]:
@@ -95,7 +96,7 @@ def _findings(settings: Settings) -> Sequence[RegisterFinding]:
 @app.command()
 def reference() -> None:
     """Print every setting with type, default, meaning and reason (docs/settings.md). Example: stafet config reference"""
-    say(*reference_text().splitlines())
+    echo(*reference_text().splitlines())
 
 
 def reference_text() -> str:

@@ -7,7 +7,7 @@ import typer
 from streams.formats.fhir.build import json_to_xml, xml_to_json
 from streams.words.errors import Rejected
 
-from .documents import documents
+from .arguments import documents
 from .frame import Code, Failed
 
 __all__ = ["convert"]
@@ -28,20 +28,13 @@ def convert(
     if to not in _FORMS[:2]:
         hint = f"Available: {', '.join(_FORMS[:2])}"
         raise Failed(Code.FAILED, "not-available", f"{to}: this version does not write it", hint)
-    typer.echo(_converted(file, to).decode(), nl=False)
-
-
-def _converted(file: str, to: str) -> bytes:
+    _, data = next(documents([file], "name a file that exists, or - for standard input"))
+    is_xml = data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
     try:
-        _, data = next(documents([file]))
-        is_xml = data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
         turned = xml_to_json(data) if is_xml else json_to_xml(data)
-        if is_xml != (to == "fhir-xml"):
-            return turned
-        return json_to_xml(turned) if is_xml else xml_to_json(turned)  # the same form, in our order and spelling
-    except OSError as problem:
-        hint = "name a file that exists, or - for standard input"
-        raise Failed(Code.USAGE, "not-readable", f"{problem.filename}: {problem.strerror}", hint) from None
+        if is_xml == (to == "fhir-xml"):  # the same form, in our order and spelling
+            turned = json_to_xml(turned) if is_xml else xml_to_json(turned)
     except Rejected as refused:
         hint = f"Try: stafet inspect {file}"
         raise Failed(Code.FAILED, "rejected", f"{file}: {refused}", hint) from None
+    typer.echo(turned.decode(), nl=False)

@@ -14,15 +14,15 @@ from typing import Annotated, Literal
 import typer
 from aiokafka.errors import KafkaError
 
-from streams.kafka.decisions import Outcome, decided
+from streams.kafka.decisions import DecisionOutcome, decided
 from streams.kafka.security import aiokafka_options
 from streams.operations import logs
 from streams.operations.settings import Settings
 from streams.words.ids import MessageId, lane_of_id
 from streams.words.model import Decision
 
-from .access import Bootstrap, Config, settings_of
-from .frame import AsJson, Code, Failed, emit, say
+from .frame import AsJson, Code, Failed, echo, emit
+from .installation import Bootstrap, Config, settings_of
 
 __all__ = ["close_case", "give_up", "resend", "send_anew"]
 
@@ -134,35 +134,37 @@ def _decide(
         for name in dict.fromkeys(ids)
     ]
     outcomes = _outcomes(settings, wanted, timeout)
-    rows = [_row(one, outcomes.get(one.id)) for one in wanted]
+    rows = []
+    for one in wanted:
+        outcome = outcomes.get(one.id)
+        row = {
+            "id": one.message_id,
+            "action": action,
+            "decision": one.id,
+            "outcome": "no-answer" if outcome is None else "taken" if outcome.taken else "refused",
+            "reason": None if outcome is None or outcome.taken else outcome.reason,
+            "state": outcome.state or None if outcome is not None else None,
+        }
+        rows.append(row)
+        if not as_json:
+            echo(f"{row['id']} {action}: {row['outcome']}")
     if as_json:
         emit(rows)
-    else:
-        for row in rows:
-            say(f"{row['id']} {action}: {row['outcome']}")
     _check(action, wanted, outcomes, timeout)
 
 
-def _row(decision: Decision, outcome: Outcome | None) -> dict[str, str | None]:
-    return {
-        "id": decision.message_id,
-        "action": decision.action,
-        "decision": decision.id,
-        "outcome": "no-answer" if outcome is None else "taken" if outcome.taken else "refused",
-        "reason": None if outcome is None or outcome.taken else outcome.reason,
-        "state": outcome.state or None if outcome is not None else None,
-    }
-
-
-def _check(action: str, wanted: Sequence[Decision], outcomes: Mapping[str, Outcome], timeout: float) -> None:
+def _check(action: str, wanted: Sequence[Decision], outcomes: Mapping[str, DecisionOutcome], timeout: float) -> None:
     """Raises `Failed` unless the lanes have taken every decision."""
     refused = [(one.message_id, found) for one in wanted if (found := outcomes.get(one.id)) and not found.taken]
     if refused:
-        texts = [_refusal(message_id, action, outcome) for message_id, outcome in refused]
+        texts = []
+        for message_id, outcome in refused:
+            met = f"a message in state {outcome.state}" if outcome.state else "the lane knows no such message"
+            texts.append(f"{outcome.reason}: {message_id}: {action} is refused; {met}")
         in_full = any(outcome.reason != "unknown" for _, outcome in refused)
         hint = "Where and why in full: stafet quarantine ls --stage lanes" if in_full else ""
-        code, text = refused[0][1].reason, "\n".join(texts)
-        raise Failed(Code.DIFFERENCES, code, text, hint, [message_id for message_id, _ in refused])
+        code = refused[0][1].reason
+        raise Failed(Code.DIFFERENCES, code, "\n".join(texts), hint, [message_id for message_id, _ in refused])
     silent = [one.message_id for one in wanted if one.id not in outcomes]
     if silent:
         text = (
@@ -172,12 +174,7 @@ def _check(action: str, wanted: Sequence[Decision], outcomes: Mapping[str, Outco
         raise Failed(Code.FAILED, "no-answer", text, "Try: stafet doctor, and: stafet run relay", silent)
 
 
-def _refusal(message_id: str, action: str, outcome: Outcome) -> str:
-    met = f"a message in state {outcome.state}" if outcome.state else "the lane knows no such message"
-    return f"{outcome.reason}: {message_id}: {action} is refused; {met}"
-
-
-def _outcomes(settings: Settings, decisions: Sequence[Decision], timeout: float) -> Mapping[str, Outcome]:
+def _outcomes(settings: Settings, decisions: Sequence[Decision], timeout: float) -> Mapping[str, DecisionOutcome]:
     logs.configure(settings.log_format, "error")  # the reason comes first on standard error
     try:
         return asyncio.run(decided(settings.bootstrap, decisions, timeout, aiokafka_options(settings)))

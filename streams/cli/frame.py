@@ -1,4 +1,4 @@
-"""What all commands share: exit codes, how a failure is told, options before the command, a closed pipe.
+"""What all commands share: exit codes, how a failure is shown, options before the command, a closed pipe.
 
 A failure is one sentence, its cause, and the command to type next; with `--json` or `--jsonl` the same as one object
 `{code, message, hint, ids}`, on standard error, because standard output is data (spec 06 §4.1, §4.2).
@@ -18,7 +18,7 @@ from typer.main import get_command
 
 from streams.words.visible import visible
 
-__all__ = ["AsJson", "Code", "Failed", "Jsonl", "Quiet", "emit", "run", "say"]
+__all__ = ["AsJson", "Code", "Failed", "Jsonl", "Quiet", "echo", "emit", "run"]
 
 
 class Code(IntEnum):
@@ -41,7 +41,7 @@ class Failed(Exception):
         super().__init__(message)
         self.exit_code, self.code, self.message, self.hint, self.ids = exit_code, code, message, hint, tuple(ids)
 
-    def tell(self, *, as_json: bool) -> str:
+    def text(self, *, as_json: bool) -> str:
         """The failure for a machine, or for people."""
         if as_json:
             return _json({"code": self.code, "message": self.message, "hint": self.hint, "ids": self.ids})
@@ -57,7 +57,7 @@ def _json(value: Any, indent: int | None = None) -> str:
     return visible(json.dumps(value, ensure_ascii=False, indent=indent), lines=True)
 
 
-def say(*lines: str, err: bool = False) -> None:
+def echo(*lines: str, err: bool = False) -> None:
     """Lines for people, on standard error when `err`. What others wrote in them stays within its line (00 §8.6)."""
     for line in lines:
         typer.echo(visible(line), err=err)
@@ -85,11 +85,15 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
         # typer turns a closed pipe into an exit of its own
         if isinstance(end, SystemExit) and not isinstance(end.__context__, BrokenPipeError):
             raise
-        return _pipe_closed()
+        _drop_output()  # `stafet … | head`: the reader has what it wants; the interpreter must not complain at its end
+        return Code.OK
     except (KeyboardInterrupt, typer.Abort):
         return Code.INTERRUPTED
     except typer.TyperException as wrong:
-        typer.echo(_usage(wrong).tell(as_json=as_json), err=True)
+        context = getattr(wrong, "ctx", None)
+        path = context.command_path if context is not None else "stafet"
+        usage = Failed(Code.USAGE, "usage", wrong.format_message(), f"Try: {path} --help")
+        typer.echo(usage.text(as_json=as_json), err=True)
         return Code.USAGE
     except Exception as problem:
         failure = _failed(problem)
@@ -97,14 +101,14 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
             raise
         if isinstance(problem, OSError) and problem.filename is None:
             _drop_output()
-        typer.echo(failure.tell(as_json=as_json), err=True)
+        typer.echo(failure.text(as_json=as_json), err=True)
         return failure.exit_code
     return status if isinstance(status, int) else Code.OK
 
 
 def _failed(problem: Exception) -> Failed | None:
-    """What a command did not tell itself: settings that show as unusable late, a file or an output that the system
-    refuses, and a broker that does not answer.
+    """The failure of a command that raises no `Failed` of its own: settings that show as unusable late, a file or an
+    output that the system refuses, and a broker that does not answer.
 
     None for any other exception, which is a fault of ours. The classes are loaded here: a command without failure may
     need neither library.
@@ -118,31 +122,22 @@ def _failed(problem: Exception) -> Failed | None:
     if isinstance(problem, BadSettings):
         return Failed(Code.USAGE, "bad-settings", str(problem), "Try: stafet config reference")
     if isinstance(problem, OSError):
-        return Failed(Code.FAILED, "system", _refusal(problem))
+        text = problem.strerror or str(problem) or type(problem).__name__
+        if problem.filename is not None:
+            text = f"{os.fsdecode(problem.filename)}: {text}"
+        elif not isinstance(problem, (ConnectionError, TimeoutError, gaierror)):
+            text = f"output: {text}"  # what names no file is the output, unless it is a connection
+        return Failed(Code.FAILED, "system", text)
     if not isinstance(problem, KafkaError):
         return None
     text = f"Kafka cannot be reached or refuses ({type(problem).__name__})"
     return Failed(Code.NO_BROKER, "broker", text, "Check STAFET_BOOTSTRAP, or Try: stafet doctor")
 
 
-def _refusal(problem: OSError) -> str:
-    """`file: No such file or directory`. What names no file is the output, unless it is a connection."""
-    told = problem.strerror or str(problem) or type(problem).__name__
-    if problem.filename is not None:
-        return f"{os.fsdecode(problem.filename)}: {told}"
-    return told if isinstance(problem, (ConnectionError, TimeoutError, gaierror)) else f"output: {told}"
-
-
-def _usage(wrong: Any) -> Failed:
-    context = getattr(wrong, "ctx", None)
-    path = context.command_path if context is not None else "stafet"
-    return Failed(Code.USAGE, "usage", wrong.format_message(), f"Try: {path} --help")
-
-
 def _moved(given: list[str], command: Any) -> list[str]:
     """Global options before the command, moved behind its words: `stafet --json topics plan`.
 
-    Where a command has no such option there is nothing to say differently; only a failure is told as one object.
+    Where a command has no such option its output has one form alone; only a failure is shown as one object.
     """
     leading = []
     while given and given[0] in _GLOBAL:
@@ -155,12 +150,6 @@ def _moved(given: list[str], command: Any) -> list[str]:
     leading = [name for name in leading if name in known]
     end = given.index("--") if "--" in given else len(given)
     return [*given[:end], *leading, *given[end:]]
-
-
-def _pipe_closed() -> int:
-    """`stafet … | head`: the reader has what it wants; the interpreter must not complain on its way out."""
-    _drop_output()
-    return Code.OK
 
 
 def _drop_output() -> None:

@@ -6,10 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from .documents import documents
-from .frame import AsJson, Code, Failed, Jsonl, emit, say
-from .judge import judge
-from .kinds import KINDS, Kind
+from .arguments import documents
+from .frame import AsJson, Code, Failed, Jsonl, echo, emit
+from .judge import KINDS, judge
 
 __all__ = ["inspect", "validate"]
 
@@ -42,32 +41,25 @@ def validate(files: Files, jsonl: Jsonl = False, as_json: AsJson = False, kind: 
 def _judged(files: list[str], kind: str) -> Iterator[dict[str, Any]]:
     if kind and kind not in KINDS:
         raise Failed(Code.USAGE, "usage", f"{kind}: no such kind", f"Kinds: {', '.join(KINDS)}")
-    try:
-        for name, data in documents(files):
-            yield {"file": name, **_alone(data, name, kind or None)}
-    except OSError as problem:
-        hint = "name files that exist, a folder, or - for standard input"
-        raise Failed(Code.USAGE, "not-readable", f"{problem.filename}: {problem.strerror}", hint) from None
-
-
-def _alone(data: bytes, name: str, kind: Kind | None) -> dict[str, Any]:
-    """The judgement, without the cycle collector: a document of millions of parts has no cycles, and walking through
-    its parts again and again is half of the time it takes."""
-    gc.disable()
-    try:
-        return judge(data, name, kind)
-    finally:
-        gc.enable()
+    for name, data in documents(files):
+        # Without the cycle collector: a document of millions of parts has no cycles, and walking through its parts
+        # again and again is half of the time it takes.
+        gc.disable()
+        try:
+            judged = judge(data, name, kind or None)
+        finally:
+            gc.enable()
+        yield {"file": name, **judged}
 
 
 def _print(line: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         emit(line)
         return
-    say(f"{line['file']}: {line['kind']}, {'valid' if line['valid'] else 'not valid'}")
+    echo(f"{line['file']}: {line['kind']}, {'valid' if line['valid'] else 'not valid'}")
     for issue in line["issues"]:
         rule = f" [{issue['rule']}]" if issue["rule"] else ""
-        say(f"  {issue['severity']} {issue['path']}{rule}: {issue['problem']}; {issue['remedy']}")
+        echo(f"  {issue['severity']} {issue['path']}{rule}: {issue['problem']}; {issue['remedy']}")
     for key, value in (line["reading"] or {}).items():
         if value not in (None, [], {}):
-            say(f"  {key}: {value}")
+            echo(f"  {key}: {value}")

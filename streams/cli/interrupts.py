@@ -2,7 +2,7 @@
 
 The first one is a KeyboardInterrupt, so that files and connections are closed on the way; whatever does not come to an
 end within a second is left. The second one ends the process where it stands. A role that drains (`stafet run`) and a
-simulator that says what it has done have handlers of their own, and this for the second Ctrl-C.
+simulator that reports what it has done have handlers of their own, and this for the second Ctrl-C.
 
 Imports nothing heavy: it is in force before anything else is loaded.
 """
@@ -35,40 +35,39 @@ def install() -> None:
     Python also writes each signal into a pipe, at once, and a thread of its own reads there. A loop that handles signals
     itself takes the pipe's place, and with it the decision.
     """
-    signal.signal(signal.SIGINT, _interrupted)
     reading, writing = os.pipe()
+
+    def interrupted(_number: int, _frame: object) -> None:
+        begin()
+        raise KeyboardInterrupt
+
+    def watch() -> None:
+        while signal.SIGINT not in os.read(reading, 64):
+            pass
+        time.sleep(_PATIENCE)
+        leave()
+
+    signal.signal(signal.SIGINT, interrupted)
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    threading.Thread(target=_watch, args=(reading,), daemon=True).start()
-
-
-def _watch(pipe: int) -> None:
-    while signal.SIGINT not in os.read(pipe, 64):
-        pass
-    time.sleep(_PATIENCE)
-    leave()
-
-
-def _interrupted(_number: int, _frame: object) -> None:
-    begin()
-    raise KeyboardInterrupt
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def begin() -> None:
-    """The end has been asked for: nothing more is complained about, and in a second the process is gone."""
+    """The end is asked for: nothing more is complained about, and in a second the process is gone."""
     if _begun.is_set():
         leave()
     _begun.set()
     logging.disable(logging.CRITICAL)  # tasks that are cut off have no news
     warnings.simplefilter("ignore")
-    sys.unraisablehook = threading.excepthook = _say_nothing
+    sys.unraisablehook = threading.excepthook = _no_news
     watchdog = threading.Timer(_PATIENCE, leave)
     watchdog.daemon = True
     watchdog.start()
 
 
-def _say_nothing(_fault: object) -> None:
-    """A thread or a finaliser that is cut off has no news either."""
+def _no_news(_fault: object) -> None:
+    """A thread or a finaliser that is cut off has none either."""
 
 
 def end() -> None:

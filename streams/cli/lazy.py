@@ -1,6 +1,6 @@
 """A command line whose commands are loaded when they are called: `stafet --help` reads a table and nothing heavy.
 
-A test holds the summaries of the table against what the commands say of themselves.
+A test holds the summaries of the table against the help of the commands.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,10 +11,10 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-__all__ = ["Row", "lazy_group"]
+__all__ = ["Command", "lazy_group"]
 
 
-class Row(NamedTuple):
+class Command(NamedTuple):
     """One word of the command line: where its function or group lies, and the first sentence of its help."""
 
     name: str
@@ -26,13 +26,20 @@ class Row(NamedTuple):
 class _Commands(Mapping[str, Any]):
     """Commands by name, each loaded when it is first looked up."""
 
-    def __init__(self, rows: Sequence[Row]) -> None:
+    def __init__(self, rows: Sequence[Command]) -> None:
         self.rows = {row.name: row for row in rows}
         self._loaded: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._loaded:
-            self._loaded[name] = _load(self.rows[name])
+            found = getattr(import_module(self.rows[name].module), self.rows[name].attribute)
+            app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+            app.callback()(lambda: None)
+            if isinstance(found, typer.Typer):
+                app.add_typer(found, name=name)
+            else:
+                app.command(name)(found)
+            self._loaded[name] = get_command(app).commands[name]  # type: ignore[attr-defined]  # a group, for its callback
         return self._loaded[name]
 
     def __contains__(self, name: object) -> bool:
@@ -45,18 +52,7 @@ class _Commands(Mapping[str, Any]):
         return len(self.rows)
 
 
-def _load(row: Row) -> Any:
-    found = getattr(import_module(row.module), row.attribute)
-    app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
-    app.callback()(lambda: None)
-    if isinstance(found, typer.Typer):
-        app.add_typer(found, name=row.name)
-    else:
-        app.command(row.name)(found)
-    return get_command(app).commands[row.name]  # type: ignore[attr-defined]  # a group, for its callback
-
-
-def lazy_group(rows: Sequence[Row]) -> type[TyperGroup]:
+def lazy_group(rows: Sequence[Command]) -> type[TyperGroup]:
     """The class of a group with these commands, in this order; for `typer.Typer(cls=…)`."""
 
     class LazyGroup(TyperGroup):

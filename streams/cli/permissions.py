@@ -16,8 +16,8 @@ from streams.kafka.topics import plan as topics_planned
 from streams.operations.settings import Settings
 from streams.registry import EXAMPLE_NAME, load
 
-from .access import Bootstrap, Config, RegistersOption, registers_of, settings_of
-from .frame import AsJson, Code, Failed, emit, say
+from .frame import AsJson, Code, Failed, echo, emit
+from .installation import Bootstrap, Config, RegistersOption, registers_of, settings_of
 
 __all__ = ["app", "password", "refused"]
 
@@ -42,7 +42,7 @@ def _print_plan(planned: Sequence[str], granted: Sequence[Right], *, as_json: bo
         emit({"users": list(planned), "rights": [_row(right) for right in granted]})
         return
     for right in granted:
-        say(f"{right.user:28} {right.sentence}")
+        echo(f"{right.user:28} {right.sentence}")
 
 
 @app.command()
@@ -93,10 +93,10 @@ def apply(
     if as_json:
         emit({"users": list(done.users), "rights": [_row(right) for right in done.rights], "stale": list(done.stale)})
         return
-    say(f"{len(done.users)} users made, {len(planned) - len(done.users)} were there")
-    say(f"{len(done.rights)} rights granted, {len(granted) - len(done.rights)} were there")
+    echo(f"{len(done.users)} users made, {len(planned) - len(done.users)} were there")
+    echo(f"{len(done.rights)} rights granted, {len(granted) - len(done.rights)} were there")
     for line in done.stale:
-        say(f"in no plan: {line}")
+        echo(f"in no plan: {line}")
 
 
 def refused(problem: BrokerProblem) -> Failed:

@@ -7,8 +7,8 @@ import typer
 
 from streams.delivery.play import play as played
 
-from .documents import documents
-from .frame import AsJson, Code, Failed, Jsonl, emit, say
+from .arguments import documents
+from .frame import AsJson, Code, Failed, Jsonl, echo, emit
 
 __all__ = ["play"]
 
@@ -22,8 +22,14 @@ def play(
 
     Example: stafet play T03-timeout-resend-ok.json --jsonl
     """
+    traces: list[tuple[str, Any]] = []
+    for name, data in documents(files):
+        try:
+            traces.append((name, json.loads(data)))
+        except ValueError:
+            raise Failed(Code.USAGE, "no-trace", f"{name}: not JSON", "name receipt traces in JSON") from None
     differing = 0
-    for name, trace in _traces(files):
+    for name, trace in traces:
         try:
             line = played(name, trace)
         except (KeyError, TypeError, ValueError, AttributeError) as fault:
@@ -33,21 +39,6 @@ def play(
         if jsonl or as_json:
             emit(line)
         else:
-            say(f"{name}: {'as expected' if line['matches'] else 'differs'}, {line['final'].get('state', '')}")
+            echo(f"{name}: {'as expected' if line['matches'] else 'differs'}, {line['final'].get('state', '')}")
     if differing:
         raise typer.Exit(Code.DIFFERENCES)
-
-
-def _traces(files: list[str]) -> list[tuple[str, dict[str, Any]]]:
-    try:
-        return [(name, _json(name, data)) for name, data in documents(files)]
-    except OSError as problem:
-        hint = "name files that exist, a folder, or - for standard input"
-        raise Failed(Code.USAGE, "not-readable", f"{problem.filename}: {problem.strerror}", hint) from None
-
-
-def _json(name: str, data: bytes) -> Any:
-    try:
-        return json.loads(data)
-    except ValueError:
-        raise Failed(Code.USAGE, "no-trace", f"{name}: not JSON", "name receipt traces in JSON") from None

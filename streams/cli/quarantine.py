@@ -7,19 +7,17 @@ are never edited, and what has been sent again is known by the count of its next
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 import typer
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaError
 
 from streams.kafka.clients import committed_offsets, extent, new_producer, read_all
-from streams.kafka.foreign import number
-from streams.kafka.records import Headers, Record, header
+from streams.kafka.records import Record, header, number
 from streams.kafka.security import aiokafka_options
 from streams.kafka.skips import PLACE, Skip, skip_letters
 from streams.kafka.topics import DEAD_LETTERS, RELAY, SOURCES, is_source
@@ -27,8 +25,8 @@ from streams.operations import logs
 from streams.operations.settings import Settings
 from streams.relay.bounds import cut
 
-from .access import Bootstrap, Config, settings_of
-from .frame import AsJson, Code, Failed, emit, say
+from .frame import AsJson, Code, Failed, echo, emit
+from .installation import Bootstrap, Config, settings_of
 
 __all__ = ["app"]
 
@@ -44,8 +42,8 @@ Names = Annotated[list[str], typer.Argument(metavar="ID…", help="As `ls` names
 
 
 def _facts(record: Record) -> dict[str, str]:
-    told = {name: (header(record.headers, f"dlq.{name}") or b"").decode("utf-8", "replace") for name in _FACTS}
-    return {"id": record.origin, **told}
+    facts = {name: (header(record.headers, f"dlq.{name}") or b"").decode("utf-8", "replace") for name in _FACTS}
+    return {"id": record.origin, **facts}
 
 
 async def _letters(settings: Settings) -> list[Record]:
@@ -94,10 +92,10 @@ def list_(
         emit(rows)
         return
     if not rows:
-        say("none", err=True)
+        echo("none", err=True)
     for row in rows:
-        told = f"{row['stage']:9} {row['error-code']}: {row['error-message']}"
-        say(f"{row['id']:22} {row['last-failed-at']:28} {told}")
+        why = f"{row['stage']:9} {row['error-code']}: {row['error-message']}"
+        echo(f"{row['id']:22} {row['last-failed-at']:28} {why}")
 
 
 @app.command()
@@ -112,15 +110,15 @@ def show(
     _check_form([name])
     settings = settings_of({"bootstrap": bootstrap}, config)
     (record,) = _named(_asked(settings, _letters(settings)), [name])
-    told = {"id": record.origin, "key": (record.key or b"").decode("utf-8", "replace")}
-    told |= {key.removeprefix("dlq."): text.decode("utf-8", "replace") for key, text in record.headers}
+    facts = {"id": record.origin, "key": (record.key or b"").decode("utf-8", "replace")}
+    facts |= {key.removeprefix("dlq."): text.decode("utf-8", "replace") for key, text in record.headers}
     if value:
-        told["value"] = (record.value or b"").decode("utf-8", "replace")
+        facts["value"] = (record.value or b"").decode("utf-8", "replace")
     if as_json:
-        emit(told)
+        emit(facts)
         return
-    for key, text in told.items():
-        say(f"{key}: {text}")
+    for key, text in facts.items():
+        echo(f"{key}: {text}")
 
 
 @app.command()
@@ -147,7 +145,7 @@ def redrive(
         emit(rows)
         return
     for row in rows:
-        say(f"{row['id']} {'would go' if dry_run else 'sent'} to {row['topic']}")
+        echo(f"{row['id']} {'would go' if dry_run else 'sent'} to {row['topic']}")
 
 
 @app.command()
@@ -175,7 +173,7 @@ def skip(
     if as_json:
         emit({"id": place, "reason": decision.reason, "actor": decision.actor})
         return
-    say(f"{place}: noted; a worker that runs passes over it within half a minute, one that starts at once")
+    echo(f"{place}: noted; a worker that runs passes over it within half a minute, one that starts at once")
 
 
 async def _skipped(settings: Settings, decision: Skip, tp: TopicPartition, offset: int) -> None:
@@ -186,51 +184,50 @@ async def _skipped(settings: Settings, decision: Skip, tp: TopicPartition, offse
             f"{tp.topic}/{tp.partition} holds the offsets {first} to {end - 1}" if end > first else "nothing is there"
         )
         raise Failed(Code.NOT_FOUND, "not-found", f"{decision.origin}: {text}", "Look at the log of the worker")
-    if await _taken(settings, tp, offset):
-        text = f"{decision.origin} is taken already; nothing to pass over"
-        raise Failed(Code.DIFFERENCES, "taken", text, "Look at the log of the worker for the record that stops it")
-    async with _producing(settings) as producer:
-        for letter in skip_letters(decision):
-            await producer.send_and_wait(letter.topic, letter.value, key=letter.key, headers=list(letter.headers))
-
-
-async def _taken(settings: Settings, tp: TopicPartition, offset: int) -> bool:
-    """Whether the workers have committed beyond the record; False for a user that may not see their group."""
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap.split(","), **aiokafka_options(settings))
     try:
         await admin.start()
-        return (await committed_offsets(admin, RELAY, [tp])).get(tp, 0) > offset
+        committed = (await committed_offsets(admin, RELAY, [tp])).get(tp, 0)
     except GroupAuthorizationFailedError:
-        return False
+        committed = 0  # a user that may not see the workers' group
     finally:
         await admin.close()
+    if committed > offset:
+        text = f"{decision.origin} is taken already; nothing to pass over"
+        raise Failed(Code.DIFFERENCES, "taken", text, "Look at the log of the worker for the record that stops it")
+    async with _producer(settings) as producer:
+        for letter in skip_letters(decision):
+            await producer.send_and_wait(letter.topic, letter.value, key=letter.key, headers=list(letter.headers))
 
 
 async def _redriven(settings: Settings, names: Sequence[str], reason: str, *, dry_run: bool) -> list[Record]:
     chosen = _named(await _letters(settings), names)
     for record in chosen:
-        _sendable(record)
+        _check_sendable(record)
     if dry_run:
         return chosen
-    async with _producing(settings) as producer:
+    async with _producer(settings) as producer:
         for record in chosen:
-            await producer.send_and_wait(_origin(record), record.value, key=record.key, headers=list(_again(record)))
+            # The headers it had before it failed; its first failure and its counts go along (spec 06 §4.3).
+            own = [(key, text) for key, text in record.headers if not key.startswith(("dlq.", "kafka_dlt-"))]
+            own += ((key, text) for key, text in record.headers if key in _ALONG)
+            count = number(header(record.headers, "dlq.redrive-count"))
+            own.append(("dlq.redrive-count", b"%d" % (count + 1)))
+            await producer.send_and_wait(_origin(record), record.value, key=record.key, headers=own)
             # The reason is typed by a person and is written as it stands; the log masks what looks like a number.
             logs.get("quarantine").info("record.redriven", origin=record.origin, topic=_origin(record), reason=reason)
     return chosen
 
 
-@asynccontextmanager
-async def _producing(settings: Settings) -> AsyncIterator[Any]:
-    async with new_producer(settings.bootstrap, client_id="stafet-quarantine", **aiokafka_options(settings)) as made:
-        yield made
+def _producer(settings: Settings) -> AIOKafkaProducer:
+    return new_producer(settings.bootstrap, client_id="stafet-quarantine", **aiokafka_options(settings))
 
 
 def _origin(record: Record) -> str:
     return (header(record.headers, "dlq.original-topic") or b"").decode("utf-8", "replace")
 
 
-def _sendable(record: Record) -> None:
+def _check_sendable(record: Record) -> None:
     """Raises `Failed` for a letter that does not know where it came from, or has left a part of its record there."""
     if _origin(record).endswith("-changelog"):
         text = f"{record.origin} is a row of a worker's own state, which only the worker writes"
@@ -248,11 +245,3 @@ def _sendable(record: Record) -> None:
     if header(record.headers, "dlq.value-null") is not None:
         text = f"{record.origin} has neither key nor value, so it can lead to nothing"
         raise Failed(Code.FAILED, "empty-record", text, "", [record.origin])
-
-
-def _again(record: Record) -> Headers:
-    """The headers it had before it failed; its first failure and its counts go along (spec 06 §4.3)."""
-    own = tuple((key, text) for key, text in record.headers if not key.startswith(("dlq.", "kafka_dlt-")))
-    along = tuple((key, text) for key, text in record.headers if key in _ALONG)
-    count = number(header(record.headers, "dlq.redrive-count"))
-    return (*own, *along, ("dlq.redrive-count", b"%d" % (count + 1)))

@@ -1,13 +1,13 @@
 """`stafet receive`: notifications into one fresh subscriber, and what a municipality then sees (spec 01 §19)."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from streams.receiver.answer import play
 
-from .documents import documents
-from .frame import AsJson, Code, Failed, Jsonl, emit, say
+from .arguments import documents
+from .frame import AsJson, Jsonl, echo, emit
 
 __all__ = ["receive"]
 
@@ -27,20 +27,11 @@ def receive(
 
     Example: stafet receive admission.json leave.json --jsonl
     """
-    try:
-        read = list(documents(files))
-    except OSError as problem:
-        hint = "name files that exist, a folder, or - for standard input"
-        raise Failed(Code.USAGE, "not-readable", f"{problem.filename}: {problem.strerror}", hint) from None
-    for line in play(read, basis=not no_basis):
+    for line in play(list(documents(files)), basis=not no_basis):
         if jsonl or as_json:
             emit(line)
-        else:
-            say(*_sentences(line))
-
-
-def _sentences(line: dict[str, Any]) -> list[str]:
-    """One document for the eye: what was answered, where the citizen is, the stay, and what was remarked."""
-    seen = f"{line['status']}: {', '.join(line['history'])}" if line["shown"] else "not shown"
-    remarks = [f"  {i['severity']} {i['path']} [{i['rule']}] {i['problem']}" for i in line["issues"]]
-    return [f"{line['file']}: {line['acknowledgement']}; {seen}", *remarks]
+            continue
+        seen = f"{line['status']}: {', '.join(line['history'])}" if line["shown"] else "not shown"
+        echo(f"{line['file']}: {line['acknowledgement']}; {seen}")
+        for issue in line["issues"]:
+            echo(f"  {issue['severity']} {issue['path']} [{issue['rule']}] {issue['problem']}")

@@ -1,14 +1,14 @@
-"""`stafet recipients ls|show`: what the registers say of the municipalities today (spec 05 §6)."""
+"""`stafet recipients ls|show`: the municipalities as the registers have them today (spec 05 §6)."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
-from streams.registry import ReceiverRow, Registers
+from streams.registry import Registers
 
-from .access import Config, RegistersOption, registers_of, settings_of
-from .frame import AsJson, Code, Failed, emit, say
+from .frame import AsJson, Code, Failed, echo, emit
+from .installation import Config, RegistersOption, registers_of, settings_of
 
 __all__ = ["app"]
 
@@ -35,12 +35,6 @@ def _row(known: Registers, code: str, now: datetime) -> dict[str, Any]:
     }
 
 
-def _receiver(row: ReceiverRow) -> dict[str, Any]:
-    """One system behind the address; `notices` is empty when it gets all."""
-    told = {"system": row.system, "type": row.type, "kind": row.kind, "name": row.name, "product": row.product}
-    return {**told, "notices": sorted(row.notices)}
-
-
 @app.command()
 def ls(registers: RegistersOption = None, config: Config = None, as_json: AsJson = False) -> None:
     """List the municipalities and how each receives today. Example: stafet recipients ls --registers example"""
@@ -51,7 +45,7 @@ def ls(registers: RegistersOption = None, config: Config = None, as_json: AsJson
         return
     for row in rows:
         how = f"{row['format']} {row['version']} in {row['envelope']}" if row["format"] else "cannot receive"
-        say(f"{row['kommunekode']} {row['name']:22} {row['gln'] or '-':13} {how}")
+        echo(f"{row['kommunekode']} {row['name']:22} {row['gln'] or '-':13} {how}")
 
 
 @app.command()
@@ -70,9 +64,20 @@ def show(
     if known.municipality(code, now) is None:
         raise Failed(Code.NOT_FOUND, "not-found", f"{kommunekode}: no such municipality", "Try: stafet recipients ls")
     terms = known.policy(code)
+    receivers = [  # the systems behind the address; `notices` is empty when one gets all
+        {
+            "system": row.system,
+            "type": row.type,
+            "kind": row.kind,
+            "name": row.name,
+            "product": row.product,
+            "notices": sorted(row.notices),
+        }
+        for row in known.receivers(code, _TYPE, now)
+    ]
     details = {
         **_row(known, code, now),
-        "receivers": [_receiver(row) for row in known.receivers(code, _TYPE, now)],
+        "receivers": receivers,
         "mode": terms.mode,
         "ack_timeout_s": int(terms.ack_timeout.total_seconds()),
         "max_resends": terms.max_resends,
@@ -81,4 +86,4 @@ def show(
         emit(details)
         return
     for key, value in details.items():
-        say(f"{key}: {value}")
+        echo(f"{key}: {value}")

@@ -15,10 +15,10 @@ from aiokafka.errors import KafkaError
 from streams.kafka.security import aiokafka_options
 from streams.observer.cohort import Book
 from streams.observer.reading import read_book, read_recording
-from streams.observer.reconcile import Balance, Check, Line, balance
+from streams.observer.reconcile import Balance, BalanceCheck, BalanceLine, balance
 from streams.operations.settings import BadSettings, read_settings
 
-from .frame import Code, Failed, emit, say
+from .frame import Code, Failed, echo, emit
 
 __all__ = ["period", "reconcile", "sentences"]
 
@@ -46,7 +46,7 @@ def reconcile(
     if as_json:
         emit(result.as_dict())
     else:
-        say(*sentences(result).splitlines())
+        echo(*sentences(result).splitlines())
     raise typer.Exit(Code.DIFFERENCES if result.difference else Code.OK)
 
 
@@ -63,19 +63,22 @@ def period(text: str, now: datetime) -> datetime:
 
 def sentences(result: Balance) -> str:
     """The balance for the eye: a line per equation, and what does not hold with the ids behind it."""
-    lines = [text for line in result.lines for text in _line(line)]
-    lines += [text for check in result.checks if check.ids for text in _ids(check)]
+    lines: list[str] = []
+    for line in result.lines:
+        terms = " + ".join(f"{count} {name}" for name, count in line.terms.items())
+        lines.append(f"{line.name} {line.total} = {terms}   difference {line.difference}")
+        if line.ids:
+            lines += _ids(line)
+        for words, ids in line.listed.items():
+            if ids:
+                lines += (f"  {words} ({len(ids)})", *_shown(ids))
+    for check in result.checks:
+        if check.ids:
+            lines += _ids(check)
     return "\n".join([*lines, f"difference {result.difference}"])
 
 
-def _line(line: Line) -> list[str]:
-    terms = " + ".join(f"{count} {name}" for name, count in line.terms.items())
-    text = f"{line.name} {line.total} = {terms}   difference {line.difference}"
-    listed = (row for words, ids in line.listed.items() if ids for row in (f"  {words} ({len(ids)})", *_shown(ids)))
-    return [text, *(_ids(line) if line.ids else []), *listed]
-
-
-def _ids(part: Line | Check) -> list[str]:
+def _ids(part: BalanceLine | BalanceCheck) -> list[str]:
     return [f"  not so: {part.name} ({len(part.ids)})", *_shown(part.ids)]
 
 
@@ -101,7 +104,7 @@ def _from_broker(bootstrap: str | None) -> Book:
         address, security = settings.bootstrap, aiokafka_options(settings)
     except BadSettings as problem:
         raise Failed(Code.USAGE, "bad-settings", str(problem), "Try: stafet config reference") from None
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells in its own words what is told below
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it logs in its own words what is shown below
     try:
         book = asyncio.run(read_book(address, **security))
     except (KafkaError, OSError) as problem:
@@ -110,17 +113,17 @@ def _from_broker(bootstrap: str | None) -> Book:
     except ValueError:
         hint = "Try: stafet config show --sources"
         raise Failed(Code.USAGE, "bad-settings", f"{address}: not Kafka addresses host:port[,…]", hint) from None
-    _tell_forgotten(book)
+    _remark_on_gaps(book)
     return book
 
 
-def _tell_forgotten(book: Book) -> None:
+def _remark_on_gaps(book: Book) -> None:
     """A difference may be no more than this: topics forget at different ages, the embedded broker after 5 MB."""
     if book.unreadable:
         names = ", ".join(book.unreadable)
-        say(f"not permitted, and so not looked at: the positions in {names}", err=True)
+        echo(f"not permitted, and so not looked at: the positions in {names}", err=True)
     gone: Counter[str] = Counter()
     for (topic, _), oldest in book.starts.items():
         gone[topic] += oldest
-    if told := ", ".join(f"{number} of {topic}" for topic, number in sorted((+gone).items())):
-        say(f"no longer kept, and so not looked at: records {told}", err=True)
+    if forgotten := ", ".join(f"{number} of {topic}" for topic, number in sorted((+gone).items())):
+        echo(f"no longer kept, and so not looked at: records {forgotten}", err=True)

@@ -5,19 +5,18 @@ What is played, and under which clock: `streams.replay`. Here are the arguments,
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
 from streams.formats.fhir.build import json_to_xml, xml_to_json
 from streams.operations.private_files import private_folder, write_private
 from streams.registry import EXAMPLE_NAME
-from streams.relay.replay import Replay, ReplayLine
+from streams.relay.replay import Replay
 
-from .access import registers_of, settings_of
-from .documents import documents
-from .frame import Code, Failed, Jsonl, emit, say
-from .times import time_of
+from .arguments import documents, time_of
+from .frame import Code, Failed, Jsonl, echo, emit
+from .installation import registers_of, settings_of
 
 __all__ = ["replay"]
 
@@ -54,17 +53,30 @@ def replay(
     turn = _turned(form)
     known = registers_of(settings_of({"registers": registers}))
     played = Replay(known, time_of("--at", at) if at is not None else None)
-    read, number = _read(files), 0
+    read, number = list(documents(files)), 0
     for (name, _), lines in zip(read, played.play_all(data for _, data in read), strict=True):
         for line in lines:
             number += line.message_id is not None
             for odd in line.warnings:
-                say(f"{name}: warning {odd.path} [{odd.rule}]: {odd.problem}; {odd.remedy}", err=True)
-            told = _told(name, line, turn, out, number)
+                echo(f"{name}: warning {odd.path} [{odd.rule}]: {odd.problem}; {odd.remedy}", err=True)
+            payload = turn(line.payload) if line.message_id else b""
+            path = None if out is None or line.message_id is None else _written(out, number, line.message_id, payload)
             if jsonl:
-                emit(told)
+                row = {
+                    "file": name,
+                    "notification": line.notification,
+                    "municipality": line.municipality,
+                    "message_header_id": line.message_id,
+                    "bundle_id": line.bundle_id,
+                    "path": path,
+                    "why": line.why or None,
+                    "rule": line.rule or None,
+                }
+                emit(row)
+            elif line.message_id is None:
+                echo(f"{name}: {line.notification} ({line.why or None})")
             else:
-                say(_sentence(told))
+                echo(f"{name}: {line.notification} to {line.municipality}{f', {path}' if path else ''}")
 
 
 def _turned(form: str | None) -> Callable[[bytes], bytes]:
@@ -87,28 +99,6 @@ def _suffix(payload: bytes) -> str:
     return "xml" if payload.lstrip()[:1] == b"<" else "json"
 
 
-def _read(files: list[str]) -> list[tuple[str, bytes]]:
-    try:
-        return list(documents(files))
-    except OSError as problem:
-        hint = "name files that exist, a folder, or - for standard input"
-        raise Failed(Code.USAGE, "not-readable", f"{problem.filename}: {problem.strerror}", hint) from None
-
-
-def _told(name: str, line: ReplayLine, turn: Callable[[bytes], bytes], out: Path | None, number: int) -> dict[str, Any]:
-    payload = turn(line.payload) if line.message_id else b""
-    return {
-        "file": name,
-        "notification": line.notification,
-        "municipality": line.municipality,
-        "message_header_id": line.message_id,
-        "bundle_id": line.bundle_id,
-        "path": None if out is None or line.message_id is None else _written(out, number, line.message_id, payload),
-        "why": line.why or None,
-        "rule": line.rule or None,
-    }
-
-
 def _written(out: Path, number: int, message_id: str, payload: bytes) -> str:
     """Named so that the order of names is that of sending: `stafet receive` reads a folder so."""
     path = out / f"{number:06d}-{message_id}.{_suffix(payload)}"
@@ -118,10 +108,3 @@ def _written(out: Path, number: int, message_id: str, payload: bytes) -> str:
         hint = "name a folder that can be written and is no link"
         raise Failed(Code.FAILED, "not-writable", f"{path}: {problem.strerror}", hint) from None
     return str(path)
-
-
-def _sentence(told: dict[str, Any]) -> str:
-    if told["message_header_id"] is None:
-        return f"{told['file']}: {told['notification']} ({told['why']})"
-    where = f", {told['path']}" if told["path"] else ""
-    return f"{told['file']}: {told['notification']} to {told['municipality']}{where}"

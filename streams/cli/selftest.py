@@ -1,4 +1,4 @@
-"""`stafet selftest subscriber`: MedCom's scenarios against somebody else's subscriber, as a checklist (spec 06 §4.2)."""
+"""`stafet selftest subscriber`: MedCom's scenarios against a partner's subscriber, as a checklist (spec 06 §4.2)."""
 
 import asyncio
 import re
@@ -14,12 +14,12 @@ from streams.kafka.topics import letterbox
 from streams.operations.settings import Settings
 from streams.registry import Registers, load
 from streams.sim.run_selftest import MissingTopic, run_selftest
-from streams.sim.selftest import Cast, Exchange, Result, parts, results
+from streams.sim.selftest import Cast, Exchange, parts, results
 from streams.words.codes import AUTHORITY
 from streams.words.ids import Ids, Kommunekode
 
-from .access import Bootstrap, Config, RegistersOption, registers_of, settings_of
-from .frame import AsJson, Code, Failed, emit, say
+from .frame import AsJson, Code, Failed, echo, emit
+from .installation import Bootstrap, Config, RegistersOption, registers_of, settings_of
 
 __all__ = ["app"]
 
@@ -61,21 +61,25 @@ def subscriber(
         hint = "Set STAFET_BOOTSTRAP, or --bootstrap, to the broker that the subscriber reads from"
         raise Failed(Code.USAGE, "embedded", "the embedded broker lives inside the process that uses it", hint)
     known = registers_of(settings) if settings.registers else load("example")
-    exchange = Exchange(parts(_cast(known, _code(inbox, code), datetime.now(UTC))))
     named = _INBOX.fullmatch(inbox)
-    answers = receipts or letterbox(named[1] if named else code)
-    asyncio.run(_play(settings, exchange, inbox, answers, timedelta(seconds=timeout)))
-    judged = results(exchange)
-    _show(judged, exchange, as_json=as_json)
-    raise typer.Exit(Code.OK if all(result.passed for result in judged) else Code.DIFFERENCES)
-
-
-def _code(inbox: str, code: str) -> str:
-    found = _INBOX.fullmatch(inbox)
-    if not code and found is None:
+    if not code and named is None:
         hint = "Name the municipality with --code, such as --code 0461"
         raise Failed(Code.USAGE, "no-code", "the inbox's name does not say whose it is", hint)
-    return code or (found[1] if found else "")
+    owner = named[1] if named else code
+    exchange = Exchange(parts(_cast(known, code or owner, datetime.now(UTC))))
+    answers = receipts or letterbox(owner)
+    asyncio.run(_play(settings, exchange, inbox, answers, timedelta(seconds=timeout)))
+    judged = results(exchange)
+    failed = sum(not result.passed for result in judged)
+    if as_json:
+        lines = [{"passed": result.passed, **result._asdict()} for result in judged]
+        emit({"passed": not failed, "failed": failed, "strangers": exchange.strangers, "steps": lines})
+    else:
+        for result in judged:
+            problem = f": {result.problem}" if result.problem else ""
+            echo(f"{'pass' if result.passed else 'FAIL'}  {result.name} - {result.what} [{result.rule}]{problem}")
+        echo(f"{len(judged) - failed} of {len(judged)} passed")
+    raise typer.Exit(Code.DIFFERENCES if failed else Code.OK)
 
 
 def _cast(known: Registers, code: str, at: datetime) -> Cast:
@@ -122,15 +126,3 @@ async def _play(settings: Settings, exchange: Exchange, inbox: str, receipts: st
     except KafkaError as problem:
         hint = "Check STAFET_BOOTSTRAP, or Try: stafet broker start"
         raise Failed(Code.NO_BROKER, "broker", f"Kafka cannot be reached ({type(problem).__name__})", hint) from None
-
-
-def _show(judged: tuple[Result, ...], exchange: Exchange, *, as_json: bool) -> None:
-    failed = sum(not result.passed for result in judged)
-    if as_json:
-        lines = [{"passed": result.passed, **result._asdict()} for result in judged]
-        emit({"passed": not failed, "failed": failed, "strangers": exchange.strangers, "steps": lines})
-        return
-    for result in judged:
-        problem = f": {result.problem}" if result.problem else ""
-        say(f"{'pass' if result.passed else 'FAIL'}  {result.name} - {result.what} [{result.rule}]{problem}")
-    say(f"{len(judged) - failed} of {len(judged)} passed")

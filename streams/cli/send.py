@@ -1,7 +1,7 @@
 """`stafet send`: ADT files to an MLLP gateway, one after the other, each with its acknowledgement.
 
-Nothing is sent twice on its own account: when an acknowledgement is missing the command stops and says which message
-has an unknown fate; sending the same file again is safe (spec 04 §5.5).
+Nothing is sent twice on its own account: when an acknowledgement is missing the command stops and names the message of
+unknown fate; sending the same file again is safe (spec 04 §5.5).
 """
 
 import asyncio
@@ -11,11 +11,11 @@ from typing import Annotated
 
 import typer
 
-from streams.gateway.client import Acknowledgement, MllpClient, NoAnswer, NobodyListens
+from streams.gateway.client import MllpClient, NoAnswer, NobodyListens
 from streams.gateway.tls import ClientTls, TlsProblem
 
-from .documents import documents
-from .frame import Code, Failed, say
+from .arguments import documents
+from .frame import Code, echo
 
 __all__ = ["send"]
 
@@ -35,15 +35,11 @@ def send(
     Example: stafet send admission.hl7 --host gateway.example --port 2575 --ca ca.pem --cert me.pem --key me.key
     """
     options = ClientTls(ca, cert, key) if tls or ca or cert or key else None
-    try:
-        messages = list(documents(files))
-    except OSError as problem:
-        hint = "name files that exist, a folder, or - for standard input"
-        raise Failed(Code.USAGE, "not-readable", f"{problem.filename}: {problem.strerror}", hint) from None
+    messages = list(documents(files))
     try:
         client = MllpClient(host, port, options, timedelta(seconds=timeout))
     except (OSError, TlsProblem) as problem:
-        say(*str(problem).splitlines(), err=True)
+        echo(*str(problem).splitlines(), err=True)
         raise typer.Exit(Code.USAGE) from None
     raise typer.Exit(asyncio.run(_send_all(client, messages)))
 
@@ -57,12 +53,8 @@ async def _send_all(client: MllpClient, messages: list[tuple[str, bytes]]) -> in
                 answer = await client.send(message)
             except (NoAnswer, ConnectionError) as problem:
                 hint = "; Try: stafet run gateway" if isinstance(problem, NobodyListens) else ""
-                say(f"{name}: {problem}{hint}", err=True)
+                echo(f"{name}: {problem}{hint}", err=True)
                 return Code.FAILED
-            _print(answer)
+            echo(*answer.data.decode("utf-8", errors="replace").rstrip("\r").split("\r"))
             refused += not answer.taken
     return Code.FAILED if refused else Code.OK
-
-
-def _print(answer: Acknowledgement) -> None:
-    say(*answer.data.decode("utf-8", errors="replace").rstrip("\r").split("\r"))

@@ -16,9 +16,8 @@ from streams.kafka.clients import new_producer
 from streams.kafka.security import aiokafka_options
 from streams.operations.settings import BadSettings, Listen, Settings, read_settings, secret
 from streams.registry import BadRegisters, Registers, load
-from streams.sim.behaviour import behaviour as named_behaviour
-from streams.sim.hospital import Sending, scripts, woven
-from streams.sim.places import journeys
+from streams.sim.hospital import Sending, journeys, scripts, woven
+from streams.sim.municipality import behaviour as named_behaviour
 from streams.sim.run_hospital import Played, onto_topic, play, through_gateway
 from streams.sim.run_municipality import Answering, Tally, Town, run_municipalities
 from streams.sim.stories import STORIES, Story
@@ -26,8 +25,8 @@ from streams.sim.subscriber import Subscribers
 from streams.words.ids import Ids
 
 from . import interrupts
-from .frame import say
-from .times import time_of
+from .arguments import time_of
+from .frame import echo
 
 __all__ = ["app", "hospital", "municipality"]
 
@@ -63,13 +62,19 @@ def hospital(
         settings = read_settings({"bootstrap": bootstrap, "registers": registers})
         known = load(settings.registers or _no_registers())
         seed = secrets.randbits(32) if seed is None else seed
-        address = _address(gateway)
+        try:
+            address = Listen.of(gateway) if gateway else None
+        except ValueError as problem:
+            raise ValueError(f"--gateway: {problem}") from None
         start = time_of("--begin", begin) if begin else None
-        sendings = _sendings(known, stays, seed, start, _chosen(story or []))
+        chosen = tuple(each for each in STORIES if each.name.startswith(tuple(story or ("",))))
+        if not chosen:
+            raise ValueError("no story begins so; there are: " + "; ".join(each.name for each in STORIES))
+        sendings = _sendings(known, stays, seed, start, chosen)
         ids = Ids(secret(settings), settings.secret_key_id) if address is None else None
-    say(f"seed {seed}", err=True)
+    echo(f"seed {seed}", err=True)
     played = asyncio.run(_run(sendings, settings, known, address, ids, rate or None))
-    say(f"{played.taken} taken, {played.refused} refused, {played.again} sent again")
+    echo(f"{played.taken} taken, {played.refused} refused, {played.again} sent again")
     raise typer.Exit(FAILED if played.refused else 0)
 
 
@@ -97,22 +102,20 @@ def municipality(
         settings = read_settings({"bootstrap": bootstrap, "registers": registers})
         codes = [*(kommunekode or ()), *(code or ())]
         known = load(settings.registers or _no_registers()) if settings.registers or not codes else None
-        town = _town(codes or sorted(known.kommuner if known else ()), behaviour, seed, known)
+        codes = codes or sorted(known.kommuner if known else ())
+        town: Answering
+        if behaviour == SUBSCRIBER:  # takes what is addressed to it, when the registers have its address
+            ours = {each: known.senders(each, datetime.now(UTC)) for each in codes} if known else {}
+            town = Subscribers(codes, {each: addresses for each, addresses in ours.items() if addresses})
+        else:
+            how = named_behaviour(behaviour)
+            town = Town(dict.fromkeys(codes, how), Random(seed))  # noqa: S311  # a script, not a secret
     try:
         tally = asyncio.run(_answer(settings, town, from_start=not new_only))
     except LookupError as problem:
-        say(*str(problem).splitlines(), err=True)
+        echo(*str(problem).splitlines(), err=True)
         raise typer.Exit(FAILED) from None
-    say(f"{tally.received} received, {tally.answered} receipts sent")
-
-
-def _town(codes: Sequence[str], behaviour: str, seed: int, known: Registers | None) -> Answering:
-    """Subscribers, which take what is addressed to them when the registers say where that is; or a script."""
-    if behaviour != SUBSCRIBER:
-        how = named_behaviour(behaviour)
-        return Town(dict.fromkeys(codes, how), Random(seed))  # noqa: S311  # a script, not a secret
-    addressed = {code: known.senders(code, datetime.now(UTC)) for code in codes} if known else {}
-    return Subscribers(codes, {code: ours for code, ours in addressed.items() if ours})
+    echo(f"{tally.received} received, {tally.answered} receipts sent")
 
 
 async def _answer(settings: Settings, town: Answering, *, from_start: bool) -> Tally:
@@ -129,7 +132,7 @@ def usage_errors() -> Iterator[None]:
     try:
         yield
     except (BadSettings, BadRegisters, ValueError) as problem:
-        say(*str(problem).splitlines(), err=True)
+        echo(*str(problem).splitlines(), err=True)
         raise typer.Exit(USAGE) from None
 
 
@@ -149,22 +152,6 @@ def stop_on_signals() -> asyncio.Event:
 
 def _no_registers() -> str:
     raise ValueError("name the registers: --registers FOLDER, or --registers example for the set that ships with us")
-
-
-def _chosen(names: Sequence[str]) -> tuple[Story, ...]:
-    if not names:
-        return STORIES
-    chosen = tuple(story for story in STORIES if story.name.startswith(tuple(names)))
-    if not chosen:
-        raise ValueError("no story begins so; there are: " + "; ".join(story.name for story in STORIES))
-    return chosen
-
-
-def _address(text: str) -> Listen | None:
-    try:
-        return Listen.of(text) if text else None
-    except ValueError as problem:
-        raise ValueError(f"--gateway: {problem}") from None
 
 
 def _sendings(
@@ -199,7 +186,7 @@ async def _run(
         text = f"cannot connect to {gateway.host}:{gateway.port}; trying again each second"
         async with MllpClient(gateway.host, gateway.port) as client:
             deliver = through_gateway(client)
-            return await play(sendings, deliver, stop, rate=rate, unreachable=lambda: say(text, err=True))
+            return await play(sendings, deliver, stop, rate=rate, unreachable=lambda: echo(text, err=True))
     assert ids is not None
     security = aiokafka_options(settings)
     async with new_producer(settings.bootstrap, client_id="stafet-simulator", **security) as producer:

@@ -12,8 +12,8 @@ from streams.kafka.topics import plan as planned
 from streams.operations.settings import Settings
 from streams.registry import EXAMPLE_NAME, Registers, load
 
-from .access import Bootstrap, Config, RegistersOption, registers_of, settings_of
-from .frame import AsJson, Code, Failed, emit, say
+from .frame import AsJson, Code, Failed, echo, emit
+from .installation import Bootstrap, Config, RegistersOption, registers_of, settings_of
 from .permissions import refused
 
 __all__ = ["app"]
@@ -24,7 +24,7 @@ Receivers = Annotated[bool, typer.Option("--receivers", help="With the topics of
 
 
 def _plan(settings: Settings, *, receivers: bool) -> tuple[TopicPlan, ...]:
-    """Without registers the municipalities of the product: there are 98 inboxes whoever is connected."""
+    """Without registers the municipalities of the product: there are 98 inboxes, however few are connected."""
     known: Registers = registers_of(settings) if settings.registers else load(EXAMPLE_NAME)
     return planned(
         known.kommuner,
@@ -42,12 +42,12 @@ def _settings(bootstrap: str | None, registers: str | None, config: Any) -> Sett
     return settings
 
 
-def _row(topic: TopicPlan) -> dict[str, Any]:
+def _row(topic: TopicPlan | admin.Described) -> dict[str, Any]:
     return {
         "topic": topic.name,
         "partitions": topic.partitions,
         "replication": topic.replication,
-        "config": dict(topic.config),
+        "config": dict(topic.config or {}),
     }
 
 
@@ -58,7 +58,7 @@ def _print_plan(rows: tuple[TopicPlan, ...], *, as_json: bool) -> None:
     for topic in rows:
         keeping = topic.config.get("retention.ms")
         kept = f"{int(keeping) // 86_400_000} d" if keeping else "compacted"
-        say(f"{topic.name:40} {topic.partitions:3} partitions  x{topic.replication}  {kept}")
+        echo(f"{topic.name:40} {topic.partitions:3} partitions  x{topic.replication}  {kept}")
 
 
 @app.command()
@@ -93,7 +93,7 @@ def apply(
     if as_json:
         emit({"created": list(created), "present": len(rows) - len(created)})
     else:
-        say(f"{len(created)} created, {len(rows) - len(created)} were there")
+        echo(f"{len(created)} created, {len(rows) - len(created)} were there")
 
 
 @app.command()
@@ -116,7 +116,7 @@ def diff(
         emit([{"topic": d.topic, "what": d.what, "planned": d.planned, "found": d.found} for d in found])
     else:
         for d in found:
-            say(f"{d.topic}: {d.what} should be {d.planned}, is {d.found or 'not set'}")
+            echo(f"{d.topic}: {d.what} should be {d.planned}, is {d.found or 'not set'}")
     raise typer.Exit(Code.DIFFERENCES if found else Code.OK)
 
 
@@ -140,17 +140,7 @@ def describe(
             Code.NOT_FOUND, "not-found", "none of these topics is there", "Try: stafet topics apply --yes", names
         )
     if as_json:
-        emit(
-            [
-                {
-                    "topic": d.name,
-                    "partitions": d.partitions,
-                    "replication": d.replication,
-                    "config": dict(d.config or {}),
-                }
-                for d in found
-            ]
-        )
+        emit([_row(topic) for topic in found])
     else:
         for d in found:
-            say(f"{d.name:40} {d.partitions:3} partitions  x{d.replication}")
+            echo(f"{d.name:40} {d.partitions:3} partitions  x{d.replication}")

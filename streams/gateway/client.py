@@ -1,9 +1,9 @@
 """The sending side of MLLP: one block out, its ACK back.
 
 For `stafet send`, the hospital simulator and the load generator. A message without an ACK has an unknown fate: it may
-be on Kafka or not. So nothing is repeated in silence: `NoAnswer` says so, and the caller decides to send the same bytes
-again, which the receiver's duplicate check absorbs (spec 04 §5.5). An ACK of another message says nothing of this one:
-only the one whose MSA-2 is our MSH-10 counts (00 §8.5).
+be on Kafka or not. So nothing is repeated in silence: `NoAnswer` is raised, and the caller decides to send the same
+bytes again, which the receiver's duplicate check absorbs (spec 04 §5.5). Only the ACK whose MSA-2 is our MSH-10 counts
+(00 §8.5).
 """
 
 import asyncio
@@ -11,7 +11,6 @@ import errno
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
@@ -24,12 +23,12 @@ from .tls import ClientTls, client_context
 
 __all__ = ["Acknowledgement", "MllpClient", "NoAnswer", "NobodyListens", "control_id_of", "read_acknowledgement"]
 
-#: Codes of table 0008 that say "taken": original mode and commit of the enhanced mode (spec 04 §5.3).
+#: Codes of table 0008 that mean "taken": original mode and commit of the enhanced mode (spec 04 §5.3).
 TAKEN = frozenset({"AA", "CA"})
 
 
 class NobodyListens(ConnectionError):
-    """The host is there, and nobody listens at the port."""
+    """The host is there, and no server listens at the port."""
 
 
 class NoAnswer(Exception):
@@ -38,7 +37,7 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """An HL7 ACK as received, and what its MSA says."""
+    """An HL7 ACK as received, with the fields of its MSA."""
 
     data: bytes
     code: str  # MSA-1: AA, AE, AR, CA, CE, CR; "" when there is no MSA
@@ -104,16 +103,18 @@ class MllpClient:
     async def send(self, message: bytes) -> Acknowledgement:
         """Send one message and wait for its ACK. Raises NoAnswer; ConnectionError when nothing was sent."""
         reader, writer = await self._connected()
-        others = 0
+        frames, others = FrameReader(), 0
         try:
             async with asyncio.timeout(self._wait):
                 writer.write(framed(message))
                 await writer.drain()
-                async for block in _blocks(reader):
-                    answer = read_acknowledgement(block)
-                    if answer.answers(message):
-                        return answer
-                    others += 1
+                while data := await reader.read(1 << 16):
+                    frames.feed(data)
+                    while (block := frames.next_block()) is not None:
+                        answer = read_acknowledgement(block)
+                        if answer.answers(message):
+                            return answer
+                        others += 1
                 raise ConnectionResetError
         except (OSError, TimeoutError, FrameTooLong) as lost:
             self.close()
@@ -129,26 +130,13 @@ class MllpClient:
                 async with asyncio.timeout(self._wait):
                     self._streams = await asyncio.open_connection(*self._address, ssl=self._context)
             except (OSError, TimeoutError) as failed:
-                raise _not_connected(failed, *self._address, self._wait) from None
+                host, port = self._address
+                # asyncio joins the refusals of several addresses (localhost has two) in one OSError's text, with numbers
+                if isinstance(failed, ConnectionRefusedError) or f"[Errno {errno.ECONNREFUSED}]" in str(failed):
+                    raise NobodyListens(f"nobody listens at {host}:{port}") from None
+                if isinstance(failed, socket.gaierror):
+                    raise ConnectionError(f"{host}: no such host") from None
+                if isinstance(failed, TimeoutError):
+                    raise ConnectionError(f"no answer within {self._wait:g} s from {host}:{port}") from None
+                raise ConnectionError(f"cannot connect to {host}:{port} ({type(failed).__name__})") from None
         return self._streams
-
-
-def _not_connected(failed: OSError, host: str, port: int, wait: float) -> ConnectionError:
-    """Why there is no connection, for people."""
-    # asyncio tells the refusals of several addresses (localhost has two) as one OSError, with their numbers in its text
-    if isinstance(failed, ConnectionRefusedError) or f"[Errno {errno.ECONNREFUSED}]" in str(failed):
-        return NobodyListens(f"nobody listens at {host}:{port}")
-    if isinstance(failed, socket.gaierror):
-        return ConnectionError(f"{host}: no such host")
-    if isinstance(failed, TimeoutError):
-        return ConnectionError(f"no answer within {wait:g} s from {host}:{port}")
-    return ConnectionError(f"cannot connect to {host}:{port} ({type(failed).__name__})")
-
-
-async def _blocks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
-    """The blocks that come, until the connection ends."""
-    frames = FrameReader()
-    while data := await reader.read(1 << 16):
-        frames.feed(data)
-        while (block := frames.next_block()) is not None:
-            yield block

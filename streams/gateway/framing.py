@@ -5,7 +5,7 @@ block is one message. Theory of operation: `feed` what the socket gave, in piece
 `next_block` until it returns None. Pulling, not pushing, is what lets the server leave the next block where it is
 until the previous one has its answer (the back-pressure of §5.1).
 
-Not here: what a payload says (`formats/hl7v2.py`), sockets and time limits (`connection.py`). A control byte inside the
+Not here: what a payload means (`formats/hl7v2.py`), sockets and time limits (`server.py`). A control byte inside the
 payload is the reader's to refuse (§2.1 step 3).
 """
 
@@ -68,8 +68,14 @@ class FrameReader:
 
     def next_block(self) -> bytes | None:
         """The next whole payload, or None until more is fed. Raises FrameTooLong, and then for ever."""
-        if not self._inside and not self._begin():
-            return None
+        if not self._inside:
+            start = self._buffer.find(START)
+            noise = len(self._buffer) if start < 0 else start
+            self._noise += noise
+            del self._buffer[: noise + len(START)]
+            if start < 0:
+                return None
+            self._inside = True
         end = self._buffer.find(END, self._searched)
         self._searched = max(0, len(self._buffer) - 1)  # a `0x1C` at the very end may be half of the terminator
         length = end if end >= 0 else len(self._buffer) - self._buffer.endswith(END[:1])
@@ -82,10 +88,3 @@ class FrameReader:
         del self._buffer[: end + len(END)]
         self._inside, self._searched = False, 0
         return block
-
-    def _begin(self) -> bool:
-        start = self._buffer.find(START)
-        self._noise += len(self._buffer) if start < 0 else start
-        del self._buffer[: len(self._buffer) if start < 0 else start + 1]
-        self._inside = start >= 0
-        return self._inside

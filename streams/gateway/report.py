@@ -1,7 +1,7 @@
-"""What the gateway says of itself: every event by name, never a word of a message.
+"""What the gateway reports: every event by name, never a word of a message.
 
-Lengths, counts, the feed, the trigger, the peer and the code of a refusal are all that may be told (spec 04 §5.1, design
-§4): no field of a message, no address of a patient, no control id of an unknown sender. `told` makes log lines and
+Lengths, counts, the feed, the trigger, the peer and the code of a refusal are all that may be shown (spec 04 §5.1, design
+§4): no field of a message, no address of a patient, no control id of an unknown sender. `report_to` makes log lines and
 figures of them. What a stranger can cause as often as he likes is one line per peer and reason in ten seconds.
 """
 
@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol, TypedDict, Unpack
 
 from streams.operations.metrics import Metrics
 
-__all__ = ["Event", "Fields", "Report", "silent", "told"]
+__all__ = ["Event", "GatewayFields", "GatewayReport", "report_to", "silent"]
 
 Event = Literal[
     "gateway.listening",
@@ -35,7 +35,7 @@ Event = Literal[
 ]
 
 
-class Fields(TypedDict, total=False):
+class GatewayFields(TypedDict, total=False):
     """What may stand beside an event."""
 
     feed: str
@@ -51,15 +51,15 @@ class Fields(TypedDict, total=False):
     wait_ms: float  # until Kafka confirmed
 
 
-class Report(Protocol):
+class GatewayReport(Protocol):
     """Takes one event."""
 
-    def __call__(self, event: Event, **fields: Unpack[Fields]) -> None:
+    def __call__(self, event: Event, **fields: Unpack[GatewayFields]) -> None:
         """Log and count `event`."""
         ...
 
 
-#: What someone should look at; all else is the day's work.
+#: What an operator should look at; all else is the day's work.
 _WARNINGS: frozenset[Event] = frozenset(
     {
         "gateway.refused",
@@ -84,7 +84,7 @@ _RESULTS: Mapping[Event, str] = {
     "gateway.acknowledgement": "acknowledgement",
 }
 
-#: Connections that were not served -> why, as the metric calls it; turned-away says it itself.
+#: Connections that were not served -> why, as the metric calls it; turned-away names it itself.
 _UNSERVED: Mapping[Event, str] = {
     "gateway.turned-away": "",
     "gateway.handshake-failed": "handshake-failed",
@@ -115,36 +115,32 @@ class _Sparing:
         return count if due else None
 
 
-def told(log: Any, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> Report:
+def report_to(log: Any, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> GatewayReport:
     """Reports as log lines of `log` (`streams.logs.get`) and as the figures of the gateway."""
     sparing = _Sparing(clock)
 
-    def report(event: Event, **fields: Unpack[Fields]) -> None:
-        _count(metrics, event, fields)
+    def report(event: Event, **fields: Unpack[GatewayFields]) -> None:
+        reason = fields.get("reason", "")
+        if event in _RESULTS:
+            metrics.count("stafet_gateway_messages_total", feed=fields.get("feed", ""), result=_RESULTS[event])
+        if event == "gateway.refused":
+            metrics.count("stafet_events_total", fate="refused", reason=reason)
+            metrics.count("stafet_dead_letters_total", stage="gateway", reason=reason)
+        if "open" in fields:
+            metrics.set("stafet_gateway_connections", fields["open"])
         if event in _UNSERVED:
-            kept_back = sparing.kept_back(event, fields.get("peer", ""), fields.get("why", ""))
+            why = fields.get("why", "")
+            metrics.count("stafet_gateway_unserved_total", reason=_UNSERVED[event] or why)
+            kept_back = sparing.kept_back(event, fields.get("peer", ""), why)
             if kept_back is None:
                 return
             if kept_back:
                 fields["count"] = kept_back
-        say = log.error if event == "gateway.fault" else log.warning if event in _WARNINGS else log.info
-        say(event, **fields)
+        write = log.error if event == "gateway.fault" else log.warning if event in _WARNINGS else log.info
+        write(event, **fields)
 
     return report
 
 
-def _count(metrics: Metrics, event: Event, fields: Fields) -> None:
-    if event in _RESULTS:
-        metrics.count("stafet_gateway_messages_total", feed=fields.get("feed", ""), result=_RESULTS[event])
-    if event == "gateway.refused":
-        reason = fields.get("reason", "")
-        metrics.count("stafet_events_total", fate="refused", reason=reason)
-        metrics.count("stafet_dead_letters_total", stage="gateway", reason=reason)
-    if event in _UNSERVED:
-        metrics.count("stafet_gateway_unserved_total", reason=_UNSERVED[event] or fields.get("why", ""))
-    if "open" in fields:
-        metrics.set("stafet_gateway_connections", fields["open"])
-
-
-def silent(event: Event, **fields: Unpack[Fields]) -> None:
-    """Report nowhere: for tests and simulators."""
+def silent(event: Event, **fields: Unpack[GatewayFields]) -> None:
+    """Reports nothing: for tests and simulators."""

@@ -1,4 +1,7 @@
-"""The gateway as a running role: producer, front desk and listener put together, until told to stop.
+"""The gateway as a running role: producer, front desk and listener put together, until it is stopped.
+
+What decides the producer: spec 04 §5.2 and §6. It is idempotent with acks=all (`streams/kafka/clients.py`). A record that
+is not confirmed in time may still arrive later: its sender sends it again, and intake absorbs the duplicate.
 
 Not here: `/livez`, `/readyz` and `/metrics`.
 """
@@ -11,32 +14,57 @@ from importlib.metadata import version
 from types import MappingProxyType
 from typing import Any
 
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
 from streams.kafka.clients import new_producer
+from streams.kafka.records import Letter
+from streams.kafka.topics import ADT_RAW
 from streams.messages.adt.admit import record_key
 from streams.operations.settings import Listen, Settings
 from streams.registry import Registers
 from streams.words.ids import Ids
 
-from .acceptor import FrontDesk
-from .caps import Caps
-from .connection import Limits
-from .publisher import KafkaPublisher
-from .report import Report
-from .server import Server
+from .admission import AdtRecord, FrontDesk, GatewayRefusal, Unconfirmed
+from .report import GatewayReport
+from .server import Caps, GatewayLimits, Server
 from .tls import ServerTls, TlsProblem, server_context, unnamed
 
-__all__ = ["GatewayOptions", "run_gateway"]
+__all__ = ["GatewayOptions", "KafkaPublisher", "run_gateway"]
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaPublisher:
+    """`Publish`, and `WriteRefusal` by its `write_refusal`, over a started producer."""
+
+    producer: AIOKafkaProducer
+    version: str = ""
+
+    async def __call__(self, record: AdtRecord) -> None:
+        """Returns when the record is durable. Raises Unconfirmed."""
+        await self._write(Letter(ADT_RAW, record.key.encode(), record.value, record.headers))
+
+    async def write_refusal(self, refusal: GatewayRefusal) -> None:
+        """Returns when letter and row are durable, the letter first: no row without its evidence. Raises Unconfirmed."""
+        await self._write(refusal.dead_letter(self.version))
+        await self._write(refusal.row())
+
+    async def _write(self, letter: Letter) -> None:
+        try:
+            await self.producer.send_and_wait(letter.topic, letter.value, key=letter.key, headers=list(letter.headers))
+        except KafkaError as failed:
+            raise Unconfirmed(type(failed).__name__) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayOptions:
-    """What the gateway must be told. `security`: aiokafka's client options (`security_protocol`, `sasl_…`)."""
+    """What the gateway needs to start. `security`: aiokafka's client options (`security_protocol`, `sasl_…`)."""
 
     bootstrap: str
     host: str
     port: int
     tls: ServerTls | None = None
-    limits: Limits = field(default_factory=Limits)
+    limits: GatewayLimits = field(default_factory=GatewayLimits)
     caps: Caps = field(default_factory=Caps)
     security: Mapping[str, Any] = field(default_factory=dict)
 
@@ -51,7 +79,7 @@ class GatewayOptions:
             host=host,
             port=port,
             tls=tls,
-            limits=Limits(whole_block=timedelta(seconds=settings.gateway_block_seconds)),
+            limits=GatewayLimits(whole_block=timedelta(seconds=settings.gateway_block_seconds)),
             caps=Caps(
                 settings.gateway_connections,
                 settings.gateway_connections_per_address,
@@ -67,7 +95,7 @@ async def run_gateway(
     registers: Registers,
     ids: Ids,
     stop: asyncio.Event,
-    report: Report,
+    report: GatewayReport,
     ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until `stop` is set, then drain and return; `ready` is called once messages can be taken.
@@ -86,7 +114,7 @@ async def run_gateway(
         lambda message, feed: record_key(message, feed, ids),
         ids.masked,
         publish,
-        publish.set_aside,
+        publish.write_refusal,
         report,
         options.limits.confirm,
         known=frozenset().union(*(feed.senders for feed in feeds)),

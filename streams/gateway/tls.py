@@ -1,7 +1,7 @@
 """Who may connect: TLS with client certificates, plain text on the loopback interface only.
 
 What decides it: spec 04 §5.1 (TLS 1.2 or newer with client certificates on every feed), `acceptance.md` (plain text
-only on loopback), 00 §9.2 (each feed names the certificates that may send as it: `peer.py`, decision 0021).
+only on loopback), 00 §9.2 (each feed names the certificates that may send as it: `admission.py`, decision 0021).
 """
 
 import ipaddress
@@ -23,7 +23,7 @@ class TlsProblem(Exception):
 class ServerTls:
     """PEM files of the gateway: its certificate chain and key, and the authority whose clients it lets in.
 
-    Without an authority anybody may connect, which is taken on loopback only.
+    Without an authority every client may connect, which is accepted on loopback only.
     """
 
     cert: Path
@@ -66,7 +66,7 @@ def server_context(host: str, tls: ServerTls | None) -> ssl.SSLContext | None:
 
 
 def unnamed(feeds: Iterable[FeedProfile]) -> str:
-    """What to do about feeds that do not say which certificates may send as them; empty when all do.
+    """What to do about feeds that do not name the certificates that may send as them; empty when all do.
 
     With an authority for clients the start is refused then: to take nothing from such a feed would look like a hospital
     that is silent, and to take it from every certificate is what 00 §9.2 forbids.

@@ -4,7 +4,7 @@ A user is a role, and each municipality has one of its own. What a role may writ
 (`topics.py`); what it needs beside topics stands here. READ and WRITE include DESCRIBE in Kafka, and an idempotent
 producer needs no right of its own there since 3.0.
 
-Pure. Not here: writing rights to a broker (`grants.py`), asking it what a user may do (`lacking.py`).
+Pure. Not here: writing rights to a broker and asking it what a user may do (`grants.py`).
 """
 
 import re
@@ -62,7 +62,7 @@ def kommunekode_of(user: str) -> str:
 
 
 def role_of(user: str | None) -> Role | None:
-    """The role that a user was made for; None for a user of somebody else's naming."""
+    """The role that a user was made for; None for a user that is none of ours."""
     if user is None:
         return None
     if kommunekode_of(user):
@@ -82,29 +82,23 @@ def rights(plan: Sequence[TopicPlan], kommuner: Iterable[str]) -> tuple[Right, .
 
 
 def rights_of(user: str, plan: Sequence[TopicPlan]) -> tuple[Right, ...]:
-    """What a user needs for its work; nothing for a user of somebody else's naming."""
+    """What a user needs for its work; nothing for a user that is none of ours."""
     role, code = role_of(user), kommunekode_of(user)
-    if role is None:
-        return ()
-    return (*(right for topic in plan for right in _on(topic, role, user, code)), *_beside(role, user, code))
-
-
-def _on(topic: TopicPlan, role: Role, user: str, kommunekode: str) -> Iterable[Right]:
-    if role == "municipality" and not topic.name.startswith(f"municipality.{kommunekode}."):
-        return
-    if role in topic.row.writers:
-        yield Right(user, "WRITE", "topic", topic.name)
-    if role in topic.row.readers:
-        yield Right(user, "READ", "topic", topic.name)
-
-
-def _beside(role: Role, user: str, kommunekode: str) -> Iterable[Right]:
-    """Groups, and the transactional ids that fence a state (00 §9.3)."""
+    needed: list[Right] = []
+    for topic in plan:
+        if role == "municipality" and not topic.name.startswith(f"municipality.{code}."):
+            continue
+        if role in topic.row.writers:
+            needed.append(Right(user, "WRITE", "topic", topic.name))
+        if role in topic.row.readers:
+            needed.append(Right(user, "READ", "topic", topic.name))
+    # Beside topics: groups, and the transactional ids that fence a state (00 §9.3).
     if role == "relay":
-        yield Right(user, "READ", "group", RELAY)
-        yield Right(user, "WRITE", "transactional-id", RELAY, prefixed=True)
-        yield Right(user, "DESCRIBE", "transactional-id", RELAY, prefixed=True)
+        needed.append(Right(user, "READ", "group", RELAY))
+        needed.append(Right(user, "WRITE", "transactional-id", RELAY, prefixed=True))
+        needed.append(Right(user, "DESCRIBE", "transactional-id", RELAY, prefixed=True))
     elif role == "operator":
-        yield Right(user, "DESCRIBE", "group", RELAY)  # whether a record is taken already (`quarantine skip`)
+        needed.append(Right(user, "DESCRIBE", "group", RELAY))  # whether a record is taken already (`quarantine skip`)
     elif role == "municipality":
-        yield Right(user, "READ", "group", f"municipality.{kommunekode}", prefixed=True)
+        needed.append(Right(user, "READ", "group", f"municipality.{code}", prefixed=True))
+    return tuple(needed)

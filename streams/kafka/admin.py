@@ -1,6 +1,6 @@
 """Topics on a real broker: create what is missing, compare what is there, wait until it can be used.
 
-`apply` only ever creates. What differs is told by `diff` and changed by people: partition counts cannot be reduced and
+`apply` only ever creates. What differs is shown by `diff` and changed by people: partition counts cannot be reduced and
 adding some moves keys to other partitions, and a keeping time cut short loses records (engineering/kafka.md §5).
 confluent-kafka's admin client is used because only it has the access calls as well (kafka.md §3).
 """
@@ -8,7 +8,6 @@ confluent-kafka's admin client is used because only it has the access calls as w
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import mode
-from typing import Any
 
 import msgspec
 from confluent_kafka import KafkaError, KafkaException
@@ -50,21 +49,14 @@ def apply(
     new = [NewTopic(t.name, t.partitions, t.replication, config=dict(t.config)) for t in plan if t.name in absent]
     created = []
     for name, promise in broker.client.create_topics(new, operation_timeout=limit).items() if new else ():
-        if _created(name, broker, promise, limit):
+        try:
+            promise.result(limit)
             created.append(name)
-    _wait_for_leaders(broker, {topic.name: topic.partitions for topic in plan}, limit)
+        except KafkaException as refusal:  # unless another process creates it in the same moment
+            if refusal.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise broker.problem(f"creating topic {name}", refusal.args[0]) from None
+    _wait_for_leaders(broker, [topic.name for topic in plan], limit)
     return tuple(created)
-
-
-def _created(name: str, broker: Connection, promise: Any, limit: float) -> bool:
-    """False when somebody else created the topic in the same moment."""
-    try:
-        promise.result(limit)
-    except KafkaException as refusal:
-        if refusal.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
-            return False
-        raise broker.problem(f"creating topic {name}", refusal.args[0]) from None
-    return True
 
 
 def _absent(broker: Connection, plan: Iterable[TopicPlan]) -> frozenset[str]:
@@ -72,25 +64,22 @@ def _absent(broker: Connection, plan: Iterable[TopicPlan]) -> frozenset[str]:
     return frozenset(topic.name for topic in plan if topic.name not in there)
 
 
-def _wait_for_leaders(broker: Connection, wanted: Mapping[str, int], limit: float) -> None:
+def _wait_for_leaders(broker: Connection, wanted: Sequence[str], limit: float) -> None:
     """A created topic takes records only once every partition has a leader (kafka.md §2.4)."""
     end = time.monotonic() + limit
-    while waiting := _leaderless(broker.metadata(), wanted):
+    while True:
+        leaders = {
+            name: [partition.leader for partition in topic.partitions.values()]
+            for name, topic in broker.metadata().items()
+        }
+        waiting = [name for name in wanted if not leaders.get(name) or min(leaders[name]) < 0]
+        if not waiting:
+            return
         if time.monotonic() > end:
             raise BrokerProblem(
                 f"topics without leader at {broker.bootstrap} after {limit:g} s: {', '.join(waiting[:5])}"
             )
         time.sleep(0.05)
-
-
-def _leaderless(topics: Any, wanted: Iterable[str]) -> list[str]:
-    return [
-        name
-        for name in wanted
-        if name not in topics
-        or not topics[name].partitions
-        or any(p.leader < 0 for p in topics[name].partitions.values())
-    ]
 
 
 def missing(bootstrap: str, plan: Iterable[TopicPlan], *, security: Mapping[str, str] | None = None) -> tuple[str, ...]:
@@ -116,42 +105,40 @@ def describe(
     there = broker.metadata()
     found = [name for name in names if name in there]
     resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in found]
-    answers = broker.client.describe_configs(resources) if resources else {}
-    configs = {resource.name: _settings(broker, promise) for resource, promise in answers.items()}
-    return tuple(_described(name, there[name], configs[name]) for name in found)
-
-
-def _settings(broker: Connection, promise: Any) -> Mapping[str, str] | None:
-    """None where the user lacks DESCRIBE_CONFIGS, which no role but an administrator needs."""
-    try:
-        found = promise.result(30)
-    except KafkaException as refusal:
-        if refusal.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-            return None
-        raise broker.problem("reading settings", refusal.args[0]) from None
-    return {key: entry.value for key, entry in found.items() if entry.value is not None}
-
-
-def _described(name: str, topic: Any, config: Mapping[str, str] | None) -> Described:
-    replication = min((len(partition.replicas) for partition in topic.partitions.values()), default=0)
-    return Described(name, len(topic.partitions), replication, config)
+    configs: dict[str, Mapping[str, str] | None] = {}
+    for resource, promise in (broker.client.describe_configs(resources) if resources else {}).items():
+        try:
+            settings = promise.result(30)
+        except KafkaException as refusal:
+            if refusal.args[0].code() != KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                raise broker.problem("reading settings", refusal.args[0]) from None
+            configs[resource.name] = None  # no DESCRIBE_CONFIGS, which no role but an administrator needs
+        else:
+            configs[resource.name] = {key: entry.value for key, entry in settings.items() if entry.value is not None}
+    described = []
+    for name in found:
+        partitions = there[name].partitions
+        replication = min((len(partition.replicas) for partition in partitions.values()), default=0)
+        described.append(Described(name, len(partitions), replication, configs[name]))
+    return tuple(described)
 
 
 def diff(bootstrap: str, plan: Sequence[TopicPlan], *, security: Mapping[str, str] | None = None) -> tuple[Drift, ...]:
     """Every difference between plan and broker, in plan order; settings that this user may not see are left out."""
-    found = {topic.name: topic for topic in describe(bootstrap, [t.name for t in plan], security=security)}
-    return tuple(drift for topic in plan for drift in _drifts(topic, found.get(topic.name)))
-
-
-def _drifts(topic: TopicPlan, found: Described | None) -> Iterable[Drift]:
-    if found is None:
-        return [Drift(topic.name, "topic", "present", "missing")]
-    planned = {"partitions": str(topic.partitions), "replication": str(topic.replication)}
-    actual = {"partitions": str(found.partitions), "replication": str(found.replication)}
-    if found.config is not None:
-        planned, actual = planned | dict(topic.config), actual | dict(found.config)
-    return [
-        Drift(topic.name, what, value, actual.get(what, ""))
-        for what, value in planned.items()
-        if actual.get(what) != value
-    ]
+    described = {topic.name: topic for topic in describe(bootstrap, [t.name for t in plan], security=security)}
+    drifts: list[Drift] = []
+    for topic in plan:
+        found = described.get(topic.name)
+        if found is None:
+            drifts.append(Drift(topic.name, "topic", "present", "missing"))
+            continue
+        planned = {"partitions": str(topic.partitions), "replication": str(topic.replication)}
+        actual = {"partitions": str(found.partitions), "replication": str(found.replication)}
+        if found.config is not None:
+            planned, actual = planned | dict(topic.config), actual | dict(found.config)
+        drifts += [
+            Drift(topic.name, what, value, actual.get(what, ""))
+            for what, value in planned.items()
+            if actual.get(what) != value
+        ]
+    return tuple(drifts)

@@ -23,8 +23,7 @@ from streams.records.ledger import LedgerRow
 from streams.words.errors import Rejected
 from streams.words.model import LaneRecord
 
-from .inbox import SELFTEST, letter_headers
-from .records import Record, dead_letter, headers
+from .records import SELFTEST, Record, dead_letter, headers, letter_headers
 from .skips import Skip
 from .topics import ADT_RAW, CONTROL, DEAD_LETTERS, LANES, LEDGER, RECEIPTS_RAW, TRACE, Role, TopicPlan, plan
 

@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 
-#: Nobody answers, or a wrong password, which aiokafka does not tell apart (kafka.md §3).
+#: No broker answers, or the password is wrong: the two look the same in aiokafka (kafka.md §3).
 NoConnection = KafkaConnectionError
 
 
@@ -56,7 +56,7 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 
 class _Producer(AIOKafkaProducer):  # type: ignore[misc]  # untyped to us
-    """One that did not come up closes its connections; aiokafka's own leaves them and complains when it is collected."""
+    """A producer whose failed start closes its connections; aiokafka's own leaves them and complains when collected."""
 
     async def start(self) -> None:
         try:
@@ -102,7 +102,7 @@ async def committed_offsets(
 
 
 def state_producer(bootstrap: str, transactional_id: str | None, **security: Any) -> AIOKafkaProducer:
-    """The producer of one partition of state, not started: whoever starts one with the same id shuts out the one before."""
+    """The producer of one partition of state, not started: a start with the same id fences the producer before."""
     return _Producer(
         bootstrap_servers=bootstrap,
         client_id=transactional_id or "stafet-state",
@@ -139,8 +139,14 @@ async def read_all(
     )
     try:
         await consumer.start()
-        async for record in _until_end(consumer):
-            yield record
+        ends = await consumer.end_offsets(consumer.assignment())
+        while any([await consumer.position(tp) < end for tp, end in ends.items()]):
+            for tp, batch in (await consumer.getmany(timeout_ms=500)).items():
+                for read in batch:
+                    if read.offset < ends[tp]:
+                        headers = tuple((name, value or b"") for name, value in read.headers)
+                        where = (read.topic, read.partition, read.offset)
+                        yield Record(*where, read.key, read.value, headers, read.timestamp)
     finally:
         await consumer.stop()
 
@@ -168,24 +174,3 @@ async def _present(bootstrap: str, topics: Iterable[str], security: Mapping[str,
     finally:
         await asking.stop()
     return [topic for topic in topics if topic in there]
-
-
-async def _until_end(consumer: AIOKafkaConsumer) -> AsyncIterator[Record]:
-    ends = await consumer.end_offsets(consumer.assignment())
-    while any([await consumer.position(tp) < end for tp, end in ends.items()]):
-        for tp, batch in (await consumer.getmany(timeout_ms=500)).items():
-            for message in batch:
-                if message.offset < ends[tp]:
-                    yield _record(message)
-
-
-def _record(message: Any) -> Record:
-    return Record(
-        message.topic,
-        message.partition,
-        message.offset,
-        message.key,
-        message.value,
-        tuple((name, value or b"") for name, value in message.headers),
-        message.timestamp,
-    )

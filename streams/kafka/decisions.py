@@ -20,12 +20,12 @@ from .lenient import AIOKafkaConsumer
 from .records import encode_lane_record, headers
 from .topics import LANES, LEDGER
 
-__all__ = ["Outcome", "decided"]
+__all__ = ["DecisionOutcome", "decided"]
 
 _POLL_MS: Final = 100
 
 
-class Outcome(NamedTuple):
+class DecisionOutcome(NamedTuple):
     """What a lane has made of a decision: `reason` is the code of a refusal, `state` that of the message it met."""
 
     taken: bool
@@ -48,72 +48,56 @@ _decode: Final = msgspec.json.Decoder(_Answer).decode
 
 async def decided(
     bootstrap: str, decisions: Sequence[Decision], timeout: float, security: Mapping[str, Any]
-) -> dict[str, Outcome]:
+) -> dict[str, DecisionOutcome]:
     """Sends the decisions and waits for their outcomes, by decision id, at most `timeout` seconds; those without are absent.
 
     `security`: aiokafka's client options. Raises aiokafka's KafkaError, and LookupError when there is no ledger.
     """
-    partitions = await _partitions(bootstrap, security)
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, **security)
-    try:
-        await consumer.start()
-        await _at_the_end(consumer, partitions)
-        await _send(bootstrap, decisions, security)
-        return await _answers(consumer, {f"decision/{one.id}": one.id for one in decisions}, timeout)
-    finally:
-        await consumer.stop()
-
-
-async def _partitions(bootstrap: str, security: Mapping[str, Any]) -> list[TopicPartition]:
-    """Asked of the broker: a consumer without an assignment knows of no partition."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **security)
-    try:
+    try:  # the broker is asked for the partitions: a consumer without an assignment knows of none
         await admin.start()
         if LEDGER not in await admin.list_topics():
             raise LookupError(LEDGER)
         (topic,) = await admin.describe_topics([LEDGER])
     finally:
         await admin.close()
-    return [TopicPartition(LEDGER, partition["partition"]) for partition in topic["partitions"]]
+    partitions = [TopicPartition(LEDGER, partition["partition"]) for partition in topic["partitions"]]
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, **security)
+    try:
+        await consumer.start()
+        consumer.assign(partitions)
+        for partition, end in (await consumer.end_offsets(partitions)).items():
+            consumer.seek(partition, end)
+        async with new_producer(bootstrap, client_id="stafet-decide", **security) as producer:
+            for one in decisions:
+                about = headers(
+                    message_id=one.id,
+                    event_type="decision",
+                    schema="lane-record",
+                    content_type="application/json",
+                    about=one.message_id,
+                )
+                key = str(lane_of_id(one.message_id)).encode()
+                await producer.send_and_wait(LANES, encode_lane_record(one), key=key, headers=list(about))
+        return await _outcomes(consumer, {f"decision/{one.id}": one.id for one in decisions}, timeout)
+    finally:
+        await consumer.stop()
 
 
-async def _at_the_end(consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> None:
-    consumer.assign(partitions)
-    for partition, end in (await consumer.end_offsets(partitions)).items():
-        consumer.seek(partition, end)
-
-
-async def _send(bootstrap: str, decisions: Sequence[Decision], security: Mapping[str, Any]) -> None:
-    async with new_producer(bootstrap, client_id="stafet-decide", **security) as producer:
-        for one in decisions:
-            about = headers(
-                message_id=one.id,
-                event_type="decision",
-                schema="lane-record",
-                content_type="application/json",
-                about=one.message_id,
-            )
-            key = str(lane_of_id(one.message_id)).encode()
-            await producer.send_and_wait(LANES, encode_lane_record(one), key=key, headers=list(about))
-
-
-async def _answers(consumer: AIOKafkaConsumer, waiting: dict[str, str], timeout: float) -> dict[str, Outcome]:
-    found: dict[str, Outcome] = {}
+async def _outcomes(
+    consumer: AIOKafkaConsumer, waiting: Mapping[str, str], timeout: float
+) -> dict[str, DecisionOutcome]:
+    """`waiting`: id of the ledger's row -> id of its decision."""
+    found: dict[str, DecisionOutcome] = {}
     loop = asyncio.get_running_loop()
     end = loop.time() + timeout
     while len(found) < len(waiting) and loop.time() < end:
         for batch in (await consumer.getmany(timeout_ms=_POLL_MS)).values():
             for record in batch:
-                answer = _read(record.value)
-                if answer is not None and (decision := waiting.get(answer.id)) is not None:
-                    found[decision] = Outcome(answer.what == "taken", answer.reason, answer.was)
+                try:
+                    row = _decode(record.value or b"")
+                except (msgspec.MsgspecError, RecursionError):
+                    continue  # any other record, whatever it is
+                if row.kind == "decision" and row.id in waiting:
+                    found[waiting[row.id]] = DecisionOutcome(row.what == "taken", row.reason, row.was)
     return found
-
-
-def _read(value: bytes | None) -> _Answer | None:
-    """A decision's row; None for every other record, whatever it is."""
-    try:
-        row = _decode(value or b"")
-    except (msgspec.MsgspecError, RecursionError):
-        return None
-    return row if row.kind == "decision" else None

@@ -1,14 +1,14 @@
 """Letters to the broker: all of a batch at once, each confirmed or known to be refused.
 
-Two outcomes need telling apart (design §8). *Refused*: the broker is there and will not take this record (topic
-missing, not permitted, too large); the stage is told and goes on. *Unavailable*: nobody answers after the client's own
-retries; the worker leaves, nothing is acknowledged. An absent topic is found out by asking for the cluster's topics,
-in milliseconds; a send to it would wait for the whole request time limit.
+Two outcomes are kept apart (design §8). *Refused*: the broker is there and does not take this record (topic missing,
+not permitted, too large); the stage learns it and goes on. *Unavailable*: no broker answers after the client's own
+retries; the worker leaves, nothing is acknowledged. An absent topic is found by asking for the cluster's topics, in
+milliseconds; a send to it waits for the whole request time limit.
 """
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, Literal, NamedTuple, cast
+from typing import Any, Final, Literal, NamedTuple
 
 from aiokafka.errors import (
     InvalidTopicError,
@@ -39,7 +39,7 @@ _ASKING: Final = 5.0
 
 
 class Refusal(NamedTuple):
-    """A letter that the broker will not take, and why."""
+    """A letter that the broker does not take, and why."""
 
     letter: Letter
     reason: Reason
@@ -56,10 +56,19 @@ async def dispatch(producer: Any, letters: Sequence[Letter], *, limit: float = 4
     """
     try:
         absent = await _absent(producer, {letter.topic for letter in letters})
-        outcomes = await asyncio.wait_for(_send_all(producer, letters, absent), limit)
+        reasons = await asyncio.wait_for(_send_all(producer, letters, absent), limit)
     except (TimeoutError, KafkaError) as why:
-        return await _gone_or_absent(producer, letters, why)
-    return [Refusal(letter, reason) for letter, reason in zip(letters, outcomes, strict=True) if reason is not None]
+        # A topic deleted under our feet looks like a broker that never answers: ask before leaving.
+        try:
+            cluster = await asyncio.wait_for(producer.client.fetch_all_metadata(), _ASKING)
+        except (TimeoutError, KafkaError):
+            raise Unavailable(f"no answer from Kafka ({type(why).__name__})") from why
+        lost = [letter for letter in letters if cluster.partitions_for_topic(letter.topic) is None]
+        if not lost:
+            raise Unavailable(f"Kafka answers but takes no record ({type(why).__name__})") from why
+        rest = [letter for letter in letters if letter not in lost]
+        return [Refusal(letter, "topic-missing") for letter in lost] + await dispatch(producer, rest)
+    return [Refusal(letter, reason) for letter, reason in zip(letters, reasons, strict=True) if reason is not None]
 
 
 async def _absent(producer: Any, topics: Iterable[str]) -> frozenset[str]:
@@ -73,32 +82,29 @@ async def _absent(producer: Any, topics: Iterable[str]) -> frozenset[str]:
 
 
 async def _send_all(producer: Any, letters: Sequence[Letter], absent: frozenset[str]) -> list[Reason | None]:
-    sends = [await _send(producer, letter, absent) for letter in letters]
+    """Why each letter is refused; None for one that is confirmed."""
+    reasons: list[Reason | None] = [None] * len(letters)
     # The client's own futures: a coroutine around each would be a task each, and cost as much as the sending.
-    under_way = [send for send in sends if not isinstance(send, str)]
-    answers = iter(await asyncio.gather(*under_way, return_exceptions=True))
-    return [cast(Reason, send) if isinstance(send, str) else _outcome(next(answers)) for send in sends]
-
-
-async def _send(producer: Any, letter: Letter, absent: frozenset[str]) -> Any:
-    """The broker's answer as a future, or the reason why there will be none."""
-    if letter.topic in absent:
-        return "topic-missing"
-    if size_of(letter) > size_limit(letter.topic):
-        return "too-large"
-    try:
-        return await producer.send(letter.topic, letter.value, key=letter.key, headers=list(letter.headers))
-    except KafkaError as error:
-        return _reason(error)
-
-
-def _outcome(answer: Any) -> Reason | None:
-    """What came of a letter that was sent: nothing to say, or why it was refused; anything else is raised."""
-    if isinstance(answer, KafkaError):
-        return _reason(answer)
-    if isinstance(answer, BaseException):
-        raise answer
-    return None
+    under_way: dict[int, asyncio.Future[Any]] = {}
+    for at, letter in enumerate(letters):
+        if letter.topic in absent:
+            reasons[at] = "topic-missing"
+        elif size_of(letter) > size_limit(letter.topic):
+            reasons[at] = "too-large"
+        else:
+            try:
+                under_way[at] = await producer.send(
+                    letter.topic, letter.value, key=letter.key, headers=list(letter.headers)
+                )
+            except KafkaError as error:
+                reasons[at] = _reason(error)
+    answers = await asyncio.gather(*under_way.values(), return_exceptions=True)
+    for at, answer in zip(under_way, answers, strict=True):
+        if isinstance(answer, KafkaError):
+            reasons[at] = _reason(answer)
+        elif isinstance(answer, BaseException):
+            raise answer
+    return reasons
 
 
 def _reason(error: KafkaError) -> Reason:
@@ -107,16 +113,3 @@ def _reason(error: KafkaError) -> Reason:
         if isinstance(error, kind):
             return reason
     raise error
-
-
-async def _gone_or_absent(producer: Any, letters: Sequence[Letter], why: BaseException) -> list[Refusal]:
-    """A topic deleted under our feet looks like a broker that never answers: ask before leaving."""
-    try:
-        cluster = await asyncio.wait_for(producer.client.fetch_all_metadata(), _ASKING)
-    except (TimeoutError, KafkaError):
-        raise Unavailable(f"no answer from Kafka ({type(why).__name__})") from why
-    lost = [letter for letter in letters if cluster.partitions_for_topic(letter.topic) is None]
-    if not lost:
-        raise Unavailable(f"Kafka answers but takes no record ({type(why).__name__})") from why
-    rest = [letter for letter in letters if letter not in lost]
-    return [Refusal(letter, "topic-missing") for letter in lost] + await dispatch(producer, rest)

@@ -4,8 +4,9 @@ It is librdkafka's mock cluster, which ships inside confluent-kafka: the real pr
 reached through librdkafka's C functions, because only they create a topic with a chosen partition count and let a
 consumer group form without waiting three seconds (`test.mock.num.brokers` knows neither).
 
-It keeps nothing on disk and of each partition the newest 5 MiB (`KEEPS`), has no timestamps, no access rules and no CreateTopics request:
-`create` takes the place of `admin.apply`. A topic nobody created appears on first use with 4 partitions.
+It keeps nothing on disk and of each partition the newest 5 MiB (`KEEPS`), has no timestamps, no access rules and no
+CreateTopics request: `create` takes the place of `admin.apply`. A topic that was not created appears on first use with 4
+partitions.
 """
 
 import ctypes
@@ -22,10 +23,10 @@ from .topics import TopicPlan
 __all__ = ["KEEPS", "LIMITS", "EmbeddedBroker"]
 
 #: Bytes of one partition, counted as they were sent, compressed. A batch that goes beyond drops the oldest ones at once
-#: and without a word, read or not; the oldest offset moves (librdkafka's mock partition; tests/contracts measure it).
+#: and silently, read or not; the oldest offset moves (librdkafka's mock partition; tests/contracts measure it).
 KEEPS: Final = 5 << 20
 
-#: What the user is told when it is used (kafka.md §1).
+#: What the user reads when it is used (kafka.md §1).
 LIMITS: Final = (
     "embedded broker: for demo and development only; records live in memory, the newest 5 MB of each partition, "
     "and are gone when the process ends"

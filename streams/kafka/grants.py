@@ -1,14 +1,22 @@
-"""Users and rights on a broker: made as planned, and what is there beside the plan is named (decision 0024).
+"""Users and rights on a broker: made as planned, what is there beside the plan, and what a user lacks (decision 0024).
 
-`apply` only ever adds: a right that is not in the plan may be somebody's who is not of ours. It needs a user that may
+`apply` only ever adds: a right that is not in the plan may belong to a user who is not of ours. It needs a user that may
 alter the cluster. confluent-kafka's admin client is used because only it has these calls (kafka.md §3).
+
+`lacking` is asked before a worker starts, and by `stafet doctor`. Kafka shows a client what it is allowed on a topic or
+group it can see (KIP-430). On a transactional id it does not, so one is tried that nothing else uses. A broker without
+authorizer allows everything.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from confluent_kafka import KafkaException
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupAuthorizationFailedError, GroupCoordinatorNotAvailableError
+from aiokafka.errors import KafkaError as AiokafkaError
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicCollection
 from confluent_kafka.admin import (
     AclBinding,
     AclBindingFilter,
@@ -21,15 +29,22 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from .access import Right
-from .reach import Connection
+from streams.operations.settings import Settings
 
-__all__ = ["Applied", "Password", "apply"]
+from .access import Right, kommunekode_of
+from .reach import BrokerProblem, Connection
+from .security import aiokafka_options, librdkafka_options
+from .topics import RECEIPTS_RAW, RELAY
+
+__all__ = ["Applied", "Lacking", "Password", "apply", "lacking", "open_doors"]
+
 
 #: User -> its password, made or found.
 Password = Callable[[str], str]
 
 _LIMIT: Final = 30.0  # seconds
+_SOON: Final = 3.0  # seconds for the groups, whose coordinator may only be coming up
+_TRIED: Final = 10.0  # seconds; a cluster that cannot transact at all shows that elsewhere
 _ITERATIONS: Final = 8192  # of SCRAM; Kafka takes 4,096 and more
 _KINDS: Final = {
     "topic": ResourceType.TOPIC,
@@ -57,19 +72,29 @@ def apply(
 ) -> Applied:
     """Makes the users and rights that are not there. `renew`: sets the password of those that are. Raises `BrokerProblem`.
 
-    `password` is asked for a user only when its password is set, and of nobody where the broker has no authorizer.
+    `password` is asked for a user only when its password is set, and of no user where the broker has no authorizer.
     """
     broker = Connection(bootstrap, security)
     broker.metadata()
     broker.ask_for_authorizer()
     there = _bindings(broker)
-    made = _users(broker, users, password, renew=renew)
+    known = _known_users(broker)
+    made = [user for user in users if renew or user not in known]
+    info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _ITERATIONS)
+    upserts = [UserScramCredentialUpsertion(user, info, password(user).encode()) for user in made]
+    for promise in broker.client.alter_user_scram_credentials(upserts).values() if upserts else ():
+        _done(broker, "making users", promise)
     planned = {_binding(right): right for right in wanted}
     new = [binding for binding in planned if binding not in there]
     for promise in broker.client.create_acls(new, request_timeout=_LIMIT).values() if new else ():
         _done(broker, "granting rights", promise)
-    _until(lambda: _known(broker).issuperset(users) and set(_bindings(broker)).issuperset(new))
-    stale = [_told(binding) for binding in there if binding not in planned and _ours(binding, users, wanted)]
+    # The broker shows what the controller has taken moments later, and until then it refuses its use.
+    end = time.monotonic() + _LIMIT
+    while not (_known_users(broker).issuperset(users) and set(_bindings(broker)).issuperset(new)):
+        if time.monotonic() >= end:
+            break
+        time.sleep(0.05)
+    stale = [_sentence(binding) for binding in there if binding not in planned and _ours(binding, users, wanted)]
     return Applied(tuple(made), tuple(planned[binding] for binding in new), tuple(sorted(stale)))
 
 
@@ -80,25 +105,8 @@ def _done(broker: Connection, what: str, promise: Any) -> Any:
         raise broker.problem(what, refusal.args[0]) from None
 
 
-def _known(broker: Connection) -> set[str]:
+def _known_users(broker: Connection) -> set[str]:
     return set(_done(broker, "reading users", broker.client.describe_user_scram_credentials()))
-
-
-def _until(seen: Callable[[], bool]) -> None:
-    """Waits until the broker shows what the controller has taken: moments later, and until then it would refuse it."""
-    end = time.monotonic() + _LIMIT
-    while not seen() and time.monotonic() < end:
-        time.sleep(0.05)
-
-
-def _users(broker: Connection, users: Sequence[str], password: Password, *, renew: bool) -> list[str]:
-    found = _known(broker)
-    chosen = [user for user in users if renew or user not in found]
-    info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _ITERATIONS)
-    upserts = [UserScramCredentialUpsertion(user, info, password(user).encode()) for user in chosen]
-    for promise in broker.client.alter_user_scram_credentials(upserts).values() if upserts else ():
-        _done(broker, "making users", promise)
-    return chosen
 
 
 def _binding(right: Right) -> AclBinding:
@@ -113,11 +121,15 @@ def _binding(right: Right) -> AclBinding:
     )
 
 
-def _bindings(broker: Connection) -> list[AclBinding]:
-    anything = AclBindingFilter(
-        ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ALLOW
-    )
-    return list(_done(broker, "reading rights", broker.client.describe_acls(anything, request_timeout=_LIMIT)))
+def _bindings(
+    broker: Connection,
+    kind: ResourceType = ResourceType.ANY,
+    name: str | None = None,
+    pattern: ResourcePatternType = ResourcePatternType.ANY,
+) -> list[AclBinding]:
+    """Every right that is granted; with arguments, those on one name."""
+    wanted = AclBindingFilter(kind, name, pattern, None, None, AclOperation.ANY, AclPermissionType.ALLOW)
+    return list(_done(broker, "reading rights", broker.client.describe_acls(wanted, request_timeout=_LIMIT)))
 
 
 def _ours(binding: AclBinding, users: Iterable[str], wanted: Iterable[Right]) -> bool:
@@ -130,7 +142,129 @@ def _ours(binding: AclBinding, users: Iterable[str], wanted: Iterable[Right]) ->
     return binding.name == "*" or binding.name in names
 
 
-def _told(binding: AclBinding) -> str:
+def _sentence(binding: AclBinding) -> str:
+    """`stafet-relay: WRITE on topic ledger`."""
     star = "*" if binding.resource_pattern_type == ResourcePatternType.PREFIXED else ""
     kind = binding.restype.name.lower().replace("_", "-")
     return f"{binding.principal.removeprefix('User:')}: {binding.operation.name} on {kind} {binding.name}{star}"
+
+
+_HIDDEN: Final = (
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+)
+
+
+class Lacking(NamedTuple):
+    """Topics that are not there, and rights that are not granted."""
+
+    topics: tuple[str, ...]
+    rights: tuple[Right, ...]
+
+
+def lacking(settings: Settings, wanted: Sequence[Right]) -> Lacking:
+    """What is missing of `wanted` for the user that asks. Raises `BrokerProblem` and `BadSettings`."""
+    security = librdkafka_options(settings)
+    broker = Connection(settings.bootstrap, security)
+    broker.metadata()  # says soonest and best why there is no connection
+    names = sorted({right.name for right in wanted if right.kind == "topic"})
+    absent, allowed = _topics(broker, names)
+    groups = sorted({right.name for right in wanted if right.kind == "group" and not right.prefixed})
+    allowed |= _groups(settings, broker, groups)
+    missing = [right for right in wanted if (right.kind, right.name) in allowed]
+    missing = [right for right in missing if right.operation not in allowed[right.kind, right.name]]
+    if transactional := [right for right in wanted if right.kind == "transactional-id"]:
+        own = {"bootstrap.servers": settings.bootstrap, "transactional.id": f"{RELAY}-rights", "log_level": 0}
+        try:
+            Producer({**own, **security}).init_transactions(_TRIED)
+        except KafkaException as refusal:
+            if refusal.args[0].code() in _HIDDEN:
+                missing += transactional
+    return Lacking(tuple(absent), tuple(missing))
+
+
+#: (kind, name) -> the operations that the user is allowed.
+_Allowed = dict[tuple[str, str], frozenset[str]]
+
+
+def _topics(broker: Connection, names: Sequence[str]) -> tuple[list[str], _Allowed]:
+    absent: list[str] = []
+    allowed: _Allowed = {}
+    described = (
+        broker.client.describe_topics(TopicCollection(names), include_authorized_operations=True) if names else {}
+    )
+    for name, promise in described.items():
+        try:
+            allowed["topic", name] = _operations(promise.result(_LIMIT))
+        except KafkaException as refusal:
+            code = refusal.args[0].code()
+            if code == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                absent.append(name)
+            elif code in _HIDDEN:
+                allowed["topic", name] = frozenset()
+            else:
+                raise broker.problem(f"looking at topic {name}", refusal.args[0]) from None
+    return absent, allowed
+
+
+def _groups(settings: Settings, broker: Connection, names: Sequence[str]) -> _Allowed:
+    """Without those whose coordinator does not come up in time.
+
+    librdkafka (2.16) waits for ever for a coordinator that is only coming up, and aborts the process when the broker
+    dies later. So it is asked once aiokafka has found the coordinator; aiokafka (0.14) cannot read the answer itself.
+    """
+    if not names:
+        return {}
+    hidden, seen = asyncio.run(_coordinated(settings, names))
+    allowed: _Allowed = {("group", name): frozenset() for name in hidden}
+    if not seen:
+        return allowed
+    asked = broker.client.describe_consumer_groups(seen, include_authorized_operations=True, request_timeout=_LIMIT)
+    for name, promise in asked.items():
+        try:
+            allowed["group", name] = _operations(promise.result(_LIMIT))
+        except KafkaException as refusal:
+            if refusal.args[0].code() in _HIDDEN:
+                allowed["group", name] = frozenset()
+    return allowed
+
+
+async def _coordinated(settings: Settings, names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Groups that this user may not see, and those that have a coordinator."""
+    hidden, seen = list[str](), list[str]()
+    end = time.monotonic() + _SOON
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap, **aiokafka_options(settings))
+    try:
+        await admin.start()
+        for name in names:
+            while True:
+                try:
+                    await admin.find_coordinator(name)
+                    seen.append(name)
+                except GroupAuthorizationFailedError:
+                    hidden.append(name)
+                except GroupCoordinatorNotAvailableError:
+                    if time.monotonic() < end:
+                        await asyncio.sleep(0.2)
+                        continue
+                break
+    except AiokafkaError as fault:
+        raise BrokerProblem(f"looking at groups at {settings.bootstrap}: {type(fault).__name__}") from None
+    finally:
+        await admin.close()
+    return hidden, seen
+
+
+def _operations(described: Any) -> frozenset[str]:
+    return frozenset(operation.name for operation in described.authorized_operations or ())
+
+
+def open_doors(bootstrap: str, *, security: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Users of municipalities, and all users as `*`, that may write to `receipts.raw` (00 §9.1). Raises `BrokerProblem`."""
+    broker = Connection(bootstrap, security)
+    broker.ask_for_authorizer()
+    found = _bindings(broker, ResourceType.TOPIC, RECEIPTS_RAW, ResourcePatternType.MATCH)
+    writing = (AclOperation.WRITE, AclOperation.ALL)
+    users = {acl.principal.removeprefix("User:") for acl in found if acl.operation in writing}
+    return tuple(sorted(user for user in users if user == "*" or kommunekode_of(user)))

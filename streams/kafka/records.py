@@ -1,14 +1,19 @@
-"""What a record looks like on the wire: headers, lane records as JSON, dead letters.
+"""What a record looks like on the wire: headers, lane records as JSON, letters in an inbox, dead letters.
 
 Headers: 00-rulings §4.4. `traceparent` is W3C trace context, computed from what the record is about: all records
-about one message are one trace, and a repeated record is the same span. Dead letters: spec 06 §4.3, original key, value and headers unchanged, one family `dlq.`
-beside them, and `kafka_dlt-original-topic` so that the redrive button of common Kafka pages works. No key and no
-header ever holds personal data; the text of an exception of ours might, so only its class and place are told.
+about one message are one trace, and a repeated record is the same span. Dead letters: spec 06 §4.3, original key, value
+and headers unchanged, one family `dlq.` beside them, and `kafka_dlt-original-topic` so that the redrive button of
+common Kafka pages works. No key and no header ever holds personal data; the text of an exception of ours might, so only
+its class and place are shown.
+
+A dead letter fits its topic whatever the record was: what is compressed may be far larger than any limit when it is
+read, and key and headers have no limit of their own. What is too large to be copied stays where it lies, and is named
+by its size and its SHA-256, so that it can be found and recognised (decision 0025).
 """
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -20,11 +25,11 @@ from streams.words.errors import Rejected
 from streams.words.model import LaneRecord, StayEventArrived
 from streams.words.times import utc_text
 
-from .foreign import Copy, bounded, left_behind, number, one_line, time_text
 from .topics import DEAD_LETTERS, size_limit
 
 __all__ = [
     "LANE_RECORD",
+    "SELFTEST",
     "STAY_EVENT",
     "Headers",
     "Letter",
@@ -36,10 +41,13 @@ __all__ = [
     "header",
     "headers",
     "last_dead_letter",
+    "letter_headers",
+    "number",
     "place_of",
     "size_of",
     "traceparent",
 ]
+
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -62,10 +70,10 @@ class Record(NamedTuple):
 
 
 class Letter(NamedTuple):
-    """A record to be written. `refusable`: the stage wants to hear when the broker will not take it (00 §3.3).
+    """A record to be written. `refusable`: the stage goes on when the broker does not take it (00 §3.3).
 
     A letter that comes `after` another (by its `name`) is written once that one is confirmed, and not at all when the
-    broker refuses it: what is said of a step must not be said of one that did not happen (spec 03 §4.1, S3).
+    broker refuses it: no step is recorded that did not happen (spec 03 §4.1, S3).
     """
 
     topic: str
@@ -125,6 +133,36 @@ def header(of: Iterable[tuple[str, bytes]], name: str) -> bytes | None:
     return next((value for key, value in of if key == name), None)
 
 
+#: Digits of a count: more is none of ours, and `int` refuses more than 4,300.
+_DIGITS: Final = 9
+
+
+def number(text: bytes | None) -> int:
+    """A count in a header of ours; 0 for anything else."""
+    return int(text) if text is not None and len(text) <= _DIGITS and text.isdigit() else 0
+
+
+#: Header of a letter that a self-test writes; its value names the self-test. The balance leaves such a letter out: no
+#: event of a hospital is behind it.
+SELFTEST: Final = "selftest"
+
+
+def letter_headers(
+    message_id: str, event_type: str, transport_id: str, content_type: str = "application/xml", more: Headers = ()
+) -> Headers:
+    """The headers of a sealed letter in an inbox, from the relay or from a self-test (00 §4.4).
+
+    `message_id` is MessageHeader.id, `transport_id` the EnvelopeIdentifier; a notice is an `advis.<notice>`.
+    """
+    return headers(
+        message_id=message_id,
+        event_type=event_type,
+        schema="vans-envelope-1.0.4",
+        content_type=content_type,
+        more=(("envelope-id", transport_id.encode()), *more),
+    )
+
+
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 _decode: Final[msgspec.json.Decoder[LaneRecord]] = msgspec.json.Decoder(LaneRecord)
 #: Bytes of a record on `lanes`; a row takes 1 MB. A receipt in full has some 50 KB, a stay event one.
@@ -167,7 +205,7 @@ def check_lane_size(value: bytes | None, most: int = LANE_RECORD) -> None:
 
 
 def place_of(fault: BaseException) -> str:
-    """Where an exception of ours was raised, as `module.py:line`: its text may hold content and is never told."""
+    """Where an exception of ours was raised, as `module.py:line`: its text may hold content and is never shown."""
     trace = fault.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -196,57 +234,97 @@ def _facts(fault: Exception) -> Mapping[str, str]:
     }
 
 
-def _kept(of: Sequence[tuple[str, bytes]]) -> Headers:
-    return tuple((name, value) for name, value in of if not name.startswith(("dlq.", "kafka_dlt-")))
+#: What is copied of a foreign record. Bytes of a key, which is a hash or an id.
+_KEY: Final = 64 << 10
+#: How many headers, and bytes of a name, of a value and of all together.
+_HEADERS: Final = 64
+_NAME: Final = 1 << 10
+_VALUE: Final = 64 << 10
+_ALL: Final = 256 << 10
+#: Bytes of a text about a fault.
+_TEXT: Final = 2 << 10
 
 
 def dead_letter(record: Record, fault: Exception, *, stage: str, at: datetime, version: str = "") -> Letter:
-    """The record set aside: same key, value and headers, and why (spec 06 §4.3). Always one that its topic takes.
+    """The record for the topic of dead letters: same key, value and headers, and why (spec 06 §4.3). It always fits.
 
-    What is too large to be copied stays in the source topic, and its size and hash are named (`foreign.py`). A record
-    that was sent again after an earlier failure keeps its first failure and its count of redrives.
+    What is too large to be copied stays in the source topic, and its size and hash are named. A record that was sent
+    again after an earlier failure keeps its first failure and its count of redrives.
     """
     earlier = {name: value for name, value in record.headers if name.startswith("dlq.")}
     now = utc_text(at)
-    own: dict[str, str] = {
-        **_origin(record, stage),
+    try:
+        first = earlier.get("dlq.first-failed-at", b"")[:64].decode("ascii")
+        datetime.fromisoformat(first)
+    except ValueError:
+        first = now
+    facts = {
         **_facts(fault),
         "attempts": str(number(earlier.get("dlq.attempts")) + 1),
-        "first-failed-at": time_text(earlier.get("dlq.first-failed-at"), now),
+        "first-failed-at": first,
         "last-failed-at": now,
         "app-version": version,
         "redrive-count": str(number(earlier.get("dlq.redrive-count"))),
     }
-    copy = bounded(record.key, _kept(record.headers))
-    return _fitting(record, copy, (*_named(own, record), *copy.more))
+    key, copied, left = _bounded(record)
+    letter = Letter(DEAD_LETTERS, key, record.value, (*copied, *_dlq_headers(record, stage, facts), *left))
+    if size_of(letter) > size_limit(DEAD_LETTERS):
+        letter = letter._replace(value=b"", headers=(*letter.headers, *_left_behind("value", record.value or b"")))
+    elif record.value is None and key is None:
+        # The client sends no record without both.
+        letter = letter._replace(value=b"", headers=(*letter.headers, ("dlq.value-null", b"true")))
+    return letter
 
 
 def last_dead_letter(record: Record, fault: Exception, *, stage: str) -> Letter:
-    """Origin and class alone: what is written of a record of which a dead letter could not be made."""
-    own = {**_origin(record, stage), "error-code": "internal-error", "error-class": type(fault).__name__}
-    return Letter(DEAD_LETTERS, None, b"", _named(own, record))
+    """Origin and class alone: for a record of which no dead letter can be made."""
+    facts = {"error-code": "internal-error", "error-class": type(fault).__name__}
+    return Letter(DEAD_LETTERS, None, b"", _dlq_headers(record, stage, facts))
 
 
-def _origin(record: Record, stage: str) -> Mapping[str, str]:
-    return {
+def _dlq_headers(record: Record, stage: str, facts: Mapping[str, str]) -> Headers:
+    """The origin, then `facts`, each of sane length, whatever it quotes."""
+    all_facts = {
         "original-topic": record.topic,
         "original-partition": str(record.partition),
         "original-offset": str(record.offset),
         "original-timestamp": str(record.timestamp_ms),
         "stage": stage,
+        **facts,
     }
-
-
-def _named(own: Mapping[str, str], record: Record) -> Headers:
-    ours = tuple((f"dlq.{name}", one_line(text)) for name, text in own.items())
+    ours = tuple(
+        (f"dlq.{name}", text.encode("utf-8", "backslashreplace")[:_TEXT].decode("utf-8", "ignore").encode())
+        for name, text in all_facts.items()
+    )
     return (*ours, ("kafka_dlt-original-topic", record.topic.encode()))
 
 
-def _fitting(record: Record, copy: Copy, ours: Headers) -> Letter:
-    letter = Letter(DEAD_LETTERS, copy.key, record.value, (*copy.headers, *ours))
-    if size_of(letter) > size_limit(DEAD_LETTERS):
-        letter = letter._replace(value=b"", headers=(*letter.headers, *left_behind("value", record.value or b"")))
-    elif record.value is None and copy.key is None:
-        # The client sends no record without both.
-        letter = letter._replace(value=b"", headers=(*letter.headers, ("dlq.value-null", b"true")))
-    return letter
+def _bounded(record: Record) -> tuple[bytes | None, Headers, Headers]:
+    """Copies of the key and of the headers that are not of an earlier failure, each whole or not at all.
+
+    The third part are headers that name what is left behind. Nothing here fails, whatever the bytes are.
+    """
+    key, named = record.key, list[tuple[str, bytes]]()
+    if key is not None and len(key) > _KEY:
+        named += _left_behind("key", key)
+        key = None
+    kept, left, size = list[tuple[str, bytes]](), list[tuple[str, bytes]](), 0
+    for name, value in record.headers:
+        if name.startswith(("dlq.", "kafka_dlt-")):
+            continue
+        weight = len(name.encode("utf-8", "surrogatepass")) + len(value)
+        fits = len(kept) < _HEADERS and len(name) <= _NAME and len(value) <= _VALUE and size + weight <= _ALL
+        (kept if fits else left).append((name, value))
+        size += weight if fits else 0
+    if left:
+        whole = b"".join(name.encode("utf-8", "surrogatepass") + b"\0" + value + b"\0" for name, value in left)
+        named += (("dlq.headers-left-out", b"%d" % len(left)), *_left_behind("headers", whole))
+    return key, tuple(kept), tuple(named)
+
+
+def _left_behind(what: str, data: bytes) -> Headers:
+    """Size and hash of what lies in the source topic only."""
+    return (
+        (f"dlq.{what}-left-behind", b"%d" % len(data)),
+        (f"dlq.{what}-sha256", hashlib.sha256(data).hexdigest().encode()),
+    )

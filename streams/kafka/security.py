@@ -1,7 +1,7 @@
 """How clients prove themselves to Kafka, in the words of each client (engineering measurements: SCRAM over TLS, PEM files).
 
 The settings are `STAFET_KAFKA_CA`, `STAFET_KAFKA_USER` and `STAFET_KAFKA_PASSWORD_FILE`; without them the connection is
-plain, which is for one machine only. A file that cannot be used is told by the name of its setting, to every command.
+plain, which is for one machine only. Every command names a file that cannot be used by its setting.
 """
 
 import ssl

@@ -1,22 +1,23 @@
 """What is judged together: the records of all topics, sorted, and the part of them that belongs to a period.
 
 Cohort of spec 06 §3.4: events *received* in the period, followed to now, so that the sum can close whatever the clock
-of the source said. Not here: equations (`reconcile.py`), how a record is opened (`evidence.py`).
+of the source shows. Not here: equations (`reconcile.py`), how a record is opened (`evidence.py`).
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from .evidence import (
     GATEWAY,
-    Letter,
+    InboxLetter,
     Quoted,
-    Seen,
+    TopicRecord,
     is_network_receipt,
     ledger_row_of,
+    moment_of,
     open_letter,
     quoted,
     received_at,
@@ -24,7 +25,7 @@ from .evidence import (
     source_of,
 )
 
-__all__ = ["Book", "Cohort", "Partition", "Row", "Source"]
+__all__ = ["Book", "Cohort", "Partition", "Row", "Source", "origin_of"]
 
 Row = Mapping[str, Any]
 
@@ -36,7 +37,7 @@ Partition = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class ReceiptArrival:
     """One record of a topic of receipts."""
 
     at: datetime | None
@@ -45,17 +46,17 @@ class Arrival:
 
 
 class Book:
-    """Everything seen, sorted by what it is; repeated ledger ids are dropped, as every reader does (03 §6.1)."""
+    """All records, sorted by what they are; repeated ledger ids are dropped, as every reader does (03 §6.1)."""
 
-    def __init__(self, records: Iterable[Seen] = ()) -> None:
+    def __init__(self, records: Iterable[TopicRecord] = ()) -> None:
         self.raw: dict[str, datetime | None] = {}  # place -> received
         self.sources: dict[str, Source] = {}  # place -> sender's name for the message
         self.lane_events: dict[str, Source] = {}  # stay event id -> the message it is from
-        self.letters: dict[str, set[Letter]] = defaultdict(set)  # MessageHeader.id -> dispatches
+        self.letters: dict[str, set[InboxLetter]] = defaultdict(set)  # MessageHeader.id -> dispatches
         self.inboxes: dict[str, set[str]] = defaultdict(set)  # MessageHeader.id -> topics
         self.unopened: list[str] = []
         self.unread: list[str] = []  # records of `ledger` that are no rows
-        self.receipts: dict[str, Arrival] = {}
+        self.receipts: dict[str, ReceiptArrival] = {}
         self.rows: dict[str, dict[str, Row]] = defaultdict(dict)  # kind -> id -> row
         self.others: dict[str, list[tuple[int, Row]]] = defaultdict(list)  # id -> (offset, row) of other content
         self.written: dict[str, int] = {}  # id of a message's row -> its first offset on `ledger`
@@ -66,24 +67,38 @@ class Book:
         self.unreadable: tuple[str, ...] = ()  # changelogs that this user may not read
         self.starts: dict[Partition, int] = {}  # oldest offset kept
         self.ends: dict[Partition, int] = {}  # first offset that was not read
-        for seen in records:
-            self.add(seen)
+        for record in records:
+            self.add(record)
 
-    def add(self, seen: Seen) -> None:
+    def add(self, record: TopicRecord) -> None:
         """Take one record; of its value no more is kept than an id."""
-        if seen.topic == "adt.raw":
-            self.raw[seen.place] = received_at(seen)
-            self.sources[seen.place] = source_of(seen.value)
-        elif seen.topic == "lanes":
-            self._lane(seen)
-        elif seen.topic == "receipts.raw" or seen.topic.endswith(".receipts"):
-            self.receipts[seen.place] = Arrival(received_at(seen), is_network_receipt(seen.value), quoted(seen.value))
-        elif seen.topic == "ledger":
-            self._row(seen)
-        elif seen.topic == "dead.letters":
-            self._dead_letter(seen)
-        elif seen.topic.endswith(".inbox") and "selftest" not in seen.headers:  # no event is behind such a letter
-            self._letter(seen)
+        topic, place, value = record.topic, record.place, record.value
+        if topic == "adt.raw":
+            self.raw[place] = received_at(record)
+            self.sources[place] = source_of(value)
+        elif topic == "lanes":
+            lane = row_of(value) or {}
+            event = lane.get("event")
+            if lane.get("type") == "stay-event" and isinstance(event, dict) and isinstance(event.get("id"), str):
+                self.lane_events.setdefault(event["id"], (str(event.get("feed", "")), str(event.get("control_id", ""))))
+        elif topic == "receipts.raw" or topic.endswith(".receipts"):
+            self.receipts[place] = ReceiptArrival(received_at(record), is_network_receipt(value), quoted(value))
+        elif topic == "ledger":
+            self._add_row(record)
+        elif topic == "dead.letters":
+            if (origin := record.headers.get("dlq.origin", "")).startswith(GATEWAY):
+                self.turned_away[origin] = received_at(record)
+            else:
+                parts = ("topic", "partition", "offset")
+                origin = "/".join(record.headers.get(f"dlq.original-{part}", "?") for part in parts)
+            self.dead[origin] = place
+        elif topic.endswith(".inbox") and "selftest" not in record.headers:  # no event is behind such a letter
+            letter = open_letter(value)
+            if letter is None:
+                self.unopened.append(place)
+            elif not letter.legacy:
+                self.letters[letter.message_id].add(letter)
+                self.inboxes[letter.message_id].add(topic)
 
     def note(self, place: Partition, position: int) -> None:
         """A worker's position in a source partition, in the order of the changelog."""
@@ -91,43 +106,26 @@ class Book:
             self.went_back.add(place)
         self.positions[place] = position
 
-    def _lane(self, seen: Seen) -> None:
-        record = row_of(seen.value) or {}
-        event = record.get("event")
-        if record.get("type") == "stay-event" and isinstance(event, dict) and isinstance(event.get("id"), str):
-            self.lane_events.setdefault(event["id"], (str(event.get("feed", "")), str(event.get("control_id", ""))))
-
-    def _row(self, seen: Seen) -> None:
-        row = ledger_row_of(seen.value)
+    def _add_row(self, record: TopicRecord) -> None:
+        row = ledger_row_of(record.value)
         if row is None:
-            self.unread.append(seen.place)
+            self.unread.append(record.place)
             return
         name, rows = row["id"], self.rows[row["kind"]]
         if _content(rows.setdefault(name, row)) != _content(row):
-            self.others[name].append((seen.offset, row))
+            self.others[name].append((record.offset, row))
         elif row["kind"] == "message":
-            self.written[name] = min(seen.offset, self.written.get(name, seen.offset))
-
-    def _dead_letter(self, seen: Seen) -> None:
-        if (origin := seen.headers.get("dlq.origin", "")).startswith(GATEWAY):
-            self.turned_away[origin] = received_at(seen)
-        else:
-            places = (seen.headers.get(f"dlq.original-{part}", "?") for part in ("topic", "partition", "offset"))
-            origin = "/".join(places)
-        self.dead[origin] = seen.place
-
-    def _letter(self, seen: Seen) -> None:
-        letter = open_letter(seen.value)
-        if letter is None:
-            self.unopened.append(seen.place)
-        elif not letter.legacy:
-            self.letters[letter.message_id].add(letter)
-            self.inboxes[letter.message_id].add(seen.topic)
+            self.written[name] = min(record.offset, self.written.get(name, record.offset))
 
 
 def _content(row: Row) -> dict[str, Any]:
-    """What a row says. Not when: a step repeated after a crash may say the same a little later."""
+    """All of a row but its time: a step repeated after a crash may write the same a little later."""
     return {name: value for name, value in row.items() if name != "at" and value}
+
+
+def origin_of(row: Row) -> str:
+    """What an event row is about: the arrival of its record, or the record itself."""
+    return str(row["origin"] or row["subject"])
 
 
 class Cohort:
@@ -144,17 +142,18 @@ class Cohort:
         self.raw = self._arrived(book.raw)
         self.receipts = self._arrived({place: arrival.at for place, arrival in book.receipts.items()})
         self.turned_away = {origin for origin, at in book.turned_away.items() if self._is_since(at)}
-        self.events = self._rows("event", self._is_judged_event)
-        self.lane_events = self._lane_events()
-        judged = {row["subject"] for row in self._rows("stay-event", self._is_judged)}
-        self.stay_events = self._rows("stay-event", lambda row: row["subject"] in judged)
+        rows = {kind: list(book.rows[kind].values()) for kind in ("event", "stay-event", "message", "receipt")}
+        self.events = [row for row in rows["event"] if self._is_judged_event(row)]
+        self.lane_events = self._judged_lane_events()
+        judged = {row["subject"] for row in rows["stay-event"] if self._is_judged_fate(row)}
+        self.stay_events = [row for row in rows["stay-event"] if row["subject"] in judged]
         followed = self.lane_events | {row["subject"] for row in self.stay_events}
-        self.messages = self._rows("message", lambda row: row["event"] in followed)
-        self.classes = self._rows("receipt", lambda row: self._belongs(row["subject"]))
+        self.messages = [row for row in rows["message"] if row["event"] in followed]
+        self.classes = [row for row in rows["receipt"] if self._belongs(row["subject"])]
 
-    def _lane_events(self) -> set[str]:
+    def _judged_lane_events(self) -> set[str]:
         """Stay events of the messages in the cohort; of a message seen nowhere, if none can have been forgotten."""
-        silent = {_origin(row) for row in self.book.rows["event"].values() if not row["parts"]}
+        silent = {origin_of(row) for row in self.book.rows["event"].values() if not row["parts"]}
         inside = {self.book.sources[place] for place in self.raw - silent}
         everywhere = set(self.book.sources.values())
         whole = not any(offset for (topic, _), offset in self._first.items() if topic == "adt.raw")
@@ -169,21 +168,18 @@ class Cohort:
 
     def _is_judged_event(self, row: Row) -> bool:
         """A row about a refusal of the gateway is judged with its letter; without one, if none can be forgotten."""
-        origin = _origin(row)
+        origin = origin_of(row)
         if not origin.startswith(GATEWAY):
             return self._belongs(origin)
         forgotten = any(offset for (topic, _), offset in self.book.starts.items() if topic == "dead.letters")
         kept = origin not in self.book.turned_away and not forgotten
-        return origin in self.turned_away or (kept and self._is_since(_moment(row.get("at"))))
+        return origin in self.turned_away or (kept and self._is_since(moment_of(row.get("at"))))
 
-    def _is_judged(self, row: Row) -> bool:
+    def _is_judged_fate(self, row: Row) -> bool:
         """A fate is judged with its event; without one on `lanes`, if it should be there."""
         if row["subject"] in self.book.lane_events:
             return row["subject"] in self.lane_events
         return self._since is None and bool(row["origin"]) and self._belongs(row["origin"])
-
-    def _rows(self, kind: str, wanted: Callable[[Row], bool]) -> list[Row]:
-        return [row for row in self.book.rows[kind].values() if wanted(row)]
 
     def _arrived(self, there: Mapping[str, datetime | None]) -> set[str]:
         """Places in the cohort; notes per partition where it begins, which is after the last record before it."""
@@ -200,19 +196,6 @@ class Cohort:
         """Whether a row about `place` is judged: its record is in the cohort, or ought to be there and is not."""
         partition, offset = _spot(place)
         return self._first.get(partition, 0) <= offset < self.book.ends.get(partition, offset + 1)
-
-
-def _origin(row: Row) -> str:
-    return str(row["origin"] or row["subject"])
-
-
-def _moment(text: object) -> datetime | None:
-    """When a row was written; None when it does not say so, with its offset."""
-    try:
-        at = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return at if at.tzinfo is not None else None
 
 
 def _spot(place: str) -> tuple[Partition, int]:

@@ -18,12 +18,13 @@ from lxml import etree
 
 __all__ = [
     "GATEWAY",
-    "Letter",
+    "InboxLetter",
     "Quoted",
-    "Seen",
+    "TopicRecord",
     "is_network_receipt",
     "is_place",
     "ledger_row_of",
+    "moment_of",
     "open_letter",
     "position_of",
     "quoted",
@@ -33,11 +34,11 @@ __all__ = [
 ]
 
 _ENVELOPES = frozenset({"VANSEnvelope", "StandardBusinessDocument"})
-_MAX_DEPTH = 4  # envelope, Bundle; more is a construction nobody sends
+_MAX_DEPTH = 4  # envelope, Bundle; more is a construction that no sender makes
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class TopicRecord:
     """One record of a topic as it lies there. `timestamp` is None where the broker keeps none."""
 
     topic: str
@@ -54,7 +55,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class InboxLetter:
     """A document in an inbox: the message it is, and the dispatch it came with. Legacy letters have their own ids."""
 
     message_id: str
@@ -70,14 +71,18 @@ class Quoted:
     code: str
 
 
-def received_at(seen: Seen) -> datetime | None:
+def received_at(record: TopicRecord) -> datetime | None:
     """When a record arrived: the header of spec 04 §6, else the broker's time."""
-    text = seen.headers.get("received-at")
+    return moment_of(record.headers.get("received-at")) or record.timestamp
+
+
+def moment_of(text: object) -> datetime | None:
+    """An instant with its offset; None for anything else."""
     try:
-        told = datetime.fromisoformat(text) if text else None
+        at = datetime.fromisoformat(str(text))
     except ValueError:
-        return seen.timestamp
-    return told if told is not None and told.tzinfo is not None else seen.timestamp
+        return None
+    return at if at.tzinfo is not None else None
 
 
 #: Key of a row in which a worker notes how far it has come: source topic and partition.
@@ -139,19 +144,30 @@ def source_of(value: bytes) -> tuple[str, str]:
     return f"{application}/{facility}", fields[9].split(component)[0]
 
 
-def open_letter(value: bytes) -> Letter | None:
+def open_letter(value: bytes) -> InboxLetter | None:
     """The message inside an envelope of any kind, or in a bare document; None when there is none to be found."""
     document = _innermost(value)
     if document is None:
         return None
     if (bundle := row_of(document)) is not None:
-        return _json_letter(bundle)
-    if document.startswith((b"UNA", b"UNB")):  # EDIFACT says nothing we need but that it is there
-        return Letter("", hashlib.sha256(document).hexdigest(), legacy=True)
+        for resource in _resources(bundle):
+            if resource.get("resourceType") == "MessageHeader":
+                return InboxLetter(str(resource.get("id", "")), str(bundle.get("id", "")))
+        return None
+    if document.startswith((b"UNA", b"UNB")):  # of EDIFACT no more is needed than that it is there
+        return InboxLetter("", hashlib.sha256(document).hexdigest(), legacy=True)
     root = _xml(document)
     if root is None:
         return None
-    return _xml_letter(root) if _local(root) == "Bundle" else _legacy_letter(root)
+    kind = _local(root)
+    for element in root.iter():
+        if kind == "Bundle" and _local(element) == "MessageHeader":
+            return InboxLetter(_child_value(element, "id"), _child_value(root, "id"))
+        # OIOXML: Emessage with an Envelope and one letter, each with an Identifier.
+        if kind == "Emessage" and _local(element) == "Identifier":
+            identifier = (element.text or "").strip()
+            return InboxLetter(identifier, identifier, legacy=True)
+    return None
 
 
 def is_network_receipt(value: bytes) -> bool:
@@ -189,10 +205,13 @@ def _innermost(value: bytes) -> bytes | None:
         root = None if value[:1] == b"{" else _xml(value)
         if root is None or _local(root) not in _ENVELOPES:
             return value
-        payload = _payload(root)
-        if payload is None:
+        text = _first(root, "Data") or _first(root, "BinaryContent")
+        try:
+            value = base64.b64decode("".join(text.split()))
+        except (binascii.Error, ValueError):
             return None
-        value = payload
+        if not value:
+            return None
     return None
 
 
@@ -216,14 +235,6 @@ def _first(root: etree._Element, name: str) -> str:
     return ""
 
 
-def _payload(root: etree._Element) -> bytes | None:
-    text = _first(root, "Data") or _first(root, "BinaryContent")
-    try:
-        return base64.b64decode("".join(text.split())) or None
-    except (binascii.Error, ValueError):
-        return None
-
-
 def _resources(bundle: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     entries = bundle.get("entry")
     for entry in entries if isinstance(entries, list) else ():
@@ -232,30 +243,8 @@ def _resources(bundle: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             yield resource
 
 
-def _json_letter(bundle: Mapping[str, Any]) -> Letter | None:
-    for resource in _resources(bundle):
-        if resource.get("resourceType") == "MessageHeader":
-            return Letter(str(resource.get("id", "")), str(bundle.get("id", "")))
-    return None
-
-
-def _xml_letter(root: etree._Element) -> Letter | None:
-    for header in root.iter():
-        if _local(header) == "MessageHeader":
-            return Letter(_child_value(header, "id"), _child_value(root, "id"))
-    return None
-
-
 def _child_value(parent: etree._Element, name: str) -> str:
     for child in parent:
         if _local(child) == name:
             return str(child.get("value", ""))
     return ""
-
-
-def _legacy_letter(root: etree._Element) -> Letter | None:
-    """OIOXML: Emessage with an Envelope and one letter, each with an Identifier."""
-    if _local(root) != "Emessage":
-        return None
-    identifiers = [(e.text or "").strip() for e in root.iter() if _local(e) == "Identifier"]
-    return Letter(identifiers[0], identifiers[0], legacy=True) if identifiers else None

@@ -1,7 +1,8 @@
 """What an operator's probes ask a process: is it alive, can records flow, what are its figures (acceptance.md).
 
-`/livez` answers while the event loop turns, with 503 and a reason when work lies there and none is done; `/readyz` says 503 with a reason until records can flow, and again while
-tables recover; `/metrics` is Prometheus text. No page here shows anything of a person.
+`/livez` answers while the event loop turns, with 503 and a reason when work lies there and none is done; `/readyz`
+answers 503 with a reason until records can flow, and again while tables recover; `/metrics` is Prometheus text. No page
+here shows anything of a person.
 """
 
 import contextlib
@@ -18,12 +19,15 @@ __all__ = ["health_served"]
 Reason = Callable[[], str]
 
 
-def _nothing() -> str:
-    """A role that has no other way to be dead than not to answer."""
-    return ""
+@contextlib.asynccontextmanager
+async def health_served(
+    listen: Listen, reason: Reason, metrics: Metrics, dead: Reason = lambda: ""
+) -> AsyncIterator[int]:
+    """Serves the three addresses while inside; yields the port. Raises OSError when the address is taken.
 
+    `reason`: why records cannot flow; `dead`: why the process should be started again.
+    """
 
-def _application(reason: Reason, metrics: Metrics, dead: Reason) -> web.Application:
     async def livez(_: web.Request) -> web.Response:
         why = dead()
         return web.Response(text=f"{why or 'alive'}\n", status=503 if why else 200)
@@ -37,18 +41,7 @@ def _application(reason: Reason, metrics: Metrics, dead: Reason) -> web.Applicat
 
     app = web.Application()
     app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", figures)])
-    return app
-
-
-@contextlib.asynccontextmanager
-async def health_served(
-    listen: Listen, reason: Reason, metrics: Metrics, dead: Reason = _nothing
-) -> AsyncIterator[int]:
-    """Serves the three addresses while inside; yields the port. Raises OSError when the address is taken.
-
-    `reason`: why records cannot flow; `dead`: why the process should be started anew.
-    """
-    runner = web.AppRunner(_application(reason, metrics, dead), access_log=None)
+    runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
         site = web.TCPSite(runner, listen.host, listen.port)

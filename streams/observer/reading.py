@@ -19,7 +19,7 @@ from aiokafka.errors import TopicAuthorizationFailedError
 from streams.kafka.lenient import AIOKafkaConsumer
 
 from .cohort import Book
-from .evidence import Seen, position_of
+from .evidence import TopicRecord, position_of
 
 __all__ = ["read_book", "read_recording", "recorded"]
 
@@ -43,23 +43,16 @@ async def read_book(bootstrap: str, **security: Any) -> Book:
             book.starts |= {(tp.topic, tp.partition): offset for tp, offset in starts.items()}
             book.ends |= {(tp.topic, tp.partition): offset for tp, offset in ends.items()}
             async for message in _until(consumer, ends):
-                book.add(_seen(message))
+                book.add(_topic_record(message))
     if partitions := await _partitions(bootstrap, security, CHANGELOGS.__contains__):
-        try:
-            await _read_positions(book, bootstrap, security, partitions)
+        try:  # how far the workers are, by their own notes; what the broker takes back is not seen
+            async with _reading(bootstrap, security, partitions, "read_committed") as consumer:
+                async for message in _until(consumer, await consumer.end_offsets(partitions)):
+                    if (noted := position_of(message.key, message.value)) is not None:
+                        book.note(*noted)
         except TopicAuthorizationFailedError:
             book.unreadable = CHANGELOGS
     return book
-
-
-async def _read_positions(
-    book: Book, bootstrap: str, security: dict[str, Any], partitions: list[TopicPartition]
-) -> None:
-    """How far the workers were, by their own notes; of what was taken back by the broker nothing is seen."""
-    async with _reading(bootstrap, security, partitions, "read_committed") as consumer:
-        async for message in _until(consumer, await consumer.end_offsets(partitions)):
-            if (noted := position_of(message.key, message.value)) is not None:
-                book.note(*noted)
 
 
 @contextlib.asynccontextmanager
@@ -79,7 +72,7 @@ async def _reading(
     )
     try:
         await consumer.start()
-        # Assigned together, or aiokafka would learn of one topic after the other, 100 ms each.
+        # Assigned together, or aiokafka learns of one topic after the other, 100 ms each.
         consumer.assign(partitions)
         consumer.pause(*partitions)
         yield consumer
@@ -93,7 +86,7 @@ async def _partitions(bootstrap: str, security: dict[str, Any], wanted: Callable
     try:
         await admin.start()
         names = sorted(filter(wanted, await admin.list_topics()))
-        topics = await admin.describe_topics(names) if names else []  # no names would mean all topics
+        topics = await admin.describe_topics(names) if names else []  # no names: all topics
     finally:
         await admin.close()
     return [TopicPartition(topic["topic"], p["partition"]) for topic in topics for p in topic["partitions"]]
@@ -104,7 +97,7 @@ def _is_ours(topic: str) -> bool:
 
 
 async def _until(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> AsyncIterator[Any]:
-    """Records before `ends`. A partition is put aside when it is done: the rest is then fetched without it."""
+    """Records before `ends`. A partition is paused when it is done: the rest is then fetched without it."""
     consumer.assign(list(ends))
     await consumer.seek_to_beginning(*ends)
     waiting = set(ends)
@@ -119,24 +112,18 @@ async def _until(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) ->
                     yield message
 
 
-def _seen(message: Any) -> Seen:
+def _topic_record(message: Any) -> TopicRecord:
     headers = {name: (value or b"").decode("utf-8", errors="replace") for name, value in message.headers}
-    return Seen(
-        message.topic, message.partition, message.offset, message.value or b"", headers, _time(message.timestamp)
-    )
+    at: datetime | None = None
+    if (
+        message.timestamp and message.timestamp > 0
+    ):  # of the broker or the sender; the embedded broker has no usable one
+        with contextlib.suppress(OverflowError, ValueError, OSError):
+            at = datetime.fromtimestamp(message.timestamp / 1000, UTC)
+    return TopicRecord(message.topic, message.partition, message.offset, message.value or b"", headers, at)
 
 
-def _time(milliseconds: int | None) -> datetime | None:
-    """When the broker or the sender says it was; None for a time that is none. The embedded broker stores no usable one."""
-    if not milliseconds or milliseconds < 0:
-        return None
-    try:
-        return datetime.fromtimestamp(milliseconds / 1000, UTC)
-    except (OverflowError, ValueError, OSError):
-        return None
-
-
-def recorded(seen: Seen) -> str:
+def recorded(seen: TopicRecord) -> str:
     """One record as a line of a recording: a JSON object, the value in base64."""
     line = {
         "topic": seen.topic,
@@ -149,7 +136,7 @@ def recorded(seen: Seen) -> str:
     return json.dumps(line, ensure_ascii=False)
 
 
-def read_recording(lines: Iterable[str]) -> Iterator[Seen]:
+def read_recording(lines: Iterable[str]) -> Iterator[TopicRecord]:
     """The records of a recording. Raises ValueError or KeyError for a line that is none."""
     for line in lines:
         if not line.strip():
@@ -157,4 +144,4 @@ def read_recording(lines: Iterable[str]) -> Iterator[Seen]:
         row = json.loads(line)
         at = None if row["timestamp"] is None else datetime.fromisoformat(row["timestamp"])
         value = base64.b64decode(row["value"])
-        yield Seen(row["topic"], row["partition"], row["offset"], value, row["headers"], at)
+        yield TopicRecord(row["topic"], row["partition"], row["offset"], value, row["headers"], at)

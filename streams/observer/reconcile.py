@@ -1,12 +1,12 @@
 """The balance, recomputed from the topics (00 §5, spec 03 §6.3, spec 06 §3.4). Pure.
 
-Each line compares two sources: what arrived or was said on one topic, and what became of it on another. The ledger is
-only ever one of the two. `evidence.py` does the reading; nothing is shared with the product's own counters.
+Each line compares two sources: what arrived or was recorded on one topic, and what became of it on another. The ledger
+is only ever one of the two. `evidence.py` does the reading; nothing is shared with the product's own counters.
 
-A *line* is an equation of 00 §5; a *check* is a fact that must hold of every single record and would not show in sums
-alone (two errors that cancel out); among them `two-contents`, a ledger id that says two things, and `went-back`, a message
-that was settled and is open again, or a source partition whose position was taken back. A difference names its ids. On a log that is still moving what is under way shows as
-a difference: reconcile at rest, or look twice (03 §6.5).
+A *line* is an equation of 00 §5; a *check* is a fact that must hold of every single record and does not show in sums
+alone (two errors that cancel out); among them `two-contents`, a ledger id with two contents, and `went-back`, a message
+that was settled and is open again, or a source partition whose position was taken back. A difference names its ids. On a
+log that is still moving what is under way shows as a difference: reconcile at rest, or look twice (03 §6.5).
 """
 
 from collections import Counter, defaultdict
@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from .cohort import Book, Cohort, Row, Source
-from .evidence import Seen
+from .cohort import Book, Cohort, Row, Source, origin_of
+from .evidence import TopicRecord
 
-__all__ = ["Balance", "Check", "Line", "balance"]
+__all__ = ["Balance", "BalanceCheck", "BalanceLine", "balance"]
 
 
 #: State of 02 §5.2 -> term of 00 §5. `resent` is SENT or NETWORK_OK of the second or third attempt.
@@ -36,6 +36,7 @@ OPEN_TERMS: Mapping[str, str] = {
     "TRANSIENT": "transient",
     "TIMED_OUT": "timed-out",
 }
+TERMS: Mapping[str, str] = {**FINAL_TERMS, **OPEN_TERMS}
 OPEN = ("created", "sent", "resent", "transient", "timed-out")
 ACCEPTED = ("not-subject", "stopped", "waiting", "converted")
 #: What a receipt is until its message is looked for once more; the row of its class takes the place of this one.
@@ -47,7 +48,7 @@ RECEIPT_TERMS: Mapping[str, str] = {"first": "first verdicts"}
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class BalanceLine:
     """One equation: a total from one source, its terms from another; `ids` are behind a difference.
 
     `listed`: ids to be looked at that are no difference, each under the words for them.
@@ -66,7 +67,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class BalanceCheck:
     """One fact that must hold of every record; `ids` are those it does not hold of."""
 
     name: str
@@ -82,8 +83,8 @@ class Check:
 class Balance:
     """All lines and checks. `difference` is 0 exactly when every one of them closes."""
 
-    lines: tuple[Line, ...]
-    checks: tuple[Check, ...]
+    lines: tuple[BalanceLine, ...]
+    checks: tuple[BalanceCheck, ...]
 
     @property
     def difference(self) -> int:
@@ -112,18 +113,14 @@ def _parts(cohort: Cohort) -> Counter[str]:
     """Stay events each ADT record gave, by its event row."""
     parts: Counter[str] = Counter()
     for row in cohort.events:
-        parts[_origin(row)] += row["parts"]
+        parts[origin_of(row)] += row["parts"]
     return parts
-
-
-def _origin(row: Row) -> str:
-    return str(row["origin"] or row["subject"])
 
 
 def _net(rows: Iterable[Row]) -> dict[str, Counter[str]]:
     """Per subject: how often it is in each fate, leavings taken off.
 
-    A step that was repeated finds its event done and may say `duplicate`; that is no second fate.
+    A step that was repeated finds its event done and may write `duplicate`; that is no second fate.
     """
     net: dict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:
@@ -134,70 +131,49 @@ def _net(rows: Iterable[Row]) -> dict[str, Counter[str]]:
     return net
 
 
-def _fates(cohort: Cohort) -> Counter[str]:
-    """The fate of every event: of stay events by their own rows, of records that gave none by the record's."""
-    fates: Counter[str] = Counter(row["what"] for row in cohort.events if not row["parts"])
+def _event_lines(cohort: Cohort) -> Iterator[BalanceLine]:
+    parts = _parts(cohort)
+    # The fate of every event: of stay events by their own rows, of records that gave none by the record's.
+    of_records = Counter(str(row["what"]) for row in cohort.events if not row["parts"])
+    of_stay_events: Counter[str] = Counter()
     for counter in _net(cohort.stay_events).values():
-        fates.update(counter)
-    return fates
-
-
-def _last_states(cohort: Cohort) -> dict[str, str]:
-    """The term that each message's newest state stands for (00 §5)."""
-    newest: dict[str, Row] = {}
-    for row in cohort.messages:
-        before = newest.get(row["subject"])
-        if before is None or row["ordinal"] > before["ordinal"]:
-            newest[row["subject"]] = row
-    return {subject: _term(row) for subject, row in newest.items()}
-
-
-def _term(row: Row) -> str:
-    state = str(row["what"])
-    if state in FINAL_TERMS:
-        return FINAL_TERMS[state]
-    resent = state in ("SENT", "NETWORK_OK") and row["attempt"] > 1
-    return "resent" if resent else OPEN_TERMS.get(state, f"unknown: {state}")
-
-
-def _accepted(cohort: Cohort, fates: Mapping[str, int]) -> int:
-    """Stay events on `lanes` that were not turned away there, and records that were taken and gave none."""
-    turned_away = sum(
-        counter[fate] for counter in _net(cohort.stay_events).values() for fate in ("refused", "duplicate")
-    )
-    taken = sum(1 for row in cohort.events if not row["parts"] and row["what"] in ACCEPTED)
-    return len(cohort.lane_events) - turned_away + taken
-
-
-def _event_lines(cohort: Cohort) -> Iterator[Line]:
-    parts, fates = _parts(cohort), _fates(cohort)
-    accepted = _accepted(cohort, fates)
-    told = {_origin(row) for row in cohort.events}
+        of_stay_events.update(counter)
+    fates = Counter(of_records)
+    fates.update(of_stay_events)
+    # Stay events on `lanes` that were not turned away there, and records that were taken and gave none.
+    turned_away = of_stay_events["refused"] + of_stay_events["duplicate"]
+    accepted = len(cohort.lane_events) - turned_away + sum(of_records[fate] for fate in ACCEPTED)
     received = sum(max(1, parts[place]) for place in cohort.raw) + len(cohort.turned_away)
     terms = {"refused": fates["refused"], "duplicates": fates["duplicate"], "accepted": accepted}
-    yield Line("events received", received, terms, _sorted((cohort.raw | cohort.turned_away) ^ told))
+    recorded = {origin_of(row) for row in cohort.events}
+    yield BalanceLine("events received", received, terms, _sorted((cohort.raw | cohort.turned_away) ^ recorded))
     decided = {row["subject"] for row in cohort.stay_events}
     terms = {fate: fates[fate] for fate in ACCEPTED}
-    yield Line("accepted", accepted, terms, _sorted(cohort.lane_events ^ decided))
+    yield BalanceLine("accepted", accepted, terms, _sorted(cohort.lane_events ^ decided))
 
 
-def _notification_lines(cohort: Cohort) -> Iterator[Line]:
-    states = _last_states(cohort)
+def _notification_lines(cohort: Cohort) -> Iterator[BalanceLine]:
+    states: dict[str, str] = {}  # the term that each message's newest state stands for (00 §5)
+    for row in sorted(cohort.messages, key=lambda row: -row["ordinal"]):
+        state = str(row["what"])
+        resent = state in ("SENT", "NETWORK_OK") and row["attempt"] > 1
+        term = "resent" if resent else TERMS.get(state, f"unknown: {state}")
+        states.setdefault(row["subject"], term)
     promised: Counter[str] = Counter()
     for row in cohort.stay_events:
         promised[row["subject"]] += row["k"]
     made = Counter({row["subject"]: row["event"] for row in cohort.messages}.values())
     wrong = _sorted(event for event in promised | made if promised[event] != made[event])
-    yield Line("notifications made", len(states), {"of converted events": promised.total()}, wrong)
+    yield BalanceLine("notifications made", len(states), {"of converted events": promised.total()}, wrong)
     tally = Counter(states.values())
     names = (*FINAL_TERMS.values(), *OPEN)
     unknown = _sorted(message for message, term in states.items() if term not in names)
     terms = {name: tally[name] for name in FINAL_TERMS.values()} | {"open": sum(tally[name] for name in OPEN)}
-    yield Line("notifications", len(states), terms, unknown)
+    yield BalanceLine("notifications", len(states), terms, unknown)
     deltas = _deltas(cohort)
     undecided = {message for message in states if deltas[message].total() == 0}
     by_state = {message for message, term in states.items() if term in OPEN}
-    yield Line("open", len(undecided), {name: tally[name] for name in OPEN}, _sorted(undecided ^ by_state))
+    yield BalanceLine("open", len(undecided), {name: tally[name] for name in OPEN}, _sorted(undecided ^ by_state))
 
 
 def _deltas(cohort: Cohort) -> dict[str, Counter[str]]:
@@ -208,27 +184,14 @@ def _deltas(cohort: Cohort) -> dict[str, Counter[str]]:
     return deltas
 
 
-def _receipt_line(cohort: Cohort) -> Line:
+def _receipt_line(cohort: Cohort) -> BalanceLine:
     arrived = {place for place in cohort.receipts if not cohort.book.receipts[place].network}
     classes = Counter(str(row["what"]) for row in cohort.classes if row["what"] != WAITING)
     classed = {row["subject"] for row in cohort.classes if row["what"] != WAITING}
-    told = {row["subject"] for row in cohort.classes}
-    classes[WAITING] = len(told - classed)
+    recorded = {row["subject"] for row in cohort.classes}
+    classes[WAITING] = len(recorded - classed)
     terms = {RECEIPT_TERMS.get(name, name): classes[name] for name in RECEIPTS}
-    return Line("receipts received", len(arrived), terms, _sorted(arrived ^ told))
-
-
-def _passed_over_lines(book: Book) -> Iterator[Line]:
-    """What was never looked at, where there is any: operators decided so, or no topic kept it long enough."""
-    skipped = {str(row["subject"]) for row in book.rows["skipped"].values()}
-    if skipped:
-        unmet = _sorted(skipped - book.dead.keys())
-        terms = {"set aside": len(skipped) - len(unmet), "not met yet": len(unmet)}
-        yield Line("skipped by operators", len(skipped), terms, listed={"not met yet": unmet})
-    if lost := book.rows["lost"].values():
-        total = sum(row["parts"] for row in lost)
-        named = _sorted(str(row["subject"]) for row in lost)
-        yield Line("lost to retention", total, {"named": total}, listed={"lost": named})
+    return BalanceLine("receipts received", len(arrived), terms, _sorted(arrived ^ recorded))
 
 
 def _sorted(ids: Iterable[str]) -> tuple[str, ...]:
@@ -239,38 +202,36 @@ def _repeated(subjects: Iterable[str]) -> tuple[str, ...]:
     return _sorted(subject for subject, count in Counter(subjects).items() if count > 1)
 
 
-def _checks(cohort: Cohort) -> Iterator[Check]:
+def _checks(cohort: Cohort) -> Iterator[BalanceCheck]:
     book, parts = cohort.book, _parts(cohort)
-    yield Check("every ADT record has one event row", _repeated(_origin(row) for row in cohort.events))
-    said: Counter[Source] = Counter()
+    yield BalanceCheck("every ADT record has one event row", _repeated(origin_of(row) for row in cohort.events))
+    promised: Counter[Source] = Counter()
     for place in cohort.raw:
-        said[book.sources[place]] += parts[place]
+        promised[book.sources[place]] += parts[place]
     gave = Counter(book.lane_events[event] for event in cohort.lane_events)
-    wrong = _sorted("/".join(source) for source in said | gave if said[source] != gave[source])
-    yield Check("an ADT message gives as many stay events as its rows say", wrong)
+    wrong = _sorted("/".join(source) for source in promised | gave if promised[source] != gave[source])
+    yield BalanceCheck("an ADT message gives as many stay events as its rows say", wrong)
     net = _net(cohort.stay_events)
-    yield Check("every stay event has one fate", _sorted(s for s, c in net.items() if sorted((+c).values()) != [1]))
-    deltas = _deltas(cohort)
-    yield Check(
-        "every message has one final state or none",
-        _sorted(m for m, c in deltas.items() if c.total() not in (0, 1) or min(c.values()) < 0),
-    )
-    yield Check("every change of a message has its number", _gaps(cohort))
+    wrong = _sorted(event for event, fates in net.items() if sorted((+fates).values()) != [1])
+    yield BalanceCheck("every stay event has one fate", wrong)
+    deltas = _deltas(cohort).items()
+    wrong = _sorted(message for message, c in deltas if c.total() not in (0, 1) or min(c.values()) < 0)
+    yield BalanceCheck("every message has one final state or none", wrong)
+    yield BalanceCheck("every change of a message has its number", _gaps(cohort))
     yield from _inbox_checks(cohort)
-    wanted = {_origin(row) for row in cohort.events if row["what"] == "refused"}
+    wanted = {origin_of(row) for row in cohort.events if row["what"] == "refused"}
     wanted |= {row["subject"] for row in cohort.classes if row["what"] == "unreadable"}
-    yield Check("what is refused or unreadable lies in dead.letters", _sorted(wanted - book.dead.keys()))
-    yield Check("a message is settled by the first verdict about it, and by nothing else", _unsettled(cohort))
-    yield Check("every record of the ledger is a row", tuple(book.unread))
-    yield Check(
-        "every receipt has one class", _repeated(row["subject"] for row in cohort.classes if row["what"] != WAITING)
-    )
-    yield Check("two-contents", _sorted(book.others))
+    yield BalanceCheck("what is refused or unreadable lies in dead.letters", _sorted(wanted - book.dead.keys()))
+    yield BalanceCheck("a message is settled by the first verdict about it, and by nothing else", _unsettled(cohort))
+    yield BalanceCheck("every record of the ledger is a row", tuple(book.unread))
+    classed = _repeated(row["subject"] for row in cohort.classes if row["what"] != WAITING)
+    yield BalanceCheck("every receipt has one class", classed)
+    yield BalanceCheck("two-contents", _sorted(book.others))
     positions = (f"{topic}/{partition}" for topic, partition in book.went_back)
-    yield Check("went-back", _sorted((*_went_back(cohort), *positions)))
+    yield BalanceCheck("went-back", _sorted((*_went_back(cohort), *positions)))
 
 
-def _went_back(cohort: Cohort) -> tuple[str, ...]:
+def _went_back(cohort: Cohort) -> Iterator[str]:
     """Messages that were settled and then, by the order of the ledger, open again or settled a second time.
 
     A late verdict takes the settled state back before it gives another. Such a message was turned back by a second
@@ -282,48 +243,42 @@ def _went_back(cohort: Cohort) -> tuple[str, ...]:
     for name, row in book.rows["message"].items():
         if row["subject"] in judged:
             history[row["subject"]] += [(book.written[name], row), *book.others.get(name, ())]
-    return _sorted(message for message, rows in history.items() if _turned_back(rows))
+    for message, rows in history.items():
+        settled = False
+        for _, row in sorted(rows, key=lambda written: written[0]):
+            if settled and row["delta"] >= 0:
+                yield message
+                break
+            settled = row["delta"] >= 0 and row["what"] in FINAL_TERMS
 
 
-def _turned_back(rows: list[tuple[int, Row]]) -> bool:
-    settled = False
-    for _, row in sorted(rows, key=lambda written: written[0]):
-        if row["delta"] < 0:
-            settled = False
-        elif settled:
-            return True
-        else:
-            settled = row["what"] in FINAL_TERMS
-    return False
-
-
-def _inbox_checks(cohort: Cohort) -> Iterator[Check]:
+def _inbox_checks(cohort: Cohort) -> Iterator[BalanceCheck]:
     book = cohort.book
     sent = {row["subject"] for row in cohort.messages if row["what"] != "CREATED"}
     judged = {row["subject"] for row in cohort.messages}
     everyone = {row["subject"] for row in book.rows["message"].values()}
     lying = {message for message in book.letters if message in judged or message not in everyone}
-    yield Check("every message sent lies in an inbox, and no other", _sorted(sent ^ lying))
-    yield Check(
-        "a message lies in the inbox of one municipality", _sorted(m for m in lying if len(book.inboxes[m]) > 1)
-    )
-    yield Check("a message is dispatched three times at most", _sorted(m for m in lying if len(book.letters[m]) > 3))
-    yield Check("every letter in an inbox can be opened", tuple(book.unopened))
+    yield BalanceCheck("every message sent lies in an inbox, and no other", _sorted(sent ^ lying))
+    wrong = _sorted(message for message in lying if len(book.inboxes[message]) > 1)
+    yield BalanceCheck("a message lies in the inbox of one municipality", wrong)
+    wrong = _sorted(message for message in lying if len(book.letters[message]) > 3)
+    yield BalanceCheck("a message is dispatched three times at most", wrong)
+    yield BalanceCheck("every letter in an inbox can be opened", tuple(book.unopened))
 
 
 def _unsettled(cohort: Cohort) -> tuple[str, ...]:
     """Messages whose final verdict is not that of the receipt counted as the first about them (law L5)."""
     by_envelope = {letter.envelope_id: letter.message_id for ls in cohort.book.letters.values() for letter in ls}
     judged = {row["subject"] for row in cohort.messages}
-    told = set()
+    answered = set()
     for row in cohort.book.rows["receipt"].values():
         arrival = cohort.book.receipts.get(row["subject"])
         answer = arrival.answer if arrival is not None else None
         if answer is not None and row["what"] == "first":
             message = by_envelope.get(answer.message_id, answer.message_id)
-            told.add((message, VERDICTS.get(answer.code, answer.code)))
+            answered.add((message, VERDICTS.get(answer.code, answer.code)))
     settled = {(m, state) for m, c in _deltas(cohort).items() for state in VERDICTS.values() if c[state]}
-    return _sorted(message for message, _ in settled ^ told if message in judged)
+    return _sorted(message for message, _ in settled ^ answered if message in judged)
 
 
 def _gaps(cohort: Cohort) -> tuple[str, ...]:
@@ -331,25 +286,31 @@ def _gaps(cohort: Cohort) -> tuple[str, ...]:
     changes: dict[str, list[tuple[int, str]]] = defaultdict(list)
     for row in cohort.messages:
         changes[row["subject"]].append((row["ordinal"], row["what"]))
-    return _sorted(message for message, rows in changes.items() if not _is_whole(sorted(rows)))
+    gaps = []
+    for message, rows in changes.items():
+        first, state = min(rows)
+        numbers = sorted(number for number, _ in rows)
+        if state != "CREATED" or numbers != list(range(first, first + len(rows))):
+            gaps.append(message)
+    return _sorted(gaps)
 
 
-def _is_whole(rows: list[tuple[int, str]]) -> bool:
-    first, state = rows[0]
-    return state == "CREATED" and [number for number, _ in rows] == list(range(first, first + len(rows)))
-
-
-def balance(records: Iterable[Seen] | Book, since: datetime | None = None) -> Balance:
+def balance(records: Iterable[TopicRecord] | Book, since: datetime | None = None) -> Balance:
     """The balance over `records` of all topics, in any order, or over a `Book` that has taken them.
 
     `since`: judge the events received from then on. Records that are there twice (a repeated produce) are expected of
     `ledger`, `lanes` and inboxes only.
     """
-    cohort = Cohort(records if isinstance(records, Book) else Book(records), since)
-    lines = (
-        *_event_lines(cohort),
-        *_notification_lines(cohort),
-        _receipt_line(cohort),
-        *_passed_over_lines(cohort.book),
-    )
-    return Balance(lines, tuple(_checks(cohort)))
+    book = records if isinstance(records, Book) else Book(records)
+    cohort = Cohort(book, since)
+    lines = [*_event_lines(cohort), *_notification_lines(cohort), _receipt_line(cohort)]
+    # What was never looked at, where there is any: operators decided so, or no topic kept it long enough.
+    if skipped := {str(row["subject"]) for row in book.rows["skipped"].values()}:
+        unmet = _sorted(skipped - book.dead.keys())
+        terms = {"set aside": len(skipped) - len(unmet), "not met yet": len(unmet)}
+        lines.append(BalanceLine("skipped by operators", len(skipped), terms, listed={"not met yet": unmet}))
+    if lost := book.rows["lost"].values():
+        total = sum(row["parts"] for row in lost)
+        named = _sorted(str(row["subject"]) for row in lost)
+        lines.append(BalanceLine("lost to retention", total, {"named": total}, listed={"lost": named}))
+    return Balance(tuple(lines), tuple(_checks(cohort)))

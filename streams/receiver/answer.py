@@ -6,7 +6,7 @@ with a message, and a subscriber refuses errors and keeps warnings (1.9, 4.1).
 """
 
 from collections.abc import Iterable
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 
@@ -23,13 +23,13 @@ from .stays import Facts, Subscriber, SubscriberAnswer, discard, receive, refuse
 __all__ = ["answer", "facts", "play"]
 
 
-def play(files: Iterable[tuple[str, bytes]], *, basis: bool = True) -> list[dict[str, object]]:
+def play(files: Iterable[tuple[str, bytes]], *, basis: bool = True) -> list[dict[str, Any]]:
     """One line per document, in order, from one fresh subscriber; the keys are those of acceptance.md, `receive`.
 
     Without `basis` no citizen has a case: nothing is kept, and what is valid is acknowledged all the same (19.4).
     """
     state = Subscriber()
-    lines: list[dict[str, object]] = []
+    lines: list[dict[str, Any]] = []
     for name, data in files:
         state, answered = answer(state, data, basis=basis)
         lines.append(

@@ -1,6 +1,6 @@
 """The FHIR acknowledgement of a simulated municipality, in the envelope its notification came in. Pure.
 
-What decides it: spec 02 §2.2-2.4 (VANSEnvelope) and §4.1 (Bundle). A simulated municipality is somebody else's system:
+What decides it: spec 02 §2.2-2.4 (VANSEnvelope) and §4.1 (Bundle). A simulated municipality is a system of its own:
 beyond the syntax of FHIR it shares no code with what the product writes and reads receipts with, so that neither can
 excuse the other. Legacy letters are not answered.
 """
@@ -82,10 +82,12 @@ def identifier(*parts: str) -> str:
 
 
 def acknowledgement(message: Arrived, verdict: Verdict, at: datetime, number: int) -> Object:
-    """The Bundle that answers `message` at `at`; `number` tells several answers to one dispatch apart."""
+    """The Bundle that answers `message` at `at`; `number` keeps several answers to one dispatch apart."""
     seed = (message.envelope_id or message.bundle["id"], str(number))
     original, now = message.header["id"], danish_text(at)
-    ours, theirs = _organizations(message)
+    by_reference = {f"{r['resourceType']}/{r['id']}": r for r in message.resources}
+    ours = by_reference[_relative(message.header["destination"][0]["receiver"]["reference"])]  # the municipality
+    theirs = by_reference[_relative(message.header["sender"]["reference"])]  # the hospital unit
     header_id, outcome_id = identifier("header", *seed), identifier("outcome", *seed)
     response: Object = {"identifier": original, "code": verdict}
     if verdict in _ISSUES:
@@ -108,12 +110,9 @@ def acknowledgement(message: Arrived, verdict: Verdict, at: datetime, number: in
     }
 
 
-def _organizations(message: Arrived) -> tuple[Object, Object]:
-    """The municipality and the hospital unit that sent to it."""
-    by_reference = {f"{r['resourceType']}/{r['id']}": r for r in message.resources}
-    ours = message.header["destination"][0]["receiver"]["reference"]
-    theirs = message.header["sender"]["reference"]
-    return by_reference["/".join(ours.split("/")[-2:])], by_reference["/".join(theirs.split("/")[-2:])]
+def _relative(reference: str) -> str:
+    """`Organization/<id>`, whatever stands before it."""
+    return "/".join(reference.split("/")[-2:])
 
 
 def _narrative(text: str) -> Object:

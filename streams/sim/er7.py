@@ -11,7 +11,7 @@ from streams.words.times import danish
 
 from .people import Person
 
-__all__ = ["AdtMessage", "Place", "er7"]
+__all__ = ["AdtMessage", "Ward", "er7"]
 
 _CPR = "{0}^^^&1.2.208.176.1.2&ISO^NNDNK"
 _REPLACEMENT = "{0}^^^&1.2.208.176.1.6.1.1&ISO^NNDNK"  # X-eCPR (spec 05 §2.2)
@@ -19,7 +19,7 @@ _ENCODINGS = {"UNICODE UTF-8": "utf-8", "8859/1": "iso-8859-1"}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Ward:
     """A ward as an ADT message names it: who sends (MSH-3, MSH-4), and PV1-3 (ward, facility)."""
 
     application: str
@@ -37,10 +37,10 @@ class AdtMessage:
     sent: datetime  # MSH-7, EVN-2
     occurred: datetime | None  # EVN-6
     person: Person
-    place: Place
+    place: Ward
     visit: str
     class_: str = "I"
-    prior: Place | None = None  # PV1-6
+    prior: Ward | None = None  # PV1-6
     start: datetime | None = None  # PV1-44
     end: datetime | None = None  # PV1-45
     disposition: str = ""  # PV1-36
@@ -51,12 +51,30 @@ class AdtMessage:
     production: bool = True
 
 
-def er7(message: AdtMessage) -> bytes:
+def er7(m: AdtMessage) -> bytes:
     """The message as bytes, segments ended by CR, in the character set it declares."""
-    segments = [_msh(message), _evn(message), _pid(message), _pv1(message)]
-    if message.retired:
-        segments.insert(3, f"MRG|{_REPLACEMENT.format(message.retired)}")
-    return "".join(segment + "\r" for segment in segments).encode(_ENCODINGS[message.charset])
+    msh = [
+        "MSH", "^~\\&", m.place.application, m.place.sender, "STAFET", "MEDCOM", _stamp(m.sent), "",
+        f"ADT^{m.trigger}", m.control_id, "P" if m.production else "T", "2.5.1",
+        "", "", "", "", "DNK", m.charset, "DAN",
+    ]  # fmt: skip
+    official = _REPLACEMENT.format(m.replacement) if m.replacement else _CPR.format(m.person.cpr)
+    address = f"{m.person.street}^^Prøveby^^9999^DNK^H^^{m.person.kommunekode}"
+    pid = {
+        1: "1", 3: official, 5: f"{m.person.family}^{m.person.given}^^^^^L", 7: m.person.birth_date,
+        8: m.person.sex, 11: address, 12: m.person.kommunekode,
+    }  # fmt: skip
+    if m.died is not None:
+        pid |= {29: _stamp(m.died), 30: "Y"}
+    pv1 = {
+        1: "1", 2: m.class_, 3: _location(m.place), 6: _location(m.prior), 19: f"{m.visit}^^^{m.place.facility}^VN",
+        36: m.disposition, 44: _stamp(m.start), 45: _stamp(m.end),
+    }  # fmt: skip
+    segments = ["|".join(msh), _segment("EVN", {2: _stamp(m.sent), 6: _stamp(m.occurred)}), _segment("PID", pid)]
+    if m.retired:
+        segments.append(f"MRG|{_REPLACEMENT.format(m.retired)}")
+    segments.append(_segment("PV1", pv1))
+    return "".join(segment + "\r" for segment in segments).encode(_ENCODINGS[m.charset])
 
 
 def _stamp(at: datetime | None) -> str:
@@ -67,38 +85,5 @@ def _segment(name: str, fields: dict[int, str]) -> str:
     return "|".join([name, *(fields.get(index, "") for index in range(1, max(fields) + 1))])
 
 
-def _msh(m: AdtMessage) -> str:
-    fields = [
-        "MSH", "^~\\&", m.place.application, m.place.sender, "STAFET", "MEDCOM", _stamp(m.sent), "",
-        f"ADT^{m.trigger}", m.control_id, "P" if m.production else "T", "2.5.1",
-        "", "", "", "", "DNK", m.charset, "DAN",
-    ]  # fmt: skip
-    return "|".join(fields)
-
-
-def _evn(m: AdtMessage) -> str:
-    return _segment("EVN", {2: _stamp(m.sent), 6: _stamp(m.occurred)})
-
-
-def _pid(m: AdtMessage) -> str:
-    official = _REPLACEMENT.format(m.replacement) if m.replacement else _CPR.format(m.person.cpr)
-    address = f"{m.person.street}^^Prøveby^^9999^DNK^H^^{m.person.kommunekode}"
-    fields = {
-        1: "1", 3: official, 5: f"{m.person.family}^{m.person.given}^^^^^L", 7: m.person.birth_date,
-        8: m.person.sex, 11: address, 12: m.person.kommunekode,
-    }  # fmt: skip
-    if m.died is not None:
-        fields |= {29: _stamp(m.died), 30: "Y"}
-    return _segment("PID", fields)
-
-
-def _location(place: Place | None) -> str:
-    return "" if place is None else f"{place.ward}^^^{place.facility}^^N"
-
-
-def _pv1(m: AdtMessage) -> str:
-    fields = {
-        1: "1", 2: m.class_, 3: _location(m.place), 6: _location(m.prior), 19: f"{m.visit}^^^{m.place.facility}^VN",
-        36: m.disposition, 44: _stamp(m.start), 45: _stamp(m.end),
-    }  # fmt: skip
-    return _segment("PV1", fields)
+def _location(ward: Ward | None) -> str:
+    return "" if ward is None else f"{ward.ward}^^^{ward.facility}^^N"

@@ -1,23 +1,88 @@
 """Simulated hospitals: stays from the stories, for as many patients as asked, as one stream of ADT messages in time.
 
+They are played in hospitals and wards of the location register. A journey needs an acute ward, two wards to be moved
+between, another hospital of the region and one of another region. Every hospital that has an acute ward and two others is
+the home of one journey; what it lacks it finds elsewhere, its own feed first.
+
 Pure: chance is a seeded `random.Random`, the beginning is an argument, so the same arguments give the same bytes. Not
-here: where the stories are played (`places.py`), sending (`run_hospital.py`).
+here: sending (`run_hospital.py`).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
 from uuid import UUID
 
+from streams.registry.rows import LocationRow
 from streams.words.ids import Kommunekode
 
-from .er7 import AdtMessage, Place, er7
+from .er7 import AdtMessage, Ward, er7
 from .people import Person, person
-from .places import Places
-from .stories import STORIES, Step, Story
+from .stories import STORIES, Story, StoryStep, Where
 
-__all__ = ["Script", "Sending", "script", "scripts", "woven"]
+__all__ = ["Places", "Script", "Sending", "journeys", "script", "scripts", "woven"]
+
+
+Places = Mapping[Where, Ward]
+
+#: How an acute ward is known by its code or its department's name.
+_ACUTE_CODES = frozenset({"FAM", "AKUT"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Hospital:
+    feed: str
+    facility: str
+    region: str
+    acute: tuple[str, ...]
+    wards: tuple[str, ...]
+
+    def place(self, ward: str) -> Ward:
+        application, _, sender = self.feed.partition("/")
+        return Ward(application, sender, self.facility, ward)
+
+
+def journeys(locations: Iterable[LocationRow], at: datetime) -> tuple[Places, ...]:
+    """One set of places per hospital that can be a home, of the locations valid at `at`, in register order.
+
+    Raises ValueError when there is none.
+    """
+    grouped: dict[tuple[str, str], list[LocationRow]] = {}
+    for row in locations:
+        if row.valid(at):
+            grouped.setdefault((row.feed, row.facility), []).append(row)
+    hospitals = []
+    for (feed, facility), group in grouped.items():
+        acute = tuple(row.ward for row in group if row.ward in _ACUTE_CODES)
+        wards = tuple(row.ward for row in group if row.ward and row.ward not in _ACUTE_CODES)
+        hospitals.append(_Hospital(feed, facility, group[0].region_code, acute, wards))
+    found: list[Places] = []
+    for home in hospitals:
+        near, far = (_other(home, hospitals, same_region=same) for same in (True, False))
+        if home.acute and len(home.wards) >= 2 and near is not None and far is not None:
+            places: Places = {
+                "acute": home.place(home.acute[0]),
+                "ward": home.place(home.wards[0]),
+                "other-ward": home.place(home.wards[1]),
+                "same-region": near.place(near.wards[0]),
+                "other-region": far.place(far.wards[0]),
+            }
+            found.append(places)
+    if not found:
+        raise ValueError("no hospital with an acute ward, two others, and another hospital in and outside its region")
+    return tuple(found)
+
+
+def _other(home: _Hospital, hospitals: Sequence[_Hospital], *, same_region: bool) -> _Hospital | None:
+    """Another hospital with a ward: for the same region its own feed first, for another region another feed first."""
+    others = [
+        hospital
+        for hospital in hospitals
+        if hospital.facility != home.facility and hospital.wards and (hospital.region == home.region) is same_region
+    ]
+    return min(others, key=lambda hospital: (hospital.feed == home.feed) is not same_region, default=None)
+
 
 #: How many visits carry a number of the hospital's own instead of a UUID (both are met: spec 04 §8.3).
 _OWN_NUMBER_SHARE = 0.3
@@ -59,14 +124,22 @@ class _Writer:
     def __init__(self, who: Person, places: Places, begin: datetime, rng: Random) -> None:
         self._who, self._places, self._begin, self._rng = who, places, begin, rng
         self._visits: dict[tuple[str, str], _Visit] = {}
-        self._last: Place | None = None
+        self._last: Ward | None = None
         digits = rng.randrange(10)
         self._replacement = f"{who.cpr[:6]}1{'ABCDEFGHIJ'[digits]}X{rng.randrange(10)}"
 
-    def write(self, step: Step) -> Sending:
+    def write(self, step: StoryStep) -> Sending:
         place = self._places[step.where]
         occurred = self._begin + step.at
-        visit = self._visit(place, occurred if step.start is None else self._begin + step.start, step.start is not None)
+        visit = self._visits.get((place.application, place.facility))
+        if visit is None:
+            if self._rng.random() < _OWN_NUMBER_SHARE:
+                number = f"V{self._rng.randrange(10**12):012d}"
+            else:
+                number = str(UUID(int=self._rng.getrandbits(128), version=4))
+            visit = self._visits[place.application, place.facility] = _Visit(number, occurred)
+        if step.start is not None:
+            visit.start = self._begin + step.start
         prior = self._last if step.trigger == "A02" else None
         message = AdtMessage(
             trigger=step.trigger,
@@ -88,19 +161,6 @@ class _Writer:
         )
         self._last = place
         return Sending(message.sent, er7(message))
-
-    def _visit(self, place: Place, start: datetime, corrected: bool) -> _Visit:
-        """The visit at this hospital, begun at `start` when it is new or its start is corrected."""
-        visit = self._visits.setdefault((place.application, place.facility), _Visit("", start))
-        visit.number = visit.number or self._number()
-        if corrected:
-            visit.start = start
-        return visit
-
-    def _number(self) -> str:
-        if self._rng.random() < _OWN_NUMBER_SHARE:
-            return f"V{self._rng.randrange(10**12):012d}"
-        return str(UUID(int=self._rng.getrandbits(128), version=4))
 
 
 def script(story: Story, who: Person, places: Places, begin: datetime, rng: Random) -> Script:

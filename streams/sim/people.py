@@ -1,7 +1,7 @@
-"""Who is in hospital: test persons, and none who could be anybody.
+"""Who is in hospital: test persons, and none who can be a real one.
 
-First the published Danish test persons, then invented ones. Their numbers are shaped like CPR numbers and cannot be
-anybody's: digit 7 is 5 to 8 and the year 40 to 57, which means born 2040 to 2057 (00 §2.5, spec 05 §2.1). Names are
+First the published Danish test persons, then invented ones. Their numbers are shaped like CPR numbers and are no real
+person's: digit 7 is 5 to 8 and the year 40 to 57, which means born 2040 to 2057 (00 §2.5, spec 05 §2.1). Names are
 put together from invented parts; every given name ends in `Test`, as the published ones do. Residence goes round all
 municipalities given, so that every one of the 98 has citizens.
 
@@ -67,7 +67,7 @@ class Person:
 
 
 def impossible_cpr(number: int) -> str:
-    """The `number`-th number of CPR shape that nobody can have; all are different below 24 million."""
+    """The `number`-th number of CPR shape that no person can have; all are different below 24 million."""
     number, year = divmod(number, len(_YEARS))
     number, day = divmod(number, len(_DAYS))
     number, month = divmod(number, len(_MONTHS))

@@ -1,7 +1,7 @@
 """A simulated hospital's engine at work: messages out, one after the other, over MLLP or onto the topic itself.
 
-Like a real engine it sends a message until it is answered; the resends are counted and told. Writing the topic directly
-is what spec 04 §6 allows an external producer, keyed by person.
+Like a real engine it sends a message until it is answered; the resends are counted. Writing the topic directly is what
+spec 04 §6 allows an external producer, keyed by person.
 """
 
 import asyncio
@@ -12,11 +12,9 @@ from datetime import UTC, datetime, timedelta
 from aiokafka import AIOKafkaProducer
 
 from streams.formats.hl7v2 import Document
-from streams.gateway.acceptor import Unconfirmed
-from streams.gateway.admission import admit
+from streams.gateway.admission import LOCAL, Unconfirmed, admit
 from streams.gateway.client import MllpClient, NoAnswer
-from streams.gateway.peer import LOCAL
-from streams.gateway.publisher import KafkaPublisher
+from streams.gateway.run import KafkaPublisher
 from streams.messages.adt.admit import record_key
 from streams.messages.adt.feed import FeedProfile
 from streams.registry import Registers
@@ -52,7 +50,7 @@ async def play(
 ) -> Played:
     """Send in order, `rate` messages a second or as fast as they are answered, until done or `stop`.
 
-    `unreachable` is called once for each message that meets nobody: what comes after it waits too.
+    `unreachable` is called once for each message that finds no gateway: what comes after it waits too.
     """
     played, loop = Played(), asyncio.get_running_loop()
     begun = loop.time()
@@ -61,11 +59,11 @@ async def play(
             await _until(begun + number / rate, stop)
         if stop.is_set():
             break
-        await _send(sending.data, deliver, stop, played, pause, unreachable)
+        await _send_until_answered(sending.data, deliver, stop, played, pause, unreachable)
     return played
 
 
-async def _send(
+async def _send_until_answered(
     data: bytes,
     deliver: Deliver,
     stop: asyncio.Event,

@@ -1,7 +1,7 @@
 """Simulated municipalities at work: they read their inboxes and post receipts, each in its letterbox, when they are due.
 
 Reading joins no group and begins at the oldest or the newest record, so nothing is left behind on a broker. Due receipts
-wait in memory: a simulator that is stopped has forgotten them, as a system has that was switched off.
+wait in memory: a simulator that is stopped forgets them, as does a system that is switched off.
 """
 
 import asyncio
@@ -20,14 +20,13 @@ from aiokafka.admin import AIOKafkaAdminClient
 from streams.kafka.lenient import AIOKafkaConsumer
 from streams.kafka.topics import inbox, letterbox
 
-from .behaviour import Behaviour
-from .municipality import Answer, answer, message_id
+from .municipality import Behaviour, answer, message_id
 
 __all__ = ["Answering", "Tally", "Town", "run_municipalities"]
 
 _POLL_MS = 100
 
-#: What a script meets in a document that is well-formed and no notification: anybody may write into an inbox.
+#: What a script meets in a document that is well-formed and no notification: an inbox may hold anything.
 _NOT_A_MESSAGE = (LookupError, TypeError, AttributeError, ValueError, RuntimeError)
 
 
@@ -40,7 +39,7 @@ class Tally:
 
 
 class Answering(Protocol):
-    """Municipalities as this shell sees them: what they read, and what they have to say by now."""
+    """Municipalities as this shell sees them: what they read, and which receipts they have ready."""
 
     @property
     def codes(self) -> Collection[str]:
@@ -76,25 +75,21 @@ class Town:
     def receive(self, topic: str, envelope: bytes, at: datetime) -> None:
         """Take one record of an inbox; its receipts are due from now on."""
         self.tally.received += 1
+        code = topic.split(".")[1]
         try:
-            replies = self._replies(topic, envelope, at)
+            message = message_id(envelope)
+            if message is None:
+                return
+            self._seen[topic, message] += 1
+            replies = answer(envelope, self.behaviour[code], at, self.rng, self._seen[topic, message])
         except _NOT_A_MESSAGE:
             return
-        code = topic.split(".")[1]
         for reply in replies:
             heapq.heappush(self._due, (at + reply.after, next(self._number), code, reply.data))
 
-    def _replies(self, topic: str, envelope: bytes, at: datetime) -> list[Answer]:
-        message = message_id(envelope)
-        if message is None:
-            return []
-        self._seen[topic, message] += 1
-        how = self.behaviour[topic.split(".")[1]]
-        return answer(envelope, how, at, self.rng, self._seen[topic, message])
-
     @property
     def is_idle(self) -> bool:
-        """Whether nobody means to send anything more for what has been received."""
+        """Whether no receipt is left to be sent for what has been received."""
         return not self._due
 
     def due(self, now: datetime) -> list[tuple[str, bytes]]:
@@ -131,17 +126,13 @@ async def run_municipalities(
             for batch in (await consumer.getmany(timeout_ms=_POLL_MS)).values():
                 for record in batch:
                     town.receive(record.topic, record.value or b"", now())
-            await _send(town, producer, now())
+            receipts = town.due(now())
+            sent = [await producer.send(letterbox(code), receipt) for code, receipt in receipts]
+            await asyncio.gather(*sent)
+            town.tally.answered += len(receipts)
     finally:
         await consumer.stop()
     return town.tally
-
-
-async def _send(town: Answering, producer: AIOKafkaProducer, now: datetime) -> None:
-    receipts = town.due(now)
-    sent = [await producer.send(letterbox(code), receipt) for code, receipt in receipts]
-    await asyncio.gather(*sent)
-    town.tally.answered += len(receipts)
 
 
 async def _partitions(bootstrap: str, topics: list[str], security: dict[str, Any]) -> list[TopicPartition]:

@@ -4,18 +4,17 @@ Joins no group and leaves nothing behind but the letters. Only receipts that com
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
 from streams.kafka.clients import new_producer
-from streams.kafka.inbox import SELFTEST, letter_headers
 from streams.kafka.lenient import AIOKafkaConsumer
-from streams.kafka.records import Headers
+from streams.kafka.records import SELFTEST, letter_headers
 
-from .selftest import Exchange, Letter
+from .selftest import Exchange, SelftestLetter
 
 __all__ = ["MissingTopic", "run_selftest"]
 
@@ -37,7 +36,7 @@ async def run_selftest(
     now: Callable[[], datetime],
     **security: Any,
 ) -> None:
-    """Play `exchange` against whoever reads `inbox` and writes `receipts`.
+    """Play `exchange` against the subscriber that reads `inbox` and writes `receipts`.
 
     An answer is waited for `timeout`, counted from the last letter sent; when all are in, `quiet` longer for answers
     that should not come. Raises MissingTopic.
@@ -47,7 +46,14 @@ async def run_selftest(
         await consumer.start()
         await _assign(consumer, inbox, receipts)
         async with new_producer(bootstrap, client_id="stafet-selftest", **security) as producer:
-            end = await _until_acknowledged(exchange, producer, inbox, consumer, timeout, now)
+            end = now()
+            while True:
+                if letters := exchange.due(now()):
+                    await _send(producer, inbox, letters)
+                    end = now() + timeout
+                if not exchange.is_waiting or now() >= end:
+                    break
+                await _read(exchange, consumer, now)
         while exchange.lacks_receipts and now() < end:
             await _read(exchange, consumer, now)
         end = now() + quiet
@@ -71,38 +77,14 @@ async def _assign(consumer: AIOKafkaConsumer, inbox: str, receipts: str) -> None
         await consumer.position(partition)
 
 
-async def _until_acknowledged(
-    exchange: Exchange,
-    producer: AIOKafkaProducer,
-    inbox: str,
-    consumer: AIOKafkaConsumer,
-    timeout: timedelta,
-    now: Callable[[], datetime],
-) -> datetime:
-    """Sends what is due until everything is acknowledged or time is up; when it is, counted from the last letter."""
-    end = now()
-    while True:
-        if await _send(exchange, producer, inbox, now()):
-            end = now() + timeout
-        if not exchange.is_waiting or now() >= end:
-            return end
-        await _read(exchange, consumer, now)
-
-
-async def _send(exchange: Exchange, producer: AIOKafkaProducer, inbox: str, at: datetime) -> int:
-    letters = exchange.due(at)
-    sent = [
-        await producer.send(inbox, letter.data, key=letter.key.encode(), headers=list(_headers(letter)))
-        for letter in letters
-    ]
+async def _send(producer: AIOKafkaProducer, inbox: str, letters: Iterable[SelftestLetter]) -> None:
+    """With the relay's headers, and the mark by which the balance leaves the letters out."""
+    sent = []
+    for letter in letters:
+        about = letter.message_id or letter.transport_id
+        headers = letter_headers(about, letter.event_type, letter.transport_id, more=((SELFTEST, b"subscriber"),))
+        sent.append(await producer.send(inbox, letter.data, key=letter.key.encode(), headers=list(headers)))
     await asyncio.gather(*sent)
-    return len(letters)
-
-
-def _headers(letter: Letter) -> Headers:
-    """As the relay's, and the mark by which the balance leaves the letter out."""
-    about = letter.message_id or letter.transport_id
-    return letter_headers(about, letter.event_type, letter.transport_id, more=((SELFTEST, b"subscriber"),))
 
 
 async def _read(exchange: Exchange, consumer: AIOKafkaConsumer, now: Callable[[], datetime]) -> None:

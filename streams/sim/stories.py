@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-__all__ = ["STORIES", "Step", "Story"]
+__all__ = ["STORIES", "Story", "StoryStep"]
 
 Where = Literal["acute", "ward", "other-ward", "same-region", "other-region"]
 
@@ -21,7 +21,7 @@ def _h(hours: float) -> timedelta:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class StoryStep:
     """One message. `at`: its event, from the beginning of the stay; `lag`: from the event to the sending.
 
     `again`: the bytes of the step with that index once more, and nothing else of this row counts.
@@ -48,7 +48,7 @@ class Story:
 
     name: str
     share: int
-    steps: tuple[Step, ...]
+    steps: tuple[StoryStep, ...]
     notices: tuple[str, ...]
 
     @property
@@ -57,28 +57,28 @@ class Story:
         return max(step.at + step.lag for step in self.steps)
 
 
-def _acute(hours: float = 0, **more: bool) -> Step:
-    return Step(trigger="A04", at=_h(hours), where="acute", class_="E", **more)  # type: ignore[arg-type]  # dead, latin_1
+def _acute(hours: float = 0, **more: bool) -> StoryStep:
+    return StoryStep(trigger="A04", at=_h(hours), where="acute", class_="E", **more)  # type: ignore[arg-type]  # dead, latin_1
 
 
-def _admit(hours: float = 0, where: Where = "ward", **more: bool) -> Step:
-    return Step(trigger="A01", at=_h(hours), where=where, **more)  # type: ignore[arg-type]  # flags only
+def _admit(hours: float = 0, where: Where = "ward", **more: bool) -> StoryStep:
+    return StoryStep(trigger="A01", at=_h(hours), where=where, **more)  # type: ignore[arg-type]  # flags only
 
 
-def _home(hours: float, where: Where = "ward", class_: str = "I") -> Step:
-    return Step(trigger="A03", at=_h(hours), where=where, class_=class_, end=True, disposition="01")
+def _home(hours: float, where: Where = "ward", class_: str = "I") -> StoryStep:
+    return StoryStep(trigger="A03", at=_h(hours), where=where, class_=class_, end=True, disposition="01")
 
 
-def _to_hospital(hours: float) -> Step:
-    return Step(trigger="A03", at=_h(hours), end=True, disposition="02")
+def _to_hospital(hours: float) -> StoryStep:
+    return StoryStep(trigger="A03", at=_h(hours), end=True, disposition="02")
 
 
-def _died(hours: float, where: Where = "ward", class_: str = "I") -> Step:
-    return Step(trigger="A03", at=_h(hours), where=where, class_=class_, end=True, disposition="20", dead=True)
+def _died(hours: float, where: Where = "ward", class_: str = "I") -> StoryStep:
+    return StoryStep(trigger="A03", at=_h(hours), where=where, class_=class_, end=True, disposition="20", dead=True)
 
 
-def _step(trigger: str, hours: float, where: Where = "ward") -> Step:
-    return Step(trigger=trigger, at=_h(hours), where=where)
+def _step(trigger: str, hours: float, where: Where = "ward") -> StoryStep:
+    return StoryStep(trigger=trigger, at=_h(hours), where=where)
 
 
 #: Shares: acute visits to admissions as 3 to 2 (spec 05 §7.1); what goes wrong is rare, but never absent.
@@ -87,8 +87,8 @@ STORIES: tuple[Story, ...] = (
     Story("acute, admitted, home", 14, (_acute(), _step("A06", 2), _home(52)), ("STAA", "STIN", "SLHJ")),
     Story("admitted, home", 12, (_admit(), _home(70)), ("STIN", "SLHJ")),
     Story("planned, then admitted", 5, (
-        Step(trigger="A05", at=_h(0), class_="P", timed=False), _admit(24), _home(60)), ("STIN", "SLHJ")),
-    Story("planned outpatient visit", 4, (Step(trigger="A04", class_="O"), Step(
+        StoryStep(trigger="A05", at=_h(0), class_="P", timed=False), _admit(24), _home(60)), ("STIN", "SLHJ")),
+    Story("planned outpatient visit", 4, (StoryStep(trigger="A04", class_="O"), StoryStep(
         trigger="A03", at=_h(1), class_="O", end=True, disposition="01")), ()),
     Story("moved between wards", 4, (
         _admit(), _step("A02", 5, "other-ward"), _step("A02", 30), _home(50)), ("STIN", "SLHJ")),
@@ -107,35 +107,35 @@ STORIES: tuple[Story, ...] = (
     Story("transfer to another region", 1, (
         _admit(), _to_hospital(20), _admit(22, "other-region"), _home(70, "other-region")), ("STIN", "STIN", "SLHJ")),
     Story("admission time corrected", 2, (
-        _admit(), Step(trigger="A08", at=_h(1), start=timedelta(minutes=-40)), _home(60)),
+        _admit(), StoryStep(trigger="A08", at=_h(1), start=timedelta(minutes=-40)), _home(60)),
         ("STIN", "RE_STIN", "SLHJ")),
     Story("arrival time corrected", 1, (
-        _acute(), Step(trigger="A04", at=_h(0.5), where="acute", class_="E", start=_h(0.5)), _home(4, "acute", "E")),
+        _acute(), StoryStep(trigger="A04", at=_h(0.5), where="acute", class_="E", start=_h(0.5)), _home(4, "acute", "E")),
         ("STAA", "RE_STAA", "SLHJ")),
     Story("leave times corrected", 1, (
         _admit(), _step("A21", 20), _step("A21", 20.5), _step("A22", 40), _step("A22", 41), _home(60)),
         ("STIN", "STOR", "RE_STOR", "SLOR", "RE_SLOR", "SLHJ")),
     Story("time of death corrected", 1, (_admit(), _died(30), _died(30.5)), ("STIN", "MORS", "RE_MORS")),
     Story("discharge time corrected", 1, (
-        _admit(), _home(40), Step(trigger="A03", at=_h(41), lag=_h(1), end=True, disposition="01")),
+        _admit(), _home(40), StoryStep(trigger="A03", at=_h(41), lag=_h(1), end=True, disposition="01")),
         ("STIN", "SLHJ", "RE_SLHJ")),
     Story("admission cancelled", 1, (_admit(), _step("A11", 2)), ("STIN", "AN_STIN")),
     Story("acute visit cancelled", 1, (
-        _acute(), Step(trigger="A11", at=_h(1), where="acute", class_="E")), ("STAA", "AN_STAA")),
+        _acute(), StoryStep(trigger="A11", at=_h(1), where="acute", class_="E")), ("STAA", "AN_STAA")),
     Story("discharge cancelled", 1, (
         _admit(), _home(40), _step("A13", 41), _home(60)), ("STIN", "SLHJ", "AN_SLHJ", "SLHJ")),
     Story("death", 2, (_admit(), _died(90)), ("STIN", "MORS")),
     Story("dead on arrival", 1, (_acute(dead=True),), ("MORS",)),
     Story("death registered by mistake", 1, (
         _admit(), _died(30), _step("A13", 31), _home(60)), ("STIN", "MORS", "AN_MORS", "SLHJ")),
-    Story("the same message twice", 2, (_admit(), Step(again=0, lag=timedelta(minutes=8)), _home(60)), ("STIN", "SLHJ")),
+    Story("the same message twice", 2, (_admit(), StoryStep(again=0, lag=timedelta(minutes=8)), _home(60)), ("STIN", "SLHJ")),
     # Sent five minutes after the discharge: inside the late-start window of 15 minutes (spec 04 §4.5).
     Story("discharge overtakes admission", 1, (
-        Step(trigger="A01", lag=timedelta(minutes=37)),
-        Step(trigger="A03", at=_h(0.5), end=True, disposition="01", lag=timedelta(minutes=2))),
+        StoryStep(trigger="A01", lag=timedelta(minutes=37)),
+        StoryStep(trigger="A03", at=_h(0.5), end=True, disposition="01", lag=timedelta(minutes=2))),
         ("STIN", "SLHJ")),
     Story("an older engine, ISO-8859-1", 3, (_admit(latin_1=True), _home(40)), ("STIN", "SLHJ")),
     Story("number becomes known", 1, (
-        Step(trigger="A01", identity="replacement"),
-        Step(trigger="A40", at=_h(5), identity="merge"), _home(60)), ("STIN", "SLHJ")),
+        StoryStep(trigger="A01", identity="replacement"),
+        StoryStep(trigger="A40", at=_h(5), identity="merge"), _home(60)), ("STIN", "SLHJ")),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Municipalities that do what the standard asks: each inbox is read by a reference subscriber of its own. Pure.
+"""Municipalities that follow the standard: each inbox is read by a reference subscriber of its own. Pure.
 
 This is the behaviour `subscriber` of `stafet simulate municipality`: streams/receiver/inbox.py decides, this keeps one
 reception per municipality. The other behaviours, which answer by script, share no code with the product

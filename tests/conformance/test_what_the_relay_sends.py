@@ -18,8 +18,7 @@ from streams.formats.fhir.build import json_to_xml, to_json, to_xml, xml_to_json
 from streams.messages.hospitalnotification import check
 from streams.registry import load
 from streams.relay.replay import Replay, ReplayLine
-from streams.sim.hospital import Script, scripts, woven
-from streams.sim.places import journeys
+from streams.sim.hospital import Script, journeys, scripts, woven
 from tests import closing
 from tests.conformance.referee import HOSPITAL_NOTIFICATION, Media, Referee, Referees
 from tests.conformance.twins import places_of_json, places_of_xml

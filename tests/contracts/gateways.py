@@ -9,15 +9,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from streams.gateway.acceptor import FrontDesk, Publish, SetAside
-from streams.gateway.admission import AdtRecord
-from streams.gateway.caps import Caps
+from streams.gateway.admission import LOCAL, AdtRecord, FrontDesk, GatewayRefusal, Publish, WriteRefusal
 from streams.gateway.client import MllpClient
-from streams.gateway.connection import Limits
-from streams.gateway.peer import LOCAL
-from streams.gateway.refusal import Refusal
-from streams.gateway.report import Event, Fields, Report, silent
-from streams.gateway.server import Server
+from streams.gateway.report import Event, GatewayFields, GatewayReport, silent
+from streams.gateway.server import Caps, GatewayLimits, Server
 from streams.gateway.tls import ClientTls, ServerTls, server_context
 from streams.messages.adt.feed import FeedProfile
 from streams.words.ids import Ids
@@ -31,7 +26,7 @@ FEEDS = {
         FeedProfile(application="EPJ-OLD", facility="OUH", charset="iso8859-1", certificates=("old.test",)),
     )
 }
-LIMITS = Limits()
+LIMITS = GatewayLimits()
 CAPS = Caps()
 PERSON = "PID|1||2512489996^^^&1.2.208.176.1.2&ISO^NNDNK||Berggren^Nancy Ann Test\r"
 
@@ -58,14 +53,14 @@ class Running:
     port: int = 0
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     records: list[AdtRecord] = field(default_factory=list)
-    refusals: list[Refusal] = field(default_factory=list)
-    said: list[tuple[str, Fields]] = field(default_factory=list)
-    also: Report = silent
+    refusals: list[GatewayRefusal] = field(default_factory=list)
+    said: list[tuple[str, GatewayFields]] = field(default_factory=list)
+    also: GatewayReport = silent
 
     async def keep(self, record: AdtRecord) -> None:
         self.records.append(record)
 
-    async def keep_refusal(self, refusal: Refusal) -> None:
+    async def keep_refusal(self, refusal: GatewayRefusal) -> None:
         self.refusals.append(refusal)
 
     def report(self, event: Event, **fields: object) -> None:
@@ -75,7 +70,7 @@ class Running:
     def events(self) -> list[str]:
         return [event for event, _ in self.said if event not in ("gateway.connected", "gateway.disconnected")]
 
-    async def until(self, event: str) -> Fields:
+    async def until(self, event: str) -> GatewayFields:
         while True:
             for name, fields in self.said:
                 if name == event:
@@ -83,13 +78,15 @@ class Running:
             await asyncio.sleep(0.002)
 
 
-def front_desk(running: Running, publish: Publish, set_aside: SetAside, limits: Limits = LIMITS) -> FrontDesk:
+def front_desk(
+    running: Running, publish: Publish, write_refusal: WriteRefusal, limits: GatewayLimits = LIMITS
+) -> FrontDesk:
     return FrontDesk(
         lambda *sender: FEEDS.get(sender),
         lambda document, feed: f"{feed.key}#key",
         Ids(b"a secret of the tests").masked,
         publish,
-        set_aside,
+        write_refusal,
         running.report,
         limits.confirm,
         known=frozenset({"engine.test", "old.test"}),
@@ -107,13 +104,13 @@ async def answered(block: bytes, running: Running) -> bytes | None:
 async def gateway(
     publish: Callable[[Running], Publish] = lambda running: running.keep,
     *,
-    set_aside: Callable[[Running], SetAside] = lambda running: running.keep_refusal,
-    limits: Limits = LIMITS,
+    write_refusal: Callable[[Running], WriteRefusal] = lambda running: running.keep_refusal,
+    limits: GatewayLimits = LIMITS,
     caps: Caps = CAPS,
     tls: ServerTls | None = None,
 ) -> AsyncIterator[Running]:
     running, listening = Running(), asyncio.get_running_loop().create_future()
-    desk = front_desk(running, publish(running), set_aside(running), limits)
+    desk = front_desk(running, publish(running), write_refusal(running), limits)
     server = Server(desk, running.report, limits, server_context("127.0.0.1", tls), caps)
     serving = asyncio.create_task(server.serve("127.0.0.1", 0, running.stop, listening.set_result))
     running.port = await listening

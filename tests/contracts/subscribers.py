@@ -16,7 +16,7 @@ from streams.messages.acknowledgement import write
 from streams.messages.hospitalnotification import read
 from streams.receiver.inbox import Reception, take
 from streams.registry import load
-from streams.sim.selftest import Cast, Exchange, Part, Result, parts, results
+from streams.sim.selftest import Cast, ChecklistLine, Exchange, Part, parts, results
 from streams.words.codes import Verdict
 from streams.words.ids import Ids, Kommunekode
 from streams.words.model import Unit
@@ -53,7 +53,7 @@ def written() -> tuple[Part, ...]:
     return parts(cast())
 
 
-def judged(subscriber: Subscriber, answers_after: timedelta = timedelta(seconds=1)) -> tuple[Result, ...]:
+def judged(subscriber: Subscriber, answers_after: timedelta = timedelta(seconds=1)) -> tuple[ChecklistLine, ...]:
     """The checklist of a subscriber, without a broker: letters go in as they are due, until nothing is waited for."""
     exchange, now = Exchange(written()), AT
     while letters := exchange.due(now):

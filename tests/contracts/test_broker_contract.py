@@ -14,8 +14,7 @@ from streams.kafka.admin import BrokerProblem, Drift, apply, describe, diff, mis
 from streams.kafka.clients import new_producer, partition_of, read_all
 from streams.kafka.dispatch import Refusal, Unavailable, dispatch
 from streams.kafka.embedded import KEEPS, EmbeddedBroker
-from streams.kafka.jars import KAFKA_VERSION, NoKafka
-from streams.kafka.local import LocalBroker, running_pid
+from streams.kafka.local import KAFKA_VERSION, LocalBroker, NoKafka, running_pid
 from streams.kafka.records import Letter, header, headers
 from streams.kafka.topics import ADT_RAW, LARGE, TopicPlan, plan
 from tests.brokers import AnyBroker, fresh, prepared, producing, put, records
@@ -199,7 +198,7 @@ def test_an_address_where_nobody_answers_is_said_plainly() -> None:
 
 
 def test_without_maven_the_missing_jars_are_said_plainly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from streams.kafka.jars import find_jars
+    from streams.kafka.local import find_jars
 
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(NoKafka, match=f"the jars of Kafka {KAFKA_VERSION} are not in"):

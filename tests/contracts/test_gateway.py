@@ -6,11 +6,10 @@ from datetime import timedelta
 import hl7.client
 import pytest
 
-from streams.gateway.acceptor import Publish, Unconfirmed
-from streams.gateway.admission import AdtRecord
+from streams.gateway.admission import AdtRecord, Publish, Unconfirmed
 from streams.gateway.client import NoAnswer
-from streams.gateway.connection import Limits
 from streams.gateway.framing import framed
+from streams.gateway.server import GatewayLimits
 from tests.contracts.gateways import Running, adt, client, gateway, raw
 
 # ---- acknowledged -------------------------------------------------------------------------------------------------
@@ -202,7 +201,7 @@ async def test_an_acknowledgement_is_never_answered(answer: bytes) -> None:
 
 
 async def test_a_block_over_the_limit_is_refused_and_the_connection_closed() -> None:
-    async with gateway(limits=Limits(block=400)) as running:
+    async with gateway(limits=GatewayLimits(block=400)) as running:
         reader, writer = await raw(running, framed(adt("A1") + b"OBX|" + b"x" * 1000) + framed(adt("A2")))
         answer = await reader.read()
         writer.close()
@@ -234,7 +233,10 @@ async def test_a_log_that_takes_too_long_gives_no_acknowledgement() -> None:
 
         return publish
 
-    async with gateway(stuck, limits=Limits(confirm=timedelta(milliseconds=20))) as running, client(running) as sender:
+    async with (
+        gateway(stuck, limits=GatewayLimits(confirm=timedelta(milliseconds=20))) as running,
+        client(running) as sender,
+    ):
         with pytest.raises(NoAnswer):
             await sender.send(adt())
     assert running.said[1] == ("gateway.unconfirmed", {"why": "TimeoutError"})

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from streams.gateway.client import NoAnswer
-from streams.gateway.connection import Limits
-from streams.gateway.publisher import KafkaPublisher
+from streams.gateway.run import KafkaPublisher
+from streams.gateway.server import GatewayLimits
 from streams.kafka.clients import new_producer
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.local import LocalBroker
@@ -18,11 +18,11 @@ from streams.kafka.records import header
 from tests.brokers import records
 from tests.contracts.gateways import Running, adt, client, gateway
 
-LIMITS = Limits(confirm=timedelta(seconds=2))
+LIMITS = GatewayLimits(confirm=timedelta(seconds=2))
 
 
 @asynccontextmanager
-async def before(bootstrap: str, limits: Limits = LIMITS) -> AsyncIterator[Running]:
+async def before(bootstrap: str, limits: GatewayLimits = LIMITS) -> AsyncIterator[Running]:
     async with (
         new_producer(bootstrap) as producer,
         gateway(lambda running: KafkaPublisher(producer), limits=limits) as running,

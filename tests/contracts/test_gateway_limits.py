@@ -13,10 +13,10 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from streams.gateway import listener
-from streams.gateway.caps import Caps, Door
+from streams.gateway import server
 from streams.gateway.framing import framed
-from streams.gateway.report import told
+from streams.gateway.report import report_to
+from streams.gateway.server import Caps, Door
 from streams.operations import logs
 from streams.operations.metrics import Metrics
 from tests.contracts.gateways import Running, adt, client, gateway, raw
@@ -106,14 +106,14 @@ async def logged(running: Running) -> AsyncIterator[tuple[io.StringIO, Metrics]]
     """What the log says of it, and the figures."""
     lines, metrics = io.StringIO(), Metrics()
     logs.configure(stream=lines)
-    running.also = told(logs.get("gateway"), metrics)
+    running.also = report_to(logs.get("gateway"), metrics)
     yield lines, metrics
 
 
 @pytest.fixture
 def few_descriptors(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[socket.socket]]:
     """Sockets that take every descriptor but some; a limit close by, so that few are needed."""
-    monkeypatch.setattr(listener, "_PAUSE_S", 0.01)
+    monkeypatch.setattr(server, "_PAUSE_S", 0.01)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     highest = max(int(name) for name in os.listdir("/proc/self/fd"))
     resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 20, hard))
@@ -162,7 +162,7 @@ async def test_no_file_descriptors_is_one_line_and_heals(few_descriptors: list[s
 def test_what_a_stranger_repeats_is_one_line_in_ten_seconds() -> None:
     lines, metrics, now = io.StringIO(), Metrics(), [0.0]
     logs.configure(stream=lines)
-    report = told(logs.get("gateway"), metrics, lambda: now[0])
+    report = report_to(logs.get("gateway"), metrics, lambda: now[0])
     for second in range(25):
         now[0] = second
         report("gateway.handshake-failed", peer="10.0.0.1", why="NO_SHARED_CIPHER")
@@ -178,7 +178,7 @@ def test_what_a_stranger_repeats_is_one_line_in_ten_seconds() -> None:
 def test_a_stranger_with_many_addresses_does_not_fill_the_log() -> None:
     lines = io.StringIO()
     logs.configure(stream=lines)
-    report = told(logs.get("gateway"), Metrics(), lambda: 0.0)
+    report = report_to(logs.get("gateway"), Metrics(), lambda: 0.0)
     for number in range(5000):
         report("gateway.handshake-failed", peer=f"2001:db8::{number:x}", why="HTTP_REQUEST")
     assert len(lines.getvalue().splitlines()) <= 1025

@@ -6,17 +6,16 @@ from datetime import timedelta
 
 import pytest
 
-from streams.gateway.acceptor import Publish
-from streams.gateway.admission import AdtRecord
-from streams.gateway.connection import Limits
+from streams.gateway.admission import AdtRecord, Publish
 from streams.gateway.framing import framed
+from streams.gateway.server import GatewayLimits
 from tests.contracts.gateways import Running, adt, client, gateway, raw
 
 # ---- the line -----------------------------------------------------------------------------------------------------
 
 
 async def test_a_block_that_trickles_in_too_slowly_is_cut_off() -> None:
-    async with gateway(limits=Limits(between_bytes=timedelta(milliseconds=30))) as running:
+    async with gateway(limits=GatewayLimits(between_bytes=timedelta(milliseconds=30))) as running:
         reader, writer = await raw(running, framed(adt())[:40])
         assert await reader.read() == b""
         writer.close()
@@ -25,7 +24,7 @@ async def test_a_block_that_trickles_in_too_slowly_is_cut_off() -> None:
 
 
 async def test_a_block_that_never_ends_is_cut_off() -> None:
-    limits = Limits(between_bytes=timedelta(seconds=10), whole_block=timedelta(milliseconds=50))
+    limits = GatewayLimits(between_bytes=timedelta(seconds=10), whole_block=timedelta(milliseconds=50))
     async with gateway(limits=limits) as running, client(running) as other:
         reader, writer = await raw(running, framed(adt("slow"))[:120])
         trickle = asyncio.create_task(trickled(writer))
@@ -51,7 +50,7 @@ async def trickled(writer: asyncio.StreamWriter) -> None:
 
 
 async def test_a_block_of_which_nothing_came_is_only_logged() -> None:
-    async with gateway(limits=Limits(between_bytes=timedelta(milliseconds=30))) as running:
+    async with gateway(limits=GatewayLimits(between_bytes=timedelta(milliseconds=30))) as running:
         reader, writer = await raw(running, b"\x0b")
         assert await reader.read() == b""
         writer.close()
@@ -59,7 +58,10 @@ async def test_a_block_of_which_nothing_came_is_only_logged() -> None:
 
 
 async def test_an_idle_connection_stays_open() -> None:
-    async with gateway(limits=Limits(between_bytes=timedelta(milliseconds=5))) as running, client(running) as sender:
+    async with (
+        gateway(limits=GatewayLimits(between_bytes=timedelta(milliseconds=5))) as running,
+        client(running) as sender,
+    ):
         assert (await sender.send(adt("A1"))).taken
         async with client(running) as other:
             for number in range(20):  # more round trips than the limit between bytes allows for
@@ -131,7 +133,7 @@ async def test_draining_lets_a_block_that_is_arriving_arrive() -> None:
 
 
 async def test_a_connection_that_does_not_end_in_time_is_cut() -> None:
-    async with gateway(limits=Limits(drain=timedelta(milliseconds=30))) as running:
+    async with gateway(limits=GatewayLimits(drain=timedelta(milliseconds=30))) as running:
         reader, writer = await raw(running, framed(adt())[:40])
         await running.until("gateway.connected")
         running.stop.set()

@@ -4,7 +4,7 @@ import asyncio
 import socket
 from typing import Any
 
-from streams.gateway.listener import accepted, bound
+from streams.gateway.server import accepted, bound
 
 
 async def test_a_connection_at_the_moment_of_the_end_is_no_fault() -> None:

@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import pytest
 
-from streams.gateway.acceptor import SetAside, Unconfirmed
+from streams.gateway.admission import Unconfirmed, WriteRefusal
 from streams.gateway.client import NoAnswer
-from streams.gateway.connection import Limits
 from streams.gateway.framing import framed
-from streams.gateway.publisher import KafkaPublisher
+from streams.gateway.run import KafkaPublisher
+from streams.gateway.server import GatewayLimits
 from streams.kafka.clients import new_producer
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.records import header
@@ -26,11 +26,11 @@ CPR = "2512489996"
 
 
 @asynccontextmanager
-async def before_kafka(broker: EmbeddedBroker, limits: Limits = LIMITS) -> AsyncIterator[Running]:
+async def before_kafka(broker: EmbeddedBroker, limits: GatewayLimits = LIMITS) -> AsyncIterator[Running]:
     prepared(broker, ADT_RAW, DEAD_LETTERS, LEDGER)
     async with new_producer(broker.bootstrap) as producer:
         publish = KafkaPublisher(producer, "1.0")
-        async with gateway(lambda _: publish, set_aside=lambda _: publish.set_aside, limits=limits) as running:
+        async with gateway(lambda _: publish, write_refusal=lambda _: publish.write_refusal, limits=limits) as running:
             yield running
 
 
@@ -53,7 +53,7 @@ async def test_a_refused_message_is_a_dead_letter_with_its_reason() -> None:
 
 
 async def test_every_kind_of_refusal_is_counted_and_the_balance_closes() -> None:
-    limits = Limits(block=2000, between_bytes=timedelta(seconds=10), whole_block=timedelta(milliseconds=50))
+    limits = GatewayLimits(block=2000, between_bytes=timedelta(seconds=10), whole_block=timedelta(milliseconds=50))
     with EmbeddedBroker() as broker:
         async with before_kafka(broker, limits) as running:
             async with client(running) as sender:
@@ -139,13 +139,13 @@ async def test_other_words_of_msh_are_hashed_too(old: str, new: str, name: str) 
 
 
 async def test_what_kafka_does_not_confirm_is_not_refused_either() -> None:
-    def failing(running: Running) -> SetAside:
-        async def set_aside(refusal: object) -> None:
+    def failing(running: Running) -> WriteRefusal:
+        async def write_refusal(refusal: object) -> None:
             raise Unconfirmed("KafkaTimeoutError")
 
-        return set_aside
+        return write_refusal
 
-    async with gateway(set_aside=failing) as running:
+    async with gateway(write_refusal=failing) as running:
         with pytest.raises(NoAnswer):
             await client(running).send(adt(application="NOBODY"))
         async with client(running) as sender:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import trustme
 
-from streams.gateway.caps import Caps
 from streams.gateway.client import MllpClient
-from streams.gateway.report import silent, told
+from streams.gateway.report import report_to, silent
 from streams.gateway.run import GatewayOptions, run_gateway
+from streams.gateway.server import Caps
 from streams.gateway.tls import ServerTls, TlsProblem
 from streams.kafka.embedded import EmbeddedBroker
 from streams.messages.adt.feed import FeedProfile
@@ -31,7 +31,7 @@ IDS = Ids(b"a secret of the tests")
 async def test_a_message_of_an_example_feed_becomes_a_record_under_the_persons_key() -> None:
     stop, ports, lines, metrics = asyncio.Event(), asyncio.Queue[int](), io.StringIO(), Metrics()
     logs.configure(stream=lines)
-    say = told(logs.get("gateway"), metrics)
+    say = report_to(logs.get("gateway"), metrics)
 
     def report(event, **fields):  # type: ignore[no-untyped-def]
         say(event, **fields)

@@ -10,9 +10,9 @@ import pytest
 import trustme
 
 from streams.gateway import server
-from streams.gateway.caps import Caps
+from streams.gateway.admission import names_of
 from streams.gateway.client import NoAnswer
-from streams.gateway.peer import names_of
+from streams.gateway.server import Caps
 from streams.gateway.tls import ClientTls, ServerTls, TlsProblem, server_context, unnamed
 from streams.messages.adt.feed import FeedProfile
 from tests.contracts.gateways import adt, client, gateway, raw

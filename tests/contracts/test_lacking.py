@@ -8,9 +8,9 @@ from aiokafka.errors import GroupAuthorizationFailedError, GroupCoordinatorNotAv
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AclOperation
 
-from streams.kafka import lacking as module
+from streams.kafka import grants as module
 from streams.kafka.access import Right
-from streams.kafka.lacking import lacking
+from streams.kafka.grants import lacking
 from streams.kafka.reach import BrokerProblem
 from streams.operations.settings import Settings
 

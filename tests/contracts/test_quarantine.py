@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from streams.cli.app import build
 from streams.cli.frame import Code, run
 from streams.formats.hl7v2 import MessageRefused
-from streams.gateway.refusal import Refusal
+from streams.gateway.admission import GatewayRefusal
 from streams.kafka.clients import partition_of
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.records import Letter, Record, dead_letter, header
@@ -148,7 +148,7 @@ def test_without_a_broker_it_says_so(capsys: pytest.CaptureFixture[str]) -> None
 
 # ---- what the gateway refused -------------------------------------------------------------------------------------
 
-REFUSED = Refusal(b"MSH|...", MessageRefused("AR", "207", "unknown sender", "agree first"), "10.0.0.1", "A1", AT)
+REFUSED = GatewayRefusal(b"MSH|...", MessageRefused("AR", "207", "unknown sender", "agree first"), "10.0.0.1", "A1", AT)
 
 
 def test_what_the_gateway_refused_is_sent_to_the_topic_it_never_reached(stafet: Any) -> None:

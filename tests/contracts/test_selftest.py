@@ -19,15 +19,14 @@ from streams.envelopes import vans
 from streams.formats.fhir.read import from_bytes
 from streams.kafka.clients import new_producer
 from streams.kafka.embedded import EmbeddedBroker
-from streams.kafka.inbox import SELFTEST, letter_headers
-from streams.kafka.records import header
+from streams.kafka.records import SELFTEST, header, letter_headers
 from streams.kafka.topics import inbox, letterbox
 from streams.messages.hospitalnotification import check
-from streams.sim.behaviour import behaviour
+from streams.sim.municipality import behaviour
 from streams.sim.run_municipality import Answering, Town, run_municipalities
-from streams.sim.selftest import STEPS, Exchange, parts
+from streams.sim.selftest import SCENARIOS, Exchange, parts
+from streams.sim.selftest.desk import STAYS, notifications_of
 from streams.sim.selftest.judge import CHECKS, LIMIT
-from streams.sim.selftest.stays import STAYS, told
 from streams.sim.subscriber import Subscribers
 from streams.words.model import Patient
 from tests.brokers import records
@@ -55,7 +54,7 @@ def test_a_fault_in_one_scenario_leaves_the_others_alone() -> None:
     lines = {"refuses an unknown predecessor", "refuses a death", "refuses who has no case", "refuses a cancellation"}
     for name in lines:
         fault, line = FAULTS[name]
-        steps = set(failed(judged(fault(ours())))) & {step.name for step in STEPS}
+        steps = set(failed(judged(fault(ours())))) & {step.name for step in SCENARIOS}
         assert line in steps
         assert len(steps) <= 4, name
 
@@ -72,7 +71,7 @@ def test_whoever_says_nothing_passes_nothing() -> None:
 @pytest.mark.parametrize("stay", STAYS)
 def test_a_scripted_stay_tells_the_notices_of_its_name(stay: str) -> None:
     run = cast()
-    notes = told(
+    notes = notifications_of(
         stay,
         BRUNO,
         run.hospitals[0],
@@ -84,7 +83,7 @@ def test_a_scripted_stay_tells_the_notices_of_its_name(stay: str) -> None:
     assert [str(note.notice) for note in notes] == stay.split()
 
 
-@pytest.mark.parametrize("number", range(len(STEPS)), ids=[step.name for step in STEPS])
+@pytest.mark.parametrize("number", range(len(SCENARIOS)), ids=[step.name for step in SCENARIOS])
 def test_what_is_sent_is_right_unless_the_step_is_about_what_is_not(number: int) -> None:
     part = ALL[number]
     assert part.letters
@@ -107,7 +106,7 @@ def test_no_run_repeats_an_id_of_another() -> None:
 
 def test_every_line_has_a_name_of_its_own_and_a_rule() -> None:
     names = [result.name for result in judged(ours())]
-    assert len(set(names)) == len(names) >= len(STEPS) + len(CHECKS)
+    assert len(set(names)) == len(names) >= len(SCENARIOS) + len(CHECKS)
     assert all(result.rule.startswith(("01 ", "02 ")) for result in judged(ours()))
 
 
@@ -163,7 +162,7 @@ def test_a_subscriber_behind_topics_passes(embedded: EmbeddedBroker) -> None:
     assert "FAIL" not in out
     assert status == 0
     assert out.splitlines()[-1].split()[0] == out.splitlines()[-1].split()[2]
-    assert subscribers.tally.answered > subscribers.tally.received > len(STEPS)
+    assert subscribers.tally.answered > subscribers.tally.received > len(SCENARIOS)
     letters = asyncio.run(records(embedded.bootstrap, inbox(code)))
     assert {tuple(name for name, _ in letter.headers) for letter in letters} == {(*REAL, SELFTEST)}
     kinds = {(header(letter.headers, "event-type") or b"").decode() for letter in letters}

@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from streams.cli.send import send
-from streams.gateway.acceptor import Unconfirmed
+from streams.gateway.admission import Unconfirmed
 from tests.contracts.gateways import Running, adt, gateway
 
 command = typer.Typer()

@@ -9,10 +9,9 @@ import pytest
 
 from streams.formats.hl7v2 import read
 from streams.registry.rows import LocationRow
-from streams.sim.er7 import Place
-from streams.sim.hospital import Script, scripts, woven
+from streams.sim.er7 import Ward
+from streams.sim.hospital import Places, Script, journeys, scripts, woven
 from streams.sim.people import PUBLISHED, impossible_cpr, person
-from streams.sim.places import Places, journeys
 from streams.sim.stories import STORIES, Story
 from streams.words.codes import Notice
 from streams.words.ids import Gln, Kommunekode, Sor
@@ -20,11 +19,11 @@ from streams.words.ids import Gln, Kommunekode, Sor
 BEGIN = datetime(2026, 3, 1, 6, 0, tzinfo=UTC)
 KOMMUNER = [Kommunekode(f"{code:04d}") for code in range(101, 199)]
 PLACES: Places = {
-    "acute": Place("EPJ-SYD", "OUH", "OUH", "FAM"),
-    "ward": Place("EPJ-SYD", "OUH", "OUH", "C4"),
-    "other-ward": Place("EPJ-SYD", "OUH", "OUH", "C5"),
-    "same-region": Place("EPJ-SYD", "OUH", "SHS", "KIR"),
-    "other-region": Place("EPJ-MIDT", "AUH", "AUH", "NEU"),
+    "acute": Ward("EPJ-SYD", "OUH", "OUH", "FAM"),
+    "ward": Ward("EPJ-SYD", "OUH", "OUH", "C4"),
+    "other-ward": Ward("EPJ-SYD", "OUH", "OUH", "C5"),
+    "same-region": Ward("EPJ-SYD", "OUH", "SHS", "KIR"),
+    "other-region": Ward("EPJ-MIDT", "AUH", "AUH", "NEU"),
 }
 CPR = re.compile(
     r"((((0[1-9]|1[0-9]|2[0-9]|3[0-1])(01|03|05|07|08|10|12))|((0[1-9]|1[0-9]|2[0-9]|30)(04|06|09|11))"
@@ -101,9 +100,9 @@ LOCATIONS = [
 def test_a_journey_is_found_for_every_hospital_with_an_acute_ward_and_two_others() -> None:
     homes = [(p["acute"].facility, p["same-region"].facility, p["other-region"]) for p in journeys(LOCATIONS, BEGIN)]
     assert homes == [
-        ("OUH", "SHS", Place("EPJ-MIDT", "AUH", "AUH", "NEU")),
-        ("AUH", "HEG", Place("EPJ-SYD", "OUH", "OUH", "C4")),
-        ("HEG", "AUH", Place("EPJ-SYD", "OUH", "OUH", "C4")),
+        ("OUH", "SHS", Ward("EPJ-MIDT", "AUH", "AUH", "NEU")),
+        ("AUH", "HEG", Ward("EPJ-SYD", "OUH", "OUH", "C4")),
+        ("HEG", "AUH", Ward("EPJ-SYD", "OUH", "OUH", "C4")),
     ]
 
 

@@ -22,8 +22,7 @@ from streams.kafka.topics import letterbox, plan
 from streams.messages.acknowledgement import inspect as inspect_acknowledgement
 from streams.messages.hospitalnotification.write import write
 from streams.observer.evidence import Quoted, is_network_receipt, open_letter, quoted
-from streams.sim.behaviour import BEHAVIOURS, behaviour, delay
-from streams.sim.municipality import STRANGER, Answer, answer, message_id
+from streams.sim.municipality import BEHAVIOURS, STRANGER, DueReceipt, answer, behaviour, delay, message_id
 from streams.sim.run_municipality import Town, run_municipalities
 from streams.sim.subscriber import Subscribers
 from tests.brokers import at_least, records, until
@@ -56,7 +55,7 @@ ENVELOPE = sealed(to_json(BUNDLE), "aaaaaaaa-2222-4333-8444-555555555555")
 ORIGINAL = BUNDLE["entry"][0]["resource"]["id"]
 
 
-def answers(how: str, envelope: bytes = ENVELOPE, dispatch: int = 1) -> list[Answer]:
+def answers(how: str, envelope: bytes = ENVELOPE, dispatch: int = 1) -> list[DueReceipt]:
     return answer(envelope, behaviour(how), AT, Random(1), dispatch)
 
 

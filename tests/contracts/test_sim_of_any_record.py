@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from streams.sim.behaviour import behaviour
+from streams.sim.municipality import behaviour
 from streams.sim.run_municipality import Town
 from streams.sim.selftest.exchange import Exchange
 from streams.sim.subscriber import Subscribers

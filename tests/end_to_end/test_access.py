@@ -30,8 +30,7 @@ from streams.kafka.clients import new_producer, read_all
 from streams.kafka.topics import inbox, letterbox, plan
 from streams.observer.evidence import quoted
 from streams.registry import load
-from streams.sim.behaviour import behaviour
-from streams.sim.municipality import answer
+from streams.sim.municipality import answer, behaviour
 from tests.brokers import until
 from tests.end_to_end.outside import Outside
 from tests.secured import Secured, secured_broker

@@ -10,16 +10,15 @@ from typing import Any
 
 from agents.station import Station
 from agents.worker.clock import FastClock
-from streams.gateway.caps import Caps
 from streams.gateway.client import MllpClient
-from streams.gateway.report import told
+from streams.gateway.report import report_to
 from streams.gateway.run import GatewayOptions, run_gateway
+from streams.gateway.server import Caps
 from streams.kafka.embedded import EmbeddedBroker
 from streams.operations import logs
 from streams.operations.metrics import METRICS, Metrics
-from streams.sim.hospital import Script, script, woven
+from streams.sim.hospital import Script, journeys, script, woven
 from streams.sim.people import person
-from streams.sim.places import journeys
 from streams.sim.stories import STORIES
 from tests.brokers import producing, until
 from tests.end_to_end.scene import BEFORE, Scene, municipalities, prepare, relay_here
@@ -52,7 +51,7 @@ async def test_every_documented_metric_moves_and_is_true(own_embedded: EmbeddedB
     prepare(scene)
     station = Station(scene.ids, scene.registers, scene.clock)
     metrics, stop, ports = station.figures.metrics, asyncio.Event(), asyncio.Queue[int]()
-    say = told(logs.get("gateway"), metrics)
+    say = report_to(logs.get("gateway"), metrics)
 
     def report(event: Any, **fields: Any) -> None:
         say(event, **fields)

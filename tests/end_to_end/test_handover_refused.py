@@ -18,9 +18,8 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from agents.worker.clock import FastClock
 from streams.kafka.local import LocalBroker
 from streams.kafka.topics import TopicPlan, inbox, plan
-from streams.sim.hospital import Script, script
+from streams.sim.hospital import Script, journeys, script
 from streams.sim.people import person
-from streams.sim.places import journeys
 from streams.sim.stories import STORIES
 from tests.brokers import until
 from tests.end_to_end.letters import faults_of, inbox_letters, read_topics

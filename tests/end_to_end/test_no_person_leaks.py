@@ -19,7 +19,7 @@ import structlog
 from agents.station import Station
 from agents.worker.clock import FastClock
 from streams.gateway.client import MllpClient
-from streams.gateway.report import told
+from streams.gateway.report import report_to
 from streams.gateway.run import GatewayOptions, run_gateway
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.topics import ADT_RAW, LANES
@@ -80,7 +80,7 @@ def outside(records: Iterable[Any]) -> str:
 async def gateway(scene: Scene, station: Station) -> AsyncIterator[MllpClient]:
     """The gateway on a free port of loopback, and somebody who speaks to it."""
     stop, ports = asyncio.Event(), asyncio.Queue[int]()
-    say = told(logs.get("gateway"), station.figures.metrics)
+    say = report_to(logs.get("gateway"), station.figures.metrics)
 
     def report(event: Any, **facts: Any) -> None:
         say(event, **facts)

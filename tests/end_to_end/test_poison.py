@@ -15,8 +15,7 @@ from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.topics import ADT_RAW, RECEIPTS_RAW
 from streams.messages.adt.admit import read_from_feed, record_key
 from streams.sim.acknowledgement import Arrived, acknowledgement, arrived, enveloped
-from streams.sim.behaviour import behaviour
-from streams.sim.municipality import answer
+from streams.sim.municipality import answer, behaviour
 from streams.sim.stories import STORIES
 from tests.brokers import AnyBroker, put
 from tests.end_to_end.letters import faults_of, inbox_letters, read_topics

@@ -13,8 +13,7 @@ from agents.worker.timer import Barrier
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.local import LocalBroker
 from streams.kafka.topics import LANES, RECEIPTS_RAW, RELAY, inbox, letterbox
-from streams.sim.behaviour import behaviour
-from streams.sim.municipality import answer
+from streams.sim.municipality import answer, behaviour
 from tests.brokers import prepared, put
 from tests.end_to_end.letters import inbox_letters
 from tests.end_to_end.rest import watching

@@ -15,9 +15,8 @@ from streams.cli.app import build
 from streams.cli.frame import run
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.topics import inbox
-from streams.sim.hospital import script
+from streams.sim.hospital import journeys, script
 from streams.sim.people import person
-from streams.sim.places import journeys
 from streams.sim.stories import STORIES
 from tests.end_to_end.letters import read_topics
 from tests.end_to_end.rest import watching

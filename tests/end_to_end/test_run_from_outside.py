@@ -20,12 +20,10 @@ import pytest
 import trustme
 
 from streams.gateway.client import MllpClient
-from streams.kafka.jars import NoKafka
-from streams.kafka.local import LocalBroker
+from streams.kafka.local import LocalBroker, NoKafka
 from streams.kafka.topics import ADT_RAW, LEDGER
 from streams.registry import load
-from streams.sim.hospital import Script, scripts, woven
-from streams.sim.places import journeys
+from streams.sim.hospital import Script, journeys, scripts, woven
 from streams.sim.run_hospital import play, through_gateway
 from tests.brokers import records, until
 from tests.closing import note

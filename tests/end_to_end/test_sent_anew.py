@@ -17,10 +17,9 @@ from streams.kafka.records import header
 from streams.kafka.topics import DEAD_LETTERS
 from streams.observer.reading import read_book
 from streams.observer.reconcile import balance
-from streams.sim.behaviour import behaviour
-from streams.sim.hospital import script
+from streams.sim.hospital import journeys, script
+from streams.sim.municipality import behaviour
 from streams.sim.people import person
-from streams.sim.places import journeys
 from streams.sim.stories import STORIES
 from tests.brokers import at_least
 from tests.end_to_end.letters import inbox_letters

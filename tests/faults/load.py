@@ -15,13 +15,12 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final, NamedTuple
 
-from streams.gateway.acceptor import Unconfirmed
+from streams.gateway.admission import Unconfirmed
 from streams.registry import load as registers
-from streams.sim.hospital import script
+from streams.sim.hospital import journeys, script
 from streams.sim.people import person
-from streams.sim.places import journeys
 from streams.sim.run_hospital import onto_topic
-from streams.sim.stories import Step, Story
+from streams.sim.stories import Story, StoryStep
 from streams.words.ids import Ids
 from tests.brokers import producing
 from tests.faults.oracle import Intent
@@ -38,20 +37,20 @@ def _h(hours: float) -> timedelta:
     return timedelta(hours=hours)
 
 
-def _step(trigger: str, hours: float, **more: Any) -> Step:
-    return Step(trigger=trigger, at=_h(hours), **more)
+def _step(trigger: str, hours: float, **more: Any) -> StoryStep:
+    return StoryStep(trigger=trigger, at=_h(hours), **more)
 
 
-def _acute(hours: float) -> Step:
+def _acute(hours: float) -> StoryStep:
     return _step("A04", hours, where="acute", class_="E")
 
 
-def _home(hours: float) -> Step:
+def _home(hours: float) -> StoryStep:
     return _step("A03", hours, end=True, disposition="01")
 
 
 #: Steps and the notice of each.
-_STAYS: Final[Sequence[tuple[tuple[Step, ...], tuple[str, ...]]]] = (
+_STAYS: Final[Sequence[tuple[tuple[StoryStep, ...], tuple[str, ...]]]] = (
     ((_step("A01", 0), _home(70)), ("STIN", "SLHJ")),
     ((_acute(0), _step("A06", 2), _home(52)), ("STAA", "STIN", "SLHJ")),
     ((_step("A01", 0), _step("A21", 30), _step("A22", 50), _home(80)), ("STIN", "STOR", "SLOR", "SLHJ")),

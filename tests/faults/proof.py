@@ -49,7 +49,7 @@ _NOT_TESTED: Final = """
 - A network that delays, loses or halves: the brokers and workers of an experiment share a machine.
 - Full disks and exhausted memory or file descriptors, of brokers and of workers.
 - Clocks that jump or differ between machines (the rules of time are tested with clocks of their own).
-- Kafka other than the version of `streams/kafka/jars.py`; managed Kafka; more than three brokers.
+- Kafka other than the version of `streams/kafka/local.py`; managed Kafka; more than three brokers.
 - A restart with another version of the relay than the one that wrote the state, but for a state directory that cannot be read.
 - Weeks of work: an experiment lasts minutes.
 """

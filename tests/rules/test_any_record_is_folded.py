@@ -14,8 +14,7 @@ from streams.relay.intake import take_in
 from streams.relay.lane import decode_row, encode_row, fold, next_due
 from streams.relay.receipts import take_receipt
 from streams.sim.acknowledgement import acknowledgement, arrived
-from streams.sim.hospital import scripts
-from streams.sim.places import journeys
+from streams.sim.hospital import journeys, scripts
 from streams.sim.stories import STORIES
 from streams.words.errors import Rejected
 from streams.words.model import (

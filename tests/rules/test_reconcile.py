@@ -12,12 +12,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from streams.observer.cohort import Book
-from streams.observer.evidence import Letter, Seen, is_network_receipt, open_letter, position_of
+from streams.observer.evidence import InboxLetter, TopicRecord, is_network_receipt, open_letter, position_of
 from streams.observer.reading import read_recording, recorded
 from streams.observer.reconcile import Balance, balance
 
 BEGIN = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
-Log = list[Seen]
+Log = list[TopicRecord]
 
 
 class Writer:
@@ -32,7 +32,7 @@ class Writer:
         self._offsets[topic] = offset + 1
         data = value if isinstance(value, bytes) else json.dumps(value).encode()
         names = {name.replace("_", "-").replace("dlq-", "dlq."): text for name, text in headers.items()}
-        seen = Seen(topic, 0, offset, data, names, BEGIN + timedelta(hours=hours))
+        seen = TopicRecord(topic, 0, offset, data, names, BEGIN + timedelta(hours=hours))
         self.log.append(seen)
         return seen.place
 
@@ -261,17 +261,17 @@ def test_a_letter_that_lies_in_a_second_municipality_is_reported(index: int) -> 
 
 
 def test_a_letter_nobody_has_made_is_reported_with_its_id() -> None:
-    stray = Seen("municipality.0461.inbox", 0, 900, vans(bundle("m-nobody", "b")))
+    stray = TopicRecord("municipality.0461.inbox", 0, 900, vans(bundle("m-nobody", "b")))
     assert "m-nobody" in str(balance([*LOG, stray]).as_dict())
 
 
 def test_a_fourth_dispatch_is_reported() -> None:
-    fourth = Seen("municipality.0461.inbox", 0, 900, vans(bundle("m-late", "b-4")))
+    fourth = TopicRecord("municipality.0461.inbox", 0, 900, vans(bundle("m-late", "b-4")))
     assert opened(balance([*LOG, fourth])) == ["a message is dispatched three times at most"]
 
 
 def test_a_letter_that_cannot_be_opened_is_reported() -> None:
-    broken = Seen("municipality.0461.inbox", 0, 900, b"<broken")
+    broken = TopicRecord("municipality.0461.inbox", 0, 900, b"<broken")
     assert opened(balance([*LOG, broken])) == ["every letter in an inbox can be opened"]
 
 
@@ -298,8 +298,8 @@ def test_a_receipt_that_waits_for_its_message_is_a_term_until_it_has_a_class() -
 
 def test_a_letter_of_the_self_test_is_left_out() -> None:
     headers = {"selftest": "1"}
-    ours = Seen("municipality.0461.inbox", 0, 900, vans(bundle("m-test", "b")), headers)
-    broken = Seen("municipality.0461.inbox", 0, 901, b"<broken", headers)
+    ours = TopicRecord("municipality.0461.inbox", 0, 900, vans(bundle("m-test", "b")), headers)
+    broken = TopicRecord("municipality.0461.inbox", 0, 901, b"<broken", headers)
     assert opened(balance([*LOG, ours, broken])) == []
 
 
@@ -421,24 +421,24 @@ def test_a_recording_gives_the_same_balance() -> None:
 @pytest.mark.parametrize(
     ("value", "letter"),
     [
-        pytest.param(bundle("m", "b"), Letter("m", "b"), id="bare JSON"),
-        pytest.param(vans(bundle("m", "b")), Letter("m", "b"), id="VANS"),
+        pytest.param(bundle("m", "b"), InboxLetter("m", "b"), id="bare JSON"),
+        pytest.param(vans(bundle("m", "b")), InboxLetter("m", "b"), id="VANS"),
         pytest.param(
             b'<Bundle xmlns="http://hl7.org/fhir"><id value="b"/><entry><resource><MessageHeader><id value="m"/>'
             b"</MessageHeader></resource></entry></Bundle>",
-            Letter("m", "b"),
+            InboxLetter("m", "b"),
             id="bare XML",
         ),
         pytest.param(
             b'<S:StandardBusinessDocument xmlns:S="urn:s"><BinaryContent>'
             + base64.b64encode(bundle("m", "b"))
             + b"</BinaryContent></S:StandardBusinessDocument>",
-            Letter("m", "b"),
+            InboxLetter("m", "b"),
             id="SBDH",
         ),
         pytest.param(
             b"<Emessage><Envelope><Identifier>AB12345678901C</Identifier></Envelope></Emessage>",
-            Letter("AB12345678901C", "AB12345678901C", legacy=True),
+            InboxLetter("AB12345678901C", "AB12345678901C", legacy=True),
             id="OIOXML",
         ),
         pytest.param(b"<nothing/>", None, id="other XML"),
@@ -447,7 +447,7 @@ def test_a_recording_gives_the_same_balance() -> None:
         pytest.param(vans(vans(vans(vans(vans(vans(b"{}")))))), None, id="envelopes without end"),
     ],
 )
-def test_a_document_is_opened_as_far_as_its_id(value: bytes, letter: Letter | None) -> None:
+def test_a_document_is_opened_as_far_as_its_id(value: bytes, letter: InboxLetter | None) -> None:
     assert open_letter(value) == letter
 
 

@@ -12,7 +12,7 @@ from streams.cli import frame
 from streams.cli.app import build
 from streams.cli.reconcile import period, reconcile
 from streams.kafka.topics import LEDGER
-from streams.observer.evidence import Seen
+from streams.observer.evidence import TopicRecord
 from streams.observer.reading import recorded
 from streams.records.ledger import lost_row, skipped_row, to_json
 from tests.rules.test_reconcile import LOG, Log, drop
@@ -50,7 +50,7 @@ def test_for_the_eye_every_equation_is_one_line(tmp_path: Path) -> None:
 
 def test_a_record_to_be_passed_over_is_no_difference(tmp_path: Path) -> None:
     rows = [skipped_row(NOW, "adt.raw/3/41", "ends the worker (operator)"), lost_row(NOW, "lanes/0/7", 2)]
-    ledger = [Seen(LEDGER, 0, 10_000 + n, to_json(row), {}, NOW) for n, row in enumerate(rows)]
+    ledger = [TopicRecord(LEDGER, 0, 10_000 + n, to_json(row), {}, NOW) for n, row in enumerate(rows)]
     result = run(tmp_path, (*LOG, *ledger))
     assert "not so" not in result.stdout
     assert "  not met yet (1)\n    adt.raw/3/41\n" in result.stdout

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from streams.observer import reading
 from streams.observer.cohort import Book
-from streams.observer.evidence import Seen
+from streams.observer.evidence import TopicRecord
 from streams.observer.reconcile import balance
 from tests.rules.test_reconcile import LOG
 
@@ -37,13 +37,13 @@ JUNK = (
 
 @pytest.mark.parametrize("topic", TOPICS)
 def test_junk_does_not_end_it(topic: str) -> None:
-    junk = [Seen(topic, 1, number, value) for number, value in enumerate(JUNK)]
+    junk = [TopicRecord(topic, 1, number, value) for number, value in enumerate(JUNK)]
     result = balance([*LOG, *junk])
     assert result.as_dict()["difference"] >= 0
 
 
 def test_a_record_of_the_ledger_that_is_no_row_is_named() -> None:
-    result = balance([*LOG, Seen("ledger", 1, 7, b'{"kind":"event"}')])
+    result = balance([*LOG, TopicRecord("ledger", 1, 7, b'{"kind":"event"}')])
     assert [check.ids for check in result.checks if check.name == "every record of the ledger is a row"] == [
         ("ledger/1/7",)
     ]
@@ -52,13 +52,13 @@ def test_a_record_of_the_ledger_that_is_no_row_is_named() -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(TOPICS), st.binary(max_size=80), st.text(max_size=30)), max_size=8))
 def test_arbitrary_records_do_not_end_it(found: list[tuple[str, bytes, str]]) -> None:
-    seen = [Seen(topic, 1, n, value, {"received-at": text}) for n, (topic, value, text) in enumerate(found)]
+    seen = [TopicRecord(topic, 1, n, value, {"received-at": text}) for n, (topic, value, text) in enumerate(found)]
     balance(Book(seen), NOON)
 
 
 @pytest.mark.parametrize("text", ["2026-01-01T00:00:00", "9999", "x", "9999-12-31T23:59:59+00:00"])
 def test_a_time_of_receipt_that_is_none_is_not_compared(text: str) -> None:
-    balance(Book([Seen("adt.raw", 0, 0, b"MSH|", {"received-at": text})]), NOON)
+    balance(Book([TopicRecord("adt.raw", 0, 0, b"MSH|", {"received-at": text})]), NOON)
 
 
 @pytest.mark.parametrize("milliseconds", [-1, -(2**63), 2**63 - 1, 253_402_300_800_000, 0, None])
@@ -66,4 +66,4 @@ def test_a_timestamp_of_no_year_is_read_as_none(milliseconds: Any) -> None:
     message = SimpleNamespace(
         topic="adt.raw", partition=0, offset=0, value=None, headers=(("h", None),), timestamp=milliseconds
     )
-    assert reading._seen(message).timestamp is None
+    assert reading._topic_record(message).timestamp is None

@@ -14,8 +14,7 @@ from streams.messages.adt.admit import record_key
 from streams.person import PersonRow
 from streams.registry import load
 from streams.relay.intake import take_in
-from streams.sim.hospital import Script, scripts
-from streams.sim.places import journeys
+from streams.sim.hospital import Script, journeys, scripts
 from streams.sim.stories import STORIES
 from streams.stay.fold import fold, wake
 from streams.stay.state import Visit

@@ -1,12 +1,16 @@
-"""The desk at which a step writes its letters: notifications about test persons, sealed for the inbox under test.
+"""The desk at which a scenario writes its letters: notifications about test persons, sealed for the inbox under test.
 
-What decides it: spec 01 (the message), 02 §§2.3-2.4 (its envelope), 02 §5.5 (what a resend changes). Every step has
-its own person and stay, so no step can spoil another; all ids come from the seed of the run, so no run repeats one.
+What decides it: spec 01 (the message), 02 §§2.3-2.4 (its envelope), 02 §5.5 (what a resend changes). Every scenario has
+its own person and stay, so no scenario can spoil another; all ids come from the seed of the run, so no run repeats one.
+
+A stay is a row of happenings, each with its hours from the beginning; the product's own stay rules decide its
+notifications. The notices that follow are those of spec 01 §21; a test holds them against the names here.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final, Literal
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal, NamedTuple
 
 from msgspec.structs import replace
 
@@ -15,19 +19,113 @@ from streams.formats.fhir.build import to_json, to_xml
 from streams.messages.acknowledgement import write as write_receipt
 from streams.messages.hospitalnotification import redispatch, write
 from streams.sim.people import PUBLISHED, impossible_cpr
+from streams.stay.fold import StayPolicy, Visit, fold
 from streams.words.codes import Verdict
 from streams.words.ids import Ids, Kommunekode
-from streams.words.model import Notification, Patient, Unit, Value
+from streams.words.model import EventClass, EventKind, Notification, Patient, Snapshot, StayEvent, Unit, Value
 
-from .stays import LONGEST, told
+__all__ = ["LONGEST", "STAYS", "Cast", "Desk", "Happening", "Network", "SelftestLetter", "notifications_of"]
 
-__all__ = ["Cast", "Desk", "Letter", "Network"]
+
+_FEED: Final = "STAFET/SELFTEST"
+_LAG: Final = timedelta(minutes=1)  # from an event to the message about it
+
+
+class Happening(NamedTuple):
+    """One event of a stay. `start`: the beginning of the stay, in hours, where the event changes it."""
+
+    trigger: str
+    kind: EventKind
+    hours: float
+    class_: EventClass = "IMP"
+    start: float | None = None
+    dead: bool = False
+
+
+_K = EventKind
+_ARRIVED = Happening("A04", _K.START, 0, "EMER")
+_ADMITTED = Happening("A01", _K.START, 0)
+_CORRECTED = Happening("A08", _K.UPDATE, 1, start=-0.5)
+
+#: By name; in brackets the notices.
+STAYS: Final[Mapping[str, tuple[Happening, ...]]] = {
+    "STIN": (_ADMITTED,),
+    "STAA STIN STOR SLOR SLHJ": (
+        _ARRIVED,
+        Happening("A06", _K.CLASS_CHANGE, 1),
+        Happening("A21", _K.LEAVE_START, 20),
+        Happening("A22", _K.LEAVE_END, 30),
+        Happening("A03", _K.END, 40),
+    ),
+    "STAA STIN SLHJ": (_ARRIVED, Happening("A06", _K.CLASS_CHANGE, 1), Happening("A03", _K.END, 40)),
+    "STIN RE_STIN AN_STIN": (_ADMITTED, _CORRECTED, Happening("A11", _K.START_CANCELLED, 2)),
+    "STIN AN_STIN": (_ADMITTED, Happening("A11", _K.START_CANCELLED, 2)),
+    "STIN MORS": (_ADMITTED, Happening("A03", _K.END, 30, dead=True)),
+    "MORS": (_ARRIVED._replace(dead=True),),
+}
+
+#: From the beginning of a stay until everything about it has been sent.
+LONGEST: Final = timedelta(hours=max(each.hours for stay in STAYS.values() for each in stay)) + 2 * _LAG
+
+
+def notifications_of(
+    stay: str, patient: Patient, unit: Unit, to: Kommunekode, *, begin: datetime, visit: str, ids: Ids
+) -> tuple[Notification, ...]:
+    """The notifications of a stay of `STAYS` that begins at `begin`; `visit` is its number, a UUID of version 4."""
+    row: Visit | None = None
+    notes: list[Notification] = []
+    for happening in STAYS[stay]:
+        event = _event(happening, patient, unit, to, begin, visit, ids)
+        at = begin + timedelta(hours=happening.hours) + _LAG
+        folded = fold(row, event, at=at, ids=ids, policy=StayPolicy(), ordinal=len(notes))
+        row, notes = folded.visit, [*notes, *folded.notifications]
+    return tuple(notes)
+
+
+def _event(
+    happening: Happening, patient: Patient, unit: Unit, to: Kommunekode, begin: datetime, visit: str, ids: Ids
+) -> StayEvent:
+    occurred = begin + timedelta(hours=happening.hours)
+    start = begin if happening.start is None else begin + timedelta(hours=happening.start)
+    control = f"{visit}/{happening.trigger}/{happening.hours}"
+    episode = ids.episode(_FEED, visit)
+    return StayEvent(
+        id=ids.event(_FEED, control),
+        kind=happening.kind,
+        lane=ids.lane(episode),
+        visit=episode,
+        feed=_FEED,
+        control_id=control,
+        trigger=happening.trigger,
+        visit_number=visit,
+        occurred=None if happening.kind in (_K.UPDATE, _K.START_CANCELLED) else occurred,
+        patient=patient,
+        residence=to,
+        class_=happening.class_,
+        unit=unit,
+        disposition="home" if happening.kind is _K.END and not happening.dead else None,
+        snapshot=Snapshot(
+            start_time=start if happening.start is not None or happening.kind is _K.START else None,
+            class_=happening.class_,
+            department=unit.sor,
+            dead=True if happening.dead else None,
+            death_time=occurred if happening.dead else None,
+            disposition="home" if happening.kind is _K.END and not happening.dead else None,
+            cpr=patient.cpr,
+            residence=to,
+        ),
+    )
+
+
+#: A message in the order of its elements.
+Bundle = dict[str, Any]
+
 
 #: The receipt due for an envelope; "": none.
 Network = Literal["", "positive-message", "negative-message"]
 
 
-class Letter(Value, frozen=True, kw_only=True):
+class SelftestLetter(Value, frozen=True, kw_only=True):
     """One dispatch, and what is due for it. `verdict` None: no acknowledgement may come."""
 
     data: bytes
@@ -42,7 +140,7 @@ class Letter(Value, frozen=True, kw_only=True):
     network: Network = "positive-message"
 
     def __repr__(self) -> str:
-        return f"Letter({self.message_id or self.transport_id})"
+        return f"SelftestLetter({self.message_id or self.transport_id})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,17 +156,18 @@ class Cast:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Writes the letters of step number `number`."""
+    """Writes the letters of scenario number `number`."""
 
     cast: Cast
     number: int
 
     def stay(self, name: str, hospital: int = 0, *, known: bool = True) -> tuple[Notification, ...]:
-        """The notifications of a scripted stay of this step's person; not `known`: of one who cannot have a case."""
+        """The notifications of a scripted stay of this scenario's person; not `known`: of one who cannot have a case."""
         cast = self.cast
-        return told(
+        cpr, family, given = PUBLISHED[self.number % len(PUBLISHED)]
+        return notifications_of(
             name,
-            _person(self.number, known=known),
+            Patient(cpr=cpr if known else impossible_cpr(0), family=family, given=tuple(given.split())),
             cast.hospitals[hospital],
             cast.kommunekode,
             begin=cast.at - LONGEST,
@@ -76,10 +175,13 @@ class Desk:
             ids=cast.ids,
         )
 
-    def bundle(self, notification: Notification) -> dict[str, Any]:
+    def admission(self, hospital: int = 0, *, known: bool = True) -> Notification:
+        """The one notification of a stay of which no more is known than its start."""
+        return self.stay("STIN", hospital, known=known)[0]
+
+    def bundle(self, notification: Notification) -> Bundle:
         """The message as it is written at first."""
-        envelope_id = self._mint(notification, "Bundle", "1")
-        return write(notification, self.cast.receiver, envelope_id)
+        return write(notification, self.cast.receiver, self._mint(notification, "Bundle", "1"))
 
     def again(self, notification: Notification, bundle: dict[str, Any]) -> dict[str, Any]:
         """The same message sent again, unchanged: new Bundle.id and times (02 §5.5)."""
@@ -93,7 +195,7 @@ class Desk:
         xml: bool = False,
         envelope: int = 1,
         verdict: Verdict | None = "ok",
-    ) -> Letter:
+    ) -> SelftestLetter:
         """The message in its envelope; `envelope` numbers the envelopes of one Bundle."""
         bundle = self.bundle(notification) if bundle is None else bundle
         transport_id = self._mint(notification, "transport", bundle["id"], str(envelope))
@@ -110,16 +212,16 @@ class Desk:
         )
         return self._addressed(notification, data, bundle, transport_id, verdict, f"advis.{notification.notice}")
 
-    def damaged(self, notification: Notification) -> Letter:
+    def damaged(self, notification: Notification) -> SelftestLetter:
         """An envelope that states another size than its document has (V4)."""
         letter, size = self.letter(notification), b"<SizeInBytes>"
         data = letter.data.replace(size, size + b"1", 1)
         return replace(letter, data=data, verdict=None, network="negative-message")
 
-    def acknowledgement(self, notification: Notification) -> Letter:
+    def acknowledgement(self, notification: Notification) -> SelftestLetter:
         """The hospital's acknowledgement of a message that it got from the unit under test."""
         cast, hospital = self.cast, notification.sender
-        theirs = write(_from(notification, cast.receiver), hospital, self._mint(notification, "Bundle", "3"))
+        theirs = write(replace(notification, sender=cast.receiver), hospital, self._mint(notification, "Bundle", "3"))
         header_id, envelope_id = (self._mint(notification, kind, "receipt") for kind in ("MessageHeader", "Bundle"))
         bundle = write_receipt(theirs, "ok", header_id=header_id, envelope_id=envelope_id, at=cast.at)
         transport_id = self._mint(notification, "transport", envelope_id)
@@ -136,7 +238,7 @@ class Desk:
         )
         return self._addressed(notification, data, bundle, transport_id, None, "acknowledgement")
 
-    def receipt(self, notification: Notification) -> Letter:
+    def receipt(self, notification: Notification) -> SelftestLetter:
         """A receipt for an envelope, in an envelope of its own."""
         cast, transport_id = self.cast, self._mint(notification, "transport", "receipt")
         original = vans.open_envelope(self.letter(notification).data)
@@ -149,7 +251,7 @@ class Desk:
             original_transport_id=self._mint(notification, "transport", "theirs"),
             original=original.meta,
         )
-        return Letter(
+        return SelftestLetter(
             data=data,
             key=notification.lane,
             transport_id=transport_id,
@@ -168,8 +270,8 @@ class Desk:
         transport_id: str,
         verdict: Verdict | None,
         event_type: str,
-    ) -> Letter:
-        return Letter(
+    ) -> SelftestLetter:
+        return SelftestLetter(
             data=data,
             key=notification.lane,
             message_id=bundle["entry"][0]["resource"]["id"],
@@ -183,16 +285,3 @@ class Desk:
 
     def _mint(self, notification: Notification, *parts: str) -> str:
         return self.cast.ids.mint(notification.lane, "selftest", str(self.number), notification.message_id, *parts)
-
-
-_NOBODY: Final = 0  # a number that nobody can have stands for a citizen without a case
-
-
-def _person(number: int, *, known: bool) -> Patient:
-    cpr, family, given = PUBLISHED[number % len(PUBLISHED)]
-    return Patient(cpr=cpr if known else impossible_cpr(_NOBODY), family=family, given=tuple(given.split()))
-
-
-def _from(notification: Notification, sender: Unit) -> Notification:
-    """The notification as if `sender` had sent it: something that the hospital then acknowledges."""
-    return replace(notification, sender=sender)

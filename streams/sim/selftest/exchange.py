@@ -1,15 +1,14 @@
 """What was sent, what was answered to it, and what may be sent next. A record of one run; it knows no broker.
 
 An answer is put to the message it is about by whatever it quotes rightly or wrongly: MessageHeader.id, else Bundle.id,
-else the Provenance (02 §4.4), so that a wrong quotation is told as one and not as silence. Receipts about something
-else are other people's, and counted.
+else the Provenance (02 §4.4), so that a wrong quotation shows as one and not as silence. Receipts about something else
+belong to others, and are counted.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from streams.envelopes import vans
 from streams.formats.fhir.read import document
@@ -17,7 +16,7 @@ from streams.messages.acknowledgement import judge
 from streams.words.errors import Issue, Rejected
 from streams.words.model import Receipt
 
-from .desk import Letter
+from .desk import SelftestLetter
 from .scenarios import Part
 
 __all__ = ["Acknowledged", "Exchange", "Networked"]
@@ -25,7 +24,7 @@ __all__ = ["Acknowledged", "Exchange", "Networked"]
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """A FHIR acknowledgement that came in, with its envelope's words ("" when it came bare)."""
+    """A FHIR acknowledgement that came in, with the ids of its envelope ("" when it came bare)."""
 
     at: datetime
     receipt: Receipt
@@ -66,21 +65,18 @@ class Exchange:
         self._messages |= {letter.transport_id: letter.message_id for letter in letters if letter.message_id}
         self._envelopes = {letter.transport_id for letter in letters}
 
-    def due(self, now: datetime) -> list[Letter]:
+    def due(self, now: datetime) -> list[SelftestLetter]:
         """The letters that may be sent at `now`: those whose forerunners are answered. They then count as sent."""
         letters = []
         for number, part in enumerate(self.parts):
-            while self._may_go_on(number):
+            while self._next[number] < len(part.letters) and not self._is_waiting(number):
                 letter = part.letters[self._next[number]]
                 self._next[number] += 1
                 self.sent_at[letter.message_id].append(now)
                 letters.append(letter)
         return letters
 
-    def _may_go_on(self, number: int) -> bool:
-        return self._next[number] < len(self.parts[number].letters) and not self._is_waiting(number)
-
-    def sent(self, number: int) -> tuple[Letter, ...]:
+    def sent(self, number: int) -> tuple[SelftestLetter, ...]:
         """The letters of a part that have gone out."""
         return self.parts[number].letters[: self._next[number]]
 
@@ -103,21 +99,17 @@ class Exchange:
         """One record of the receipts' topic, taken up at `at`. Never raises on content."""
         try:
             opened = vans.open_envelope(data) if b"VANSEnvelope" in data[:512] else None
-            if opened is not None and opened.content_kind != "message":
-                self._network(opened)
-                return
-            self._message(opened, data if opened is None else opened.payload, at)
+            if opened is None or opened.content_kind == "message":
+                self._take_acknowledgement(opened, data if opened is None else opened.payload, at)
+            elif opened.original_envelope_id in self._envelopes:
+                receipt = Networked(opened.content_kind, opened.sender, opened.receiver)
+                self.networked[opened.original_envelope_id].append(receipt)
+            else:
+                self.strangers += 1
         except Rejected:
             self.strangers += 1
 
-    def _network(self, opened: vans.Opened) -> None:
-        if opened.original_envelope_id in self._envelopes:
-            told = Networked(opened.content_kind, opened.sender, opened.receiver)
-            self.networked[opened.original_envelope_id].append(told)
-        else:
-            self.strangers += 1
-
-    def _message(self, opened: vans.Opened | None, payload: bytes, at: datetime) -> None:
+    def _take_acknowledgement(self, opened: vans.Opened | None, payload: bytes, at: datetime) -> None:
         read = document(payload)
         bundle, judged = read.resource, judge(read.resource)
         receipt = judged.receipt
@@ -126,26 +118,20 @@ class Exchange:
         if receipt is None or about is None:
             self.strangers += 1
             return
-        envelope = () if opened is None or opened.meta is None else _words(opened, opened.meta)
-        told = Acknowledged(at, receipt, _provenances(bundle), tuple(read.beside(judged.issues)), *envelope)
-        self.acknowledged[about].append(told)
+        entries = [entry.get("resource") for entry in bundle.get("entry", ()) if isinstance(entry, dict)]
+        provenances = sum(isinstance(r, dict) and r.get("resourceType") == "Provenance" for r in entries)
+        envelope: tuple[str, ...] = ()
+        if opened is not None and opened.meta is not None:
+            envelope = (opened.envelope_id, opened.sender, opened.receiver, opened.meta.name)
+        answer = Acknowledged(at, receipt, provenances, tuple(read.beside(judged.issues)), *envelope)
+        self.acknowledged[about].append(answer)
 
-    def letters(self) -> Iterator[Letter]:
+    def letters(self) -> Iterator[SelftestLetter]:
         """Everything that has gone out."""
         for number in range(len(self.parts)):
             yield from self.sent(number)
 
-    def answers(self) -> Iterable[tuple[Letter, Acknowledged]]:
+    def answers(self) -> Iterable[tuple[SelftestLetter, Acknowledged]]:
         """Every acknowledgement with the first dispatch of its message."""
         first = {letter.message_id: letter for letter in reversed(list(self.letters()))}
-        return [(first[id_], told) for id_, all_ in self.acknowledged.items() if id_ in first for told in all_]
-
-
-def _words(opened: vans.Opened, meta: vans.MetaInformation) -> tuple[str, str, str, str]:
-    return opened.envelope_id, opened.sender, opened.receiver, meta.name
-
-
-def _provenances(bundle: dict[str, Any]) -> int:
-    entries = [entry for entry in bundle.get("entry", ()) if isinstance(entry, dict)]
-    resources = [entry["resource"] for entry in entries if isinstance(entry.get("resource"), dict)]
-    return sum(resource.get("resourceType") == "Provenance" for resource in resources)
+        return [(first[id_], answer) for id_, all_ in self.acknowledged.items() if id_ in first for answer in all_]

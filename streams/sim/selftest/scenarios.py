@@ -10,125 +10,89 @@ from typing import Final, NamedTuple
 
 from streams.formats.fhir.build import to_json
 from streams.formats.fhir.read import from_json
+from streams.words.codes import Verdict
 
-from .desk import Cast, Desk, Letter
+from .desk import Bundle, Cast, Desk, SelftestLetter
 
-__all__ = ["STEPS", "Part", "Step", "parts"]
+__all__ = ["SCENARIOS", "Part", "Scenario", "parts"]
 
 
-class Step(NamedTuple):
+class Scenario(NamedTuple):
     """One line of the checklist: `rule` is spec 01 unless it names 02."""
 
     name: str
     what: str
     rule: str
-    letters: Callable[[Desk], tuple[Letter, ...]]
+    letters: Callable[[Desk], tuple[SelftestLetter, ...]]
 
 
 class Part(NamedTuple):
-    """A step with its letters written."""
+    """A scenario with its letters written."""
 
-    step: Step
-    letters: tuple[Letter, ...]
+    scenario: Scenario
+    letters: tuple[SelftestLetter, ...]
 
 
 def parts(cast: Cast) -> tuple[Part, ...]:
-    """Every step of the table, written for one run."""
-    return tuple(Part(step, step.letters(Desk(cast, number))) for number, step in enumerate(STEPS))
+    """Every scenario of the table, written for one run."""
+    return tuple(Part(each, each.letters(Desk(cast, number))) for number, each in enumerate(SCENARIOS))
 
 
-def _told(stay: str, *order: int) -> Callable[[Desk], tuple[Letter, ...]]:
+def _messages(stay: str, *order: int) -> Callable[[Desk], tuple[SelftestLetter, ...]]:
     """Messages of a stay by their place in it, in the order in which they are sent."""
 
-    def letters(desk: Desk) -> tuple[Letter, ...]:
+    def letters(desk: Desk) -> tuple[SelftestLetter, ...]:
         notifications = desk.stay(stay)
         return tuple(desk.letter(notifications[place]) for place in order)
 
     return letters
 
 
-def _resent(desk: Desk) -> tuple[Letter, ...]:
-    (start,) = desk.stay("STIN")
-    bundle = desk.bundle(start)
-    return desk.letter(start, bundle), desk.letter(start, desk.again(start, bundle))
+def _and_again(desk: Desk, bundle: Bundle, verdict: Verdict = "ok") -> tuple[SelftestLetter, ...]:
+    """An admission, and the same message sent again."""
+    again = desk.again(desk.admission(), bundle)
+    return tuple(desk.letter(desk.admission(), each, verdict=verdict) for each in (bundle, again))
 
 
-def _identical(desk: Desk) -> tuple[Letter, ...]:
-    (start,) = desk.stay("STIN")
-    return (desk.letter(start),) * 2
-
-
-def _in_another_envelope(desk: Desk) -> tuple[Letter, ...]:
-    (start,) = desk.stay("STIN")
-    return desk.letter(start), desk.letter(start, envelope=2)
-
-
-def _in_both_formats(desk: Desk) -> tuple[Letter, ...]:
-    first, second, _ = desk.stay("STAA STIN SLHJ")
-    return desk.letter(first, xml=True), desk.letter(second)
-
-
-def _transferred(desk: Desk) -> tuple[Letter, ...]:
-    (here,), (there,) = desk.stay("STIN"), desk.stay("STIN", 1)
-    return desk.letter(here), desk.letter(there)
-
-
-def _without_case(desk: Desk) -> tuple[Letter, ...]:
-    (start,) = desk.stay("STIN", known=False)
-    return (desk.letter(start),)
-
-
-def _violating(desk: Desk) -> tuple[Letter, ...]:
-    """A message without Encounter.class, and the same message sent again."""
-    (start,) = desk.stay("STIN")
-    bundle = from_json(to_json(desk.bundle(start)))
+def _without_class(desk: Desk) -> Bundle:
+    """A message without Encounter.class."""
+    bundle: Bundle = from_json(to_json(desk.bundle(desk.admission())))
     encounter = next(e["resource"] for e in bundle["entry"] if e["resource"]["resourceType"] == "Encounter")
     del encounter["class"]
-    again = desk.again(start, bundle)
-    return tuple(desk.letter(start, each, verdict="fatal-error") for each in (bundle, again))
+    return bundle
 
 
-def _damaged(desk: Desk) -> tuple[Letter, ...]:
-    (start,) = desk.stay("STIN")
-    return (desk.damaged(start),)
+_USUAL, _REPAIRED, _ALL = "STAA STIN SLHJ", "STIN RE_STIN AN_STIN", "STAA STIN STOR SLOR SLHJ"
 
-
-def _acknowledged(desk: Desk) -> tuple[Letter, ...]:
-    first, second, _ = desk.stay("STAA STIN SLHJ")
-    return desk.acknowledgement(first), desk.letter(first), desk.letter(second)
-
-
-def _receipted(desk: Desk) -> tuple[Letter, ...]:
-    first, second, _ = desk.stay("STAA STIN SLHJ")
-    return desk.receipt(first), desk.letter(first), desk.letter(second)
-
-
-_REPAIRED, _ALL = "STIN RE_STIN AN_STIN", "STAA STIN STOR SLOR SLHJ"
-
-STEPS: Final[tuple[Step, ...]] = (
-    Step("admission", "an admission is acknowledged", "01 19.3", _told("STIN", 0)),
-    Step("whole stay", "a stay with leave, from arrival to discharge", "01 19.3", _told(_ALL, 0, 1, 2, 3, 4)),
-    Step("resend", "a message sent again gets the verdict it got first", "02 R8, 6.5 no. 3", _resent),
-    Step("identical duplicate", "the same record twice gets the same verdict twice", "02 6.5 no. 2", _identical),
-    Step(
-        "another envelope",
-        "the same Bundle in a new envelope is passed up and answered",
-        "02 6.3, 6.4",
-        _in_another_envelope,
-    ),
-    Step("out of order", "STAA, SLHJ, then the STIN between them", "01 19.7", _told("STAA STIN SLHJ", 0, 2, 1)),
-    Step("unknown predecessor", "a discharge whose start never came", "01 19.16", _told("STAA STIN SLHJ", 2)),
-    Step("correction unknown", "a correction of a message that never came", "01 19.16", _told(_REPAIRED, 1)),
-    Step("correction", "a corrected admission", "01 19.11", _told(_REPAIRED, 0, 1)),
-    Step("cancellation", "a cancelled admission", "01 19.10", _told("STIN AN_STIN", 0, 1)),
-    Step("cancelled after correction", "corrected, then cancelled", "01 19.10", _told(_REPAIRED, 0, 1, 2)),
-    Step("death", "a death during admission", "01 10.3, 19.14", _told("STIN MORS", 0, 1)),
-    Step("death on arrival", "a death without an earlier message", "01 10.3", _told("MORS", 0)),
-    Step("transfer", "an admission at another hospital while a stay is open", "01 19.9", _transferred),
-    Step("profile violation", "a message without Encounter.class is refused, also again", "01 19.5, 02 R9", _violating),
-    Step("XML", "a stay told in XML and in JSON", "01 19.1", _in_both_formats),
-    Step("no legal basis", "a citizen without a case: positive", "01 19.4", _without_case),
-    Step("damaged envelope", "a wrong SizeInBytes: NegativeMessage, no acknowledgement", "02 2.4 V4", _damaged),
-    Step("acknowledgement", "an acknowledgement is never acknowledged", "02 R2, KR2.R", _acknowledged),
-    Step("envelope receipt", "a receipt for an envelope is never answered", "02 R2, 2.4", _receipted),
-)
+SCENARIOS: Final[tuple[Scenario, ...]] = (
+    Scenario("admission", "an admission is acknowledged", "01 19.3", _messages("STIN", 0)),
+    Scenario("whole stay", "a stay with leave, from arrival to discharge", "01 19.3", _messages(_ALL, 0, 1, 2, 3, 4)),
+    Scenario("resend", "a message sent again gets the verdict it got first", "02 R8, 6.5 no. 3",
+        lambda desk: _and_again(desk, desk.bundle(desk.admission()))),
+    Scenario("identical duplicate", "the same record twice gets the same verdict twice", "02 6.5 no. 2",
+        lambda desk: (desk.letter(desk.admission()),) * 2),
+    Scenario("another envelope", "the same Bundle in a new envelope is passed up and answered", "02 6.3, 6.4",
+        lambda desk: (desk.letter(desk.admission()), desk.letter(desk.admission(), envelope=2))),
+    Scenario("out of order", "STAA, SLHJ, then the STIN between them", "01 19.7", _messages(_USUAL, 0, 2, 1)),
+    Scenario("unknown predecessor", "a discharge whose start never came", "01 19.16", _messages(_USUAL, 2)),
+    Scenario("correction unknown", "a correction of a message that never came", "01 19.16", _messages(_REPAIRED, 1)),
+    Scenario("correction", "a corrected admission", "01 19.11", _messages(_REPAIRED, 0, 1)),
+    Scenario("cancellation", "a cancelled admission", "01 19.10", _messages("STIN AN_STIN", 0, 1)),
+    Scenario("cancelled after correction", "corrected, then cancelled", "01 19.10", _messages(_REPAIRED, 0, 1, 2)),
+    Scenario("death", "a death during admission", "01 10.3, 19.14", _messages("STIN MORS", 0, 1)),
+    Scenario("death on arrival", "a death without an earlier message", "01 10.3", _messages("MORS", 0)),
+    Scenario("transfer", "an admission at another hospital while a stay is open", "01 19.9",
+        lambda desk: (desk.letter(desk.admission()), desk.letter(desk.admission(hospital=1)))),
+    Scenario("profile violation", "a message without Encounter.class is refused, also again", "01 19.5, 02 R9",
+        lambda desk: _and_again(desk, _without_class(desk), "fatal-error")),
+    Scenario("XML", "a stay told in XML and in JSON", "01 19.1",
+        lambda desk: (desk.letter(desk.stay(_USUAL)[0], xml=True), *_messages(_USUAL, 1)(desk))),
+    Scenario("no legal basis", "a citizen without a case: positive", "01 19.4",
+        lambda desk: (desk.letter(desk.admission(known=False)),)),
+    Scenario("damaged envelope", "a wrong SizeInBytes: NegativeMessage, no acknowledgement", "02 2.4 V4",
+        lambda desk: (desk.damaged(desk.admission()),)),
+    Scenario("acknowledgement", "an acknowledgement is never acknowledged", "02 R2, KR2.R",
+        lambda desk: (desk.acknowledgement(desk.stay(_USUAL)[0]), *_messages(_USUAL, 0, 1)(desk))),
+    Scenario("envelope receipt", "a receipt for an envelope is never answered", "02 R2, 2.4",
+        lambda desk: (desk.receipt(desk.stay(_USUAL)[0]), *_messages(_USUAL, 0, 1)(desk))),
+)  # fmt: skip

@@ -1,0 +1,89 @@
+"""The installation that a command works on: its settings and registers, and whether the two are for each other.
+
+Both are of test or both are of production (decision 0011). What marks production is `STAFET_ENVIRONMENT`, and it is the
+default, because test must be asked for (acceptance.md); what marks registers is `environment` in their
+subscriptions.toml. The two never meet (spec 05 §6.3, §6.7.7): letters of a hospital at work must not go to addresses of a
+test. The example set alone has fictional addresses that lead nowhere and must be named on purpose: where no source of
+settings asks for production, it is run, and warned of.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, NamedTuple
+
+import typer
+
+from streams.operations.settings import BadSettings, Settings, read_settings
+from streams.registry import EXAMPLE_NAME, BadRegisters, Registers, load
+
+from .frame import Code, Failed
+
+__all__ = ["Bootstrap", "Config", "Mismatch", "RegistersOption", "mismatch", "registers_of", "settings_of"]
+
+
+Bootstrap = Annotated[str | None, typer.Option("--bootstrap", help="Kafka addresses host:port[,…].")]
+RegistersOption = Annotated[str | None, typer.Option("--registers", help="Folder of register files, or example.")]
+Config = Annotated[Path | None, typer.Option("--config", help="A TOML file with settings.")]
+
+
+@contextmanager
+def _as_usage_errors() -> Iterator[None]:
+    try:
+        yield
+    except BadSettings as problem:
+        raise Failed(Code.USAGE, "bad-settings", str(problem), "Try: stafet config reference") from None
+    except BadRegisters as problem:
+        hint = "Try: stafet config check --registers DIR" if len(problem.findings) > 1 else ""
+        raise Failed(Code.USAGE, "bad-registers", str(problem), hint) from None
+
+
+def settings_of(flags: Mapping[str, Any] | None = None, config: Path | None = None) -> Settings:
+    """The settings in force; a failure is exit 2."""
+    with _as_usage_errors():
+        return read_settings(flags, config=config)
+
+
+def registers_of(settings: Settings) -> Registers:
+    """The registers that are set; a failure is exit 2."""
+    if settings.registers is None:
+        hint = "Set STAFET_REGISTERS, or --registers, to a folder or to example"
+        raise Failed(Code.USAGE, "no-registers", "no registers are named", hint)
+    with _as_usage_errors():
+        return load(settings.registers)
+
+
+class Mismatch(NamedTuple):
+    """What does not fit, and the way out; an error is refused by every role."""
+
+    severity: Literal["error", "warning"]
+    problem: str
+    remedy: str
+
+
+#: (installation, registers, the example set while no source of settings names the environment) -> how bad it is.
+_SEVERITY: Final[Mapping[tuple[str, str, bool], Literal["error", "warning"]]] = {
+    ("production", "test", False): "error",
+    ("production", "test", True): "warning",
+    ("test", "production", False): "warning",  # a rehearsal with the real addresses, before a cut-over
+}
+
+_REMEDY: Final[Mapping[str, str]] = {
+    "production": "name the registers of this installation with --registers DIR or STAFET_REGISTERS, "
+    "or say STAFET_ENVIRONMENT=test where nothing real is sent",
+    "test": "name registers of a test, or leave STAFET_ENVIRONMENT to its default where real letters are sent",
+}
+
+
+def mismatch(settings: Settings, registers: Registers) -> Mismatch | None:
+    """None when the registers are of the environment that is set."""
+    here, theirs = settings.environment, registers.environment
+    on_purpose = settings.registers == EXAMPLE_NAME and "environment" not in settings.model_fields_set
+    severity = _SEVERITY.get((here, theirs, on_purpose))
+    if severity is None:
+        return None
+    problem = (
+        f"STAFET_ENVIRONMENT is {here}, and the registers {settings.registers} are of {theirs} "
+        f"(environment in subscriptions.toml): letters would go to {theirs} addresses"
+    )
+    return Mismatch(severity, problem, _REMEDY[here])
