@@ -24,7 +24,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.errors import InvalidTxnState, KafkaError, ProducerFenced, UnknownError
 
 from streams.kafka.dispatch import Unavailable
 
@@ -42,6 +42,10 @@ class Place(NamedTuple):
 Rows = Mapping[bytes, bytes | None]
 #: Called when rows are committed: (place, rows in order of writing, offset of the last one or less).
 Apply = Callable[[Place, Rows, int], None]
+
+#: What the broker answers to the end of a transaction that it is just aborting for the next owner, in aiokafka's words:
+#: seen with Kafka 4.3, which has no code of its own for it.
+_TAKING_OVER: Final = (UnknownError, InvalidTxnState)
 
 #: Seconds a producer may take to close; one that was fenced never ends by itself.
 _CLOSING: Final = 3.0
@@ -196,6 +200,8 @@ async def _answered(log: _Log, call: Coroutine[Any, Any, Any]) -> None:
         raise Fenced(log.place) from None
     except KafkaError as error:
         log.lost = True
+        if isinstance(error.__cause__, _TAKING_OVER):
+            raise Fenced(log.place) from None
         raise Unavailable(f"{log.place.topic}/{log.place.partition} takes no rows ({type(error).__name__})") from error
 
 

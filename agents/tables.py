@@ -43,6 +43,7 @@ from agents.fence import Fence, Fenced, Place, Rows
 from agents.junk import rows_among
 from agents.positions import position_at
 from agents.restore import Behind, Restoring, restore
+from agents.stores import dropping_spoilt
 from streams.kafka.dispatch import Unavailable
 from streams.kafka.records import place_of
 
@@ -193,6 +194,10 @@ class FencedTable(faust.Table):  # type: ignore[misc]  # Faust is untyped to us
         self._next: dict[Place, int] = {}  # by partition of the changelog: the first offset not in the store
         self.whole: set[Place] = set()  # the partitions whose rows are all in the store
         self._lost: set[Place] = set()  # those that others have owned since
+
+    def _new_store_by_url(self, url: Any) -> Any:
+        store = super()._new_store_by_url(url)
+        return store if self.app.conf.store.scheme == "memory" else dropping_spoilt(store)
 
     def send_changelog(self, *_args: Any, **_kwargs: Any) -> Any:
         """Refuses Faust's own way of writing."""
