@@ -33,7 +33,7 @@ test: $(FULL) ## every suite; says at the end what ran and what did not; ARGS="-
 
 faults: $(FULL) ## experiments with faults on a real Kafka, into docs/proof.md; ARGS="-k e04"
 	@$(BIN)/python -m tests.machine
-	@$(BIN)/python -m pytest tests/faults -n 0 --proof -m faults $(ARGS)
+	@$(BIN)/python -m pytest tests/faults -n 2 --dist load --proof -m faults $(ARGS)
 
 check: $(FULL) ## format, lint, types, floor plan, docs; under a minute
 	@$(BIN)/ruff format --quiet --check .

@@ -38,8 +38,9 @@ class _ByFolder(LoadScopeScheduling):
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByFolder:
-    return _ByFolder(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByFolder | None:
+    """Experiments with faults each have a broker of their own, so they are dealt out one by one."""
+    return None if config.getoption("proof", default=False) else _ByFolder(config, log)
 
 
 @pytest.fixture(scope="session")

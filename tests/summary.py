@@ -27,7 +27,7 @@ _DESELECTED: Final = "deselected on the command line"
 #: Marker -> what brings its tests to run, when a run does not ask for them.
 _ELSEWHERE: Final = {
     "faults": "experiments with faults: make faults",
-    "scale": 'measurements of size: make faults ARGS="-m scale"',
+    "scale": 'measurements of size: make faults ARGS="-m scale -n 0"',
 }
 _left: Counter[str] = Counter()  # tests that no report tells of, by reason
 

@@ -37,7 +37,7 @@ from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, 
 from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.errors import InvalidTxnState, KafkaError, ProducerFenced, UnknownError
 
 from streams.kafka.dispatch import Unavailable
 from streams.kafka.lenient import AIOKafkaConsumer
@@ -61,6 +61,10 @@ Rows = Mapping[bytes, bytes | None]
 Apply = Callable[[StatePartition, Rows, int], None]
 #: (partition, records in order): puts them into the local store.
 Take = Callable[[StatePartition, Sequence[ConsumerRecord]], None]
+
+#: What the broker answers to the end of a transaction that it is just aborting for the next owner, in aiokafka's words:
+#: seen with Kafka 4.3, which has no code of its own for it.
+_TAKING_OVER: Final = (UnknownError, InvalidTxnState)
 
 #: Seconds a producer may take to close; one that was fenced never ends by itself.
 _CLOSING: Final = 3.0
@@ -232,6 +236,8 @@ async def _answered(log: _Log, call: Coroutine[object, object, object]) -> None:
         raise Fenced(log.place) from None
     except KafkaError as error:
         log.lost = True
+        if isinstance(error.__cause__, _TAKING_OVER):
+            raise Fenced(log.place) from None
         raise Unavailable(f"{log.place.topic}/{log.place.partition} takes no rows ({type(error).__name__})") from error
 
 

@@ -24,8 +24,10 @@ and aiokafka's `_fetch_max_wait_ms`. faust-streaming is pinned exactly.
 
 import asyncio
 import contextlib
+import shutil
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -41,6 +43,7 @@ from mode import Service
 
 from streams.kafka.dispatch import Unavailable
 from streams.kafka.records import place_of
+from streams.operations import logs
 
 from .changelog import Behind, ClientOptions, Fence, Fenced, Restoring, Rows, StatePartition, restore
 from .foreign_rows import position_at, rows_among
@@ -170,6 +173,32 @@ class CarefulTables(TableManager):  # type: ignore[misc]  # Faust is untyped to 
         await self.app.fence.close()
 
 
+def dropping_spoilt(store: Any) -> Any:
+    """A store of Faust's for RocksDB that opens what cannot be opened anew and empty; read back from the beginning.
+
+    A directory may have been cut by a full disk, left by another version, or overwritten: the changelog has every row, and
+    a start must not need a hand. RocksDB finds a damaged row within a file that opens by its checksums when it is read.
+    """
+    opened = store._open_for_partition
+
+    def open_for_partition(partition: int) -> Any:
+        try:
+            return opened(partition)
+        except Exception as fault:  # rocksdict raises no class of its own
+            if "lock" in repr(fault).lower():  # another process has it: Faust waits
+                raise
+            path = Path(store.partition_path(partition))
+            logs.get("run").warning("store.dropped", path=path.name, why=str(fault)[:200])
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+            return opened(partition)
+
+    store._open_for_partition = open_for_partition
+    return store
+
+
 class FencedTable(faust.Table):  # type: ignore[misc]  # Faust is untyped to us
     """A table whose rows go through the fence; what is pending there is read before what the store holds.
 
@@ -181,6 +210,10 @@ class FencedTable(faust.Table):  # type: ignore[misc]  # Faust is untyped to us
         self._next: dict[StatePartition, int] = {}  # by partition of the changelog: the first offset not in the store
         self.whole: set[StatePartition] = set()  # the partitions whose rows are all in the store
         self._lost: set[StatePartition] = set()  # those that others have owned since
+
+    def _new_store_by_url(self, url: Any) -> Any:
+        store = super()._new_store_by_url(url)
+        return store if self.app.conf.store.scheme == "memory" else dropping_spoilt(store)
 
     def send_changelog(self, *_args: Any, **_kwargs: Any) -> Any:
         """Refuses Faust's own way of writing."""

@@ -11,6 +11,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import _DefaultRecordBatchPy
+from faust.stores import rocksdb
+from faust.tables.base import Collection
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.transport.consumer import ThreadDelegateConsumer
@@ -50,6 +52,11 @@ def test_every_write_of_a_table_passes_where_ours_keeps_the_promise() -> None:
     for method in ("on_key_set", "on_key_del"):
         assert "self.send_changelog(" in inspect.getsource(getattr(faust.Table, method))
     assert issubclass(FencedTable, faust.Table)
+
+
+def test_a_store_on_disk_is_opened_where_ours_drops_a_spoilt_one() -> None:
+    assert "self._new_store_by_url(" in inspect.getsource(Collection._new_store)
+    assert "self._open_for_partition(partition)" in inspect.getsource(rocksdb.Store._db_for_partition)
 
 
 def test_the_driver_asks_its_producer_for_extra_settings() -> None:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import InvalidTxnState, KafkaConnectionError, KafkaError, UnknownError
 
 from agents.worker.changelog import Behind, Fence, Fenced, Restoring, Rows, StatePartition, restore
 from streams.kafka.clients import read_all, state_producer
@@ -280,4 +280,16 @@ async def test_after_an_end_without_commit_no_offset_may_follow() -> None:
     producer.commits = KafkaConnectionError()
     await fence.close()
     with pytest.raises(Unavailable, match="state was not committed at the end"):
+        await fence.commit()
+
+
+@pytest.mark.parametrize("cause", [UnknownError, InvalidTxnState])
+async def test_a_transaction_cut_off_by_the_next_owner_names_it(cause: type[KafkaError]) -> None:
+    producer = Producer()
+    fence, place = fence_of(producer), Place("app-rows-changelog", 0)
+    await fence.own([place], lambda _place: (b"\0owner", b"w1"))
+    await fence.write(place, [(b"k", b"v")])
+    producer.commits = KafkaError("Unexpected error during batch delivery")
+    producer.commits.__cause__ = cause()
+    with pytest.raises(Fenced, match="has another owner"):
         await fence.commit()

@@ -4,8 +4,10 @@ An experiment replaces its own line of the record; the document is the record la
 bytes. `python -m tests.faults.proof` writes it.
 """
 
+import contextlib
+import fcntl
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -79,12 +81,22 @@ def lines(path: Path = RECORD) -> dict[str, dict[str, Any]]:
 
 def record(name: str, facts: Mapping[str, Any], path: Path = RECORD) -> None:
     """Takes up a line in place of the one of the same name; lines stand in the order of their names."""
-    _put(lines(path) | {name: dict(facts)}, path)
+    with _alone(path):
+        _put(lines(path) | {name: dict(facts)}, path)
 
 
 def forget(test: str, path: Path = RECORD) -> None:
     """Takes out what this test has found before: it is about to find it anew."""
-    _put({name: one for name, one in lines(path).items() if one.get("test") != test}, path)
+    with _alone(path):
+        _put({name: one for name, one in lines(path).items() if one.get("test") != test}, path)
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """No other process changes the record meanwhile: experiments run side by side."""
+    with path.open("a", encoding="utf-8") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
 
 
 def _put(found: Mapping[str, Mapping[str, Any]], path: Path) -> None:
