@@ -286,7 +286,7 @@ async def test_after_an_end_without_commit_no_offset_may_follow() -> None:
 @pytest.mark.parametrize("cause", [UnknownError, InvalidTxnState])
 async def test_a_transaction_cut_off_by_the_next_owner_names_it(cause: type[KafkaError]) -> None:
     producer = Producer()
-    fence, place = fence_of(producer), Place("app-rows-changelog", 0)
+    fence, place = fence_of(producer), StatePartition("app-rows-changelog", 0)
     await fence.own([place], lambda _place: (b"\0owner", b"w1"))
     await fence.write(place, [(b"k", b"v")])
     producer.commits = KafkaError("Unexpected error during batch delivery")
