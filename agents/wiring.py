@@ -228,6 +228,8 @@ async def _up(app: FencedApp, patience: float) -> None:
                     "join the group?"
                 )
         await start
+        if app.crashed:  # Faust starts what has crashed on the way all the same
+            raise NotReady(f"{app.conf.id}: the worker has crashed while it started; its log says why")
     except NoConnection:
         raise NotReady(
             f"{app.conf.id}: no connection to the broker: is the address right, does it run, is the password right?"
