@@ -208,6 +208,8 @@ async def _start(app: FencedApp, patience: float) -> None:
         if problem:
             raise NotReady(f"{app.conf.id}: {problem}")
         await app.start()
+        if app.crashed:  # Faust starts what has crashed on the way all the same
+            raise NotReady(f"{app.conf.id}: the worker has crashed while it started; its log says why")
         # aiokafka learns of every topic at its start but keeps to those it was given: at the first one that is made later
         # it would forget the others, and letters on their way to them would find no leader until their time is over.
         client = own_producer(app).client

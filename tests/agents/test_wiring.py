@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from agents.worker import app as module
 from agents.worker.app import NotReady, Worker, build_app, drop_old_stores, raw_table, raw_topic, readiness, running
 from agents.worker.shell import Stage, guarded
 from streams.kafka.local import LocalBroker
@@ -70,3 +71,21 @@ async def test_a_worker_with_its_topics_owns_them_all(real: LocalBroker, tmp_pat
     async with running(app, patience=30.0):
         assert readiness(app).ready
         assert readiness(app).assigned == {(topic, p) for topic in (source, changelog) for p in range(4)}
+
+
+async def test_a_worker_that_crashes_while_it_starts_is_not_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = build_app(Worker(bootstrap="127.0.0.1:1", worker_id="w1", state_dir=tmp_path, app_id=fresh("worker")))
+
+    async def nothing_wrong(_: Any) -> str:
+        return ""
+
+    async def crash() -> None:
+        await app.crash(RuntimeError("a store that cannot be opened"))
+
+    monkeypatch.setattr(module, "partitions_problem", nothing_wrong)
+    monkeypatch.setattr(app, "start", crash)
+    with pytest.raises(NotReady, match="has crashed while it started"):
+        async with running(app, patience=20.0):
+            pytest.fail("it came up")

@@ -2,14 +2,14 @@
 
 from datetime import UTC, datetime
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streams.formats.hl7v2 import Document, read
 from streams.messages.adt.admit import record_key
 from streams.messages.adt.read import events
 from streams.messages.adt.triggers import TRIGGERS
-from streams.person import PersonRow, fold, person_key
+from streams.person import ADOPTS, PersonRow, fold, person_key
 from streams.words.errors import Rejected
 from streams.words.ids import Ids
 from streams.words.model import HospitalEvent
@@ -56,6 +56,7 @@ def _told(document: Document) -> tuple[HospitalEvent, ...]:
         max_size=4,
     )
 )
+@example([("A01", {}, {}, {}, []), ("A34", {}, {3: ""}, {}, [("MRG", "2512489996^^^CPR^CPR")])])
 def test_every_message_gives_events_or_a_reason(
     messages: list[tuple[str, dict[int, str], dict[int, str], dict[int, str], list[tuple[str, str]]]],
 ) -> None:
@@ -77,5 +78,11 @@ def test_every_message_gives_events_or_a_reason(
             there = fold(
                 table.get(copy.key), told, key=copy.key, payload_hash=document.sha256, at=AT, ids=IDS, passed_on=True
             )
-            assert there.pass_on == ()
             table[copy.key] = there.row
+            for back in there.pass_on:  # open visits go to the surviving person, once
+                adopts = dict(back.headers)[ADOPTS]
+                again = fold(
+                    table.get(back.key), told, key=back.key, payload_hash=document.sha256, at=AT, ids=IDS, adopts=adopts
+                )
+                assert again.pass_on == ()
+                table[back.key] = again.row
