@@ -24,7 +24,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from aiokafka.errors import InvalidTxnState, KafkaError, ProducerFenced, UnknownError
+from aiokafka.errors import IllegalOperation, InvalidTxnState, KafkaError, ProducerFenced, UnknownError
 
 from streams.kafka.dispatch import Unavailable
 
@@ -195,7 +195,7 @@ async def _answered(log: _Log, call: Coroutine[Any, Any, Any]) -> None:
         raise Fenced(log.place)
     try:
         await call
-    except ProducerFenced:
+    except (ProducerFenced, IllegalOperation):  # the second: the sender was refused before, and has no transaction left
         log.lost = True
         raise Fenced(log.place) from None
     except KafkaError as error:
