@@ -37,7 +37,7 @@ from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, 
 from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
-from aiokafka.errors import InvalidTxnState, KafkaError, ProducerFenced, UnknownError
+from aiokafka.errors import IllegalOperation, InvalidTxnState, KafkaError, ProducerFenced, UnknownError
 
 from streams.kafka.dispatch import Unavailable
 from streams.kafka.lenient import AIOKafkaConsumer
@@ -231,7 +231,7 @@ async def _answered(log: _Log, call: Coroutine[object, object, object]) -> None:
         raise Fenced(log.place)
     try:
         await call
-    except ProducerFenced:
+    except (ProducerFenced, IllegalOperation):  # the second: the sender was refused before, and has no transaction left
         log.lost = True
         raise Fenced(log.place) from None
     except KafkaError as error:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
-from aiokafka.errors import InvalidTxnState, KafkaConnectionError, KafkaError, UnknownError
+from aiokafka.errors import IllegalOperation, InvalidTxnState, KafkaConnectionError, KafkaError, UnknownError
 
 from agents.worker.changelog import Behind, Fence, Fenced, Restoring, Rows, StatePartition, restore
 from streams.kafka.clients import read_all, state_producer
@@ -293,3 +293,20 @@ async def test_a_transaction_cut_off_by_the_next_owner_names_it(cause: type[Kafk
     producer.commits.__cause__ = cause()
     with pytest.raises(Fenced, match="has another owner"):
         await fence.commit()
+
+
+async def test_a_row_after_a_refusal_of_the_sender_names_the_owner() -> None:
+    class Refused(Producer):
+        refused = False
+
+        async def send_batch(self, batch: Any, topic: str, partition: int) -> Any:
+            if self.refused:
+                raise IllegalOperation("Can't send messages while not in transaction")
+            return await super().send_batch(batch, topic, partition)
+
+    producer = Refused()
+    fence, place = fence_of(producer), StatePartition("app-rows-changelog", 0)
+    await fence.own([place], lambda _place: (b"\0owner", b"w1"))
+    producer.refused = True
+    with pytest.raises(Fenced, match="has another owner"):
+        await fence.write(place, [(b"k", b"v")])
