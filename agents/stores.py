@@ -14,7 +14,7 @@ __all__ = ["dropping_spoilt"]
 
 
 def dropping_spoilt(store: Any) -> Any:
-    """A store of Faust's for RocksDB that opens what cannot be opened anew and empty; read back from the beginning."""
+    """The RocksDB store, which drops a directory that it cannot open and begins empty: the changelog is read from its start."""
     opened = store._open_for_partition
 
     def open_for_partition(partition: int) -> Any:
