@@ -174,7 +174,7 @@ class CarefulTables(TableManager):  # type: ignore[misc]  # Faust is untyped to 
 
 
 def dropping_spoilt(store: Any) -> Any:
-    """A store of Faust's for RocksDB that opens what cannot be opened anew and empty; read back from the beginning.
+    """The RocksDB store, which drops a directory that it cannot open and begins empty: the changelog is read from its start.
 
     A directory may have been cut by a full disk, left by another version, or overwritten: the changelog has every row, and
     a start must not need a hand. RocksDB finds a damaged row within a file that opens by its checksums when it is read.
