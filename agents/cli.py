@@ -13,8 +13,7 @@ __all__ = ["command_line", "main"]
 
 def command_line() -> Any:
     """Every command there is, as a typer app."""
-    from streams.cli.app import build
-    from streams.cli.lazy import Command
+    from streams.cli.app import Command, build
 
     return build(
         (

@@ -7,8 +7,7 @@ from typing import Any
 
 from streams.registry.rows import fictional_gln, fictional_sor
 from streams.registry.tables import EXAMPLE
-from streams.sim.er7 import AdtMessage, Ward, er7
-from streams.sim.people import Person
+from streams.sim.stories import AdtMessage, Person, Ward, er7
 from streams.words.ids import Kommunekode
 from streams.words.times import COPENHAGEN
 

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from streams.kafka import access, grants
+from streams.kafka import access
+from streams.kafka.connection import aiokafka_options, librdkafka_options
 from streams.kafka.local import LocalBroker, free_port
-from streams.kafka.security import aiokafka_options, librdkafka_options
 from streams.kafka.topics import TopicPlan
 from streams.operations.settings import Settings
 from tests.brokers import real_broker
@@ -69,7 +69,7 @@ class Secured:
             return user
 
         named = tuple(kommuner)
-        grants.apply(self.admin, access.users(named), access.rights(plan, named), password)
+        access.apply(self.admin, access.users(named), access.rights(plan, named), password)
 
 
 @contextmanager

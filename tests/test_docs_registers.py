@@ -7,7 +7,6 @@ import msgspec
 import pytest
 
 from streams.messages.adt.feed import FeedProfile
-from streams.registry.policy import RANGES
 from streams.registry.rows import (
     RETIRED,
     WRITTEN,
@@ -21,7 +20,7 @@ from streams.registry.rows import (
     SenderAcceptanceRow,
     SystemRow,
 )
-from streams.registry.tables import FILES
+from streams.registry.tables import FILES, RANGES
 from streams.stay.state import StayPolicy
 from tests.published import ROOT
 

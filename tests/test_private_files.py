@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.operations.private_files import others_may_read, private_folder, write_private
+from streams.operations.secrecy import others_may_read, private_folder, write_private
 
 
 def mode(path: Path) -> int:

@@ -2,15 +2,17 @@
 
 Simulated hospitals play stays of test persons, all eighteen notices among them; simulated municipalities answer well,
 badly, late, twice or not at all. Deadlines of half an hour pass in seconds. It ends by itself when every message has
-its fate, and then the balance is recomputed from the topics by code that knows nothing of the relay.
+its fate, and then the balance is recomputed from the topics by code that knows nothing of the relay. The story of one
+stay is found on the topics after the fact, as an operator would find it: ADT messages lead to ledger rows, the rows to
+messages, the messages to status events.
 
-The embedded broker keeps no more than the newest 5 MiB of each partition. What it drops it drops without a word, and a
+The embedded broker keeps no more than the newest 5 MiB of each partition. What it drops it drops silently, and a
 balance over what is left would look like letters lost. So a demo spreads its records over as many partitions as its
 stays need, with half of each left free for uneven hashing, and afterwards asks the broker whether anything is gone
 (`forgotten`). Beyond `MOST_STAYS` the records would want a broker with a disk. Changelogs may forget: nothing in a demo
 recovers from them.
 
-Not here: what is printed (`cli.py`), the story of one stay (`story.py`).
+Not here: what is printed (`cli.py`).
 """
 
 import asyncio
@@ -23,8 +25,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+import orjson
 from msgspec.structs import replace
 
 from agents.relay import Relay, build_relay, relay_running
@@ -35,20 +38,18 @@ from agents.worker.clock import FastClock
 from agents.worker.tables import rows_of
 from agents.worker.timer import owned_of
 from streams.cli import interrupts
-from streams.kafka.clients import new_producer
+from streams.kafka.clients import new_producer, read_all
 from streams.kafka.embedded import KEEPS, EmbeddedBroker
-from streams.kafka.topics import inbox, plan
+from streams.kafka.topics import ADT_RAW, LEDGER, TRACE, inbox, plan
 from streams.observer.reading import read_book
 from streams.observer.reconcile import Balance, balance
 from streams.registry import Registers, load
 from streams.relay.lane import decode_row
-from streams.sim.hospital import Script, journeys, scripts, woven
-from streams.sim.municipality import behaviour
-from streams.sim.run_hospital import onto_topic, play
-from streams.sim.run_municipality import Town, run_municipalities
+from streams.sim.hospital import Script, journeys, onto_topic, play, scripts, woven
+from streams.sim.municipality import Town, behaviour, run_municipalities
+from streams.words.codes import NOTICES, Notice
 from streams.words.ids import Ids
-
-from .story import StoryLine, story_of
+from streams.words.times import danish
 
 __all__ = [
     "FAULTS",
@@ -58,10 +59,91 @@ __all__ = [
     "DemoResult",
     "Forgotten",
     "Room",
+    "StoryLine",
     "demo",
     "forgotten",
     "room",
+    "story_of",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class StoryLine:
+    """One sentence: when (on the demo's clock), who, what."""
+
+    at: datetime
+    who: str
+    what: str
+
+
+_TRIGGERS: Final[Mapping[str, str]] = {
+    "A01": "admitted",
+    "A02": "moved",
+    "A03": "discharged",
+    "A04": "arrived acutely",
+    "A06": "admitted from acute",
+    "A08": "updated",
+    "A11": "admission cancelled",
+    "A13": "discharge cancelled",
+    "A21": "leave begins",
+    "A22": "back from leave",
+}
+
+_STATES: Final[Mapping[str, str]] = {
+    "SENT": "sent to the municipality (attempt {attempt}); a receipt is due within 30 minutes",
+    "ACKED_OK": "receipt ok: settled",
+    "ACKED_FATAL": "receipt fatal-error: a case is opened",
+    "GIVEN_UP": "no receipt after two resends: a case is opened",
+    "UNDELIVERABLE": "the network could not deliver it: a case is opened",
+    "TRANSIENT": "receipt transient-error: the timer decides",
+}
+
+
+async def story_of(bootstrap: str, script: Script, registers: Registers) -> list[StoryLine]:
+    """The lines of one stay, in order of time."""
+    sent = {sending.data: sending.at for sending in script.sendings}
+    origins: dict[str, bytes] = {}
+    rows: list[dict[str, Any]] = []
+    traces: list[tuple[str, dict[str, Any]]] = []
+    async for record in read_all(bootstrap, (ADT_RAW, LEDGER, TRACE)):
+        if record.topic == ADT_RAW and record.value in sent:
+            origins[record.origin] = record.value
+        elif record.topic == LEDGER:
+            rows.append(orjson.loads(record.value or b"{}"))
+        elif record.topic == TRACE:
+            traces.append(((record.key or b"").decode(), orjson.loads(record.value or b"{}")))
+    events = {row["subject"] for row in rows if row["kind"] == "stay-event" and row["origin"] in origins}
+    messages = [row for row in rows if row["kind"] == "message" and row["event"] in events]
+    taken = [row for row in rows if row["kind"] == "event" and row["origin"] in origins]
+    lines = []
+    for row in taken:  # when the relay took it; the simulated stay lies some weeks before the demo's clock
+        data = origins[row["origin"]]
+        trigger = data.split(b"\r", 1)[0].split(b"|")[8].split(b"^")[1].decode()
+        what = f"ADT {trigger} of {danish(sent[data]):%d %b %H:%M}: {_TRIGGERS.get(trigger, 'event')}"
+        lines.append(StoryLine(datetime.fromisoformat(row["at"]), "hospital", what))
+    lines += _messages(messages, registers)
+    lines.sort(key=lambda line: line.at)
+    ours = {row["subject"] for row in messages}
+    if found := [event for key, event in traces if key in ours]:
+        counts = Counter(event["subtype"][0]["code"] for event in found)
+        last = max(datetime.fromisoformat(event["recorded"]) for event in found)
+        text = ", ".join(f"{number} {code}" for code, number in sorted(counts.items()))
+        lines.append(StoryLine(danish(last), "trace", f"{len(found)} status events: {text}"))
+    return lines
+
+
+def _messages(rows: Iterable[dict[str, Any]], registers: Registers) -> Iterable[StoryLine]:
+    for row in sorted(rows, key=lambda row: (row["at"], row["subject"], row["ordinal"])):
+        at = datetime.fromisoformat(row["at"])
+        short = f"…{row['subject'][-6:]}"
+        if row["what"] == "CREATED":
+            kommune = registers.municipality(row["kommunekode"])
+            name = kommune.name if kommune is not None else row["kommunekode"]
+            text = NOTICES[Notice(row["notice"])].danish
+            yield StoryLine(at, "relay", f"message {short} for {name}: {row['notice']} “{text}”")
+        elif row["what"] in _STATES:
+            yield StoryLine(at, "relay", f"message {short}: " + _STATES[row["what"]].format(attempt=row["attempt"]))
+
 
 #: The faults that are on by default, and how a municipality that has one behaves: names of `stafet simulate`.
 FAULTS: Final[Mapping[str, str]] = {

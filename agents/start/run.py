@@ -39,28 +39,24 @@ from streams.cli.doctor import rights_missing
 from streams.cli.frame import Code, Failed
 from streams.cli.installation import Bootstrap, Config, RegistersOption, mismatch, registers_of, settings_of
 from streams.cli.permissions import refused
+from streams.gateway.mllp import TlsProblem
 from streams.gateway.report import report_to
 from streams.gateway.run import GatewayOptions, run_gateway
-from streams.gateway.tls import TlsProblem
 from streams.kafka import admin
-from streams.kafka.access import rights_of, user_of
+from streams.kafka.access import lacking, rights_of, user_of
+from streams.kafka.connection import BrokerProblem, aiokafka_options, librdkafka_options
 from streams.kafka.embedded import LIMITS, EmbeddedBroker
-from streams.kafka.grants import lacking
-from streams.kafka.reach import BrokerProblem
 from streams.kafka.records import place_of
-from streams.kafka.security import aiokafka_options, librdkafka_options
 from streams.kafka.topics import ADT_RAW, LANES, RELAY, changelog, plan
 from streams.kafka.topics import Role as KafkaRole
-from streams.observer.health import health_served
 from streams.operations import logs
-from streams.operations.metrics import Metrics
-from streams.operations.private_files import private_folder
+from streams.operations.metrics import Metrics, health_served
+from streams.operations.secrecy import private_folder
 from streams.operations.settings import BadSettings, Listen, Settings, secret
 from streams.registry import Registers
 from streams.words.ids import Ids
 
-from .losses import accept_losses
-from .same_secret import SecretChanged, check_secret
+from .before import SecretChanged, accept_losses, check_secret
 from .watch import BrokerWatch, Progress, positions_of
 
 __all__ = ["PATIENCE", "Role", "Stopped", "alone", "beside", "last_resort", "listening", "run", "unless"]

@@ -22,7 +22,7 @@ from faust.types import TopicT
 from streams.kafka.clients import NoConnection, compression, state_producer
 from streams.kafka.topics import LARGE, LETTERBOX_PARTITIONS, RELAY, TOMBSTONES
 from streams.operations import logs
-from streams.operations.private_files import private_folder
+from streams.operations.secrecy import private_folder
 
 from .changelog import ClientOptions, Fence, Restoring
 from .shell import Leave, leave_now

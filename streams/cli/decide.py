@@ -14,8 +14,8 @@ from typing import Annotated, Literal
 import typer
 from aiokafka.errors import KafkaError
 
+from streams.kafka.connection import aiokafka_options
 from streams.kafka.decisions import DecisionOutcome, decided
-from streams.kafka.security import aiokafka_options
 from streams.operations import logs
 from streams.operations.settings import Settings
 from streams.words.ids import MessageId, lane_of_id

@@ -16,14 +16,12 @@ from typing import Final, NamedTuple
 
 import typer
 
-from streams.gateway.tls import unnamed
+from streams.gateway.mllp import unnamed
 from streams.kafka import admin
-from streams.kafka.access import Right, rights_of, role_of, user_of
-from streams.kafka.grants import lacking, open_doors
-from streams.kafka.reach import BrokerProblem, Fault
-from streams.kafka.security import librdkafka_options
+from streams.kafka.access import Right, lacking, open_doors, rights_of, role_of, user_of
+from streams.kafka.connection import BrokerProblem, Fault, librdkafka_options
 from streams.kafka.topics import RECEIPTS_RAW, plan
-from streams.operations.private_files import others_may_read
+from streams.operations.secrecy import others_may_read
 from streams.operations.settings import BadSettings, Settings, secret
 from streams.registry import EXAMPLE_NAME, BadRegisters, Registers, inspect_registers, load
 

@@ -8,10 +8,9 @@ from typing import Annotated, Final
 
 import typer
 
-from streams.kafka import grants
+from streams.kafka import access
 from streams.kafka.access import Right, rights, users
-from streams.kafka.reach import BrokerProblem
-from streams.kafka.security import librdkafka_options
+from streams.kafka.connection import BrokerProblem, librdkafka_options
 from streams.kafka.topics import plan as topics_planned
 from streams.operations.settings import Settings
 from streams.registry import EXAMPLE_NAME, load
@@ -77,7 +76,7 @@ def apply(
         problem = f"{len(planned)} users and {len(granted)} rights planned, nothing made"
         raise Failed(Code.USAGE, "not-confirmed", problem, "Add --yes to make them")
     try:
-        done = grants.apply(
+        done = access.apply(
             settings.bootstrap,
             planned,
             granted,

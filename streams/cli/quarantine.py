@@ -17,9 +17,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaError
 
 from streams.kafka.clients import committed_offsets, extent, new_producer, read_all
+from streams.kafka.connection import aiokafka_options
+from streams.kafka.decisions import PLACE, Skip, skip_letters
 from streams.kafka.records import Record, header, number
-from streams.kafka.security import aiokafka_options
-from streams.kafka.skips import PLACE, Skip, skip_letters
 from streams.kafka.topics import DEAD_LETTERS, RELAY, SOURCES, is_source
 from streams.operations import logs
 from streams.operations.settings import Settings

@@ -12,9 +12,8 @@ from typing import Annotated
 import typer
 from aiokafka.errors import KafkaError
 
-from streams.kafka.security import aiokafka_options
-from streams.observer.cohort import Book
-from streams.observer.reading import read_book, read_recording
+from streams.kafka.connection import aiokafka_options
+from streams.observer.reading import Book, read_book, read_recording
 from streams.observer.reconcile import Balance, BalanceCheck, BalanceLine, balance
 from streams.operations.settings import BadSettings, read_settings
 

@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 from aiokafka.errors import KafkaError
 
-from streams.kafka.security import aiokafka_options
+from streams.kafka.connection import aiokafka_options
 from streams.kafka.topics import letterbox
 from streams.operations.settings import Settings
 from streams.registry import Registers, load
-from streams.sim.run_selftest import MissingTopic, run_selftest
 from streams.sim.selftest import Cast, Exchange, parts, results
+from streams.sim.selftest.run import MissingTopic, run_selftest
 from streams.words.codes import AUTHORITY
 from streams.words.ids import Ids, Kommunekode
 

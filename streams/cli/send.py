@@ -11,8 +11,7 @@ from typing import Annotated
 
 import typer
 
-from streams.gateway.client import MllpClient, NoAnswer, NobodyListens
-from streams.gateway.tls import ClientTls, TlsProblem
+from streams.gateway.mllp import ClientTls, MllpClient, NoAnswer, NobodyListens, TlsProblem
 
 from .arguments import documents
 from .frame import Code, echo

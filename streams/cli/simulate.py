@@ -11,15 +11,14 @@ from typing import Annotated
 
 import typer
 
-from streams.gateway.client import MllpClient
+from streams.gateway.mllp import MllpClient
 from streams.kafka.clients import new_producer
-from streams.kafka.security import aiokafka_options
+from streams.kafka.connection import aiokafka_options
 from streams.operations.settings import BadSettings, Listen, Settings, read_settings, secret
 from streams.registry import BadRegisters, Registers, load
-from streams.sim.hospital import Sending, journeys, scripts, woven
+from streams.sim.hospital import Played, Sending, journeys, onto_topic, play, scripts, through_gateway, woven
+from streams.sim.municipality import Answering, Tally, Town, run_municipalities
 from streams.sim.municipality import behaviour as named_behaviour
-from streams.sim.run_hospital import Played, onto_topic, play, through_gateway
-from streams.sim.run_municipality import Answering, Tally, Town, run_municipalities
 from streams.sim.stories import STORIES, Story
 from streams.sim.subscriber import Subscribers
 from streams.words.ids import Ids

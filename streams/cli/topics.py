@@ -5,8 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from streams.kafka import admin
-from streams.kafka.reach import BrokerProblem
-from streams.kafka.security import librdkafka_options
+from streams.kafka.connection import BrokerProblem, librdkafka_options
 from streams.kafka.topics import TopicPlan
 from streams.kafka.topics import plan as planned
 from streams.operations.settings import Settings

@@ -73,7 +73,7 @@ class ForeignCertificate(MessageRefused):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """`address` without port. `names` is None where no certificate is asked for: on loopback only (`tls.py`)."""
+    """`address` without port. `names` is None where no certificate is asked for: on loopback only."""
 
     address: str
     names: frozenset[str] | None = None

@@ -26,9 +26,9 @@ from streams.registry import Registers
 from streams.words.ids import Ids
 
 from .admission import AdtRecord, FrontDesk, GatewayRefusal, Unconfirmed
+from .mllp import ServerTls, TlsProblem, server_context, unnamed
 from .report import GatewayReport
 from .server import Caps, GatewayLimits, Server
-from .tls import ServerTls, TlsProblem, server_context, unnamed
 
 __all__ = ["GatewayOptions", "KafkaPublisher", "run_gateway"]
 

@@ -16,7 +16,7 @@ Draining: stop listening, let every connection finish the block in hand, cut wha
 asyncio's own server shakes hands before it shows a connection, so that handshakes under way cannot be counted nor their
 failures be given to a peer; and when file descriptors run out it writes a line for each waiting connection, every second.
 
-Not here: what is answered (`admission.py`), certificates (`tls.py`), `/livez` and `/metrics` (the runner).
+Not here: what is answered (`admission.py`), certificates (`mllp.py`), `/livez` and `/metrics` (the runner).
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from datetime import timedelta
 from typing import Literal
 
 from .admission import LOCAL, BlockAnswer, FrontDesk, Peer, names_of
-from .framing import BLOCK_LIMIT, FrameReader, FrameTooLong, framed
+from .mllp import BLOCK_LIMIT, FrameReader, FrameTooLong, framed
 from .report import GatewayReport
 
 __all__ = [

@@ -13,7 +13,7 @@ import msgspec
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import ConfigResource, NewTopic
 
-from .reach import BrokerProblem, Connection
+from .connection import BrokerProblem, Connection
 from .topics import TopicPlan
 
 __all__ = ["BrokerProblem", "Described", "Drift", "apply", "describe", "diff", "missing", "width"]

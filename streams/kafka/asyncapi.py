@@ -23,8 +23,8 @@ from streams.records.ledger import LedgerRow
 from streams.words.errors import Rejected
 from streams.words.model import LaneRecord
 
+from .decisions import Skip
 from .records import SELFTEST, Record, dead_letter, headers, letter_headers
-from .skips import Skip
 from .topics import ADT_RAW, CONTROL, DEAD_LETTERS, LANES, LEDGER, RECEIPTS_RAW, TRACE, Role, TopicPlan, plan
 
 __all__ = ["contract", "write"]

@@ -1,26 +1,36 @@
-"""An operator's decision put into its lane, and the lane's answer from the ledger (decision 0027).
+"""What an operator decides about one message or one record, as it lies on the topics.
 
-The ledger is read from its end as it was before the decision was sent, so that no answer can be missed and nothing old is
-read. The answer's key is the id of the message, so one partition of the ledger has it; all are read, they are quiet.
+A decision about a message goes into its lane, and the lane answers in the ledger (decision 0027). The ledger is read from
+its end as it was before the decision was sent, so that no answer can be missed and nothing old is read. The answer's key
+is the id of the message, so one partition of the ledger has it; all are read, they are quiet.
+
+A skip, the last resort, is the decision not to take one record (decision 0026). It lies on `recipients.control`: key
+`skip/topic/partition/offset`, value who, why and when. A record without value takes it back. Anything else under such a
+key is passed over.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import msgspec
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from streams.records.ledger import skipped_row
+from streams.records.ledger import to_json as ledger_json
 from streams.words.ids import lane_of_id
 from streams.words.model import Decision
 
 from .clients import new_producer
 from .lenient import AIOKafkaConsumer
-from .records import encode_lane_record, headers
-from .topics import LANES, LEDGER
+from .records import Letter, Record, encode_lane_record, headers
+from .topics import CONTROL, LANES, LEDGER
 
-__all__ = ["DecisionOutcome", "decided"]
+__all__ = ["PLACE", "DecisionOutcome", "Skip", "decided", "skip_letters", "skips_among"]
+
 
 _POLL_MS: Final = 100
 
@@ -100,4 +110,48 @@ async def _outcomes(
                     continue  # any other record, whatever it is
                 if row.kind == "decision" and row.id in waiting:
                     found[waiting[row.id]] = DecisionOutcome(row.what == "taken", row.reason, row.was)
+    return found
+
+
+#: `topic/partition/offset`.
+PLACE: Final = re.compile(r"([A-Za-z0-9._-]{1,249})/(\d{1,9})/(\d{1,18})", re.ASCII)
+_PREFIX: Final = b"skip/"
+
+
+class Skip(msgspec.Struct, frozen=True):
+    """Who passes over the record at `origin`, and why."""
+
+    origin: str
+    reason: str
+    actor: str
+    at: datetime
+
+
+def skip_letters(skip: Skip) -> tuple[Letter, ...]:
+    """The decision for the workers, and its row for the audit."""
+    about = headers(message_id=f"skip/{skip.origin}", event_type="skip", schema="skip", content_type="application/json")
+    row = skipped_row(skip.at, skip.origin, f"{skip.reason} ({skip.actor})")
+    audit = headers(
+        message_id=row.id, event_type="ledger.skipped", schema="ledger-row", content_type="application/json"
+    )
+    return (
+        Letter(LEDGER, skip.origin.encode(), ledger_json(row), audit),
+        Letter(CONTROL, _PREFIX + skip.origin.encode(), msgspec.json.encode(skip), about),
+    )
+
+
+def skips_among(records: Iterable[Record]) -> Mapping[str, Skip]:
+    """The decisions that hold, by the record they are about; `records` of one partition in order."""
+    found: dict[str, Skip] = {}
+    for record in records:
+        if record.key is None or not record.key.startswith(_PREFIX):
+            continue
+        origin = record.key.removeprefix(_PREFIX).decode("ascii", "replace")
+        found.pop(origin, None)
+        try:
+            skip = msgspec.json.decode(record.value or b"", type=Skip)
+        except (msgspec.DecodeError, RecursionError, UnicodeError):
+            continue
+        if skip.origin == origin:
+            found[origin] = skip
     return found

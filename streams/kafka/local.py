@@ -26,7 +26,7 @@ from typing import Final, Self
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from streams.operations.private_files import private_folder
+from streams.operations.secrecy import private_folder
 
 __all__ = [
     "KAFKA_VERSION",

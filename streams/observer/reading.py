@@ -1,14 +1,19 @@
-"""Reading all topics once, from the oldest record kept to the newest, for the balance; or a recording of them.
+"""Reading all topics once, from the oldest record kept to the newest, and the part of them that is judged together.
 
 Plain aiokafka: no group, nothing committed, no codec of ours. Upstream topics are closed first: what arrives while the
 others are being read is not in the book, and rows about it are left out (`Cohort`). What is under way at that moment
 shows as a difference; look again, or at rest (03 §6.5).
+
+Cohort of spec 06 §3.4: events *received* in the period, followed to now, so that the sum can close whatever the clock
+of the source shows. Not here: equations (`reconcile.py`), how a record is opened (`evidence.py`).
 """
 
 import base64
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,10 +23,200 @@ from aiokafka.errors import TopicAuthorizationFailedError
 
 from streams.kafka.lenient import AIOKafkaConsumer
 
-from .cohort import Book
-from .evidence import TopicRecord, position_of
+from .evidence import (
+    GATEWAY,
+    InboxLetter,
+    Quoted,
+    TopicRecord,
+    is_network_receipt,
+    ledger_row_of,
+    moment_of,
+    open_letter,
+    position_of,
+    quoted,
+    received_at,
+    row_of,
+    source_of,
+)
 
-__all__ = ["read_book", "read_recording", "recorded"]
+__all__ = ["Book", "Cohort", "Partition", "Row", "Source", "origin_of", "read_book", "read_recording", "recorded"]
+
+
+Row = Mapping[str, Any]
+
+#: Feed and control id: what a hospital calls a message.
+Source = tuple[str, str]
+
+#: Topic and partition.
+Partition = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptArrival:
+    """One record of a topic of receipts."""
+
+    at: datetime | None
+    network: bool
+    answer: Quoted | None
+
+
+class Book:
+    """All records, sorted by what they are; repeated ledger ids are dropped, as every reader does (03 §6.1)."""
+
+    def __init__(self, records: Iterable[TopicRecord] = ()) -> None:
+        self.raw: dict[str, datetime | None] = {}  # place -> received
+        self.sources: dict[str, Source] = {}  # place -> sender's name for the message
+        self.lane_events: dict[str, Source] = {}  # stay event id -> the message it is from
+        self.letters: dict[str, set[InboxLetter]] = defaultdict(set)  # MessageHeader.id -> dispatches
+        self.inboxes: dict[str, set[str]] = defaultdict(set)  # MessageHeader.id -> topics
+        self.unopened: list[str] = []
+        self.unread: list[str] = []  # records of `ledger` that are no rows
+        self.receipts: dict[str, ReceiptArrival] = {}
+        self.rows: dict[str, dict[str, Row]] = defaultdict(dict)  # kind -> id -> row
+        self.others: dict[str, list[tuple[int, Row]]] = defaultdict(list)  # id -> (offset, row) of other content
+        self.written: dict[str, int] = {}  # id of a message's row -> its first offset on `ledger`
+        self.dead: dict[str, str] = {}  # origin -> place
+        self.turned_away: dict[str, datetime | None] = {}  # refused before any topic had it: origin -> received
+        self.positions: dict[Partition, int] = {}  # source partition -> the next offset that a worker has noted last
+        self.went_back: set[Partition] = set()  # source partitions whose position has gone back
+        self.unreadable: tuple[str, ...] = ()  # changelogs that this user may not read
+        self.starts: dict[Partition, int] = {}  # oldest offset kept
+        self.ends: dict[Partition, int] = {}  # first offset that was not read
+        for record in records:
+            self.add(record)
+
+    def add(self, record: TopicRecord) -> None:
+        """Take one record; of its value no more is kept than an id."""
+        topic, place, value = record.topic, record.place, record.value
+        if topic == "adt.raw":
+            self.raw[place] = received_at(record)
+            self.sources[place] = source_of(value)
+        elif topic == "lanes":
+            lane = row_of(value) or {}
+            event = lane.get("event")
+            if lane.get("type") == "stay-event" and isinstance(event, dict) and isinstance(event.get("id"), str):
+                self.lane_events.setdefault(event["id"], (str(event.get("feed", "")), str(event.get("control_id", ""))))
+        elif topic == "receipts.raw" or topic.endswith(".receipts"):
+            self.receipts[place] = ReceiptArrival(received_at(record), is_network_receipt(value), quoted(value))
+        elif topic == "ledger":
+            self._add_row(record)
+        elif topic == "dead.letters":
+            if (origin := record.headers.get("dlq.origin", "")).startswith(GATEWAY):
+                self.turned_away[origin] = received_at(record)
+            else:
+                parts = ("topic", "partition", "offset")
+                origin = "/".join(record.headers.get(f"dlq.original-{part}", "?") for part in parts)
+            self.dead[origin] = place
+        elif topic.endswith(".inbox") and "selftest" not in record.headers:  # no event is behind such a letter
+            letter = open_letter(value)
+            if letter is None:
+                self.unopened.append(place)
+            elif not letter.legacy:
+                self.letters[letter.message_id].add(letter)
+                self.inboxes[letter.message_id].add(topic)
+
+    def note(self, place: Partition, position: int) -> None:
+        """A worker's position in a source partition, in the order of the changelog."""
+        if position < self.positions.get(place, 0):
+            self.went_back.add(place)
+        self.positions[place] = position
+
+    def _add_row(self, record: TopicRecord) -> None:
+        row = ledger_row_of(record.value)
+        if row is None:
+            self.unread.append(record.place)
+            return
+        name, rows = row["id"], self.rows[row["kind"]]
+        if _content(rows.setdefault(name, row)) != _content(row):
+            self.others[name].append((record.offset, row))
+        elif row["kind"] == "message":
+            self.written[name] = min(record.offset, self.written.get(name, record.offset))
+
+
+def _content(row: Row) -> dict[str, Any]:
+    """All of a row but its time: a step repeated after a crash may write the same a little later."""
+    return {name: value for name, value in row.items() if name != "at" and value}
+
+
+def origin_of(row: Row) -> str:
+    """What an event row is about: the arrival of its record, or the record itself."""
+    return str(row["origin"] or row["subject"])
+
+
+class Cohort:
+    """The part of the book that is judged: events received since a moment, and all that came of them (06 §3.4).
+
+    Topics forget at different ages. A row about a record older than the first one still there is out of the cohort, and
+    so is what followed from it: absence is only evidence where presence could be seen.
+    """
+
+    def __init__(self, book: Book, since: datetime | None) -> None:
+        self.book = book
+        self._since = since
+        self._first = dict(book.starts)
+        self.raw = self._arrived(book.raw)
+        self.receipts = self._arrived({place: arrival.at for place, arrival in book.receipts.items()})
+        self.turned_away = {origin for origin, at in book.turned_away.items() if self._is_since(at)}
+        rows = {kind: list(book.rows[kind].values()) for kind in ("event", "stay-event", "message", "receipt")}
+        self.events = [row for row in rows["event"] if self._is_judged_event(row)]
+        self.lane_events = self._judged_lane_events()
+        judged = {row["subject"] for row in rows["stay-event"] if self._is_judged_fate(row)}
+        self.stay_events = [row for row in rows["stay-event"] if row["subject"] in judged]
+        followed = self.lane_events | {row["subject"] for row in self.stay_events}
+        self.messages = [row for row in rows["message"] if row["event"] in followed]
+        self.classes = [row for row in rows["receipt"] if self._belongs(row["subject"])]
+
+    def _judged_lane_events(self) -> set[str]:
+        """Stay events of the messages in the cohort; of a message seen nowhere, if none can have been forgotten."""
+        silent = {origin_of(row) for row in self.book.rows["event"].values() if not row["parts"]}
+        inside = {self.book.sources[place] for place in self.raw - silent}
+        everywhere = set(self.book.sources.values())
+        whole = not any(offset for (topic, _), offset in self._first.items() if topic == "adt.raw")
+        return {
+            event
+            for event, source in self.book.lane_events.items()
+            if source in inside or (whole and source not in everywhere)
+        }
+
+    def _is_since(self, at: datetime | None) -> bool:
+        return self._since is None or at is None or at >= self._since
+
+    def _is_judged_event(self, row: Row) -> bool:
+        """A row about a refusal of the gateway is judged with its letter; without one, if none can be forgotten."""
+        origin = origin_of(row)
+        if not origin.startswith(GATEWAY):
+            return self._belongs(origin)
+        forgotten = any(offset for (topic, _), offset in self.book.starts.items() if topic == "dead.letters")
+        kept = origin not in self.book.turned_away and not forgotten
+        return origin in self.turned_away or (kept and self._is_since(moment_of(row.get("at"))))
+
+    def _is_judged_fate(self, row: Row) -> bool:
+        """A fate is judged with its event; without one on `lanes`, if it should be there."""
+        if row["subject"] in self.book.lane_events:
+            return row["subject"] in self.lane_events
+        return self._since is None and bool(row["origin"]) and self._belongs(row["origin"])
+
+    def _arrived(self, there: Mapping[str, datetime | None]) -> set[str]:
+        """Places in the cohort; notes per partition where it begins, which is after the last record before it."""
+        inside = set()
+        for place, at in there.items():
+            if self._is_since(at):
+                inside.add(place)
+            else:
+                partition, offset = _spot(place)
+                self._first[partition] = max(self._first.get(partition, 0), offset + 1)
+        return inside
+
+    def _belongs(self, place: str) -> bool:
+        """Whether a row about `place` is judged: its record is in the cohort, or ought to be there and is not."""
+        partition, offset = _spot(place)
+        return self._first.get(partition, 0) <= offset < self.book.ends.get(partition, offset + 1)
+
+
+def _spot(place: str) -> tuple[Partition, int]:
+    topic, partition, offset = place.rsplit("/", 2)
+    return (topic, int(partition)), int(offset)
+
 
 #: Topics of the balance; inboxes and letterboxes are found by their names (design §4).
 TOPICS = ("adt.raw", "receipts.raw", "lanes", "ledger", "dead.letters")

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from .cohort import Book, Cohort, Row, Source, origin_of
 from .evidence import TopicRecord
+from .reading import Book, Cohort, Row, Source, origin_of
 
 __all__ = ["Balance", "BalanceCheck", "BalanceLine", "balance"]
 

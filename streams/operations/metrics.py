@@ -1,12 +1,18 @@
-"""The figures of the product: every metric declared once, with kind, labels, unit and meaning (spec 03 §10).
+"""What a process shows of itself: its figures, whether it is alive, whether records can flow (spec 03 §10).
 
-No label carries an id or anything of a person: municipalities, states and codes only, so that the number of series is
-bounded. Alerts of the same section stand beside the metric they look at; docs/metrics.md is made from this table.
+Every metric is declared once, with kind, labels, unit and meaning. No label carries an id or anything of a person:
+municipalities, states and codes only, so that the number of series is bounded. Alerts of the same section stand beside
+the metric they look at; docs/metrics.md is made from this table.
+
+`/livez` answers while the event loop turns, with 503 and a reason when work lies there and none is done; `/readyz`
+answers 503 with a reason until records can flow, and again while tables recover; `/metrics` is Prometheus text.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Final, Literal, NamedTuple, TypeVar
 
+from aiohttp import web
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -16,7 +22,10 @@ from prometheus_client import (
     generate_latest,
 )
 
-__all__ = ["METRICS", "Metric", "MetricName", "Metrics"]
+from streams.operations.settings import Listen
+
+__all__ = ["METRICS", "Metric", "MetricName", "Metrics", "health_served"]
+
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second figure beside each counter, which no document names
 
@@ -135,3 +144,39 @@ class Metrics:
 
 def _labelled(metric: M, labels: Mapping[str, str]) -> M:
     return metric.labels(**{key.removesuffix("_"): value for key, value in labels.items()}) if labels else metric
+
+
+#: "" when all is well, else the reason why not.
+Reason = Callable[[], str]
+
+
+@contextlib.asynccontextmanager
+async def health_served(
+    listen: Listen, reason: Reason, metrics: Metrics, dead: Reason = lambda: ""
+) -> AsyncIterator[int]:
+    """Serves the three addresses while inside; yields the port. Raises OSError when the address is taken.
+
+    `reason`: why records cannot flow; `dead`: why the process should be started again.
+    """
+
+    async def livez(_: web.Request) -> web.Response:
+        why = dead()
+        return web.Response(text=f"{why or 'alive'}\n", status=503 if why else 200)
+
+    async def readyz(_: web.Request) -> web.Response:
+        why = reason()
+        return web.Response(text=f"{why or 'ready'}\n", status=503 if why else 200)
+
+    async def figures(_: web.Request) -> web.Response:
+        return web.Response(body=metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+    app = web.Application()
+    app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", figures)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, listen.host, listen.port)
+        await site.start()
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()

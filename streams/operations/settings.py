@@ -24,7 +24,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from .secret_strength import LEAST_BYTES, MAKE_ONE, weakness
+from .secrecy import LEAST_BYTES, MAKE_ONE, weakness
 
 __all__ = ["BadSettings", "Listen", "Settings", "Sourced", "explain", "read_settings", "secret"]
 

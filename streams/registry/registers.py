@@ -20,7 +20,6 @@ from streams.words.model import Address, Outcome, Unit
 
 from .check import check
 from .files import Findings, RegisterFinding
-from .policy import Policy
 from .rows import (
     AcceptanceRow,
     AddressRow,
@@ -33,7 +32,7 @@ from .rows import (
     is_written,
     rank,
 )
-from .tables import EXAMPLE, FILES, OWN_FILES, Placed, Tables, read_tables
+from .tables import EXAMPLE, FILES, OWN_FILES, Placed, Policy, Tables, read_tables
 
 __all__ = ["EXAMPLE_NAME", "BadRegisters", "Registers", "copy_example", "inspect_registers", "load"]
 

@@ -1,17 +1,113 @@
-"""What can happen to a patient: scripted stays, each with the notices it must lead to.
+"""What can happen to a patient: scripted stays of test persons, each with the notices it must lead to, as ADT messages.
 
 A story is a row of steps; a step is one ADT message with the time of its event, counted from the beginning of the stay,
 and how much later the hospital's system sends it. The notices are those of spec 01 §§10-13 and spec 04 §4.1; they are
 written here by hand, from the specification, so that the demo and the tests can judge the product by them.
 
-Not here: bytes (`er7.py`), persons (`people.py`), how many of which (`hospital.py`).
+None of the persons can be a real one. First come the published Danish test persons, then invented ones. Their numbers are
+shaped like CPR numbers and are no real person's: digit 7 is 5 to 8 and the year 40 to 57, which means born 2040 to 2057
+(00 §2.5, spec 05 §2.1). Names are put together from invented parts; every given name ends in `Test`, as the published ones
+do. Residence goes round all municipalities given. Nothing is random: person number n is always the same.
+
+The messages have as much of ER7 as a Danish hospital system sends (spec 04 §3, §8, and the example messages of that
+spec). The product never writes ADT; this shares nothing with its reader, so the two can judge each other.
+
+Not here: how many stays of which (`hospital.py`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
-__all__ = ["STORIES", "Story", "StoryStep"]
+from streams.words.ids import Kommunekode
+from streams.words.times import danish
+
+__all__ = [
+    "PUBLISHED",
+    "STORIES",
+    "AdtMessage",
+    "Person",
+    "Story",
+    "StoryStep",
+    "Ward",
+    "er7",
+    "impossible_cpr",
+    "person",
+]
+
+
+#: Published test persons: numbers and names as in public Danish test material (spec 05 §2.1).
+PUBLISHED: tuple[tuple[str, str, str], ...] = (
+    ("2512489996", "Berggren", "Nancy Ann Test"),
+    ("2509479989", "Elmer", "Bruno Test"),
+    ("0201609995", "Mortensen", "Lone Test"),
+    ("1509819996", "Kajsen", "Kaj Test"),
+    ("0201919990", "Bølgemose", "Åse Test"),
+    ("0201919996", "Bølgemose", "Øjvind Test"),
+)
+
+_GIVEN = ("Åse", "Øjvind", "Ægidius", "Søren", "Bjørg", "Kåre", "Lærke", "Malthe", "Signe", "Tove Ann", "Bo", "Ellen")
+_FAMILY_START = ("Bølge", "Tågede", "Lærke", "Ærte", "Øre", "Åmose", "Hassel", "Vinter", "Skov", "Pile")
+_FAMILY_END = ("mose", "løkke", "gård", "bæk", "holm", "ås", "krog")
+_STREETS = ("Prøvevej", "Åbrinken", "Ærtemarken", "Østre Testvej", "Skovløberstien")
+
+_YEARS = range(40, 58)
+_MONTHS = range(1, 13)
+_DAYS = range(1, 29)  # every month has them
+_CENTURIES = range(5, 9)  # digit 7: with the years above, 2040 to 2057
+_SERIALS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A test person as a hospital knows one. Does not print itself, as nothing that looks like a person does."""
+
+    cpr: str
+    family: str
+    given: str
+    kommunekode: Kommunekode
+    street: str
+
+    def __repr__(self) -> str:
+        return "Person(******)"
+
+    @property
+    def birth_date(self) -> str:
+        """`YYYYMMDD` by the century rule of spec 05 §2.1, for PID-7."""
+        year, seventh = int(self.cpr[4:6]), int(self.cpr[6])
+        if 5 <= seventh <= 8:
+            century = 2000 if year <= 57 else 1800
+        else:
+            century = 2000 if seventh in (4, 9) and year <= 36 else 1900
+        return f"{century + year:04d}{self.cpr[2:4]}{self.cpr[:2]}"
+
+    @property
+    def sex(self) -> str:
+        """PID-8: an odd last digit is male."""
+        return "M" if int(self.cpr[-1]) % 2 else "F"
+
+
+def impossible_cpr(number: int) -> str:
+    """The `number`-th number of CPR shape that no person can have; all are different below 24 million."""
+    number, year = divmod(number, len(_YEARS))
+    number, day = divmod(number, len(_DAYS))
+    number, month = divmod(number, len(_MONTHS))
+    century, serial = divmod(number, _SERIALS)
+    return f"{_DAYS[day]:02d}{_MONTHS[month]:02d}{_YEARS[year]:02d}{_CENTURIES[century % 4]}{serial:03d}"
+
+
+def person(number: int, kommuner: Sequence[Kommunekode]) -> Person:
+    """Test person number `number`, from 0; residence goes round `kommuner`."""
+    if number < len(PUBLISHED):
+        cpr, family, given = PUBLISHED[number]
+    else:
+        rest, start = divmod(number, len(_FAMILY_START))
+        family = _FAMILY_START[start] + _FAMILY_END[rest % len(_FAMILY_END)]
+        cpr, given = impossible_cpr(number - len(PUBLISHED)), f"{_GIVEN[number % len(_GIVEN)]} Test"
+    street = f"{_STREETS[number % len(_STREETS)]} {number % 90 + 1}"
+    return Person(cpr, family, given, kommuner[number % len(kommuner)], street)
+
 
 Where = Literal["acute", "ward", "other-ward", "same-region", "other-region"]
 
@@ -139,3 +235,79 @@ STORIES: tuple[Story, ...] = (
         StoryStep(trigger="A01", identity="replacement"),
         StoryStep(trigger="A40", at=_h(5), identity="merge"), _home(60)), ("STIN", "SLHJ")),
 )  # fmt: skip
+
+
+_CPR = "{0}^^^&1.2.208.176.1.2&ISO^NNDNK"
+_REPLACEMENT = "{0}^^^&1.2.208.176.1.6.1.1&ISO^NNDNK"  # X-eCPR (spec 05 §2.2)
+_ENCODINGS = {"UNICODE UTF-8": "utf-8", "8859/1": "iso-8859-1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Ward:
+    """A ward as an ADT message names it: who sends (MSH-3, MSH-4), and PV1-3 (ward, facility)."""
+
+    application: str
+    sender: str  # MSH-4.1
+    facility: str  # PV1-3.4
+    ward: str  # PV1-3.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdtMessage:
+    """One message, as facts. Times are instants; they are written in Danish local time with offset."""
+
+    trigger: str
+    control_id: str
+    sent: datetime  # MSH-7, EVN-2
+    occurred: datetime | None  # EVN-6
+    person: Person
+    place: Ward
+    visit: str
+    class_: str = "I"
+    prior: Ward | None = None  # PV1-6
+    start: datetime | None = None  # PV1-44
+    end: datetime | None = None  # PV1-45
+    disposition: str = ""  # PV1-36
+    died: datetime | None = None  # PID-29, and PID-30 = Y
+    replacement: str = ""  # replacement number in place of the CPR number
+    retired: str = ""  # MRG-1: a replacement number this message retires
+    charset: str = "UNICODE UTF-8"
+    production: bool = True
+
+
+def er7(m: AdtMessage) -> bytes:
+    """The message as bytes, segments ended by CR, in the character set it declares."""
+    msh = [
+        "MSH", "^~\\&", m.place.application, m.place.sender, "STAFET", "MEDCOM", _stamp(m.sent), "",
+        f"ADT^{m.trigger}", m.control_id, "P" if m.production else "T", "2.5.1",
+        "", "", "", "", "DNK", m.charset, "DAN",
+    ]  # fmt: skip
+    official = _REPLACEMENT.format(m.replacement) if m.replacement else _CPR.format(m.person.cpr)
+    address = f"{m.person.street}^^Prøveby^^9999^DNK^H^^{m.person.kommunekode}"
+    pid = {
+        1: "1", 3: official, 5: f"{m.person.family}^{m.person.given}^^^^^L", 7: m.person.birth_date,
+        8: m.person.sex, 11: address, 12: m.person.kommunekode,
+    }  # fmt: skip
+    if m.died is not None:
+        pid |= {29: _stamp(m.died), 30: "Y"}
+    pv1 = {
+        1: "1", 2: m.class_, 3: _location(m.place), 6: _location(m.prior), 19: f"{m.visit}^^^{m.place.facility}^VN",
+        36: m.disposition, 44: _stamp(m.start), 45: _stamp(m.end),
+    }  # fmt: skip
+    segments = ["|".join(msh), _segment("EVN", {2: _stamp(m.sent), 6: _stamp(m.occurred)}), _segment("PID", pid)]
+    if m.retired:
+        segments.append(f"MRG|{_REPLACEMENT.format(m.retired)}")
+    segments.append(_segment("PV1", pv1))
+    return "".join(segment + "\r" for segment in segments).encode(_ENCODINGS[m.charset])
+
+
+def _stamp(at: datetime | None) -> str:
+    return "" if at is None else danish(at).strftime("%Y%m%d%H%M%S%z")
+
+
+def _segment(name: str, fields: dict[int, str]) -> str:
+    return "|".join([name, *(fields.get(index, "") for index in range(1, max(fields) + 1))])
+
+
+def _location(ward: Ward | None) -> str:
+    return "" if ward is None else f"{ward.ward}^^^{ward.facility}^^N"

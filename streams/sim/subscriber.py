@@ -11,7 +11,7 @@ from datetime import datetime
 
 from streams.receiver.inbox import Reception, take
 
-from .run_municipality import Tally
+from .municipality import Tally
 
 __all__ = ["Subscribers"]
 

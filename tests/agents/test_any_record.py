@@ -10,9 +10,9 @@ from agents.worker.gaps import Gaps, Skipped, Skips
 from agents.worker.shell import Limits
 from agents.worker.tables import position_key, rows_of
 from streams.kafka.clients import partition_of
+from streams.kafka.decisions import Skip, skip_letters
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.records import Letter, Record, header
-from streams.kafka.skips import Skip, skip_letters
 from streams.kafka.topics import CONTROL, LEDGER
 from streams.words.errors import Rejected
 from tests.agents.conftest import Build

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from agents.start.same_secret import SecretChanged, check_secret
+from agents.start.before import SecretChanged, check_secret
 from agents.worker.tables import position_key
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.topics import CONTROL, RELAY, changelog, plan

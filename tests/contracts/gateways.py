@@ -10,10 +10,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from streams.gateway.admission import LOCAL, AdtRecord, FrontDesk, GatewayRefusal, Publish, WriteRefusal
-from streams.gateway.client import MllpClient
+from streams.gateway.mllp import ClientTls, MllpClient, ServerTls, server_context
 from streams.gateway.report import Event, GatewayFields, GatewayReport, silent
 from streams.gateway.server import Caps, GatewayLimits, Server
-from streams.gateway.tls import ClientTls, ServerTls, server_context
 from streams.messages.adt.feed import FeedProfile
 from streams.words.ids import Ids
 

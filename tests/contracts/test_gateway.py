@@ -7,8 +7,7 @@ import hl7.client
 import pytest
 
 from streams.gateway.admission import AdtRecord, Publish, Unconfirmed
-from streams.gateway.client import NoAnswer
-from streams.gateway.framing import framed
+from streams.gateway.mllp import NoAnswer, framed
 from streams.gateway.server import GatewayLimits
 from tests.contracts.gateways import Running, adt, client, gateway, raw
 

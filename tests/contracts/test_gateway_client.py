@@ -7,8 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from streams.gateway.client import MllpClient, NoAnswer, control_id_of
-from streams.gateway.framing import BLOCK_LIMIT, framed
+from streams.gateway.mllp import BLOCK_LIMIT, MllpClient, NoAnswer, control_id_of, framed
 from tests.contracts.gateways import adt
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.gateway.client import NoAnswer
+from streams.gateway.mllp import NoAnswer
 from streams.gateway.run import KafkaPublisher
 from streams.gateway.server import GatewayLimits
 from streams.kafka.clients import new_producer

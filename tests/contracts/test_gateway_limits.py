@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from streams.gateway import server
-from streams.gateway.framing import framed
+from streams.gateway.mllp import framed
 from streams.gateway.report import report_to
 from streams.gateway.server import Caps, Door
 from streams.operations import logs

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from streams.gateway.admission import AdtRecord, Publish
-from streams.gateway.framing import framed
+from streams.gateway.mllp import framed
 from streams.gateway.server import GatewayLimits
 from tests.contracts.gateways import Running, adt, client, gateway, raw
 

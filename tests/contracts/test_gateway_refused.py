@@ -9,8 +9,7 @@ from datetime import timedelta
 import pytest
 
 from streams.gateway.admission import Unconfirmed, WriteRefusal
-from streams.gateway.client import NoAnswer
-from streams.gateway.framing import framed
+from streams.gateway.mllp import NoAnswer, framed
 from streams.gateway.run import KafkaPublisher
 from streams.gateway.server import GatewayLimits
 from streams.kafka.clients import new_producer

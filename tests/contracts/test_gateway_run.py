@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 import trustme
 
-from streams.gateway.client import MllpClient
+from streams.gateway.mllp import MllpClient, ServerTls, TlsProblem
 from streams.gateway.report import report_to, silent
 from streams.gateway.run import GatewayOptions, run_gateway
 from streams.gateway.server import Caps
-from streams.gateway.tls import ServerTls, TlsProblem
 from streams.kafka.embedded import EmbeddedBroker
 from streams.messages.adt.feed import FeedProfile
 from streams.operations import logs

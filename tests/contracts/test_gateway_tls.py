@@ -11,9 +11,8 @@ import trustme
 
 from streams.gateway import server
 from streams.gateway.admission import names_of
-from streams.gateway.client import NoAnswer
+from streams.gateway.mllp import ClientTls, NoAnswer, ServerTls, TlsProblem, server_context, unnamed
 from streams.gateway.server import Caps
-from streams.gateway.tls import ClientTls, ServerTls, TlsProblem, server_context, unnamed
 from streams.messages.adt.feed import FeedProfile
 from tests.contracts.gateways import adt, client, gateway, raw
 

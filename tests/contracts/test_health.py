@@ -6,8 +6,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from streams.observer.health import health_served
-from streams.operations.metrics import Metrics
+from streams.operations.metrics import Metrics, health_served
 from streams.operations.settings import Listen
 
 

@@ -8,10 +8,9 @@ from aiokafka.errors import GroupAuthorizationFailedError, GroupCoordinatorNotAv
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AclOperation
 
-from streams.kafka import grants as module
-from streams.kafka.access import Right
-from streams.kafka.grants import lacking
-from streams.kafka.reach import BrokerProblem
+from streams.kafka import access as module
+from streams.kafka.access import Right, lacking
+from streams.kafka.connection import BrokerProblem
 from streams.operations.settings import Settings
 
 READ = Right("stafet-relay", "READ", "group", "stafet-relay")

@@ -16,9 +16,9 @@ from streams.cli.frame import Code, run
 from streams.formats.hl7v2 import MessageRefused
 from streams.gateway.admission import GatewayRefusal
 from streams.kafka.clients import partition_of
+from streams.kafka.decisions import Skip, skip_letters, skips_among
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.records import Letter, Record, dead_letter, header
-from streams.kafka.skips import Skip, skip_letters, skips_among
 from streams.kafka.topics import ADT_RAW, CONTROL, DEAD_LETTERS, LEDGER, RELAY
 from streams.words.errors import Rejected
 from tests.brokers import prepared, producing, records

@@ -22,8 +22,7 @@ from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.records import SELFTEST, header, letter_headers
 from streams.kafka.topics import inbox, letterbox
 from streams.messages.hospitalnotification import check
-from streams.sim.municipality import behaviour
-from streams.sim.run_municipality import Answering, Town, run_municipalities
+from streams.sim.municipality import Answering, Town, behaviour, run_municipalities
 from streams.sim.selftest import SCENARIOS, Exchange, parts
 from streams.sim.selftest.desk import STAYS, notifications_of
 from streams.sim.selftest.judge import CHECKS, LIMIT

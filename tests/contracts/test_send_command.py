@@ -113,7 +113,7 @@ def test_a_connection_that_takes_too_long_is_named_with_the_time(
     async def never(*_: object, **__: object) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr("streams.gateway.client.asyncio.open_connection", never)
+    monkeypatch.setattr("streams.gateway.mllp.asyncio.open_connection", never)
     code, _, err = run(InThread(port=1), *written(tmp_path, "A1"), "--timeout", "0.2")
     assert code == 1
     assert "no answer within 0.2 s from 127.0.0.1:1" in err

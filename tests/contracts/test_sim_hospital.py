@@ -9,10 +9,8 @@ import pytest
 
 from streams.formats.hl7v2 import read
 from streams.registry.rows import LocationRow
-from streams.sim.er7 import Ward
 from streams.sim.hospital import Places, Script, journeys, scripts, woven
-from streams.sim.people import PUBLISHED, impossible_cpr, person
-from streams.sim.stories import STORIES, Story
+from streams.sim.stories import PUBLISHED, STORIES, Story, Ward, impossible_cpr, person
 from streams.words.codes import Notice
 from streams.words.ids import Gln, Kommunekode, Sor
 

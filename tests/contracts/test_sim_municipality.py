@@ -22,8 +22,17 @@ from streams.kafka.topics import letterbox, plan
 from streams.messages.acknowledgement import inspect as inspect_acknowledgement
 from streams.messages.hospitalnotification.write import write
 from streams.observer.evidence import Quoted, is_network_receipt, open_letter, quoted
-from streams.sim.municipality import BEHAVIOURS, STRANGER, DueReceipt, answer, behaviour, delay, message_id
-from streams.sim.run_municipality import Town, run_municipalities
+from streams.sim.municipality import (
+    BEHAVIOURS,
+    STRANGER,
+    DueReceipt,
+    Town,
+    answer,
+    behaviour,
+    delay,
+    message_id,
+    run_municipalities,
+)
 from streams.sim.subscriber import Subscribers
 from tests.brokers import at_least, records, until
 from tests.rules.test_stories import EXAMPLE, House, played

@@ -6,9 +6,8 @@ from random import Random
 
 import pytest
 
-from streams.sim.municipality import behaviour
-from streams.sim.run_municipality import Town
-from streams.sim.selftest.exchange import Exchange
+from streams.sim.municipality import Town, behaviour
+from streams.sim.selftest.judge import Exchange
 from streams.sim.subscriber import Subscribers
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

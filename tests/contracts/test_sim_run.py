@@ -14,13 +14,12 @@ from typer.testing import CliRunner
 
 from streams.cli.simulate import app
 from streams.gateway.admission import AdtRecord, Publish, Unconfirmed
-from streams.gateway.client import MllpClient, NoAnswer
+from streams.gateway.mllp import MllpClient, NoAnswer
 from streams.kafka.clients import new_producer
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.records import Record
 from streams.registry import load
-from streams.sim.hospital import journeys, scripts, woven
-from streams.sim.run_hospital import onto_topic, play, through_gateway
+from streams.sim.hospital import journeys, onto_topic, play, scripts, through_gateway, woven
 from streams.words.ids import Ids
 from tests.a_secret import SECRET
 from tests.brokers import records

@@ -18,10 +18,8 @@ from streams.kafka.topics import TopicPlan, inbox, plan
 from streams.observer.reading import read_book
 from streams.observer.reconcile import balance
 from streams.registry import Registers, load
-from streams.sim.hospital import Script, Sending, journeys, scripts, woven
-from streams.sim.municipality import behaviour
-from streams.sim.run_hospital import Played, onto_topic, play
-from streams.sim.run_municipality import Town, run_municipalities
+from streams.sim.hospital import Played, Script, Sending, journeys, onto_topic, play, scripts, woven
+from streams.sim.municipality import Town, behaviour, run_municipalities
 from streams.sim.stories import STORIES, Story
 from streams.words.ids import Ids
 from tests.brokers import AnyBroker, producing

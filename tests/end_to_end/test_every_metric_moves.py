@@ -10,7 +10,7 @@ from typing import Any
 
 from agents.station import Station
 from agents.worker.clock import FastClock
-from streams.gateway.client import MllpClient
+from streams.gateway.mllp import MllpClient
 from streams.gateway.report import report_to
 from streams.gateway.run import GatewayOptions, run_gateway
 from streams.gateway.server import Caps
@@ -18,8 +18,7 @@ from streams.kafka.embedded import EmbeddedBroker
 from streams.operations import logs
 from streams.operations.metrics import METRICS, Metrics
 from streams.sim.hospital import Script, journeys, script, woven
-from streams.sim.people import person
-from streams.sim.stories import STORIES
+from streams.sim.stories import STORIES, person
 from tests.brokers import producing, until
 from tests.end_to_end.scene import BEFORE, Scene, municipalities, prepare, relay_here
 

@@ -19,8 +19,7 @@ from agents.worker.clock import FastClock
 from streams.kafka.local import LocalBroker
 from streams.kafka.topics import TopicPlan, inbox, plan
 from streams.sim.hospital import Script, journeys, script
-from streams.sim.people import person
-from streams.sim.stories import STORIES
+from streams.sim.stories import STORIES, person
 from tests.brokers import until
 from tests.end_to_end.letters import faults_of, inbox_letters, read_topics
 from tests.end_to_end.rest import Ledger, watching

@@ -18,16 +18,14 @@ import structlog
 
 from agents.station import Station
 from agents.worker.clock import FastClock
-from streams.gateway.client import MllpClient
+from streams.gateway.mllp import MllpClient
 from streams.gateway.report import report_to
 from streams.gateway.run import GatewayOptions, run_gateway
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.topics import ADT_RAW, LANES
 from streams.operations import logs
-from streams.sim.hospital import Script, Sending, woven
-from streams.sim.people import Person
-from streams.sim.run_hospital import play, through_gateway
-from streams.sim.stories import STORIES
+from streams.sim.hospital import Script, Sending, play, through_gateway, woven
+from streams.sim.stories import STORIES, Person
 from tests.brokers import put
 from tests.end_to_end.letters import faults_of, inbox_letters, read_topics
 from tests.end_to_end.rest import watching

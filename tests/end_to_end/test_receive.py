@@ -16,8 +16,7 @@ from streams.cli.frame import run
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.topics import inbox
 from streams.sim.hospital import journeys, script
-from streams.sim.people import person
-from streams.sim.stories import STORIES
+from streams.sim.stories import STORIES, person
 from tests.end_to_end.letters import read_topics
 from tests.end_to_end.rest import watching
 from tests.end_to_end.scene import BEFORE, Scene, closes, prepare, relay_here

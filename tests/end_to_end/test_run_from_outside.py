@@ -19,12 +19,11 @@ import hl7.client
 import pytest
 import trustme
 
-from streams.gateway.client import MllpClient
+from streams.gateway.mllp import MllpClient
 from streams.kafka.local import LocalBroker, NoKafka
 from streams.kafka.topics import ADT_RAW, LEDGER
 from streams.registry import load
-from streams.sim.hospital import Script, journeys, scripts, woven
-from streams.sim.run_hospital import play, through_gateway
+from streams.sim.hospital import Script, journeys, play, scripts, through_gateway, woven
 from tests.brokers import records, until
 from tests.closing import note
 from tests.conftest import CI

@@ -19,8 +19,7 @@ from streams.observer.reading import read_book
 from streams.observer.reconcile import balance
 from streams.sim.hospital import journeys, script
 from streams.sim.municipality import behaviour
-from streams.sim.people import person
-from streams.sim.stories import STORIES
+from streams.sim.stories import STORIES, person
 from tests.brokers import at_least
 from tests.end_to_end.letters import inbox_letters
 from tests.end_to_end.rest import Ledger, watching

@@ -17,10 +17,8 @@ from typing import Any, Final, NamedTuple
 
 from streams.gateway.admission import Unconfirmed
 from streams.registry import load as registers
-from streams.sim.hospital import journeys, script
-from streams.sim.people import person
-from streams.sim.run_hospital import onto_topic
-from streams.sim.stories import Story, StoryStep
+from streams.sim.hospital import journeys, onto_topic, script
+from streams.sim.stories import Story, StoryStep, person
 from streams.words.ids import Ids
 from tests.brokers import producing
 from tests.faults.oracle import Intent

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.gateway.framing import FrameReader, FrameTooLong, framed
+from streams.gateway.mllp import FrameReader, FrameTooLong, framed
 
 payloads = st.lists(st.binary(max_size=40).filter(lambda p: b"\x1c" not in p), max_size=6)
 noises = st.binary(max_size=5).map(lambda n: n.replace(b"\x0b", b"\r"))

@@ -11,9 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from streams.observer.cohort import Book
 from streams.observer.evidence import InboxLetter, TopicRecord, is_network_receipt, open_letter, position_of
-from streams.observer.reading import read_recording, recorded
+from streams.observer.reading import Book, read_recording, recorded
 from streams.observer.reconcile import Balance, balance
 
 BEGIN = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)

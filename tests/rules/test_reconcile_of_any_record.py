@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.observer import reading
-from streams.observer.cohort import Book
 from streams.observer.evidence import TopicRecord
+from streams.observer.reading import Book
 from streams.observer.reconcile import balance
 from tests.rules.test_reconcile import LOG
 

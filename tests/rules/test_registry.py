@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from streams.delivery.route import route_notice
 from streams.registry import Registers, load
-from streams.registry.policy import duration
 from streams.registry.rows import fictional_gln, fictional_sor, gln_problem, sor_problem
-from streams.registry.tables import EXAMPLE
+from streams.registry.tables import EXAMPLE, duration
 from streams.words.codes import Notice
 from streams.words.digits import gln_digit, sor_digit
 from streams.words.model import Address

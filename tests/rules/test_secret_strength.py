@@ -6,7 +6,7 @@ import string
 
 import pytest
 
-from streams.operations.secret_strength import weakness
+from streams.operations.secrecy import weakness
 
 WORDS = b"a secret of the tests"
 

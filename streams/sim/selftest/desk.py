@@ -18,7 +18,7 @@ from streams.envelopes import vans
 from streams.formats.fhir.build import to_json, to_xml
 from streams.messages.acknowledgement import write as write_receipt
 from streams.messages.hospitalnotification import redispatch, write
-from streams.sim.people import PUBLISHED, impossible_cpr
+from streams.sim.stories import PUBLISHED, impossible_cpr
 from streams.stay.fold import StayPolicy, Visit, fold
 from streams.words.codes import Verdict
 from streams.words.ids import Ids, Kommunekode

@@ -1,6 +1,10 @@
-"""Whether an installation secret can be guessed. Pure.
+"""What must not be read or guessed: files that hold personal data, and the installation secret.
 
-Every key of a person and every lane is a keyed hash under this secret (00 §1.5), and a CPR number has few values: who
+Everything about people that the product writes to a disk goes through here: what `replay --out` writes, the folder of a
+worker's state, the folder of a local broker. A file is its owner's only. A link at the place of the file or of its
+folder is refused: the one who put it there would choose where the letters go.
+
+Every key of a person and every lane is a keyed hash under the secret (00 §1.5), and a CPR number has few values: who
 guesses the secret reads the keys. So a secret has to be random. Randomness cannot be proved, but what people type can
 be recognised: one byte again and again, a repeated pattern, an alphabet, digits, words, and each of these in base64 or
 hex. A secret made by the command in `MAKE_ONE` never looks like that.
@@ -9,11 +13,64 @@ hex. A secret made by the command in `MAKE_ONE` never looks like that.
 import base64
 import binascii
 import math
+import os
 import re
+import stat
 from itertools import pairwise
+from pathlib import Path
 from typing import Final
 
-__all__ = ["LEAST_BYTES", "MAKE_ONE", "weakness"]
+__all__ = ["LEAST_BYTES", "MAKE_ONE", "others_may_read", "private_folder", "weakness", "write_private"]
+
+
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def private_folder(path: Path) -> Path:
+    """The folder, made for its owner only where it is missing, parents too; one that is there keeps its rights.
+
+    Raises OSError: `NotADirectoryError` when a link or a file is in its place.
+    """
+    for folder in reversed([path, *path.parents]):
+        if not folder.exists() and not folder.is_symlink():
+            folder.mkdir(mode=0o700, exist_ok=True)
+    os.close(_opened_folder(path))
+    return path
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Writes `data` to `path`, whose folder has to be there; what was in the file is gone.
+
+    Raises OSError: `ELOOP` or `NotADirectoryError` when a link is in the way, `PermissionError` when something other
+    than a file is.
+    """
+    folder = _opened_folder(path.parent)
+    try:
+        # O_NONBLOCK: a pipe in place of the file must not hold us; for a file it has no effect.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        file = os.open(path.name, flags, 0o600, dir_fd=folder)
+    finally:
+        os.close(folder)
+    with os.fdopen(file, "wb") as out:
+        found = os.fstat(file)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+            raise PermissionError(1, "not a file of its own", str(path))
+        os.fchmod(file, 0o600)
+        out.truncate(0)
+        out.write(data)
+
+
+def others_may_read(path: Path) -> bool:
+    """Whether anybody but the owner has a right to the file or folder; False when it is not there."""
+    try:
+        return bool(path.stat().st_mode & _OTHERS)
+    except OSError:
+        return False
+
+
+def _opened_folder(path: Path) -> int:
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
 
 LEAST_BYTES: Final = 16  # what `ids.Ids` asks for
 

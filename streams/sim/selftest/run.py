@@ -13,10 +13,10 @@ from aiokafka import AIOKafkaProducer
 from streams.kafka.clients import new_producer
 from streams.kafka.lenient import AIOKafkaConsumer
 from streams.kafka.records import SELFTEST, letter_headers
-
-from .selftest import Exchange, SelftestLetter
+from streams.sim.selftest import Exchange, SelftestLetter
 
 __all__ = ["MissingTopic", "run_selftest"]
+
 
 _POLL_MS = 100
 
