@@ -42,7 +42,14 @@ RESERVED = {
     "faust": ("agents",),
     "mode": ("agents",),
     "aiokafka": ("streams.kafka", "streams.gateway", "streams.observer", "streams.sim", "streams.cli", "agents"),
-    "aiohttp": ("streams.kafka", "streams.operations.metrics", "streams.gateway", "streams.observer", "streams.sim", "agents"),
+    "aiohttp": (
+        "streams.kafka",
+        "streams.operations.metrics",
+        "streams.gateway",
+        "streams.observer",
+        "streams.sim",
+        "agents",
+    ),
     "fhir": ("streams.formats.fhir.check",),
     "fhir_core": ("streams.formats.fhir.check",),
 }

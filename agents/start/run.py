@@ -35,16 +35,14 @@ from agents.worker.app import NotReady, Worker, readiness, widths_problem
 from agents.worker.changelog import ClientOptions
 from agents.worker.shell import leave_now
 from streams.cli import interrupts
-from streams.cli.doctor import rights_missing
 from streams.cli.frame import Code, Failed
 from streams.cli.installation import Bootstrap, Config, RegistersOption, mismatch, registers_of, settings_of
-from streams.cli.permissions import refused
 from streams.gateway.mllp import TlsProblem
 from streams.gateway.report import report_to
 from streams.gateway.run import GatewayOptions, run_gateway
 from streams.kafka import admin
 from streams.kafka.access import lacking, rights_of, user_of
-from streams.kafka.connection import BrokerProblem, aiokafka_options, librdkafka_options
+from streams.kafka.connection import aiokafka_options, librdkafka_options
 from streams.kafka.embedded import LIMITS, EmbeddedBroker
 from streams.kafka.records import place_of
 from streams.kafka.topics import ADT_RAW, LANES, RELAY, changelog, plan
@@ -192,8 +190,6 @@ def _failures() -> Iterator[None]:
             while isinstance(first, BaseExceptionGroup):
                 first = first.exceptions[0]
             raise first from None
-    except BrokerProblem as problem:
-        raise refused(problem) from None
     except NotReady as problem:
         raise Failed(Code.NO_BROKER, "not-ready", str(problem), "Try: stafet doctor") from None
     except SecretChanged as problem:
@@ -273,7 +269,9 @@ async def _broker(roles: Sequence[str], installation: Installation, stop: asynci
             hint = (
                 "An administrator grants it: stafet access apply --yes; stafet doctor names every right that is missing"
             )
-            raise Failed(Code.NOT_PERMITTED, "not-permitted", rights_missing(settings.kafka_user, missing), hint)
+            more = f", and {len(missing) - 1} more rights" if len(missing) > 1 else ""
+            problem = f"user {settings.kafka_user or 'without a name'} lacks {missing[0].sentence}{more}"
+            raise Failed(Code.NOT_PERMITTED, "not-permitted", problem, hint)
         return admin.width(settings.bootstrap, _OF_ONE_WIDTH, security=security)
 
     if settings.bootstrap != "embedded":

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from streams.operations.settings import BadSettings, Settings, explain
+from streams.operations.settings import Settings, explain
 from streams.registry import BadRegisters, RegisterFinding, copy_example, inspect_registers, load
 
 from .frame import AsJson, Code, Failed, echo, emit
@@ -24,10 +24,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Print the settings in force. Example: stafet config show --sources"""
-    try:
-        rows = explain(config=config)
-    except BadSettings as problem:
-        raise Failed(Code.USAGE, "bad-settings", str(problem), "Try: stafet config reference") from None
+    rows = explain(config=config)
     if as_json:
         plain = [row.value if isinstance(row.value, str | int | None) else str(row.value) for row in rows]
         emit(
@@ -49,7 +46,16 @@ def check(registers: RegistersOption = None, config: Config = None, as_json: AsJ
     Example: stafet config check --registers example
     """
     settings = settings_of({"registers": registers}, config)
-    found = _findings(settings) if settings.registers else ()
+    found: Sequence[RegisterFinding] = ()
+    if settings.registers:
+        found = inspect_registers(settings.registers)
+        # Where the files hold: whether they are for this installation.
+        holds = not any(finding.severity == "error" for finding in found)
+        if holds and (misfit := mismatch(settings, load(settings.registers))) is not None:
+            severity, problem = misfit.severity, misfit.problem
+            if severity == "error" and "environment" not in settings.model_fields_set:
+                severity, problem = "warning", f"{problem}; a start refuses them"  # the files are judged here
+            found = [*found, RegisterFinding("settings", 0, problem, misfit.remedy, severity)]
     if as_json:
         keys = ("file", "line", "severity", "problem", "remedy")
         emit([{key: getattr(finding, key) for key in keys} for finding in found])
@@ -76,21 +82,6 @@ def init(
     for path in copied:
         echo(str(path))
     echo(f"Next: change them (docs/registers.md), then stafet config check --registers {folder}", err=True)
-
-
-def _findings(settings: Settings) -> Sequence[RegisterFinding]:
-    """Those of the register files; where these hold, whether they are for this installation."""
-    assert settings.registers is not None
-    found = inspect_registers(settings.registers)
-    if any(finding.severity == "error" for finding in found):
-        return found
-    misfit = mismatch(settings, load(settings.registers))
-    if misfit is None:
-        return found
-    if misfit.severity == "error" and "environment" not in settings.model_fields_set:
-        problem = f"{misfit.problem}; a start refuses them"  # the files are judged here, and they hold
-        return [*found, RegisterFinding("settings", 0, problem, misfit.remedy, "warning")]
-    return [*found, RegisterFinding("settings", 0, misfit.problem, misfit.remedy, misfit.severity)]
 
 
 @app.command()

@@ -5,14 +5,12 @@ answers with a row of the ledger, and the command waits for that row (decision 0
 `dead.letters` too, with the reason in full (`stafet quarantine ls --stage lanes`).
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
 import typer
-from aiokafka.errors import KafkaError
 
 from streams.kafka.connection import aiokafka_options
 from streams.kafka.decisions import DecisionOutcome, decided
@@ -22,7 +20,7 @@ from streams.words.ids import MessageId, lane_of_id
 from streams.words.model import Decision
 
 from .frame import AsJson, Code, Failed, echo, emit
-from .installation import Bootstrap, Config, settings_of
+from .installation import Bootstrap, Config, asked, settings_of
 
 __all__ = ["close_case", "give_up", "resend", "send_anew"]
 
@@ -133,7 +131,12 @@ def _decide(
         )
         for name in dict.fromkeys(ids)
     ]
-    outcomes = _outcomes(settings, wanted, timeout)
+    logs.configure(settings.log_format, "error")  # the reason comes first on standard error
+    try:
+        outcomes = asked(settings, decided(settings.bootstrap, wanted, timeout, aiokafka_options(settings)))
+    except LookupError:
+        text = f"no topic ledger at {settings.bootstrap}"
+        raise Failed(Code.NO_BROKER, "no-topics", text, "Try: stafet topics apply --yes") from None
     rows = []
     for one in wanted:
         outcome = outcomes.get(one.id)
@@ -172,15 +175,3 @@ def _check(action: str, wanted: Sequence[Decision], outcomes: Mapping[str, Decis
             f"the decision waits there and is taken when a worker runs"
         )
         raise Failed(Code.FAILED, "no-answer", text, "Try: stafet doctor, and: stafet run relay", silent)
-
-
-def _outcomes(settings: Settings, decisions: Sequence[Decision], timeout: float) -> Mapping[str, DecisionOutcome]:
-    logs.configure(settings.log_format, "error")  # the reason comes first on standard error
-    try:
-        return asyncio.run(decided(settings.bootstrap, decisions, timeout, aiokafka_options(settings)))
-    except KafkaError as problem:
-        text = f"Kafka at {settings.bootstrap} does not do it ({type(problem).__name__})"
-        raise Failed(Code.NO_BROKER, "broker", text, "Check STAFET_BOOTSTRAP, or Try: stafet doctor") from None
-    except LookupError:
-        text = f"no topic ledger at {settings.bootstrap}"
-        raise Failed(Code.NO_BROKER, "no-topics", text, "Try: stafet topics apply --yes") from None

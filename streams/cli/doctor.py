@@ -8,7 +8,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +18,7 @@ import typer
 
 from streams.gateway.mllp import unnamed
 from streams.kafka import admin
-from streams.kafka.access import Right, lacking, open_doors, rights_of, role_of, user_of
+from streams.kafka.access import lacking, open_doors, rights_of, role_of, user_of
 from streams.kafka.connection import BrokerProblem, Fault, librdkafka_options
 from streams.kafka.topics import RECEIPTS_RAW, plan
 from streams.operations.secrecy import others_may_read
@@ -28,7 +28,7 @@ from streams.registry import EXAMPLE_NAME, BadRegisters, Registers, inspect_regi
 from .frame import AsJson, Code, echo, emit
 from .installation import Bootstrap, Config, RegistersOption, mismatch, settings_of
 
-__all__ = ["Look", "doctor", "rights_missing"]
+__all__ = ["Look", "doctor"]
 
 
 class Look(NamedTuple):
@@ -173,12 +173,22 @@ def _broker(settings: Settings) -> Iterator[Look]:
         return
     yield Look("broker", True, settings.bootstrap)
     doors: tuple[str, ...] = ()
-    unread: BrokerProblem | None = None
+    unread: BrokerProblem | None = None  # why the rights of others cannot be read
     try:
         doors = open_doors(settings.bootstrap, security=security)
     except BrokerProblem as problem:
         unread = problem
-    yield _rights(settings.kafka_user, missing.rights, unread)
+    user, role = settings.kafka_user, role_of(settings.kafka_user)
+    if unread is not None and unread.fault == "no-authorizer":
+        found = "the broker has no authorizer: everybody may do everything"
+        yield Look("rights", True, found, _WAYS_OUT["no-authorizer"], warning=True)
+    elif missing.rights:
+        lines = "; ".join(right.sentence for right in missing.rights)
+        yield Look("rights", False, f"user {user or 'without a name'} lacks {lines}", _WAYS_OUT["right"])
+    elif user is not None and role is None:
+        yield Look("rights", True, f"user {user} is none of the plan: not compared", "see stafet access plan")
+    else:
+        yield Look("rights", True, f"all that a {role or 'relay'} needs")
     if known is None:
         found, remedy = "not looked at: which there are to be is in the registers", "mend the registers first"
         yield Look("topics", False, found, remedy)
@@ -192,23 +202,3 @@ def _broker(settings: Settings) -> Iterator[Look]:
     if doors:
         found = f"{', '.join(doors)} may write to {RECEIPTS_RAW} and pass for another municipality"
         yield Look("receipts", True, found, "take the right away: a municipality has a topic of its own", warning=True)
-
-
-def rights_missing(user: str | None, missing: Sequence[Right]) -> str:
-    """`user stafet-relay lacks WRITE on topic ledger, and 2 more rights`."""
-    more = f", and {len(missing) - 1} more rights" if len(missing) > 1 else ""
-    return f"user {user or 'without a name'} lacks {missing[0].sentence}{more}"
-
-
-def _rights(user: str | None, missing: Sequence[Right], unread: BrokerProblem | None) -> Look:
-    """`unread`: why the rights of others cannot be read."""
-    if unread is not None and unread.fault == "no-authorizer":
-        found = "the broker has no authorizer: everybody may do everything"
-        return Look("rights", True, found, _WAYS_OUT["no-authorizer"], warning=True)
-    if missing:
-        lines = "; ".join(right.sentence for right in missing)
-        return Look("rights", False, f"user {user or 'without a name'} lacks {lines}", _WAYS_OUT["right"])
-    role = role_of(user)
-    if user is not None and role is None:
-        return Look("rights", True, f"user {user} is none of the plan: not compared", "see stafet access plan")
-    return Look("rights", True, f"all that a {role or 'relay'} needs")

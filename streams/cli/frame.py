@@ -11,14 +11,14 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from socket import gaierror
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from typer.main import get_command
 
 from streams.words.visible import visible
 
-__all__ = ["AsJson", "Code", "Failed", "Jsonl", "Quiet", "echo", "emit", "run"]
+__all__ = ["AsJson", "Code", "Failed", "Jsonl", "Quiet", "echo", "emit", "failure_of", "run"]
 
 
 class Code(IntEnum):
@@ -78,8 +78,7 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     as_json = bool({"--json", "--jsonl"} & set(given))
     try:
         command: Any = get_command(app)
-        given = _moved(given, command)
-        status = command.main(args=given, prog_name="stafet", standalone_mode=False)
+        status = command.main(args=_moved(given, command), prog_name="stafet", standalone_mode=False)
         sys.stdout.flush()
     except (BrokenPipeError, SystemExit) as end:
         # typer turns a closed pipe into an exit of its own
@@ -96,7 +95,7 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
         typer.echo(usage.text(as_json=as_json), err=True)
         return Code.USAGE
     except Exception as problem:
-        failure = _failed(problem)
+        failure = failure_of(problem)
         if failure is None:
             raise
         if isinstance(problem, OSError) and problem.filename is None:
@@ -106,21 +105,30 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     return status if isinstance(status, int) else Code.OK
 
 
-def _failed(problem: Exception) -> Failed | None:
-    """The failure of a command that raises no `Failed` of its own: settings that show as unusable late, a file or an
-    output that the system refuses, and a broker that does not answer.
+def failure_of(problem: Exception) -> Failed | None:
+    """What an exception means to the person at the command line; None for one that is a fault of ours.
 
-    None for any other exception, which is a fault of ours. The classes are loaded here: a command without failure may
-    need neither library.
+    Settings and registers that cannot be used, a file or an output that the system refuses, a broker that does not answer
+    or does not permit. The classes are loaded here: a command without failure may need no such library.
     """
-    from aiokafka.errors import KafkaError
-
-    from streams.operations.settings import BadSettings
-
     if isinstance(problem, Failed):
         return problem
+
+    from aiokafka.errors import KafkaError
+
+    from streams.kafka.connection import BrokerProblem
+    from streams.operations.settings import BadSettings
+    from streams.registry import BadRegisters
+
+    text = str(problem)
+    if isinstance(problem, BrokerProblem):
+        code, name, hint = _BROKER.get(problem.fault, _NO_BROKER)
+        return Failed(code, name, text, hint)
     if isinstance(problem, BadSettings):
-        return Failed(Code.USAGE, "bad-settings", str(problem), "Try: stafet config reference")
+        return Failed(Code.USAGE, "bad-settings", text, "Try: stafet config reference")
+    if isinstance(problem, BadRegisters):
+        hint = "Try: stafet config check --registers DIR" if len(problem.findings) > 1 else ""
+        return Failed(Code.USAGE, "bad-registers", text, hint)
     if isinstance(problem, OSError):
         text = problem.strerror or str(problem) or type(problem).__name__
         if problem.filename is not None:
@@ -132,6 +140,22 @@ def _failed(problem: Exception) -> Failed | None:
         return None
     text = f"Kafka cannot be reached or refuses ({type(problem).__name__})"
     return Failed(Code.NO_BROKER, "broker", text, "Check STAFET_BOOTSTRAP, or Try: stafet doctor")
+
+
+#: Kind of trouble with a broker -> exit code, code and the way out; any other is the last.
+_BROKER: Final = {
+    "password": (
+        Code.NOT_PERMITTED,
+        "password",
+        "Check STAFET_KAFKA_USER and STAFET_KAFKA_PASSWORD_FILE; an administrator sets them by stafet access apply",
+    ),
+    "right": (
+        Code.NOT_PERMITTED,
+        "not-permitted",
+        "See what each user needs: stafet access plan; an administrator grants it: stafet access apply --yes",
+    ),
+}
+_NO_BROKER: Final = (Code.NO_BROKER, "broker", "Check STAFET_BOOTSTRAP and STAFET_KAFKA_CA, or stafet doctor")
 
 
 def _moved(given: list[str], command: Any) -> list[str]:

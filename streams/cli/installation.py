@@ -7,50 +7,49 @@ test. The example set alone has fictional addresses that lead nowhere and must b
 settings asks for production, it is run, and warned of.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import asyncio
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 
 import typer
 
-from streams.operations.settings import BadSettings, Settings, read_settings
-from streams.registry import EXAMPLE_NAME, BadRegisters, Registers, load
+from streams.operations.settings import Settings, read_settings
+from streams.registry import EXAMPLE_NAME, Registers, load
 
 from .frame import Code, Failed
 
-__all__ = ["Bootstrap", "Config", "Mismatch", "RegistersOption", "mismatch", "registers_of", "settings_of"]
+__all__ = ["Bootstrap", "Config", "Mismatch", "RegistersOption", "asked", "mismatch", "registers_of", "settings_of"]
 
+T = TypeVar("T")
 
 Bootstrap = Annotated[str | None, typer.Option("--bootstrap", help="Kafka addresses host:port[,…].")]
 RegistersOption = Annotated[str | None, typer.Option("--registers", help="Folder of register files, or example.")]
 Config = Annotated[Path | None, typer.Option("--config", help="A TOML file with settings.")]
 
 
-@contextmanager
-def _as_usage_errors() -> Iterator[None]:
-    try:
-        yield
-    except BadSettings as problem:
-        raise Failed(Code.USAGE, "bad-settings", str(problem), "Try: stafet config reference") from None
-    except BadRegisters as problem:
-        hint = "Try: stafet config check --registers DIR" if len(problem.findings) > 1 else ""
-        raise Failed(Code.USAGE, "bad-registers", str(problem), hint) from None
-
-
 def settings_of(flags: Mapping[str, Any] | None = None, config: Path | None = None) -> Settings:
-    """The settings in force; a failure is exit 2."""
-    with _as_usage_errors():
-        return read_settings(flags, config=config)
+    """The settings in force. Raises `BadSettings`."""
+    return read_settings(flags, config=config)
 
 
 def registers_of(settings: Settings) -> Registers:
-    """The registers that are set; a failure is exit 2."""
+    """The registers that are set. Raises `Failed` when none are, and `BadRegisters`."""
     if settings.registers is None:
         hint = "Set STAFET_REGISTERS, or --registers, to a folder or to example"
         raise Failed(Code.USAGE, "no-registers", "no registers are named", hint)
-    with _as_usage_errors():
-        return load(settings.registers)
+    return load(settings.registers)
+
+
+def asked(settings: Settings, work: Coroutine[Any, Any, T]) -> T:
+    """The result of work with the broker that is set. Raises `Failed` when it does not do it."""
+    from aiokafka.errors import KafkaError  # most commands need none of it
+
+    try:
+        return asyncio.run(work)
+    except KafkaError as problem:
+        text = f"Kafka at {settings.bootstrap} does not do it ({type(problem).__name__})"
+        raise Failed(Code.NO_BROKER, "broker", text, "Check STAFET_BOOTSTRAP, or Try: stafet doctor") from None
 
 
 class Mismatch(NamedTuple):

@@ -60,14 +60,12 @@ def begin() -> None:
     _begun.set()
     logging.disable(logging.CRITICAL)  # tasks that are cut off have no news
     warnings.simplefilter("ignore")
-    sys.unraisablehook = threading.excepthook = _no_news
+    # Nor have threads and finalisers that are cut off.
+    sys.unraisablehook = lambda _fault: None
+    threading.excepthook = lambda _fault: None
     watchdog = threading.Timer(_PATIENCE, leave)
     watchdog.daemon = True
     watchdog.start()
-
-
-def _no_news(_fault: object) -> None:
-    """A thread or a finaliser that is cut off has none either."""
 
 
 def end() -> None:

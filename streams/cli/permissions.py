@@ -18,7 +18,7 @@ from streams.registry import EXAMPLE_NAME, load
 from .frame import AsJson, Code, Failed, echo, emit
 from .installation import Bootstrap, Config, RegistersOption, registers_of, settings_of
 
-__all__ = ["app", "password", "refused"]
+__all__ = ["app", "password"]
 
 app = typer.Typer(help="Users and rights on the broker: what is planned, and making it so.", no_args_is_help=True)
 
@@ -32,13 +32,9 @@ def _planned(settings: Settings) -> tuple[tuple[str, ...], tuple[Right, ...]]:
     return users(known.kommuner), rights(topics, known.kommuner)
 
 
-def _row(right: Right) -> dict[str, str | bool]:
-    return right._asdict()
-
-
 def _print_plan(planned: Sequence[str], granted: Sequence[Right], *, as_json: bool) -> None:
     if as_json:
-        emit({"users": list(planned), "rights": [_row(right) for right in granted]})
+        emit({"users": list(planned), "rights": [right._asdict() for right in granted]})
         return
     for right in granted:
         echo(f"{right.user:28} {right.sentence}")
@@ -85,32 +81,19 @@ def apply(
             security=librdkafka_options(settings),
         )
     except BrokerProblem as problem:
-        if problem.fault == "no-authorizer":
-            hint = "Set an authorizer on the broker and a user in super.users, then come again as that user"
-            raise Failed(Code.FAILED, "no-authorizer", f"{problem}; nothing was made", hint) from None
-        raise refused(problem) from None
+        if problem.fault != "no-authorizer":
+            raise
+        hint = "Set an authorizer on the broker and a user in super.users, then come again as that user"
+        raise Failed(Code.FAILED, "no-authorizer", f"{problem}; nothing was made", hint) from None
     if as_json:
-        emit({"users": list(done.users), "rights": [_row(right) for right in done.rights], "stale": list(done.stale)})
+        emit(
+            {"users": list(done.users), "rights": [right._asdict() for right in done.rights], "stale": list(done.stale)}
+        )
         return
     echo(f"{len(done.users)} users made, {len(planned) - len(done.users)} were there")
     echo(f"{len(done.rights)} rights granted, {len(granted) - len(done.rights)} were there")
     for line in done.stale:
         echo(f"in no plan: {line}")
-
-
-def refused(problem: BrokerProblem) -> Failed:
-    """A broker that cannot be used, with the way out for its kind of trouble."""
-    if problem.fault == "password":
-        hint = (
-            "Check STAFET_KAFKA_USER and STAFET_KAFKA_PASSWORD_FILE; an administrator sets them by stafet access apply"
-        )
-        return Failed(Code.NOT_PERMITTED, "password", str(problem), hint)
-    if problem.fault == "right":
-        hint = "See what each user needs: stafet access plan; an administrator grants it: stafet access apply --yes"
-        return Failed(Code.NOT_PERMITTED, "not-permitted", str(problem), hint)
-    return Failed(
-        Code.NO_BROKER, "broker", str(problem), "Check STAFET_BOOTSTRAP and STAFET_KAFKA_CA, or stafet doctor"
-    )
 
 
 def password(folder: Path, user: str) -> str:

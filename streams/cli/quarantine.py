@@ -6,15 +6,14 @@ are never edited, and what has been sent again is known by the count of its next
 `show --value`: they may hold personal data. `skip` names a record of a source topic that is to be set aside unread.
 """
 
-import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import typer
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupAuthorizationFailedError, KafkaError
+from aiokafka.errors import GroupAuthorizationFailedError
 
 from streams.kafka.clients import committed_offsets, extent, new_producer, read_all
 from streams.kafka.connection import aiokafka_options
@@ -26,13 +25,12 @@ from streams.operations.settings import Settings
 from streams.relay.bounds import cut
 
 from .frame import AsJson, Code, Failed, echo, emit
-from .installation import Bootstrap, Config, settings_of
+from .installation import Bootstrap, Config, asked, settings_of
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Records that were set aside: list, look at, send again.", no_args_is_help=True)
 
-T = TypeVar("T")
 _FACTS = ("original-topic", "original-partition", "original-offset", "stage", "error-code", "error-message", "attempts",
           "first-failed-at", "last-failed-at", "redrive-count")  # fmt: skip
 #: Words of a dead letter that the record did not have before it failed; the first failure and the counts go along.
@@ -49,14 +47,6 @@ def _facts(record: Record) -> dict[str, str]:
 async def _letters(settings: Settings) -> list[Record]:
     options = aiokafka_options(settings)
     return [record async for record in read_all(settings.bootstrap, (DEAD_LETTERS,), **options)]
-
-
-def _asked(settings: Settings, work: Coroutine[Any, Any, T]) -> T:
-    try:
-        return asyncio.run(work)
-    except KafkaError as problem:
-        text = f"Kafka at {settings.bootstrap} does not do it ({type(problem).__name__})"
-        raise Failed(Code.NO_BROKER, "broker", text, "Check STAFET_BOOTSTRAP, or Try: stafet doctor") from None
 
 
 def _check_form(names: Sequence[str]) -> None:
@@ -86,7 +76,7 @@ def list_(
 ) -> None:
     """List dead letters with their reasons. Example: stafet quarantine ls --code no-person"""
     settings = settings_of({"bootstrap": bootstrap}, config)
-    rows = [_facts(record) for record in _asked(settings, _letters(settings))]
+    rows = [_facts(record) for record in asked(settings, _letters(settings))]
     rows = [row for row in rows if code in ("", row["error-code"]) and stage in ("", row["stage"])]
     if as_json:
         emit(rows)
@@ -109,7 +99,7 @@ def show(
     """Show one dead letter: where it came from, what is wrong, what to do. Example: stafet quarantine show dead.letters/0/17"""
     _check_form([name])
     settings = settings_of({"bootstrap": bootstrap}, config)
-    (record,) = _named(_asked(settings, _letters(settings)), [name])
+    (record,) = _named(asked(settings, _letters(settings)), [name])
     facts = {"id": record.origin, "key": (record.key or b"").decode("utf-8", "replace")}
     facts |= {key.removeprefix("dlq."): text.decode("utf-8", "replace") for key, text in record.headers}
     if value:
@@ -139,7 +129,7 @@ def redrive(
     _check_form(names)
     settings = settings_of({"bootstrap": bootstrap}, config)
     logs.configure(settings.log_format, settings.log_level)
-    sent = _asked(settings, _redriven(settings, names, reason, dry_run=dry_run))
+    sent = asked(settings, _redriven(settings, names, reason, dry_run=dry_run))
     rows = [{"id": record.origin, "topic": _origin(record), "sent": not dry_run} for record in sent]
     if as_json:
         emit(rows)
@@ -169,7 +159,7 @@ def skip(
         raise Failed(Code.USAGE, "no-place", text, f"Name one of {', '.join(SOURCES)} as TOPIC/PARTITION/OFFSET")
     settings = settings_of({"bootstrap": bootstrap}, config)
     decision = Skip(origin=place, reason=cut(reason), actor=cut(actor, 200), at=datetime.now(UTC))
-    _asked(settings, _skipped(settings, decision, TopicPartition(found[1], int(found[2])), int(found[3])))
+    asked(settings, _skipped(settings, decision, TopicPartition(found[1], int(found[2])), int(found[3])))
     if as_json:
         emit({"id": place, "reason": decision.reason, "actor": decision.actor})
         return

@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 from streams.kafka.connection import aiokafka_options
 from streams.observer.reading import Book, read_book, read_recording
 from streams.observer.reconcile import Balance, BalanceCheck, BalanceLine, balance
-from streams.operations.settings import BadSettings, read_settings
+from streams.operations.settings import read_settings
 
 from .frame import Code, Failed, echo, emit
 
@@ -98,11 +98,8 @@ def _recorded(file: Path) -> Book:
 
 
 def _from_broker(bootstrap: str | None) -> Book:
-    try:
-        settings = read_settings({"bootstrap": bootstrap})
-        address, security = settings.bootstrap, aiokafka_options(settings)
-    except BadSettings as problem:
-        raise Failed(Code.USAGE, "bad-settings", str(problem), "Try: stafet config reference") from None
+    settings = read_settings({"bootstrap": bootstrap})
+    address, security = settings.bootstrap, aiokafka_options(settings)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it logs in its own words what is shown below
     try:
         book = asyncio.run(read_book(address, **security))
@@ -112,12 +109,7 @@ def _from_broker(bootstrap: str | None) -> Book:
     except ValueError:
         hint = "Try: stafet config show --sources"
         raise Failed(Code.USAGE, "bad-settings", f"{address}: not Kafka addresses host:port[,…]", hint) from None
-    _remark_on_gaps(book)
-    return book
-
-
-def _remark_on_gaps(book: Book) -> None:
-    """A difference may be no more than this: topics forget at different ages, the embedded broker after 5 MB."""
+    # A difference may be no more than this: topics forget at different ages, the embedded broker after 5 MB.
     if book.unreadable:
         names = ", ".join(book.unreadable)
         echo(f"not permitted, and so not looked at: the positions in {names}", err=True)
@@ -126,3 +118,4 @@ def _remark_on_gaps(book: Book) -> None:
         gone[topic] += oldest
     if forgotten := ", ".join(f"{number} of {topic}" for topic, number in sorted((+gone).items())):
         echo(f"no longer kept, and so not looked at: records {forgotten}", err=True)
+    return book

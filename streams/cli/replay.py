@@ -60,7 +60,16 @@ def replay(
             for odd in line.warnings:
                 echo(f"{name}: warning {odd.path} [{odd.rule}]: {odd.problem}; {odd.remedy}", err=True)
             payload = turn(line.payload) if line.message_id else b""
-            path = None if out is None or line.message_id is None else _written(out, number, line.message_id, payload)
+            path = None
+            if (
+                out is not None and line.message_id is not None
+            ):  # names in the order of sending: so `receive` reads them
+                path = str(out / f"{number:06d}-{line.message_id}.{_suffix(payload)}")
+                try:
+                    write_private(private_folder(out) / Path(path).name, payload)
+                except OSError as problem:
+                    hint = "name a folder that can be written and is no link"
+                    raise Failed(Code.FAILED, "not-writable", f"{path}: {problem.strerror}", hint) from None
             if jsonl:
                 row = {
                     "file": name,
@@ -97,14 +106,3 @@ _SUFFIXES: Final = {"fhir-json": "json", "fhir-xml": "xml"}
 
 def _suffix(payload: bytes) -> str:
     return "xml" if payload.lstrip()[:1] == b"<" else "json"
-
-
-def _written(out: Path, number: int, message_id: str, payload: bytes) -> str:
-    """Named so that the order of names is that of sending: `stafet receive` reads a folder so."""
-    path = out / f"{number:06d}-{message_id}.{_suffix(payload)}"
-    try:
-        write_private(private_folder(out) / path.name, payload)
-    except OSError as problem:
-        hint = "name a folder that can be written and is no link"
-        raise Failed(Code.FAILED, "not-writable", f"{path}: {problem.strerror}", hint) from None
-    return str(path)

@@ -11,7 +11,6 @@ from aiokafka.errors import KafkaError
 
 from streams.kafka.connection import aiokafka_options
 from streams.kafka.topics import letterbox
-from streams.operations.settings import Settings
 from streams.registry import Registers, load
 from streams.sim.selftest import Cast, Exchange, parts, results
 from streams.sim.selftest.run import MissingTopic, run_selftest
@@ -67,8 +66,25 @@ def subscriber(
         raise Failed(Code.USAGE, "no-code", "the inbox's name does not say whose it is", hint)
     owner = named[1] if named else code
     exchange = Exchange(parts(_cast(known, code or owner, datetime.now(UTC))))
-    answers = receipts or letterbox(owner)
-    asyncio.run(_play(settings, exchange, inbox, answers, timedelta(seconds=timeout)))
+    try:
+        asyncio.run(
+            run_selftest(
+                settings.bootstrap,
+                exchange,
+                inbox=inbox,
+                receipts=receipts or letterbox(owner),
+                timeout=timedelta(seconds=timeout),
+                quiet=min(_QUIET, timedelta(seconds=timeout)),
+                now=lambda: datetime.now(UTC),
+                **aiokafka_options(settings),
+            )
+        )
+    except MissingTopic as missing:
+        hint = "Try: stafet topics apply --yes"
+        raise Failed(Code.NOT_FOUND, "no-topic", f"the topic {missing} is not on the broker", hint) from None
+    except KafkaError as problem:
+        hint = "Check STAFET_BOOTSTRAP, or Try: stafet broker start"
+        raise Failed(Code.NO_BROKER, "broker", f"Kafka cannot be reached ({type(problem).__name__})", hint) from None
     judged = results(exchange)
     failed = sum(not result.passed for result in judged)
     if as_json:
@@ -76,8 +92,8 @@ def subscriber(
         emit({"passed": not failed, "failed": failed, "strangers": exchange.strangers, "steps": lines})
     else:
         for result in judged:
-            problem = f": {result.problem}" if result.problem else ""
-            echo(f"{'pass' if result.passed else 'FAIL'}  {result.name} - {result.what} [{result.rule}]{problem}")
+            wrong = f": {result.problem}" if result.problem else ""
+            echo(f"{'pass' if result.passed else 'FAIL'}  {result.name} - {result.what} [{result.rule}]{wrong}")
         echo(f"{len(judged) - failed} of {len(judged)} passed")
     raise typer.Exit(Code.DIFFERENCES if failed else Code.OK)
 
@@ -105,24 +121,3 @@ def _cast(known: Registers, code: str, at: datetime) -> Cast:
         at=at,
         ids=Ids(secrets.token_bytes(16)),
     )
-
-
-async def _play(settings: Settings, exchange: Exchange, inbox: str, receipts: str, timeout: timedelta) -> None:
-    security = aiokafka_options(settings)
-    try:
-        await run_selftest(
-            settings.bootstrap,
-            exchange,
-            inbox=inbox,
-            receipts=receipts,
-            timeout=timeout,
-            quiet=min(_QUIET, timeout),
-            now=lambda: datetime.now(UTC),
-            **security,
-        )
-    except MissingTopic as missing:
-        hint = "Try: stafet topics apply --yes"
-        raise Failed(Code.NOT_FOUND, "no-topic", f"the topic {missing} is not on the broker", hint) from None
-    except KafkaError as problem:
-        hint = "Check STAFET_BOOTSTRAP, or Try: stafet broker start"
-        raise Failed(Code.NO_BROKER, "broker", f"Kafka cannot be reached ({type(problem).__name__})", hint) from None

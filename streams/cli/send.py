@@ -40,20 +40,20 @@ def send(
     except (OSError, TlsProblem) as problem:
         echo(*str(problem).splitlines(), err=True)
         raise typer.Exit(Code.USAGE) from None
-    raise typer.Exit(asyncio.run(_send_all(client, messages)))
 
+    async def send_all() -> Code:
+        """Stops at the first without an answer."""
+        refused = 0
+        async with client:
+            for name, message in messages:
+                try:
+                    answer = await client.send(message)
+                except (NoAnswer, ConnectionError) as problem:
+                    hint = "; Try: stafet run gateway" if isinstance(problem, NobodyListens) else ""
+                    echo(f"{name}: {problem}{hint}", err=True)
+                    return Code.FAILED
+                echo(*answer.data.decode("utf-8", errors="replace").rstrip("\r").split("\r"))
+                refused += not answer.taken
+        return Code.FAILED if refused else Code.OK
 
-async def _send_all(client: MllpClient, messages: list[tuple[str, bytes]]) -> int:
-    """Exit code 0 when every message was taken; stops at the first without an answer."""
-    refused = 0
-    async with client:
-        for name, message in messages:
-            try:
-                answer = await client.send(message)
-            except (NoAnswer, ConnectionError) as problem:
-                hint = "; Try: stafet run gateway" if isinstance(problem, NobodyListens) else ""
-                echo(f"{name}: {problem}{hint}", err=True)
-                return Code.FAILED
-            echo(*answer.data.decode("utf-8", errors="replace").rstrip("\r").split("\r"))
-            refused += not answer.taken
-    return Code.FAILED if refused else Code.OK
+    raise typer.Exit(asyncio.run(send_all()))

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -14,12 +14,12 @@ import typer
 from streams.gateway.mllp import MllpClient
 from streams.kafka.clients import new_producer
 from streams.kafka.connection import aiokafka_options
-from streams.operations.settings import BadSettings, Listen, Settings, read_settings, secret
-from streams.registry import BadRegisters, Registers, load
-from streams.sim.hospital import Played, Sending, journeys, onto_topic, play, scripts, through_gateway, woven
+from streams.operations.settings import BadSettings, Listen, read_settings, secret
+from streams.registry import BadRegisters, load
+from streams.sim.hospital import Played, journeys, onto_topic, play, scripts, through_gateway, woven
 from streams.sim.municipality import Answering, Tally, Town, run_municipalities
 from streams.sim.municipality import behaviour as named_behaviour
-from streams.sim.stories import STORIES, Story
+from streams.sim.stories import STORIES
 from streams.sim.subscriber import Subscribers
 from streams.words.ids import Ids
 
@@ -30,6 +30,7 @@ from .frame import echo
 __all__ = ["app", "hospital", "municipality"]
 
 FAILED, USAGE = 1, 2  # exit codes of spec 06 §4.2
+_SPREAD = timedelta(hours=1)  # between the first stay's beginning and the last one's
 SUBSCRIBER = "subscriber"  # the behaviour that follows no script
 
 app = typer.Typer(
@@ -69,10 +70,27 @@ def hospital(
         chosen = tuple(each for each in STORIES if each.name.startswith(tuple(story or ("",))))
         if not chosen:
             raise ValueError("no story begins so; there are: " + "; ".join(each.name for each in STORIES))
-        sendings = _sendings(known, stays, seed, start, chosen)
+        # Events lie in the past: what is dated in the future would be held (01, 7.6).
+        start = start or datetime.now(UTC) - max(each.length for each in chosen) - _SPREAD
+        chance = Random(seed)  # noqa: S311  # a script, not a secret
+        homes = journeys(known.locations, start)
+        sendings = woven(scripts(stays, homes, sorted(known.kommuner), start, chance, spread=_SPREAD, stories=chosen))
         ids = Ids(secret(settings), settings.secret_key_id) if address is None else None
     echo(f"seed {seed}", err=True)
-    played = asyncio.run(_run(sendings, settings, known, address, ids, rate or None))
+
+    async def playing() -> Played:
+        stop, pace = stop_on_signals(), rate or None
+        if address is not None:
+            text = f"cannot connect to {address.host}:{address.port}; trying again each second"
+            async with MllpClient(address.host, address.port) as client:
+                deliver = through_gateway(client)
+                return await play(sendings, deliver, stop, rate=pace, unreachable=lambda: echo(text, err=True))
+        assert ids is not None
+        security = aiokafka_options(settings)
+        async with new_producer(settings.bootstrap, client_id="stafet-simulator", **security) as producer:
+            return await play(sendings, onto_topic(producer, known, ids), stop, rate=pace)
+
+    played = asyncio.run(playing())
     echo(f"{played.taken} taken, {played.refused} refused, {played.again} sent again")
     raise typer.Exit(FAILED if played.refused else 0)
 
@@ -109,20 +127,20 @@ def municipality(
         else:
             how = named_behaviour(behaviour)
             town = Town(dict.fromkeys(codes, how), Random(seed))  # noqa: S311  # a script, not a secret
+
+    async def answering() -> Tally:
+        stop, security = stop_on_signals(), aiokafka_options(settings)
+        async with new_producer(settings.bootstrap, client_id="stafet-simulator", **security) as producer:
+            return await run_municipalities(
+                settings.bootstrap, town, producer, stop, lambda: datetime.now(UTC), from_start=not new_only, **security
+            )
+
     try:
-        tally = asyncio.run(_answer(settings, town, from_start=not new_only))
+        tally = asyncio.run(answering())
     except LookupError as problem:
         echo(*str(problem).splitlines(), err=True)
         raise typer.Exit(FAILED) from None
     echo(f"{tally.received} received, {tally.answered} receipts sent")
-
-
-async def _answer(settings: Settings, town: Answering, *, from_start: bool) -> Tally:
-    stop, security = stop_on_signals(), aiokafka_options(settings)
-    async with new_producer(settings.bootstrap, client_id="stafet-simulator", **security) as producer:
-        return await run_municipalities(
-            settings.bootstrap, town, producer, stop, lambda: datetime.now(UTC), from_start=from_start, **security
-        )
 
 
 @contextmanager
@@ -151,42 +169,3 @@ def stop_on_signals() -> asyncio.Event:
 
 def _no_registers() -> str:
     raise ValueError("name the registers: --registers FOLDER, or --registers example for the set that ships with us")
-
-
-def _sendings(
-    registers: Registers, stays: int, seed: int, begin: datetime | None, stories: Sequence[Story]
-) -> list[Sending]:
-    """All messages in order of time. Events lie in the past: what is dated in the future would be held (01, 7.6)."""
-    spread = timedelta(hours=1)
-    longest = max(story.length for story in stories)
-    start = begin or datetime.now(UTC) - longest - spread
-    played = scripts(
-        stays,
-        journeys(registers.locations, start),
-        sorted(registers.kommuner),
-        start,
-        Random(seed),  # noqa: S311  # a script, not a secret
-        spread=spread,
-        stories=stories,
-    )
-    return woven(played)
-
-
-async def _run(
-    sendings: list[Sending],
-    settings: Settings,
-    registers: Registers,
-    gateway: Listen | None,
-    ids: Ids | None,
-    rate: float | None,
-) -> Played:
-    stop = stop_on_signals()
-    if gateway is not None:
-        text = f"cannot connect to {gateway.host}:{gateway.port}; trying again each second"
-        async with MllpClient(gateway.host, gateway.port) as client:
-            deliver = through_gateway(client)
-            return await play(sendings, deliver, stop, rate=rate, unreachable=lambda: echo(text, err=True))
-    assert ids is not None
-    security = aiokafka_options(settings)
-    async with new_producer(settings.bootstrap, client_id="stafet-simulator", **security) as producer:
-        return await play(sendings, onto_topic(producer, registers, ids), stop, rate=rate)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from streams.kafka import admin
-from streams.kafka.connection import BrokerProblem, librdkafka_options
+from streams.kafka.connection import librdkafka_options
 from streams.kafka.topics import TopicPlan
 from streams.kafka.topics import plan as planned
 from streams.operations.settings import Settings
@@ -13,7 +13,6 @@ from streams.registry import EXAMPLE_NAME, Registers, load
 
 from .frame import AsJson, Code, Failed, echo, emit
 from .installation import Bootstrap, Config, RegistersOption, registers_of, settings_of
-from .permissions import refused
 
 __all__ = ["app"]
 
@@ -85,10 +84,7 @@ def apply(
     if not yes:
         _print_plan(rows, as_json=as_json)
         raise Failed(Code.USAGE, "not-confirmed", f"{len(rows)} topics planned, nothing created", "Add --yes to create")
-    try:
-        created = admin.apply(settings.bootstrap, rows, security=librdkafka_options(settings))
-    except BrokerProblem as problem:
-        raise refused(problem) from None
+    created = admin.apply(settings.bootstrap, rows, security=librdkafka_options(settings))
     if as_json:
         emit({"created": list(created), "present": len(rows) - len(created)})
     else:
@@ -105,12 +101,7 @@ def diff(
 ) -> None:
     """Compare the broker with the plan; exit 3 when they differ. Example: stafet topics diff"""
     settings = _settings(bootstrap, registers, config)
-    try:
-        found = admin.diff(
-            settings.bootstrap, _plan(settings, receivers=receivers), security=librdkafka_options(settings)
-        )
-    except BrokerProblem as problem:
-        raise refused(problem) from None
+    found = admin.diff(settings.bootstrap, _plan(settings, receivers=receivers), security=librdkafka_options(settings))
     if as_json:
         emit([{"topic": d.topic, "what": d.what, "planned": d.planned, "found": d.found} for d in found])
     else:
@@ -130,10 +121,7 @@ def describe(
     """Show topics as they are on the broker; exit 4 when none is there. Example: stafet topics describe lanes"""
     settings = _settings(bootstrap, registers, config)
     names = topics or [topic.name for topic in _plan(settings, receivers=False)]
-    try:
-        found = admin.describe(settings.bootstrap, names, security=librdkafka_options(settings))
-    except BrokerProblem as problem:
-        raise refused(problem) from None
+    found = admin.describe(settings.bootstrap, names, security=librdkafka_options(settings))
     if not found:
         raise Failed(
             Code.NOT_FOUND, "not-found", "none of these topics is there", "Try: stafet topics apply --yes", names
