@@ -1,4 +1,4 @@
-"""What intake knows of one person: under which key, in which row, and how the row follows the person's events.
+"""What intake knows of one person: under which key, in which row, and how the row follows what messages report.
 
 The key (00 §2.1) is a keyed hash, so that it may stand in a topic. One person, one key, one partition, hence one order. A
 person without an official CPR number is known by the id that the feed sends; a message without any person has its own key.
@@ -17,11 +17,14 @@ from typing import Final, Literal
 import msgspec
 
 from streams.words.ids import EpisodeId, Ids, Kommunekode, Lane, PersonKey
-from streams.words.model import Disposition, EventClass, EventKind, HospitalEvent, Value
+from streams.words.model import Disposition, EventClass, EventKind, StayEvent, Value
 
 __all__ = [
+    "NO_IDENTITY",
+    "Identity",
     "KnownVisit",
     "PersonRow",
+    "Reported",
     "Seen",
     "after",
     "hospital_of",
@@ -60,28 +63,61 @@ _STATES: Final[dict[EventKind, VisitState]] = {
 _BEGINNINGS: Final = frozenset({EventKind.START, EventKind.CLASS_CHANGE})
 
 
+# ---- what a message reports ---------------------------------------------------------------------------------------------
+
+
+class Identity(msgspec.Struct, frozen=True, gc=False):
+    """The identifiers of a person, each once, in the order found."""
+
+    cprs: tuple[str, ...]  # official CPR numbers
+    replacement: bool  # a replacement number stands where the CPR number would (spec 05 §2.2)
+    local_ids: tuple[str, ...]  # other ids as "authority|id"
+
+
+NO_IDENTITY: Final = Identity((), False, ())
+
+
+class Reported(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An event of a stay as one message reports it (messages/adt), and what the message says of the person.
+
+    A message may hold several: A40 a pair per PID/MRG, A17 two moves. `part` counts them from 0.
+    """
+
+    event: StayEvent
+    part: int = 0
+    who: Identity = NO_IDENTITY
+    family: str = ""
+    given: tuple[str, ...] = ()
+    unprotected: bool = False  # PD1-12 is N: takes a mark back, where silence does not (spec 05 §5)
+    retired: Identity = NO_IDENTITY  # MRG-1
+    retired_visits: tuple[str, ...] = ()  # MRG-5
+
+    def __repr__(self) -> str:
+        return f"Reported({self.event}, part={self.part})"
+
+
 # ---- the key -----------------------------------------------------------------------------------------------------------
 
 
-def key_of(feed: str, cprs: tuple[str, ...], local_ids: tuple[str, ...], control_id: str, ids: Ids) -> PersonKey:
+def key_of(feed: str, who: Identity, control_id: str, ids: Ids) -> PersonKey:
     """Over the official CPR number, else over feed and first PID-3 id, else over feed and MSH-10."""
-    if cprs:
-        return ids.person(cprs[0])
-    if local_ids:
-        return _local(feed, local_ids[0], ids)
+    if who.cprs:
+        return ids.person(who.cprs[0])
+    if who.local_ids:
+        return _local(feed, who.local_ids[0], ids)
     return ids.person(feed, "", control_id)
 
 
-def person_key(event: HospitalEvent, ids: Ids) -> PersonKey:
+def person_key(reported: Reported, ids: Ids) -> PersonKey:
     """The key of the person an event is about; after a merge, of the surviving one."""
-    return key_of(event.feed, event.cprs, event.local_ids, event.control_id, ids)
+    return key_of(reported.event.feed, reported.who, reported.event.control_id, ids)
 
 
-def retired_keys(event: HospitalEvent, ids: Ids) -> tuple[PersonKey, ...]:
+def retired_keys(reported: Reported, ids: Ids) -> tuple[PersonKey, ...]:
     """Every other key that the retired identifiers of a merge may have had, in the order of MRG-1."""
-    found = [ids.person(cpr) for cpr in event.retired_cprs]
-    found += [_local(event.feed, identifier, ids) for identifier in event.retired_ids]
-    surviving = person_key(event, ids)
+    found = [ids.person(cpr) for cpr in reported.retired.cprs]
+    found += [_local(reported.event.feed, identifier, ids) for identifier in reported.retired.local_ids]
+    surviving = person_key(reported, ids)
     return tuple(key for key in dict.fromkeys(found) if key != surviving)
 
 
@@ -157,7 +193,7 @@ class PersonRow(Value, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, visits=tuple(known for known in self.visits if known not in gone))
 
 
-def new_visit(event: HospitalEvent, number: str, ids: Ids, at: datetime) -> KnownVisit:
+def new_visit(event: StayEvent, number: str, ids: Ids, at: datetime) -> KnownVisit:
     """A visit that is new to us, in the lane of its own local id."""
     local = ids.episode(event.feed, number)
     lane = ids.lane(local)
@@ -182,29 +218,29 @@ def retained(row: PersonRow, at: datetime) -> PersonRow:
     return msgspec.structs.replace(row, visits=visits, controls=controls)
 
 
-def learned(row: PersonRow, event: HospitalEvent) -> PersonRow:
+def learned(row: PersonRow, reported: Reported) -> PersonRow:
     """The row with what the message holds about the person; the rest stays as last seen (spec 04 §8.4)."""
-    named = bool(event.family)
+    event, dead, named = reported.event, reported.event.snapshot.dead, bool(reported.family)
     elsewhere = bool(event.residence_problem)  # a place without a municipality: the old one is wrong
     return msgspec.structs.replace(
         row,
         residence=event.residence or (None if elsewhere else row.residence),
-        protected=event.protected or (row.protected and not event.unprotected),
-        dead=row.dead if event.dead is None else event.dead,
-        family=event.family if named else row.family,
-        given=event.given if named else row.given,
+        protected=event.protected or (row.protected and not reported.unprotected),
+        dead=row.dead if dead is None else dead,
+        family=reported.family if named else row.family,
+        given=reported.given if named else row.given,
     )
 
 
 # ---- a visit after an event --------------------------------------------------------------------------------------------
 
 
-def hospital_of(event: HospitalEvent) -> str:
+def hospital_of(event: StayEvent) -> str:
     """SOR of the hospital that an event names; "" when the message does not name a place."""
     return "" if event.unit is None else event.unit.hospital or event.unit.sor
 
 
-def is_never_notified(event: HospitalEvent, visit: KnownVisit | None) -> bool:
+def is_never_notified(event: StayEvent, visit: KnownVisit | None) -> bool:
     """Whether the event belongs to a planned outpatient attendance, of which no lane needs to know (01, 11.10)."""
     if visit is not None and visit.state != "planned":
         return False
@@ -213,23 +249,23 @@ def is_never_notified(event: HospitalEvent, visit: KnownVisit | None) -> bool:
     return visit is not None or event.class_ == "OUTPATIENT"
 
 
-def after(visit: KnownVisit, event: HospitalEvent, at: datetime) -> KnownVisit:
+def after(visit: KnownVisit, event: StayEvent, at: datetime) -> KnownVisit:
     """The visit after an event that arrived at `at`."""
-    kind, unit, state = event.kind, event.unit, _STATES.get(event.kind, visit.state)
+    kind, unit, state, dead = event.kind, event.unit, _STATES.get(event.kind, visit.state), event.snapshot.dead
     if kind is EventKind.CLASS_CHANGE and event.class_ == "OUTPATIENT":
         state = "ended"  # A07: the patient leaves
-    elif event.dead and kind not in (EventKind.START_CANCELLED, EventKind.DELETED, EventKind.END_CANCELLED):
+    elif dead and kind not in (EventKind.START_CANCELLED, EventKind.DELETED, EventKind.END_CANCELLED):
         state = "ended"
-    elif state == "planned" or (kind is EventKind.UPDATE and event.dead is False and visit.disposition == "death"):
+    elif state == "planned" or (kind is EventKind.UPDATE and dead is False and visit.disposition == "death"):
         state = "open"  # a stay after all, or a death retracted
     disposition, ended_at, closed_at = visit.disposition, visit.ended_at, visit.closed_at
     if state != visit.state:
         disposition = ended_at = closed_at = None
         if state == "ended":
-            disposition = "death" if event.dead else event.disposition or "home"
+            disposition = "death" if dead else event.disposition or "home"
             ended_at, closed_at = event.occurred or event.recorded or at, at
     elif state == "ended" and kind in (EventKind.END, EventKind.UPDATE) and event.disposition is not None:
-        disposition = "death" if event.dead else event.disposition
+        disposition = "death" if dead else event.disposition
     return msgspec.structs.replace(
         visit,
         state=state,

@@ -3,8 +3,8 @@
 Everything here is immutable and has no behaviour. Structs are msgspec's, because the same values travel as JSON on
 `lanes` and lie in table rows. Personal data appears in `Patient` only, and `Patient` never prints itself.
 
-The way of one event: `HospitalEvent` -> `StayEvent` (with person, lane and residence) -> `Notification` -> letter and
-envelope -> `Delivery` in the lane's row -> `Receipt` / `NetworkReceipt` / `Overdue` / `Decision`.
+The way of one event: `StayEvent` -> `Notification` -> letter and envelope -> `Delivery` in the lane's row -> `Receipt` /
+`NetworkReceipt` / `Overdue` / `Decision`.
 """
 
 from datetime import datetime
@@ -87,7 +87,7 @@ EventClass = Literal["EMER", "IMP", "OUTPATIENT", ""]
 
 
 class Snapshot(Value, frozen=True, kw_only=True):
-    """The fields that an A08 is compared on (spec 04 §4.3): `None` or "" when the message has no value.
+    """The fields that an A08 is compared on (spec 04 §4.3), as sent: `None` or "" when the message has no value.
 
     `deleted` names the fields that the message sets to `""` (HL7 null): a change, where absence is none.
     """
@@ -107,57 +107,6 @@ class Snapshot(Value, frozen=True, kw_only=True):
         return "Snapshot(******)"
 
 
-class HospitalEvent(Value, frozen=True, kw_only=True):
-    """What one ADT message reports of one stay, before the person's history is known (messages/adt).
-
-    A message may hold several: A40 a pair per PID/MRG, A17 two moves. `part` counts them from 0.
-    """
-
-    kind: EventKind
-    feed: str  # "EPJ-SYD/OUH"
-    control_id: str  # MSH-10
-    trigger: str  # "A01"
-    part: int = 0
-    test: bool = False  # MSH-11 is T or D
-    sent: datetime | None = None  # MSH-7; never a stay time
-    recorded: datetime | None = None  # EVN-2; never a stay time
-    occurred: datetime | None = None  # the time of the event by spec 04 §4.2
-    occurred_again: datetime | None = None  # its other instant, when the local hour comes twice (01, 7.7)
-    cprs: tuple[str, ...] = ()  # the different official CPR numbers of the PID
-    replacement: bool = False  # a replacement number stands where the CPR would (spec 05 §2.2)
-    local_ids: tuple[str, ...] = ()  # other PID-3 ids as "authority|id", first repetition first
-    family: str = ""
-    given: tuple[str, ...] = ()
-    residence: Kommunekode | None = None  # spec 04 §8.4
-    residence_problem: str = ""  # "no-municipality" | "abroad" when the message names a place that is none of the 98
-    protected: bool = False
-    unprotected: bool = False  # PD1-12 is N: takes a mark back, where silence does not (spec 05 §5)
-    visit: str = ""  # PV1-19.1 as sent
-    lpr3: str = ""  # urn:uuid: + UUID v5, when the feed sends one
-    class_: EventClass = ""
-    planned: bool = False  # attendance that is never notified: class O, R, P and not acute (01, 11.10)
-    unit: Unit | None = None  # PV1-3, most exact unit known (service provider)
-    prior_unit: Unit | None = None  # PV1-6
-    disposition: Disposition | None = None  # PV1-36 by the feed's table; None when the field is empty
-    dead: bool | None = None
-    death_time: datetime | None = None
-    start_time: datetime | None = None
-    end_time: datetime | None = None
-    deleted: tuple[str, ...] = ()  # snapshot fields sent as ""
-    retired_cprs: tuple[str, ...] = ()  # MRG-1
-    retired_ids: tuple[str, ...] = ()  # MRG-1, other ids as "authority|id"
-    retired_visits: tuple[str, ...] = ()  # MRG-5
-    leave_home: bool = True  # leave to the home, no double admission (01, 11.6); a feed rule may decide otherwise
-    a08_class_is_correction: bool = False
-    a08_ward_is_correction: bool = False
-    allow_person_change: bool = True  # an A08 may carry another CPR number (spec 04 §4.3); else to the error lane
-    correction: bool = False  # explicit correction by a feed rule (ZBE UPDATE)
-    warnings: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        return f"HospitalEvent({self.kind}, {self.feed}, {self.trigger}, part={self.part})"
-
-
 class Transfer(Value, frozen=True, kw_only=True):
     """The stay that a start continues (spec 01 §12, 00 §2.2): known from the person's history."""
 
@@ -170,35 +119,37 @@ class Transfer(Value, frozen=True, kw_only=True):
 class StayEvent(Value, frozen=True, kw_only=True):
     """One event of one stay, with all that intake knows: person, residence, lane. The record kind of `lanes`."""
 
+    # As read from a message (messages/adt) it has no id, lane and visit yet: intake finds them, and fills in what the
+    # message leaves out from what it remembers. `snapshot` stays as sent (decision 0052).
     id: EventId
     kind: EventKind
     lane: Lane
     visit: EpisodeId  # local id of the visit's first chain: names the visit in its lane
-    feed: str
-    control_id: str
-    trigger: str
-    visit_number: str = ""  # PV1-19.1: later chains are minted from it (04 §8.3)
+    feed: str  # "EPJ-SYD/OUH"
+    control_id: str  # MSH-10
+    trigger: str  # "A01"
+    visit_number: str = ""  # PV1-19.1, then the first number of the visit: later chains are minted from it (04 §8.3)
     origin: str = ""  # topic/partition/offset of the ADT record
-    occurred: datetime | None = None
+    occurred: datetime | None = None  # the time of the event by spec 04 §4.2
     occurred_again: datetime | None = None  # its other instant, when the local hour comes twice (01, 7.7)
-    recorded: datetime | None = None
+    recorded: datetime | None = None  # EVN-2, else MSH-7; never a stay time
     patient: Patient | None = None  # None: no official CPR (yet)
-    residence: Kommunekode | None = None
-    residence_problem: str = ""
-    lpr3: str = ""
+    residence: Kommunekode | None = None  # spec 04 §8.4
+    residence_problem: str = ""  # "no-municipality" | "abroad" when the message names a place that is none of the 98
+    lpr3: str = ""  # urn:uuid: + UUID v5, when the feed sends one
     class_: EventClass = ""
-    planned: bool = False
-    unit: Unit | None = None
-    prior_unit: Unit | None = None
-    disposition: Disposition | None = None
+    planned: bool = False  # attendance that is never notified: class O, R, P and not acute (01, 11.10)
+    unit: Unit | None = None  # PV1-3, most exact unit known (service provider)
+    prior_unit: Unit | None = None  # PV1-6
+    disposition: Disposition | None = None  # PV1-36 by the feed's table; None when the field is empty
     snapshot: Snapshot = Snapshot()
     transfer: Transfer | None = None
-    leave_home: bool = True
+    leave_home: bool = True  # leave to the home, no double admission (01, 11.6); a feed rule may decide otherwise
     protected: bool = False
-    a08_class_is_correction: bool = False
+    a08_class_is_correction: bool = False  # these two and `allow_person_change`: the dialect of the feed
     a08_ward_is_correction: bool = False
     correction: bool = False  # explicit correction by a feed rule (ZBE UPDATE)
-    allow_person_change: bool = True  # an A08 may carry another CPR number (spec 04 §4.3)
+    allow_person_change: bool = True  # an A08 may carry another CPR number (spec 04 §4.3); else to the error lane
 
     def __repr__(self) -> str:
         return f"StayEvent({self.kind}, {self.trigger}, lane={self.lane})"

@@ -7,8 +7,9 @@ from typing import Any
 from streams.formats.hl7v2 import read
 from streams.messages.adt.feed import FeedProfile
 from streams.messages.adt.read import events
+from streams.person import Reported
 from streams.words.ids import Gln, Sor
-from streams.words.model import HospitalEvent, Unit
+from streams.words.model import StayEvent, Unit
 
 FEED = FeedProfile(application="EPJ-SYD", facility="OUH")
 KOMMUNER = frozenset({"0101", "0461", "0510", "0751"})
@@ -70,12 +71,24 @@ def er7(
     return "\r".join(lines).encode() + b"\r"
 
 
-def told(data: bytes, feed: FeedProfile = FEED) -> tuple[HospitalEvent, ...]:
+def told(data: bytes, feed: FeedProfile = FEED) -> tuple[Reported, ...]:
     """The events of a message."""
     return events(read(data), feed, locate, KOMMUNER)
 
 
-def one(trigger: str, feed: FeedProfile = FEED, **parts: Any) -> HospitalEvent:
+def warned(trigger: str, **parts: Any) -> list[str]:
+    """What is odd about a message, place by place."""
+    document = read(er7(trigger, **parts))
+    events(document, FEED, locate, KOMMUNER)
+    return [issue.rule for issue in document.warnings]
+
+
+def reported(trigger: str, feed: FeedProfile = FEED, **parts: Any) -> Reported:
+    """What a message of one event reports."""
+    (found,) = told(er7(trigger, **parts), feed)
+    return found
+
+
+def one(trigger: str, feed: FeedProfile = FEED, **parts: Any) -> StayEvent:
     """The one event of a message."""
-    (event,) = told(er7(trigger, **parts), feed)
-    return event
+    return reported(trigger, feed, **parts).event

@@ -47,7 +47,7 @@ KINDS = (
     Kind("trigger of the event", "A01", {"msh": {9: "ADT·"}, "evn": {1: "A03·"}}),
     Kind("control id", "A01", {"msh": {10: "K7·"}}),
     Kind("version", "A01", {"msh": {12: "2.4·"}}),
-    Kind("time of sending", "A01", {"msh": {7: "20260301090000+0100·"}}),
+    Kind("time of sending", "A01", {"msh": {7: "20260301090000+0100·"}, "evn": {2: ""}}),
     Kind("time of the event", "A01", {"evn": {2: "20260301081600·", 6: "202603010816·"}}),
     Kind("times of the stay", "A03", {"pv1": {44: "20260301080700+0100·", 45: "20260302080700+0100·"}}),
     Kind("discharge disposition", "A03", {"pv1": {36: "20·"}}),
@@ -99,7 +99,7 @@ def outcome(data: bytes) -> Any:
         return refused.ack, refused.code, refused.field
     except Rejected as rejected:
         return rejected.rule
-    return [msgspec.to_builtins(event) for event in told], document.version
+    return [msgspec.to_builtins(each) for each in told], document.version, document.processing
 
 
 @pytest.mark.parametrize("blanks", [" ", "   "], ids=["one blank", "three blanks"])

@@ -1,6 +1,7 @@
 """Times in ADT: form, precision, local hours, and which field is the time of the event (spec 04 §2.5, §4.2; 01, 7.7)."""
 
 from datetime import datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from streams.messages.adt.feed import FeedProfile, moment
 from streams.words.errors import Rejected
 from streams.words.model import EventKind
-from tests.meanings.adt import FEED, one
+from tests.meanings.adt import FEED, one, warned
 
 FORMS = [
     pytest.param("20260301080715.1234+0100", "2026-03-01T08:07:15+01:00", id="fraction cut"),
@@ -126,29 +127,32 @@ def test_only_a_feed_that_registers_in_real_time_has_its_entry_time_taken() -> N
 
 
 def test_the_recording_time_falls_back_to_the_sending_time() -> None:
-    event = one("A01", evn={2: ""})
-    assert event.recorded == event.sent
-    assert event.recorded is not None
+    event = one("A01", msh={7: "20260301081600+0100"}, evn={2: ""})
+    assert event.recorded == datetime.fromisoformat("2026-03-01T08:16:00+01:00")
 
 
 def test_a_start_with_two_times_takes_evn_6_and_warns() -> None:
-    assert one("A01", pv1={44: "20260301080800+0100"}).warnings == ()
-    event = one("A01", pv1={44: "20260301080801+0100"})
-    assert event.warnings == ("times-differ",)
-    assert event.occurred is not None
-    assert event.occurred.strftime("%H:%M:%S") == "08:07:00"
-    assert one("A06", pv1={44: "20260201080801+0100"}).warnings == ()
+    assert warned("A01", pv1={44: "20260301080800+0100"}) == []
+    assert warned("A01", pv1={44: "20260301080801+0100"}) == ["times-differ"]
+    occurred = one("A01", pv1={44: "20260301080801+0100"}).occurred
+    assert occurred is not None
+    assert occurred.strftime("%H:%M:%S") == "08:07:00"
+    assert warned("A06", pv1={44: "20260201080801+0100"}) == []
 
 
-def test_coarse_and_bad_times_are_told_once() -> None:
-    event = one("A08", pv1={44: "20260301", 45: "20260302"}, pid={29: "dead"})
-    assert event.warnings == ("coarse-time", "bad-time")
-    assert (event.start_time, event.end_time, event.death_time) == (None, None, None)
+def test_coarse_and_bad_times_are_warned_of() -> None:
+    odd: dict[str, Any] = {"pv1": {44: "20260301", 45: "20260302"}, "pid": {29: "dead"}}
+    event = one("A08", **odd)
+    assert warned("A08", **odd) == ["coarse-time", "coarse-time", "bad-time"]
+    assert (event.snapshot.start_time, event.snapshot.end_time, event.snapshot.death_time) == (None, None, None)
 
 
 def test_an_update_carries_the_fields_it_is_compared_on() -> None:
     event = one("A08", pv1={44: PV44, 45: PV45}, pid={29: PID29})
-    assert [at and at.strftime("%H:%M:%S") for at in (event.start_time, event.end_time, event.death_time)] == [A, D, X]
+    assert [
+        at and at.strftime("%H:%M:%S")
+        for at in (event.snapshot.start_time, event.snapshot.end_time, event.snapshot.death_time)
+    ] == [A, D, X]
     assert event.kind is EventKind.UPDATE
 
 

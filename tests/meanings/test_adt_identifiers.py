@@ -9,7 +9,7 @@ from streams.messages.adt.patient import is_official_cpr
 from streams.person import person_key
 from streams.words.errors import Rejected
 from streams.words.ids import Ids
-from tests.meanings.adt import FEED, er7, one
+from tests.meanings.adt import FEED, er7, one, reported
 
 IDS = Ids(b"a secret of the test suite")
 NUMBER = "2512489996"
@@ -33,8 +33,8 @@ OFFICIAL = [
 
 @pytest.mark.parametrize("pid", OFFICIAL)
 def test_every_spelling_of_a_marked_cpr_number_is_taken(pid: dict[int, str]) -> None:
-    event = one("A01", pid=pid)
-    assert (event.cprs, event.replacement) == ((NUMBER,), False)
+    found = reported("A01", pid=pid)
+    assert (found.who.cprs, found.who.replacement) == ((NUMBER,), False)
 
 
 NOT_OFFICIAL = [
@@ -54,13 +54,13 @@ NOT_OFFICIAL = [
 
 @pytest.mark.parametrize(("pid", "replacement"), NOT_OFFICIAL)
 def test_anything_else_is_no_official_number(pid: dict[int, str], replacement: bool) -> None:
-    event = one("A01", pid=pid)
-    assert (event.cprs, event.replacement) == ((), replacement)
+    found = reported("A01", pid=pid)
+    assert (found.who.cprs, found.who.replacement) == ((), replacement)
 
 
 def test_a_replacement_beside_the_official_number_does_not_stand_in_its_place() -> None:
-    event = one("A01", pid={3: f"0101801AB2^^^CPR^CPR~{NUMBER}^^^CPR^CPR"})
-    assert (event.cprs, event.replacement, event.local_ids) == ((NUMBER,), False, ("CPR|0101801AB2",))
+    found = reported("A01", pid={3: f"0101801AB2^^^CPR^CPR~{NUMBER}^^^CPR^CPR"})
+    assert (found.who.cprs, found.who.replacement, found.who.local_ids) == ((NUMBER,), False, ("CPR|0101801AB2",))
 
 
 def test_two_official_numbers_stop_the_event() -> None:
@@ -70,16 +70,16 @@ def test_two_official_numbers_stop_the_event() -> None:
 
 
 def test_local_identifiers_keep_order_and_authority() -> None:
-    event = one("A01", pid={3: f"800^^^OUH&1.2&ISO^PI~{NUMBER}^^^CPR^CPR~900^^^^MR~800^^^OUH^PI"})
-    assert event.local_ids == ("OUH|800", "|900")
+    found = reported("A01", pid={3: f"800^^^OUH&1.2&ISO^PI~{NUMBER}^^^CPR^CPR~900^^^^MR~800^^^OUH^PI"})
+    assert found.who.local_ids == ("OUH|800", "|900")
 
 
 def test_a_feed_marks_numbers_its_own_way() -> None:
     feed = FeedProfile(
         application="EPJ-SYD", facility="OUH", cpr_authorities=frozenset({"FOLK"}), cpr_types=frozenset()
     )
-    assert one("A01", feed, pid={3: f"{NUMBER}^^^FOLK^XX"}).cprs == (NUMBER,)
-    assert one("A01", feed, pid={3: f"{NUMBER}^^^CPR^CPR"}).cprs == ()
+    assert reported("A01", feed, pid={3: f"{NUMBER}^^^FOLK^XX"}).who.cprs == (NUMBER,)
+    assert reported("A01", feed, pid={3: f"{NUMBER}^^^CPR^CPR"}).who.cprs == ()
 
 
 @pytest.mark.parametrize("number", ["2512489996", "2509479989", "0201609995", "1509819996", "0201919990", "2902000000"])
@@ -108,15 +108,15 @@ NAMES = [
 
 @pytest.mark.parametrize(("name", "family", "given"), NAMES)
 def test_the_legal_name_is_taken(name: str, family: str, given: tuple[str, ...]) -> None:
-    event = one("A01", pid={5: name})
-    assert (event.family, event.given) == (family, given)
+    found = reported("A01", pid={5: name})
+    assert (found.family, found.given) == (family, given)
 
 
 def test_protection_is_marked_in_pd1_12_or_pid_11_22() -> None:
     assert one("A01").protected is False
     assert one("A01", more=("PD1" + "|" * 12 + "Y",)).protected is True
     assert one("A01", pid={11: "^" * 21 + "PID"}).protected is True
-    assert one("A01", more=("PD1" + "|" * 12 + "N",)).unprotected is True
+    assert reported("A01", more=("PD1" + "|" * 12 + "N",)).unprotected is True
 
 
 KEYS = [
@@ -129,7 +129,7 @@ KEYS = [
 @pytest.mark.parametrize(("pid", "identity"), KEYS)
 def test_gateway_and_intake_find_the_same_key(pid: dict[int, str], identity: tuple[str, ...]) -> None:
     key = record_key(read(er7("A01", pid=pid)), FEED, IDS)
-    assert key == IDS.person(*identity) == person_key(one("A01", pid=pid), IDS)
+    assert key == IDS.person(*identity) == person_key(reported("A01", pid=pid), IDS)
 
 
 def test_a_message_about_nobody_has_a_key_of_its_own() -> None:

@@ -9,10 +9,9 @@ from streams.formats.hl7v2 import Document, read
 from streams.messages.adt.admit import record_key
 from streams.messages.adt.read import events
 from streams.messages.adt.triggers import TRIGGERS
-from streams.person import ADOPTS, PersonRow, fold, person_key
+from streams.person import ADOPTS, PersonRow, Reported, fold, person_key
 from streams.words.errors import Rejected
 from streams.words.ids import Ids
-from streams.words.model import HospitalEvent
 from tests.meanings.adt import FEED, KOMMUNER, er7, locate
 
 IDS = Ids(b"a secret of the test suite")
@@ -33,7 +32,7 @@ def _fields(*numbers: int) -> st.SearchStrategy[dict[int, str]]:
     return st.dictionaries(st.sampled_from(numbers), _value, max_size=4)
 
 
-def _told(document: Document) -> tuple[HospitalEvent, ...]:
+def _told(document: Document) -> tuple[Reported, ...]:
     """The events; none when the message is stopped for a reason we know."""
     try:
         return events(document, FEED, locate, KOMMUNER)
@@ -68,7 +67,7 @@ def test_every_message_gives_events_or_a_reason(
         told = _told(document)
         if not told:
             continue
-        if told[0].local_ids or told[0].cprs:
+        if told[0].who.local_ids or told[0].who.cprs:
             assert person_key(told[0], IDS) == key
         result = fold(table.get(key), told, key=key, payload_hash=document.sha256, at=AT, ids=IDS)
         table[key] = result.row

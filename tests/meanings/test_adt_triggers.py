@@ -8,7 +8,7 @@ from streams.messages.adt.read import events
 from streams.messages.adt.triggers import TRIGGERS
 from streams.words.errors import Rejected
 from streams.words.model import EventKind
-from tests.meanings.adt import FEED, KOMMUNER, er7, locate, one, segment, told
+from tests.meanings.adt import FEED, KOMMUNER, er7, locate, one, segment, told, warned
 
 K = EventKind
 
@@ -93,20 +93,19 @@ DISPOSITIONS = [
 @pytest.mark.parametrize(("code", "disposition"), DISPOSITIONS)
 def test_a_discharge_says_where_to(code: str, disposition: str) -> None:
     event = one("A03", pv1={36: code})
-    assert (event.kind, event.disposition, event.dead) == (K.END, disposition, None)
+    assert (event.kind, event.disposition, event.snapshot.dead) == (K.END, disposition, None)
 
 
 @pytest.mark.parametrize("code", ["20", "40", "41", "42"])
 def test_a_discharge_may_say_death(code: str) -> None:
     event = one("A03", pv1={36: code})
-    assert (event.kind, event.disposition, event.dead) == (K.END, "death", True)
+    assert (event.kind, event.disposition, event.snapshot.dead) == (K.END, "death", True)
 
 
 @pytest.mark.parametrize("code", ["09", "30"])
 def test_a_discharge_of_a_patient_who_stays_is_no_end(code: str) -> None:
     event = one("A03", pv1={36: code})
     assert event.kind is K.IRRELEVANT
-    assert "no-end" in event.warnings
     assert one("A03", pv1={36: code}, pid={30: "Y"}).kind is K.END
 
 
@@ -130,14 +129,14 @@ def test_only_a_discharge_reads_an_empty_disposition_as_home() -> None:
 @pytest.mark.parametrize("trigger", ["A01", "A04", "A03", "A08", "A31"])
 def test_the_death_indicator_is_told(trigger: str, indicator: str, dead: bool | None) -> None:
     event = one(trigger, pid={30: indicator})
-    assert event.dead is dead
-    assert ("dead" in event.deleted) is (indicator == '""')
+    assert event.snapshot.dead is dead
+    assert ("dead" in event.snapshot.deleted) is (indicator == '""')
 
 
 def test_emptied_fields_are_told_apart_from_absent_ones() -> None:
     event = one("A08", pv1={44: '""', 45: '""', 36: '""'}, pid={29: '""'})
-    assert set(event.deleted) == {"start_time", "end_time", "disposition", "death_time"}
-    assert one("A08").deleted == ()
+    assert set(event.snapshot.deleted) == {"start_time", "end_time", "disposition", "death_time"}
+    assert one("A08").snapshot.deleted == ()
 
 
 NEED_A_VISIT = [trigger for trigger, row in TRIGGERS.items() if row.visit]
@@ -171,7 +170,7 @@ def test_a_message_about_nobody_is_stopped(trigger: str) -> None:
 
 @pytest.mark.parametrize("trigger", ["A05", "A60", "A38"])
 def test_what_is_never_notified_needs_neither_person_nor_visit(trigger: str) -> None:
-    assert told(er7(trigger).split(b"PID|")[0])[0].control_id == "K1"
+    assert told(er7(trigger).split(b"PID|")[0])[0].event.control_id == "K1"
 
 
 def test_a_bed_swap_moves_two_people() -> None:
@@ -180,11 +179,16 @@ def test_a_bed_swap_moves_two_people() -> None:
         segment("PV1", {2: "I", 3: "KIR^^^SHS", 19: "V2"}),
     )
     first, second = told(er7("A17", more=other))
-    assert (first.part, first.cprs, first.visit[:2]) == (0, ("2512489996",), "8a")
-    assert (second.part, second.cprs, second.visit, second.family) == (1, ("0201609995",), "V2", "Mortensen")
-    assert second.unit is not None
-    assert second.unit.department == "Kirurgi"
-    assert first.occurred == second.occurred
+    assert (first.part, first.who.cprs, first.event.visit_number[:2]) == (0, ("2512489996",), "8a")
+    assert (second.part, second.who.cprs, second.event.visit_number, second.family) == (
+        1,
+        ("0201609995",),
+        "V2",
+        "Mortensen",
+    )
+    assert second.event.unit is not None
+    assert second.event.unit.department == "Kirurgi"
+    assert first.event.occurred == second.event.occurred
 
 
 def test_a_merge_has_one_event_per_pair() -> None:
@@ -194,10 +198,14 @@ def test_a_merge_has_one_event_per_pair() -> None:
         segment("MRG", {1: "0101801AB2^^^&1.2.208.176.1.2&ISO^NNDNK"}),
     )
     first, second = told(er7("A40", more=pairs))
-    assert (first.kind, first.cprs) == (K.PERSON_MERGED, ("2512489996",))
-    assert (first.retired_cprs, first.retired_ids, first.retired_visits) == (("0201919990",), ("OUH|4711",), ("OLD1",))
-    assert (second.part, second.cprs) == (1, ("0201609995",))
-    assert (second.retired_cprs, second.retired_ids) == ((), ("|0101801AB2",))
+    assert (first.event.kind, first.who.cprs) == (K.PERSON_MERGED, ("2512489996",))
+    assert (first.retired.cprs, first.retired.local_ids, first.retired_visits) == (
+        ("0201919990",),
+        ("OUH|4711",),
+        ("OLD1",),
+    )
+    assert (second.part, second.who.cprs) == (1, ("0201609995",))
+    assert (second.retired.cprs, second.retired.local_ids) == ((), ("|0101801AB2",))
 
 
 def test_moving_visits_tells_each_old_and_new_number() -> None:
@@ -212,7 +220,7 @@ def test_moving_visits_tells_each_old_and_new_number() -> None:
             )
         ).encode()
     )
-    found = [(event.kind, event.cprs, event.visit, event.retired_visits) for event in told(data)]
+    found = [(each.event.kind, each.who.cprs, each.event.visit_number, each.retired_visits) for each in told(data)]
     assert found == [(K.STAY_MOVED, ("2512489996",), f"NEW{n}", (f"OLD{n}",)) for n in (1, 2)]
 
 
@@ -262,10 +270,6 @@ def test_the_lpr3_id_is_taken_when_it_is_a_uuid_of_version_5() -> None:
     assert one("A01", FeedProfile(application="E", facility="O", lpr3=""), pv1={50: v5}).lpr3 == ""
 
 
-def test_a_test_message_is_marked() -> None:
-    assert [one("A01", msh={11: code}).test for code in ("P", "T", "D", "")] == [False, True, True, False]
-
-
 def test_units_come_from_the_register_by_ward_and_facility() -> None:
     event = one("A02", pv1={3: "NEU^1^2^AUH", 6: "C4^^^OUH"})
     assert (event.unit and event.unit.department, event.prior_unit and event.prior_unit.department) == (
@@ -290,7 +294,8 @@ def test_the_facility_may_come_from_evn_7_or_msh_4() -> None:
 def test_an_unknown_ward_is_shown_as_its_facility_with_a_warning() -> None:
     event = one("A01", pv1={3: "NYT^^^OUH"})
     assert event.unit is not None
-    assert (event.unit.sor, event.warnings) == ("999000011000016004", ("unknown-ward",))
+    assert event.unit.sor == "999000011000016004"
+    assert warned("A01", pv1={3: "NYT^^^OUH"}) == ["unknown-ward"]
 
 
 @pytest.mark.parametrize("trigger", ["A01", "A02", "A03", "A08", "A11"])

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from streams.person import PersonFold, PersonRow, fold, person_key
-from streams.words.ids import Gln, Ids, Kommunekode, PersonKey, Sor
-from streams.words.model import EventKind, Fate, HospitalEvent, StayEvent, Unit
+from streams.person import Identity, PersonFold, PersonRow, Reported, fold, person_key
+from streams.words.ids import EpisodeId, EventId, Gln, Ids, Kommunekode, Lane, PersonKey, Sor
+from streams.words.model import EventKind, Fate, Snapshot, StayEvent, Unit
 
 K = EventKind
 IDS = Ids(b"a secret of the test suite")
@@ -23,8 +23,12 @@ def unit(hospital: str, region: str, ward: str = "1") -> Unit:
 OUH, SHS, AUH, PRIVATE = unit("OUH", "1083"), unit("SHS", "1083"), unit("AUH", "1082"), unit("PRI", "")
 
 
-def event(kind: EventKind, **fields: Any) -> HospitalEvent:
-    """An event of Nancy's stay V1 at OUH."""
+#: What an A08 is compared on and `StayEvent` itself has not.
+_FACTS = set(Snapshot.__struct_fields__) - set(StayEvent.__struct_fields__)
+
+
+def event(kind: EventKind, **fields: Any) -> Reported:
+    """An event of Nancy's stay V1 at OUH, as a message reports it; `fields` of any part of it."""
     defaults: dict[str, Any] = {
         "feed": "EPJ-SYD/OUH",
         "control_id": "K1",
@@ -34,12 +38,22 @@ def event(kind: EventKind, **fields: Any) -> HospitalEvent:
         "family": "Berggren",
         "given": ("Nancy",),
         "residence": Kommunekode("0751"),
-        "visit": V1,
+        "visit_number": V1,
         "class_": "IMP",
         "unit": OUH,
         "occurred": AT,
     }
-    return HospitalEvent(kind=kind, **defaults | fields)
+    values = defaults | fields
+    unit, cprs = values["unit"], values.pop("cprs")
+    facts = {"class_": values["class_"], "department": unit and unit.sor, "disposition": values.get("disposition")}
+    facts |= {"cpr": cprs[0] if cprs else None, "residence": values["residence"]}
+    facts |= {name: values.pop(name) for name in _FACTS if name in values}
+    who = Identity(cprs, values.pop("replacement", False), values.pop("local_ids"))
+    retired = Identity(values.pop("retired_cprs", ()), False, values.pop("retired_ids", ()))
+    beside = {name: values.pop(name) for name in Reported.__struct_fields__ if name in values}
+    lane, visit, id_ = Lane(""), EpisodeId(""), EventId("")
+    stay_event = StayEvent(id=id_, kind=kind, lane=lane, visit=visit, snapshot=Snapshot(**facts), **values)
+    return Reported(event=stay_event, who=who, retired=retired, **beside)
 
 
 @dataclass
@@ -51,7 +65,7 @@ class Intake:
 
     def take(
         self,
-        *events: HospitalEvent,
+        *events: Reported,
         at: datetime = AT,
         payload: str = "",
         key: PersonKey | None = None,

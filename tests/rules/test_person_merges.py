@@ -2,16 +2,15 @@
 
 from typing import Any
 
-from streams.person import ADOPTS, PASSED_ON, PersonFold
+from streams.person import ADOPTS, PASSED_ON, PersonFold, Reported
 from streams.words.ids import EpisodeId
-from streams.words.model import HospitalEvent
 from tests.rules.persons import AT, CPR, DAY, IDS, NOT_SUBJECT, OTHER, SHS, V1, Intake, K, event, reasons
 
 WRONG = IDS.person(OTHER)
 
 
-def merge(**fields: Any) -> HospitalEvent:
-    defaults: dict[str, Any] = {"trigger": "A40", "visit": "", "control_id": "M1", "retired_cprs": (OTHER,)}
+def merge(**fields: Any) -> Reported:
+    defaults: dict[str, Any] = {"trigger": "A40", "visit_number": "", "control_id": "M1", "retired_cprs": (OTHER,)}
     return event(K.PERSON_MERGED, **defaults | fields)
 
 
@@ -41,15 +40,15 @@ def handed_over(there: PersonFold) -> str:
 
 def test_open_visits_of_the_retired_person_are_the_survivors_from_now_on() -> None:
     intake = Intake()
-    intake.send(K.START, visit="4711", cprs=(OTHER,))
-    intake.send(K.END, visit="ended", cprs=(OTHER,))
+    intake.send(K.START, visit_number="4711", cprs=(OTHER,))
+    intake.send(K.END, visit_number="ended", cprs=(OTHER,))
     header = handed_over(intake.take(merge(), key=WRONG, passed_on=True))
     assert "4711" not in header  # a header names a stay by its id alone
     for _ in range(2):  # a repeat changes nothing
         result = intake.take(merge(), adopts=header)
         assert (result.stay_events, result.pass_on, reasons(result)) == ((), (), NOT_SUBJECT)
         assert [visit.local for visit in result.row.visits] == [IDS.episode("EPJ-SYD/OUH", "4711")]
-    assert intake.stay_event(K.PERSON_CHANGED, visit="", dead=True).visit == IDS.episode("EPJ-SYD/OUH", "4711")
+    assert intake.stay_event(K.PERSON_CHANGED, visit_number="", dead=True).visit == IDS.episode("EPJ-SYD/OUH", "4711")
 
 
 def test_another_citizen_gets_neither_home_nor_name_of_the_retired_one() -> None:
@@ -73,19 +72,19 @@ def test_a_replacement_number_keeps_home_and_name() -> None:
 def test_a_visit_that_was_taken_over_keeps_its_lane() -> None:
     intake = Intake()
     intake.send(K.START, cprs=(OTHER,))
-    intake.send(K.START, visit="4711", unit=SHS, cprs=(OTHER,))  # within the region: the lane of the first stay
+    intake.send(K.START, visit_number="4711", unit=SHS, cprs=(OTHER,))  # within the region: the lane of the first stay
     header = handed_over(intake.take(merge(), key=WRONG, passed_on=True))
-    intake.send(K.UPDATE, visit="4711", unit=SHS)  # comes before the visits do
+    intake.send(K.UPDATE, visit_number="4711", unit=SHS)  # comes before the visits do
     intake.take(merge(), adopts=header)
-    stay_event = intake.stay_event(K.END, visit="4711", unit=SHS)
+    stay_event = intake.stay_event(K.END, visit_number="4711", unit=SHS)
     assert (stay_event.lane, stay_event.visit_number) == (IDS.lane(EpisodeId(V1)), "4711")
 
 
 def test_a_merge_reaches_each_stay_open_or_ended_within_thirty_days() -> None:
     intake = Intake()
     for number, kind, at in (("old", K.END, AT - 31 * DAY), ("ended", K.END, AT - 29 * DAY), ("open", K.START, AT)):
-        intake.send(kind, visit=number, cprs=(OTHER,), at=at)
-    intake.send(K.START_CANCELLED, visit="cancelled", cprs=(OTHER,))
+        intake.send(kind, visit_number=number, cprs=(OTHER,), at=at)
+    intake.send(K.START_CANCELLED, visit_number="cancelled", cprs=(OTHER,))
     there = intake.take(merge(), key=WRONG, passed_on=True)
     assert [stay_event.visit_number for stay_event in there.stay_events] == ["ended", "open"]
 
@@ -93,7 +92,7 @@ def test_a_merge_reaches_each_stay_open_or_ended_within_thirty_days() -> None:
 def test_a_merge_that_names_visits_moves_those() -> None:
     intake = Intake()
     for number in ("A", "B"):
-        intake.send(K.START, visit=number, cprs=(OTHER,))
+        intake.send(K.START, visit_number=number, cprs=(OTHER,))
     there = intake.take(merge(retired_visits=("B",)), key=WRONG, passed_on=True)
     assert [stay_event.visit_number for stay_event in there.stay_events] == ["B"]
     assert [visit.numbers for visit in there.row.visits] == [("A",)]
@@ -135,20 +134,22 @@ def test_each_pair_of_a_merge_goes_its_own_way() -> None:
 def test_a_moved_visit_gets_its_event_where_it_was_and_is_known_where_it_is() -> None:
     intake = Intake()
     intake.send(K.START, cprs=(OTHER,))
-    move = event(K.STAY_MOVED, trigger="A45", control_id="M1", visit="NEW", retired_visits=(V1,), retired_cprs=(OTHER,))
+    move = event(
+        K.STAY_MOVED, trigger="A45", control_id="M1", visit_number="NEW", retired_visits=(V1,), retired_cprs=(OTHER,)
+    )
     here = intake.take(move)
     assert (here.stay_events, [copy.key for copy in here.pass_on]) == ((), [WRONG])
     there = intake.take(move, key=WRONG, passed_on=True)
     (stay_event,) = there.stay_events
     assert (stay_event.kind, stay_event.visit, stay_event.patient and stay_event.patient.cpr) == (K.STAY_MOVED, V1, CPR)
     assert there.row.visits == ()
-    assert intake.stay_event(K.END, visit="NEW").visit == V1
+    assert intake.stay_event(K.END, visit_number="NEW").visit == V1
 
 
 def test_a_visit_that_only_gets_another_number_keeps_id_and_lane() -> None:
     intake = Intake()
     lane = intake.stay_event(K.START).lane
-    result = intake.send(K.STAY_MOVED, trigger="A50", visit="NEW", retired_visits=(V1,), retired_cprs=(CPR,))
+    result = intake.send(K.STAY_MOVED, trigger="A50", visit_number="NEW", retired_visits=(V1,), retired_cprs=(CPR,))
     assert (result.stay_events, reasons(result)) == ((), NOT_SUBJECT)
-    stay_event = intake.stay_event(K.END, visit="NEW")
+    stay_event = intake.stay_event(K.END, visit_number="NEW")
     assert (stay_event.visit, stay_event.visit_number, stay_event.lane) == (V1, V1, lane)

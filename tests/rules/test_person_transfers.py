@@ -11,7 +11,7 @@ from tests.rules.persons import AT, AUH, DAY, HOUR, IDS, OUH, PRIVATE, SHS, V1, 
 
 
 def arrive(intake: Intake, at_hospital: Unit, *, after: timedelta = HOUR, **fields: Any) -> StayEvent:
-    fields = {"visit": V2, "unit": at_hospital, "occurred": AT + after} | fields
+    fields = {"visit_number": V2, "unit": at_hospital, "occurred": AT + after} | fields
     return intake.stay_event(K.START, **fields)
 
 
@@ -30,7 +30,7 @@ def test_every_later_event_of_such_a_visit_stays_in_the_lane() -> None:
     intake.send(K.START)
     lane = arrive(intake, SHS).lane
     for kind in (K.MOVE, K.LEAVE_START, K.LEAVE_END, K.END, K.END_CANCELLED):
-        assert intake.stay_event(kind, visit=V2, unit=SHS).lane == lane
+        assert intake.stay_event(kind, visit_number=V2, unit=SHS).lane == lane
     assert intake.stay_event(K.END).lane == lane
 
 
@@ -38,9 +38,9 @@ def test_the_next_hospital_of_the_region_continues_the_first_episode() -> None:
     intake = Intake()
     intake.send(K.START)
     arrive(intake, SHS)
-    intake.send(K.END, visit=V2, unit=SHS, disposition="transfer-hospital", occurred=AT + 2 * HOUR)
+    intake.send(K.END, visit_number=V2, unit=SHS, disposition="transfer-hospital", occurred=AT + 2 * HOUR)
     intake.send(K.END, disposition="transfer-hospital", occurred=AT + HOUR, at=AT - HOUR)
-    stay_event = arrive(intake, unit("ESB", "1083"), after=3 * HOUR, visit="V3")
+    stay_event = arrive(intake, unit("ESB", "1083"), after=3 * HOUR, visit_number="V3")
     assert stay_event.transfer is not None
     assert (stay_event.transfer.visit, stay_event.transfer.episode, stay_event.lane) == (
         V2,
@@ -88,7 +88,7 @@ def test_a_stay_that_has_ended_is_continued_after_a_transfer_within_a_day(
 
 def test_the_last_stay_heard_of_is_the_one_continued() -> None:
     intake = Intake()
-    intake.send(K.START, visit="A", unit=AUH, at=AT)
+    intake.send(K.START, visit_number="A", unit=AUH, at=AT)
     intake.send(K.START, at=AT + HOUR)
     stay_event = arrive(intake, SHS)
     assert stay_event.transfer is not None
@@ -118,8 +118,8 @@ def test_a_repeated_start_is_judged_once() -> None:
 
 def test_a_start_again_after_a_cancelled_one_stays_in_its_lane() -> None:
     intake = Intake()
-    lane = intake.stay_event(K.START, visit=V2, unit=SHS).lane
-    intake.send(K.START_CANCELLED, visit=V2, unit=SHS)
+    lane = intake.stay_event(K.START, visit_number=V2, unit=SHS).lane
+    intake.send(K.START_CANCELLED, visit_number=V2, unit=SHS)
     intake.send(K.START)
     stay_event = arrive(intake, SHS)
     assert stay_event.lane == lane
@@ -132,7 +132,7 @@ def test_the_regions_of_the_day_of_arrival_count() -> None:
     intake = Intake()
     intake.send(K.START, unit=unit("ROS", "1085"))
     stay_event = intake.send(
-        K.START, visit=V2, unit=merged, occurred=AT + HOUR, region_at=lambda _hospital, _at: "1086"
+        K.START, visit_number=V2, unit=merged, occurred=AT + HOUR, region_at=lambda _hospital, _at: "1086"
     ).stay_events[0]
     assert stay_event.transfer is not None
     assert stay_event.transfer.same_region is True

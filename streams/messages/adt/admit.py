@@ -58,5 +58,4 @@ def record_key(document: Document, feed: FeedProfile, ids: Ids) -> PersonKey:
     Sixteen hex digits: over the official CPR number, else feed and first PID-3 id, else feed and MSH-10. Equal to
     `person.person_key` of the message's first event.
     """
-    who = identity(document.first("PID"), feed)
-    return key_of(feed.key, who.cprs, who.local_ids, document.control_id, ids)
+    return key_of(feed.key, identity(document.first("PID"), feed), document.control_id, ids)

@@ -45,7 +45,7 @@ what a local time without offset means.
 import re
 from datetime import datetime, timedelta, timezone
 from functools import cached_property, lru_cache
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, TypedDict
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -54,7 +54,7 @@ from streams.formats.hl7v2 import Document, MessageRefused, Segment
 from streams.words.model import Disposition, EventClass
 from streams.words.times import local_time
 
-__all__ = ["FeedProfile", "FieldPath", "FieldRule", "check_sender", "exact_moment", "moment"]
+__all__ = ["Dialect", "FeedProfile", "FieldPath", "FieldRule", "check_sender", "exact_moment", "moment"]
 
 _PATH: Final = re.compile(r"([A-Z][A-Z0-9]{2})-([1-9][0-9]?)(?:\[([1-9])\])?(?:\.([1-9][0-9]?))?")
 
@@ -122,6 +122,14 @@ class FieldRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return FieldPath.of(self.field)
 
 
+class Dialect(TypedDict):
+    """What an A08 of the feed means. It travels with each event: a lane knows no feeds."""
+
+    a08_class_is_correction: bool
+    a08_ward_is_correction: bool
+    allow_person_change: bool
+
+
 class FeedProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """The dialect of one feed; the keys are explained in the module's docstring."""
 
@@ -166,6 +174,15 @@ class FeedProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     def key(self) -> str:
         """`application/facility`: how the feed is named in registers, headers and ids."""
         return f"{self.application}/{self.facility}"
+
+    @cached_property
+    def dialect(self) -> Dialect:
+        """The fields of a `StayEvent` that the feed alone decides."""
+        return {
+            "a08_class_is_correction": self.a08_class_is_correction,
+            "a08_ward_is_correction": self.a08_ward_is_correction,
+            "allow_person_change": self.allow_person_change,
+        }
 
     @cached_property
     def senders(self) -> frozenset[str]:

@@ -15,17 +15,13 @@ import re
 from collections.abc import Container
 from typing import Final
 
-import msgspec
-
 from streams.formats.hl7v2 import NULL, Segment
+from streams.person import NO_IDENTITY, Identity
 from streams.words.ids import Kommunekode
 
 from .feed import FeedProfile
 
 __all__ = [
-    "NO_IDENTITY",
-    "Identity",
-    "Residence",
     "has_protection_code",
     "identity",
     "is_official_cpr",
@@ -52,24 +48,6 @@ OUTSIDE: Final[dict[str, str]] = {"0411": "no-municipality"} | {f"09{n}": "abroa
 _DENMARK: Final = frozenset({"DNK", "DK", "208"})
 _COUNTRY: Final = re.compile(r"[A-Z]{2,3}|[0-9]{3}", re.ASCII)
 _TYPES: Final = ("H", "P", "L", "")  # PID-11.7 in the order of spec 04 §8.4
-
-
-class Identity(msgspec.Struct, frozen=True, gc=False):
-    """The identifiers of a person, each once, in the order found."""
-
-    cprs: tuple[str, ...]
-    replacement: bool
-    local_ids: tuple[str, ...]  # "authority|id"
-
-
-NO_IDENTITY: Final = Identity((), False, ())
-
-
-class Residence(msgspec.Struct, frozen=True, gc=False):
-    """The municipality, or why there is none: "" when the message does not say where the person lives."""
-
-    kommune: Kommunekode | None
-    problem: str = ""
 
 
 def is_official_cpr(number: str) -> bool:
@@ -144,12 +122,15 @@ def has_protection_code(pid: Segment) -> bool:
     return pid.raw(11).count(pid.writing.separators.component) > 20 and bool(pid.text(11, comp=22))
 
 
-def residence(pid: Segment, feed: FeedProfile, kommuner: Container[str]) -> Residence:
-    """The municipality of residence by the message alone; the person register is the caller's (00 §2.2)."""
+def residence(pid: Segment, feed: FeedProfile, kommuner: Container[str]) -> tuple[Kommunekode | None, str]:
+    """The municipality of residence by the message alone, or why there is none; the rest is the caller's (00 §2.2).
+
+    Neither when the message does not say where the person lives.
+    """
     code = _code(pid.text(12))
     code = feed.substitutes.get(code, code)
     if code in kommuner:
-        return Residence(Kommunekode(code))  # nearly always; else PID-12 is a code among those of the addresses
+        return Kommunekode(code), ""  # nearly always; else PID-12 is a code among those of the addresses
     by_type: dict[str, list[tuple[str, str, str]]] = {kind: [] for kind in _TYPES}
     for repetition in pid.repetitions(11):
         _, _, _, _, _, country, kind, _, county, tract, *_ = pid.components(repetition, 11) + [""] * 10
@@ -162,15 +143,15 @@ def residence(pid: Segment, feed: FeedProfile, kommuner: Container[str]) -> Resi
     for sent in (code, *counties, *tracts):
         code = feed.substitutes.get(sent, sent)
         if code in kommuner:
-            return Residence(Kommunekode(code))
+            return Kommunekode(code), ""
         if code in OUTSIDE:
-            return Residence(None, OUTSIDE[code])
+            return None, OUTSIDE[code]
         if code:
             problem = "no-municipality"
     country = addresses[0][0] if addresses else ""
     if _COUNTRY.fullmatch(country) and country not in _DENMARK:
         problem = "abroad"
-    return Residence(None, problem)
+    return None, problem
 
 
 def _code(text: str) -> str:

@@ -1,4 +1,4 @@
-"""From one ADT message to hospital events: what kind, who, when, where, which stay (spec 04 §3, §4, §8).
+"""From one ADT message to the events of stays that it reports: what kind, who, when, where (spec 04 §3, §4, §8).
 
 Only the message is looked at: what is already known of the person or the stay comes later (`streams/person`,
 `streams/stay`). Fields that a feed may use in its own way are read by the feed's profile. A message that cannot be
@@ -20,13 +20,14 @@ from typing import Final
 import msgspec
 
 from streams.formats.hl7v2 import ABSENT, Document, Fields, Segment
+from streams.person import NO_IDENTITY, Reported
 from streams.words.errors import Rejected
-from streams.words.ids import hyphenated
-from streams.words.model import Disposition, EventClass, EventKind, HospitalEvent, Unit
+from streams.words.ids import EpisodeId, EventId, Lane, hyphenated
+from streams.words.model import EventClass, EventKind, Snapshot, StayEvent, Unit
 from streams.words.times import second_hour
 
 from .feed import FeedProfile, FieldPath, FieldRule, exact_moment, moment
-from .patient import NO_IDENTITY, has_protection_code, identity, legal_name, merged, residence
+from .patient import has_protection_code, identity, legal_name, merged, residence
 from .triggers import STAY_MERGES, Trigger, trigger_of
 
 __all__ = ["Locate", "events"]
@@ -51,42 +52,46 @@ _EMPTIED: Final = (
     ("PID", 29, "death_time"),
 )
 _UUID5: Final = re.compile(r"[0-9a-f]{12}5[0-9a-f]{3}[89ab][0-9a-f]{15}")
-_TESTS: Final = ("T", "D")  # MSH-11: training, debugging
 _NO_TIMES: Final[dict[str, datetime]] = {}
 _SAME: Final = timedelta(minutes=1)
+#: What intake finds out (streams/person).
+_UNFOUND: Final = EventId(""), Lane(""), EpisodeId("")
 
 
-def events(
-    document: Document, feed: FeedProfile, locate: Locate, kommuner: Container[str]
-) -> tuple[HospitalEvent, ...]:
-    """The events of one message in order; always at least one.
+def events(document: Document, feed: FeedProfile, locate: Locate, kommuner: Container[str]) -> tuple[Reported, ...]:
+    """The events that one message reports, in order; always at least one.
 
     Raises `Rejected`; its rule is `no-person`, `two-cprs`, `no-visit-id`, `no-event-time` or `unknown-facility`.
     """
     trigger = trigger_of(document.trigger, zbe=feed.zbe)
     if trigger.kind in _UNREAD:
-        test = document.processing in _TESTS
-        return (
-            HospitalEvent(
-                kind=trigger.kind, feed=feed.key, control_id=document.control_id, trigger=document.trigger, test=test
-            ),
+        id_, lane, visit = _UNFOUND
+        event = StayEvent(
+            id=id_,
+            kind=trigger.kind,
+            lane=lane,
+            visit=visit,
+            feed=feed.key,
+            control_id=document.control_id,
+            trigger=document.trigger,
         )
+        return (Reported(event=event),)
     segments, opens = document.segments, trigger.opens
     starts = [index for index, segment in enumerate(segments) if segment.name == opens] if opens else []
     if len(starts) < 2:
-        return (_event(_Group(document, document.firsts), 0, trigger, feed, locate, kommuner),)
+        return (_reported(_Group(document, document.firsts), 0, trigger, feed, locate, kommuner),)
     found = []
     for part, (start, end) in enumerate(zip(starts, [*starts[1:], len(segments)], strict=True)):
         # The group's own segments come first, so they hide those of the common part.
         own = segments[start:end] + segments[: starts[0]]
         group = _Group(document, {segment.name: segment for segment in reversed(own)})
-        found.append(_event(group, part, trigger, feed, locate, kommuner))
+        found.append(_reported(group, part, trigger, feed, locate, kommuner))
     return tuple(found)
 
 
-def _event(
+def _reported(
     group: "_Group", part: int, trigger: Trigger, feed: FeedProfile, locate: Locate, kommuner: Container[str]
-) -> HospitalEvent:
+) -> Reported:
     """One event: person, visit, time and place, each of which may stop it."""
     document, pid = group.document, group.pid
     if not pid.name:
@@ -95,77 +100,107 @@ def _event(
     if len(who.cprs) > 1:
         problem = f"{len(who.cprs)} different official CPR numbers"
         raise Rejected("PID-3", problem, "send the one of this person; merge by A40", "two-cprs")
-    home, (family, given), protection = residence(pid, feed, kommuner), legal_name(pid), group.text("PD1", 12)
-    at, visit = _times(group, feed), _visit(group, trigger, feed)
-    kind, warnings, planned = trigger.kind, at.warnings, False
-    if trigger.outpatient is not None and visit.class_ == "OUTPATIENT":
+    (home, elsewhere), (family, given), protection = (
+        residence(pid, feed, kommuner),
+        legal_name(pid),
+        group.text("PD1", 12),
+    )
+    at = _times(group, feed)
+    code, number, sent, discharged_to, *_ = group.attended
+    kind, planned, ends = trigger.kind, False, trigger.kind is _END
+    disposition = feed.disposition_of(sent, discharged_to)
+    if ends and disposition is None:
+        disposition = "home"  # spec 04 §3.2
+    class_: EventClass = "IMP"
+    if document.trigger != "A06":  # to inpatient, whatever PV1-2 says (spec 04 §4.1)
+        class_ = feed.class_of(code)
+        if class_ == "OUTPATIENT" and group.matches(feed.acute):
+            class_ = "EMER"
+    dead, indicator = None, group.dying[1]
+    if indicator == "Y" or (ends and disposition == "death"):  # a discharge may also say it by its disposition
+        dead = True
+    elif indicator or (document.any_null and pid.is_null(30)):
+        dead = False
+    if trigger.outpatient is not None and class_ == "OUTPATIENT":
         kind, planned = trigger.outpatient, True  # an attendance, never notified (01, 11.10)
-    elif kind is _END and visit.disposition == "ignore" and not visit.dead:
-        kind, warnings = _IRRELEVANT, (*warnings, "no-end")  # 09 and 30: still a patient (spec 04 §3.2)
+    elif ends and disposition == "ignore" and not dead:
+        kind = _IRRELEVANT  # 09 and 30: still a patient (spec 04 §3.2)
     # Most ADT of a hospital is about outpatients, whose attendance is almost surely never notified: an odd time or
     # clinic in it is no one's work to repair.
-    strict = visit.class_ != "OUTPATIENT" or trigger.kind is EventKind.CLASS_CHANGE
+    strict = class_ != "OUTPATIENT" or trigger.kind is EventKind.CLASS_CHANGE
     occurred, fields, unit, prior, retired = None, _NO_TIMES, None, None, NO_IDENTITY
     retired_visits: dict[str, None] = {}
     if kind is not _IRRELEVANT:
-        if trigger.visit and not visit.number:
+        if trigger.visit and not number:
             raise Rejected("PV1-19", "no visit number", "send the visit number in PV1-19.1", "no-visit-id")
         if trigger.kind in STAY_MERGES and (merge := group.first("MRG")) is not None:  # what no longer stands (§4.4)
             numbers = [merge.text(5, rep) for rep in range(1, len(merge.repetitions(5)) + 1)]
             retired, retired_visits = merged(merge, feed), {number: None for number in numbers if number}
-        fields = at.fields
-        occurred = _occurred(trigger, kind, fields, dead=bool(visit.dead))
+        fields, order = at.fields, trigger.times or ("EVN-6",)
+        if dead and kind in _DEATHS:  # on arrival the arrival first, since it starts the stay
+            order = (*trigger.times, *_DIED_AT) if kind is _START else _DIED_AT
+        for place in (*order, "EVN-2"):  # spec 04 §4.2
+            if place in fields:
+                occurred = fields[place]
+                break
         if trigger.times and occurred is None and strict:
             problem = "no time of the event to the minute"
             raise Rejected("EVN-6", problem, "send YYYYMMDDHHMMSS+ZZZZ in EVN-6", "no-event-time")
         if kind is _START and (start := fields.get("PV1-44")) and abs(fields.get("EVN-6", start) - start) > _SAME:
             document.warn("EVN-6", "times-differ", "not the time of PV1-44; EVN-6 counts", "send one time")
-            warnings += ("times-differ",)
         if trigger.visit:
-            needed = kind is _START
-            unit, prior, odd = _location(group, feed, locate, occurred or at.recorded, needed=needed, strict=strict)
-            warnings += odd
-    return HospitalEvent(
+            unit, prior = _places(group, feed, locate, occurred or at.recorded, needed=kind is _START, strict=strict)
+    deleted: tuple[str, ...] = ()
+    if document.any_null:
+        nulls = [(group.first(name), field, emptied) for name, field, emptied in _EMPTIED]
+        deleted = tuple([emptied for segment, field, emptied in nulls if segment and segment.is_null(field)])
+    id_, lane, visit = _UNFOUND
+    event = StayEvent(
+        id=id_,
         kind=kind,
+        lane=lane,
+        visit=visit,
         feed=feed.key,
         control_id=document.control_id,
         trigger=document.trigger,
-        part=part,
-        test=document.processing in _TESTS,
-        sent=at.sent,
-        recorded=at.recorded,
+        visit_number=number,
         occurred=occurred,
         occurred_again=at.again.get(occurred) if at.again and occurred is not None else None,
-        cprs=who.cprs,
-        replacement=who.replacement,
-        local_ids=who.local_ids,
-        family=family,
-        given=given,
-        residence=home.kommune,
-        residence_problem=home.problem,
-        protected=protection == "Y" or has_protection_code(pid),
-        unprotected=protection == "N",
-        visit=visit.number,
-        lpr3=visit.lpr3,
-        class_=visit.class_,
+        recorded=at.recorded,
+        residence=home,
+        residence_problem=elsewhere,
+        lpr3=_lpr3(group, feed),
+        class_=class_,
         planned=planned,
         unit=unit,
         prior_unit=prior,
-        disposition=visit.disposition,
-        dead=visit.dead,
-        death_time=fields.get("PID-29"),
-        start_time=fields.get("PV1-44"),
-        end_time=fields.get("PV1-45"),
-        deleted=visit.deleted,
-        retired_cprs=retired.cprs,
-        retired_ids=retired.local_ids,
-        retired_visits=tuple(retired_visits),
+        disposition=disposition,
+        snapshot=Snapshot(
+            start_time=fields.get("PV1-44"),
+            end_time=fields.get("PV1-45"),
+            class_=class_,
+            department=None if unit is None else unit.sor,
+            disposition=disposition,
+            dead=dead,
+            death_time=fields.get("PID-29"),
+            cpr=who.cprs[0] if who.cprs else None,
+            residence=home,
+            deleted=deleted,
+        ),
         leave_home=not group.matches(feed.leave_elsewhere),
-        a08_class_is_correction=feed.a08_class_is_correction,
-        a08_ward_is_correction=feed.a08_ward_is_correction,
-        allow_person_change=feed.allow_person_change,
+        protected=protection == "Y" or has_protection_code(pid),
         correction=feed.zbe and group.text("ZBE", 4) == "UPDATE",
-        warnings=warnings,
+        **feed.dialect,
+    )
+    return Reported(
+        event=event,
+        part=part,
+        who=who,
+        family=family,
+        given=given,
+        unprotected=protection == "N",
+        retired=retired,
+        retired_visits=tuple(retired_visits),
     )
 
 
@@ -211,41 +246,6 @@ class _Group:
         return False
 
 
-class _Visit(msgspec.Struct, frozen=True, gc=False):
-    """PV1 without places and times, and the death indicator."""
-
-    number: str
-    lpr3: str
-    class_: EventClass
-    disposition: Disposition | None
-    dead: bool | None  # None: the message does not say
-    deleted: tuple[str, ...]
-
-
-def _visit(group: _Group, trigger: Trigger, feed: FeedProfile) -> _Visit:
-    code, number, sent, discharged_to, *_ = group.attended
-    document, ends = group.document, trigger.kind is _END
-    disposition = feed.disposition_of(sent, discharged_to)
-    if ends and disposition is None:
-        disposition = "home"  # spec 04 §3.2
-    lpr3 = _lpr3(group, feed)
-    class_: EventClass = "IMP"
-    if document.trigger != "A06":  # to inpatient, whatever PV1-2 says (spec 04 §4.1)
-        class_ = feed.class_of(code)
-        if class_ == "OUTPATIENT" and group.matches(feed.acute):
-            class_ = "EMER"
-    dead, indicator = None, group.dying[1]
-    if indicator == "Y" or (ends and disposition == "death"):  # a discharge may also say it by its disposition
-        dead = True
-    elif indicator or (document.any_null and group.pid.is_null(30)):
-        dead = False
-    deleted: tuple[str, ...] = ()
-    if document.any_null:
-        sent_null = [(group.first(name), field, emptied) for name, field, emptied in _EMPTIED]
-        deleted = tuple([emptied for segment, field, emptied in sent_null if segment and segment.is_null(field)])
-    return _Visit(number, lpr3, class_, disposition, dead, deleted)
-
-
 def _lpr3(group: _Group, feed: FeedProfile) -> str:
     """The LPR3 contact id as the message carries it, `urn:uuid:` and a UUID v5; "" otherwise (spec 04 §8.3)."""
     if not feed.lpr3:
@@ -258,24 +258,11 @@ def _lpr3(group: _Group, feed: FeedProfile) -> str:
     return f"urn:uuid:{hyphenated(bare)}" if _UUID5.fullmatch(bare) else ""
 
 
-def _occurred(trigger: Trigger, kind: EventKind, fields: dict[str, datetime], *, dead: bool) -> datetime | None:
-    """The time of the event by the order of spec 04 §4.2. Dead on arrival: the arrival first, since it starts the stay."""
-    order = trigger.times or ("EVN-6",)
-    if dead and kind in _DEATHS:
-        order = (*trigger.times, *_DIED_AT) if kind is _START else _DIED_AT
-    for place in (*order, "EVN-2"):
-        if place in fields:
-            return fields[place]
-    return None
-
-
 class _Times(msgspec.Struct, frozen=True, gc=False):
     """The times of one group, each None when absent, coarse or no time at all."""
 
-    sent: datetime | None  # MSH-7
     recorded: datetime | None  # EVN-2, else MSH-7
     fields: dict[str, datetime]  # "EVN-6", "PV1-44", "PV1-45", "PID-29", where usable; "EVN-2" where a feed says so
-    warnings: tuple[str, ...]
     again: dict[datetime, datetime]  # a time whose local hour comes twice -> its other instant (01, 7.7)
 
 
@@ -296,14 +283,13 @@ def _times(group: _Group, feed: FeedProfile) -> _Times:
             fields[place] = at
     sent = fields.pop("MSH-7", None)
     recorded = fields.get("EVN-2", sent) if feed.evn2_is_event_time else fields.pop("EVN-2", sent)
-    return _Times(sent, recorded, fields, (), {})
+    return _Times(recorded, fields, {})
 
 
 def _doubtful_times(group: _Group, feed: FeedProfile) -> _Times:
     """The same where some time is not of the usual form; a doubtful local hour is judged by its recording time and by
     PV1-44 (01, 7.7).
     """
-    warnings: dict[str, None] = {}
 
     def read(
         name: str, field: int, not_after: datetime | None = None, not_before: datetime | None = None
@@ -312,7 +298,6 @@ def _doubtful_times(group: _Group, feed: FeedProfile) -> _Times:
         if isinstance(found, str):
             problem = "no minutes: taken as absent" if found == "coarse-time" else "no time: taken as absent"
             group.document.warn(f"{name}-{field}", found, problem, "send YYYYMMDDHHMMSS+ZZZZ")
-            warnings[found] = None
             return None
         return found
 
@@ -334,7 +319,7 @@ def _doubtful_times(group: _Group, feed: FeedProfile) -> _Times:
             found[place] = _with_offset(at)
             if (other := second_hour(at)) is not None:
                 again[found[place]] = _with_offset(other)
-    return _Times(sent and _with_offset(sent), recorded and _with_offset(recorded), found, tuple(warnings), again)
+    return _Times(recorded and _with_offset(recorded), found, again)
 
 
 def _with_offset(at: datetime) -> datetime:
@@ -344,32 +329,31 @@ def _with_offset(at: datetime) -> datetime:
     return at.replace(tzinfo=timezone(at.utcoffset() or timedelta()), fold=0)
 
 
-def _location(
+def _places(
     group: _Group, feed: FeedProfile, locate: Locate, at: datetime | None, *, needed: bool, strict: bool
-) -> tuple[Unit | None, Unit | None, tuple[str, ...]]:
-    """Present and prior unit of one event, and what is odd. Without PV1-3 the last known one stands, unless the event
+) -> tuple[Unit | None, Unit | None]:
+    """Present and prior unit of one event. Without PV1-3 the last known one stands, unless the event
     needs one (`needed`).
 
     Raises `Rejected` with rule `unknown-facility`; not when `strict` is off: then an unknown place is no place.
     """
     ward, facility = _ward(group.pv1, 3)
     if not (ward or facility or needed):
-        return None, None, ()
+        return None, None
     facility = facility or group.evn.text(7) or group.document.facility
     unit = locate(feed.key, facility, ward, at)
     if unit is None and strict:
         problem = "the facility is not in the location register of this feed"
         raise Rejected("PV1-3.4", problem, "add it to the register, or send another facility", "unknown-facility")
     if unit is None:
-        return None, None, ()
+        return None, None
     prior = None
     prior_ward, prior_facility = _ward(group.pv1, 6)
     if prior_ward or prior_facility:
         prior = locate(feed.key, prior_facility or facility, prior_ward, at)
-    if not ward or unit.department or unit.unit:
-        return unit, prior, ()
-    group.document.warn("PV1-3", "unknown-ward", "ward not in the location register", "add it to the register")
-    return unit, prior, ("unknown-ward",)
+    if ward and not (unit.department or unit.unit):
+        group.document.warn("PV1-3", "unknown-ward", "ward not in the location register", "add it to the register")
+    return unit, prior
 
 
 def _ward(pv1: Segment, field: int) -> tuple[str, str]:
