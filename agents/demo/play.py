@@ -121,7 +121,15 @@ async def story_of(bootstrap: str, script: Script, registers: Registers) -> list
         trigger = data.split(b"\r", 1)[0].split(b"|")[8].split(b"^")[1].decode()
         what = f"ADT {trigger} of {danish(sent[data]):%d %b %H:%M}: {_TRIGGERS.get(trigger, 'event')}"
         lines.append(StoryLine(datetime.fromisoformat(row["at"]), "hospital", what))
-    lines += _messages(messages, registers)
+    for row in sorted(messages, key=lambda row: (row["at"], row["subject"], row["ordinal"])):
+        at, short, what = datetime.fromisoformat(row["at"]), f"…{row['subject'][-6:]}", row["what"]
+        if what == "CREATED":
+            kommune = registers.municipality(row["kommunekode"])
+            name = kommune.name if kommune is not None else row["kommunekode"]
+            text = f"message {short} for {name}: {row['notice']} “{NOTICES[Notice(row['notice'])].danish}”"
+            lines.append(StoryLine(at, "relay", text))
+        elif what in _STATES:
+            lines.append(StoryLine(at, "relay", f"message {short}: {_STATES[what].format(attempt=row['attempt'])}"))
     lines.sort(key=lambda line: line.at)
     ours = {row["subject"] for row in messages}
     if found := [event for key, event in traces if key in ours]:
@@ -130,19 +138,6 @@ async def story_of(bootstrap: str, script: Script, registers: Registers) -> list
         text = ", ".join(f"{number} {code}" for code, number in sorted(counts.items()))
         lines.append(StoryLine(danish(last), "trace", f"{len(found)} status events: {text}"))
     return lines
-
-
-def _messages(rows: Iterable[dict[str, Any]], registers: Registers) -> Iterable[StoryLine]:
-    for row in sorted(rows, key=lambda row: (row["at"], row["subject"], row["ordinal"])):
-        at = datetime.fromisoformat(row["at"])
-        short = f"…{row['subject'][-6:]}"
-        if row["what"] == "CREATED":
-            kommune = registers.municipality(row["kommunekode"])
-            name = kommune.name if kommune is not None else row["kommunekode"]
-            text = NOTICES[Notice(row["notice"])].danish
-            yield StoryLine(at, "relay", f"message {short} for {name}: {row['notice']} “{text}”")
-        elif row["what"] in _STATES:
-            yield StoryLine(at, "relay", f"message {short}: " + _STATES[row["what"]].format(attempt=row["attempt"]))
 
 
 #: The faults that are on by default, and how a municipality that has one behaves: names of `stafet simulate`.

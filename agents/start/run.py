@@ -43,7 +43,6 @@ from streams.gateway.run import GatewayOptions, run_gateway
 from streams.kafka import admin
 from streams.kafka.access import lacking, rights_of, user_of
 from streams.kafka.connection import aiokafka_options, librdkafka_options
-from streams.kafka.embedded import LIMITS, EmbeddedBroker
 from streams.kafka.records import place_of
 from streams.kafka.topics import ADT_RAW, LANES, RELAY, changelog, plan
 from streams.kafka.topics import Role as KafkaRole
@@ -221,11 +220,6 @@ async def _run(role: Role, installation: Installation) -> None:
 
     loop.add_signal_handler(signal.SIGTERM, terminated)
     loop.add_signal_handler(signal.SIGINT, interrupted)
-    with contextlib.suppress(Stopped):
-        await _roles_running(role, installation, stop)
-
-
-async def _roles_running(role: Role, installation: Installation, stop: asyncio.Event) -> None:
     roles = ("relay", "gateway") if role is Role.ALL else (role.value,)
 
     async def until_stopped(work: Work) -> None:
@@ -233,21 +227,22 @@ async def _roles_running(role: Role, installation: Installation, stop: asyncio.E
         with contextlib.suppress(Stopped):
             await work(installation, stop)
 
-    async with _broker(roles, installation, stop), contextlib.AsyncExitStack() as stack:
-        if "relay" in roles:  # before the port: a worker that is started twice has both in common
-            stack.enter_context(alone(installation.worker.directory, installation.settings.worker_id))
-        address = installation.settings.http_listen
-        installation.waiting = dict.fromkeys(roles, "starting")
-        health = health_served(
-            Listen.of(address), lambda: installation.unready, installation.metrics, lambda: installation.dead
-        )
-        with listening("STAFET_HTTP_LISTEN", address):
-            await stack.enter_async_context(health)
-        client = {"bootstrap_servers": installation.bootstrap.split(","), **installation.security}
-        installation.watch = await stack.enter_async_context(BrokerWatch(client).running())
-        async with asyncio.TaskGroup() as group:
-            for one in roles:
-                group.create_task(until_stopped(_ROLES[one]))
+    with contextlib.suppress(Stopped):
+        async with _broker(roles, installation, stop), contextlib.AsyncExitStack() as stack:
+            if "relay" in roles:  # before the port: a worker that is started twice has both in common
+                stack.enter_context(alone(installation.worker.directory, installation.settings.worker_id))
+            address = installation.settings.http_listen
+            installation.waiting = dict.fromkeys(roles, "starting")
+            health = health_served(
+                Listen.of(address), lambda: installation.unready, installation.metrics, lambda: installation.dead
+            )
+            with listening("STAFET_HTTP_LISTEN", address):
+                await stack.enter_async_context(health)
+            client = {"bootstrap_servers": installation.bootstrap.split(","), **installation.security}
+            installation.watch = await stack.enter_async_context(BrokerWatch(client).running())
+            async with asyncio.TaskGroup() as group:
+                for one in roles:
+                    group.create_task(until_stopped(_ROLES[one]))
 
 
 @contextlib.asynccontextmanager
@@ -280,6 +275,8 @@ async def _broker(roles: Sequence[str], installation: Installation, stop: asynci
             installation.partitions = await beside(prepared)
         yield
         return
+    from streams.kafka.embedded import LIMITS, EmbeddedBroker  # for demo and development only
+
     with EmbeddedBroker() as broker:
         typer.echo(LIMITS, err=True)
         broker.create(topics)

@@ -192,7 +192,12 @@ def apply(
         if time.monotonic() >= end:
             break
         time.sleep(0.05)
-    stale = [_sentence(binding) for binding in there if binding not in planned and _ours(binding, users, wanted)]
+    stale = []
+    for binding in there:
+        if binding not in planned and _ours(binding, users, wanted):
+            star = "*" if binding.resource_pattern_type == ResourcePatternType.PREFIXED else ""
+            user, kind = binding.principal.removeprefix("User:"), binding.restype.name.lower().replace("_", "-")
+            stale.append(f"{user}: {binding.operation.name} on {kind} {binding.name}{star}")
     return Applied(tuple(made), tuple(planned[binding] for binding in new), tuple(sorted(stale)))
 
 
@@ -238,13 +243,6 @@ def _ours(binding: AclBinding, users: Iterable[str], wanted: Iterable[Right]) ->
         return any(_KINDS[r.kind] == binding.restype and r.name.startswith(binding.name) for r in wanted)
     names = {right.name for right in wanted if _KINDS[right.kind] == binding.restype}
     return binding.name == "*" or binding.name in names
-
-
-def _sentence(binding: AclBinding) -> str:
-    """`stafet-relay: WRITE on topic ledger`."""
-    star = "*" if binding.resource_pattern_type == ResourcePatternType.PREFIXED else ""
-    kind = binding.restype.name.lower().replace("_", "-")
-    return f"{binding.principal.removeprefix('User:')}: {binding.operation.name} on {kind} {binding.name}{star}"
 
 
 _HIDDEN: Final = (

@@ -6,7 +6,7 @@ One producer per process: `acks=all`, idempotent, murmur2 partitioner (aiokafka'
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -31,6 +31,7 @@ __all__ = [
     "extent",
     "new_producer",
     "partition_of",
+    "partitions_of",
     "read_all",
     "state_producer",
 ]
@@ -149,6 +150,18 @@ async def read_all(
                         yield Record(*where, read.key, read.value, headers, read.timestamp)
     finally:
         await consumer.stop()
+
+
+async def partitions_of(bootstrap: str, wanted: Callable[[str], bool], **security: Any) -> list[TopicPartition]:
+    """The partitions of every wanted topic that is there, asked of the broker: a consumer knows those of its own only."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **security)
+    try:
+        await admin.start()
+        names = sorted(filter(wanted, await admin.list_topics()))
+        topics = await admin.describe_topics(names) if names else []  # no names: all topics
+    finally:
+        await admin.close()
+    return [TopicPartition(topic["topic"], one["partition"]) for topic in topics for one in topic["partitions"]]
 
 
 async def extent(bootstrap: str, tp: TopicPartition, **security: Any) -> tuple[int, int]:

@@ -16,15 +16,13 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
 from streams.records.ledger import skipped_row
 from streams.records.ledger import to_json as ledger_json
 from streams.words.ids import lane_of_id
 from streams.words.model import Decision
 
-from .clients import new_producer
+from .clients import new_producer, partitions_of
 from .lenient import AIOKafkaConsumer
 from .records import Letter, Record, encode_lane_record, headers
 from .topics import CONTROL, LANES, LEDGER
@@ -63,15 +61,9 @@ async def decided(
 
     `security`: aiokafka's client options. Raises aiokafka's KafkaError, and LookupError when there is no ledger.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **security)
-    try:  # the broker is asked for the partitions: a consumer without an assignment knows of none
-        await admin.start()
-        if LEDGER not in await admin.list_topics():
-            raise LookupError(LEDGER)
-        (topic,) = await admin.describe_topics([LEDGER])
-    finally:
-        await admin.close()
-    partitions = [TopicPartition(LEDGER, partition["partition"]) for partition in topic["partitions"]]
+    partitions = await partitions_of(bootstrap, LEDGER.__eq__, **security)
+    if not partitions:
+        raise LookupError(LEDGER)
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, **security)
     try:
         await consumer.start()

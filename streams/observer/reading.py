@@ -12,15 +12,15 @@ import base64
 import contextlib
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import TopicAuthorizationFailedError
 
+from streams.kafka.clients import partitions_of
 from streams.kafka.lenient import AIOKafkaConsumer
 
 from .evidence import (
@@ -231,7 +231,11 @@ _POLL_MS = 500
 async def read_book(bootstrap: str, **security: Any) -> Book:
     """Everything on the topics now. `security`: as for any aiokafka client. Raises aiokafka's KafkaError."""
     book = Book()
-    if partitions := await _partitions(bootstrap, security, _is_ours):
+
+    def is_judged(topic: str) -> bool:
+        return topic in TOPICS or (topic.startswith("municipality.") and topic.endswith((".inbox", ".receipts")))
+
+    if partitions := await partitions_of(bootstrap, is_judged, **security):
         async with _reading(bootstrap, security, partitions) as consumer:
             starts = await consumer.beginning_offsets(partitions)
             ends = await consumer.end_offsets(partitions)
@@ -239,7 +243,7 @@ async def read_book(bootstrap: str, **security: Any) -> Book:
             book.ends |= {(tp.topic, tp.partition): offset for tp, offset in ends.items()}
             async for message in _until(consumer, ends):
                 book.add(_topic_record(message))
-    if partitions := await _partitions(bootstrap, security, CHANGELOGS.__contains__):
+    if partitions := await partitions_of(bootstrap, CHANGELOGS.__contains__, **security):
         try:  # how far the workers are, by their own notes; what the broker takes back is not seen
             async with _reading(bootstrap, security, partitions, "read_committed") as consumer:
                 async for message in _until(consumer, await consumer.end_offsets(partitions)):
@@ -273,22 +277,6 @@ async def _reading(
         yield consumer
     finally:
         await consumer.stop()
-
-
-async def _partitions(bootstrap: str, security: dict[str, Any], wanted: Callable[[str], bool]) -> list[TopicPartition]:
-    """The partitions there are, asked of the broker: a consumer knows those of its own topics only."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **security)
-    try:
-        await admin.start()
-        names = sorted(filter(wanted, await admin.list_topics()))
-        topics = await admin.describe_topics(names) if names else []  # no names: all topics
-    finally:
-        await admin.close()
-    return [TopicPartition(topic["topic"], p["partition"]) for topic in topics for p in topic["partitions"]]
-
-
-def _is_ours(topic: str) -> bool:
-    return topic in TOPICS or (topic.startswith("municipality.") and topic.endswith((".inbox", ".receipts")))
 
 
 async def _until(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> AsyncIterator[Any]:

@@ -386,19 +386,16 @@ def _shaped(
         try:
             return form(**good)
         except ValueError as fault:
-            faults.append((_culprit(good, form), str(fault), "correct the value"))
+            culprit = ""  # the key without which the row would hold
+            for key in good:
+                with contextlib.suppress(TypeError, ValueError):
+                    form(**{other: value for other, value in good.items() if other != key})
+                    culprit = key
+                    break
+            faults.append((culprit, str(fault), "correct the value"))
     for key, problem, remedy in faults:
         findings.add_lost(place.file, place.at(key), problem, remedy)
     return None
-
-
-def _culprit(cells: Mapping[str, object], form: type[msgspec.Struct]) -> str:
-    """The key without which the row would hold; "" when there is none."""
-    for key in cells:
-        with contextlib.suppress(TypeError, ValueError):
-            form(**{other: value for other, value in cells.items() if other != key})
-            return key
-    return ""
 
 
 def _feeds(folder: Path, findings: Findings) -> tuple[Placed[FeedProfile], ...]:

@@ -92,9 +92,14 @@ def acknowledgement(message: Arrived, verdict: Verdict, at: datetime, number: in
     response: Object = {"identifier": original, "code": verdict}
     if verdict in _ISSUES:
         response["details"] = {"reference": f"OperationOutcome/{outcome_id}"}
+    provenances = (r for r in message.resources if r["resourceType"] == "Provenance")
+    target = f"MessageHeader/{original}"
+    newest = next((r for r in provenances if r["target"][0]["reference"].endswith(target)), None)
+    if newest is None:
+        raise ValueError("a notification without a Provenance of its own")
     resources = [
         _header(header_id, ours, theirs, response),
-        _newest_provenance(message, theirs),
+        newest | {"agent": [{"who": {"reference": f"Organization/{theirs['id']}"}}]},  # copied (02 §4.1 a)
         _provenance(identifier("provenance", *seed), header_id, original, ours, now),
         theirs,
         ours,
@@ -143,15 +148,6 @@ def _header(id_: str, ours: Object, theirs: Object, response: Object) -> Object:
         "source": {"endpoint": _endpoint(ours)},
         "response": response,
     }
-
-
-def _newest_provenance(message: Arrived, theirs: Object) -> Object:
-    """A copy of the Provenance of the message answered (02 §4.1 a)."""
-    target = f"MessageHeader/{message.header['id']}"
-    for resource in message.resources:
-        if resource["resourceType"] == "Provenance" and resource["target"][0]["reference"].endswith(target):
-            return resource | {"agent": [{"who": {"reference": f"Organization/{theirs['id']}"}}]}
-    raise ValueError("a notification without a Provenance of its own")
 
 
 def _provenance(id_: str, header_id: str, original: str, ours: Object, now: str) -> Object:

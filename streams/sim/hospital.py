@@ -261,36 +261,25 @@ async def play(
             await _until(begun + number / rate, stop)
         if stop.is_set():
             break
-        await _send_until_answered(sending.data, deliver, stop, played, pause, unreachable)
+        sent, missed = 0, 0
+        while not stop.is_set():  # until it is answered
+            taken = None
+            try:
+                taken = await deliver(sending.data)
+                sent += 1
+            except (NoAnswer, Unconfirmed):
+                sent += 1
+            except ConnectionError:  # nothing was sent
+                missed += 1
+                if missed == 1:
+                    unreachable()
+            if taken is not None:
+                played.taken += taken
+                played.refused += not taken
+                break
+            await _until(loop.time() + pause.total_seconds(), stop)
+        played.again += max(sent - 1, 0)
     return played
-
-
-async def _send_until_answered(
-    data: bytes,
-    deliver: Deliver,
-    stop: asyncio.Event,
-    played: Played,
-    pause: timedelta,
-    unreachable: Callable[[], None],
-) -> None:
-    sent, missed = 0, 0
-    while not stop.is_set():
-        taken = None
-        try:
-            taken = await deliver(data)
-            sent += 1
-        except (NoAnswer, Unconfirmed):
-            sent += 1
-        except ConnectionError:  # nothing was sent
-            missed += 1
-            if missed == 1:
-                unreachable()
-        if taken is not None:
-            played.taken += taken
-            played.refused += not taken
-            break
-        await _until(asyncio.get_running_loop().time() + pause.total_seconds(), stop)
-    played.again += max(sent - 1, 0)
 
 
 async def _until(at: float, stop: asyncio.Event) -> None:

@@ -20,9 +20,9 @@ from itertools import count
 from random import Random
 from typing import Any, Literal, Protocol
 
-from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import AIOKafkaProducer
 
+from streams.kafka.clients import partitions_of
 from streams.kafka.lenient import AIOKafkaConsumer
 from streams.kafka.topics import inbox, letterbox
 from streams.words.codes import Verdict
@@ -234,7 +234,9 @@ async def run_municipalities(
     **security: Any,
 ) -> Tally:
     """Answer on behalf of the municipalities of `town` until `stop`, with a started `producer`; `now` may run fast."""
-    partitions = await _partitions(bootstrap, [inbox(code) for code in town.codes], security)
+    partitions = await partitions_of(bootstrap, {inbox(code) for code in town.codes}.__contains__, **security)
+    if not partitions:
+        raise LookupError("none of the inboxes is on the broker; prepare it with `stafet topics apply --yes`")
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
         enable_auto_commit=False,
@@ -255,17 +257,3 @@ async def run_municipalities(
     finally:
         await consumer.stop()
     return town.tally
-
-
-async def _partitions(bootstrap: str, topics: list[str], security: dict[str, Any]) -> list[TopicPartition]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **security)
-    try:
-        await admin.start()
-        present = sorted(set(topics).intersection(await admin.list_topics()))
-        found = await admin.describe_topics(present) if present else []
-    finally:
-        await admin.close()
-    partitions = [TopicPartition(topic["topic"], p["partition"]) for topic in found for p in topic["partitions"]]
-    if not partitions:
-        raise LookupError("none of the inboxes is on the broker; prepare it with `stafet topics apply --yes`")
-    return partitions

@@ -4,16 +4,14 @@ Joins no group and leaves nothing behind but the letters. Only receipts that com
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
-
-from aiokafka import AIOKafkaProducer
 
 from streams.kafka.clients import new_producer
 from streams.kafka.lenient import AIOKafkaConsumer
 from streams.kafka.records import SELFTEST, letter_headers
-from streams.sim.selftest import Exchange, SelftestLetter
+from streams.sim.selftest import Exchange
 
 __all__ = ["MissingTopic", "run_selftest"]
 
@@ -44,12 +42,28 @@ async def run_selftest(
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, **security)
     try:
         await consumer.start()
-        await _assign(consumer, inbox, receipts)
+        there = await consumer.topics()
+        for topic in (inbox, receipts):
+            if topic not in there:
+                raise MissingTopic(topic)
+        consumer.subscribe([receipts])
+        while not consumer.assignment():
+            await consumer.getmany(timeout_ms=_POLL_MS)
+        await consumer.seek_to_end()
+        for partition in consumer.assignment():  # the receipts are read from their present ends on
+            await consumer.position(partition)
         async with new_producer(bootstrap, client_id="stafet-selftest", **security) as producer:
             end = now()
             while True:
                 if letters := exchange.due(now()):
-                    await _send(producer, inbox, letters)
+                    sent = []
+                    for (
+                        letter
+                    ) in letters:  # with the relay's headers, and the mark by which the balance leaves them out
+                        about, mark = letter.message_id or letter.transport_id, ((SELFTEST, b"subscriber"),)
+                        headers = list(letter_headers(about, letter.event_type, letter.transport_id, more=mark))
+                        sent.append(await producer.send(inbox, letter.data, key=letter.key.encode(), headers=headers))
+                    await asyncio.gather(*sent)
                     end = now() + timeout
                 if not exchange.is_waiting or now() >= end:
                     break
@@ -61,30 +75,6 @@ async def run_selftest(
             await _read(exchange, consumer, now)
     finally:
         await consumer.stop()
-
-
-async def _assign(consumer: AIOKafkaConsumer, inbox: str, receipts: str) -> None:
-    """Reads the receipts from their present ends on."""
-    there = await consumer.topics()
-    for topic in (inbox, receipts):
-        if topic not in there:
-            raise MissingTopic(topic)
-    consumer.subscribe([receipts])
-    while not consumer.assignment():
-        await consumer.getmany(timeout_ms=_POLL_MS)
-    await consumer.seek_to_end()
-    for partition in consumer.assignment():
-        await consumer.position(partition)
-
-
-async def _send(producer: AIOKafkaProducer, inbox: str, letters: Iterable[SelftestLetter]) -> None:
-    """With the relay's headers, and the mark by which the balance leaves the letters out."""
-    sent = []
-    for letter in letters:
-        about = letter.message_id or letter.transport_id
-        headers = letter_headers(about, letter.event_type, letter.transport_id, more=((SELFTEST, b"subscriber"),))
-        sent.append(await producer.send(inbox, letter.data, key=letter.key.encode(), headers=list(headers)))
-    await asyncio.gather(*sent)
 
 
 async def _read(exchange: Exchange, consumer: AIOKafkaConsumer, now: Callable[[], datetime]) -> None:
