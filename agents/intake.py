@@ -9,12 +9,12 @@ from typing import Final
 
 import msgspec
 
-from agents.station import Station, code_of
+from agents.station import Station
 from agents.worker.foreign_rows import UnreadableRows
 from agents.worker.letters import lane_letter, ledger_letter
 from agents.worker.probe import probe_intake
 from agents.worker.shell import Fold, Stage
-from agents.worker.signs import log_taken
+from agents.worker.signs import code_of
 from agents.worker.tables import FencedTable
 from streams.kafka.records import STAY_EVENT, Letter, Record, dead_letter
 from streams.kafka.topics import ADT_RAW
@@ -84,9 +84,7 @@ def _letters(station: Station, record: Record, taken: Intake) -> Sequence[Letter
         more = tuple((name, value.encode()) for name, value in copy.headers)
         letters.append(Letter(ADT_RAW, copy.key.encode(), record.value, (*record.headers, *more)))
     row = event_row(at, record.origin, taken.outcome, len(taken.stay_events))
-    station.figures.event(row)
-    station.figures.warnings(taken)
-    log_taken(row, taken.rejected)
+    station.figures.taken(row, taken)
     letters.append(ledger_letter(row))
     if taken.rejected is not None:
         station.figures.dead_letter(_NAME, taken.rejected)

@@ -10,12 +10,12 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from agents.station import Figures, Station, code_of
+from agents.station import Station
 from agents.worker.foreign_rows import UnreadableRows
 from agents.worker.letters import lane_letter, ledger_letter, letter_of
 from agents.worker.probe import probe_lanes
 from agents.worker.shell import Fold, Stage
-from agents.worker.signs import log_alarms, log_decision, log_lane
+from agents.worker.signs import Figures, code_of
 from agents.worker.tables import FencedTable
 from agents.worker.timer import Tick
 from streams.kafka.dispatch import Refusal
@@ -26,9 +26,7 @@ from streams.relay.lane import (
     ROW_UNREADABLE,
     Context,
     Effect,
-    LaneRow,
     LaneTurn,
-    alarms,
     decode_row,
     encode_row,
     fold,
@@ -37,7 +35,7 @@ from streams.relay.lane import (
 )
 from streams.relay.standing import Due, OpenMessages, Standing
 from streams.words.errors import Rejected
-from streams.words.ids import Lane, MessageId
+from streams.words.ids import Lane
 from streams.words.model import Decision, Fate, Outcome, ReceiptArrived, StayEventArrived
 
 __all__ = ["lanes_stage", "tick_for"]
@@ -50,12 +48,10 @@ def lanes_stage(station: Station, context: Context, rows: FencedTable, standing:
 
     shown = Shown(station.figures, standing.messages)
 
-    def effects(old: LaneRow | None, result: LaneTurn, record: Record, at: datetime) -> Fold:
-        letters = [letter_of(one, record, stage=_NAME, at=at, version=station.version) for one in result.effects]
+    def performed(result: LaneTurn, record: Record, at: datetime) -> Fold:
+        said = (letter_of(one, record, stage=_NAME, at=at, version=station.version) for one in result.effects)
         shown.decided(result.effects)
-        station.figures.verdicts(old, result.row)
-        log_alarms(alarms(old, result.row, context.sample))
-        return (None if result.row is None else encode_row(result.row)), letters
+        return (None if result.row is None else encode_row(result.row)), [letter for letter in said if letter]
 
     def step(row: bytes | None, record: Record) -> Fold:
         lane_record = decode_lane_record(record.value)
@@ -69,22 +65,23 @@ def lanes_stage(station: Station, context: Context, rows: FencedTable, standing:
         result = fold(old, lane_record, context)
         if result.row is old and old is not None and not result.effects:
             return row, ()  # the row is written again all the same: its changelog record may be missing
-        return effects(old, result, record, lane_record.at)
+        return performed(result, record, lane_record.at)
 
     def on_refused(row: bytes | None, record: Record, refusal: Refusal) -> Fold:
         old = decode_row(row)
         if old is None:
             return row, ()
         shown.forget(refusal.letter.name)
-        if (delivery := old.deliveries.get(MessageId(refusal.letter.name))) is not None:
-            station.figures.refused(delivery)
         at = decode_lane_record(record.value).at
-        return effects(old, refused(old, refusal.letter.name, at, context), record, at)
+        return performed(refused(old, refusal.letter.name, at, context), record, at)
 
     def on_fault(row: bytes | None, record: Record, fault: Exception) -> Fold:
         station.figures.dead_letter(_NAME, fault)
-        letters = _fault_rows(row, record, code_of(fault), station.clock())
-        return row, [*letters, *unreadable.letters(row, record, fault)]
+        rows = _fault_rows(row, record, code_of(fault), station.clock())
+        for one in rows:
+            if one.kind == "decision":
+                station.figures.row(one)
+        return row, [*map(ledger_letter, rows), *unreadable.letters(row, record, fault)]
 
     def on_row(key: bytes, row: bytes | None, partition: int) -> None:
         try:
@@ -114,11 +111,11 @@ class Shown:
         self._figures, self._messages = figures, messages
         self._waiting: dict[str, list[Effect]] = {}  # name of a letter -> the effects that it holds back
 
-    def decided(self, said: Sequence[Effect]) -> None:
+    def decided(self, effects: Sequence[Effect]) -> None:
         """What one record has led to."""
-        for name in {one.after for one in said if one.after}:
-            self._waiting[name] = [one for one in said if one.after == name]
-        self._show([one for one in said if not one.after])
+        for name in {one.after for one in effects if one.after}:
+            self._waiting[name] = [one for one in effects if one.after == name]
+        self._show([one for one in effects if not one.after])
 
     def taken(self, name: str) -> None:
         """The broker has this letter."""
@@ -128,15 +125,14 @@ class Shown:
         """The broker has refused this letter."""
         self._waiting.pop(name, None)
 
-    def _show(self, said: Sequence[Effect]) -> None:
-        self._figures.effects(said, _NAME)
-        for one in said:
+    def _show(self, effects: Sequence[Effect]) -> None:
+        for one in effects:
+            self._figures.effect(one.action, _NAME)
             if isinstance(one.action, LedgerRow):
                 self._messages.count(one.action)
-        log_lane(said)
 
 
-def _fault_rows(row: bytes | None, record: Record, reason: str, at: datetime) -> list[Letter]:
+def _fault_rows(row: bytes | None, record: Record, reason: str, at: datetime) -> list[LedgerRow]:
     """What became of a stay event, a receipt or a decision that is dead-lettered; other records have none.
 
     Of a decision, the state of its message too; "" when the lane does not know it, or its row is none of ours.
@@ -148,10 +144,10 @@ def _fault_rows(row: bytes | None, record: Record, reason: str, at: datetime) ->
     if isinstance(lane_record, StayEventArrived):
         event = lane_record.event
         fate = Outcome(fate=Fate.STOPPED, reason=reason)
-        return [ledger_letter(stay_event_row(at, event.id, fate, 0, event.origin, event.lane))]
+        return [stay_event_row(at, event.id, fate, 0, event.origin, event.lane)]
     if isinstance(lane_record, ReceiptArrived) and reason == ROW_UNREADABLE:
         receipt = lane_record.receipt
-        return [ledger_letter(receipt_row(at, receipt.origin, "quarantined", receipt.verdict, reason=reason))]
+        return [receipt_row(at, receipt.origin, "quarantined", receipt.verdict, reason=reason)]
     if not isinstance(lane_record, Decision) or not lane_record.id:
         return []
     try:
@@ -160,9 +156,7 @@ def _fault_rows(row: bytes | None, record: Record, reason: str, at: datetime) ->
         known = None
     delivery = known and known.deliveries.get(lane_record.message_id)
     lane = (record.key or b"").decode("ascii", "replace")
-    refusal = decision_row(lane_record, lane, delivery.state if delivery else "", reason)
-    log_decision(refusal)
-    return [ledger_letter(refusal)]
+    return [decision_row(lane_record, lane, delivery.state if delivery else "", reason)]
 
 
 def tick_for(rows: FencedTable) -> Tick:

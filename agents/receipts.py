@@ -8,11 +8,11 @@ the partition of its source (decision 0023).
 
 from collections.abc import Iterable
 
-from agents.station import Station, code_of
+from agents.station import Station
 from agents.worker.letters import lane_letter, ledger_letter
 from agents.worker.probe import probe_receipts
 from agents.worker.shell import Fold, Stage
-from agents.worker.signs import log_receipt
+from agents.worker.signs import code_of
 from agents.worker.tables import FencedTable
 from streams.kafka.records import Letter, Record, dead_letter
 from streams.kafka.topics import RECEIPTS_RAW, letterbox, municipality_of
@@ -40,8 +40,7 @@ def _stage(name: str, source: str | tuple[str, ...], station: Station, positions
         if taken.lane is not None and taken.record is not None:
             letters.append(lane_letter(taken.lane, taken.record, record.origin))
         if taken.row is not None:
-            station.figures.receipt(taken.row)
-            log_receipt(taken.row)
+            station.figures.row(taken.row)
             letters.append(ledger_letter(taken.row))
         if taken.rejected is not None:
             station.figures.dead_letter(name, taken.rejected)

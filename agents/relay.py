@@ -10,29 +10,36 @@ fault of ours is decided in one place, `agents/worker/shell.py`.
 """
 
 import contextlib
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Final
 
 from agents.intake import intake_stage
 from agents.lanes import lanes_stage, tick_for
 from agents.receipts import letterboxes_stage, receipts_stage
 from agents.station import Station
 from agents.worker.app import Worker, build_app, raw_table, raw_topic, running
+from agents.worker.clock import Clock
 from agents.worker.foreign_rows import position_at
 from agents.worker.gaps import Gaps, Skips
-from agents.worker.shell import Leave, Limits, guarded, leave_now
-from agents.worker.signs import show_open, timed
+from agents.worker.shell import Fold, Leave, Limits, Stage, Step, guarded, leave_now
 from agents.worker.tables import FencedApp, FencedTable, position_key
-from agents.worker.timer import Barrier, caught_up, keep_index, publish_due
+from agents.worker.timer import Barrier, caught_up, keep_index, owned, publish_due
+from streams.kafka.records import Record
 from streams.kafka.topics import ADT_RAW, LANES, RECEIPTS_RAW, letterbox
+from streams.operations.metrics import Metrics
 from streams.relay.lane import Context, decode_row
-from streams.relay.standing import Standing
+from streams.relay.standing import OpenMessages, Standing
 
 __all__ = ["Relay", "build_relay", "relay_running"]
 
 #: How often the timer looks, on the wall clock.
 _EVERY = timedelta(milliseconds=200)
+
+#: Law L8: how long after its deadline a message may stand before its timer counts as lost (spec 03 §6.3).
+_LATE: Final = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,7 @@ def build_relay(worker: Worker, station: Station, options: RelayOptions | None =
     ):
         body = guarded(
             app,
-            replace(stage, step=timed(stage, station.figures.metrics)),
+            replace(stage, step=_timed(stage, station.figures.metrics)),
             clock=station.clock,
             leave=options.leave,
             limits=options.limits,
@@ -106,7 +113,7 @@ def build_relay(worker: Worker, station: Station, options: RelayOptions | None =
         )
         app.agent(raw_topic(app, *stage.sources), name=stage.name)(body)
     _add_timer(relay, options)
-    show_open(app, standing.messages, station.figures.metrics, station.clock)
+    _show_open(app, standing.messages, station.figures.metrics, station.clock)
 
     @app.timer(Skips.EVERY.total_seconds())  # type: ignore[untyped-decorator]  # Faust is untyped to us
     async def skips() -> None:
@@ -141,3 +148,35 @@ async def relay_running(relay: Relay, limit: float = 60.0, patience: float = 60.
     await relay.skips.refresh()
     async with running(relay.app, limit, patience):
         yield relay
+
+
+def _show_open(app: FencedApp, messages: OpenMessages, metrics: Metrics, clock: Clock) -> None:
+    """Puts the open messages of the partitions that this worker owns into every reading of the metrics."""
+
+    def look() -> None:
+        partitions, now = owned(app, LANES), clock()
+        metrics.set_all("hn_open_messages", _by_municipality(messages.counts(partitions)))
+        oldest = messages.oldest(partitions).items()
+        ages = {code: max((now - since).total_seconds(), 0.0) for code, since in oldest}
+        metrics.set_all("hn_oldest_open_seconds", _by_municipality(ages))
+        laws = {"L2": messages.residual, "L8": messages.late(partitions, now - _LATE)} if partitions else {}
+        metrics.set_all("hn_law_residual", [({"law": law}, value) for law, value in laws.items()])
+
+    metrics.before_reading(look)
+
+
+def _by_municipality(values: Mapping[str, float]) -> list[tuple[dict[str, str], float]]:
+    return [({"municipality": code}, float(value)) for code, value in sorted(values.items())]
+
+
+def _timed(stage: Stage, metrics: Metrics) -> Step:
+    """The step of a stage, with the time that each record takes in it."""
+
+    def step(row: bytes | None, record: Record) -> Fold:
+        begun = time.perf_counter()
+        try:
+            return stage.step(row, record)
+        finally:
+            metrics.observe("stafet_step_seconds", time.perf_counter() - begun, stage=stage.name)
+
+    return step

@@ -20,7 +20,7 @@ from streams.records.ledger import LedgerRow
 from streams.records.ledger import to_json as ledger_json
 from streams.records.trace import audit_event
 from streams.relay.bounds import check_lane_record
-from streams.relay.lane import DeadLetter, Dispatch, Effect, Traced
+from streams.relay.lane import Alarm, Answered, DeadLetter, Dispatch, Effect, Traced
 from streams.words.ids import Lane, uuid4_or_none
 from streams.words.model import (
     Decision,
@@ -78,8 +78,8 @@ def ledger_letter(row: LedgerRow) -> Letter:
     return Letter(LEDGER, row.subject.encode(), ledger_json(row), head)
 
 
-def letter_of(said: Effect, record: Record, *, stage: str, at: datetime, version: str) -> Letter:
-    """The record for one effect; `record` is the one in hand."""
+def letter_of(said: Effect, record: Record, *, stage: str, at: datetime, version: str) -> Letter | None:
+    """The record for one effect, if it leaves; `record` is the one in hand."""
     effect = said.action
     match effect:
         case Dispatch():
@@ -106,6 +106,8 @@ def letter_of(said: Effect, record: Record, *, stage: str, at: datetime, version
         case DeadLetter():
             value = record.value if effect.record is None else encode_lane_record(effect.record)
             letter = dead_letter(record._replace(value=value), effect.rejected, stage=stage, at=at, version=version)
+        case Alarm() | Answered():
+            return None
         case _:
             assert_never(effect)
     return letter._replace(after=said.after)

@@ -1,119 +1,98 @@
-"""What a relay shows of itself: a log line per record and stage, ids and codes only (style.md §9), and gauges.
+"""What a worker shows of what it has done: figures (spec 03 §10) and a log line per record and stage (style.md §9).
 
-A line names what has been decided; the letters leave after it. A step repeated after a crash gives it again. Alarms are
-warnings, all else is the day's work.
-
-The gauges are open messages and what must be zero (spec 03 §10, decision 0028), looked up when they are read. While
-partitions are moving or tables recover they are not known, so nothing is exported: an absent figure, never a wrong one.
-Not here: what is counted (`Figures` of `agents/station.py`).
+One look at each effect gives both. Lines hold ids and codes only and name what has been decided; the letters leave after
+it. Alarms are warnings, all else is the day's work. A step repeated after a crash is shown again: the balance is not.
+Not here: what is looked up when the metrics are read (`agents/relay.py`).
 """
 
-import time
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from dataclasses import dataclass, field
 from typing import Final
 
-from streams.kafka.records import Record
-from streams.kafka.topics import LANES
+from streams.delivery.rules import FINAL
 from streams.operations import logs
 from streams.operations.metrics import Metrics
-from streams.records.ledger import LedgerRow
-from streams.relay.lane import Alarm, Effect
-from streams.relay.standing import OpenMessages
+from streams.records.ledger import WAITING_FOR_RECHECK, LedgerRow
+from streams.relay.intake import Intake
+from streams.relay.lane import Action, Alarm, Answered, DeadLetter, Traced
 from streams.words.errors import Rejected
 
-from .clock import Clock
-from .shell import Fold, Stage, Step
-from .tables import FencedApp
-from .timer import owned
-
-__all__ = ["log_alarms", "log_decision", "log_lane", "log_receipt", "log_taken", "show_open", "timed"]
-
-#: Law L8: how long after its deadline a message may stand before its timer counts as lost (spec 03 §6.3).
-_LATE: Final = timedelta(minutes=15)
+__all__ = ["Figures", "code_of"]
 
 _log: Final = logs.get("relay")
 
 
-def log_taken(row: LedgerRow, rejected: Rejected | None) -> None:
-    """A record of `adt.raw`, by its fate."""
-    if rejected is None:
-        _log.info("event.taken", origin=row.subject, outcome=row.what, reason=row.reason, count=row.parts)
-    else:
-        _log.warning("event.rejected", origin=row.subject, path=rejected.path, rule=rejected.rule, reason=row.reason)
+def code_of(fault: Exception) -> str:
+    """The reason code of a dead-lettered record, or that of a fault of ours."""
+    return fault.rule or "rejected" if isinstance(fault, Rejected) else "internal-error"
 
 
-def log_receipt(row: LedgerRow) -> None:
-    """A receipt, by its class."""
-    facts = {"outcome": row.what, "verdict": row.verdict, "reason": row.reason, "message_id": row.message}
-    _log.info("receipt.read", origin=row.subject, **facts)
+@dataclass(frozen=True)
+class Figures:
+    """The observer of all stages."""
 
+    metrics: Metrics = field(default_factory=Metrics)
 
-def log_decision(row: LedgerRow) -> None:
-    """An operator's decision, by whether the lane has taken it."""
-    write = _log.info if row.what == "taken" else _log.warning
-    write(f"decision.{row.what}", message_id=row.subject, state=row.was, reason=row.reason)
+    def taken(self, row: LedgerRow, taken: Intake) -> None:
+        """A record of `adt.raw`, by its fate; stay events are counted in their lanes. What was odd concerns its sender."""
+        if row.parts == 0:
+            self.metrics.count("stafet_events_total", fate=row.what, reason=row.reason)
+        for warning in taken.warnings:
+            self.metrics.count("stafet_message_warnings_total", feed=taken.feed, rule=warning.rule)
+        if (rejected := taken.rejected) is None:
+            _log.info("event.taken", origin=row.subject, outcome=row.what, reason=row.reason, count=row.parts)
+        else:
+            _log.warning(
+                "event.rejected", origin=row.subject, path=rejected.path, rule=rejected.rule, reason=row.reason
+            )
 
+    def dead_letter(self, stage: str, fault: Exception) -> None:
+        """A dead-lettered record: by its reason code, or as a fault of ours."""
+        self.metrics.count("stafet_dead_letters_total", stage=stage, reason=code_of(fault))
 
-def log_lane(said: Sequence[Effect]) -> None:
-    """What a lane has decided on one record: a line for each message, or for the event that gave none."""
-    for one in said:
-        row = one.action
-        if not isinstance(row, LedgerRow):
-            continue
-        message = {"message_id": row.subject, "kommunekode": row.kommunekode}
+    def effect(self, action: Action, stage: str) -> None:
+        """One effect of a lane."""
+        match action:
+            case LedgerRow():
+                self.row(action)
+            case Traced(step=step):
+                self.metrics.count("eds_events_total", subtype=step.subtype, profile=step.profile, outcome=step.outcome)
+            case DeadLetter(rejected=rejected):
+                self.dead_letter(stage, rejected)
+            case Answered(kommunekode=code, waited=waited):
+                seconds = max(waited.total_seconds(), 0.0)
+                self.metrics.observe("hn_time_to_verdict_seconds", seconds, municipality=code)
+            case Alarm():
+                if action.word == "alert:produce":
+                    self.metrics.count("hn_attempts_total", n=str(action.attempt), result="refused")
+                _log.warning(
+                    action.word,
+                    message_id=action.message_id,
+                    kommunekode=action.kommunekode,
+                    state=action.state,
+                    reason=action.reason,
+                    path=action.path,
+                )
+
+    def row(self, row: LedgerRow) -> None:
+        """A row of the ledger: a change of a message, a receipt or a decision; an event without a message."""
+        about = {"message_id": row.subject, "kommunekode": row.kommunekode}
         if row.kind == "message" and row.what == "SENT":
-            _log.info("notification.sent", **message, attempt=row.attempt, notice=row.notice)
-        elif row.kind == "message" and row.what == "GIVEN_UP":
-            _log.info("delivery.given-up", **message, attempt=row.attempt)
+            self.metrics.count("hn_attempts_total", n=str(row.attempt), result="sent")
+            _log.info("notification.sent", **about, attempt=row.attempt, notice=row.notice)
+        elif row.kind == "message" and row.what in FINAL and row.delta > 0:
+            code = row.kommunekode
+            self.metrics.count("hn_messages_total", state=row.what, municipality=code, activity=row.notice)
+            if row.what == "GIVEN_UP":
+                _log.info("delivery.given-up", **about, attempt=row.attempt)
         elif row.kind == "receipt":
-            log_receipt(row)
+            if row.what != WAITING_FOR_RECHECK:
+                self.metrics.count("hn_receipts_total", class_=row.what, verdict=row.verdict)
+            facts = {"outcome": row.what, "verdict": row.verdict, "reason": row.reason, "message_id": row.message}
+            _log.info("receipt.read", origin=row.subject, **facts)
         elif row.kind == "decision":
-            log_decision(row)
-        elif row.kind == "stay-event" and row.delta > 0 and not row.k:
-            _log.info("event.closed", event_id=row.subject, lane=row.lane, outcome=row.what, reason=row.reason)
-
-
-def log_alarms(alarms: Iterable[Alarm]) -> None:
-    """What an operator should look at."""
-    for alarm in alarms:
-        _log.warning(
-            alarm.word,
-            message_id=alarm.message_id,
-            kommunekode=alarm.kommunekode,
-            state=alarm.state,
-            reason=alarm.reason,
-            path=alarm.path,
-        )
-
-
-def show_open(app: FencedApp, messages: OpenMessages, metrics: Metrics, clock: Clock) -> None:
-    """Puts the open messages of the partitions that this worker owns into every reading of the metrics."""
-
-    def look() -> None:
-        partitions, now = owned(app, LANES), clock()
-        metrics.set_all("hn_open_messages", _by_municipality(messages.counts(partitions)))
-        oldest = messages.oldest(partitions).items()
-        ages = {code: max((now - since).total_seconds(), 0.0) for code, since in oldest}
-        metrics.set_all("hn_oldest_open_seconds", _by_municipality(ages))
-        laws = {"L2": messages.residual, "L8": messages.late(partitions, now - _LATE)} if partitions else {}
-        metrics.set_all("hn_law_residual", [({"law": law}, value) for law, value in laws.items()])
-
-    metrics.before_reading(look)
-
-
-def _by_municipality(values: Mapping[str, float]) -> list[tuple[dict[str, str], float]]:
-    return [({"municipality": code}, float(value)) for code, value in sorted(values.items())]
-
-
-def timed(stage: Stage, metrics: Metrics) -> Step:
-    """The step of a stage, with the time that each record takes in it."""
-
-    def step(row: bytes | None, record: Record) -> Fold:
-        begun = time.perf_counter()
-        try:
-            return stage.step(row, record)
-        finally:
-            metrics.observe("stafet_step_seconds", time.perf_counter() - begun, stage=stage.name)
-
-    return step
+            write = _log.info if row.what == "taken" else _log.warning
+            write(f"decision.{row.what}", message_id=row.subject, state=row.was, reason=row.reason)
+        elif row.kind == "stay-event" and row.delta > 0:
+            self.metrics.count("stafet_events_total", fate=row.what, reason=row.reason)
+            if not row.k:
+                _log.info("event.closed", event_id=row.subject, lane=row.lane, outcome=row.what, reason=row.reason)

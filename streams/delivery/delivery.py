@@ -2,9 +2,9 @@
 
 Theory of operation. A delivery is keyed by MessageHeader.id and lies in the row of its lane. What happens arrives as a
 `Signal`; `advance` looks the pair (state, signal) up in `TRANSITIONS`, which covers every pair: a pair that the
-standard does not foresee is a row that logs or refuses. Emissions are the words of 02 §5.4: the caller turns each into
-a trace event, a dispatch, a ledger row, a case, an alert or a log line. The ids that a receipt quotes identify it
-(`envelope_of`), never its position or time.
+standard does not foresee is a row that logs or refuses. What it emits beside the new state is performed by the caller
+(`relay/lane/perform.py`): a trace event, a dispatch, a ledger row, an alarm. Case, deadline and counters are parts of the
+delivery. The ids that a receipt quotes identify it (`envelope_of`), never its position or time.
 
 The deadline is data: due = hand-over of the attempt + time limit (5.3); a firing that is not the current one is
 recognised by its attempt number and ignored. A dispatch is confirmed before the row is written, so the state here is
@@ -15,7 +15,7 @@ Not here: the bytes of a resend (`messages`), times on the wall (`agents`), who 
 """
 
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from msgspec.structs import replace
 
@@ -23,31 +23,27 @@ from streams.words.codes import Notice, Verdict
 from streams.words.ids import EpisodeId, EventId, Lane, MessageId
 from streams.words.model import Address, Attempt, ReceiptIssue, Unit, Value
 
-from .rules import FINAL, PROVES_HAND_OVER, TRANSITIONS, DeliveryState, ReceiptClass, Signal, Transition
+from .rules import FINAL, PROVES_HAND_OVER, TRANSITIONS, DeliveryState, Emission, ReceiptClass, Signal, Transition
 
 __all__ = [
-    "FINAL",
-    "TRANSITIONS",
+    "Advance",
     "Case",
     "Counts",
     "Delivery",
-    "DeliveryState",
-    "ReceiptClass",
-    "Signal",
-    "Transition",
     "advance",
     "envelope_of",
     "hand_over_refused",
+    "resend_signal",
     "timer_signal",
     "verdict_signal",
 ]
 
-#: Counter that a word adds to.
+#: Counter that an emission adds to.
 _COUNTED: Final = {
-    "log:duplicate_receipt": "duplicate",
-    "log:conflict": "conflict",
-    "log:transient": "transient",
-    "log:transient_stale": "stale",
+    Emission.LOG_DUPLICATE: "duplicate",
+    Emission.LOG_CONFLICT: "conflict",
+    Emission.LOG_TRANSIENT: "transient",
+    Emission.LOG_STALE: "stale",
 }
 #: Counter that a signal of the network adds to.
 _NETWORK: Final = {
@@ -181,32 +177,45 @@ def envelope_of(delivery: Delivery, transport_id: str) -> Literal["cur", "old"] 
     return None
 
 
+class Advance(NamedTuple):
+    """A row of the table carried out: the delivery before and after, what follows, and the class of an answer."""
+
+    was: Delivery
+    now: Delivery
+    emits: tuple[Emission, ...] = ()
+    receipt: ReceiptClass | None = None
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What is emitted, in the words of 02 §5.4."""
+        return tuple(e.format(attempt=self.was.attempt, was=self.was.state, to=self.now.state) for e in self.emits if e)
+
+
 def advance(
     delivery: Delivery, signal: Signal, at: datetime, *, next_attempt: Attempt | None = None
-) -> tuple[Delivery, tuple[str, ...], ReceiptClass | None]:
-    """The delivery after `signal` at `at`, the words of 02 §5.4 that the caller acts on, and the receipt's class.
+) -> tuple[Advance, ...]:
+    """What `signal` does at `at`: one row of the table, or two when it proves a hand-over that was not confirmed.
 
     `next_attempt` holds the ids of the dispatch that a resend makes; required when the row may resend.
     """
     if delivery.state is DeliveryState.CREATED and signal in PROVES_HAND_OVER:
-        handed, before, _ = advance(delivery, Signal.PRODUCED, at)
-        after, words, receipt = advance(handed, signal, at)
-        return after, before + words, receipt
+        (handed,) = advance(delivery, Signal.PRODUCED, at)
+        return handed, *advance(handed.now, signal, at)
     row = TRANSITIONS[delivery.state, signal]
-    words = tuple(f"resend:{delivery.attempt}" if word == "resend" else word for word in row.emits)
+    emits = row.emits
     if delivery.address.envelope == "sbdh":
         # On this route envelope receipts are messages of their own, both ways (5.4, last paragraph).
         if signal in _NETWORK:
-            words = ("eds:envelope-receipt/msg-received-and-finalized", *words)
+            emits = (Emission.ENVELOPE_ANSWERED, *emits)
         elif row.receipt is not None:
-            words = ("eds:envelope-receipt/msg-created-and-sent", *words)
-    return _moved(delivery, signal, row, at, next_attempt), words, row.receipt
+            emits = (Emission.ANSWER_ENVELOPE, *emits)
+    return (Advance(delivery, _moved(delivery, signal, row, at, next_attempt), emits, row.receipt),)
 
 
 def _moved(delivery: Delivery, signal: Signal, row: Transition, at: datetime, next_attempt: Attempt | None) -> Delivery:
     """The delivery after a row of the table."""
     was, attempts, deadline, retry = delivery.was, delivery.attempts, delivery.deadline, delivery.retry
-    if "timer:set" in row.emits or (signal is Signal.PRODUCED_UNCONFIRMED and row.to is not delivery.state):
+    if Emission.SET_TIMER in row.emits or (signal is Signal.PRODUCED_UNCONFIRMED and row.to is not delivery.state):
         if delivery.state is DeliveryState.CREATED:
             attempts = (*attempts[:-1], replace(attempts[-1], sent=at))
         elif next_attempt is None:
@@ -223,7 +232,7 @@ def _moved(delivery: Delivery, signal: Signal, row: Transition, at: datetime, ne
     final, first, case = row.to in FINAL, row.receipt == "first", _case(delivery, signal, row, at)
     if final or row.to is DeliveryState.TIMED_OUT:
         deadline = None
-    counted = [_COUNTED[word] for word in row.emits if word in _COUNTED]
+    counted = [_COUNTED[one] for one in row.emits if one in _COUNTED]
     if signal in _NETWORK:
         counted.append(_NETWORK[signal])
     counts = delivery.counts
@@ -241,7 +250,7 @@ def _moved(delivery: Delivery, signal: Signal, row: Transition, at: datetime, ne
         late=delivery.late or (first and delivery.state in FINAL),
         counts=counts,
         case=case,
-        conflict=delivery.conflict or "case:conflict" in row.emits,
+        conflict=delivery.conflict or Emission.CONFLICT_CASE in row.emits,
         content=b"" if final and not _is_open(case) else delivery.content,
         finished=(delivery.finished or at) if final else None,
     )
@@ -249,10 +258,10 @@ def _moved(delivery: Delivery, signal: Signal, row: Transition, at: datetime, ne
 
 def _case(delivery: Delivery, signal: Signal, row: Transition, at: datetime) -> Case | None:
     """A final state without a good verdict opens a case; a good verdict that comes late closes it."""
-    if "case:open" in row.emits:
+    if Emission.OPEN_CASE in row.emits:
         by_operator = signal is Signal.OP_GIVE_UP
         return Case(reason="given-up-by-operator" if by_operator else _CASE_OF[row.to], opened=at)
-    if "case:close" in row.emits and delivery.case is not None and _is_open(delivery.case):
+    if Emission.CLOSE_CASE in row.emits and delivery.case is not None and _is_open(delivery.case):
         return replace(delivery.case, closed=at, closing="late-ok")
     return delivery.case
 
@@ -273,21 +282,22 @@ def _pause(delivery: Delivery) -> timedelta:
     return timedelta(seconds=pauses[min(delivery.refusals, len(pauses)) - 1])
 
 
-def hand_over_refused(delivery: Delivery, at: datetime) -> Delivery:
-    """The delivery when the broker refuses the current attempt: as before it, with a time to try again.
+def hand_over_refused(delivery: Delivery, at: datetime) -> Advance:
+    """The broker refuses the current attempt: the delivery as before it, with a time to try again.
 
     The attempt does not count and its ids are used again (02 §5.4: produce failed; 00 §3.3). The message is again in the
     state that it was handed over from: a resend that an operator decided on waits in TIMED_OUT, where they may still
     give it up. The ledger row of the hand-over was held back with the letter, so its number is free again.
     """
     if delivery.is_final or not delivery.attempts:
-        return delivery
+        return Advance(delivery, delivery)
     back = replace(_once_more_refused(delivery), changes=max(delivery.changes - 1, 0), state=delivery.was)
-    retry = at + _pause(back)
+    retry, emits = at + _pause(back), TRANSITIONS[DeliveryState.CREATED, Signal.PRODUCE_FAILED].emits
     if len(delivery.attempts) == 1:
         attempt = replace(delivery.attempts[0], sent=None)
-        return replace(back, attempts=(attempt,), deadline=None, retry=retry)
+        return Advance(delivery, replace(back, attempts=(attempt,), deadline=None, retry=retry), emits)
     back = replace(back, attempts=delivery.attempts[:-1])
     if back.state is DeliveryState.TIMED_OUT:  # no deadline runs there
-        return replace(back, deadline=None, retry=retry)
-    return replace(back, deadline=retry, retry=None)
+        back = replace(back, deadline=None, retry=retry)
+        return Advance(delivery, back, (*emits, Emission.ALERT_TIMEOUT))
+    return Advance(delivery, replace(back, deadline=retry, retry=None), emits)

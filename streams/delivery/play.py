@@ -13,7 +13,7 @@ from streams.words.ids import EnvelopeId, EpisodeId, EventId, Gln, Kommunekode, 
 from streams.words.model import Address, Attempt, Unit
 
 from .delivery import Delivery, advance, envelope_of, resend_signal, timer_signal
-from .rules import Signal
+from .rules import Emission, Signal
 
 __all__ = ["play"]
 
@@ -86,9 +86,10 @@ def play(name: str, trace: Json) -> Json:
     for step in trace["input"]:
         at = _ZERO + timedelta(seconds=step["t"])
         signal = _signal(delivery, step, at)
-        emits: tuple[str, ...] = ("none",)
+        emits = [str(Emission.NOTHING)]
         if signal is not None:
-            delivery, emits, _ = advance(delivery, signal, at, next_attempt=_attempt(len(delivery.attempts) + 1))
+            advances = advance(delivery, signal, at, next_attempt=_attempt(len(delivery.attempts) + 1))
+            delivery, emits = advances[-1].now, [word for each in advances for word in each.words]
         due = None if delivery.deadline is None else (delivery.deadline - _ZERO).total_seconds()
         steps.append(
             {

@@ -1,15 +1,19 @@
 """The figures of a worker: what is counted for each effect."""
 
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
 
 from agents.intake import intake_stage
-from agents.station import Figures, Station
+from agents.station import Station
+from agents.worker.signs import Figures
 from streams.kafka.records import Record
 from streams.messages.adt.admit import read_from_feed, record_key
+from streams.person import PersonRow
 from streams.records.ledger import event_row
-from streams.relay.lane import DeadLetter, Effect
+from streams.relay.intake import Intake
+from streams.relay.lane import DeadLetter
 from streams.words.errors import Rejected
 from streams.words.ids import Ids
 from streams.words.model import Fate, Outcome
@@ -19,15 +23,35 @@ from tests.rules.lanes import Lane, registers
 LINES = ('fate="converted"', 'n="1"', 'subtype="msg-created"', 'subtype="msg-sent"')
 
 
+def shown(lane: Lane) -> Figures:
+    figures = Figures()
+    for effect in lane.effects:
+        figures.effect(effect.action, "lanes")
+    return figures
+
+
 def text(figures: Figures) -> str:
     return figures.metrics.text().decode()
 
 
 @pytest.mark.parametrize("line", LINES)
 def test_the_effects_of_a_lane_are_counted(line: str) -> None:
-    figures = Figures()
-    figures.effects(Lane().play("A01 08:00").effects, "lanes")
-    assert line in text(figures)
+    assert line in text(shown(Lane().play("A01 08:00")))
+
+
+def test_the_first_verdict_is_timed_from_the_first_dispatch() -> None:
+    lane = Lane().play("A01 08:00")
+    lane.answer("ok", after=timedelta(seconds=90))
+    lane.answer("ok")
+    found = text(shown(lane))
+    assert 'hn_time_to_verdict_seconds_sum{municipality="0461"} 90.0' in found
+    assert 'hn_time_to_verdict_seconds_count{municipality="0461"} 1.0' in found
+
+
+def test_a_refused_attempt_is_counted() -> None:
+    lane = Lane().play("A01 08:00")
+    lane.refuse()
+    assert 'hn_attempts_total{n="1",result="refused"} 1.0' in text(shown(lane))
 
 
 @pytest.mark.parametrize(
@@ -58,13 +82,15 @@ def test_what_was_odd_about_a_message_is_counted_by_feed_and_rule() -> None:
 
 def test_a_dead_letter_of_a_lane_is_counted_as_the_lanes() -> None:
     figures = Figures()
-    figures.effects([Effect(DeadLetter(Rejected("x", "y", "z", "unmatched")))], "lanes")
+    figures.effect(DeadLetter(Rejected("x", "y", "z", "unmatched")), "lanes")
     assert 'reason="unmatched",stage="lanes"' in text(figures)
 
 
 def test_an_adt_record_that_gives_stay_events_is_counted_in_their_lanes_only() -> None:
     figures, at = Figures(), Lane().now
-    figures.event(event_row(at, "adt.raw/0/1", None, 1))
+    figures.taken(event_row(at, "adt.raw/0/1", None, 1), Intake(PersonRow()))
     assert 'fate="accepted"' not in text(figures)
-    figures.event(event_row(at, "adt.raw/0/2", Outcome(fate=Fate.DUPLICATE, reason="duplicate"), 0))
+    figures.taken(
+        event_row(at, "adt.raw/0/2", Outcome(fate=Fate.DUPLICATE, reason="duplicate"), 0), Intake(PersonRow())
+    )
     assert 'stafet_events_total{fate="duplicate",reason="duplicate"} 1.0' in text(figures)

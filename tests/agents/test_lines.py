@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
-from agents.worker import signs
 from agents.worker.shell import log_warning
+from agents.worker.signs import Figures
 from streams.delivery.rules import DeliveryState
 from streams.operations import logs
+from streams.person import PersonRow
 from streams.records.ledger import decision_row, event_row, message_row, receipt_row, stay_event_row
-from streams.relay.lane import Alarm, Effect
+from streams.relay.intake import Intake
+from streams.relay.lane import Action, Alarm
 from streams.words.errors import Rejected
 from streams.words.ids import MessageId
 from streams.words.model import Decision, Fate, Outcome
@@ -40,6 +42,12 @@ def said() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     root.setLevel(level)
 
 
+def show(*actions: Action) -> None:
+    figures = Figures()
+    for action in actions:
+        figures.effect(action, "lanes")
+
+
 def info(event: str, **facts: Any) -> dict[str, Any]:
     return {"event": event, "level": "info", **facts}
 
@@ -49,14 +57,14 @@ def warning(event: str, **facts: Any) -> dict[str, Any]:
 
 
 def test_a_message_that_leaves_is_a_line_with_its_municipality(said: Callable[[], list[dict[str, Any]]]) -> None:
-    signs.log_lane([Effect(SENT)])
+    show(SENT)
     assert said() == [info("notification.sent", message_id="m1", kommunekode="0461", attempt=2, notice="STIN")]
 
 
 def test_a_delivery_given_up_and_a_receipt_are_lines(said: Callable[[], list[dict[str, Any]]]) -> None:
     given_up = message_row(AT, "m1", DeliveryState.GIVEN_UP, 4, attempt=3, kommunekode="0461")
     receipt = receipt_row(AT, "receipts.raw/0/7", "first", "ok", "1a452512", message="m1")
-    signs.log_lane([Effect(given_up), Effect(receipt)])
+    show(given_up, receipt)
     assert said() == [
         info("delivery.given-up", message_id="m1", kommunekode="0461", attempt=3),
         info("receipt.read", origin="receipts.raw/0/7", outcome="first", verdict="ok", reason="", message_id="m1"),
@@ -65,8 +73,8 @@ def test_a_delivery_given_up_and_a_receipt_are_lines(said: Callable[[], list[dic
 
 def test_a_decision_is_a_line_and_a_refused_one_a_warning(said: Callable[[], list[dict[str, Any]]]) -> None:
     decision = Decision(at=AT, action="resend", message_id=MessageId("m1"), actor="duty", reason="Anna Hansen", id="d1")
-    signs.log_lane([Effect(decision_row(decision, "1a452512", "TIMED_OUT"))])
-    signs.log_lane([Effect(decision_row(decision, "1a452512", "SENT", "not-allowed"))])
+    show(decision_row(decision, "1a452512", "TIMED_OUT"))
+    show(decision_row(decision, "1a452512", "SENT", "not-allowed"))
     assert said() == [
         info("decision.taken", message_id="m1", state="TIMED_OUT", reason=""),
         warning("decision.refused", message_id="m1", state="SENT", reason="not-allowed"),
@@ -76,15 +84,17 @@ def test_a_decision_is_a_line_and_a_refused_one_a_warning(said: Callable[[], lis
 def test_an_event_without_a_message_is_a_line_of_its_own(
     said: Callable[[], list[dict[str, Any]]],
 ) -> None:
-    signs.log_lane([Effect(stay_event_row(AT, "e1", QUIET, 0, "adt.raw/0/1", "1a452512"))])
-    signs.log_lane([Effect(stay_event_row(AT, "e2", Outcome(fate=Fate.CONVERTED), 1, "adt.raw/0/2", "1a452512"))])
+    show(stay_event_row(AT, "e1", QUIET, 0, "adt.raw/0/1", "1a452512"))
+    show(stay_event_row(AT, "e2", Outcome(fate=Fate.CONVERTED), 1, "adt.raw/0/2", "1a452512"))
     assert said() == [info("event.closed", event_id="e1", lane="1a452512", outcome=QUIET.fate, reason="planned")]
 
 
 def test_what_intake_takes_is_a_line_and_what_it_refuses_a_warning(said: Callable[[], list[dict[str, Any]]]) -> None:
     fault = Rejected("PID-3.1", "empty", "send a number", "no-person")
-    signs.log_taken(event_row(AT, "adt.raw/0/1", None, 2), None)
-    signs.log_taken(event_row(AT, "adt.raw/0/2", Outcome(fate=Fate.REFUSED, reason="no-person"), 0), fault)
+    figures = Figures()
+    figures.taken(event_row(AT, "adt.raw/0/1", None, 2), Intake(PersonRow()))
+    refusal = event_row(AT, "adt.raw/0/2", Outcome(fate=Fate.REFUSED, reason="no-person"), 0)
+    figures.taken(refusal, Intake(PersonRow(), rejected=fault))
     taken, refused = said()
     assert (taken["event"], taken["origin"], taken["count"]) == ("event.taken", "adt.raw/0/1", 2)
     assert refused == warning(
@@ -93,7 +103,7 @@ def test_what_intake_takes_is_a_line_and_what_it_refuses_a_warning(said: Callabl
 
 
 def test_an_alarm_is_a_warning(said: Callable[[], list[dict[str, Any]]]) -> None:
-    signs.log_alarms([Alarm("case:open", "m1", "0461", "GIVEN_UP", "timeout")])
+    show(Alarm("case:open", "m1", "0461", "GIVEN_UP", "timeout"))
     assert said() == [
         warning("case:open", message_id="m1", kommunekode="0461", state="GIVEN_UP", reason="timeout", path="")
     ]

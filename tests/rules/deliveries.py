@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 from msgspec.structs import replace
 
-from streams.delivery.delivery import Delivery, advance, envelope_of, resend_signal, timer_signal
+from streams.delivery.delivery import Advance, Delivery, advance, envelope_of, resend_signal, timer_signal
 from streams.delivery.rules import ReceiptClass, Signal
 from streams.words.codes import Notice
 from streams.words.ids import EnvelopeId, EpisodeId, EventId, Gln, Kommunekode, Lane, MessageId, Sor, TransportId
@@ -42,6 +42,7 @@ def stored(**address: Any) -> Delivery:
 class Signalled(NamedTuple):
     """What one signal did."""
 
+    advances: tuple[Advance, ...]
     delivery: Delivery
     words: tuple[str, ...]
     receipt: ReceiptClass | None
@@ -49,7 +50,9 @@ class Signalled(NamedTuple):
 
 def signalled(delivery: Delivery, signal: Signal, at: datetime = START) -> Signalled:
     """One signal, with the ids of a resend at hand."""
-    return Signalled(*advance(delivery, signal, at, next_attempt=attempt(len(delivery.attempts) + 1)))
+    advances = advance(delivery, signal, at, next_attempt=attempt(len(delivery.attempts) + 1))
+    words = tuple(word for each in advances for word in each.words)
+    return Signalled(advances, advances[-1].now, words, advances[-1].receipt)
 
 
 def after(*signals: Signal, **address: Any) -> Delivery:
@@ -70,6 +73,7 @@ class World:
     def __init__(self, delivery: Delivery) -> None:
         self.delivery, self.now = delivery, START
         self.words: list[str] = []
+        self.advances: tuple[Advance, ...] = ()  # of the last happening
         self.receipts: list[ReceiptClass] = []
 
     def happens(self, what: Happening, number: int = 1) -> None:
@@ -79,7 +83,7 @@ class World:
             self.now = max(self.now, self.delivery.deadline)
         signal = self._signal(what, number)
         if signal is not None:
-            self.delivery, words, receipt = signalled(self.delivery, signal, self.now)
+            self.advances, self.delivery, words, receipt = signalled(self.delivery, signal, self.now)
             self.words += words
             self.receipts += [receipt] if receipt else []
 

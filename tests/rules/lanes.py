@@ -17,12 +17,14 @@ from typing import Any
 import msgspec
 import orjson
 
-from streams.delivery.delivery import Delivery, DeliveryState
+from streams.delivery.delivery import Delivery
+from streams.delivery.rules import DeliveryState
 from streams.envelopes import vans
 from streams.records.ledger import LedgerRow
 from streams.records.trace import TraceEvent
 from streams.registry import Registers, load
 from streams.relay.lane import (
+    Alarm,
     Context,
     DeadLetter,
     Dispatch,
@@ -260,6 +262,11 @@ class Lane:
     def dead_letters(self) -> list[DeadLetter]:
         """All dead letters."""
         return [one.action for one in self.effects if isinstance(one.action, DeadLetter)]
+
+    @property
+    def alarms(self) -> list[Alarm]:
+        """All alarms."""
+        return [one.action for one in self.effects if isinstance(one.action, Alarm)]
 
     @property
     def fates(self) -> list[str]:

@@ -7,12 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from streams.delivery.delivery import (
-    FINAL,
-    TRANSITIONS,
     Case,
     Delivery,
-    DeliveryState,
-    Signal,
     advance,
     envelope_of,
     hand_over_refused,
@@ -20,6 +16,8 @@ from streams.delivery.delivery import (
     timer_signal,
     verdict_signal,
 )
+from streams.delivery.rules import FINAL, TRANSITIONS, DeliveryState, Emission, Signal
+from streams.relay.lane.perform import PERFORMED
 from streams.words.codes import Verdict
 from tests.rules.deliveries import LIMIT, SECOND, START, World, after, attempt, signalled, stored, unsettled
 
@@ -122,6 +120,13 @@ def test_every_pair_of_state_and_signal_is_spoken_for_and_listed_here() -> None:
     assert set(SQUARE) - set(TRANSITIONS) == answered_after_hand_over
 
 
+def test_every_emission_is_performed_or_part_of_the_delivery() -> None:
+    in_the_delivery = {one for one in Emission if one.startswith(("timer:", "log:", "refused:"))}
+    envelope_receipts = {one for one in Emission if one.startswith("eds:envelope-receipt/")}  # no route has them yet
+    others = in_the_delivery | envelope_receipts | {Emission.CLOSE_CASE, Emission.NOTHING}
+    assert PERFORMED.keys() == set(Emission) - others
+
+
 def test_only_these_states_are_final() -> None:
     assert {DeliveryState(name) for name in SETTLED.split()} == FINAL
     assert {state for state in DeliveryState if after(*WAY[state]).is_final} == FINAL
@@ -213,7 +218,7 @@ def test_a_repeated_receipt_changes_nothing_but_the_counter(verdict: Signal, tim
     settled = after(P, verdict)
     repeated = settled
     for number in range(times):
-        repeated, words, receipt = signalled(repeated, verdict, START + LIMIT * (number + 1))
+        _, repeated, words, receipt = signalled(repeated, verdict, START + LIMIT * (number + 1))
         assert (words, receipt) == ((ACK, "log:duplicate_receipt"), "repeated")
     assert unsettled(repeated) == unsettled(settled)
     assert repeated.counts.duplicate == times
@@ -222,7 +227,7 @@ def test_a_repeated_receipt_changes_nothing_but_the_counter(verdict: Signal, tim
 @pytest.mark.parametrize(("first", "second"), [(OK, FATAL), (FATAL, OK)], ids=["ok-fatal", "fatal-ok"])
 def test_never_positive_after_negative_or_negative_after_positive(first: Signal, second: Signal) -> None:
     settled = after(P, first)
-    contradicted, _, receipt = signalled(settled, second, START + LIMIT)
+    _, contradicted, _, receipt = signalled(settled, second, START + LIMIT)
     assert (contradicted.state, contradicted.verdict, receipt) == (settled.state, settled.verdict, "conflicting")
     assert (contradicted.conflict, contradicted.counts.conflict, contradicted.case) == (True, 1, settled.case)
 
@@ -230,7 +235,7 @@ def test_never_positive_after_negative_or_negative_after_positive(first: Signal,
 @pytest.mark.parametrize("lost", [LAST, NEG], ids=["given-up", "undeliverable"])
 @pytest.mark.parametrize(("verdict", "closed"), [(OK, True), (FATAL, False)], ids=["ok", "fatal"])
 def test_a_late_verdict_corrects_the_books_and_is_called_late(lost: Signal, verdict: Signal, closed: bool) -> None:
-    late, words, receipt = signalled(after(P, lost), verdict, START + LIMIT)
+    _, late, words, receipt = signalled(after(P, lost), verdict, START + LIMIT)
     assert (late.late, receipt) == (True, "first")
     assert {w.partition(":")[0] for w in words} >= {"correct", "terminal"}
     assert late.case is not None
@@ -243,7 +248,7 @@ def test_a_transient_error_may_be_followed_by_ok() -> None:
 
 
 def test_a_receipt_may_arrive_before_our_own_hand_over_is_booked() -> None:
-    settled, words, receipt = signalled(stored(), OK, START + SECOND)
+    _, settled, words, receipt = signalled(stored(), OK, START + SECOND)
     assert (settled.state, settled.attempt, settled.attempts[0].sent, receipt) == (
         DeliveryState.ACKED_OK,
         1,
@@ -311,7 +316,7 @@ def test_a_message_that_cannot_leave_is_tried_again_ever_more_seldom() -> None:
 def test_trying_again_assumes_success_until_a_refusal() -> None:
     delivery, pauses = stored(), []
     for _ in PAUSES:
-        delivery = hand_over_refused(signalled(delivery, P).delivery, START)
+        delivery = hand_over_refused(signalled(delivery, P).delivery, START).now
         pauses.append(pause(delivery, START))
     assert (pauses, delivery.refusals) == ([*PAUSES], len(PAUSES))
     handed = signalled(delivery, P, START + LIMIT).delivery
@@ -319,15 +324,15 @@ def test_trying_again_assumes_success_until_a_refusal() -> None:
 
 
 def test_refusals_are_counted_per_dispatch() -> None:
-    resent = signalled(signalled(hand_over_refused(after(P), START), P).delivery, AGAIN).delivery
-    back = hand_over_refused(resent, START)
+    resent = signalled(signalled(hand_over_refused(after(P), START).now, P).delivery, AGAIN).delivery
+    back = hand_over_refused(resent, START).now
     assert (back.refusals, pause(back, START)) == (1, PAUSES[0])
-    again = hand_over_refused(signalled(back, AGAIN).delivery, START)
+    again = hand_over_refused(signalled(back, AGAIN).delivery, START).now
     assert (again.refusals, pause(again, START)) == (2, PAUSES[1])
 
 
 def test_a_first_hand_over_that_the_broker_refused_was_none() -> None:
-    back = hand_over_refused(after(P), START)
+    back = hand_over_refused(after(P), START).now
     assert (back.state, back.attempt, back.deadline, pause(back, START)) == (DeliveryState.CREATED, 0, None, PAUSES[0])
     assert back.attempts == (attempt(1),)
 
@@ -342,15 +347,15 @@ def test_a_first_hand_over_that_the_broker_refused_was_none() -> None:
     ids=["sent", "network-ok", "transient"],
 )
 def test_a_resend_that_the_broker_refused_was_none(way: tuple[Signal, ...], state: DeliveryState) -> None:
-    back = hand_over_refused(after(*way), START)
+    back = hand_over_refused(after(*way), START).now
     assert (back.state, back.attempt, pause(back, START)) == (state, 1, PAUSES[0])
 
 
 def test_an_answer_is_stronger_than_our_own_failed_hand_over() -> None:
     settled = after(P, OK)
-    assert hand_over_refused(settled, START) is settled
+    assert hand_over_refused(settled, START) == (settled, settled, (), None)
 
 
 def test_no_delivery_without_an_attempt_can_be_refused() -> None:
     empty = replace(stored(), attempts=())
-    assert hand_over_refused(empty, START) is empty
+    assert hand_over_refused(empty, START) == (empty, empty, (), None)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from streams.delivery.delivery import FINAL, TRANSITIONS, Delivery, DeliveryState, Signal
+from streams.delivery.delivery import Delivery
+from streams.delivery.rules import FINAL, TRANSITIONS, DeliveryState, Signal
 from tests.rules.deliveries import Happening, World, stored
 
 RECEIPTS: list[Happening] = ["ok", "fatal", "transient", "net+", "net-"]

@@ -1,23 +1,14 @@
-"""What someone should hear of when a lane has changed (02 §5.4), found by comparing the row before and after."""
+"""What someone should look at when a lane has changed (02 §5.4)."""
 
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
 import pytest
-import zstandard
-from msgspec.structs import replace
 
-from streams.formats.fhir.build import to_json
-from streams.relay.lane import Alarm, LaneRow, alarms
-from streams.relay.lane.post import stored
-from tests.rules.lanes import Lane, Otherwise, context
-
-
-def heard(lane: Lane, sample: int = 0) -> list[Alarm]:
-    """The alarms of every step."""
-    rows = [None, *(result.row for result in lane.results)]
-    return [alarm for before, after in pairwise(rows) for alarm in alarms(before, after, sample)]
+from streams.delivery.delivery import Delivery
+from streams.relay.lane import Alarm
+from streams.relay.lane.post import second_opinion
+from tests.rules.lanes import Lane, Otherwise, context, opened
 
 
 def admitted(**more: Any) -> Lane:
@@ -78,49 +69,39 @@ def refused_twice() -> Lane:
 )
 def test_each_alert_and_case_of_the_standard_is_heard_once(lane: Callable[[], Lane], words: list[str]) -> None:
     made = lane()
-    found = heard(made)
+    found = made.alarms
     assert [alarm.word for alarm in found] == words
     assert {alarm.message_id for alarm in found} <= {made.last.message_id}
 
 
 def test_an_alarm_names_message_municipality_state_and_reason() -> None:
     lane = given_up()
-    (alarm,) = heard(lane)
-    assert alarm == Alarm("case:open", lane.last.message_id, lane.last.address.kommunekode, "GIVEN_UP", "timeout")
-
-
-def test_a_row_that_is_unchanged_or_gone_gives_no_alarm() -> None:
-    row = given_up().row
-    assert alarms(row, row, 1) == ()
-    assert alarms(row, None, 1) == ()
+    (alarm,) = lane.alarms
+    kommunekode = lane.last.address.kommunekode
+    assert alarm == Alarm("case:open", lane.last.message_id, kommunekode, "GIVEN_UP", "timeout", attempt=3)
 
 
 class TestTheSecondOpinion:
     """A sample of new messages is shown to the public FHIR models."""
 
     def test_finds_nothing_in_what_we_send(self) -> None:
-        assert heard(Lane().play("A01 08:00", "A21 10:00", "A22 12:00", "A03 18:00"), sample=1) == []
+        lane = Lane(context(sample=1)).play("A01 08:00", "A21 10:00", "A22 12:00", "A03 18:00")
+        assert lane.alarms == []
 
     def test_names_place_and_rule_of_what_it_would_refuse(self) -> None:
-        row = self.spoilt()
-        (alarm,) = alarms(None, row, 1)
+        (alarm,) = second_opinion(*self.spoilt(), 1)
         assert (alarm.word, alarm.reason) == ("alert:border-check", "fhir-r4")
         assert alarm.path.startswith("Bundle")
 
     def test_looks_at_the_sample_only(self) -> None:
-        row = self.spoilt()
-        (key,) = row.deliveries
-        number = int(key[-8:], 16)
-        taken = [n for n in range(1, 40) if alarms(None, row, n)]
+        delivery, bundle = self.spoilt()
+        number = int(delivery.message_id[-8:], 16)
+        taken = [n for n in range(1, 40) if list(second_opinion(delivery, bundle, n))]
         assert taken == [n for n in range(1, 40) if number % n == 0]
-        assert alarms(None, row, 0) == ()
+        assert not list(second_opinion(delivery, bundle, 0))
 
     @staticmethod
-    def spoilt() -> LaneRow:
-        """A lane whose only message is no FHIR."""
-        row = admitted().row
-        assert row is not None
-        ((key, delivery),) = row.deliveries.items()
-        bundle = stored(delivery)
-        bundle["type"] = ["message"]
-        return replace(row, deliveries={key: replace(delivery, content=zstandard.compress(to_json(bundle)))})
+    def spoilt() -> tuple[Delivery, dict[str, Any]]:
+        """A message that is no FHIR."""
+        lane = admitted()
+        return lane.last, opened(lane.letters[-1]) | {"type": ["message"]}

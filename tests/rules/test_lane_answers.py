@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from streams.delivery.delivery import DeliveryState
+from streams.delivery.rules import DeliveryState
 from streams.records.trace import audit_event
 from streams.relay.lane import LaneTurn
 from streams.words.model import NetworkReceiptArrived, Overdue, Receipt, ReceiptArrived, ReceiptIssue

@@ -5,7 +5,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from streams.delivery.delivery import DeliveryState
+from streams.delivery.rules import DeliveryState
 from streams.records.trace import audit_event
 from streams.relay.lane import decode_row, encode_row, fold
 from streams.stay.fold import StayPolicy

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from streams.delivery.delivery import DeliveryState
+from streams.delivery.rules import DeliveryState
 from streams.records.trace import audit_event
 from streams.words.errors import Rejected
 from streams.words.model import Receipt, ReceiptArrived, Wake

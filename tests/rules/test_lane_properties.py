@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.delivery.delivery import FINAL, DeliveryState
+from streams.delivery.rules import FINAL, DeliveryState
 from streams.records.trace import audit_event
 from streams.relay.lane import decode_row, encode_row
 from streams.words.errors import Rejected

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from streams.delivery.delivery import DeliveryState
+from streams.delivery.rules import DeliveryState
 from streams.formats.fhir.build import to_json
 from streams.messages.hospitalnotification import check
 from streams.receiver.answer import play

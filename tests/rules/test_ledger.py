@@ -9,13 +9,15 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from streams.delivery.delivery import Delivery, DeliveryState, Signal, hand_over_refused
-from streams.delivery.rules import FINAL
+from streams.delivery.delivery import Advance, Delivery, advance, hand_over_refused
+from streams.delivery.rules import FINAL, DeliveryState, Emission, Signal
 from streams.records.ledger import LedgerRow, event_row, left_row, message_row, receipt_row, stay_event_row, to_json
-from streams.relay.lane.post import record_change
+from streams.relay.lane.perform import PERFORMED, Performance
 from streams.words.model import Fate, Outcome
-from tests.rules.deliveries import START, Happening, World, signalled, stored
+from tests.rules.deliveries import START, Happening, World, stored
+from tests.rules.lanes import context
 
 ORIGIN = "adt.raw/3/41"
 EVENT = "0" * 32
@@ -65,15 +67,32 @@ def test_a_row_writes_every_field_because_readers_sum_and_sort_by_them() -> None
 # ---- the books of one message -----------------------------------------------------------------------------------
 
 
+def recorded(before: Delivery, *advances: Advance) -> tuple[Delivery, list[LedgerRow]]:
+    """The delivery with its changes counted, and the rows for them."""
+    performance = Performance(before, START, context())
+    for one in advances:
+        for emission in one.emits:
+            if emission in (Emission.ENTER, Emission.SETTLE, Emission.TAKE_BACK):
+                PERFORMED[emission](performance, one)
+    rows = [one.action for one in performance.effects if isinstance(one.action, LedgerRow)]
+    return replace(advances[-1].now, changes=before.changes + len(rows)), rows
+
+
+def created() -> tuple[Delivery, list[LedgerRow]]:
+    """A message that has been stored, and its first row."""
+    return replace(stored(), changes=1), [message_row(START, stored().message_id, DeliveryState.CREATED, 0)]
+
+
 def rows_of(events: Iterable[tuple[Happening, int]], mode: str) -> tuple[Delivery, list[LedgerRow]]:
-    """Everything the ledger is signalled of a message to which this happens."""
-    world = World(stored(mode=mode))
-    world.delivery, rows = record_change(None, world.delivery, START)
+    """Every row of a message to which this happens."""
+    first, rows = created()
+    world = World(replace(first, address=stored(mode=mode).address))
     for what, number in events:
-        before = world.delivery
+        before, world.advances = world.delivery, ()
         world.happens(what, number)
-        world.delivery, more = record_change(before, world.delivery, world.now)
-        rows += more
+        if world.advances:
+            world.delivery, more = recorded(before, *world.advances)
+            rows += more
     return world.delivery, rows
 
 
@@ -109,13 +128,11 @@ def test_the_same_story_gives_the_same_rows(events: list[tuple[Happening, int]],
 
 @pytest.mark.parametrize("refused", [1, 2, 5])
 def test_a_hand_over_that_was_refused_leaves_no_hole(refused: int) -> None:
-    delivery, rows = record_change(None, stored(), START)
+    delivery, rows = created()
     for _ in range(refused):
-        handed, _ = record_change(
-            delivery, signalled(delivery, Signal.PRODUCED).delivery, START
-        )  # held back with the letter
-        delivery = hand_over_refused(handed, START)
-    _, sent = record_change(delivery, signalled(delivery, Signal.PRODUCED).delivery, START)
+        handed, _ = recorded(delivery, *advance(delivery, Signal.PRODUCED, START))  # held back with the letter
+        delivery = hand_over_refused(handed, START).now
+    _, sent = recorded(delivery, *advance(delivery, Signal.PRODUCED, START))
     assert [(row.ordinal, row.what) for row in (*rows, *sent)] == [(0, "CREATED"), (1, "SENT")]
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from agents.cli import command_line
 from streams.cli.frame import run
-from streams.delivery.delivery import DeliveryState
+from streams.delivery.rules import DeliveryState
 from streams.messages.adt.feed import FeedProfile
 from streams.registry import inspect_registers, load
 from streams.registry.rows import (

@@ -1,9 +1,11 @@
 """One lane: a stay and all its deliveries, folded record by record (design §3). The pure half of `agents/lanes.py`."""
 
-from .cases import Alarm, alarms
 from .fold import fold, refused
 from .row import (
     ROW_UNREADABLE,
+    Action,
+    Alarm,
+    Answered,
     Context,
     DeadLetter,
     Dispatch,
@@ -20,7 +22,9 @@ from .row import (
 
 __all__ = [
     "ROW_UNREADABLE",
+    "Action",
     "Alarm",
+    "Answered",
     "Context",
     "DeadLetter",
     "Dispatch",
@@ -28,7 +32,6 @@ __all__ = [
     "LaneRow",
     "LaneTurn",
     "Traced",
-    "alarms",
     "decode_row",
     "encode_row",
     "fold",

@@ -14,7 +14,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from streams.delivery.delivery import Delivery, advance, envelope_of, timer_signal, verdict_signal
-from streams.delivery.rules import PROVES_HAND_OVER, DeliveryState, Signal
+from streams.delivery.rules import Signal
 from streams.messages.acknowledgement.judge import sender_matches
 from streams.records.ledger import receipt_row, waiting_row
 from streams.records.trace import acknowledged, strictly_after
@@ -23,7 +23,7 @@ from streams.words.errors import Rejected
 from streams.words.ids import Gln, Sor, uuid4_or_none
 from streams.words.model import NetworkReceipt, NetworkReceiptArrived, Overdue, Receipt, ReceiptArrived, Unit
 
-from .post import apply_signal, record_change, record_sent, stored_cpr
+from .perform import dispatch_of, perform, signalled
 from .row import REMEMBERED, Context, DeadLetter, Effect, LaneRow, Orphan, Traced, Turn
 
 __all__ = ["take_network_receipt", "take_orphans", "take_overdue", "take_receipt"]
@@ -82,11 +82,9 @@ def take_network_receipt(row: LaneRow, record: NetworkReceiptArrived, context: C
         if (foreign := _foreign(delivery, receipt)) is not None:
             return row, (Effect(DeadLetter(foreign)),)
         signal = _NETWORK[place, receipt.positive]
-        delivery, proof = _proved(delivery, signal, at, context)
-        after, _, _ = advance(delivery, signal, at)
-        after, rows = record_change(delivery, after, at)
-        after = replace(after, arrivals=(*after.arrivals, receipt.origin)[-REMEMBERED:])
-        return row.with_deliveries(after), (*proof, *map(Effect, rows))
+        performed = perform(advance(delivery, signal, at), at, context)
+        after = replace(performed.delivery, arrivals=(*delivery.arrivals, receipt.origin)[-REMEMBERED:])
+        return row.with_deliveries(after), performed.effects
     fault = Rejected(
         "Receipt.OriginalEnvelopeIdentifier",
         "no envelope of ours has this id",
@@ -101,7 +99,8 @@ def take_overdue(row: LaneRow, record: Overdue, context: Context) -> Turn:
     delivery = row.deliveries.get(record.message_id)
     if delivery is None or delivery.deadline != record.deadline or record.at < record.deadline:
         return row, ()
-    return apply_signal(row, delivery, timer_signal(delivery, record.attempt), record.at, context)
+    performed = signalled(delivery, timer_signal(delivery, record.attempt), record.at, context)
+    return row.with_deliveries(performed.delivery), performed.effects
 
 
 def _find(row: LaneRow, receipt: Receipt) -> Delivery | None:
@@ -141,15 +140,9 @@ def _unmatched(receipt: Receipt, at: datetime, context: Context) -> tuple[Effect
 
 def _answer(row: LaneRow, delivery: Delivery, receipt: Receipt, at: datetime, context: Context) -> Turn:
     """The row after the answer to one of its messages: S7, whatever becomes of it."""
-    dispatch = receipt.transport_id or receipt.ack_envelope_id
-    arrival = f"{receipt.origin} {dispatch}"
+    arrival = f"{receipt.origin} {dispatch_of(receipt)}"
     if arrival in delivery.arrivals:
         return row, ()
-
-    def receipt_of(class_: str) -> Effect:
-        facts = (receipt.origin, class_, receipt.verdict, delivery.lane)
-        return Effect(receipt_row(at, *facts, message=delivery.message_id))
-
     if not sender_matches(receipt, delivery.address):
         fault = _foreign(delivery, receipt) or Rejected(
             "SenderID" if receipt.transport_id else "MessageHeader.sender",
@@ -157,42 +150,22 @@ def _answer(row: LaneRow, delivery: Delivery, receipt: Receipt, at: datetime, co
             "answer from the unit that was addressed, or have its alias registered",
             _OTHER_UNIT,
         )
-        return row.settle(receipt.origin), (receipt_of("quarantined"), Effect(DeadLetter(fault)))
-    signal = verdict_signal(receipt.verdict)
-    delivery, proof = _proved(delivery, signal, at, context)
-    after, _, class_ = advance(delivery, signal, at)
-    after, rows = record_change(delivery, after, at)
-    step = acknowledged(
-        replace(receipt, message_id=delivery.message_id),
-        sender=delivery.address.receiver,
-        receiver=delivery.sender,
-        recorded=strictly_after(at, after.recorded),
-        device_id=context.device_id,
-        ordinal=sum(known.partition(" ")[2] == dispatch for known in delivery.arrivals),
-    )
+        facts = (receipt.origin, "quarantined", receipt.verdict, delivery.lane)
+        quarantined = receipt_row(at, *facts, message=delivery.message_id)
+        return row.settle(receipt.origin), (Effect(quarantined), Effect(DeadLetter(fault)))
+    advances = advance(delivery, verdict_signal(receipt.verdict), at)
+    after, effects = perform(advances, at, context, receipt)
     case = after.case
     if case is not None and case.reason == "fatal" and not case.issues:
         case = replace(case, issues=receipt.issues)
     after = replace(
         after,
-        recorded=step.recorded,
         arrivals=(*after.arrivals, arrival)[-REMEMBERED:],
-        ack_message_id=receipt.ack_message_id if class_ == "first" else after.ack_message_id,
+        ack_message_id=receipt.ack_message_id if advances[-1].receipt == "first" else after.ack_message_id,
         nonconformant=after.nonconformant or bool(receipt.nonconformant) or receipt.message_id != delivery.message_id,
         case=case,
     )
-    traced = Effect(Traced(delivery.message_id, step))
-    return row.with_deliveries(after), (*proof, *map(Effect, rows), receipt_of(class_ or "stale"), traced)
-
-
-def _proved(delivery: Delivery, signal: Signal, at: datetime, context: Context) -> tuple[Delivery, tuple[Effect, ...]]:
-    """An answer proves that its message has left, even when the hand-over was not confirmed: recorded first (02 §5.6)."""
-    if delivery.state is not DeliveryState.CREATED or signal not in PROVES_HAND_OVER:
-        return delivery, ()
-    handed, _, _ = advance(delivery, Signal.PRODUCED, at)
-    handed, rows = record_change(delivery, handed, at)
-    handed, step = record_sent(handed, stored_cpr(delivery), at, context)
-    return handed, (*map(Effect, rows), Effect(step.action))
+    return row.with_deliveries(after), effects
 
 
 def _foreign(delivery: Delivery, receipt: Receipt | NetworkReceipt) -> Rejected | None:

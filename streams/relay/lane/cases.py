@@ -1,10 +1,4 @@
-"""Where a lane needs a person: the alarms and cases of 02 §5.4, and what an operator decides (02 §5.8, 00 §3.5).
-
-Alarms are found by comparing the rows before and after a record: a message that times out, goes to manual handling, is
-answered twice and differently, or cannot be handed over; a stay that was open and silent for 400 days (00 §2.7). And a
-second opinion: of a sample of new messages, what the public FHIR models would refuse (spec 01, 1.11). It stops nothing,
-because our own check has passed the message and is the one that decides; the sample is drawn by the message's id, so
-the same messages are looked at in every life.
+"""What an operator decides about a message or a silent stay (02 §5.8, 00 §3.5).
 
 A decision is resend, give up, close the case, or reissue (`send-anew`): a new message of the notification that no
 municipality has. The old message was given up, could not be delivered or was refused, so it is never sent again. The
@@ -18,14 +12,12 @@ chain that would show a receiver that it is the older one, and a start replaces 
 who has gone home would be shown as admitted. All of this: docs/decisions/0015.
 """
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from msgspec.structs import replace
 
 from streams.delivery.delivery import Delivery, resend_signal
-from streams.delivery.rules import RENEWABLE, TRANSITIONS, DeliveryState, Signal
-from streams.formats.fhir.check import border_check
+from streams.delivery.rules import RENEWABLE, TRANSITIONS, Emission, Signal
 from streams.messages.hospitalnotification import reread
 from streams.records.ledger import decision_row, reissue_row
 from streams.relay.bounds import cut
@@ -34,59 +26,15 @@ from streams.words.errors import Rejected
 from streams.words.ids import lane_of_id
 from streams.words.model import Decision, Notification, Outcome
 
-from .post import apply_signal, post, send_pending_first, stored
+from .content import stored
+from .perform import signalled
+from .post import post, send_pending_first
 from .row import Context, Effect, LaneRow, Turn
 
-__all__ = ["Alarm", "alarms", "reissue", "take_decision"]
+__all__ = ["take_decision"]
 
-Word = Literal["alert:timeout", "alert:produce", "case:open", "case:conflict", "alert:border-check"]
-
+_REFUSALS: Final = frozenset({Emission.REFUSE_RESEND, Emission.REFUSE_GIVE_UP})
 _LOOK: Final = "look the message up in the ledger"
-
-
-@dataclass(frozen=True, slots=True)
-class Alarm:
-    """One thing for a person to look at: ids, codes and places, nothing of a citizen. A decision names `message_id`."""
-
-    word: Word
-    message_id: str
-    kommunekode: str
-    state: str
-    reason: str = ""
-    path: str = ""
-
-
-def alarms(before: LaneRow | None, after: LaneRow | None, sample: int) -> tuple[Alarm, ...]:
-    """What `after` has that `before` had not, in the order of the lane's messages.
-
-    `sample`: one new message in this many gets the second opinion, which costs half a millisecond; 0 for none.
-    """
-    if after is None or before is after:
-        return ()
-    before = before or LaneRow()
-    found: list[Alarm] = []
-    for key, new in after.deliveries.items():
-        old = before.deliveries.get(key)
-        if new is old:
-            continue
-        raised: list[tuple[Word, str, str]] = []  # word, reason, path
-        if new.state is DeliveryState.TIMED_OUT and (old is None or old.state is not DeliveryState.TIMED_OUT):
-            raised.append(("alert:timeout", "", ""))
-        if new.refusals and (old is None or (old.refused, old.refusals) != (new.refused, new.refusals)):
-            raised.append(("alert:produce", "", ""))
-        case, known = new.case, None if old is None else old.case
-        opened = None if known is None else (known.reason, known.opened)
-        if case is not None and case.closed is None and opened != (case.reason, case.opened):
-            raised.append(("case:open", case.reason, ""))
-        if new.counts.conflict > (0 if old is None else old.counts.conflict):
-            raised.append(("case:conflict", new.verdict or "", ""))
-        if old is None and new.content and sample and int(new.message_id[-8:], 16) % sample == 0:
-            raised += [("alert:border-check", issue.rule, issue.path) for issue in border_check(stored(new))]
-        names = (str(new.message_id), str(new.address.kommunekode), new.state.value)
-        found += [Alarm(word, *names, reason, path) for word, reason, path in raised]
-    stays = ((key, stay) for key, stay in after.cases.items() if key not in before.cases)
-    found += [Alarm("case:open", key, str(s.kommunekode or ""), s.state, s.case.reason) for key, s in stays]
-    return tuple(found)
 
 
 def take_decision(row: LaneRow, record: Decision, context: Context) -> Turn:
@@ -106,16 +54,17 @@ def take_decision(row: LaneRow, record: Decision, context: Context) -> Turn:
         case = replace(delivery.case, closed=record.at, closing=cut(record.reason))
         after = row.with_deliveries(replace(delivery, case=case, content=b""))
     elif record.action == "send-anew":
-        reissued = reissue(row, delivery, record, context)
+        reissued = _reissue(row, delivery, record, context)
         after, effects = send_pending_first(row, reissued, record.at, context)
     else:
         signal = resend_signal(delivery) if record.action == "resend" else Signal.OP_GIVE_UP
-        if any(word.startswith("refused:") for word in TRANSITIONS[delivery.state, signal].emits):
+        if _REFUSALS & {*TRANSITIONS[delivery.state, signal].emits}:
             problem = (
                 f"a message in state {delivery.state} with {delivery.attempt} attempts does not allow it (02 §5.4)"
             )
             raise Rejected("action", problem, "look it up in the ledger", "not-allowed")
-        after, effects = apply_signal(row, delivery, signal, record.at, context)
+        performed = signalled(delivery, signal, record.at, context)
+        after, effects = row.with_deliveries(performed.delivery), performed.effects
     if not record.id:
         return after, effects
     met = "" if delivery is None else delivery.state
@@ -134,7 +83,7 @@ def _close_stay_case(row: LaneRow, record: Decision) -> LaneRow:
     return replace(row, cases={key: case for key, case in row.cases.items() if key != record.message_id})
 
 
-def reissue(row: LaneRow, old: Delivery, record: Decision, context: Context) -> Turn:
+def _reissue(row: LaneRow, old: Delivery, record: Decision, context: Context) -> Turn:
     """The lane with a new message of the same notification on its way; raises `Rejected` when the old one forbids it."""
     at = record.at
     content = _reissuable(row, old)

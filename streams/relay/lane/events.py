@@ -19,7 +19,8 @@ from streams.words.errors import Rejected
 from streams.words.ids import EpisodeId, EventId
 from streams.words.model import Fate, Notification, Outcome, StayEventArrived
 
-from .post import Posted, post
+from .perform import Performed
+from .post import post
 from .row import Context, DeadLetter, Effect, LaneRow, Turn
 
 __all__ = ["take_event", "take_held"]
@@ -84,7 +85,7 @@ def take_held(row: LaneRow, at: datetime, context: Context) -> Turn:
 
 def _post_all(
     row: LaneRow, notifications: Iterable[Notification], at: datetime, context: Context
-) -> list[Posted] | Outcome:
+) -> list[Performed] | Outcome:
     posted = []
     for notification in notifications:
         one = post(row, notification, at, context)
@@ -94,7 +95,7 @@ def _post_all(
     return posted
 
 
-def _with(row: LaneRow, key: EpisodeId, folded: StayFold, posted: list[Posted], at: datetime) -> Turn:
+def _with(row: LaneRow, key: EpisodeId, folded: StayFold, posted: list[Performed], at: datetime) -> Turn:
     """The row with the visit folded and its messages on their way; first, what became of events that no longer wait."""
     effects: list[Effect] = []
     visit = row.visits.get(key)

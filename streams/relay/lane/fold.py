@@ -22,8 +22,9 @@ from streams.words.model import (
 from .answers import take_network_receipt, take_orphans, take_overdue, take_receipt
 from .cases import take_decision
 from .events import take_event, take_held
-from .post import record_sent, send_pending_first, stored_cpr
-from .row import Context, LaneRow, LaneTurn, StayCase, Turn
+from .perform import perform
+from .post import send_pending_first
+from .row import Alarm, Context, Effect, LaneRow, LaneTurn, StayCase, Turn
 
 __all__ = ["fold", "refused"]
 
@@ -68,15 +69,17 @@ def _take_wake(row: LaneRow, record: Wake, context: Context) -> Turn:
         elif stay.forget(visit, at, context.stay):
             continue
         elif stay.abandoned(visit, at, context.stay):
-            sent = visit.stay.sent
-            cases[context.ids.mint(visit.lane, "case", visit.id, at.isoformat())] = StayCase(
+            sent, name = visit.stay.sent, context.ids.mint(visit.lane, "case", visit.id, at.isoformat())
+            kommunekode, state = sent[-1].to if sent else visit.residence, situation(visit.stay).value
+            cases[name] = StayCase(
                 visit=visit.id,
                 feed=visit.feed,
                 number=visit.number,
-                kommunekode=sent[-1].to if sent else visit.residence,
-                state=situation(visit.stay).value,
+                kommunekode=kommunekode,
+                state=state,
                 case=Case(reason="abandoned", opened=at),
             )
+            more = (*more, Effect(Alarm("case:open", name, kommunekode or "", state, "abandoned")))
         else:
             visits[key] = visit
     deliveries = {
@@ -95,8 +98,5 @@ def refused(row: LaneRow, message_id: str, at: datetime, context: Context) -> La
     delivery = row.deliveries.get(message_id)  # type: ignore[call-overload]  # a header holds it as plain text
     if delivery is None or delivery.state is not DeliveryState.SENT:
         return LaneTurn(row)
-    back = hand_over_refused(delivery, at)
-    only = len(delivery.attempts) == 1
-    attempts = (*back.attempts[:-1], delivery.attempts[-1]) if only else delivery.attempts
-    failing, step = record_sent(replace(back, attempts=attempts), stored_cpr(delivery), at, context, failed=True)
-    return LaneTurn(row.with_deliveries(replace(back, recorded=failing.recorded)), (step,))
+    performed = perform([hand_over_refused(delivery, at)], at, context)
+    return LaneTurn(row.with_deliveries(performed.delivery), performed.effects)

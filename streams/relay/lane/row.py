@@ -11,7 +11,7 @@ an effect names the message whose letter it comes `after`.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -28,6 +28,10 @@ from streams.words.model import LaneRecord, Overdue, Receipt, Value, Wake
 __all__ = [
     "REMEMBERED",
     "ROW_UNREADABLE",
+    "Action",
+    "Alarm",
+    "AlarmWord",
+    "Answered",
     "Context",
     "DeadLetter",
     "Dispatch",
@@ -115,7 +119,7 @@ class Context:
     registers: RouteRegisters
     stay: StayPolicy = field(default_factory=StayPolicy)
     device_id: str = "00000000-0000-5000-8000-000000000000"
-    sample: int = 1000  # one new message in this many gets a second opinion (`cases.alarms`); 0 for none
+    sample: int = 1000  # one new message in this many gets a second opinion (`post.second_opinion`); 0 for none
     size_limit: int = 512 * 1024  # bytes of one JSON Bundle (01, 20.3)
 
     @property
@@ -157,10 +161,38 @@ class DeadLetter:
     record: LaneRecord | None = None
 
 
+AlarmWord = Literal["alert:timeout", "alert:produce", "case:open", "case:conflict", "alert:border-check"]
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One thing for a person to look at: ids, codes and places, nothing of a citizen. A decision names `message_id`."""
+
+    word: AlarmWord
+    message_id: str
+    kommunekode: str
+    state: str
+    reason: str = ""
+    path: str = ""
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The first verdict on a message, and how long after its first dispatch."""
+
+    kommunekode: Kommunekode
+    waited: timedelta
+
+
+#: What is sent, or only shown: `Alarm`, `Answered`.
+Action = Dispatch | Traced | LedgerRow | DeadLetter | Alarm | Answered
+
+
 class Effect(NamedTuple):
     """What the shell does next; `after` names the message whose letter the broker must have taken first."""
 
-    action: Dispatch | Traced | LedgerRow | DeadLetter
+    action: Action
     after: str = ""
 
 

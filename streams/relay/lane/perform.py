@@ -1,0 +1,233 @@
+"""What the emissions of a delivery lead to: one table, `PERFORMED`, from each word of 02 §5.4 to the effects of the lane.
+
+Case, deadline and counters are parts of the delivery and changed with it (`delivery.advance`): an emission that means
+nothing more is not in the table. A change of state or attempt is a row of the ledger with the next number of that
+message; a late verdict is a pair (03 §6.1). Whatever follows from a letter comes `after` it.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from msgspec.structs import replace
+
+from streams.delivery.delivery import Advance, Delivery, advance
+from streams.delivery.rules import DeliveryState, Emission, Signal
+from streams.envelopes import vans
+from streams.formats.fhir.build import to_json, to_xml
+from streams.messages.hospitalnotification import redispatch
+from streams.records import trace
+from streams.records.ledger import message_row, receipt_row
+from streams.words.ids import EnvelopeId, Lane, TransportId
+from streams.words.model import Attempt, Receipt
+
+from .content import cpr_of, stored
+from .row import Action, Alarm, AlarmWord, Answered, Context, Dispatch, Effect, Traced
+
+__all__ = [
+    "PERFORMED",
+    "Performance",
+    "Performed",
+    "attempt_of",
+    "dispatch_of",
+    "perform",
+    "signalled",
+]
+
+_MEDIA: Final = {"fhir-json": "application/fhir+json", "fhir-xml": "application/fhir+xml"}
+
+
+class Performed(NamedTuple):
+    """A delivery that assumes its hand-over, and what is to be done for it."""
+
+    delivery: Delivery
+    effects: tuple[Effect, ...]
+
+
+def attempt_of(context: Context, lane: Lane, message_id: str, number: int) -> Attempt:
+    """The ids of a dispatch: computed from message and attempt, so a repeated step repeats them (00 §1.4)."""
+    mint = context.ids.mint
+    return Attempt(
+        envelope_id=EnvelopeId(mint(lane, "envelope", message_id, str(number))),
+        transport_id=TransportId(mint(lane, "transport", message_id, str(number))),
+    )
+
+
+def signalled(delivery: Delivery, signal: Signal, at: datetime, context: Context) -> Performed:
+    """The delivery after a timer or a decision: sent again, or in another state."""
+    attempt = attempt_of(context, delivery.lane, delivery.message_id, delivery.attempt + 1)
+    return perform(advance(delivery, signal, at, next_attempt=attempt), at, context)
+
+
+def perform(advances: Sequence[Advance], at: datetime, context: Context, receipt: Receipt | None = None) -> Performed:
+    """The delivery after a signal, and its effects in order. `receipt`: the acknowledgement that was the signal."""
+    return Performance(advances[0].now, at, context, receipt=receipt).of(advances)
+
+
+class Performance:
+    """One delivery to which one record happens: its next number and trace time, and the effects so far."""
+
+    __slots__ = ("_after", "_at", "_changes", "_context", "_cpr", "_receipt", "_recorded", "effects")
+
+    def __init__(
+        self, delivery: Delivery, at: datetime, context: Context, *, cpr: str = "", receipt: Receipt | None = None
+    ) -> None:
+        self._changes, self._recorded = delivery.changes, delivery.recorded
+        self._at, self._context, self._cpr, self._receipt = at, context, cpr, receipt
+        self._after = ""
+        self.effects: list[Effect] = []
+
+    def of(self, advances: Sequence[Advance]) -> Performed:
+        """Performs every emission."""
+        for one in advances:
+            for emission in one.emits:
+                if (act := PERFORMED.get(emission)) is not None:
+                    act(self, one)
+        delivery = replace(advances[-1].now, changes=self._changes, recorded=self._recorded)
+        return Performed(delivery, tuple(self.effects))
+
+    # ---- what leaves ---------------------------------------------------------------------------------------------
+
+    def letter(self, delivery: Delivery, bundle: dict[str, Any], content: bytes | None = None) -> None:
+        """The sealed letter of the current attempt; what follows waits for it. `content`: the bundle as JSON, if known."""
+        address, attempt = delivery.address, delivery.attempts[-1]
+        envelope = vans.seal_message(
+            to_xml(bundle) if address.format == "fhir-xml" else content or to_json(bundle),
+            sender_gln=delivery.sender.gln,
+            receiver_gln=address.receiver.gln,
+            transport_id=attempt.transport_id,
+            message_id=attempt.envelope_id,
+            sent=self._at,
+            name=vans.document_name(delivery.activity),
+            version=vans.NOTIFICATION_VERSION,
+            media_type=_MEDIA[address.format],
+        )
+        letter = Dispatch(
+            topic=address.topic,
+            lane=delivery.lane,
+            payload=envelope,
+            message_id=delivery.message_id,
+            transport_id=attempt.transport_id,
+            kommunekode=address.kommunekode,
+            notice=str(delivery.notice),
+        )
+        self.effects.append(Effect(letter))
+        self._after, self._cpr = delivery.message_id, self._cpr or cpr_of(bundle)
+
+    def resend(self, one: Advance) -> None:
+        """The same message with new envelope ids and times (01 §8, 02 §5.5)."""
+        self.letter(one.now, redispatch(stored(one.was), one.now.attempts[-1].envelope_id, self._at))
+
+    # ---- what is recorded ----------------------------------------------------------------------------------------
+
+    def create(self, delivery: Delivery) -> None:
+        """S2: the message is built, checked and stored. Before the first letter."""
+        self._row(delivery, delivery.state, "")
+        bundle_id = delivery.attempts[-1].envelope_id
+        self._trace(delivery, trace.created, self._about(delivery), bundle_id=bundle_id)
+
+    def enter(self, one: Advance) -> None:
+        """A row for the state that is entered."""
+        self._row(one.now, one.now.state, one.was.state)
+
+    def take_back(self, one: Advance) -> None:
+        """A row that takes back the final state that was counted, before that of the late verdict."""
+        self._row(one.now, one.was.state, one.was.state, -1)
+
+    def sent(self, one: Advance) -> None:
+        """S3 of the current attempt.
+
+        The ordinal is how often this dispatch failed before, so that the success after a failure has an id of its own
+        (03 §4.4: nothing else in it differs).
+        """
+        now, attempt = one.now, one.now.attempts[-1]
+        self._sent(one, attempt, ordinal=now.refusals if now.refused == attempt.envelope_id else 0)
+
+    def not_sent(self, one: Advance) -> None:
+        """S4: the attempt could not be handed over."""
+        self._sent(one, one.was.attempts[-1], ordinal=one.now.refusals - 1, failed=True)
+
+    def acknowledged(self, one: Advance) -> None:
+        """The receipt by its class, and S7, whatever becomes of the message; of the first one, how long it took."""
+        receipt, delivery = self._receipt, one.now
+        assert receipt is not None  # nothing else is such a signal
+        facts = (receipt.origin, one.receipt or "stale", receipt.verdict, delivery.lane)
+        self._add(receipt_row(self._at, *facts, message=delivery.message_id))
+        dispatch = dispatch_of(receipt)
+        self._trace(
+            delivery,
+            trace.acknowledged,
+            replace(receipt, message_id=delivery.message_id),
+            sender=delivery.address.receiver,
+            receiver=delivery.sender,
+            ordinal=sum(known.partition(" ")[2] == dispatch for known in delivery.arrivals),
+        )
+        if one.receipt == "first" and (sent := delivery.attempts[0].sent) is not None:
+            self._add(Answered(delivery.address.kommunekode, self._at - sent))
+
+    # ---- what a person should look at ----------------------------------------------------------------------------
+
+    def alarm(self, word: AlarmWord, one: Advance, reason: str = "") -> None:
+        """One thing to look at."""
+        now = one.now
+        attempt = one.was.attempt
+        self._add(Alarm(word, now.message_id, now.address.kommunekode, now.state, reason, attempt=attempt))
+
+    # ---- how it is put down --------------------------------------------------------------------------------------
+
+    def _add(self, action: Action) -> None:
+        self.effects.append(Effect(action, self._after))
+
+    def _row(self, now: Delivery, state: DeliveryState, was: str, delta: int | None = None) -> None:
+        row = message_row(
+            self._at,
+            now.message_id,
+            state,
+            self._changes,
+            delta=delta,
+            attempt=now.attempt,
+            was=was,
+            event=now.event_id,
+            lane=now.lane,
+            kommunekode=now.address.kommunekode,
+            notice=str(now.notice),
+            verdict=now.verdict or "",
+            late=now.late,
+        )
+        self._changes += 1
+        self._add(row)
+
+    def _sent(self, one: Advance, attempt: Attempt, *, ordinal: int, failed: bool = False) -> None:
+        ids = {"bundle_id": attempt.envelope_id, "transport_id": attempt.transport_id}
+        self._cpr = self._cpr or cpr_of(stored(one.was))
+        self._trace(one.now, trace.sent, self._about(one.now), **ids, ordinal=ordinal, failed=failed)
+
+    def _trace(self, delivery: Delivery, step: Callable[..., trace.TraceEvent], *about: Any, **facts: Any) -> None:
+        self._recorded = trace.strictly_after(self._at, self._recorded)
+        event = step(*about, recorded=self._recorded, device_id=self._context.device_id, **facts)
+        self._add(Traced(delivery.message_id, event))
+
+    def _about(self, delivery: Delivery) -> trace.About:
+        receiver = delivery.address.receiver
+        return trace.About(delivery.message_id, delivery.activity, delivery.sender, receiver, self._cpr)
+
+
+def dispatch_of(receipt: Receipt) -> str:
+    """What distinguishes one arrival of a receipt from its repetition by the sender."""
+    return receipt.transport_id or receipt.ack_envelope_id
+
+
+#: Each emission that means more than the new delivery.
+PERFORMED: Final[dict[Emission, Callable[[Performance, Advance], None]]] = {
+    Emission.RESEND: Performance.resend,
+    Emission.ENTER: Performance.enter,
+    Emission.SETTLE: Performance.enter,
+    Emission.TAKE_BACK: Performance.take_back,
+    Emission.MSG_SENT: Performance.sent,
+    Emission.MSG_NOT_SENT: Performance.not_sent,
+    Emission.ACKNOWLEDGED: Performance.acknowledged,
+    Emission.ALERT_TIMEOUT: lambda acts, one: acts.alarm("alert:timeout", one),
+    Emission.ALERT_PRODUCE: lambda acts, one: acts.alarm("alert:produce", one),
+    Emission.OPEN_CASE: lambda acts, one: acts.alarm("case:open", one, one.now.case.reason if one.now.case else ""),
+    Emission.CONFLICT_CASE: lambda acts, one: acts.alarm("case:conflict", one, one.now.verdict or ""),
+}
