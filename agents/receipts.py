@@ -35,7 +35,8 @@ def letterboxes_stage(station: Station, positions: FencedTable, kommuner: Iterab
 def _stage(name: str, source: str | tuple[str, ...], station: Station, positions: FencedTable) -> Stage:
     def step(row: bytes | None, record: Record) -> Fold:
         at = station.clock()
-        taken = take_receipt(record.value or b"", origin=record.origin, at=at, posted_by=municipality_of(record.topic))
+        posted_by = municipality_of(record.topic)
+        taken = take_receipt(record.value or b"", origin=record.origin, at=at, ids=station.ids, posted_by=posted_by)
         letters: list[Letter] = []
         if taken.lane is not None and taken.record is not None:
             letters.append(lane_letter(taken.lane, taken.record, record.origin))
@@ -52,4 +53,4 @@ def _stage(name: str, source: str | tuple[str, ...], station: Station, positions
         lost = receipt_row(station.clock(), record.origin, "unreadable", reason=code_of(fault))
         return None, [ledger_letter(lost)]
 
-    return Stage(name, source, step, None, positions, on_fault=on_fault, probe=probe_receipts)
+    return Stage(name, source, step, None, positions, on_fault=on_fault, probe=lambda: probe_receipts(station))

@@ -19,12 +19,14 @@ from streams.kafka.records import decode_lane_record
 from streams.messages.adt.admit import read_from_feed
 from streams.messages.adt.read import events
 from streams.messages.hospitalnotification import check, write
+from streams.messages.message_type import MESSAGE_TYPES
 from streams.person import fold as fold_person
 from streams.records.trace import audit_event
 from streams.relay.intake import Intake, take_in
 from streams.relay.lane import Traced, decode_row, encode_row
 from streams.relay.receipts import take_receipt
 from streams.stay import fold as stay
+from streams.words.codes import HOSPITAL_NOTIFICATION
 from streams.words.ids import EnvelopeId, Lane, PersonKey
 from streams.words.model import Notification
 
@@ -126,7 +128,7 @@ def _out(m: Material) -> dict[str, Work]:
     payload = to_json(bundle)
     assert not check(bundle, outgoing=True)
     receipt = m.flow.receipt.value or b""
-    assert take_receipt(receipt, origin="receipts.raw/0/1", at=BEGIN).record is not None
+    assert take_receipt(receipt, origin="receipts.raw/0/1", at=BEGIN, ids=IDS).record is not None
     address = route(notification, BEGIN, m.bench.registers)
 
     def seal() -> bytes:
@@ -137,8 +139,8 @@ def _out(m: Material) -> dict[str, Work]:
             transport_id=bundle["id"],
             message_id=bundle["id"],
             sent=BEGIN,
-            name=vans.document_name(notification.activity),
-            version=vans.NOTIFICATION_VERSION,
+            name=MESSAGE_TYPES[HOSPITAL_NOTIFICATION].document_name(notification.activity),
+            version=MESSAGE_TYPES[HOSPITAL_NOTIFICATION].document_version,
             media_type="application/fhir+json",
         )
 
@@ -149,7 +151,9 @@ def _out(m: Material) -> dict[str, Work]:
         "profile check": lambda: check(bundle, outgoing=True),
         "XML writer": lambda: to_xml(bundle),
         "VANS seal": seal,
-        "receipt: open, read, find its lane": lambda: take_receipt(receipt, origin="receipts.raw/0/1", at=BEGIN),
+        "receipt: open, read, find its lane": lambda: take_receipt(
+            receipt, origin="receipts.raw/0/1", at=BEGIN, ids=IDS
+        ),
     }
 
 

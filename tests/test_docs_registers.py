@@ -101,7 +101,7 @@ def test_every_file_is_described() -> None:
 def test_what_can_be_written_is_the_table_that_the_check_reads() -> None:
     lines = TEXT.split("| Message | Format |")[1].split("\n\n")[0].splitlines()[2:]
     shown = [tuple(re.findall(r"`([^`]+)`", line)) for line in lines]
-    assert shown == [form[:-1] for form in WRITTEN]
+    assert shown == [tuple(form) for form in WRITTEN]
 
 
 def test_what_has_no_effect_is_listed() -> None:

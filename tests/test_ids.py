@@ -6,7 +6,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.words.ids import EpisodeId, Ids, ids_beside, lane_of_id
+from streams.words.ids import EpisodeId, Ids, ids_beside, minted_lane
 
 IDS = Ids(b"a secret for the tests only")
 words = st.text(min_size=1, max_size=40)
@@ -58,7 +58,7 @@ def test_an_id_that_leaves_the_building_is_a_uuid_of_version_4_that_begins_with_
     minted = IDS.mint(lane, *parts)
     assert str(UUID(minted)) == minted
     assert UUID(minted).version == 4
-    assert lane_of_id(minted) == lane
+    assert minted_lane(minted) == lane
 
 
 def test_a_visit_number_that_is_a_uuid_of_version_4_is_the_episode_of_its_first_chain_only() -> None:

@@ -15,6 +15,7 @@ from streams.messages.hospitalnotification import check
 from streams.relay.receipts import take_receipt
 from tests.published import ROOT
 from tests.receive_samples import samples, sending
+from tests.rules.stay_events import IDS
 
 FOLDER = ROOT / "docs" / "receive"
 CONSUMER = FOLDER / "consumer.py"
@@ -169,7 +170,7 @@ def changed(change: Change) -> bytes:
 def settled(receipt: bytes) -> list[str]:
     """The states of a lane that has sent the notification and gets a receipt of its municipality."""
     lane, origin = sending(), "municipality.0461.receipts/0/0"
-    taken = take_receipt(receipt, origin=origin, at=lane.now, posted_by="0461")
+    taken = take_receipt(receipt, origin=origin, at=lane.now, ids=IDS, posted_by="0461")
     if taken.record is not None:
         lane.take(taken.record)
     return [str(state) for state in lane.states]

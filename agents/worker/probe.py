@@ -79,7 +79,7 @@ def probe_lanes(station: Station, context: Context) -> None:
         class_="IMP",
         unit=_UNIT,
     )
-    answer = take_receipt(_acknowledgement(), origin=_ORIGIN, at=at).record
+    answer = take_receipt(_acknowledgement(), origin=_ORIGIN, at=at, ids=station.ids).record
     records = (StayEventArrived(at=at, event=event), answer, Wake(at=at, due=at))
     row: bytes | None = None
     for number, record in enumerate(record for record in records if record is not None):
@@ -89,10 +89,10 @@ def probe_lanes(station: Station, context: Context) -> None:
             letter_of(said, Record(LANES, 0, number, _LANE.encode(), b""), stage="lanes", at=at, version="")
 
 
-def probe_receipts() -> None:
+def probe_receipts(station: Station) -> None:
     """An acknowledgement that quotes an id of a lane; raises `ValueError` when the lane is not found."""
     at = datetime(2026, 3, 1, 12, tzinfo=COPENHAGEN)
-    if take_receipt(_acknowledgement(), origin=_ORIGIN, at=at).lane is None:
+    if take_receipt(_acknowledgement(), origin=_ORIGIN, at=at, ids=station.ids).lane is None:
         raise ValueError("a good acknowledgement is not read")
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from streams.formats.fhir.build import json_to_xml, xml_to_json
+from streams.messages.format import FORMATS
 from streams.words.errors import Rejected
 
 from .arguments import documents
@@ -12,7 +13,8 @@ from .frame import Code, Failed
 
 __all__ = ["convert"]
 
-_FORMS = ("fhir-json", "fhir-xml", "oioxml", "edifact")
+#: FHIR's two forms come first.
+_FORMS = tuple(FORMATS)
 
 
 def convert(

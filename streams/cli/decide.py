@@ -16,7 +16,7 @@ from streams.kafka.connection import aiokafka_options
 from streams.kafka.decisions import DecisionOutcome, decided
 from streams.operations import logs
 from streams.operations.settings import Settings
-from streams.words.ids import MessageId, lane_of_id
+from streams.words.ids import MessageId, minted_lane
 from streams.words.model import Decision
 
 from .frame import AsJson, Code, Failed, echo, emit
@@ -115,7 +115,7 @@ def _decide(
 ) -> None:
     if not reason.strip():
         raise Failed(Code.USAGE, "no-reason", "no reason is given", "Add --reason TEXT")
-    strange = [name for name in ids if lane_of_id(name) is None]
+    strange = [name for name in ids if minted_lane(name) is None]
     if strange:
         text = f"{', '.join(strange)}: no id that we give to a message"
         raise Failed(Code.USAGE, "no-message-id", text, "Take MessageHeader.id from ledger or log", strange)

@@ -10,22 +10,22 @@ kind is met, so that a command about one kind does not load them all.
 
 import re
 from importlib import import_module
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
 import orjson
 
+from streams.envelopes.envelope import ENVELOPES
 from streams.formats.fhir.read import excess
+from streams.messages.message_type import MESSAGE_TYPES
 
-__all__ = ["KINDS", "Kind", "judge", "kind_of"]
+__all__ = ["KINDS", "judge", "kind_of"]
 
-
-Kind = Literal[
+#: Every kind, in the order in which they are shown.
+KINDS: Final = (
     "adt",
-    "hospital-notification",
-    "acknowledgement",
+    *MESSAGE_TYPES,
     "fhir-message",
-    "vans-envelope",
-    "sbdh",
+    *(row.kind for row in ENVELOPES.values() if row.kind),
     "eds-event",
     "xdis20",
     "xdis17",
@@ -34,27 +34,16 @@ Kind = Literal[
     "xctl",
     "ctl",
     "unknown",
-]
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+)
 
 #: Event code of a FHIR message. The profile that its Bundle names goes before: an event code may be what is wrong.
-_EVENTS: Final[dict[str, Kind]] = {
-    "hospital-notification-message": "hospital-notification",
-    "acknowledgement-message": "acknowledgement",
-}
-_PROFILES: Final[tuple[tuple[str, Kind], ...]] = (
-    ("medcom-hospitalNotification-message", "hospital-notification"),
-    ("medcom-messaging-acknowledgement", "acknowledgement"),
-)
+_EVENTS: Final = {row.event: row.name for row in MESSAGE_TYPES.values()}
 #: First element of an XML document, without its namespace prefix.
-_ROOTS: Final[dict[bytes, Kind]] = {
-    b"VANSEnvelope": "vans-envelope",
-    b"StandardBusinessDocument": "sbdh",
-    b"StandardBusinessDocumentHeader": "sbdh",
-    b"AuditEvent": "eds-event",
+_ROOTS: Final = {root.encode(): row.kind for row in ENVELOPES.values() for root in row.roots} | {
+    b"AuditEvent": "eds-event"
 }
 #: First letter element in an Emessage (04 §§9-12).
-_LETTERS: Final[dict[bytes, Kind]] = {
+_LETTERS: Final[dict[bytes, str]] = {
     b"NotificationOfAdmission": "xdis20",
     b"NotificationOfDischarge": "xdis17",
     b"PositiveReceipt": "xctl",
@@ -62,18 +51,18 @@ _LETTERS: Final[dict[bytes, Kind]] = {
     b"NegativeVansReceipt": "xctl",
 }
 #: Association code at the end of UNH, the first that stands there (04 §§11, 12).
-_INTERCHANGES: Final[dict[bytes, Kind]] = {b"DIS20": "dis20", b"DIS17": "dis17", b"CTL0": "ctl", b"CONTRL": "ctl"}
+_INTERCHANGES: Final[dict[bytes, str]] = {b"DIS20": "dis20", b"DIS17": "dis17", b"CTL0": "ctl", b"CONTRL": "ctl"}
 _ASSOCIATION: Final = re.compile(b"|".join(_INTERCHANGES))
 
 _ER7: Final = re.compile(rb"(MSH[^A-Za-z0-9\s]|[A-Z][A-Z0-9]{2}\|)")
 _ELEMENT: Final = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?([A-Za-z_][\w.-]*)")
 _CODE: Final = re.compile(rb"""<(?:[A-Za-z_][\w.-]*:)?code\s+value\s*=\s*["']([^"']*)["']""")
-_EVENT_TEXT: Final = re.compile(rb'"(hospital-notification-message|acknowledgement-message)"')
+_EVENT_TEXT: Final = re.compile(rf'"({"|".join(_EVENTS)})"'.encode())
 _HEAD: Final = 65_536  # bytes in which the elements that decide stand
 _SPACE: Final = b" \t\r\n\x0b\x0c"
 
 
-def kind_of(data: bytes, name: str = "") -> Kind:
+def kind_of(data: bytes, name: str = "") -> str:
     """The kind of a document. `name` counts only by its ending `.hl7`."""
     if name.lower().endswith(".hl7"):
         return "adt"
@@ -90,7 +79,7 @@ def kind_of(data: bytes, name: str = "") -> Kind:
     return _xml_kind(text) if text.startswith(b"<") else "unknown"
 
 
-def _json_kind(text: bytes) -> Kind:
+def _json_kind(text: bytes) -> str:
     if excess(text):
         return _by_words(text)
     try:
@@ -102,9 +91,9 @@ def _json_kind(text: bytes) -> Kind:
         return "eds-event" if kind == "AuditEvent" else "unknown"
     meta = document.get("meta")
     stated = str(meta.get("profile")) if isinstance(meta, dict) else ""
-    for profile, kind_of_profile in _PROFILES:
-        if profile in stated:
-            return kind_of_profile
+    for row in MESSAGE_TYPES.values():
+        if row.profile in stated:
+            return row.name
     # By the event code of a MessageHeader, whatever else is wrong with the document.
     entries = document.get("entry")
     for entry in entries if isinstance(entries, list) else []:
@@ -116,7 +105,7 @@ def _json_kind(text: bytes) -> Kind:
     return _by_profile(text)
 
 
-def _by_words(text: bytes) -> Kind:
+def _by_words(text: bytes) -> str:
     """The kind of JSON that cannot be read: it is refused, but as what it was meant to be."""
     if b'"Bundle"' not in text:
         return "eds-event" if b'"AuditEvent"' in text else "unknown"
@@ -124,11 +113,11 @@ def _by_words(text: bytes) -> Kind:
     return _EVENTS[found[1].decode()] if found else _by_profile(text)
 
 
-def _by_profile(text: bytes) -> Kind:
-    return next((kind for profile, kind in _PROFILES if profile.encode() in text), "fhir-message")
+def _by_profile(text: bytes) -> str:
+    return next((row.name for row in MESSAGE_TYPES.values() if row.profile.encode() in text), "fhir-message")
 
 
-def _xml_kind(text: bytes) -> Kind:
+def _xml_kind(text: bytes) -> str:
     elements = [found[1] for found in _ELEMENT.finditer(_after_prolog(text))]
     root = elements[0] if elements else b""
     if root in _ROOTS:
@@ -159,10 +148,9 @@ def _after_prolog(text: bytes) -> bytes:
 
 
 #: Where each kind is read; all take bytes and give `kind`, `valid`, `issues`, `reading`.
-_READERS: Final[dict[Kind, str]] = {
+_READERS: Final[dict[str, str]] = {
     "adt": "streams.messages.adt.inspect",
-    "hospital-notification": "streams.messages.hospitalnotification.inspect",
-    "acknowledgement": "streams.messages.acknowledgement",
+    **{row.name: f"streams.messages.{row.folder}" for row in MESSAGE_TYPES.values()},
     "fhir-message": "streams.messages.other",
     "eds-event": "streams.messages.edsevent",
     "xdis20": "streams.messages.legacy.inspect",
@@ -176,10 +164,10 @@ _READERS: Final[dict[Kind, str]] = {
 #: Readers of several kinds: they may find another one, or none; so each names the keys that a kind has.
 _OF_SEVERAL: Final = ("streams.messages.legacy.inspect", "streams.messages.other")
 #: Envelopes are given `judge` for what is inside them.
-_ENVELOPES: Final[dict[Kind, str]] = {"vans-envelope": "streams.envelopes.vans", "sbdh": "streams.envelopes.sbdh"}
+_ENVELOPES: Final = {row.kind: f"streams.envelopes.{row.name}" for row in ENVELOPES.values() if row.kind}
 
 
-def judge(data: bytes, name: str = "", kind: Kind | None = None) -> dict[str, Any]:
+def judge(data: bytes, name: str = "", kind: str | None = None) -> dict[str, Any]:
     """`{"kind", "valid", "issues", "reading"}` of a document. Never raises on content.
 
     `kind`: what it is to be read as; else it is found by `kind_of`.

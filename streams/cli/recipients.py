@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from streams.registry import Registers
+from streams.words.codes import HOSPITAL_NOTIFICATION
 
 from .frame import AsJson, Code, Failed, echo, emit
 from .installation import Config, RegistersOption, registers_of, settings_of
@@ -14,13 +15,11 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Municipalities: address, format, receivers.", no_args_is_help=True)
 
-_TYPE = "hospital-notification"
-
 
 def _row(known: Registers, code: str, now: datetime) -> dict[str, Any]:
     """One municipality as it is routed now."""
-    municipality, address = known.municipality(code, now), known.address(code, _TYPE, now)
-    accepted = known.acceptances(code, _TYPE, now)
+    municipality, address = known.municipality(code, now), known.address(code, HOSPITAL_NOTIFICATION, now)
+    accepted = known.acceptances(code, HOSPITAL_NOTIFICATION, now)
     return {
         "kommunekode": code,
         "name": municipality.name if municipality else None,
@@ -73,7 +72,7 @@ def show(
             "product": row.product,
             "notices": sorted(row.notices),
         }
-        for row in known.receivers(code, _TYPE, now)
+        for row in known.receivers(code, HOSPITAL_NOTIFICATION, now)
     ]
     details = {
         **_row(known, code, now),

@@ -14,7 +14,7 @@ from streams.kafka.topics import letterbox
 from streams.registry import Registers, load
 from streams.sim.selftest import Cast, Exchange, parts, results
 from streams.sim.selftest.run import MissingTopic, run_selftest
-from streams.words.codes import AUTHORITY
+from streams.words.codes import AUTHORITY, HOSPITAL_NOTIFICATION
 from streams.words.ids import Ids, Kommunekode
 
 from .frame import AsJson, Code, Failed, echo, emit
@@ -100,7 +100,7 @@ def subscriber(
 
 def _cast(known: Registers, code: str, at: datetime) -> Cast:
     """The address of a municipality, and two hospital units of different regions that may send (spec 05 §6.1)."""
-    address = known.address(code, "hospital-notification", at)
+    address = known.address(code, HOSPITAL_NOTIFICATION, at)
     if address is None:
         hint = "Name another --code, or your own registers with --registers"
         raise Failed(Code.USAGE, "no-address", f"the registers have no address for {code}", hint)

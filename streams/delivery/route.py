@@ -1,11 +1,11 @@
-"""The route of one notice: which address, in which form, by which rules about receipts (spec 05 §4.3, §6.4).
+"""The route of one message: which address, in which form, by which rules about receipts (spec 05 §4.3, §6.4).
 
-Steps 1 and 2 (an official CPR number, a municipality) are decided where the notice is made (`stay`). Here are steps 3
-to 6, in that order, and the first that fails names the outcome. What comes out is stored with the notice and never
+Steps 1 and 2 (an official CPR number, a municipality) are decided where the message is made (`stay`). Here are steps 3
+to 6, in that order, and the first that fails names the outcome. What comes out is stored with the message and never
 decided again: a resend goes where the first dispatch went.
 
 The key is the kommunekode, never the GLN, which may belong to several municipalities (§4.2). Only formats that the
-product can write are chosen; a notice with no form in a legacy format is `not-representable`, which is final.
+product can write are chosen; a message that the format cannot express is `not-representable`, which is final.
 
 Not here: the registers (asked through `RouteRegisters`), the letter, the envelope.
 """
@@ -14,42 +14,39 @@ from collections.abc import Hashable, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Literal, Protocol
 
-from streams.words.codes import EncounterClass, Family, Notice
 from streams.words.ids import Gln, Kommunekode
-from streams.words.model import Address, Fate, Notification, Outcome, Unit
+from streams.words.model import Address, Fate, Outcome, Unit
 
-__all__ = ["INBOX", "RouteRegisters", "has_legacy_form", "route", "route_notice"]
+__all__ = ["INBOX", "Outgoing", "RouteRegisters", "route"]
 
 #: Step 6. `kafka/topics.py` names the same topic; a test compares the two.
 INBOX: Final = "municipality.{kommunekode}.inbox"
 
-HOSPITAL_NOTIFICATION: Final = "hospital-notification"
-
 _SECOND: Final = timedelta(seconds=1)
 
-#: Best first (§6.4.3).
-PREFERENCE: Final = ("fhir", "oioxml", "edifact")
 
-#: What XDIS20/DIS20 and XDIS17/DIS17 can express (04, 13.2); leave and acute ambulatory stays have no form.
-LEGACY_FORMS: Final[frozenset[tuple[Family, EncounterClass]]] = frozenset(
-    {
-        (Family.STIN, "IMP"),
-        (Family.SLHJ, "IMP"),
-        (Family.MORS, "IMP"),
-        (Family.MORS, "EMER"),
-    }
-)
-#: With the switch `send_acute_as_admission` (04, 13.2).
-ACUTE_AS_ADMISSION: Final = frozenset({Family.STAA})
+class Outgoing(Protocol):
+    """What the route asks of a message, of whatever type."""
 
-_FHIR: Final[dict[str, Literal["fhir-json", "fhir-xml"]]] = {
-    "application/fhir+json": "fhir-json",
-    "application/fhir+xml": "fhir-xml",
-}
-_LEGACY: Final[dict[str, Literal["oioxml", "edifact"]]] = {"oioxml": "oioxml", "edifact": "edifact"}
-#: Envelopes that a delivery may have; another one is `no-format`, aloud. Which of them are sealed today is decided before,
-#: by the registers (`registry/rows.py`), which hand over no other acceptance.
-_ENVELOPES: Final[dict[str, Literal["vans", "none"]]] = {"vans": "vans", "none": "none"}
+    @property
+    def message_type(self) -> str:
+        """As registers name it."""
+
+    @property
+    def to(self) -> Kommunekode:
+        """Whom it is for."""
+
+    @property
+    def label(self) -> str:
+        """What it is within its type, without a word about a person; receivers and formats choose by it."""
+
+    @property
+    def class_(self) -> str:
+        """The class of the stay; "" for a message about none."""
+
+    @property
+    def follows(self) -> bool:
+        """Whether it corrects or cancels another one."""
 
 
 class Addressee(Protocol):
@@ -69,23 +66,30 @@ class Acceptance(Protocol):
 
     @property
     def format(self) -> str:
-        """`fhir`, `oioxml`, `edifact`."""
+        """As registers name it: `fhir`, and the media type decides the rest."""
+
+    @property
+    def form(self) -> str:
+        """The format in full: `Address.format`."""
+
+    @property
+    def preference(self) -> int:
+        """Its place among those accepted; 0 is best (§6.4.3)."""
 
     @property
     def version(self) -> str:
         """Version of the message."""
 
     @property
-    def mime(self) -> str:
-        """Preferred form of FHIR; "" for the others."""
-
-    @property
     def envelope(self) -> str:
         """Envelope it wants."""
 
     @property
-    def send_acute_as_admission(self) -> bool:
-        """A legacy switch (04, 13.2)."""
+    def leaves(self) -> bool:
+        """Whether the product puts documents into that envelope."""
+
+    def represents(self, label: str, class_: str) -> bool:
+        """Whether the format has a form for a message with this label, about a stay of this class."""
 
 
 class Terms(Protocol):
@@ -133,8 +137,8 @@ class RouteRegisters(Protocol):
     def acceptances(self, kommunekode: str, message_type: str, at: datetime) -> Sequence[Acceptance]:
         """What can be received at `at`, of forms the product writes, newest version first within a format."""
 
-    def receivers(self, kommunekode: str, message_type: str, at: datetime, family: str) -> Sequence[Receiver]:
-        """The systems behind the address that get notices of this type."""
+    def receivers(self, kommunekode: str, message_type: str, at: datetime, label: str) -> Sequence[Receiver]:
+        """The systems behind the address that get messages with this label."""
 
     def policy(self, kommunekode: str, format: str) -> Terms:
         """The rules about receipts."""
@@ -147,91 +151,50 @@ class RouteRegisters(Protocol):
         """Routes decided before, by epoch and what was asked: kept with the registers that decide them."""
 
 
-def has_legacy_form(notice: Notice, class_: EncounterClass, *, acute_as_admission: bool = False) -> bool:
-    """Whether XDIS/DIS has a form for it (04, 13.2)."""
-    family = notice.family
-    return (family, class_) in LEGACY_FORMS or (acute_as_admission and family in ACUTE_AS_ADMISSION)
+def route(message: Outgoing, at: datetime, registers: RouteRegisters, *, concerns: str = "") -> Address | Outcome:
+    """Steps 3 to 6 at the assembly time `at`: where and how a message leaves, or why it does not.
 
-
-def route(
-    notification: Notification, at: datetime, registers: RouteRegisters, *, concerns: str = ""
-) -> Address | Outcome:
-    """Where and how a notification leaves, or why it does not. See `route_notice`."""
-    return route_notice(notification.to, notification.notice, notification.class_, at, registers, concerns=concerns)
-
-
-def route_notice(
-    kommunekode: Kommunekode,
-    notice: Notice,
-    class_: EncounterClass,
-    at: datetime,
-    registers: RouteRegisters,
-    *,
-    concerns: str = "",
-) -> Address | Outcome:
-    """Steps 3 to 6 at the assembly time `at`.
-
-    `concerns`: format of the message that a RE_ or AN_ notice concerns (`Address.format`); it is kept while it is
-    still accepted. When the result has another format, the caller follows 04, 14.1 (new state, no correction).
+    `concerns`: format of the message that it follows (`Address.format`); it is kept while it is still accepted. When the
+    result has another format, the caller follows 04, 14.1 (new state, no correction).
     The outcome's reason is `unroutable` (its problem begins with `no-address` or `no-format`) or `not-representable`.
     """
-    asked = (registers.epoch(at), kommunekode, notice, class_, concerns)
+    asked = (registers.epoch(at), message.message_type, message.to, message.label, message.class_, concerns)
     found = registers.routes.get(asked)
     if found is None:
-        found = registers.routes[asked] = _decided(kommunekode, notice, class_, at, registers, concerns)
+        found = registers.routes[asked] = _decided(message, at, registers, concerns)
     return found
 
 
-def _decided(
-    kommunekode: Kommunekode,
-    notice: Notice,
-    class_: EncounterClass,
-    at: datetime,
-    registers: RouteRegisters,
-    concerns: str,
-) -> Address | Outcome:
+def _decided(message: Outgoing, at: datetime, registers: RouteRegisters, concerns: str) -> Address | Outcome:
     """The route that has not been asked for before."""
-    address = registers.address(kommunekode, HOSPITAL_NOTIFICATION, at)
+    of = (message.to, message.message_type, at)
+    address = registers.address(*of)
     if address is None:
         return _unroutable("no-address", "the municipality has no address for this type of message on this day")
-    chosen = _chosen(registers.acceptances(kommunekode, HOSPITAL_NOTIFICATION, at), notice, concerns)
-    if chosen is None or chosen.envelope not in _ENVELOPES:
+    accepted = registers.acceptances(*of)
+    own = concerns.partition("-")[0] if message.follows else ""  # "fhir-json" is of format fhir
+    kept = (acceptance for acceptance in accepted if own and acceptance.format == own)
+    chosen = next(kept, None) or min(accepted, key=lambda acceptance: acceptance.preference, default=None)
+    if chosen is None or not chosen.leaves:
         return _unroutable("no-format", "the municipality accepts no form that can be written on this day")
-    if chosen.format != "fhir" and not has_legacy_form(
-        notice, class_, acute_as_admission=chosen.send_acute_as_admission
-    ):
+    if not chosen.represents(message.label, message.class_):
         return Outcome(fate=Fate.NOT_SUBJECT, reason="not-representable")
-    terms = registers.policy(kommunekode, chosen.format)
-    receivers = registers.receivers(kommunekode, HOSPITAL_NOTIFICATION, at, notice.family)
+    terms = registers.policy(message.to, chosen.format)
     return Address(
-        kommunekode=kommunekode,
-        topic=INBOX.format(kommunekode=kommunekode),
+        kommunekode=message.to,
+        topic=INBOX.format(kommunekode=message.to),
         receiver=address.receiver,
         aliases=address.aliases,
-        receivers=tuple([receiver.system for receiver in receivers]),
-        format=_LEGACY.get(chosen.format) or _FHIR.get(chosen.mime, "fhir-json"),
+        receivers=tuple([receiver.system for receiver in registers.receivers(*of, message.label)]),
+        format=chosen.form,
         version=chosen.version,
-        envelope=_ENVELOPES[chosen.envelope],
+        envelope=chosen.envelope,
         mode=terms.mode,
         ack_timeout_s=terms.ack_timeout // _SECOND,
         max_resends=terms.max_resends,
         retry_pauses_s=tuple([pause // _SECOND for pause in terms.retry_pauses]),
         memory_s=terms.memory // _SECOND,
     )
-
-
-def _chosen(accepted: Sequence[Acceptance], notice: Notice, concerns: str) -> Acceptance | None:
-    """§6.4.1-3: the format of the notice it concerns, else the first of the preferred formats."""
-    own = concerns.partition("-")[0]  # "fhir-json" is of format fhir
-    if own and (notice.is_correction or notice.is_cancellation):
-        for acceptance in accepted:
-            if acceptance.format == own:
-                return acceptance
-    for wanted in PREFERENCE:
-        for acceptance in accepted:
-            if acceptance.format == wanted:
-                return acceptance
-    return None
 
 
 def _unroutable(reason: str, problem: str) -> Outcome:

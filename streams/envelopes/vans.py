@@ -24,33 +24,25 @@ from streams.words.times import danish_text, local_time
 from .grammar import LIMIT, decoded, faults, root_of
 from .vans_plain import plain
 from .vans_rules import (
-    ACKNOWLEDGEMENT_VERSION,
     ADDRESS,
+    DOCUMENT_FORMATS,
     ENVELOPE,
-    FORMATS,
     META,
     MIME_TAG,
     NAMESPACE,
-    NOTIFICATION_VERSION,
     ContentKind,
     EndpointKind,
     MetaInformation,
-    acknowledgement_name,
-    document_name,
     known,
 )
 
 __all__ = [
-    "ACKNOWLEDGEMENT_VERSION",
     "FHIR_JSON",
     "FHIR_XML",
-    "NOTIFICATION_VERSION",
     "EnvelopeRefused",
     "Head",
     "MetaInformation",
     "Opened",
-    "acknowledgement_name",
-    "document_name",
     "inspect",
     "judged",
     "open_envelope",
@@ -429,7 +421,7 @@ def _answer(root: Any) -> Head | None:
     meta = root.find(f"{_NS}Message/{_NS}MetaInformation")
     own = envelope_id.text.lower()
     if meta is None or faults(meta, META, "V2"):
-        described = MetaInformation(identifier=own, format=FORMATS[-1], name="unknown", size=0)
+        described = MetaInformation(identifier=own, format=DOCUMENT_FORMATS[-1], name="unknown", size=0)
     else:
         described = _meta(meta)
     return Head(

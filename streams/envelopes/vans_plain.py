@@ -11,7 +11,7 @@ import re
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from .vans_rules import FORMATS, KINDS, NAMESPACE, MetaInformation
+from .vans_rules import DOCUMENT_FORMATS, KINDS, NAMESPACE, MetaInformation
 
 __all__ = ["Plain", "plain"]
 
@@ -41,7 +41,7 @@ _HEAD: Final = re.compile(
     + f"<Message>{_S}<MetaInformation>{_S}"
     + _leaf("Identifier", f"(?P<identifier>{_UUID})")
     + f"<Document>{_S}"
-    + _leaf("Format", f"(?P<format>{'|'.join(FORMATS)})")
+    + _leaf("Format", f"(?P<format>{'|'.join(DOCUMENT_FORMATS)})")
     + _leaf("Name", f"(?P<name>{_WORD}{{1,255}})")
     + f"(?:{_leaf('Version', f'(?P<version>{_WORD}{{1,255}})')})?"
     + _leaf("SizeInBytes", "(?P<size>[0-9]{1,9})")

@@ -9,36 +9,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
-from streams.words.codes import ACK_CODES, ACTIVITIES, VANS_POSTFIX, Verdict, postfix_of_activity
+from streams.messages.format import FORMATS
+from streams.messages.message_type import MESSAGE_TYPES, MessageType
 
 from .grammar import BASE64, BOOLEAN, DATE_TIME, Choice, ElementRule, Text, matching, one_of, sized
 
 __all__ = [
-    "ACKNOWLEDGEMENT_VERSION",
     "ADDRESS",
     "DOCUMENTS",
+    "DOCUMENT_FORMATS",
     "ENVELOPE",
-    "FORMATS",
     "KINDS",
     "META",
     "MIME_TAG",
     "NAMESPACE",
-    "NOTIFICATION_VERSION",
     "ContentKind",
     "EndpointKind",
     "MetaInformation",
-    "acknowledgement_name",
-    "document_name",
     "known",
 ]
 
 NAMESPACE: Final = "urn:oio:medcom:vans-envelope:1.0.4"
-NOTIFICATION_VERSION: Final = "3.0.0"
-ACKNOWLEDGEMENT_VERSION: Final = "2.0.0"
 MIME_TAG: Final = "MCM:MIME"
 EndpointKind = Literal["EAN", "CVR", "VANS"]
 ContentKind = Literal["message", "positive-message", "negative-message", "negative-vans"]
-FORMATS: Final = ("XML", "EDIFACT", "HL7", "Binary", "Other")
+DOCUMENT_FORMATS: Final = ("XML", "EDIFACT", "HL7", "Binary", "Other")
 KINDS: Final = ("EAN", "CVR", "VANS")
 
 _UUID: Final = matching(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", "a UUID of hexadecimal digits")
@@ -66,7 +61,7 @@ _META: Final[tuple[ElementRule, ...]] = (
     _node("Processing", _leaf("ProviderIdentifier", _T255), _leaf("ServiceIdentifier", _T255), low=0),
     _node(
         "Document",
-        _leaf("Format", one_of(*FORMATS)),
+        _leaf("Format", one_of(*DOCUMENT_FORMATS)),
         _leaf("Name", _T255),
         _leaf("Version", _T255, 0),
         _leaf("SizeInBytes", _INT),
@@ -143,26 +138,21 @@ class Known(NamedTuple):
     tolerated: Mapping[str, str] = {}  # names that partners use -> the one to send
 
 
-_NOTIFICATION: Final = "MCM:FDIS20#"
-#: MedCom's governance asks for an activity code as postfix, and for a name that the code system has, which excludes it
-#: (spec 02 §2.3): we write the code system's, and partners that follow the other sentence are read (spec 01, 20.6).
-_BY_ACTIVITY: Final = {f"{_NOTIFICATION}{code}": _NOTIFICATION + postfix_of_activity(code) for code in ACTIVITIES}
+def _fhir(row: MessageType) -> Known:
+    """A message in FHIR; older pages have version 1.0 for every type (spec 02 §2.3)."""
+    names = {f"{row.document}#{postfix}" for postfix in row.postfixes} | ({row.document} if row.plain_name else set())
+    tolerated = {f"{row.document}#{odd}": f"{row.document}#{usual}" for odd, usual in row.tolerated.items()}
+    versions = re.compile(rf"{re.escape(row.version)}(\.\d+)?|1\.0")
+    return Known("HL7", frozenset(names), versions, True, tolerated)
 
-#: Version: older pages have 1.0 for all FHIR types (spec 02 §2.3); `MCM:FCTL` had no postfix before terminology 2.0.0.
+
 DOCUMENTS: Final = (
-    Known(
-        "HL7",
-        frozenset(_NOTIFICATION + postfix for postfix in VANS_POSTFIX.values()),
-        re.compile(r"3\.0(\.\d+)?|1\.0"),
-        True,
-        _BY_ACTIVITY,
+    *map(_fhir, MESSAGE_TYPES.values()),
+    *(
+        Known(row.label, frozenset({name}), re.compile(version))
+        for row in FORMATS.values()
+        for name, version in row.letters.items()
     ),
-    Known(
-        "HL7", frozenset({"MCM:FCTL"} | {f"MCM:FCTL#{c}" for c in ACK_CODES}), re.compile(r"2\.0(\.\d+)?|1\.0"), True
-    ),
-    Known("XML", frozenset({"MCM:XDIS20"}), re.compile(r"XD20\d\d[A-Z]")),
-    Known("XML", frozenset({"MCM:XDIS17"}), re.compile(r"XD17\d\d[A-Z]")),
-    Known("XML", frozenset({"MCM:XCTL01", "MCM:XCTL02", "MCM:XCTL03"}), re.compile(r"XC0[123]\d\d[A-Z]")),
 )
 
 
@@ -176,13 +166,3 @@ def known(format_: str, name: str, version: str) -> Known | None:
         ):
             return row
     return None
-
-
-def document_name(activity: str) -> str:
-    """Name of a hospital notification: `MCM:FDIS20#` and the postfix of its activity (spec 02 §2.3)."""
-    return _NOTIFICATION + postfix_of_activity(activity)
-
-
-def acknowledgement_name(verdict: Verdict) -> str:
-    """Name of an acknowledgement: `MCM:FCTL#` and its verdict (spec 02 §2.3)."""
-    return "MCM:FCTL#" + verdict

@@ -19,7 +19,7 @@ import msgspec
 
 from streams.records.ledger import skipped_row
 from streams.records.ledger import to_json as ledger_json
-from streams.words.ids import lane_of_id
+from streams.words.ids import minted_lane
 from streams.words.model import Decision
 
 from .clients import new_producer, partitions_of
@@ -79,7 +79,7 @@ async def decided(
                     content_type="application/json",
                     about=one.message_id,
                 )
-                key = str(lane_of_id(one.message_id)).encode()
+                key = str(minted_lane(one.message_id)).encode()
                 await producer.send_and_wait(LANES, encode_lane_record(one), key=key, headers=list(about))
         return await _outcomes(consumer, {f"decision/{one.id}": one.id for one in decisions}, timeout)
     finally:

@@ -27,7 +27,8 @@ from streams.formats.fhir.read import document
 from streams.messages.acknowledgement import issues_of_findings, write
 from streams.messages.common import View, member, text_at
 from streams.messages.hospitalnotification import read
-from streams.words.codes import ACKNOWLEDGEMENT_EVENT, Verdict
+from streams.messages.message_type import MESSAGE_TYPES
+from streams.words.codes import ACKNOWLEDGEMENT, ACKNOWLEDGEMENT_EVENT, Verdict
 from streams.words.errors import Rejected
 from streams.words.ids import EDS_NAMESPACE, same_episode
 from streams.words.model import ReceiptIssue, Value
@@ -153,8 +154,8 @@ def _take_message(
         transport_id=_id("envelope", bundle["id"]),
         message_id=bundle["id"],
         sent=at,
-        name=vans.acknowledgement_name(verdict),
-        version=vans.ACKNOWLEDGEMENT_VERSION,
+        name=MESSAGE_TYPES[ACKNOWLEDGEMENT].document_name(verdict),
+        version=MESSAGE_TYPES[ACKNOWLEDGEMENT].document_version,
         media_type=FHIR_JSON,
     )
     return after, (*receipts, acknowledgement)

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from itertools import chain, pairwise
 from typing import Final, NamedTuple, TypeVar
 
+from streams.words.codes import HOSPITAL_NOTIFICATION
 from streams.words.times import COPENHAGEN
 
 from .files import Findings, did_you_mean
@@ -41,7 +42,6 @@ R = TypeVar("R", bound=RegisterRow)
 Needed = Sequence[Placed[AddressRow | ReceiverRow | AcceptanceRow]]
 
 OWN: Final = "subscriptions.toml"
-_TYPE: Final = "hospital-notification"
 _SHAK: Final = re.compile(r"[0-9]{4}([0-9A-Z]{2,3})?")  # 05 §3
 _TODAY: Final = ", ".join(
     dict.fromkeys(f"{form.format} {form.version} ({form.mime}) in {form.envelope}" for form in WRITTEN)
@@ -239,8 +239,8 @@ def check_connected(tables: Tables, now: datetime, findings: Findings) -> None:
     reported: set[tuple[str, str]] = set()
     for at in _moments(tables, now):
         having = {
-            kind: {r.row.kommunekode for r in counting if r.row.message_type == _TYPE and r.row.valid(at)}
-            for kind, (_, counting) in kinds.items()
+            kind: {row.kommunekode for row in rows if row.message_type == HOSPITAL_NOTIFICATION and row.valid(at)}
+            for kind, rows in ((kind, [each.row for each in counting]) for kind, (_, counting) in kinds.items())
         }
         for each in tables.municipalities:
             code = each.row.kommunekode
@@ -467,9 +467,11 @@ def check_systems(tables: Tables, now: datetime, findings: Findings) -> None:
         for sender in tables.senders:
             if sender.row.environment != here or not sender.row.valid(at):
                 continue
+            sends = (sender.row.product, "sender", HOSPITAL_NOTIFICATION)
             for found in refused.values():
-                if (found.product, found.role, found.message_type) == (sender.row.product, "sender", _TYPE):
-                    report(sender.at("product"), found, f"to send {_TYPE} {found.format} {found.version}", at)
+                if (found.product, found.role, found.message_type) == sends:
+                    what = f"to send {found.message_type} {found.format} {found.version}"
+                    report(sender.at("product"), found, what, at)
 
 
 _PLACES: Final = frozenset({"municipalities.csv", "locations.csv", "feeds"})

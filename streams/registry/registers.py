@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 
 from streams.messages.adt.feed import FeedProfile
 from streams.stay.state import StayPolicy
+from streams.words.codes import HOSPITAL_NOTIFICATION
 from streams.words.ids import Kommunekode
 from streams.words.model import Address, Outcome, Unit
 
@@ -137,10 +138,10 @@ class Registers:
         """What it can receive at `at` in the environment of this set, of forms the product writes, best first."""
         return [row for row in self._acceptances.get((kommunekode, message_type), ()) if row.valid(at)]
 
-    def receivers(self, kommunekode: str, message_type: str, at: datetime, family: str = "") -> Sequence[ReceiverRow]:
-        """The systems behind the address, A first; with `family` only those that get notices of that type."""
+    def receivers(self, kommunekode: str, message_type: str, at: datetime, label: str = "") -> Sequence[ReceiverRow]:
+        """The systems behind the address, A first; with `label` only those that get messages with it."""
         rows = self._receivers.get((kommunekode, message_type), ())
-        return [row for row in rows if row.valid(at) and (not family or row.wants(family))]
+        return [row for row in rows if row.valid(at) and (not label or row.wants(label))]
 
     def policy(self, kommunekode: str = "", format: str = "fhir") -> ReceiptPolicy:
         """Waits, resends and memory (spec 05 §6.5)."""
@@ -151,7 +152,7 @@ class Registers:
 
     def senders(self, kommunekode: str, at: datetime) -> frozenset[str]:
         """GLN and SOR numbers whose receipts count for a municipality at `at` (05 §4.2, 00 §3.2)."""
-        row = self.address(kommunekode, "hospital-notification", at)
+        row = self.address(kommunekode, HOSPITAL_NOTIFICATION, at)
         return frozenset((row.gln, row.sor, *row.aliases)) if row is not None else frozenset()
 
     def systems(self, at: datetime | None = None) -> Mapping[str, tuple[str, ...]]:

@@ -6,16 +6,20 @@ numbers (GLN) are decided by spec 05 §3: in a register both must be right; a wr
 unless the register is `strict`.
 
 A register can promise any form of a message that exists (spec 05 §6.3); only a form of `WRITTEN` can be kept, and only
-those pass the check. A new writer or envelope is a row of that table, beside its source; a test seals a letter for each.
+those pass the check. Both follow from the tables of types, formats and envelopes; a test seals a letter for each.
 
 Not here: reading (`tables`), judging (`check`), asking (`registers`).
 """
 
 from datetime import date, datetime, time, timedelta
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from streams.envelopes.envelope import ENVELOPES
+from streams.messages.format import FAMILIES, FORMATS
+from streams.messages.message_type import MESSAGE_TYPES
+from streams.words.codes import ACKNOWLEDGEMENT
 from streams.words.digits import gln_digit, sor_digit
 from streams.words.ids import Gln, Kommunekode, Sor
 from streams.words.model import Unit
@@ -32,9 +36,7 @@ __all__ = [
     "CountRow",
     "Environment",
     "Form",
-    "Format",
     "LocationRow",
-    "MessageType",
     "MunicipalityRow",
     "ReceiptPolicy",
     "ReceiverRow",
@@ -51,11 +53,19 @@ __all__ = [
     "sor_problem",
 ]
 
-MessageType = Literal["hospital-notification", "acknowledgement"]
-Format = Literal["fhir", "oioxml", "edifact"]
+if TYPE_CHECKING:  # each word is a row of its table, and no other is taken
+    MessageTypeName: TypeAlias = str
+    FormatName: TypeAlias = str
+    EnvelopeName: TypeAlias = str
+    MediaType: TypeAlias = str
+    Network: TypeAlias = str
+else:
+    MessageTypeName = Literal[tuple(MESSAGE_TYPES)]
+    FormatName = Literal[FAMILIES]
+    EnvelopeName = Literal[tuple(ENVELOPES)]
+    MediaType = Literal[tuple(dict.fromkeys(row.media_type for row in FORMATS.values()))]
+    Network = Literal[tuple(row.network for row in ENVELOPES.values())]
 Environment = Literal["production", "test"]
-Envelope = Literal["vans", "sbdh", "beskedkuvert", "none"]
-Network = Literal["vans", "ehmi", "beskedfordeler", "direct"]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 #: A part of a topic's name: `municipality.<kommunekode>.<system>`; two of these names are topics already.
 System = Annotated[str, msgspec.Meta(pattern="^(?!(inbox|receipts)$)[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
@@ -152,7 +162,7 @@ class AddressRow(RegisterRow, frozen=True, kw_only=True):
     """Where a municipality receives a type of message (spec 05 §6.1)."""
 
     kommunekode: Kommunekode
-    message_type: MessageType
+    message_type: MessageTypeName
     sor: Sor
     gln: Gln
     unit_name: Text
@@ -171,7 +181,7 @@ class ReceiverRow(RegisterRow, frozen=True, kw_only=True):
     """A system behind the municipality's address (spec 05 §6.2)."""
 
     kommunekode: Kommunekode
-    message_type: MessageType
+    message_type: MessageTypeName
     system: System
     kind: Text  # EOJ, SAPA, other
     type: Literal["A", "B", "C"]
@@ -179,30 +189,49 @@ class ReceiverRow(RegisterRow, frozen=True, kw_only=True):
     product: str = ""  # as in systems.csv; empty: not known, so is its approval (00 §10.3)
     notices: frozenset[Literal["STAA", "STIN", "STOR", "SLOR", "SLHJ", "MORS"]] = frozenset()  # B, C; empty: all
 
-    def wants(self, family: str) -> bool:
-        """Whether notices of this type reach it; RE_ and AN_ follow their type, A gets all."""
-        return self.type == "A" or not self.notices or family in self.notices
+    def wants(self, label: str) -> bool:
+        """Whether messages with this label reach it; RE_ and AN_ follow their type, A gets all."""
+        return self.type == "A" or not self.notices or label.rpartition("_")[2] in self.notices
 
 
 class AcceptanceRow(RegisterRow, frozen=True, kw_only=True):
     """A form in which a municipality can receive (spec 05 §6.3)."""
 
     kommunekode: Kommunekode
-    message_type: MessageType
-    format: Format
+    message_type: MessageTypeName
+    format: FormatName
     version: Text
-    mime: Literal["application/fhir+json", "application/fhir+xml", ""] = ""
-    envelope: Envelope
+    mime: MediaType = ""
+    envelope: EnvelopeName
     environment: Environment
     after_gap: bool = False  # on purpose, nothing was accepted before this row
     send_acute_as_admission: bool = False  # 04, 13.2
+
+    @property
+    def form(self) -> str:
+        """Its row of `FORMATS`."""
+        return _FORM_NAMES.get((self.format, self.mime), "fhir-json")
+
+    @property
+    def preference(self) -> int:
+        """Its place among the formats, 0 is best (§6.4.3)."""
+        return FAMILIES.index(self.format)
+
+    @property
+    def leaves(self) -> bool:
+        """Whether the product puts documents into this envelope, or needs none."""
+        return ENVELOPES[self.envelope].sealed or ENVELOPES[self.envelope].bare
+
+    def represents(self, label: str, class_: str) -> bool:
+        """Whether the format has a form for a message with this label, about a stay of this class."""
+        return FORMATS[self.form].represents(label, class_, self)
 
 
 class SenderAcceptanceRow(RegisterRow, frozen=True, kw_only=True):
     """What the sending side can receive in return: acknowledgements (spec 05 §6.4.5)."""
 
     message_type: Literal["acknowledgement"]
-    format: Format
+    format: FormatName
     version: Text
     environment: Environment
     product: str = ""  # the sending system, as in systems.csv
@@ -213,8 +242,8 @@ class SystemRow(RegisterRow, frozen=True, kw_only=True):
 
     product: Text
     role: Literal["sender", "receiver"]
-    message_type: MessageType
-    format: Format
+    message_type: MessageTypeName
+    format: FormatName
     version: Text
     approved: Literal["yes", "no"]
     source: Text
@@ -268,48 +297,42 @@ def fictional_gln(number: str) -> str:
 
 
 class Form(NamedTuple):
-    """One form of a message, as an acceptance names it; `source` names where it is laid down."""
+    """One form of a message, as an acceptance names it."""
 
     message_type: str
     format: str
     version: str
     mime: str
     envelope: str
-    source: str
 
 
-_JSON: Final = "application/fhir+json"
-_XML: Final = "application/fhir+xml"
-
-#: What the lane builds and seals, best first within a format. No row for `none`: a bare document needs the network
-#: `direct`, which the product has not. No row for `sbdh`: its schema does not admit this message yet (02 §3).
-WRITTEN: Final = (
-    Form("hospital-notification", "fhir", "3.0", _JSON, "vans", "01 §2; 02 §2"),
-    Form("hospital-notification", "fhir", "3.0", _XML, "vans", "01, 19.1; 02 §2"),
-    Form("acknowledgement", "fhir", "2.0", _JSON, "vans", "02 §4"),
-    Form("acknowledgement", "fhir", "2.0", _XML, "vans", "02 §4"),
-)
-
-#: What comes back and is understood: (message type, format, version), 02 §4.
-READ: Final = frozenset({("acknowledgement", "fhir", "2.0")})
+_FORM_NAMES: Final = {(row.family, row.media_type): row.name for row in FORMATS.values()}
 
 #: (format, envelope, network) that leave together (05 §6.3): EDIFACT is its own interchange, without an envelope.
 EXISTS: Final = frozenset(
-    {
-        ("fhir", "vans", "vans"),
-        ("fhir", "sbdh", "ehmi"),
-        ("fhir", "none", "direct"),
-        ("fhir", "beskedkuvert", "beskedfordeler"),
-        ("oioxml", "vans", "vans"),
-        ("oioxml", "sbdh", "ehmi"),
-        ("oioxml", "none", "direct"),
-        ("oioxml", "beskedkuvert", "beskedfordeler"),
-        ("edifact", "none", "vans"),
-        ("edifact", "none", "direct"),
-    }
+    (row.family, envelope.name, network)
+    for row in FORMATS.values()
+    for envelope in ENVELOPES.values()
+    if envelope.bare or not row.interchange
+    for network in {envelope.network, *(("vans",) if row.interchange else ())}
 )
 
-_WRITTEN: Final = frozenset(form[:-1] for form in WRITTEN)
+#: Networks to which messages leave: those of the envelopes that are sealed.
+_SPOKEN: Final = frozenset(row.network for row in ENVELOPES.values() if row.sealed)
+#: What the lane builds and seals. No row for `none`: a bare document needs the network `direct`, which the product has not.
+WRITTEN: Final = tuple(
+    Form(message_type.name, row.family, row.version_of(message_type), row.media_type, envelope.name)
+    for message_type in MESSAGE_TYPES.values()
+    for row in FORMATS.values()
+    if row.document and row.version_of(message_type)
+    for envelope in ENVELOPES.values()
+    if any((row.family, envelope.name, network) in EXISTS for network in _SPOKEN)
+)
+
+#: What comes back and is understood: (message type, format, version), 02 §4.
+READ: Final = frozenset({(ACKNOWLEDGEMENT, "fhir", MESSAGE_TYPES[ACKNOWLEDGEMENT].version)})
+
+_WRITTEN: Final = frozenset(WRITTEN)
 _VERSIONS: Final = tuple(dict.fromkeys((form.message_type, form.format, form.version) for form in WRITTEN))
 
 

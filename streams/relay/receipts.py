@@ -1,7 +1,7 @@
 """One receipt as received, from bytes to a record for the lane that its quoted id names (02 §4.4, 00 §1.3).
 
-A receipt comes in a VANSEnvelope, in an SBDH, or bare. Every id we mint begins with its lane, so whatever layer a
-receipt belongs to, the id it quotes names the lane of its message. What cannot be read gets no answer, and the timer of
+A receipt comes in an envelope, or bare. Every envelope id is ours and begins with its lane. The lane of a message is
+found by its type and the id that is quoted: that of a message of others is computed (`messages/message_type.py`). What cannot be read gets no answer, and the timer of
 the message goes on (AV1, AV2); an answer to one of our own acknowledgements is none of ours (AV6). One that quotes no
 id of our form cannot find a lane: it is unmatched at once.
 
@@ -14,12 +14,13 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from streams.envelopes import sbdh, vans
+from streams.envelopes.wrapping import open_any
 from streams.messages.acknowledgement import reaction
 from streams.messages.acknowledgement import read_bytes as read_receipt
+from streams.messages.message_type import MESSAGE_TYPES
 from streams.records.ledger import LedgerRow, receipt_row
 from streams.words.errors import Rejected
-from streams.words.ids import Lane, lane_of_id
+from streams.words.ids import Ids, Lane, minted_lane
 from streams.words.model import LaneRecord, NetworkReceipt, NetworkReceiptArrived, Receipt, ReceiptArrived
 
 from .bounds import bounded
@@ -37,7 +38,7 @@ class Inbound:
     rejected: Rejected | None = None
 
 
-def take_receipt(value: bytes, *, origin: str, at: datetime, posted_by: str = "") -> Inbound:
+def take_receipt(value: bytes, *, origin: str, at: datetime, ids: Ids, posted_by: str = "") -> Inbound:
     """What the record at `origin` (`topic/partition/offset`) is, as taken up at `at`. Never raises `Rejected`.
 
     `posted_by`: the municipality whose letterbox it comes from; "" when the topic is not one municipality's.
@@ -49,7 +50,7 @@ def take_receipt(value: bytes, *, origin: str, at: datetime, posted_by: str = ""
     read = replace(read, origin=origin, posted_by=posted_by)
     if isinstance(read, NetworkReceipt):
         read = bounded(read)
-        lane = lane_of_id(read.original_transport_id)
+        lane = minted_lane(read.original_transport_id)
         if lane is not None:
             return Inbound(lane, NetworkReceiptArrived(at=at, receipt=read))
         # It names no envelope of ours: dead-lettered, and it counts for nothing (03 §4.1, S5).
@@ -58,21 +59,17 @@ def take_receipt(value: bytes, *, origin: str, at: datetime, posted_by: str = ""
     read = bounded(read)
     if reaction(read) == "ignore":
         return _unusable(read, at, "quarantined", "an acknowledgement is never acknowledged", "AV6")
-    quoted = (read.message_id, *read.fallback_ids)
-    lane = next((lane for lane in map(lane_of_id, quoted) if lane is not None), None)
+    answered, quoted = MESSAGE_TYPES[read.answers], (read.message_id, *read.fallback_ids)
+    lane = next((lane for each in quoted if (lane := answered.lane(each, ids)) is not None), None)
     if lane is None:
         return _unusable(read, at, "unmatched", "no id of ours is of this form", "unmatched")
     return Inbound(lane, ReceiptArrived(at=at, receipt=read))
 
 
 def _read(value: bytes) -> Receipt | NetworkReceipt:
-    """By the first tag: an envelope, or a bare document. Raises `Rejected`."""
-    head = value[:512]
-    if b"VANSEnvelope" in head:
-        opened: vans.Opened | sbdh.OpenedSbdh = vans.open_envelope(value)
-    elif b"StandardBusinessDocument" in head:
-        opened = sbdh.open_envelope(value)
-    else:
+    """In an envelope, or as a bare document. Raises `Rejected`."""
+    opened = open_any(value)
+    if opened is None:
         return read_receipt(value)
     if (network := opened.network_receipt()) is not None:
         return network

@@ -59,6 +59,9 @@ DESTINATION_USE_SYSTEM: Final = TERMINOLOGY + "medcom-messaging-destinationUse"
 ACK_ERROR_SYSTEM: Final = TERMINOLOGY + "medcom-acknowledgement-error-codes"
 SOR_ENDPOINT: Final = "https://sor2.sum.dsdn.dk/#id="  # followed by the SOR code (01, 3.2)
 
+# Types of message as registers and commands name them, and their events (01 §2; 02 §4).
+HOSPITAL_NOTIFICATION: Final = "hospital-notification"
+ACKNOWLEDGEMENT: Final = "acknowledgement"
 HOSPITAL_NOTIFICATION_EVENT: Final = "hospital-notification-message"
 ACKNOWLEDGEMENT_EVENT: Final = "acknowledgement-message"
 

@@ -3,7 +3,9 @@
 Theory of operation (00-rulings §1). Nothing here is random. An id is an HMAC over what it stands for, so the same
 input gives the same message and a replay repeats it. The first eight hex digits of every id that
 leaves the building are the *lane*: a keyed hash of the stay's first local episode-of-care id. A receipt quotes only
-an id, and the lane at its front gives the partition of the stay.
+an id, and the lane at its front gives the partition of the stay. An id that others minted has no lane at its front:
+the lane of its message is a keyed hash of the id (07, 8.2). Which of the two it is depends on the type of message
+(`messages/message_type.py`).
 
 Two stays may share a lane (32 bits): they then share only an order.
 """
@@ -32,7 +34,7 @@ __all__ = [
     "audit_event_id",
     "hyphenated",
     "ids_beside",
-    "lane_of_id",
+    "minted_lane",
     "same_episode",
     "uuid4_or_none",
 ]
@@ -96,8 +98,8 @@ def same_episode(left: str, right: str) -> bool:
     return _bare(left) == _bare(right)
 
 
-def lane_of_id(text: str) -> Lane | None:
-    """The lane at the front of any id we minted, UUID or legacy letter id; None when it cannot be ours."""
+def minted_lane(text: str) -> Lane | None:
+    """The lane at the front of an id that we minted, UUID or legacy letter id; None when it cannot be ours."""
     bare = _bare(text)
     if len(bare) == 32 and _LANE.match(bare):
         return Lane(bare[:8])
@@ -154,6 +156,11 @@ class Ids:
     def lane(self, episode: EpisodeId) -> Lane:
         """The lane of the stay whose first local episode-of-care id is `episode` (00 §1.2)."""
         return Lane(self._hash(episode)[:8])
+
+    def lane_of_foreign(self, message_id: str) -> Lane | None:
+        """The lane of a message whose MessageHeader.id others minted (07, 8.2); None for what is no UUID."""
+        bare = _bare(message_id)
+        return Lane(self._hash("message", hyphenated(bare))[:8]) if _UUID_HEX.fullmatch(bare) else None
 
     def person(self, *identity: str) -> PersonKey:
         """Key of `adt.raw` and `persons`: over the official CPR, else feed and first PID-3 id, else MSH-10 (00 §2.1)."""

@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from .codes import EncounterClass, EncounterStatus, Notice, Role, Verdict
+from .codes import HOSPITAL_NOTIFICATION, EncounterClass, EncounterStatus, Notice, Role, Verdict
 from .ids import EnvelopeId, EpisodeId, EventId, Gln, Kommunekode, Lane, MessageId, Sor, TransportId
 
 
@@ -196,6 +196,26 @@ class Notification(Value, frozen=True, kw_only=True):
     chain: tuple[Link, ...]  # every link in order; the last one is this message
 
     @property
+    def message_type(self) -> str:
+        """The type that it is of, as registers name it."""
+        return HOSPITAL_NOTIFICATION
+
+    @property
+    def label(self) -> str:
+        """Its notice."""
+        return self.notice
+
+    @property
+    def follows(self) -> bool:
+        """Whether it corrects or cancels another one."""
+        return self.notice.is_correction or self.notice.is_cancellation
+
+    @property
+    def previous(self) -> str:
+        """MessageHeader.id of the message that it follows in the stay; "" for the first."""
+        return self.chain[-1].previous
+
+    @property
     def activity(self) -> str:
         """Activity code of the current Provenance."""
         return self.chain[-1].activity
@@ -238,6 +258,7 @@ class Receipt(Value, frozen=True, kw_only=True):
     verdict: Verdict
     message_id: str  # response.identifier as quoted
     fallback_ids: tuple[str, ...] = ()  # Provenance.entity.what, when it differs (02 §4.4)
+    answers: str = HOSPITAL_NOTIFICATION  # type of the message answered, by the Provenance of it that is carried
     ack_message_id: str = ""
     ack_envelope_id: str = ""  # its Bundle.id
     transport_id: str = ""  # VANS envelope it came in; "" for a bare document
@@ -330,9 +351,9 @@ class Address(Value, frozen=True, kw_only=True):
     receiver: Unit
     aliases: tuple[Gln, ...] = ()  # other senders whose receipts count (00 §3.2)
     receivers: tuple[str, ...] = ()  # systems behind the address that get this notice (05 §4.3, step 5)
-    format: Literal["fhir-json", "fhir-xml", "oioxml", "edifact"] = "fhir-json"
+    format: str = "fhir-json"  # a row of `messages/format.py`
     version: str = "3.0"
-    envelope: Literal["vans", "sbdh", "none"] = "vans"
+    envelope: str = "vans"  # a row of `envelopes/envelope.py`
     mode: Literal["auto", "manual"] = "auto"
     ack_timeout_s: int = 1800
     max_resends: int = 2

@@ -98,7 +98,7 @@ def resealed(receipt: bytes, bundle: Bundle, **changes: Any) -> bytes:
         "message_id": bundle["id"],
         "sent": opened.sent,
         "name": f"MCM:FCTL#{bundle['entry'][0]['resource']['response']['code']}",
-        "version": vans.ACKNOWLEDGEMENT_VERSION,
+        "version": "2.0.0",
         "media_type": vans.FHIR_JSON,
     }
     return vans.seal_message(to_json(bundle), **(values | changes))
@@ -117,8 +117,8 @@ def answered(record: bytes, verdict: Verdict, at: datetime, *, ids: str) -> byte
         transport_id=f"{ids}-3333-4333-8333-000000000003",
         message_id=bundle["id"],
         sent=at,
-        name=vans.acknowledgement_name(verdict),
-        version=vans.ACKNOWLEDGEMENT_VERSION,
+        name=f"MCM:FCTL#{verdict}",
+        version="2.0.0",
         media_type=vans.FHIR_JSON,
     )
 

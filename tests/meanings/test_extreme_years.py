@@ -19,7 +19,7 @@ from streams.receiver.inbox import Reception, take
 from streams.relay.receipts import take_receipt
 from streams.relay.replay import Replay
 from streams.words.codes import Notice
-from tests.meanings.notifications import bundle, notification
+from tests.meanings.notifications import IDS, bundle, notification
 from tests.meanings.test_edsevent import BDS, PDS
 from tests.rules.lanes import registers
 from tests.rules.test_replay import adt, home
@@ -110,7 +110,7 @@ def test_a_time_without_zone_is_refused_where_it_is_shown(element: str, coarse: 
 @pytest.mark.parametrize("extreme", EXTREMES, ids=bytes.decode)
 def test_a_receipt_of_an_extreme_year_is_taken_or_refused(extreme: bytes) -> None:
     for changed in each(ANSWER, FHIR, extreme):
-        taken = take_receipt(changed, origin="receipts.raw/0/1", at=AT)
+        taken = take_receipt(changed, origin="receipts.raw/0/1", at=AT, ids=IDS)
         assert taken.record is not None or taken.rejected is not None
 
 

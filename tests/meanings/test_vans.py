@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from streams.envelopes import vans
-from streams.words.codes import ACTIVITIES, VANS_POSTFIX
+from streams.messages.message_type import MESSAGE_TYPES
+from streams.words.codes import ACTIVITIES, HOSPITAL_NOTIFICATION, VANS_POSTFIX
 from streams.words.errors import Rejected
 
 HOSPITAL, TOWN = "5790000209354", "5790001348120"
@@ -26,7 +27,7 @@ BASIC: dict[str, Any] = {
     "message_id": BUNDLE_ID,
     "sent": SENT,
     "name": "MCM:FDIS20#AdmissionInpatient",
-    "version": vans.NOTIFICATION_VERSION,
+    "version": "3.0.0",
     "media_type": "application/fhir+json",
 }
 META = "VANSEnvelope.Message.MetaInformation"
@@ -78,7 +79,7 @@ def test_the_same_arguments_give_the_same_bytes_and_the_time_is_danish() -> None
 
 @pytest.mark.parametrize("activity", sorted(ACTIVITIES))
 def test_every_activity_has_a_document_name_that_we_know(activity: str) -> None:
-    name = vans.document_name(activity)
+    name = MESSAGE_TYPES[HOSPITAL_NOTIFICATION].document_name(activity)
     assert name.removeprefix("MCM:FDIS20#") in VANS_POSTFIX.values()
     assert vans.open_envelope(sealed(name=name)).warnings == ()
 
@@ -87,14 +88,14 @@ def test_every_activity_has_a_document_name_that_we_know(activity: str) -> None:
 def test_a_name_by_activity_gives_a_warning(activity: str) -> None:
     (warning,) = vans.open_envelope(sealed(name=f"MCM:FDIS20#{activity}")).warnings
     assert (warning.severity, warning.rule, warning.path) == ("warning", "V5", f"{META}.Document.Name")
-    assert vans.document_name(activity) in warning.remedy
+    assert MESSAGE_TYPES[HOSPITAL_NOTIFICATION].document_name(activity) in warning.remedy
     judged = vans.inspect(sealed(name=f"MCM:FDIS20#{activity}"), lambda _: {})
     assert (judged["valid"], judged["reading"]["document"]) == (True, f"MCM:FDIS20#{activity}")
 
 
 @pytest.mark.parametrize("verdict", ["ok", "transient-error", "fatal-error"])
 def test_every_verdict_has_a_document_name_that_we_know(verdict: Any) -> None:
-    data = sealed(name=vans.acknowledgement_name(verdict), version=vans.ACKNOWLEDGEMENT_VERSION)
+    data = sealed(name=f"MCM:FCTL#{verdict}", version="2.0.0")
     assert vans.open_envelope(data).warnings == ()
 
 

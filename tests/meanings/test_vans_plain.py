@@ -39,7 +39,7 @@ _SEALED = vans.seal_message(
     message_id="aa880cf8-de2b-4fed-9650-53e7f20955d0",
     sent=datetime(2026, 7, 2, 9, 0, 5, tzinfo=UTC),
     name="MCM:FDIS20#AdmissionInpatient",
-    version=vans.NOTIFICATION_VERSION,
+    version="3.0.0",
     media_type="application/fhir+json",
     tags=(("MCM:STATISTIC", "auto"),),
 ).decode()

@@ -172,6 +172,6 @@ def receipt_document() -> Any:
 @settings(max_examples=400, deadline=None)
 @given(mutated(receipt_document()))
 def test_a_receipt(document: Any) -> None:
-    taken = take_receipt(json.dumps(document).encode(), origin="receipts.raw/0/0", at=NOON)
+    taken = take_receipt(json.dumps(document).encode(), origin="receipts.raw/0/0", at=NOON, ids=IDS)
     if taken.record is not None:
         fold(decode_row(ROWS[1]), decode_lane_record(encode_lane_record(taken.record)), CONTEXT)

@@ -10,21 +10,19 @@ from streams.envelopes.vans import MetaInformation
 from streams.formats.fhir.build import to_json, to_xml
 from streams.relay.receipts import Inbound, take_receipt
 from streams.words.codes import Notice
-from streams.words.ids import Lane, lane_of_id
+from streams.words.ids import Lane, minted_lane
 from streams.words.model import NetworkReceiptArrived, ReceiptArrived
 from tests.meanings import test_sbdh as ehmi
 from tests.meanings.acknowledgements import ENVELOPE, HEADER, acknowledgement
 from tests.meanings.damage import damaged
-from tests.meanings.notifications import HEART, LANE, MUNICIPALITY, PATIENT, bundle, notification
+from tests.meanings.notifications import HEART, IDS, LANE, MUNICIPALITY, PATIENT, bundle, notification
 
 AT = datetime(2026, 3, 2, 9, 2, tzinfo=UTC)
 ORIGIN = "receipts.raw/2/7"
 ANSWER = acknowledgement()
 ANSWERED = notification(Notice.STIN)
 OURS = "9f0cb2d8-5b7a-4c55-9bd3-94da7ff5a0c6"  # an envelope of ours
-META = MetaInformation(
-    identifier=ENVELOPE, size=1, format="HL7", name="MCM:FDIS20#AdmissionInpatient", version=vans.NOTIFICATION_VERSION
-)
+META = MetaInformation(identifier=ENVELOPE, size=1, format="HL7", name="MCM:FDIS20#AdmissionInpatient", version="3.0.0")
 
 NETWORK: dict[str, Any] = {
     "sender": MUNICIPALITY.gln,
@@ -37,7 +35,7 @@ NETWORK: dict[str, Any] = {
 
 
 def taken(value: bytes) -> Inbound:
-    return take_receipt(value, origin=ORIGIN, at=AT)
+    return take_receipt(value, origin=ORIGIN, at=AT, ids=IDS)
 
 
 def sealed(payload: bytes, **changes: Any) -> bytes:
@@ -47,8 +45,8 @@ def sealed(payload: bytes, **changes: Any) -> bytes:
         "transport_id": OURS,
         "message_id": ENVELOPE,
         "sent": AT,
-        "name": vans.acknowledgement_name("ok"),
-        "version": vans.ACKNOWLEDGEMENT_VERSION,
+        "name": "MCM:FCTL#ok",
+        "version": "2.0.0",
         "media_type": "application/fhir+json",
     }
     return vans.seal_message(payload, **(basic | changes))
@@ -59,7 +57,7 @@ def test_who_has_posted_a_receipt_goes_along(topic: str) -> None:
     posted_by = "0101" if topic == "a letterbox" else ""
     network = vans.seal_receipt("positive-message", **NETWORK)
     for value in (sealed(to_json(ANSWER)), ehmi.envelope(payload=to_json(ANSWER)), to_json(ANSWER), network):
-        record = take_receipt(value, origin=ORIGIN, at=AT, posted_by=posted_by).record
+        record = take_receipt(value, origin=ORIGIN, at=AT, ids=IDS, posted_by=posted_by).record
         assert isinstance(record, ReceiptArrived | NetworkReceiptArrived)
         assert record.receipt.posted_by == posted_by
 
@@ -99,7 +97,7 @@ def test_a_receipt_of_the_vans_network_goes_to_the_lane_of_its_envelope(positive
     kind, error = ("positive-message", "") if positive else ("negative-message", "mailbox unknown")
     value = vans.seal_receipt(kind, **NETWORK, error=error)
     result = taken(value)
-    assert result.lane == lane_of_id(OURS) == Lane("9f0cb2d8")
+    assert result.lane == minted_lane(OURS) == Lane("9f0cb2d8")
     assert isinstance(result.record, NetworkReceiptArrived)
     network = result.record.receipt
     assert (network.positive, network.original_transport_id, network.layer) == (positive, OURS, "vans")
@@ -111,7 +109,7 @@ def test_a_receipt_of_the_ehmi_network_goes_to_the_lane_of_its_envelope(kind: st
     result = taken(ehmi.receipt(kind))
     assert isinstance(result.record, NetworkReceiptArrived)
     assert (result.record.receipt.layer, result.record.receipt.positive) == ("sbdh", kind == "ReceiptAcknowledgement")
-    assert result.lane == lane_of_id(result.record.receipt.original_transport_id)
+    assert result.lane == minted_lane(result.record.receipt.original_transport_id)
 
 
 def test_a_network_receipt_for_a_foreign_id_is_dead_lettered() -> None:

@@ -25,7 +25,7 @@ from streams.words.model import (
     Wake,
 )
 from tests.rules.lanes import Lane
-from tests.rules.stay_events import DAY_ONE, event
+from tests.rules.stay_events import DAY_ONE, IDS, event
 
 MEGABYTE = "x" * 1_000_000
 
@@ -131,7 +131,7 @@ def test_a_receipt_with_a_megabyte_of_words_settles_its_message() -> None:
     document = acknowledgement(message, "fatal-error", lane.now, 1)
     outcome = next(e["resource"] for e in document["entry"] if e["resource"]["resourceType"] == "OperationOutcome")
     outcome["issue"][0]["details"]["text"] = '"' * 600_000
-    taken = take_receipt(json.dumps(document).encode(), origin="receipts.raw/0/0", at=lane.now)
+    taken = take_receipt(json.dumps(document).encode(), origin="receipts.raw/0/0", at=lane.now, ids=IDS)
     assert taken.record is not None
     assert len(encode_lane_record(taken.record)) < LANE_RECORD
     lane.take(taken.record)

@@ -4,7 +4,7 @@ import pytest
 
 from streams.relay.lane import Alarm, LaneRow
 from streams.words.errors import Rejected
-from streams.words.ids import MessageId, lane_of_id
+from streams.words.ids import MessageId, minted_lane
 from tests.rules.lanes import DAY, Lane
 from tests.rules.stay_events import FEED, VISIT_NUMBER
 
@@ -78,7 +78,7 @@ def test_an_event_within_the_time_keeps_the_stay() -> None:
 def test_an_operator_closes_it_and_nothing_is_left() -> None:
     lane = silent("A01 08:00")
     key = only_case(lane)
-    assert lane_of_id(key) == next(iter(lane.letters)).lane
+    assert minted_lane(key) == next(iter(lane.letters)).lane
     assert lane.decide("close-case", message_id=MessageId(key), reason="obsolete").row is None
 
 

@@ -9,7 +9,7 @@ from streams.delivery.rules import DeliveryState
 from streams.records.trace import audit_event
 from streams.relay.lane import decode_row, encode_row, fold
 from streams.stay.fold import StayPolicy
-from streams.words.ids import lane_of_id
+from streams.words.ids import minted_lane
 from streams.words.model import StayEventArrived
 from tests.rules.lanes import (
     Lane,
@@ -65,7 +65,7 @@ def test_every_id_that_leaves_begins_with_the_lane() -> None:
     lane.overdue()
     ids = [i for d in lane.row.deliveries.values() for a in d.attempts for i in (a.envelope_id, a.transport_id)]  # type: ignore[union-attr]  # two messages are under way
     assert len({*ids}) == len(ids) == 6
-    assert {lane_of_id(i) for i in (*ids, *lane.row.deliveries)} == {IDS.lane(VISIT)}  # type: ignore[union-attr]
+    assert {minted_lane(i) for i in (*ids, *lane.row.deliveries)} == {IDS.lane(VISIT)}  # type: ignore[union-attr]
 
 
 def test_the_messages_of_a_lane_are_counted_and_each_carries_the_chain() -> None:

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.delivery.route import route_notice
 from streams.registry import Registers, load
 from streams.registry.rows import fictional_gln, fictional_sor, gln_problem, sor_problem
 from streams.registry.tables import EXAMPLE, duration
@@ -16,6 +15,7 @@ from streams.words.codes import Notice
 from streams.words.digits import gln_digit, sor_digit
 from streams.words.model import Address
 from tests.published import SHARED
+from tests.rules.routes import route_notice
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TYPE = "hospital-notification"

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.delivery.route import route_notice
 from streams.registry import Registers, load
 from streams.registry.tables import EXAMPLE
 from streams.words.codes import Notice
 from streams.words.ids import Kommunekode
 from streams.words.model import Address
 from streams.words.times import COPENHAGEN
+from tests.rules.routes import route_notice
 
 CUT = datetime(2026, 3, 1, tzinfo=COPENHAGEN)  # rows begin and end at midnight there
 SECOND = timedelta(seconds=1)

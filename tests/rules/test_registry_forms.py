@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from streams.delivery.route import route_notice
 from streams.envelopes import vans
 from streams.registry import BadRegisters, inspect_registers, load
 from streams.registry.rows import EXISTS, WRITTEN
@@ -16,6 +15,7 @@ from streams.words.codes import Notice
 from streams.words.ids import Kommunekode
 from streams.words.model import Outcome
 from tests.rules.lanes import Lane, context
+from tests.rules.routes import route_notice
 from tests.rules.test_registry_columns import NOW, OWN
 
 VERSIONS = {"fhir": "3.0", "oioxml": "XD2030C+XD1730C", "edifact": "D2030C+D1730C"}

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from streams.relay.replay import Replay
-from streams.words.ids import lane_of_id
+from streams.words.ids import minted_lane
 from tests.meanings.adt import er7, segment
 from tests.rules.lanes import Unroutable, registers
 
@@ -36,7 +36,7 @@ def test_each_file_gives_a_line_per_message_with_all_that_is_known_of_it() -> No
     assert (line.notification, line.municipality) == ("STIN", "0751")
     bundle = orjson.loads(line.payload)
     assert (bundle["id"], bundle["entry"][0]["resource"]["id"]) == (line.bundle_id, line.message_id)
-    assert lane_of_id(line.message_id or "") == lane_of_id(line.bundle_id or "")
+    assert minted_lane(line.message_id or "") == minted_lane(line.bundle_id or "")
 
 
 def test_a_story_is_told_in_order() -> None:

@@ -8,12 +8,13 @@ from typing import Literal
 
 import pytest
 
-from streams.delivery.route import LEGACY_FORMS, has_legacy_form, route_notice
 from streams.kafka.topics import inbox
+from streams.messages.legacy.forms import LEGACY_FORMS, has_legacy_form
 from streams.registry import AcceptanceRow, AddressRow, ReceiverRow
 from streams.words.codes import EncounterClass, Family, Notice
 from streams.words.ids import Gln, Kommunekode, Sor
 from streams.words.model import Address, Fate, Outcome, Unit
+from tests.rules.routes import route_notice
 
 ODENSE = Kommunekode("0461")
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -78,8 +79,8 @@ class Register:
     def acceptances(self, kommunekode: str, message_type: str, at: datetime) -> Sequence[AcceptanceRow]:
         return [row for row in self.accepted if row.valid(at)]
 
-    def receivers(self, kommunekode: str, message_type: str, at: datetime, family: str) -> Sequence[ReceiverRow]:
-        return [row for row in self.systems if row.valid(at) and row.wants(family)]
+    def receivers(self, kommunekode: str, message_type: str, at: datetime, label: str) -> Sequence[ReceiverRow]:
+        return [row for row in self.systems if row.valid(at) and row.wants(label)]
 
     def policy(self, kommunekode: str, format: str) -> Terms:
         return self.terms
@@ -209,7 +210,7 @@ def test_leave_and_acute_stays_have_no_legacy_form_at_all() -> None:
 def test_an_acute_stay_is_sent_as_an_admission_where_the_subscription_wants_it() -> None:
     accepted = [accepts("oioxml", send_acute_as_admission=True)]
     assert form_of(routed(Register(accepted=accepted), Notice.STAA, "EMER")) == "oioxml"
-    assert not has_legacy_form(Notice.SLHJ, "EMER", acute_as_admission=True)
+    assert not has_legacy_form(Notice.SLHJ, "EMER", accepted[0])
 
 
 @pytest.mark.parametrize(

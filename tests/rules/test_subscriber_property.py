@@ -22,7 +22,7 @@ from streams.sim.stories import STORIES
 from streams.stay.fold import StayState, state
 from streams.stay.state import Stay, Visit
 from streams.words.model import Notification, StayEvent
-from tests.meanings.notifications import MUNICIPALITY
+from tests.meanings.notifications import IDS, MUNICIPALITY
 from tests.rules.lanes import Lane
 from tests.rules.stay_events import Story
 from tests.rules.test_stay_properties import arrivals, chains, play, walks
@@ -147,7 +147,7 @@ def test_every_letter_of_a_story_is_acknowledged_to_the_hospital(steps: list[tup
     for number, letter in enumerate(lane.letters):
         reception, receipts = take(reception, letter.payload, lane.now)
         for place, receipt in enumerate(receipts):
-            inbound = take_receipt(receipt, origin=f"receipts.raw/{place}/{number}", at=lane.now)
+            inbound = take_receipt(receipt, origin=f"receipts.raw/{place}/{number}", at=lane.now, ids=IDS)
             assert inbound.record is not None
             assert inbound.lane == letter.lane
             lane.take(inbound.record)

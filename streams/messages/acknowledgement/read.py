@@ -12,7 +12,15 @@ from typing import Final, NamedTuple, cast
 
 from streams.formats.fhir.shapes import instant_of
 from streams.messages.common import Object, gln_is_valid
-from streams.words.codes import ACK_CODES, ACK_ERROR_SYSTEM, ACKNOWLEDGEMENT_EVENT, AUTHORITY, Verdict
+from streams.messages.message_type import type_of_activity
+from streams.words.codes import (
+    ACK_CODES,
+    ACK_ERROR_SYSTEM,
+    ACKNOWLEDGEMENT_EVENT,
+    AUTHORITY,
+    HOSPITAL_NOTIFICATION,
+    Verdict,
+)
 from streams.words.errors import Rejected
 from streams.words.model import Receipt, ReceiptIssue
 
@@ -61,6 +69,7 @@ def receipt_of(message: Message) -> Receipt:
         verdict=cast(Verdict, header.response.code),
         message_id=quoted,
         fallback_ids=() if not own_what or same_id(own_what, quoted) else (own_what,),
+        answers=_type_answered(message),
         ack_message_id=header.id,
         ack_envelope_id=message.bundle.id,
         sender_gln=sender_gln,
@@ -71,6 +80,14 @@ def receipt_of(message: Message) -> Receipt:
         nonconformant=tuple(dict.fromkeys(fault.check for fault in faults(message))),
         statistics=header.response.code,
     )
+
+
+def _type_answered(message: Message) -> str:
+    """The type of the message that is answered: the copy of its newest Provenance says its activity."""
+    for provenance in message.provenances:
+        if provenance is not message.own and (answered := type_of_activity(activity_of(provenance))):
+            return answered
+    return HOSPITAL_NOTIFICATION
 
 
 def issues_of(message: Message) -> Iterable[ReceiptIssue]:

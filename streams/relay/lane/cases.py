@@ -23,7 +23,7 @@ from streams.records.ledger import decision_row, reissue_row
 from streams.relay.bounds import cut
 from streams.stay.reissue import followers, reissue_alone, reissue_in_stay
 from streams.words.errors import Rejected
-from streams.words.ids import lane_of_id
+from streams.words.ids import minted_lane
 from streams.words.model import Decision, Notification, Outcome
 
 from .content import stored
@@ -68,7 +68,7 @@ def take_decision(row: LaneRow, record: Decision, context: Context) -> Turn:
     if not record.id:
         return after, effects
     met = "" if delivery is None else delivery.state
-    taken = Effect(decision_row(record, str(lane_of_id(record.message_id) or ""), met))
+    taken = Effect(decision_row(record, str(minted_lane(record.message_id) or ""), met))
     return after.settle(record.id), (*effects, taken)
 
 

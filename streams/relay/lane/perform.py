@@ -16,8 +16,10 @@ from streams.delivery.rules import DeliveryState, Emission, Signal
 from streams.envelopes import vans
 from streams.formats.fhir.build import to_json, to_xml
 from streams.messages.hospitalnotification import redispatch
+from streams.messages.message_type import MESSAGE_TYPES
 from streams.records import trace
 from streams.records.ledger import message_row, receipt_row
+from streams.words.codes import HOSPITAL_NOTIFICATION
 from streams.words.ids import EnvelopeId, Lane, TransportId
 from streams.words.model import Attempt, Receipt
 
@@ -98,8 +100,8 @@ class Performance:
             transport_id=attempt.transport_id,
             message_id=attempt.envelope_id,
             sent=self._at,
-            name=vans.document_name(delivery.activity),
-            version=vans.NOTIFICATION_VERSION,
+            name=MESSAGE_TYPES[HOSPITAL_NOTIFICATION].document_name(delivery.activity),
+            version=MESSAGE_TYPES[HOSPITAL_NOTIFICATION].document_version,
             media_type=_MEDIA[address.format],
         )
         letter = Dispatch(

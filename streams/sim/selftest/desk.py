@@ -18,9 +18,10 @@ from streams.envelopes import vans
 from streams.formats.fhir.build import to_json, to_xml
 from streams.messages.acknowledgement import write as write_receipt
 from streams.messages.hospitalnotification import redispatch, write
+from streams.messages.message_type import MESSAGE_TYPES
 from streams.sim.stories import PUBLISHED, impossible_cpr
 from streams.stay.fold import StayPolicy, Visit, fold
-from streams.words.codes import Verdict
+from streams.words.codes import ACKNOWLEDGEMENT, HOSPITAL_NOTIFICATION, Verdict
 from streams.words.ids import Ids, Kommunekode
 from streams.words.model import EventClass, EventKind, Notification, Patient, Snapshot, StayEvent, Unit, Value
 
@@ -206,8 +207,8 @@ class Desk:
             transport_id=transport_id,
             message_id=bundle["id"],
             sent=self.cast.at,
-            name=vans.document_name(notification.activity),
-            version=vans.NOTIFICATION_VERSION,
+            name=MESSAGE_TYPES[HOSPITAL_NOTIFICATION].document_name(notification.activity),
+            version=MESSAGE_TYPES[HOSPITAL_NOTIFICATION].document_version,
             media_type=vans.FHIR_XML if xml else vans.FHIR_JSON,
         )
         return self._addressed(notification, data, bundle, transport_id, verdict, f"advis.{notification.notice}")
@@ -232,8 +233,8 @@ class Desk:
             transport_id=transport_id,
             message_id=envelope_id,
             sent=cast.at,
-            name=vans.acknowledgement_name("ok"),
-            version=vans.ACKNOWLEDGEMENT_VERSION,
+            name=MESSAGE_TYPES[ACKNOWLEDGEMENT].document_name("ok"),
+            version=MESSAGE_TYPES[ACKNOWLEDGEMENT].document_version,
             media_type=vans.FHIR_JSON,
         )
         return self._addressed(notification, data, bundle, transport_id, None, "acknowledgement")

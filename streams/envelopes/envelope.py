@@ -1,0 +1,33 @@
+"""The envelopes in which a message can travel, a row each (spec 02 §§2, 3; 05 §6.3).
+
+A register may name each of them; a message leaves only in one that is sealed here. A new envelope is a file, a row here and
+a row of `wrapping.WRAPPINGS`: names are known without loading what seals and opens.
+"""
+
+from typing import Final, NamedTuple
+
+__all__ = ["ENVELOPES", "Envelope"]
+
+
+class Envelope(NamedTuple):
+    """One envelope; the file that opens it has its name."""
+
+    name: str  # in registers
+    network: str  # over which it travels
+    kind: str = ""  # in commands; "" for one that is not read
+    roots: tuple[str, ...] = ()  # the first element of one
+    sealed: bool = False  # a message can leave in it
+    bare: bool = False  # no envelope: the document as it is
+
+
+#: By name.
+ENVELOPES: Final[dict[str, Envelope]] = {
+    row.name: row
+    for row in (
+        Envelope("vans", "vans", "vans-envelope", ("VANSEnvelope",), sealed=True),
+        # Not sealed: its schema does not admit hospital notifications yet (02 §3).
+        Envelope("sbdh", "ehmi", "sbdh", ("StandardBusinessDocument", "StandardBusinessDocumentHeader")),
+        Envelope("beskedkuvert", "beskedfordeler"),
+        Envelope("none", "direct", bare=True),
+    )
+}

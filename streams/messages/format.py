@@ -1,0 +1,64 @@
+"""The formats in which a message can leave, a row each, the preferred first (05 §6.4.3).
+
+A register may name each of them. One without a writer is refused when the registers are loaded; what stands in no row
+cannot be named at all. A new format is a folder, a row here and a row of `sending.WRITERS`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+from .legacy.forms import Switches, has_legacy_form
+from .message_type import MessageType
+
+__all__ = ["FAMILIES", "FORMATS", "Format"]
+
+
+class Format(NamedTuple):
+    """One format. In registers it is a `family` and, for FHIR, a media type."""
+
+    name: str  # in addresses and commands
+    family: str
+    media_type: str
+    label: str  # Document/Format of a VANSEnvelope (02 §2.2)
+    #: Name and version of a document of that type with that activity (02 §2.3); None: there is no writer yet.
+    document: Callable[[MessageType, str], tuple[str, str]] | None = None
+    #: Version by message type; FHIR has that of the type.
+    versions: Mapping[str, str] | None = None
+    #: Whether it can express a message, by its label, the class of the stay and what the municipality wants.
+    represents: Callable[[str, str, Switches], bool] = lambda label, class_, switches: True
+    interchange: bool = False  # it is its own envelope
+    letters: Mapping[str, str] = {}  # names that are read in a VANSEnvelope -> form of their version
+
+    def version_of(self, message_type: MessageType) -> str:
+        """The version that a register states for this type; "" when the type has no such form."""
+        return message_type.version if self.versions is None else self.versions.get(message_type.name, "")
+
+
+def _fhir(message_type: MessageType, activity: str) -> tuple[str, str]:
+    return message_type.document_name(activity), message_type.document_version
+
+
+#: By name.
+FORMATS: Final[dict[str, Format]] = {
+    row.name: row
+    for row in (
+        Format("fhir-json", "fhir", "application/fhir+json", "HL7", _fhir),
+        Format("fhir-xml", "fhir", "application/fhir+xml", "HL7", _fhir),
+        Format(
+            "oioxml",
+            "oioxml",
+            "",
+            "XML",
+            versions={},
+            represents=has_legacy_form,
+            letters={
+                "MCM:XDIS20": r"XD20\d\d[A-Z]",
+                "MCM:XDIS17": r"XD17\d\d[A-Z]",
+                **dict.fromkeys(("MCM:XCTL01", "MCM:XCTL02", "MCM:XCTL03"), r"XC0[123]\d\d[A-Z]"),
+            },
+        ),
+        Format("edifact", "edifact", "", "EDIFACT", versions={}, represents=has_legacy_form, interchange=True),
+    )
+}
+#: As registers name them, the preferred first.
+FAMILIES: Final = tuple(dict.fromkeys(row.family for row in FORMATS.values()))
