@@ -6,21 +6,17 @@ with a message, and a subscriber refuses errors and keeps warnings (1.9, 4.1).
 """
 
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
 from streams.formats.fhir.read import document
-from streams.messages.hospitalnotification import HospitalNotification, check, read
-from streams.messages.hospitalnotification.read import UnitRead
-from streams.words.codes import EncounterClass, EncounterStatus
+from streams.messages.hospitalnotification import check, read
 from streams.words.errors import Rejected
-from streams.words.ids import Gln, Sor
-from streams.words.model import Unit
 
-from .stays import Facts, Subscriber, SubscriberAnswer, discard, receive, refuse
+from .stays import Subscriber, SubscriberAnswer, discard, receive, refuse
 
-__all__ = ["answer", "facts", "play"]
+__all__ = ["answer", "play"]
 
 
 def play(files: Iterable[tuple[str, bytes]], *, basis: bool = True) -> list[dict[str, Any]]:
@@ -56,38 +52,8 @@ def answer(state: Subscriber, data: bytes, *, basis: bool = True) -> tuple[Subsc
     if any(issue.severity == "error" for issue in found):
         return state, refuse(found)
     if basis:
-        state, answered = receive(state, facts(read(bundle)))
+        state, answered = receive(state, read(bundle))
     else:
         answered = discard()
     # What the check remarked, before what the subscriber remarks.
     return state, msgspec.structs.replace(answered, issues=(*found, *answered.issues))
-
-
-def facts(message: HospitalNotification) -> Facts:
-    """What the rules of a receiver need of a notification in which the check found no error."""
-    assert message.start is not None  # Encounter.period.start and Provenance.occurred[x] are 1..1: check demands them
-    assert message.occurred is not None
-    recipient = message.report_recipient
-    return Facts(
-        message_id=message.message_id,
-        chain=message.chain,
-        previous=message.previous or message.previous_letter,
-        notice=message.notice,
-        class_=cast(EncounterClass, message.class_),
-        status=cast(EncounterStatus, message.status),
-        occurred=message.occurred,
-        cpr=message.cpr,
-        episode=message.episode,
-        start=message.start,
-        end=message.end,
-        leave_start=message.leave_start,
-        leave_end=message.leave_end,
-        sender=_unit(message.sender),
-        provider=_unit(message.provider),
-        report_of_admission=message.report_of_admission is True,
-        report_recipient_gln=recipient.gln if recipient else "",
-    )
-
-
-def _unit(unit: UnitRead) -> Unit:
-    return Unit(sor=Sor(unit.sor), gln=Gln(unit.gln), name=unit.name)

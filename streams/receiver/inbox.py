@@ -26,7 +26,7 @@ from streams.formats.fhir.build import to_json
 from streams.formats.fhir.read import document
 from streams.messages.acknowledgement import issues_of_findings, write
 from streams.messages.common import View, member, text_at
-from streams.messages.hospitalnotification import read
+from streams.messages.hospitalnotification import HospitalNotification, read
 from streams.messages.message_type import MESSAGE_TYPES
 from streams.words.codes import ACKNOWLEDGEMENT, ACKNOWLEDGEMENT_EVENT, Verdict
 from streams.words.errors import Rejected
@@ -36,29 +36,13 @@ from streams.words.model import ReceiptIssue, Value
 from .answer import answer
 from .stays import Subscriber
 
-__all__ = ["MessageIdentity", "Reception", "Settled", "take"]
-
-
-class MessageIdentity(Value, frozen=True, kw_only=True):
-    """Whose message it is, as far as it is named: the difference between a resend and an id used twice (01, 19.17)."""
-
-    cpr: str = ""
-    sender: str = ""
-    episodes: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        return "MessageIdentity(******)"
-
-    def is_same(self, other: "MessageIdentity") -> bool:
-        """Same citizen and sender, and an episode in common; messages that name none have none in common."""
-        shared = any(same_episode(a, b) for a in self.episodes for b in other.episodes)
-        return (self.cpr, self.sender) == (other.cpr, other.sender) and (shared or self.episodes == other.episodes)
+__all__ = ["Reception", "Settled", "is_same", "take"]
 
 
 class Settled(Value, frozen=True, kw_only=True):
     """A final verdict that was given, with its reasons: given again whenever the message comes again (R8, R9)."""
 
-    identity: MessageIdentity = MessageIdentity()
+    message: HospitalNotification | None = None  # None where nothing in it says which notice it is
     verdict: Verdict
     issues: tuple[ReceiptIssue, ...] = ()
 
@@ -211,19 +195,30 @@ def _settled(
     try:
         message = read(original)
     except Rejected:
-        identity = MessageIdentity()
-    else:
-        episodes = tuple(each.value for each in message.episode)
-        identity = MessageIdentity(cpr=message.cpr, sender=message.sender.sor, episodes=episodes)
+        message = None
     before = reception.settled.get(message_id, ())
     for settled in before:
-        if settled.identity.is_same(identity):
+        if is_same(settled.message, message):
             return reception, settled
     subscriber, answered = answer(reception.subscriber, payload, basis=basis)
     errors = issues_of_findings(issue for issue in answered.issues if issue.severity == "error")
-    new = Settled(identity=identity, verdict=answered.acknowledgement, issues=errors)
+    new = Settled(message=message, verdict=answered.acknowledgement, issues=errors)
     known = {**reception.settled, message_id: (*before, new)}
     return replace(reception, subscriber=subscriber, settled=known), new
+
+
+def is_same(one: HospitalNotification | None, other: HospitalNotification | None) -> bool:
+    """Whether two messages with one id are one: same citizen and sender, and an episode in common, or none in both."""
+    (*whose, episodes), (*others, other_episodes) = _whose(one), _whose(other)
+    shared = any(same_episode(a, b) for a in episodes for b in other_episodes)
+    return whose == others and (shared or episodes == other_episodes)
+
+
+def _whose(message: HospitalNotification | None) -> tuple[str, str, tuple[str, ...]]:
+    """Citizen, sender and episodes of a message, as far as it names them."""
+    if message is None:
+        return "", "", ()
+    return message.cpr, message.sender.sor, tuple(each.value for each in message.episode)
 
 
 def _counted(reception: Reception, of: str) -> tuple[Reception, int]:

@@ -9,7 +9,9 @@ A verdict depends on the content alone. A repeated message therefore gets the an
 message id that comes again with another citizen, sender or episode is another message (19.17): losing a notification
 is worse than showing one twice.
 
-Not here: reading documents and finding profile violations (`answer` puts the two together), and writing the
+A message here is one in which the check found no error (`answer`).
+
+Not here: reading documents and finding profile violations (messages/hospitalnotification), and writing the
 acknowledgement (messages/acknowledgement).
 """
 
@@ -17,13 +19,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, Literal
 
-from streams.words.codes import LPR3_SYSTEM, EncounterClass, EncounterStatus, Family, Notice, Verdict
+from streams.messages.hospitalnotification import HospitalNotification
+from streams.words.codes import LPR3_SYSTEM, Family, Notice, Verdict
 from streams.words.errors import Issue
 from streams.words.ids import same_episode
-from streams.words.model import EpisodeIdentifier, Unit, Value
+from streams.words.model import Unit, Value
 
 __all__ = [
-    "Facts",
     "HistoryEntry",
     "Mark",
     "ReportRequest",
@@ -66,7 +68,7 @@ _STATUS: Final[dict[Notice, Status]] = {
 }
 
 #: AN_SLHJ and AN_MORS show the stay as it is again, and only the Encounter shows how (10.2).
-_STATUS_OF_ENCOUNTER: Final[dict[tuple[EncounterStatus, EncounterClass], Status]] = {
+_STATUS_OF_ENCOUNTER: Final[dict[tuple[str, str], Status]] = {
     ("in-progress", "IMP"): "admitted",
     ("in-progress", "EMER"): "acute-ambulant",
     ("onleave", "IMP"): "on-leave",
@@ -77,52 +79,13 @@ _STATUS_OF_ENCOUNTER: Final[dict[tuple[EncounterStatus, EncounterClass], Status]
     ("entered-in-error", "EMER"): "void",
 }
 
-#: Which time of the Encounter a user sees (7.9); `start` where a sender left the right one out.
-_TIME_SHOWN: Final[dict[Family, Literal["start", "end", "leave_start", "leave_end"]]] = {
-    Family.STAA: "start",
-    Family.STIN: "start",
-    Family.STOR: "leave_start",
-    Family.SLOR: "leave_end",
-    Family.SLHJ: "end",
-    Family.MORS: "end",
-}
-
 _OPEN: Final = frozenset({"admitted", "acute-ambulant", "on-leave"})
-
-
-class Facts(Value, frozen=True, kw_only=True):
-    """What a receiver needs of one notification, whatever format it came in.
-
-    `chain` holds the header ids of the stay's messages, oldest first, this one included; `previous` is the header id
-    that this message continues, corrects or cancels, or a legacy letter's identifier; "" on an initial message.
-    """
-
-    message_id: str
-    chain: tuple[str, ...]
-    previous: str = ""
-    notice: Notice
-    class_: EncounterClass
-    status: EncounterStatus
-    occurred: datetime  # when it was sent
-    cpr: str
-    episode: tuple[EpisodeIdentifier, ...]
-    start: datetime
-    end: datetime | None = None
-    leave_start: datetime | None = None
-    leave_end: datetime | None = None
-    sender: Unit
-    provider: Unit  # the unit in charge: where the citizen is
-    report_of_admission: bool = False
-    report_recipient_gln: str = ""
-
-    def __repr__(self) -> str:
-        return f"Facts({self.notice}, {self.message_id})"
 
 
 class StayView(Value, frozen=True, kw_only=True):
     """One stay of one citizen as a subscriber knows it: its notifications, in the order they were meant."""
 
-    messages: tuple[Facts, ...]
+    messages: tuple[HospitalNotification, ...]
     closed: datetime | None = None  # by hand, because no SLHJ will ever come (19.15)
 
     def __repr__(self) -> str:
@@ -176,36 +139,36 @@ def discard() -> SubscriberAnswer:
     return SubscriberAnswer(acknowledgement="ok", shown=False)
 
 
-def receive(subscriber: Subscriber, facts: Facts) -> tuple[Subscriber, SubscriberAnswer]:
+def receive(subscriber: Subscriber, message: HospitalNotification) -> tuple[Subscriber, SubscriberAnswer]:
     """The subscriber after a notification that passed validation, and its answer: always positive (19.3).
 
     Warnings: a repeat (19.6), an id seen in another message (19.17), a predecessor never received (19.16).
     """
-    stays = (s for s in reversed(subscriber.stays) if any(_same_stay(facts, m) for m in s.messages))
+    stays = (s for s in reversed(subscriber.stays) if any(_same_stay(message, m) for m in s.messages))
     known = next(stays, None)
-    namesakes = [m for stay in subscriber.stays for m in stay.messages if m.message_id == facts.message_id]
+    namesakes = [m for stay in subscriber.stays for m in stay.messages if m.message_id == message.message_id]
     # A resend keeps citizen, sender and episode (19.17).
-    if known is not None and any(m.sender.sor == facts.sender.sor and _same_stay(facts, m) for m in namesakes):
+    if known is not None and any(m.sender.sor == message.sender.sor and _same_stay(message, m) for m in namesakes):
         return subscriber, SubscriberAnswer(
             acknowledgement="ok", shown=False, status=status(known), history=history(known), issues=(_REPEATED,)
         )
     if known is None:
-        stay = StayView(messages=(facts,))
+        stay = StayView(messages=(message,))
     else:  # in its place: before the first one that is newer, else at the end (19.8)
-        older = (i for i, m in enumerate(known.messages) if _older(facts, m, collides=bool(namesakes)))
+        older = (i for i, m in enumerate(known.messages) if _older(message, m, collides=bool(namesakes)))
         place = next(older, len(known.messages))
-        messages = (*known.messages[:place], facts, *known.messages[place:])
-        stay = StayView(messages=messages, closed=known.closed if messages[-1] is not facts else None)
+        messages = (*known.messages[:place], message, *known.messages[place:])
+        stay = StayView(messages=messages, closed=known.closed if messages[-1] is not message else None)
     received = () if known is None else (m.message_id for m in known.messages)
     answer = SubscriberAnswer(
         acknowledgement="ok",
         shown=True,
         status=status(stay),
-        report=_report(facts),
+        report=_report(message),
         history=history(stay),
         issues=(
             *((_ID_TAKEN,) if namesakes else ()),
-            *((_UNKNOWN_PREDECESSOR,) if facts.previous and facts.previous not in received else ()),
+            *((_UNKNOWN_PREDECESSOR,) if message.predecessor and message.predecessor not in received else ()),
         ),
     )
     kept = tuple(stay if s is known else s for s in subscriber.stays)
@@ -235,7 +198,7 @@ def history(stay: StayView) -> tuple[HistoryEntry, ...]:
         entry = HistoryEntry(
             family=family,
             mark="cancelled" if cancelled else "corrected" if corrected else "",
-            at=getattr(message, _TIME_SHOWN[family]) or (before.at if before else message.start),
+            at=message.shown_at or (before.at if before else _times(message)[1]),
             place=message.provider.name or message.provider.sor,
             message_ids=(*(before.message_ids if before else ()), message.message_id),
         )
@@ -260,19 +223,19 @@ def close(subscriber: Subscriber, cpr: str, episode: str, at: datetime) -> Subsc
 def whereabouts(subscriber: Subscriber, cpr: str) -> Unit | None:
     """The unit where the citizen is now: the open stay that began last, for a start replaces the place (19.9)."""
     stays = [s for s in subscriber.stays if s.messages[-1].cpr == cpr and status(s) in _OPEN]
-    return max(stays, key=lambda s: s.messages[-1].start).messages[-1].provider if stays else None
+    return max(stays, key=lambda s: _times(s.messages[-1])[1]).messages[-1].provider if stays else None
 
 
 # ---- which message is this, and which came first -----------------------------------------------------------------
 
 
-def _same_stay(left: Facts, right: Facts) -> bool:
+def _same_stay(left: HospitalNotification, right: HospitalNotification) -> bool:
     """Same citizen, and one episode-of-care id in common, whatever its spelling (14.8)."""
     pairs = ((a.value, b.value) for a in left.episode for b in right.episode)
     return left.cpr == right.cpr and any(same_episode(a, b) for a, b in pairs)
 
 
-def _older(message: Facts, other: Facts, *, collides: bool) -> bool:
+def _older(message: HospitalNotification, other: HospitalNotification, *, collides: bool) -> bool:
     """Whether `message` was meant before `other`.
 
     In one chain the chain decides: who is named in it is older, else the shorter, else the one sent first. Without a
@@ -280,27 +243,35 @@ def _older(message: Facts, other: Facts, *, collides: bool) -> bool:
     is about now. Only a message of another hospital, or a first message (19.9), is older when both its sending and its
     stay began earlier. An id that two messages share proves no chain.
     """
+    (occurred, start), (other_occurred, other_start) = _times(message), _times(other)
     if not collides:
         if message.message_id in other.chain:
             return True
         if set(message.chain) & set(other.chain):
-            return (len(message.chain), message.occurred) < (len(other.chain), other.occurred)
-    if message.previous and message.sender.sor == other.sender.sor:
+            return (len(message.chain), occurred) < (len(other.chain), other_occurred)
+    if message.predecessor and message.sender.sor == other.sender.sor:
         return False
-    return message.occurred < other.occurred and message.start < other.start
+    return occurred < other_occurred and start < other_start
+
+
+def _times(message: HospitalNotification) -> tuple[datetime, datetime]:
+    """When it was sent, and when its stay began."""
+    assert message.occurred is not None  # Provenance.occurred[x] and Encounter.period.start are 1..1: the check demands
+    assert message.start is not None
+    return message.occurred, message.start
 
 
 # ---- what a user sees --------------------------------------------------------------------------------------------
 
 
-def _meant(entries: list[HistoryEntry], message: Facts) -> int | None:
+def _meant(entries: list[HistoryEntry], message: HospitalNotification) -> int | None:
     """Which line a correction or cancellation is about: the one it names, else the last of its kind (19.16).
 
     A death has no activity code of its own: a second death that names the first corrects it (9.2). One that follows the
     cancellation of the first is another.
     """
     numbered = [(i, e) for i, e in enumerate(entries) if e.family is message.notice.family]
-    named = [i for i, e in numbered if message.previous in e.message_ids]
+    named = [i for i, e in numbered if message.predecessor in e.message_ids]
     if not (message.notice.is_correction or message.notice.is_cancellation):
         again = message.notice is Notice.MORS and named and entries[named[-1]].mark != "cancelled"
         return named[-1] if again else None
@@ -309,13 +280,14 @@ def _meant(entries: list[HistoryEntry], message: Facts) -> int | None:
     return found[-1] if found else None
 
 
-def _report(facts: Facts) -> ReportRequest | None:
+def _report(message: HospitalNotification) -> ReportRequest | None:
     """The report of admission asked for: to the recipient named, else the sender (16.4, 16.5)."""
-    if not facts.report_of_admission:
+    if not message.report_of_admission:
         return None
-    local = [e for e in facts.episode if e.system != LPR3_SYSTEM] or list(facts.episode)
+    local = [e for e in message.episode if e.system != LPR3_SYSTEM] or list(message.episode)
     bare = local[0].value.lower().removeprefix("urn:uuid:").replace("-", "")
-    return ReportRequest(to_gln=facts.report_recipient_gln or facts.sender.gln, episode=bare)
+    recipient = message.report_recipient
+    return ReportRequest(to_gln=(recipient and recipient.gln) or message.sender.gln, episode=bare)
 
 
 def _warning(path: str, rule: str, problem: str, remedy: str) -> Issue:

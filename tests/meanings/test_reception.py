@@ -7,16 +7,17 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from streams.envelopes import vans
 from streams.formats.fhir.build import to_json, to_xml
 from streams.formats.fhir.read import from_bytes
 from streams.messages.acknowledgement import judge
-from streams.messages.hospitalnotification import redispatch
-from streams.receiver.inbox import MessageIdentity, Reception, take
+from streams.messages.hospitalnotification import read, redispatch
+from streams.receiver.inbox import Reception, is_same, take
 from streams.receiver.stays import status
 from streams.words.codes import Notice
-from streams.words.ids import EpisodeId
+from streams.words.ids import EpisodeId, Sor
 from streams.words.model import EpisodeIdentifier
 from tests.conformance.mutations import damaged, drop, put
 from tests.meanings.acknowledgements import acknowledgement
@@ -269,12 +270,18 @@ def test_a_bare_message_is_answered_bare() -> None:
 
 
 def test_the_same_identity_is_known_by_any_spelling_of_an_episode() -> None:
-    one = MessageIdentity(cpr="2509479989", sender="1", episodes=("urn:uuid:11111111-1111-4111-8111-111111111111",))
-    two = MessageIdentity(cpr="2509479989", sender="1", episodes=("11111111111141118111111111111111", "other"))
-    assert one.is_same(two)
-    assert not one.is_same(MessageIdentity(cpr="2509479989", sender="2", episodes=one.episodes))
-    assert MessageIdentity().is_same(MessageIdentity())
-    assert "2509479989" not in repr(one)
+    one, two = (
+        replace(read(START), episode=tuple(EpisodeIdentifier(system="s", value=value) for value in values))
+        for values in (
+            ("urn:uuid:11111111-1111-4111-8111-111111111111",),
+            ("11111111111141118111111111111111", "other"),
+        )
+    )
+    assert is_same(one, two)
+    assert not is_same(one, replace(two, sender=replace(two.sender, sor=Sor("2"))))
+    assert not is_same(one, None)
+    assert is_same(None, None)
+    assert one.cpr not in repr(one)
 
 
 @settings(max_examples=150, deadline=None)

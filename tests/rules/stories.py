@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from streams.receiver.stays import Facts, Subscriber, SubscriberAnswer, receive
+from streams.messages.hospitalnotification import HospitalNotification
+from streams.receiver.stays import Subscriber, SubscriberAnswer, receive
 from streams.words.codes import EncounterClass, EncounterStatus, Notice
 from streams.words.ids import Gln, Sor
 from streams.words.model import EpisodeIdentifier, Unit
@@ -37,9 +38,9 @@ class Story:
     episode: str = EPISODE
     sender: Unit = HEART
     begin: datetime = BEGIN
-    messages: list[Facts] = field(default_factory=list)
+    messages: list[HospitalNotification] = field(default_factory=list)
 
-    def tell(self, notice: Notice, **changes: Any) -> Facts:
+    def tell(self, notice: Notice, **changes: Any) -> HospitalNotification:
         """The next notification of the chain; `changes` override what the story would say."""
         number = len(self.messages)
         earlier = [m.message_id for m in self.messages]
@@ -49,6 +50,8 @@ class Story:
         class_: EncounterClass = "EMER" if acute and notice.family != "STIN" else "IMP"
         values: dict[str, Any] = {
             "message_id": own,
+            "envelope_id": f"envelope of {own}",
+            "activity": "",
             "chain": (*earlier, own),
             "previous": earlier[-1] if earlier else "",
             "notice": notice,
@@ -61,12 +64,12 @@ class Story:
             "sender": self.sender,
             "provider": self.sender,
         }
-        message = Facts(**(values | changes))
+        message = HospitalNotification(**(values | changes))
         self.messages.append(message)
         return message
 
 
-def told(*messages: Facts) -> tuple[Subscriber, list[SubscriberAnswer]]:
+def told(*messages: HospitalNotification) -> tuple[Subscriber, list[SubscriberAnswer]]:
     """A fresh subscriber after these messages, and its answers in order."""
     subscriber, answers = Subscriber(), []
     for message in messages:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.messages.hospitalnotification import HospitalNotification
 from streams.receiver.stays import (
-    Facts,
     Subscriber,
     SubscriberAnswer,
     close,
@@ -318,7 +318,7 @@ def test_a_cancelled_leave_keeps_the_time_it_was_told_with() -> None:
     ("changes", "to"),
     [
         pytest.param({"report_of_admission": True}, HEART.gln, id="to the sender"),
-        pytest.param({"report_of_admission": True, "report_recipient_gln": MIDT.gln}, MIDT.gln, id="to the recipient"),
+        pytest.param({"report_of_admission": True, "report_recipient": MIDT}, MIDT.gln, id="to the recipient"),
         pytest.param({}, None, id="not asked for"),
     ],
 )
@@ -330,8 +330,8 @@ def test_a_report_of_admission_goes_where_it_is_asked_for(changes: dict[str, obj
 def test_the_report_returns_the_local_episode_id_without_hyphens() -> None:
     lpr3 = EpisodeIdentifier(system=LPR3_SYSTEM, value="urn:uuid:6ba7b811-9dad-51d1-80b4-00c04fd430c8")
     local = EpisodeIdentifier(system="x", value=EPISODE)
-    both: Facts = Story().tell(N.STIN, report_of_admission=True, episode=(lpr3, local))
-    only: Facts = Story().tell(N.STIN, report_of_admission=True, episode=(lpr3,))
+    both: HospitalNotification = Story().tell(N.STIN, report_of_admission=True, episode=(lpr3, local))
+    only: HospitalNotification = Story().tell(N.STIN, report_of_admission=True, episode=(lpr3,))
     assert [a.report.episode for m in (both, only) for a in told(m)[1] if a.report] == [
         EPISODE.replace("-", ""),
         "6ba7b8119dad51d180b400c04fd430c8",

@@ -39,18 +39,14 @@ from streams.words.model import EpisodeIdentifier, Link, Notification, Patient, 
 from .notice import notice_of
 from .rules import LEAVE_PERIOD_URL, REPORT_FLAG_URL, REPORT_RECIPIENT_URL
 
-__all__ = ["HospitalNotification", "UnitRead", "read", "reread"]
+__all__ = ["HospitalNotification", "read", "reread"]
 
 _ROLES: Final[dict[str, Role]] = {role: role for role in get_args(Role)}
 _UNDATED: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class UnitRead(msgspec.Struct, frozen=True, kw_only=True):
-    """An Organization as it names itself; an empty text where it says nothing."""
-
-    sor: str = ""
-    gln: str = ""
-    name: str = ""
+#: An Organization that says nothing of itself; one that does has its number, GLN and name.
+_NO_UNIT: Final = Unit(sor=Sor(""), gln=Gln(""), name="")
 
 
 class HospitalNotification(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,14 +72,19 @@ class HospitalNotification(msgspec.Struct, frozen=True, kw_only=True):
     previous_letter: str = ""  # `<lokationsnummer>#<brevid>` of a legacy predecessor
     occurred: datetime | None = None
     chain: tuple[str, ...] = ()  # message ids that its Provenances are about, its own included, by time of sending
-    sender: UnitRead = UnitRead()
-    receiver: UnitRead = UnitRead()
-    provider: UnitRead = UnitRead()
+    sender: Unit = _NO_UNIT
+    receiver: Unit = _NO_UNIT
+    provider: Unit = _NO_UNIT  # the unit in charge: where the citizen is
     report_of_admission: bool | None = None
-    report_recipient: UnitRead | None = None
+    report_recipient: Unit | None = None
 
     def __repr__(self) -> str:
         return f"HospitalNotification({self.notice}, {self.message_id})"
+
+    @property
+    def predecessor(self) -> str:
+        """What it follows, corrects or cancels: a message id, or a legacy letter; "" on an initial message."""
+        return self.previous or self.previous_letter
 
     @property
     def shown_at(self) -> datetime | None:
@@ -148,14 +149,12 @@ def _letter(entity: Object) -> str:
     return text_at(member(member(entity, "what"), "identifier"), "value") or ""
 
 
-def _unit(view: View, written: str | None) -> UnitRead:
+def _unit(view: View, written: str | None) -> Unit:
     found = view.resolve(written)
     if found is None:
-        return UnitRead()
-    organization = found[1]
-    return UnitRead(
-        sor=sor_of(organization) or "", gln=gln_of(organization) or "", name=text_at(organization, "name") or ""
-    )
+        return _NO_UNIT
+    of, name = found[1], text_at(found[1], "name")
+    return Unit(sor=Sor(sor_of(of) or ""), gln=Gln(gln_of(of) or ""), name=name or "")
 
 
 def reread(
@@ -180,10 +179,10 @@ def reread(
         assembled=assembled,
         start=found.start,
         patient=Patient(cpr=found.cpr, family=found.family, given=found.given),
-        sender=_our_unit(found.sender),
-        provider=_our_unit(found.provider),
+        sender=found.sender,
+        provider=found.provider,
         report_of_admission=bool(found.report_of_admission),
-        report_recipient=None if found.report_recipient is None else _our_unit(found.report_recipient),
+        report_recipient=found.report_recipient,
         to=to,
         chain=tuple(_link(view, provenance, notice) for _, provenance in view.provenances),
         **{name: getattr(found, name) for name in as_read},
@@ -204,9 +203,5 @@ def _link(view: View, provenance: Object, notice: Notice) -> Link:
         role=_ROLES[text_at(entity, "role") or ""],
         previous=bare_id(predecessor_of(provenance)),
         previous_letter=_letter(entity),
-        agent=_our_unit(_unit(view, who)),
+        agent=_unit(view, who),
     )
-
-
-def _our_unit(unit: UnitRead) -> Unit:
-    return Unit(sor=Sor(unit.sor), gln=Gln(unit.gln), name=unit.name)
