@@ -27,7 +27,7 @@ setup: $(RUNTIME) ## create .venv with the command .venv/bin/stafet
 demo: $(RUNTIME) ## the whole relay in one process, with faults; ARGS="--stays 50 --faults none"
 	@$(BIN)/stafet demo $(ARGS)
 
-test: $(FULL) ## every suite; says at the end what ran and what did not; ARGS="-k route"
+test: $(FULL) ## every suite; lists at the end what ran and what did not; ARGS="-k route"
 	@$(BIN)/python -m tests.machine
 	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
@@ -53,7 +53,7 @@ bench: $(FULL) ## measured ratios of one run, into benchmarks/results/
 notes: ## release notes: the section of CHANGELOG.md about the version in pyproject.toml
 	@awk -v version="$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)" '/^## / { ours = ($$2 == version) } ours' CHANGELOG.md
 
-lock: $(FULL) ## make both lock files anew from pyproject.toml
+lock: $(FULL) ## make both lock files from pyproject.toml
 	@$(PIP) install uv
 	@export UV_CUSTOM_COMPILE_COMMAND="make lock"; \
 	lock() { $(BIN)/python -m uv pip compile -q --universal --python-version 3.11 --generate-hashes pyproject.toml "$$@"; }; \

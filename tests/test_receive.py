@@ -2,6 +2,7 @@
 
 import ast
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +19,7 @@ from tests.receive_samples import samples, sending
 from tests.rules.stay_events import IDS
 
 FOLDER = ROOT / "docs" / "receive"
-CONSUMER = FOLDER / "consumer.py"
+CONSUMER, ANSWER = FOLDER / "consumer.py", FOLDER / "answer.py"
 
 
 def sample(name: str) -> bytes:
@@ -36,8 +37,10 @@ def header(bundle: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def consumer() -> ModuleType:
+def consumer(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """As an import of the file: the folder is no package."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     module = ModuleType("consumer")
     exec(compile(CONSUMER.read_text(encoding="utf-8"), CONSUMER, "exec"), module.__dict__)
     return module
@@ -49,7 +52,7 @@ def test_a_sample_is_what_the_product_writes(name: str) -> None:
 
 
 def test_every_file_of_the_folder_is_a_sample_or_the_consumer() -> None:
-    assert {path.name for path in FOLDER.iterdir() if path.is_file()} == {*samples(), CONSUMER.name}
+    assert {path.name for path in FOLDER.iterdir() if path.is_file()} == {*samples(), CONSUMER.name, ANSWER.name}
 
 
 @pytest.mark.parametrize("name", ["notification.xml", "resend.xml"])
@@ -66,7 +69,7 @@ def test_a_resend_keeps_the_message_and_changes_the_envelope() -> None:
 
 
 def test_the_consumer_needs_nothing_of_the_product() -> None:
-    nodes = list(ast.walk(ast.parse(CONSUMER.read_text(encoding="utf-8"))))
+    nodes = [node for path in (CONSUMER, ANSWER) for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
     assert {name.split(".")[0] for name in names} <= {
@@ -78,6 +81,7 @@ def test_the_consumer_needs_nothing_of_the_product() -> None:
         "uuid",
         "aiokafka",
         "lxml",
+        "answer",
     }
 
 

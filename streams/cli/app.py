@@ -87,7 +87,7 @@ differences, 4 not found, 5 not permitted, 6 broker unreachable, 130 interrupted
 #: Name, module, function or group, and how its help begins. In the order of `stafet --help`.
 COMMANDS: Final = (
     Command(
-        "inspect", "streams.cli.inspect", "inspect", "Say what each document is, whether it is right and what it means"
+        "inspect", "streams.cli.inspect", "inspect", "Show what each document is, whether it is right and what it means"
     ),
     Command(
         "validate", "streams.cli.inspect", "validate", "The same as inspect, with exit 3 when a document is not valid"
@@ -110,7 +110,7 @@ COMMANDS: Final = (
         "access", "streams.cli.permissions", "app", "Users and rights on the broker: what is planned, and making it so"
     ),
     Command("broker", "streams.cli.broker", "broker", "Start, stop and look at a local Kafka"),
-    Command("quarantine", "streams.cli.quarantine", "app", "Records that were set aside: list, look at, send again"),
+    Command("quarantine", "streams.cli.quarantine", "app", "Dead letters: list, look at, send again"),
     Command("recipients", "streams.cli.recipients", "app", "Municipalities: address, format, receivers"),
     Command("simulate", "streams.cli.simulate", "app", "Simulated hospitals and municipalities"),
     Command("selftest", "streams.cli.selftest", "app", f"A partner's system against {AUTHORITY}'s scenarios"),

@@ -71,7 +71,7 @@ def stop(directory: Directory = _DEFAULT) -> None:
 
 @broker.command()
 def status(directory: Directory = _DEFAULT) -> None:
-    """Say whether the broker of the folder runs; exit 1 when it does not. Example: stafet broker status"""
+    """Show whether the broker of the folder runs; exit 1 when it does not. Example: stafet broker status"""
     running = running_pid(_folder(directory))
     if running is None:
         echo("not running")

@@ -19,7 +19,7 @@ app = typer.Typer(help="Settings: what is in force, from where, and what can be 
 
 @app.command()
 def show(
-    sources: Annotated[bool, typer.Option("--sources", help="Say where each value comes from.")] = False,
+    sources: Annotated[bool, typer.Option("--sources", help="Name the source of each value.")] = False,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:

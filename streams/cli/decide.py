@@ -66,7 +66,7 @@ def give_up(
 ) -> None:
     """Give up messages whose receipt is overdue; each becomes a case. Exit 3 when the lane refuses.
 
-    Example: stafet give-up 0e64678e-d541-4ebd-9409-3b5de1e571d9 --reason "told by telephone"
+    Example: stafet give-up 0e64678e-d541-4ebd-9409-3b5de1e571d9 --reason "notified by telephone"
     """
     _decide("give-up", ids, reason, actor, settings_of({"bootstrap": bootstrap}, config), timeout, as_json=as_json)
 
@@ -98,7 +98,7 @@ def close_case(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Close the cases of messages that need no more handling; what they said is forgotten. Exit 3 when the lane refuses.
+    """Close the cases of messages that need no more handling; their content is forgotten. Exit 3 when the lane refuses.
 
     Example: stafet close-case 0e64678e-d541-4ebd-9409-3b5de1e571d9 --as delivered-otherwise
     """

@@ -17,7 +17,7 @@ KindOption = Annotated[str, typer.Option("--kind", help=f"Read them as this kind
 
 
 def inspect(files: Files, jsonl: Jsonl = False, as_json: AsJson = False, kind: KindOption = "") -> None:
-    """Say what each document is, whether it is right and what it means; exit 0 when all could be judged.
+    """Show what each document is, whether it is right and what it means; exit 0 when all could be judged.
 
     Example: stafet inspect message.json envelope.xml --jsonl
     """

@@ -3,7 +3,7 @@
 A dead letter is named by where it lies, `dead.letters/partition/offset`. Sending again puts the original key, value and
 headers back on the topic it came from, with one more on `dlq.redrive-count`; the letter itself stays, because topics
 are never edited, and what has been sent again is known by the count of its next letter. Values are shown only by
-`show --value`: they may hold personal data. `skip` names a record of a source topic that is to be set aside unread.
+`show --value`: they may hold personal data. `skip` names a record of a source topic that is dead-lettered unread.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from .installation import Bootstrap, Config, asked, settings_of
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Records that were set aside: list, look at, send again.", no_args_is_help=True)
+app = typer.Typer(help="Dead letters: list, look at, send again.", no_args_is_help=True)
 
 _FACTS = ("original-topic", "original-partition", "original-offset", "stage", "error-code", "error-message", "attempts",
           "first-failed-at", "last-failed-at", "redrive-count")  # fmt: skip
@@ -69,7 +69,7 @@ def _named(records: Sequence[Record], names: Sequence[str]) -> list[Record]:
 @app.command("ls")
 def list_(
     code: Annotated[str, typer.Option(help="Only this error code.")] = "",
-    stage: Annotated[str, typer.Option(help="Only what this stage has set aside.")] = "",
+    stage: Annotated[str, typer.Option(help="Only what this stage has refused.")] = "",
     bootstrap: Bootstrap = None,
     config: Config = None,
     as_json: AsJson = False,
@@ -115,7 +115,7 @@ def show(
 def redrive(
     names: Names,
     reason: Annotated[str, typer.Option(help="Why, for the log.")] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent, and send nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what it would send, and send nothing.")] = False,
     bootstrap: Bootstrap = None,
     config: Config = None,
     as_json: AsJson = False,
@@ -147,7 +147,7 @@ def skip(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Pass over one record that no worker gets past: the last resort. It is set aside unread, its bytes kept.
+    """Pass over one record that no worker gets past: the last resort. It is dead-lettered unread, its bytes kept.
 
     Example: stafet quarantine skip adt.raw/3/41 --reason "ends the worker at each start"
     """

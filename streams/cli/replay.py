@@ -46,7 +46,7 @@ def replay(
         str, typer.Option("--registers", help="Folder of register files, or the shipped set by its name.")
     ] = EXAMPLE_NAME,
 ) -> None:
-    """Play ADT files through intake, stay, route and writer: what each municipality would be told. Needs no broker.
+    """Play ADT files through intake, stay, route and writer: what each municipality would receive. Needs no broker.
 
     Example: stafet replay admission.hl7 discharge.hl7 --jsonl --out letters
     """

@@ -51,7 +51,7 @@ def subscriber(
     """Send the scenarios of a receiver to a subscriber and print what it does right; exit 3 when a line fails.
 
     The letters are about test persons, for an installation for tests; addresses are those of the registers, by default
-    the example set. A relay that reads the same topic of receipts sets the answers aside as unmatched.
+    the example set. A relay that reads the same topic of receipts dead-letters the answers as unmatched.
 
     Example: stafet selftest subscriber --inbox municipality.0461.inbox --timeout 30
     """

@@ -131,7 +131,7 @@ class FrameReader:
 
 
 class TlsProblem(Exception):
-    """The listener cannot be opened as configured; the text says which setting to give."""
+    """The listener cannot be opened as configured; the text names the setting to give."""
 
 
 @dataclass(frozen=True, slots=True)

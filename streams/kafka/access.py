@@ -263,7 +263,7 @@ def lacking(settings: Settings, wanted: Sequence[Right]) -> Lacking:
     """What is missing of `wanted` for the user that asks. Raises `BrokerProblem` and `BadSettings`."""
     security = librdkafka_options(settings)
     broker = Connection(settings.bootstrap, security)
-    broker.metadata()  # says soonest and best why there is no connection
+    broker.metadata()  # names soonest and best why there is no connection
     names = sorted({right.name for right in wanted if right.kind == "topic"})
     absent, allowed = _topics(broker, names)
     groups = sorted({right.name for right in wanted if right.kind == "group" and not right.prefixed})

@@ -25,7 +25,7 @@ Fault = Literal["unreachable", "tls", "password", "right", "no-authorizer", "ref
 
 
 class BrokerProblem(Exception):
-    """The broker cannot be used as asked; the text says what to look at."""
+    """The broker cannot be used as asked; the text names what to look at."""
 
     def __init__(self, text: str, fault: Fault = "refused") -> None:
         super().__init__(text)

@@ -57,10 +57,10 @@ SOURCES: Final = (ADT_RAW, LANES, RECEIPTS_RAW)
 RELAY: Final = "stafet-relay"
 
 SMALL: Final = 1 << 20  # bytes, 00 §4.2
-LARGE: Final = 16 << 20  # bytes, 00 §4.2: what others send us, and what we set aside of it
+LARGE: Final = 16 << 20  # bytes, 00 §4.2: what others send us, and our dead letters about it
 
 #: Which partition count of `plan` a topic takes (00 §4.1).
-Width = Literal["keyed", "inbox", "letterbox", "aside", "control"]
+Width = Literal["keyed", "inbox", "letterbox", "dead", "control"]
 
 #: Of each municipality's topic of receipts, and so of the table that keeps their positions (docs/decisions/0023).
 LETTERBOX_PARTITIONS: Final = 3
@@ -120,7 +120,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
           "all agents, gateway, commands", "observer, reconcile",
           writers=("relay", "gateway", "operator"), readers=("observer", "operator")),
     Topic(DEAD_LETTERS, "key of the origin", "original bytes, dlq.* headers", QUARTER,
-          "every stage, gateway", "people, quarantine redrive", "aside", LARGE,
+          "every stage, gateway", "people, quarantine redrive", "dead", LARGE,
           writers=("relay", "gateway"), readers=("observer", "operator")),
     Topic("<app>-<table>-changelog", "key of the row", "the row", None, "its worker", "its worker at recovery",
           writers=("relay",), readers=("relay",)),
@@ -225,7 +225,7 @@ def plan(
         "keyed": partitions,
         "inbox": inbox_partitions,
         "letterbox": letterbox_partitions,
-        "aside": 3,
+        "dead": 3,
         "control": 1,
     }
     codes = list(kommuner)

@@ -307,7 +307,7 @@ def balance(records: Iterable[TopicRecord] | Book, since: datetime | None = None
     # What was never looked at, where there is any: operators decided so, or no topic kept it long enough.
     if skipped := {str(row["subject"]) for row in book.rows["skipped"].values()}:
         unmet = _sorted(skipped - book.dead.keys())
-        terms = {"set aside": len(skipped) - len(unmet), "not met yet": len(unmet)}
+        terms = {"dead-lettered": len(skipped) - len(unmet), "not met yet": len(unmet)}
         lines.append(BalanceLine("skipped by operators", len(skipped), terms, listed={"not met yet": unmet}))
     if lost := book.rows["lost"].values():
         total = sum(row["parts"] for row in lost)

@@ -85,7 +85,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric("stafet_gateway_connections", "gauge", (), "open MLLP connections"),
     Metric("stafet_gateway_unserved_total", "counter", ("reason",), "connections that were not served: over a limit, a TLS "
            "handshake that failed, no file descriptor", "no-file-descriptor over 0"),
-    Metric("stafet_dead_letters_total", "counter", ("stage", "reason"), "records put aside", "any internal-error"),
+    Metric("stafet_dead_letters_total", "counter", ("stage", "reason"), "dead-lettered records", "any internal-error"),
     Metric("stafet_step_seconds", "histogram", ("stage",), "time for one record in one stage", "", _STEP),
 )  # fmt: skip
 

@@ -151,7 +151,7 @@ class Settings(BaseSettings):
     )
     environment: Literal["production", "test"] = _setting(
         "production",
-        "what this installation is; production refuses registers of a test, and warns of `example` where nothing is said",
+        "what this installation is; production refuses registers of a test, and warns of `example` where nothing is set",
         "test rules must be asked for; letters of production and addresses of a test never meet (05 §6.7)",
     )
     ack_timeout: int = _setting(

@@ -29,7 +29,7 @@ FOLDER = ROOT / "docs" / "receive"
 @contextlib.asynccontextmanager
 async def consuming(bootstrap: str, folder: Path) -> AsyncIterator[None]:
     """The consumer at work, where it finds nothing of the product; it must not have left by itself."""
-    words = (sys.executable, "-I", str(FOLDER / "consumer.py"), bootstrap, CODE)
+    words = (sys.executable, "-B", "-E", "-s", str(FOLDER / "consumer.py"), bootstrap, CODE)
     process = await asyncio.create_subprocess_exec(*words, cwd=folder)
     try:
         yield

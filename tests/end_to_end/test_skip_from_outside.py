@@ -40,5 +40,5 @@ async def test_a_record_is_passed_over_with_a_reason(own_real: LocalBroker, tmp_
     [audit] = [row for row in rows if row["kind"] == "skipped"]
     assert (audit["subject"], audit["reason"]) == ("adt.raw/0/1", "ends the worker (operator)")
     found = json.loads((await site.stafet("reconcile", "--json")).out)
-    assert found["lines"]["skipped by operators"]["set aside"] == 1
+    assert found["lines"]["skipped by operators"]["dead-lettered"] == 1
     assert found["difference"] == 0

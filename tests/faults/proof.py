@@ -128,7 +128,7 @@ def document(found: Mapping[str, Mapping[str, Any]]) -> str:
                 for name, one in found.items()
                 if one.keys() == {"test", "held"}
             ),
-            "\n## What a process says when it ends by itself\n\n",
+            "\n## The last sentence of a process that ends by itself\n\n",
             _table(["Experiment", "Its words"], [[name, said] for name, one in load.items() for said in one["said"]]),
             "\n## Starts that are refused\n\n",
             _table(

@@ -113,7 +113,7 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         lambda desk: (desk.letter(desk.admission()), desk.letter(desk.admission(hospital=1)))),
     Scenario("profile violation", "a message without Encounter.class is refused, also again", "01 19.5, 02 R9",
         lambda desk: _and_again(desk, _without_class(desk), "fatal-error")),
-    Scenario("XML", "a stay told in XML and in JSON", "01 19.1",
+    Scenario("XML", "a stay in XML and in JSON", "01 19.1",
         lambda desk: (desk.letter(desk.stay(_USUAL)[0], xml=True), *_messages(_USUAL, 1)(desk))),
     Scenario("no legal basis", "a citizen without a case: positive", "01 19.4",
         lambda desk: (desk.letter(desk.admission(known=False)),)),
