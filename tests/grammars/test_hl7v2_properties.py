@@ -76,19 +76,19 @@ def test_a_damaged_message_is_read_or_refused(data: st.DataObject) -> None:
 
 
 def test_a_megabyte_of_blanks_inside_a_value_takes_a_moment() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     assert read_or_refused(VALID + b"ZZZ|1 |" + b" " * 1_000_000 + b"x\r") is not None
-    assert time.perf_counter() - began < 5, "bounded, on a busy machine too"
+    assert time.process_time() - began < 5, "bounded, on a busy machine too"
 
 
 @pytest.mark.parametrize("filling", [b"|", b"^", b"~", b"&", b"\\", b"\\F", b"\r", b"\n", b"PID|\r", b" ", b"\xe6"])
 def test_a_megabyte_of_anything_takes_a_moment(filling: bytes) -> None:
     data = VALID + b"ZZZ|" + filling * (1_000_000 // len(filling))
-    began = time.perf_counter()
+    began = time.process_time()
     document = read_or_refused(data)
     if document is not None:
         document.segments[-1].text(1)
-    assert time.perf_counter() - began < 5, "bounded, on a busy machine too"
+    assert time.process_time() - began < 5, "bounded, on a busy machine too"
 
 
 _SENT = st.text(st.sampled_from('|^~&\\"FTx. '), max_size=60)

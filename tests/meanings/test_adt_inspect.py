@@ -25,9 +25,9 @@ def test_there_are_36_published_examples() -> None:
 def test_a_published_example_reads_as_expected(case: dict[str, Any]) -> None:
     data = (FOLDER / case["file"]).read_bytes()
     expected = {key: value for key, value in case["expected"].items() if key not in ("result", "notification")}
-    began = time.perf_counter()
+    began = time.process_time()
     found = inspect(data)
-    took = time.perf_counter() - began
+    took = time.process_time() - began
     assert found["kind"] == "adt"
     assert found["valid"] is True
     assert found["reading"] == expected | {"ack": "AA", "error": None}

@@ -41,6 +41,40 @@ RECEIPT = (
     b"CTL02'UCI+AB0000000000A1+2990000000019:14+2990000004611:14+4'UCM+AB0000000000A1+MEDDIS:D:93A:UN:D2030C+4'"
     b"FTX+VER+P00++DIS20 is not read'UNT+5+MK0000000000C2'UNZ+1+MK0000000000C2'"
 )
+DISCHARGE = (
+    NOTICE.replace(b"D2030C", b"D1730C")
+    .replace(b"DIS20", b"DIS17")
+    .replace(b"PAS+HS", b"PAS+DH")
+    .replace(b"RFF+LOC:2990000000019'\n", b"")
+    .replace(b"UNT+25", b"UNT+24")
+)
+ADMISSION = b"""<?xml version="1.0" encoding="ISO-8859-1"?>
+<Emessage xmlns="http://rep.oio.dk/sundcom.dk/medcom.dk/xml/schemas/2005/08/07/"><Envelope><Sent><Date>2026-03-01
+</Date><Time>01:30</Time></Sent><Identifier>AB0000000000A1</Identifier><AcknowledgementCode>pluspositivkvitt
+</AcknowledgementCode></Envelope><NotificationOfAdmission><Letter><Identifier>AB0000000000A1</Identifier>
+<VersionCode>XD2030C</VersionCode><StatisticalCode>XDIS20</StatisticalCode><Authorisation><Date>2026-03-01</Date>
+<TimeWithSec>01:30:04</TimeWithSec></Authorisation><TypeCode>XDIS20</TypeCode><StatusCode>nytbrev</StatusCode>
+<NotificationIdentifier>6F1C2A540D0B4C579A403F3F0B7E6A11</NotificationIdentifier></Letter><Sender>
+<EANIdentifier>2990000000019</EANIdentifier><Identifier>4202050</Identifier><IdentifierCode>sygehusafdelingsnummer
+</IdentifierCode><OrganisationName>Hospital</OrganisationName><DepartmentName>Ward</DepartmentName><UnitName>Bed
+</UnitName><TelephoneSubscriberIdentifier>66113333</TelephoneSubscriberIdentifier><AnswerTo>
+<EANIdentifier>2990000000019</EANIdentifier></AnswerTo></Sender><Receiver><EANIdentifier>2990000004611
+</EANIdentifier><Identifier>461</Identifier><IdentifierCode>kommunenummer</IdentifierCode><OrganisationName>Town
+</OrganisationName></Receiver><Patient><CivilRegistrationNumber>2509479989</CivilRegistrationNumber>
+<EpisodeOfCareStatusCode>indlagt</EpisodeOfCareStatusCode></Patient><Admission><Date>2026-03-01</Date><Time>01:25
+</Time></Admission></NotificationOfAdmission></Emessage>"""
+REFUSAL = b"""<?xml version="1.0" encoding="ISO-8859-1"?>
+<Emessage xmlns="http://rep.oio.dk/sundcom.dk/medcom.dk/xml/schemas/2005/08/07/"><Envelope><Sent><Date>2026-03-01
+</Date><Time>01:34</Time></Sent><Identifier>MK0000000000C2</Identifier><AcknowledgementCode>minuspositivkvitt
+</AcknowledgementCode></Envelope><NegativeReceipt><Letter><Identifier>MK0000000000C2</Identifier>
+<VersionCode>XC0230Q</VersionCode><StatisticalCode>XCTL02</StatisticalCode></Letter><Sender>
+<EANIdentifier>2990000004611</EANIdentifier></Sender><Receiver><EANIdentifier>2990000000019</EANIdentifier>
+</Receiver><OriginalEmessage><OriginalEnvelopeIdentifier>AB0000000000A1</OriginalEnvelopeIdentifier><OriginalSender>
+<EANIdentifier>2990000000019</EANIdentifier></OriginalSender><OriginalReceiver><EANIdentifier>2990000004611
+</EANIdentifier></OriginalReceiver><OriginalLetter><OriginalLetterIdentifier>AB0000000000A1
+</OriginalLetterIdentifier><OriginalVersionCode>XD2030C</OriginalVersionCode><RefuseCode>problem_med_version
+</RefuseCode><RefuseText>DIS20 is not read</RefuseText></OriginalLetter></OriginalEmessage></NegativeReceipt>
+</Emessage>"""
 XML = b"""<?xml version="1.0" encoding="ISO-8859-1"?>
 <Emessage xmlns="http://rep.oio.dk/sundcom.dk/medcom.dk/xml/schemas/2005/08/07/"><Envelope><Sent><Date>2026-03-01</Date>
 <Time>01:30</Time></Sent><Identifier>AB0000000000A1</Identifier><AcknowledgementCode>pluspositivkvitt

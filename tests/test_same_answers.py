@@ -1,0 +1,229 @@
+"""What the product answers to documents that are damaged in every place: the findings word for word, and what is read.
+
+Each file of tests/answers has the answers of one kind of document: a line per answer and below it the damage that leads
+there. `pytest tests/test_same_answers.py --update-golden` writes them anew; the diff is what is reviewed.
+"""
+
+import itertools
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import orjson
+import pytest
+
+from streams.envelopes import sbdh, vans
+from streams.formats.fhir.build import to_json
+from streams.messages import acknowledgement, hospitalnotification
+from streams.messages.adt.inspect import inspect as adt_reading
+from streams.messages.legacy.inspect import inspect as legacy_reading
+from streams.relay.replay import Replay
+from streams.words.codes import Notice
+from streams.words.errors import Rejected
+from streams.words.model import ReceiptIssue
+from tests.damage import edifact, er7, json_places, xml
+from tests.meanings import adt, test_legacy, test_sbdh, test_vans
+from tests.meanings.acknowledgements import acknowledgement as answered
+from tests.meanings.notifications import bundle, notification
+from tests.rules.lanes import registers
+from tests.rules.stay_events import Story
+
+RECORDED: Final = Path(__file__).with_name("answers")
+
+#: A case and the answer to it.
+Cases = Iterable[tuple[str, str]]
+
+
+def _findings(found: Iterable[Any]) -> str:
+    """Severity, path, rule, problem and remedy of each."""
+    rows = (one if isinstance(one, dict) else msgspec.structs.asdict(one) for one in found)
+    return "; ".join(" | ".join(row.values()) for row in rows) or "right"
+
+
+def _refusable(read: Callable[[], str]) -> str:
+    try:
+        return read()
+    except Rejected as rejected:
+        return "refused: " + _findings([rejected.issue()])
+
+
+def _differing(found: dict[str, Any], usual: dict[str, Any]) -> str:
+    """What is read otherwise than from the document without damage."""
+    other = {key: value for key, value in found.items() if value != usual.get(key)}
+    return f" {orjson.dumps(other).decode()}" if other else ""
+
+
+def _inspected(inspect: Callable[[bytes], dict[str, Any]], usual: bytes, cases: Iterable[tuple[str, bytes]]) -> Cases:
+    whole = inspect(usual)["reading"]
+    for name, data in cases:
+        found = inspect(data)
+        reading = _differing(found["reading"], whole) if found["reading"] else " nothing is read"
+        yield name, f"{found['kind']}: {_findings(found['issues'])}{reading}"
+
+
+def letters() -> Cases:
+    for letter in (test_legacy.NOTICE, test_legacy.DISCHARGE, test_legacy.RECEIPT):
+        yield from _inspected(legacy_reading, letter, edifact(letter))
+
+
+def xml_letters() -> Cases:
+    for letter in (test_legacy.ADMISSION, test_legacy.REFUSAL):
+        yield from _inspected(legacy_reading, letter, xml(letter))
+
+
+def _inside(data: bytes) -> dict[str, Any]:
+    return {"length": len(data)}
+
+
+def vans_envelopes() -> Cases:
+    for data in (test_vans.sealed(), test_vans.receipt("negative-message", error="no such unit", error_code=2)):
+        for name, damaged in xml(data):
+            seen = vans.inspect(damaged, _inside)
+            yield name, _refusable(lambda damaged=damaged: _opened(vans.open_envelope(damaged)))
+            yield name, f"inspected: {_findings(seen['issues'])}"
+
+
+def ehmi_envelopes() -> Cases:
+    for data in (test_sbdh.envelope(), test_sbdh.receipt()):
+        for name, damaged in xml(data):
+            seen = sbdh.inspect(damaged, _inside)
+            yield name, _refusable(lambda damaged=damaged: _opened(sbdh.open_envelope(damaged)))
+            yield name, f"inspected: {_findings(seen['issues'])}"
+
+
+def _opened(opened: Any) -> str:
+    """Ids, parties and kind; the findings that do not refuse it."""
+    values = [getattr(opened, name, "") for name in ("content_kind", "envelope_id", "sender", "receiver", "payload")]
+    return f"{values} {_findings(getattr(opened, 'warnings', ()))} {opened.network_receipt()}"
+
+
+def notifications() -> Cases:
+    for notice in (Notice.SLOR, Notice.STIN):
+        whole = bundle(notification(notice))
+        for name, damaged in json_places(whole):
+            if name.startswith(("entry[0]", "entry[1]", "entry[2]", "entry[3]", "id", "time", "type", "meta")):
+                yield f"{notice} {name}", _findings(hospitalnotification.check(damaged))
+
+
+def acknowledgements() -> Cases:
+    whole = answered("fatal-error", ReceiptIssue(severity="error", code="invalid", text="wrong"))
+    for name, damaged in json_places(whole):
+        judged = acknowledgement.inspect(to_json(damaged))
+        yield name, f"{_findings(judged['issues'])} {orjson.dumps(judged['reading']).decode()}"
+
+
+def adt_messages() -> Cases:
+    whole = adt.er7("A01", pv1={36: "01", 44: "20260301080700+0100"}, more=("ZZZ|1",))
+    yield from _inspected(adt_reading, whole, er7(whole))
+
+
+#: Trigger -> what comes before it in a story, and fields of its own.
+TRIGGERS: Final[dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
+    "A01": ((), {}),
+    "A02": (("A01",), {"pv1": {3: "KIR^^^SHS", 6: "C4^^^OUH"}}),
+    "A03": (("A01",), {"pv1": {36: "01", 45: "20260301100700+0100"}}),
+    "A04": ((), {"pv1": {2: "E"}}),
+    "A06": (("A04",), {}),
+    "A08": (("A01", "A03"), {"pv1": {36: "01", 44: "20260301080700+0100", 45: "20260301103000+0100"}}),
+    "A11": (("A01",), {}),
+    "A21": (("A01",), {}),
+    "A40": (("A01",), {"pid": {3: "0201609995^^^CPR^CPR"}, "more": ("MRG|" + adt.CPR,)}),
+    "A45": (("A01",), {"pid": {3: "0201609995^^^CPR^CPR"}, "more": ("MRG|" + adt.CPR + "||||" + adt.VISIT,)}),
+}
+
+
+def adt_stories() -> Cases:
+    for trigger, (before, parts) in TRIGGERS.items():
+        story = [_message(number, name, TRIGGERS[name][1]) for number, name in enumerate(before)]
+        whole = _message(9, trigger, parts)
+        for name, damaged in [("as it is", whole), *er7(whole)]:
+            replay = Replay(registers())
+            *_, lines = (replay.play(data) for data in (*story, damaged))
+            yield f"{trigger} {name}", "; ".join(map(_line, lines))
+
+
+def _message(number: int, trigger: str, parts: dict[str, Any]) -> bytes:
+    time = f"20260301{8 + number:02}0700+0100"
+    own = {"msh": {7: time}, "evn": {2: time, 6: time}, "control": f"K{number}"}
+    return adt.er7(trigger, **{"pv1": {44: time}, **own, **parts})
+
+
+def _line(line: Any) -> str:
+    bytes_ = sha256(line.payload or b"").hexdigest()[:8] if line.payload else ""
+    return f"{line.notification} {line.municipality or ''} {line.rule} {line.why} {bytes_}"
+
+
+def short_stories() -> Cases:
+    """Every story of two events, and what any third one would do."""
+    for one, other in itertools.product(EVENTS, repeat=2):
+        story = _after(_after(None, one, 8), other, 9)
+        thirds = sha256("".join(_told(_after(story, third, 10)) for third in EVENTS).encode()).hexdigest()[:12]
+        yield f"{one}, {other}", f"{_told(story)}; {thirds}"
+
+
+#: One of each kind, and what decides about it.
+EVENTS: Final = (
+    *("A01", "A04", "A05", "A06", "A07", "A03", "A13", "A21", "A22", "A52", "A53", "A11", "A23", "A31"),
+    *("A01 unit=SUR", "A01 dead=yes", "A02 unit=SUR", "A02 unit=NEAR", "A02 unit=FAR", "A12 unit=MED", "A06 unit=FAR"),
+    *("A03 disposition=death", "A03 disposition=transfer-hospital", "A03 dead=yes death_time=08:30"),
+    *("A08 start_time=07:30", "A08 end_time=09:30", "A08 dead=yes", "A08 unit=SUR a08_ward_is_correction=yes"),
+    *("A08 class_=IMP a08_class_is_correction=yes", "A08 deleted=end_time", "A08 residence=0751", "A08 patient=MAJA"),
+    *("A40 patient=MAJA", "A45 patient=MAJA", "A08 disposition=death", "A21 leave_home=no"),
+)
+
+
+def _after(story: Story | None, line: str, hour: int) -> Story:
+    """The story and one event more."""
+    trigger, *more = line.split(" ", 1)
+    mine = replace(story, notes=list(story.notes), outcomes=[*story.outcomes]) if story else Story()
+    return mine.play(" ".join((trigger, f"{hour:02}:00", *more)))
+
+
+def _told(story: Story) -> str:
+    content = b"".join(to_json(bundle(note)) for note in story.notes)
+    return f"{' '.join(story.notices) or 'silent'} ({story.outcome}) {sha256(content).hexdigest()[:8]}"
+
+
+GROUPS: Final[dict[str, Callable[[], Cases]]] = {
+    "acknowledgements": acknowledgements,
+    "adt-messages": adt_messages,
+    "adt-stories": adt_stories,
+    "ehmi-envelopes": ehmi_envelopes,
+    "letters": letters,
+    "letters-in-xml": xml_letters,
+    "notifications": notifications,
+    "short-stories": short_stories,
+    "vans-envelopes": vans_envelopes,
+}
+
+
+def written(cases: Cases) -> str:
+    """The answers in the order in which they first appear, each with its cases."""
+    answers: dict[str, list[str]] = {}
+    for name, answer in cases:
+        answers.setdefault(_shortened(answer), []).append(name)
+    return "".join(f"{answer}\n{''.join(_lines(names))}" for answer, names in answers.items())
+
+
+def _shortened(answer: str) -> str:
+    """The beginning of a long answer, and a hash of all of it."""
+    return answer if len(answer) <= 180 else f"{answer[:160]} … {sha256(answer.encode()).hexdigest()[:10]}"
+
+
+def _lines(names: list[str]) -> Iterator[str]:
+    """The cases, as many to a line as it takes."""
+    for line in textwrap.wrap(", ".join(dict.fromkeys(names)), 118, break_long_words=False, break_on_hyphens=False):
+        yield f"    {line}\n"
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_damage_is_answered_as_recorded(group: str, request: pytest.FixtureRequest) -> None:
+    found, path = written(GROUPS[group]()), RECORDED / f"{group}.txt"
+    if request.config.getoption("--update-golden"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(found, encoding="utf-8")
+    assert found == path.read_text(encoding="utf-8")
