@@ -6,7 +6,6 @@ what they are named for before anything is measured.
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import hl7
 from fhir.resources.R4B.bundle import Bundle
@@ -14,11 +13,12 @@ from fhir.resources.R4B.bundle import Bundle
 from agents.worker.letters import letter_of
 from streams.delivery.route import route
 from streams.envelopes import vans
-from streams.formats.fhir.build import to_json, to_xml
+from streams.formats.fhir.build import JSON, XML, Form, to_json, to_xml
+from streams.formats.fhir.read import from_json
 from streams.kafka.records import decode_lane_record
 from streams.messages.adt.admit import read_from_feed
 from streams.messages.adt.read import events
-from streams.messages.hospitalnotification import check, write
+from streams.messages.hospitalnotification import check, compose, write
 from streams.messages.message_type import MESSAGE_TYPES
 from streams.person import fold as fold_person
 from streams.records.trace import audit_event
@@ -27,8 +27,8 @@ from streams.relay.lane import Traced, decode_row, encode_row
 from streams.relay.receipts import take_receipt
 from streams.stay import fold as stay
 from streams.words.codes import HOSPITAL_NOTIFICATION
-from streams.words.ids import EnvelopeId, Lane, PersonKey
-from streams.words.model import Notification
+from streams.words.ids import PersonKey
+from streams.words.model import Address, Notification
 
 from .flows import BEGIN, IDS, Bench, Flow
 from .slices import Work
@@ -73,24 +73,17 @@ class Material:
         (notification,) = folded.notifications
         return notification
 
-    def write(self, notification: Notification) -> dict[str, Any]:
-        """The Bundle to the municipality of residence."""
+    def compose(self, notification: Notification, form: Form = JSON) -> bytes:
+        """The message to the municipality of residence, checked, as every one is."""
         address = route(notification, BEGIN, self.bench.registers)
-        return write(notification, address.receiver, _envelope(notification.lane))  # type: ignore[union-attr]
+        assert isinstance(address, Address)
+        content, faults = compose(notification, address.receiver, IDS.mint(notification.lane, "envelope", "1"), form)
+        assert not faults
+        return content
 
     def convert(self) -> bytes:
-        """ADT bytes to message bytes."""
-        return to_json(self.write(self.notify(self.take_in())))
-
-    def convert_checked(self) -> bytes:
-        """The same with our own profile check, as every message has it."""
-        bundle = self.write(self.notify(self.take_in()))
-        assert not check(bundle, outgoing=True)
-        return to_json(bundle)
-
-
-def _envelope(lane: Lane) -> EnvelopeId:
-    return EnvelopeId(IDS.mint(lane, "envelope", "1"))
+        """ADT bytes to the bytes of the message."""
+        return self.compose(self.notify(self.take_in()))
 
 
 def cases(material: Material) -> dict[str, Work]:
@@ -99,7 +92,7 @@ def cases(material: Material) -> dict[str, Work]:
 
 
 def _whole(m: Material) -> dict[str, Work]:
-    return {"conversion": m.convert, "conversion, checked": m.convert_checked}
+    return {"conversion, checked": m.convert}
 
 
 def _in(m: Material) -> dict[str, Work]:
@@ -124,20 +117,23 @@ def _in(m: Material) -> dict[str, Work]:
 
 def _out(m: Material) -> dict[str, Work]:
     notification = m.notify(m.take_in())
-    bundle = m.write(notification)
-    payload = to_json(bundle)
+    address = route(notification, BEGIN, m.bench.registers)
+    assert isinstance(address, Address)
+    receiver, envelope_id = address.receiver, IDS.mint(notification.lane, "envelope", "1")
+    bundle, payload = write(notification, receiver, envelope_id), m.compose(notification)
+    assert to_json(bundle) == payload
     assert not check(bundle, outgoing=True)
+    assert to_xml(bundle) == m.compose(notification, XML)
     receipt = m.flow.receipt.value or b""
     assert take_receipt(receipt, origin="receipts.raw/0/1", at=BEGIN, ids=IDS).record is not None
-    address = route(notification, BEGIN, m.bench.registers)
 
     def seal() -> bytes:
         return vans.seal_message(
             payload,
             sender_gln=notification.sender.gln,
-            receiver_gln=address.receiver.gln,  # type: ignore[union-attr]
-            transport_id=bundle["id"],
-            message_id=bundle["id"],
+            receiver_gln=receiver.gln,
+            transport_id=envelope_id,
+            message_id=envelope_id,
             sent=BEGIN,
             name=MESSAGE_TYPES[HOSPITAL_NOTIFICATION].document_name(notification.activity),
             version=MESSAGE_TYPES[HOSPITAL_NOTIFICATION].document_version,
@@ -146,10 +142,12 @@ def _out(m: Material) -> dict[str, Work]:
 
     return {
         "route": lambda: route(notification, BEGIN, m.bench.registers),
-        "write and to_json": lambda: to_json(m.write(notification)),
-        "to_json": lambda: to_json(bundle),
+        "message as JSON, checked": lambda: compose(notification, receiver, envelope_id, JSON),
+        "message as XML, checked": lambda: compose(notification, receiver, envelope_id, XML),
+        "plain writer": lambda: write(notification, receiver, envelope_id),
         "profile check": lambda: check(bundle, outgoing=True),
-        "XML writer": lambda: to_xml(bundle),
+        "to_json": lambda: to_json(bundle),
+        "to_xml": lambda: to_xml(bundle),
         "VANS seal": seal,
         "receipt: open, read, find its lane": lambda: take_receipt(
             receipt, origin="receipts.raw/0/1", at=BEGIN, ids=IDS
@@ -186,7 +184,7 @@ def _rows(m: Material) -> dict[str, Work]:
 def context(material: Material) -> dict[str, Work]:
     """The same by general libraries, each on the same bytes: python-hl7 parses and reads, fhir.resources validates."""
     text = material.adt.decode()
-    bundle = material.write(material.notify(material.take_in()))
+    bundle = from_json(material.convert())
     Bundle.model_validate(bundle)
 
     def parsed() -> tuple[str, ...]:

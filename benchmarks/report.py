@@ -40,8 +40,7 @@ FLOORS: Final[Mapping[str, float]] = {
 }
 
 _NOTES: Final[Mapping[str, str]] = {
-    "conversion": "ADT bytes → person, stay, route, write → JSON bytes",
-    "conversion, checked": "the same with our own profile check: what every message costs",
+    "conversion, checked": "ADT bytes → person, stay, route → message in JSON, checked: what every message costs",
     "receipt: open, read, find its lane": "VANS envelope opened strictly, acknowledgement read",
     "complete flow without Kafka": "the relay's four steps with all letters and rows of a message and its receipt",
     "python-hl7: parse and seven fields": "the same ADT message",

@@ -10,11 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.formats.fhir.build import to_xml
-from streams.formats.fhir.structure import Compiler
 from streams.messages.common import gln_is_valid
 from streams.messages.hospitalnotification import check, inspect
-from streams.messages.hospitalnotification.check import full_check
-from streams.messages.hospitalnotification.rules import OUTGOING, cpr_is_plausible
+from streams.messages.hospitalnotification.rules import cpr_is_plausible
 from streams.words.codes import Notice
 from tests.meanings.damage import ABSENT, any_damage, changed, damaged, entry_of
 from tests.meanings.notifications import HEART, MUNICIPALITY, PATIENT, SURGERY, bundle, notification
@@ -249,9 +247,7 @@ def test_a_sor_code_with_a_wrong_digit_is_loaded_with_a_warning_and_sent_as_regi
     wrong = damaged(STIN, "Organization.identifier.0.value", sor[:-1] + str((int(sor[-1]) + 1) % 10))
     told = [(issue.severity, issue.rule, issue.path) for issue in check(wrong)]
     assert told == [("warning", "sor-check-digit", "Bundle.entry[3].resource.identifier[0].value")]
-    assert (
-        check(wrong, outgoing=True) == full_check(wrong, outgoing=True) == []
-    )  # a register that says `strict` refuses
+    assert check(wrong, outgoing=True) == []  # a register that says `strict` refuses
 
 
 def test_two_provenances_with_one_id_are_loaded_with_a_warning() -> None:
@@ -337,14 +333,39 @@ def test_resources_inside_resources_do_not_multiply_the_work() -> None:
     assert "unknown-element" in {rule for rule, _ in errors(message)}
 
 
-FULL = Compiler(OUTGOING._replace(shortcuts={})).check("Bundle")
-SHORT = Compiler(OUTGOING).check("Bundle")
+@pytest.mark.parametrize("value", [None, [], "", 7, {}, {"resourceType": "Bundle"}, {"entry": []}])
+def test_what_is_no_notification_is_not_sent(value: Any) -> None:
+    assert check(value, outgoing=True)
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.sampled_from([STIN, SLOR, AN_MORS]).flatmap(any_damage))
-def test_shortcuts_overlook_nothing(message: dict[str, Any]) -> None:
-    assert SHORT(message) == FULL(message)
+@pytest.mark.parametrize("place", [0, 1], ids=["the Bundle's", "an entry's"])
+def test_an_id_that_reads_like_two_is_refused(place: int) -> None:
+    def merge(bundle: dict[str, Any]) -> None:
+        gone = bundle["entry"].pop(place)["resource"]
+        reference = f" {gone['resourceType']}/{gone['id']}"
+        if place:
+            bundle["entry"][0]["resource"]["id"] += reference
+            bundle["entry"][0]["fullUrl"] += reference
+        else:
+            bundle["id"] += reference
+
+    assert check(changed(STIN, merge), outgoing=True)
+
+
+LPR3_5 = {"system": LPR3, "value": "urn:uuid:0b0f1b3c-7a55-5c0e-9d7e-3c1a5d2f4e6a"}
+LPR3_4 = {"system": LPR3, "value": "urn:uuid:0b0f1b3c-7a55-4c0e-9d7e-3c1a5d2f4e6a"}
+
+
+@pytest.mark.parametrize(
+    ("more", "right"),
+    [([LPR3_5], True), ([LPR3_4], False), ([LPR3_5, LPR3_5], False), ([{"system": LPR3}], False)],
+    ids=["one LPR3 id", "of another version", "two", "without value"],
+)
+def test_an_lpr3_id_beside_the_local_one(more: list[dict[str, str]], right: bool) -> None:
+    def extend(bundle: dict[str, Any]) -> None:
+        bundle["entry"][1]["resource"]["episodeOfCare"].extend({"identifier": one} for one in more)
+
+    assert bool(check(changed(SLOR, extend), outgoing=True)) != right
 
 
 def test_findings_come_in_the_order_of_the_resource_types() -> None:

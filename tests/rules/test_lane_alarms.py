@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from streams.delivery.delivery import Delivery
+from streams.formats.fhir.build import to_json
 from streams.relay.lane import Alarm
 from streams.relay.lane.post import second_opinion
 from tests.rules.lanes import Lane, Otherwise, context, opened
@@ -94,14 +95,14 @@ class TestTheSecondOpinion:
         assert alarm.path.startswith("Bundle")
 
     def test_looks_at_the_sample_only(self) -> None:
-        delivery, bundle = self.spoilt()
+        delivery, content = self.spoilt()
         number = int(delivery.message_id[-8:], 16)
-        taken = [n for n in range(1, 40) if list(second_opinion(delivery, bundle, n))]
+        taken = [n for n in range(1, 40) if list(second_opinion(delivery, content, n))]
         assert taken == [n for n in range(1, 40) if number % n == 0]
-        assert not list(second_opinion(delivery, bundle, 0))
+        assert not list(second_opinion(delivery, content, 0))
 
     @staticmethod
-    def spoilt() -> tuple[Delivery, dict[str, Any]]:
+    def spoilt() -> tuple[Delivery, bytes]:
         """A message that is no FHIR."""
         lane = admitted()
-        return lane.last, opened(lane.letters[-1]) | {"type": ["message"]}
+        return lane.last, to_json(opened(lane.letters[-1]) | {"type": ["message"]})

@@ -5,7 +5,8 @@ XML; `arranged` puts a dict of any member order right. What is written is not ch
 hold when a document of others is turned into the other form.
 """
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -15,7 +16,7 @@ from .read import from_json, from_xml
 from .shapes import PRIMITIVES, JsonObject, JsonValue, elements, is_resource
 from .structure import base_check
 
-__all__ = ["arranged", "json_to_xml", "to_json", "to_xml", "xml_to_json"]
+__all__ = ["FORMS", "JSON", "XML", "Form", "arranged", "json_to_xml", "to_json", "to_xml", "xml_to_json"]
 
 _NAMESPACE: Final = "http://hl7.org/fhir"
 _EXTENSIONS: Final = frozenset({"extension", "modifierExtension"})
@@ -115,6 +116,27 @@ def _element(name: str, value: JsonValue, extra: JsonObject | None, out: list[st
     out.append(f"<{name}{attributes}>")
     _children(value, out, skip)
     out.append(f"</{name}>")
+
+
+def _string(value: str) -> str:
+    """A JSON string without its quotes."""
+    if value.isprintable() and '"' not in value and "\\" not in value:
+        return value
+    return orjson.dumps(value)[1:-1].decode()
+
+
+class Form(NamedTuple):
+    """A form of FHIR: what writes it, and how a text and the XHTML of a narrative stand in it."""
+
+    write: Callable[[JsonObject], bytes]
+    text: Callable[[str], str]
+    narrative: Callable[[str], str]
+
+
+JSON: Final = Form(to_json, _string, _string)
+XML: Final = Form(to_xml, _attribute, str)
+#: By the name that an address has for it.
+FORMS: Final = {"fhir-json": JSON, "fhir-xml": XML}
 
 
 def arranged(resource: JsonObject) -> JsonObject:

@@ -73,9 +73,6 @@ class Profile(NamedTuple):
         str, tuple[Check, ...]
     ] = {}  # path or type -> tests of the whole value, run when its shape is right
     emitted: Mapping[str, frozenset[str]] | None = None
-    shortcuts: Mapping[
-        str, Callable[[JsonValue], bool]
-    ] = {}  # type -> a cheap test, true only of what the full test passes
     well_formed_narrative: bool = True  # parse each div; a writer that escapes everything at one place need not
 
 
@@ -140,15 +137,12 @@ class Compiler:
         if type_name == "Resource":
             return self.resource
         key = path if path in self._named else type_name
-        if (made := self._made.get(key)) is None:
+        if key not in self._made:
             table: dict[str, Check] = {}
             required: dict[str, str] = {}
             wholes: list[Check] = []
-            made = self._made[key] = _object_check(table, required, wholes)  # before filling: types are recursive
+            self._made[key] = _object_check(table, required, wholes)  # before filling: types are recursive
             self._fill(type_name, key, table, required, wholes)
-            if (shortcut := self._profile.shortcuts.get(key)) is not None:  # asked first: most values are right
-                full = made
-                self._made[key] = lambda value: None if shortcut(value) else full(value)
         return self._made[key]
 
     def _fill(

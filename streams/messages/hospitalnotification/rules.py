@@ -10,7 +10,6 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from streams.formats.fhir.narrative import is_narrative
 from streams.formats.fhir.shapes import instant_of
 from streams.formats.fhir.structure import Check, Constraint, Extension, Finding, Profile
 from streams.messages.common import (
@@ -34,10 +33,8 @@ from streams.words.codes import (
     ENCOUNTER_STATUSES,
     EVENT_SYSTEM,
     FHIR_GUIDES,
-    GLN_SYSTEM,
     HOSPITAL_NOTIFICATION_EVENT,
     LPR3_SYSTEM,
-    SOR_SYSTEM,
 )
 from streams.words.times import COPENHAGEN
 
@@ -45,6 +42,7 @@ __all__ = [
     "ENTRIES",
     "INCOMING",
     "LEAVE_PERIOD_URL",
+    "LPR3_ID",
     "OUTGOING",
     "PROFILES",
     "REPORT_FLAG_URL",
@@ -74,7 +72,6 @@ _ENCOUNTER_FORBIDDEN: Final = (
     *("type", "serviceType", "priority", "basedOn", "participant", "appointment", "length", "reasonCode"),
     *("reasonReference", "diagnosis", "account", "hospitalization", "location", "partOf"),
 )
-_RELATIVE: Final = re.compile(r"[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}")
 
 _CONSTRAINTS: Final = (
     *MESSAGING,
@@ -125,7 +122,7 @@ _CPR: Final = re.compile(
     r"(?:(?:0[1-9]|[12][0-9]|3[01])(?:01|03|05|07|08|10|12)|(?:0[1-9]|[12][0-9]|30)(?:04|06|09|11)|(?:0[1-9]|[12][0-9])02)"
     r"[0-9]{6}"
 )
-_LPR3: Final = re.compile(
+LPR3_ID: Final = re.compile(
     r"urn:uuid:[a-fA-F0-9]{8}-[a-fA-F0-9]{4}-5[a-fA-F0-9]{3}-[89aAbB][a-fA-F0-9]{3}-[a-fA-F0-9]{12}"
 )
 
@@ -185,7 +182,7 @@ def episode_identifiers(references: list[Object]) -> list[Finding] | None:
         complete += value is not None and "system" in identifier
         if identifier.get("system") == LPR3_SYSTEM:
             lpr3 += 1
-            if value is None or _LPR3.fullmatch(value) is None:
+            if value is None or LPR3_ID.fullmatch(value) is None:
                 problem, remedy = "not urn:uuid: and a UUID of version 5", "send the LPR3 id as issued"
                 found.append(Finding(f"[{index}].identifier.value", "uuidv5", problem, remedy, "warning"))
     if lpr3 > 1:
@@ -271,45 +268,6 @@ _OWN: Final = (
 )
 
 
-def is_plain_reference(value: object) -> bool:
-    """A relative reference and nothing else."""
-    return (
-        isinstance(value, dict)
-        and len(value) == 1
-        and isinstance(written := value.get("reference"), str)
-        and _RELATIVE.fullmatch(written) is not None
-    )
-
-
-def is_plain_identifier(value: object) -> bool:
-    """A SOR code or GLN and nothing else."""
-    return (
-        isinstance(value, dict)
-        and len(value) == 2
-        and value.get("system") in (SOR_SYSTEM, GLN_SYSTEM)
-        and isinstance(number := value.get("value"), str)
-        and number.isalnum()
-    )
-
-
-def is_plain_narrative(value: object) -> bool:
-    """A status that we send, with a narrative."""
-    return (
-        isinstance(value, dict)
-        and len(value) == 2
-        and value.get("status") in ("generated", "extensions")
-        and is_narrative(value.get("div"))
-    )
-
-
-#: The forms our writer gives to what a message holds most of: recognised at once, explained by the full test.
-_SHORTCUTS: Final = {
-    "Reference": is_plain_reference,
-    "Identifier": is_plain_identifier,
-    "Narrative": is_plain_narrative,
-}
-
-
 #: What a receiver refuses. An extension that it does not know is a warning: it need not understand what it does not
 #: show (00 §8.3).
 INCOMING: Final = Profile(
@@ -321,6 +279,5 @@ OUTGOING: Final = Profile(
     _EXTENSIONS,
     _WHOLES,
     _EMITTED,
-    _SHORTCUTS,
     well_formed_narrative=False,
 )

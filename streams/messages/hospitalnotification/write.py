@@ -28,13 +28,13 @@ from streams.messages.common import (
     organization,
 )
 from streams.words.codes import ACT_SYSTEM, ACTIVITY_SYSTEM, CPR_SYSTEM, FULL_URLS, HOSPITAL_NOTIFICATION_EVENT
-from streams.words.ids import Sor, ids_beside
+from streams.words.ids import MessageId, Sor, ids_beside
 from streams.words.model import Link, Notification, Unit
 from streams.words.times import danish_text
 
 from .rules import LEAVE_PERIOD_URL, PROFILES, REPORT_FLAG_URL, REPORT_RECIPIENT_URL
 
-__all__ = ["FULL_URL_BASE", "redispatch", "write"]
+__all__ = ["FULL_URL_BASE", "redispatch", "resource_ids", "roles_of", "write"]
 
 FULL_URL_BASE: Final = f"{FULL_URLS}ig/hospitalnotification"  # spec 01, 6.6
 _META: Final = {name: {"profile": [canonical]} for name, canonical in PROFILES.items()}
@@ -63,8 +63,8 @@ _Units = dict[Sor, UnitEntry]
 def write(notification: Notification, receiver: Unit, envelope_id: str, *, base: str = FULL_URL_BASE) -> Object:
     """The Bundle of a notification to one receiver. `envelope_id` becomes Bundle.id; `base` begins every fullUrl."""
     n, message_id = notification, notification.message_id
-    roles = _roles(n, receiver)
-    patient_id, stay_id, *own = ids_beside(message_id, _NUMBERS[: 2 + len(roles)])
+    roles = roles_of(n, receiver)
+    patient_id, stay_id, *own = resource_ids(message_id, len(roles))
     units: _Units = {}
     organizations: list[Object] = []
     for id_, (unit, profile) in zip(own, roles.values(), strict=True):
@@ -94,7 +94,12 @@ def write(notification: Notification, receiver: Unit, envelope_id: str, *, base:
     }
 
 
-def _roles(n: Notification, receiver: Unit) -> dict[Sor, tuple[Unit, str]]:
+def resource_ids(message_id: MessageId, units: int) -> list[str]:
+    """The ids of Patient and Encounter, and of so many Organizations."""
+    return ids_beside(message_id, _NUMBERS[: 2 + units])
+
+
+def roles_of(n: Notification, receiver: Unit) -> dict[Sor, tuple[Unit, str]]:
     """Each unit once, whatever its roles (2.2), with the strictest profile that they ask for.
 
     Who sends, receives, gets the report and who acted before (15.7) needs the messaging profile; the first to be named

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from streams.delivery.delivery import Advance, Delivery, advance
 from streams.delivery.rules import DeliveryState, Emission, Signal
 from streams.envelopes import vans
-from streams.formats.fhir.build import to_json, to_xml
+from streams.formats.fhir.build import FORMS
 from streams.messages.hospitalnotification import redispatch
 from streams.messages.message_type import MESSAGE_TYPES
 from streams.records import trace
@@ -90,11 +90,11 @@ class Performance:
 
     # ---- what leaves ---------------------------------------------------------------------------------------------
 
-    def letter(self, delivery: Delivery, bundle: dict[str, Any], content: bytes | None = None) -> None:
-        """The sealed letter of the current attempt; what follows waits for it. `content`: the bundle as JSON, if known."""
+    def letter(self, delivery: Delivery, content: bytes) -> None:
+        """The sealed letter of the current attempt; what follows waits for it. `content`: in the form of the address."""
         address, attempt = delivery.address, delivery.attempts[-1]
         envelope = vans.seal_message(
-            to_xml(bundle) if address.format == "fhir-xml" else content or to_json(bundle),
+            content,
             sender_gln=delivery.sender.gln,
             receiver_gln=address.receiver.gln,
             transport_id=attempt.transport_id,
@@ -114,11 +114,16 @@ class Performance:
             notice=str(delivery.notice),
         )
         self.effects.append(Effect(letter))
-        self._after, self._cpr = delivery.message_id, self._cpr or cpr_of(bundle)
+        self._after = delivery.message_id
+
+    def letter_again(self, delivery: Delivery, bundle: dict[str, Any]) -> None:
+        """The letter of a message that was stored."""
+        self._cpr = self._cpr or cpr_of(bundle)
+        self.letter(delivery, FORMS[delivery.address.format].write(bundle))
 
     def resend(self, one: Advance) -> None:
         """The same message with new envelope ids and times (01 §8, 02 §5.5)."""
-        self.letter(one.now, redispatch(stored(one.was), one.now.attempts[-1].envelope_id, self._at))
+        self.letter_again(one.now, redispatch(stored(one.was), one.now.attempts[-1].envelope_id, self._at))
 
     # ---- what is recorded ----------------------------------------------------------------------------------------
 

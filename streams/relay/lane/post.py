@@ -11,14 +11,15 @@ id, so the same messages are looked at in every life.
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from streams.delivery.delivery import Delivery, advance
 from streams.delivery.route import route
 from streams.delivery.rules import DeliveryState, Signal
-from streams.formats.fhir.build import to_json
+from streams.formats.fhir.build import FORMS, JSON
 from streams.formats.fhir.check import border_check
-from streams.messages.hospitalnotification import check, write
+from streams.formats.fhir.read import from_json
+from streams.messages.hospitalnotification import compose
 from streams.words.model import Fate, Notification, Outcome
 
 from .content import packed, stored
@@ -42,28 +43,31 @@ def post(row: LaneRow, notification: Notification, at: datetime, context: Contex
     built = _built(row, notification, at, context)
     if isinstance(built, Outcome):
         return built
-    delivery, bundle, content = built
+    delivery, content = built
     performance = Performance(delivery, at, context, cpr=notification.patient.cpr)
     performance.create(delivery)
-    performance.letter(delivery, bundle, content)
+    address, (first,) = delivery.address, delivery.attempts
+    form = FORMS[address.format]
+    sent = content if form is JSON else compose(notification, address.receiver, first.envelope_id, form)[0]
+    performance.letter(delivery, sent)
     posted = performance.of(advance(delivery, Signal.PRODUCED, at))
-    alarms = second_opinion(posted.delivery, bundle, context.sample)
+    alarms = second_opinion(posted.delivery, content, context.sample)
     return Performed(posted.delivery, (*posted.effects, *map(Effect, alarms)))
 
 
-def second_opinion(delivery: Delivery, bundle: dict[str, Any], sample: int) -> Iterator[Alarm]:
+def second_opinion(delivery: Delivery, content: bytes, sample: int) -> Iterator[Alarm]:
     """What the public models would refuse of one new message in `sample`, which costs half a millisecond; 0 for none."""
     if not sample or int(delivery.message_id[-8:], 16) % sample:
         return
-    for issue in border_check(bundle):
+    for issue in border_check(from_json(content)):
         about = (delivery.message_id, delivery.address.kommunekode, delivery.state)
         yield Alarm("alert:border-check", *about, issue.rule, issue.path)
 
 
 def _built(
     row: LaneRow, notification: Notification, at: datetime, context: Context
-) -> tuple[Delivery, dict[str, Any], bytes] | Outcome:
-    """The delivery, its Bundle, and the Bundle as JSON: routed, written, checked and within the limit of size."""
+) -> tuple[Delivery, bytes] | Outcome:
+    """The delivery, and the message in JSON: routed, written, checked and within the limit of size."""
     named = row.deliveries.get(notification.chain[-1].previous)  # type: ignore[call-overload]  # a reference is text
     # A RE_ or AN_ notice takes the format of the message that it names, while that is known (05, 6.4.2).
     concerns = named.address.format if named is not None else ""
@@ -73,8 +77,8 @@ def _built(
     if not notification.patient.family.strip():
         return _NAMELESS
     first = attempt_of(context, notification.lane, notification.message_id, 1)
-    bundle = write(notification, address.receiver, first.envelope_id)
-    if faults := check(bundle, outgoing=True):
+    content, faults = compose(notification, address.receiver, first.envelope_id, JSON)
+    if faults:
         return Outcome(
             fate=Fate.STOPPED,
             reason="profile-check",
@@ -82,7 +86,6 @@ def _built(
             problem=f"{faults[0].rule}: {faults[0].problem}",
             remedy="the message is not sent; what the ADT event says does not make a valid one",
         )
-    content = to_json(bundle)
     if len(content) > context.size_limit:
         return Outcome(
             fate=Fate.STOPPED,
@@ -104,7 +107,7 @@ def _built(
         attempts=(first,),
         content=packed(content),
     )
-    return delivery, bundle, content
+    return delivery, content
 
 
 def send_pending_first(before: LaneRow, turn: Turn, at: datetime, context: Context) -> Turn:
@@ -122,7 +125,7 @@ def send_pending_first(before: LaneRow, turn: Turn, at: datetime, context: Conte
     for delivery in pending:
         if delivery.state is DeliveryState.CREATED:  # the first dispatch once more: same ids, same content (00 §3.3)
             performance = Performance(delivery, at, context)
-            performance.letter(delivery, stored(delivery))
+            performance.letter_again(delivery, stored(delivery))
             posted.append(performance.of(advance(delivery, Signal.PRODUCED, at)))
         else:
             posted.append(signalled(delivery, Signal.OP_RESEND, at, context))
