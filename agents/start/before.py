@@ -25,8 +25,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from agents.worker.changelog import ClientOptions, Fence, StatePartition
 from agents.worker.foreign_rows import position_at
 from agents.worker.tables import is_own_row, owner_key, position_key
-from streams.kafka.clients import committed_offsets, new_producer, read_all, state_producer
-from streams.kafka.lenient import AIOKafkaConsumer
+from streams.kafka.clients import AIOKafkaConsumer, committed_offsets, new_producer, read_all, state_producer
 from streams.kafka.records import headers
 from streams.kafka.topics import ADT_RAW, CONTROL, LANES, RECEIPTS_RAW, RELAY, changelog, letterbox
 from streams.operations import logs

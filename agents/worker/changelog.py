@@ -39,8 +39,8 @@ from typing import Any, Final, NamedTuple
 from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalOperation, InvalidTxnState, KafkaError, ProducerFenced, UnknownError
 
+from streams.kafka.clients import AIOKafkaConsumer
 from streams.kafka.dispatch import Unavailable
-from streams.kafka.lenient import AIOKafkaConsumer
 
 __all__ = ["Apply", "Behind", "ClientOptions", "Fence", "Fenced", "Restoring", "Rows", "StatePartition", "restore"]
 

@@ -20,9 +20,8 @@ from typing import Final, NamedTuple
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from streams.kafka.clients import read_all
+from streams.kafka.clients import AIOKafkaConsumer, read_all
 from streams.kafka.decisions import Skip, skips_among
-from streams.kafka.lenient import AIOKafkaConsumer
 from streams.kafka.records import Letter, Record, dead_letter
 from streams.kafka.topics import CONTROL, LARGE
 from streams.operations import logs

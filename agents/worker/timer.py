@@ -20,8 +20,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from faust.types import TP
 
-from streams.kafka.clients import committed_offsets, partition_of
-from streams.kafka.lenient import AIOKafkaConsumer
+from streams.kafka.clients import AIOKafkaConsumer, committed_offsets, partition_of
 from streams.kafka.records import Letter, place_of
 from streams.kafka.topics import LANES, RECEIPTS_RAW
 from streams.relay.standing import Deadlines, Due

@@ -106,9 +106,7 @@ COMMANDS: Final = (
     Command(
         "topics", "streams.cli.topics", "app", "Topics: what is planned, what is there, and creating what is missing"
     ),
-    Command(
-        "access", "streams.cli.permissions", "app", "Users and rights on the broker: what is planned, and making it so"
-    ),
+    Command("access", "streams.cli.access", "app", "Users and rights on the broker: what is planned, and making it so"),
     Command("broker", "streams.cli.broker", "broker", "Start, stop and look at a local Kafka"),
     Command("quarantine", "streams.cli.quarantine", "app", "Dead letters: list, look at, send again"),
     Command("recipients", "streams.cli.recipients", "app", "Municipalities: address, format, receivers"),

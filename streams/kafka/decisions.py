@@ -22,8 +22,7 @@ from streams.records.ledger import to_json as ledger_json
 from streams.words.ids import minted_lane
 from streams.words.model import Decision
 
-from .clients import new_producer, partitions_of
-from .lenient import AIOKafkaConsumer
+from .clients import AIOKafkaConsumer, new_producer, partitions_of
 from .records import Letter, Record, encode_lane_record, headers
 from .topics import CONTROL, LANES, LEDGER
 

@@ -20,8 +20,7 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.errors import TopicAuthorizationFailedError
 
-from streams.kafka.clients import partitions_of
-from streams.kafka.lenient import AIOKafkaConsumer
+from streams.kafka.clients import AIOKafkaConsumer, partitions_of
 
 from .evidence import (
     GATEWAY,

@@ -22,8 +22,7 @@ from typing import Any, Literal, Protocol
 
 from aiokafka import AIOKafkaProducer
 
-from streams.kafka.clients import partitions_of
-from streams.kafka.lenient import AIOKafkaConsumer
+from streams.kafka.clients import AIOKafkaConsumer, partitions_of
 from streams.kafka.topics import inbox, letterbox
 from streams.words.codes import Verdict
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from agents.cli import command_line
+from streams.cli.access import password
 from streams.cli.frame import Code, Failed, run
-from streams.cli.permissions import password
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from streams.kafka.clients import new_producer
-from streams.kafka.lenient import AIOKafkaConsumer
+from streams.kafka.clients import AIOKafkaConsumer, new_producer
 from streams.kafka.records import SELFTEST, letter_headers
 from streams.sim.selftest import Exchange
 

@@ -20,6 +20,7 @@ from .installation import Bootstrap, Config, RegistersOption, registers_of, sett
 
 __all__ = ["app", "password"]
 
+
 app = typer.Typer(help="Users and rights on the broker: what is planned, and making it so.", no_args_is_help=True)
 
 _PASSWORD_BYTES: Final = 32
