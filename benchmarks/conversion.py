@@ -16,7 +16,7 @@ from streams.envelopes import vans
 from streams.formats.fhir.build import JSON, XML, Form, to_json, to_xml
 from streams.formats.fhir.read import from_json
 from streams.kafka.records import decode_lane_record
-from streams.messages.adt.admit import read_from_feed
+from streams.messages.adt.feed import read_from_feed
 from streams.messages.adt.read import events
 from streams.messages.hospitalnotification import check, compose, write
 from streams.messages.message_type import MESSAGE_TYPES

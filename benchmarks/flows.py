@@ -20,7 +20,7 @@ from agents.worker.shell import Stage
 from streams.formats.hl7v2 import parse
 from streams.kafka.records import Letter, Record, decode_lane_record
 from streams.kafka.topics import ADT_RAW, LANES, RECEIPTS_RAW, RELAY, changelog
-from streams.messages.adt.admit import record_key
+from streams.messages.adt.patient import record_key
 from streams.registry import Registers, load
 from streams.relay.lane import Context, Effect, fold
 from streams.relay.standing import Standing

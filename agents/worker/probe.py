@@ -12,7 +12,8 @@ from typing import Final
 from agents.station import Station
 from streams.kafka.records import Record
 from streams.kafka.topics import LANES
-from streams.messages.adt.admit import read_from_feed, record_key
+from streams.messages.adt.feed import read_from_feed
+from streams.messages.adt.patient import record_key
 from streams.relay.intake import take_in
 from streams.relay.lane import Context, decode_row, encode_row, fold
 from streams.relay.receipts import take_receipt

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from streams.receiver.answer import play
+from streams.receiver.stays import play
 
 from .arguments import documents
 from .frame import AsJson, Jsonl, echo, emit

@@ -32,8 +32,7 @@ from streams.formats.hl7v2_ack import acknowledgement, is_acknowledgement, sent_
 from streams.kafka import records
 from streams.kafka.records import Letter, Record
 from streams.kafka.topics import ADT_RAW, LEDGER
-from streams.messages.adt.admit import FeedOf, read_from_feed
-from streams.messages.adt.feed import FeedProfile
+from streams.messages.adt.feed import FeedOf, FeedProfile, read_from_feed
 from streams.records.ledger import event_row, to_json
 from streams.words.model import Fate, Outcome
 from streams.words.times import utc_text

@@ -20,7 +20,7 @@ from aiokafka.errors import KafkaError
 from streams.kafka.clients import new_producer
 from streams.kafka.records import Letter
 from streams.kafka.topics import ADT_RAW
-from streams.messages.adt.admit import record_key
+from streams.messages.adt.patient import record_key
 from streams.operations.settings import Listen, Settings
 from streams.registry import Registers
 from streams.words.ids import Ids

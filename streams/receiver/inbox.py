@@ -33,8 +33,7 @@ from streams.words.errors import Rejected
 from streams.words.ids import EDS_NAMESPACE, same_episode
 from streams.words.model import ReceiptIssue, Value
 
-from .answer import answer
-from .stays import Subscriber
+from .stays import Subscriber, answer
 
 __all__ = ["Reception", "Settled", "is_same", "take"]
 
@@ -85,8 +84,8 @@ def take(
     `ours`: the receivers that V3 takes, None for any. Without `basis` no citizen has a case (01, 19.4). A bare
     document is answered bare.
     """
-    head = data[:512].lstrip()
-    if head[:1] == b"{" or (b"<Bundle" in head and b"VANSEnvelope" not in head):
+    beginning = data[:512].lstrip()
+    if beginning[:1] == b"{" or (b"<Bundle" in beginning and b"VANSEnvelope" not in beginning):
         try:
             after, bundle = _answered(reception, data, at, basis)
         except Rejected:
@@ -98,15 +97,9 @@ def take(
         # The words of 02 §2.4 where it has any, else place and problem.
         problem = refused.problem if refused.rule in ("V3", "V5") else f"{refused.path}: {refused.problem}"
         return (reception, ()) if refused.answer is None else _receipt(reception, refused.answer, problem, at)
-    if opened.meta is None or opened.content_kind != "message":
+    meta = opened.meta
+    if meta is None or opened.content_kind != "message":
         return reception, ()
-    return _take_message(reception, opened, opened.meta, at, basis)
-
-
-def _take_message(
-    reception: Reception, opened: vans.Opened, meta: vans.MetaInformation, at: datetime, basis: bool
-) -> Taken:
-    """The two layers over an envelope that has passed V1 to V6."""
     head = vans.Head(
         sender=opened.sender,
         sender_kind=opened.sender_kind,

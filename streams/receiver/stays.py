@@ -9,7 +9,8 @@ A verdict depends on the content alone. A repeated message therefore gets the an
 message id that comes again with another citizen, sender or episode is another message (19.17): losing a notification
 is worse than showing one twice.
 
-A message here is one in which the check found no error (`answer`).
+The check decides what is *wrong* with a message; a subscriber refuses errors and keeps warnings (1.9, 4.1). What is kept
+has no error.
 
 Not here: reading documents and finding profile violations (messages/hospitalnotification), and writing the
 acknowledgement (messages/acknowledgement).
@@ -17,11 +18,14 @@ acknowledgement (messages/acknowledgement).
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from streams.messages.hospitalnotification import HospitalNotification
+import msgspec
+
+from streams.formats.fhir.read import document
+from streams.messages.hospitalnotification import HospitalNotification, check, read
 from streams.words.codes import LPR3_SYSTEM, Family, Notice, Verdict
-from streams.words.errors import Issue
+from streams.words.errors import Issue, Rejected
 from streams.words.ids import same_episode
 from streams.words.model import Unit, Value
 
@@ -33,9 +37,11 @@ __all__ = [
     "StayView",
     "Subscriber",
     "SubscriberAnswer",
+    "answer",
     "close",
     "discard",
     "history",
+    "play",
     "receive",
     "refuse",
     "status",
@@ -129,6 +135,46 @@ class Subscriber(Value, frozen=True, kw_only=True):
     stays: tuple[StayView, ...] = ()
 
 
+def play(files: Iterable[tuple[str, bytes]], *, basis: bool = True) -> list[dict[str, Any]]:
+    """One line per document, in order, from one fresh subscriber; the keys are those of acceptance.md, `receive`.
+
+    Without `basis` no citizen has a case: nothing is kept, and what is valid is acknowledged all the same (19.4).
+    """
+    state = Subscriber()
+    lines: list[dict[str, Any]] = []
+    for name, data in files:
+        state, answered = answer(state, data, basis=basis)
+        lines.append(
+            {
+                "file": name,
+                "acknowledgement": answered.acknowledgement,
+                "shown": answered.shown,
+                "status": answered.status,
+                "report_of_admission": answered.report is not None,
+                "history": [str(entry) for entry in answered.history],
+                "issues": [msgspec.structs.asdict(issue) for issue in answered.issues],
+            }
+        )
+    return lines
+
+
+def answer(state: Subscriber, data: bytes, *, basis: bool = True) -> tuple[Subscriber, SubscriberAnswer]:
+    """The subscriber after a document in JSON or XML, and its answer. Never raises on content."""
+    try:
+        sent = document(data)
+    except Rejected as rejected:
+        return state, refuse([rejected.issue()])
+    bundle, found = sent.resource, sent.beside(check(sent.resource))
+    if any(issue.severity == "error" for issue in found):
+        return state, refuse(found)
+    if basis:
+        state, answered = receive(state, read(bundle))
+    else:
+        answered = discard()
+    # What the check remarked, before what the subscriber remarks.
+    return state, msgspec.structs.replace(answered, issues=(*found, *answered.issues))
+
+
 def refuse(issues: Iterable[Issue]) -> SubscriberAnswer:
     """A profile violation: negative receipt, nothing shown, nothing kept (19.5)."""
     return SubscriberAnswer(acknowledgement="fatal-error", shown=False, issues=tuple(issues))
@@ -159,12 +205,20 @@ def receive(subscriber: Subscriber, message: HospitalNotification) -> tuple[Subs
         place = next(older, len(known.messages))
         messages = (*known.messages[:place], message, *known.messages[place:])
         stay = StayView(messages=messages, closed=known.closed if messages[-1] is not message else None)
+    report = None
+    if message.report_of_admission:  # to the recipient named, else the sender (16.4, 16.5)
+        local = next((e for e in message.episode if e.system != LPR3_SYSTEM), message.episode[0])
+        recipient = message.report_recipient
+        report = ReportRequest(
+            to_gln=(recipient and recipient.gln) or message.sender.gln,
+            episode=local.value.lower().removeprefix("urn:uuid:").replace("-", ""),
+        )
     received = () if known is None else (m.message_id for m in known.messages)
     answer = SubscriberAnswer(
         acknowledgement="ok",
         shown=True,
         status=status(stay),
-        report=_report(message),
+        report=report,
         history=history(stay),
         issues=(
             *((_ID_TAKEN,) if namesakes else ()),
@@ -278,16 +332,6 @@ def _meant(entries: list[HistoryEntry], message: HospitalNotification) -> int | 
     standing = [i for i, e in numbered if e.mark != "cancelled"]
     found = named or standing
     return found[-1] if found else None
-
-
-def _report(message: HospitalNotification) -> ReportRequest | None:
-    """The report of admission asked for: to the recipient named, else the sender (16.4, 16.5)."""
-    if not message.report_of_admission:
-        return None
-    local = [e for e in message.episode if e.system != LPR3_SYSTEM] or list(message.episode)
-    bare = local[0].value.lower().removeprefix("urn:uuid:").replace("-", "")
-    recipient = message.report_recipient
-    return ReportRequest(to_gln=(recipient and recipient.gln) or message.sender.gln, episode=bare)
 
 
 def _warning(path: str, rule: str, problem: str, remedy: str) -> Issue:

@@ -15,8 +15,8 @@ from typing import Final, Protocol
 import msgspec
 
 from streams.formats.hl7v2 import MessageRefused
-from streams.messages.adt.admit import read_from_feed, record_key
-from streams.messages.adt.feed import FeedProfile
+from streams.messages.adt.feed import FeedProfile, read_from_feed
+from streams.messages.adt.patient import record_key
 from streams.messages.adt.read import events
 from streams.person import ADOPTS, PASSED_ON, PassOn, PersonRow, fold
 from streams.words.errors import Issue, Rejected

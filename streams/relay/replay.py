@@ -21,8 +21,8 @@ from typing import Final, Protocol
 from streams.delivery.route import RouteRegisters
 from streams.envelopes import vans
 from streams.formats.hl7v2 import MessageRefused, parse
-from streams.messages.adt.admit import record_key
 from streams.messages.adt.feed import moment
+from streams.messages.adt.patient import record_key
 from streams.messages.adt.triggers import trigger_of
 from streams.person import PersonRow
 from streams.records.ledger import LedgerRow

@@ -22,8 +22,8 @@ from streams.formats.hl7v2 import Document
 from streams.gateway.admission import LOCAL, Unconfirmed, admit
 from streams.gateway.mllp import MllpClient, NoAnswer
 from streams.gateway.run import KafkaPublisher
-from streams.messages.adt.admit import record_key
 from streams.messages.adt.feed import FeedProfile
+from streams.messages.adt.patient import record_key
 from streams.registry import Registers
 from streams.registry.rows import LocationRow
 from streams.words.ids import Ids, Kommunekode

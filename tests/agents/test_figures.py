@@ -9,7 +9,8 @@ from agents.intake import intake_stage
 from agents.station import Station
 from agents.worker.signs import Figures
 from streams.kafka.records import Record
-from streams.messages.adt.admit import read_from_feed, record_key
+from streams.messages.adt.feed import read_from_feed
+from streams.messages.adt.patient import record_key
 from streams.person import PersonRow
 from streams.records.ledger import event_row
 from streams.relay.intake import Intake

@@ -9,7 +9,7 @@ from streams.cli.judge import judge
 from streams.formats.fhir.build import json_to_xml, xml_to_json
 from streams.formats.fhir.read import from_json, from_xml
 from streams.messages.hospitalnotification import check
-from streams.receiver.answer import play
+from streams.receiver.stays import play
 from streams.registry import load
 from streams.relay.replay import Replay
 from streams.words.errors import Rejected

@@ -10,8 +10,7 @@ from streams.formats.fhir.build import to_json, to_xml
 from streams.messages.acknowledgement import issues_of_findings, write
 from streams.messages.acknowledgement.rules import ERROR_CODES
 from streams.messages.hospitalnotification import check
-from streams.receiver.answer import answer
-from streams.receiver.stays import Subscriber
+from streams.receiver.stays import Subscriber, answer
 from streams.words.codes import Notice, Verdict
 from streams.words.model import ReceiptIssue
 from tests.conformance.mutations import damaged, put

@@ -21,7 +21,8 @@ from agents.worker.clock import FastClock
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.records import encode_lane_record
 from streams.kafka.topics import ADT_RAW, LANES, LEDGER, RECEIPTS_RAW, letterbox
-from streams.messages.adt.admit import read_from_feed, record_key
+from streams.messages.adt.feed import read_from_feed
+from streams.messages.adt.patient import record_key
 from streams.words.ids import Lane, MessageId
 from streams.words.model import Decision, Overdue, Receipt, ReceiptArrived, Wake
 from tests.brokers import AnyBroker, producing, records, until

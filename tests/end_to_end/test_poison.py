@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from agents.worker.clock import FastClock
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.topics import ADT_RAW, RECEIPTS_RAW
-from streams.messages.adt.admit import read_from_feed, record_key
+from streams.messages.adt.feed import read_from_feed
+from streams.messages.adt.patient import record_key
 from streams.sim.acknowledgement import Arrived, acknowledgement, arrived, enveloped
 from streams.sim.municipality import answer, behaviour
 from streams.sim.stories import STORIES

@@ -4,8 +4,7 @@ import msgspec
 import pytest
 
 from streams.formats.hl7v2 import MessageRefused
-from streams.messages.adt.admit import read_from_feed
-from streams.messages.adt.feed import FeedProfile
+from streams.messages.adt.feed import FeedProfile, read_from_feed
 
 FEED = FeedProfile(application="EPJ-TEST", facility="OUH")
 NAME = "Sørensen"

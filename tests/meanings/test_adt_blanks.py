@@ -6,8 +6,7 @@ import msgspec
 import pytest
 
 from streams.formats.hl7v2 import MessageRefused
-from streams.messages.adt.admit import read_from_feed
-from streams.messages.adt.feed import FeedProfile, FieldRule
+from streams.messages.adt.feed import FeedProfile, FieldRule, read_from_feed
 from streams.messages.adt.read import events
 from streams.words.errors import Rejected
 from tests.meanings.adt import KOMMUNER, VISIT, er7, locate

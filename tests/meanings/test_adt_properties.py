@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streams.formats.hl7v2 import Document, read
-from streams.messages.adt.admit import record_key
+from streams.messages.adt.patient import record_key
 from streams.messages.adt.read import events
 from streams.messages.adt.triggers import TRIGGERS
 from streams.person import ADOPTS, PersonRow, Reported, fold, person_key

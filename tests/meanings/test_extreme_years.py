@@ -14,8 +14,8 @@ from streams.cli.judge import judge
 from streams.envelopes import vans
 from streams.formats.fhir.build import to_json, to_xml
 from streams.messages.acknowledgement import write
-from streams.receiver.answer import play
 from streams.receiver.inbox import Reception, take
+from streams.receiver.stays import play
 from streams.relay.receipts import take_receipt
 from streams.relay.replay import Replay
 from streams.words.codes import Notice

@@ -13,8 +13,7 @@ from typer.testing import CliRunner
 from streams.cli.frame import run
 from streams.cli.receive import receive
 from streams.formats.fhir.build import to_json, to_xml
-from streams.receiver.answer import answer, play
-from streams.receiver.stays import Subscriber
+from streams.receiver.stays import Subscriber, answer, play
 from streams.words.codes import LPR3_SYSTEM, Notice
 from streams.words.model import EpisodeIdentifier, Notification
 from tests.conformance.mutations import damaged, drop, each, put, resource_of

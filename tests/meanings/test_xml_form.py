@@ -13,8 +13,8 @@ from lxml import etree
 from streams.cli.judge import judge
 from streams.formats.fhir.build import to_json, to_xml
 from streams.messages.acknowledgement import read, read_bytes
-from streams.receiver.answer import play
 from streams.receiver.inbox import Reception, take
+from streams.receiver.stays import play
 from streams.words.codes import Notice
 from tests.meanings.acknowledgements import AT, acknowledgement
 from tests.meanings.notifications import CASES, bundle, notification

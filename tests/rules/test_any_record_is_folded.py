@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.kafka.records import decode_lane_record, encode_lane_record
-from streams.messages.adt.admit import read_from_feed, record_key
+from streams.messages.adt.feed import read_from_feed
+from streams.messages.adt.patient import record_key
 from streams.relay.intake import take_in
 from streams.relay.lane import decode_row, encode_row, fold, next_due
 from streams.relay.receipts import take_receipt

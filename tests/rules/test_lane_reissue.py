@@ -7,7 +7,7 @@ import pytest
 from streams.delivery.rules import DeliveryState
 from streams.formats.fhir.build import to_json
 from streams.messages.hospitalnotification import check
-from streams.receiver.answer import play
+from streams.receiver.stays import play
 from streams.words.codes import Verdict
 from streams.words.errors import Rejected
 from tests.rules.lanes import DAY, Lane, Otherwise, Unroutable, books, context, opened, resources

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from streams.formats.hl7v2 import read
-from streams.messages.adt.admit import record_key
+from streams.messages.adt.patient import record_key
 from streams.person import PersonRow
 from streams.registry import load
 from streams.relay.intake import take_in

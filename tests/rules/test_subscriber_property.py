@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from streams.delivery import delivery
 from streams.formats.fhir.build import to_json
 from streams.messages.hospitalnotification import write
-from streams.receiver.answer import answer
 from streams.receiver.inbox import Reception, take
-from streams.receiver.stays import Status, StayView, Subscriber, history, status
+from streams.receiver.stays import Status, StayView, Subscriber, answer, history, status
 from streams.relay.receipts import take_receipt
 from streams.sim.stories import STORIES
 from streams.stay.fold import StayState, state

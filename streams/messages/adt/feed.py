@@ -38,11 +38,18 @@ Each such agreement is a key below, with the default that the specification give
     field = "EVN-4"
     values = ["PSYK"]
 
+A message is read as its feed means it (`read_from_feed`; spec 04 §2.1, steps 1-9): in the right character set, from a known
+sender. A feed may override MSH-18 (§2.2), but who sends is known only once MSH has been read. So MSH is read first with
+what the message says of itself; when even that names no character set, as Latin-1, in which every byte is a character.
+Bytes of another set than declared are read as what they are, unless the feed refuses them (00 §8.2). The gateway asks this
+before it answers, intake asks it again, because a hospital may write the topic itself (§6).
+
 How a feed writes its times belongs to the dialect too (`moment`): spec 04 §2.5 decides form and precision, spec 01, 7.7
 what a local time without offset means.
 """
 
 import re
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from functools import cached_property, lru_cache
 from typing import Final, Literal, NamedTuple, TypedDict
@@ -50,11 +57,21 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from streams.formats.hl7v2 import Document, MessageRefused, Segment
+from streams.formats.hl7v2 import Document, MessageRefused, Segment, parse, read
 from streams.words.model import Disposition, EventClass
 from streams.words.times import local_time
 
-__all__ = ["Dialect", "FeedProfile", "FieldPath", "FieldRule", "check_sender", "exact_moment", "moment"]
+__all__ = [
+    "Dialect",
+    "FeedOf",
+    "FeedProfile",
+    "FieldPath",
+    "FieldRule",
+    "check_sender",
+    "exact_moment",
+    "moment",
+    "read_from_feed",
+]
 
 _PATH: Final = re.compile(r"([A-Z][A-Z0-9]{2})-([1-9][0-9]?)(?:\[([1-9])\])?(?:\.([1-9][0-9]?))?")
 
@@ -209,6 +226,40 @@ class FeedProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return self.dispositions.get(code) or DISPOSITIONS.get(code.zfill(2), "unknown")
 
 
+#: The feed of (MSH-3.1, MSH-4.1), None when no feed has been agreed on (spec 04 §3): `Registers.feed`.
+FeedOf = Callable[[str, str], FeedProfile | None]
+
+_CHARSET_FIELD: Final = 18  # MSH-18
+
+
+def read_from_feed(data: bytes, feed_of: FeedOf) -> tuple[Document, FeedProfile]:
+    """The message and its feed. Raises `MessageRefused`, which says what to answer."""
+    try:
+        document = read(data)
+    except MessageRefused as refused:
+        if refused.field != _CHARSET_FIELD:
+            raise
+        document = parse(data, charset="latin-1")
+        feed = feed_of(document.application, document.facility)
+        if feed is None or not feed.charset:
+            raise refused from None
+        document = read(data, charset=feed.charset)
+    else:
+        feed = feed_of(document.application, document.facility)
+        if feed is not None and feed.charset and (feed.charset != document.charset or _is_mislabelled(document)):
+            document = read(data, charset=feed.charset)
+    known = check_sender(document, feed)
+    if known.charset_mismatch == "refuse" and _is_mislabelled(document):
+        problem = "the bytes are not text of the character set that is declared"
+        raise MessageRefused("AE", "102", problem, "send the character set that is declared", field=_CHARSET_FIELD)
+    return document, known
+
+
+def _is_mislabelled(document: Document) -> bool:
+    """Whether the bytes are of another character set than the one declared."""
+    return any(issue.rule == "charset-lie" for issue in document.warnings)
+
+
 def check_sender(document: Document, feed: FeedProfile | None) -> FeedProfile:
     """The feed, when the message may come from it: known (207), and no test message in production (202).
 
@@ -246,15 +297,17 @@ def moment(
     year, month, day, hour, minute, second, offset = found.groups()
     try:
         naive = datetime(int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0), int(second or 0))  # noqa: DTZ001  # the zone is found below
-        zone = _zone(offset) if offset else None
     except ValueError:
+        return "bad-time"
+    if offset and (offset[1:3] > "23" or offset[3:5] > "59"):
         return "bad-time"
     if minute is None:
         return "coarse-time"
     if not 1 < naive.year < 9999:  # no instant in every zone
         return "bad-time"
-    if zone is not None:
-        return naive.replace(tzinfo=zone)
+    if offset:
+        ahead = timedelta(hours=int(offset[1:3]), minutes=int(offset[3:5]))
+        return naive.replace(tzinfo=timezone(-ahead if offset[0] == "-" else ahead))
     return local_time(naive, not_after=not_after, not_before=not_before, zone=feed.tz)
 
 
@@ -272,12 +325,3 @@ def exact_moment(text: str) -> datetime | None:
     except ValueError:
         return None
     return at if 1 < at.year < 9999 else None
-
-
-@lru_cache(maxsize=64)
-def _zone(offset: str) -> timezone:
-    hours, minutes = int(offset[1:3]), int(offset[3:5])
-    if hours > 23 or minutes > 59:
-        raise ValueError(offset)
-    ahead = timedelta(hours=hours, minutes=minutes)
-    return timezone(-ahead if offset[0] == "-" else ahead)

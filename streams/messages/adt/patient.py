@@ -1,4 +1,4 @@
-"""The patient of an ADT message: PID as identifiers, name, protection and municipality.
+"""The patient of an ADT message: PID as identifiers and key, name, protection and municipality.
 
 Who it is: official CPR numbers, replacement numbers, other ids (spec 04 §8.1, spec 05 §2). A number counts as an
 official CPR number when its repetition is marked as one *and* it has the published pattern; the check digit is never
@@ -15,9 +15,9 @@ import re
 from collections.abc import Container
 from typing import Final
 
-from streams.formats.hl7v2 import NULL, Segment
-from streams.person import NO_IDENTITY, Identity
-from streams.words.ids import Kommunekode
+from streams.formats.hl7v2 import NULL, Document, Segment
+from streams.person import NO_IDENTITY, Identity, key_of
+from streams.words.ids import Ids, Kommunekode, PersonKey
 
 from .feed import FeedProfile
 
@@ -27,6 +27,7 @@ __all__ = [
     "is_official_cpr",
     "legal_name",
     "merged",
+    "record_key",
     "residence",
 ]
 
@@ -67,6 +68,15 @@ def identity(pid: Segment | None, feed: FeedProfile) -> Identity:
         who = Identity(cprs, who.replacement and not cprs, who.local_ids)
     pid.reading = (feed, who)
     return who
+
+
+def record_key(document: Document, feed: FeedProfile, ids: Ids) -> PersonKey:
+    """The key of a message on `adt.raw`, known before anything else is read of it (00 §2.1; spec 04 §6).
+
+    Sixteen hex digits: over the official CPR number, else feed and first PID-3 id, else feed and MSH-10. Equal to
+    `person.person_key` of the message's first event.
+    """
+    return key_of(feed.key, identity(document.first("PID"), feed), document.control_id, ids)
 
 
 def merged(merge: Segment, feed: FeedProfile) -> Identity:
