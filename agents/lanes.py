@@ -4,7 +4,7 @@ The thin half of `streams/relay/lane`. One row per lane holds the stay and its d
 written, and a letter is counted and logged once it has been taken (design §3).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -159,11 +159,11 @@ def _fault_rows(row: bytes | None, record: Record, reason: str, at: datetime) ->
     return [decision_row(lane_record, lane, delivery.state if delivery else "", reason)]
 
 
-def tick_for(rows: FencedTable) -> Tick:
-    """(what is due, now) -> the record that the timer publishes into the lane."""
+def tick_for(row_of: Callable[[int, bytes], bytes | None]) -> Tick:
+    """(what is due, now) -> the record that the timer publishes into the lane. `row_of`: partition, key -> row."""
 
     def letter(due: Due, now: datetime) -> Letter:
-        record = tick(decode_row(rows.get(due.key)), due.deadline, now)
+        record = tick(decode_row(row_of(due.partition, due.key)), due.deadline, now)
         lane = Lane(due.key.decode("ascii"))
         return lane_letter(lane, record, f"{lane}/{due.deadline.isoformat()}")
 

@@ -124,14 +124,14 @@ def build_relay(worker: Worker, station: Station, options: RelayOptions | None =
 
 def _add_timer(relay: Relay, options: RelayOptions) -> None:
     keep_index(relay.app, relay.lanes, LANES, relay.standing, decode_row)
-    tick = tick_for(relay.lanes)
+    tick = tick_for(relay.lanes.get)
 
     @relay.lanes.on_recover  # type: ignore[untyped-decorator]  # Faust is untyped to us
     async def close() -> None:
         relay.barrier.close()
 
     def taken(partition: int) -> int:
-        return position_at(relay.lanes.get(position_key(LANES, partition)), LANES, partition) or 0
+        return position_at(relay.lanes.get(partition, position_key(LANES, partition)), LANES, partition) or 0
 
     async def gate(partition: int) -> bool:
         open_now = await relay.barrier.is_open(partition, taken)

@@ -35,7 +35,6 @@ from agents.start.watch import positions_of
 from agents.station import Station
 from agents.worker.app import Worker
 from agents.worker.clock import FastClock
-from agents.worker.tables import rows_of
 from agents.worker.timer import owned_of
 from streams.cli import interrupts
 from streams.kafka.clients import new_producer, read_all
@@ -339,7 +338,7 @@ async def _play(stage: _Set, relay: Relay, bootstrap: str) -> None:
 
 def _look(stage: _Set, relay: Relay) -> int:
     """How much is still under way: open messages, receipts without one, held events."""
-    rows = [row for _, data in rows_of(relay.lanes) if (row := decode_row(data)) is not None]
+    rows = [row for *_, data in relay.lanes.rows() if (row := decode_row(data)) is not None]
     deliveries = [delivery for row in rows for delivery in row.deliveries.values()]
     progress = stage.progress
     progress.messages, progress.settled = len(deliveries), sum(d.is_final for d in deliveries)

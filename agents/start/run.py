@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import errno
 import fcntl
+import gc
 import signal
 import socket
 import threading
@@ -175,6 +176,7 @@ def run(
     except BadSettings as problem:
         raise Failed(Code.USAGE, "no-secret", str(problem), "Look at it with: stafet doctor") from None
     installation = Installation(settings, known, ids, accept_loss=accept_loss)
+    gc.freeze()  # registers and profiles stay: the collector would stop the loop for 0.1 s to go through them
     with _failures():
         asyncio.run(_run(role, installation))
 

@@ -116,7 +116,10 @@ async def positions_of(relay: Relay) -> Positions:
     """
     app, tables = relay.app, dict(relay.sources)
     found = {
-        (topic, number): (position_at(tables[topic].get(position_key(topic, number)), topic, number) or 0, int(end))
+        (topic, number): (
+            position_at(tables[topic].get(number, position_key(topic, number)), topic, number) or 0,
+            int(end),
+        )
         for topic, number in owned_of(app, tables)
         if (end := app.consumer.highwater(TP(topic, number))) is not None
     }

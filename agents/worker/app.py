@@ -7,7 +7,6 @@ topic is a time limit that passes and a message, never an endless wait.
 
 import asyncio
 import contextlib
-import shutil
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -20,12 +19,12 @@ from aiokafka.admin import AIOKafkaAdminClient
 from faust.types import TopicT
 
 from streams.kafka.clients import NoConnection, compression, state_producer
-from streams.kafka.topics import LARGE, LETTERBOX_PARTITIONS, RELAY, TOMBSTONES
-from streams.operations import logs
+from streams.kafka.topics import LARGE, LETTERBOX_PARTITIONS, RELAY
 from streams.operations.secrecy import private_folder
 
 from .changelog import ClientOptions, Fence, Restoring
 from .shell import Leave, leave_now
+from .stores import DiskStore, MemoryStore
 from .tables import CarefulTables, EmbeddedTransport, FencedApp, FencedTable, IdempotentTransport, own_producer
 
 __all__ = [
@@ -33,7 +32,6 @@ __all__ = [
     "Readiness",
     "Worker",
     "build_app",
-    "drop_old_stores",
     "partitions_problem",
     "raw_table",
     "raw_topic",
@@ -99,8 +97,8 @@ def build_app(worker: Worker, leave: Leave = leave_now) -> FencedApp:
         "topic_allow_declare": False,
         "topic_disable_leader": True,
         "table_standby_replicas": 0,
-        "store": f"{worker.store}://",
-        "datadir": worker.directory,  # a locked directory is tried for 30 s
+        "store": "memory://",  # Faust's own is never used
+        "datadir": worker.directory,
         "producer_acks": -1,
         "producer_request_timeout": 30.0,  # Faust's own is 1,200 s
         # These decide how soon things happen.
@@ -118,7 +116,8 @@ def build_app(worker: Worker, leave: Leave = leave_now) -> FencedApp:
     }
     app = FencedApp(worker.app_id, **settings)
     app.leave, app.worker_id, app.restoring = leave, worker.worker_id, Restoring()
-    app.positions, app.repeats = {}, {}
+    app.positions, app.repeats, app.whole = {}, {}, set()
+    app.store = MemoryStore() if worker.store == "memory" else DiskStore(worker.directory / "tables")
     app.client = {"bootstrap_servers": worker.bootstrap.split(","), **security}
     app.fence = Fence(
         worker.app_id,
@@ -173,7 +172,6 @@ async def running(app: FencedApp, limit: float = 60.0, patience: float = 60.0) -
     """
     app.in_worker = True
     private_folder(app.conf.datadir)
-    drop_old_stores(app.conf.tabledir, time.time())
     try:
         await _start(app, patience)
     except BaseException:
@@ -188,18 +186,6 @@ async def running(app: FencedApp, limit: float = 60.0, patience: float = 60.0) -
                 await app.stop()
         except TimeoutError:
             app.leave(f"{app.conf.id} did not stop within {limit:g} s")
-
-
-def drop_old_stores(directory: Path, now: float) -> None:
-    """Removes what lies on disk of tables and was last touched so long ago that tombstones may be compacted away since.
-
-    Rows that another worker has deleted meanwhile would rise again. `now`: seconds since the epoch.
-    """
-    for store in filter(Path.is_dir, directory.glob("*.db")):  # a file of this name is none of ours
-        touched = max((file.stat().st_mtime for file in store.iterdir()), default=0.0)
-        if now - touched > TOMBSTONES.total_seconds() / 2:
-            logs.get("run").warning("store.dropped", path=store.name)
-            shutil.rmtree(store)
 
 
 async def _start(app: FencedApp, patience: float) -> None:

@@ -70,7 +70,7 @@ _TAKING_OVER: Final = (UnknownError, InvalidTxnState)
 _CLOSING: Final = 3.0
 
 #: Records taken in one go: the loop has other work.
-_AT_ONCE: Final = 1_000
+_AT_ONCE: Final = 200
 
 #: Seconds without a row after which the reader looks for what holds it.
 _HELD: Final = 5.0

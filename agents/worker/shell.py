@@ -37,7 +37,7 @@ from streams.words.errors import Rejected
 from .clock import Clock
 from .foreign_rows import position_at
 from .gaps import Gaps, Skipped, Skips, log_loss, loss_letters
-from .tables import FencedApp, FencedTable, at, is_own_row, own_producer, position_key
+from .tables import FencedApp, FencedTable, is_own_row, own_producer, position_key
 
 __all__ = ["Leave", "Limits", "OnFault", "OnRefused", "Report", "Stage", "Step", "guarded", "leave_now", "log_warning"]
 
@@ -155,7 +155,7 @@ class _Batch:
     """A batch in the making: rows, letters and positions that several records share before anything is written.
 
     Several records of a batch may have one key: each is folded over what the one before it left. Rows belong to the
-    partition of the record that changed them, never to that of their own key (Faust's rule), so each keeps its event.
+    partition of the record that changed them, never to that of their own key, so each keeps its event.
     """
 
     def __init__(self, stage: Stage) -> None:
@@ -172,8 +172,7 @@ class _Batch:
             return None
         if key in self.rows:
             return self.rows[key][1]
-        with at(event):
-            return self._table.get(key)
+        return self._table.get(event.message.partition, key)
 
     def expected(self, event: EventT) -> int:
         """The next offset expected of the record's partition; 0 when nothing is known of it."""
@@ -183,8 +182,7 @@ class _Batch:
         mark = position_key(message.topic, message.partition)
         if mark in self._positions:
             return self._positions[mark][0]
-        with at(event):
-            row = self._position_table.get(mark)
+        row = self._position_table.get(message.partition, mark)
         return position_at(row, message.topic, message.partition) or 0
 
     def advance(self, event: EventT) -> None:
@@ -236,8 +234,7 @@ class _Batch:
 
         for key, (event, row) in self.rows.items():
             assert self._table is not None
-            with at(event):
-                there = self._table.get(key) is not None
+            there = self._table.get(event.message.partition, key) is not None
             if there or row is not None:  # a row that never was needs no tombstone
                 change(self._table, event, key, row)
         for mark, (offset, event) in self._positions.items():

@@ -12,6 +12,7 @@ are the broker's, so it holds for several workers.
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterable
 from datetime import datetime
 from typing import Final, Protocol, TypeVar
@@ -20,7 +21,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from faust.types import TP
 
-from streams.kafka.clients import AIOKafkaConsumer, committed_offsets, partition_of
+from streams.kafka.clients import AIOKafkaConsumer, committed_offsets
 from streams.kafka.records import Letter, place_of
 from streams.kafka.topics import LANES, RECEIPTS_RAW
 from streams.relay.standing import Deadlines, Due
@@ -30,7 +31,7 @@ from .clock import Clock
 from .foreign_rows import position_at
 from .gaps import Gaps
 from .shell import Report, log_warning
-from .tables import FencedApp, FencedTable, own_producer, position_key, rows_of
+from .tables import FencedApp, FencedTable, own_producer, position_key
 
 __all__ = ["Barrier", "Tick", "caught_up", "keep_index", "owned", "owned_of", "publish_due"]
 
@@ -44,15 +45,24 @@ T_in = TypeVar("T_in", contravariant=True)
 
 _LIMIT: Final = 30.0  # seconds for one round of sends
 
+#: Seconds for which rows are read in one go: the loop has other work.
+_TURN: Final = 0.005
+
 #: Seconds between two questions of the barrier to the broker: the timer looks five times a second, for each partition.
 _PAUSE: Final = 1.0
 
 
 class Index(Protocol[T_in]):
-    """What is made of the rows of a table: `Deadlines`, for one."""
+    """What is made of the rows of a table: `Standing`, for one."""
 
-    def rebuild(self, rows: Iterable[tuple[int, bytes, T_in | None]]) -> None:
-        """Forgets everything and takes (partition, key, what was read of the row) of every row."""
+    def clear(self) -> None:
+        """Forgets everything: the rows follow."""
+
+    def set(self, partition: int, key: bytes, row: T_in | None) -> None:
+        """What was read of a row."""
+
+    def begin(self) -> None:
+        """Every row has been set."""
 
 
 def owned(app: FencedApp, topic: str) -> frozenset[int]:
@@ -78,7 +88,7 @@ async def caught_up(
     highwater: int | None = app.consumer.highwater(tp)
     if highwater is None:
         return False
-    expected = position_at(positions.get(position_key(topic, partition)), topic, partition)
+    expected = position_at(positions.get(partition, position_key(topic, partition)), topic, partition)
     if expected is not None:
         return expected >= highwater or (
             gaps is not None and await gaps.is_empty(topic, partition, expected, highwater)
@@ -95,22 +105,31 @@ def keep_index(
     read: Callable[[bytes], T | None],
     report: Report = log_warning,
 ) -> None:
-    """Rebuilds the index from the rows after every recovery. `read`: row -> what the index takes of it, pure.
+    """Makes the index of the rows after every recovery, a few at a time: all else goes on meanwhile.
 
-    A row that cannot be read is no reason to have no timers: it is left out, and its next record names it.
+    `read`: row -> what the index takes of it, pure. A row that cannot be read is no reason to have no timers: it is left
+    out, and its next record names it.
     """
 
-    @table.on_recover  # type: ignore[untyped-decorator]  # Faust is untyped to us
     async def rebuild() -> None:
-        partitions = app.consumer.topic_partitions(topic) or table.partitions
-        index.rebuild((partition_of(key, partitions), key, readable(row)) for key, row in rows_of(table))
+        index.clear()
+        begun = time.perf_counter()
+        for partition, key, row in table.rows():
+            index.set(partition, key, readable(row))
+            if time.perf_counter() - begun > _TURN:
+                app.restoring.moved()
+                await asyncio.sleep(0)
+                begun = time.perf_counter()
+        index.begin()
 
     def readable(row: bytes) -> T | None:
         try:
             return read(row)
-        except Exception as fault:  # noqa: BLE001  # Faust swallows what a callback raises, and the rest of the index with it
+        except Exception as fault:  # noqa: BLE001  # whatever is wrong with one row, the others have their timers
             report("row.unreadable", topic=topic, where=place_of(fault), why=type(fault).__name__)
             return None
+
+    table.when_whole = rebuild
 
 
 async def publish_due(

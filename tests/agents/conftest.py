@@ -35,6 +35,10 @@ class Bench:
     left: list[str] = field(default_factory=list)
     reported: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
+    def rows(self) -> dict[bytes, bytes]:
+        """The rows of the table, by key."""
+        return {} if self.table is None else {key: row for _, key, row in self.table.rows()}
+
     async def departure(self, limit: float = 20.0) -> str:
         """Why the worker left."""
         async with asyncio.timeout(limit):

@@ -2,7 +2,6 @@
 
 import inspect
 import re
-from contextvars import ContextVar
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,8 +11,6 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import _DefaultRecordBatchPy
-from faust.stores import rocksdb
-from faust.tables.base import Collection
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.transport.consumer import ThreadDelegateConsumer
@@ -28,11 +25,6 @@ from tests.agents.conftest import Build
 @pytest.mark.parametrize(("package", "pinned"), [("faust-streaming", "0.15.3"), ("mode-streaming", "0.7.1")])
 def test_the_version_whose_inside_was_read_is_the_one_installed(package: str, pinned: str) -> None:
     assert version(package) == pinned
-
-
-def test_the_record_in_hand_is_a_context_variable() -> None:
-    assert isinstance(faust.streams._current_event, ContextVar)
-    assert "_current_event.get(None)" in inspect.getsource(faust.streams.current_event)
 
 
 def test_the_table_manager_makes_its_recovery_where_ours_makes_the_careful_one() -> None:
@@ -53,11 +45,6 @@ def test_every_write_of_a_table_passes_where_ours_keeps_the_promise() -> None:
     for method in ("on_key_set", "on_key_del"):
         assert "self.send_changelog(" in inspect.getsource(getattr(faust.Table, method))
     assert issubclass(FencedTable, faust.Table)
-
-
-def test_a_store_on_disk_is_opened_where_ours_drops_a_spoilt_one() -> None:
-    assert "self._new_store_by_url(" in inspect.getsource(Collection._new_store)
-    assert "self._open_for_partition(partition)" in inspect.getsource(rocksdb.Store._db_for_partition)
 
 
 def test_the_driver_asks_its_producer_for_extra_settings() -> None:

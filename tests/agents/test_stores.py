@@ -1,23 +1,52 @@
-"""A store on disk that was spoilt is dropped and opened empty; a good one keeps its rows beside foreign files."""
+"""Where rows lie: both stores agree, a spoilt or old one on disk is begun again, and what others own is dropped."""
 
-import gc
+import os
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
 
-from agents.worker.app import Worker, build_app, raw_table
+from agents.worker.changelog import StatePartition
+from agents.worker.stores import DiskStore, MemoryStore, Store
 
 pytest.importorskip("rocksdict")
 
+PLACE, OTHER = (StatePartition("app-persons-changelog", number) for number in range(2))
 
-def opened(folder: Path) -> Any:
-    """The store of partition 0, as a worker opens it."""
-    app = build_app(Worker(bootstrap="127.0.0.1:1", worker_id="w1", state_dir=folder, store="rocksdb"))
-    table = raw_table(app, "persons", partitions=1)
-    return table.data
+
+@pytest.fixture(params=["memory", "disk"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    return MemoryStore() if request.param == "memory" else DiskStore(tmp_path)
+
+
+def test_a_store_keeps_the_newest_rows_and_how_far_it_knows(store: Store) -> None:
+    assert store.known(PLACE) is None
+    store.apply(PLACE, [(b"a", b"1"), (b"b", b"1"), (b"a", b"2"), (b"b", None), (b"c", b"")], 5)
+    store.apply(PLACE, [], 7)
+    assert (store.get(PLACE, b"a"), store.get(PLACE, b"b"), store.get(PLACE, b"c"), store.known(PLACE)) == (
+        b"2", None, b"", 7,
+    )  # fmt: skip
+    assert {key: row for key, row in store.rows(PLACE) if not key.startswith(b"\0")} == {b"a": b"2", b"c": b""}
+    assert store.get(OTHER, b"a") is None
+
+
+def test_a_partition_of_others_is_dropped(store: Store) -> None:
+    for place in (PLACE, OTHER):
+        assert store.known(place) is None
+        store.apply(place, [(b"k", b"row")], 1)
+    store.keep_only([OTHER])
+    assert (store.known(PLACE), store.get(PLACE, b"k"), list(store.rows(PLACE))) == (None, None, [])
+    assert (store.known(OTHER), store.get(OTHER, b"k")) == (1, b"row")
+
+
+def test_a_reading_goes_on_while_rows_change(store: Store) -> None:
+    assert store.known(PLACE) is None
+    store.apply(PLACE, [(b"%d" % number, b"old") for number in range(9)], 9)
+    reading = store.rows(PLACE)
+    first = next(reading)
+    store.apply(PLACE, [(b"new", b"row"), (b"8", None)], 11)
+    assert {key for key, _ in [first, *reading]} >= {b"%d" % number for number in range(8)}
 
 
 def halved(path: Path) -> None:
@@ -29,35 +58,59 @@ def overwritten(path: Path) -> None:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Path:
-    """The directory of a store that holds a row, closed."""
-    data = opened(tmp_path)
-    db = data._db_for_partition(0)
-    db.put(b"k", b"row")
-    db.flush()
-    db.close()
-    return Path(data.partition_path(0))
+def closed(tmp_path: Path) -> Path:
+    """The directory of a partition that holds a row."""
+    store = DiskStore(tmp_path)
+    assert store.known(PLACE) is None
+    store.apply(PLACE, [(b"k", b"row")], 4)
+    store.close()
+    [directory] = tmp_path.iterdir()
+    return directory
 
 
-def row(folder: Path) -> bytes | None:
-    gc.collect()  # RocksDB's lock goes with the last object
-    found: bytes | None = opened(folder)._db_for_partition(0).get(b"k")
+def reopened(folder: Path, **more: Callable[[], float]) -> tuple[int | None, bytes | None]:
+    store = DiskStore(folder, **more)
+    found = store.known(PLACE), store.get(PLACE, b"k")
+    store.close()
     return found
 
 
+def test_a_store_on_disk_outlives_the_worker(tmp_path: Path, closed: Path) -> None:
+    assert reopened(tmp_path) == (4, b"row")
+
+
 @pytest.mark.parametrize("spoil", [halved, overwritten])
-def test_a_spoilt_store_is_opened_empty(tmp_path: Path, store: Path, spoil: Callable[[Path], None]) -> None:
-    for path in [path for path in store.rglob("*") if path.is_file()]:
+def test_a_spoilt_store_is_opened_empty(tmp_path: Path, closed: Path, spoil: Callable[[Path], None]) -> None:
+    for path in [path for path in closed.rglob("*") if path.is_file()]:
         spoil(path)
-    assert row(tmp_path) is None
+    assert reopened(tmp_path) == (None, None)
 
 
-def test_a_file_in_the_place_of_a_store_is_replaced(tmp_path: Path, store: Path) -> None:
-    store.rename(store.with_name("elsewhere"))
-    store.write_bytes(b"of another version")
-    assert row(tmp_path) is None
+def test_a_file_in_the_place_of_a_store_is_replaced(tmp_path: Path, closed: Path) -> None:
+    closed.rename(closed.with_name("elsewhere"))
+    closed.write_bytes(b"of another version")
+    assert reopened(tmp_path) == (None, None)
 
 
-def test_a_store_keeps_its_rows_beside_a_foreign_file(tmp_path: Path, store: Path) -> None:
-    (store / "of-another-version.db").write_bytes(b"x")
-    assert row(tmp_path) == b"row"
+def test_a_store_keeps_its_rows_beside_a_foreign_file(tmp_path: Path, closed: Path) -> None:
+    (closed / "of-another-version.db").write_bytes(b"x")
+    assert reopened(tmp_path) == (4, b"row")
+
+
+@pytest.mark.parametrize(("hours", "found"), [(11, (4, b"row")), (13, (None, None))])
+def test_a_store_older_than_tombstones_may_be_is_dropped(
+    tmp_path: Path, closed: Path, hours: int, found: tuple[int | None, bytes | None]
+) -> None:
+    now = closed.stat().st_mtime
+    for file in closed.iterdir():
+        os.utime(file, (now - hours * 3600, now - hours * 3600))
+    assert reopened(tmp_path, now=lambda: now) == found
+
+
+def test_a_store_that_another_process_has_is_left_alone(tmp_path: Path, closed: Path) -> None:
+    holder, late = DiskStore(tmp_path), DiskStore(tmp_path)
+    assert holder.known(PLACE) == 4
+    with pytest.raises(Exception, match="lock"):
+        late.known(PLACE)
+    assert holder.get(PLACE, b"k") == b"row"
+    holder.close()

@@ -1,6 +1,5 @@
 """A worker that cannot come up says so in time; one that has come up says what it owns."""
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import pytest
 
 from agents.worker import app as module
-from agents.worker.app import NotReady, Worker, build_app, drop_old_stores, raw_table, raw_topic, readiness, running
+from agents.worker.app import NotReady, Worker, build_app, raw_table, raw_topic, readiness, running
 from agents.worker.shell import Stage, guarded
 from streams.kafka.local import LocalBroker
 from tests.brokers import fresh, prepared
@@ -43,18 +42,6 @@ async def test_a_changelog_of_another_width_is_named(real: LocalBroker, tmp_path
     with pytest.raises(NotReady, match=f"{changelog} has 3 partitions where the state has 4"):
         async with running(app, patience=30.0):
             pytest.fail("it came up")
-
-
-def test_a_store_older_than_tombstones_may_be_is_dropped(tmp_path: Path) -> None:
-    now = datetime(2027, 1, 1, tzinfo=UTC).timestamp()
-    for name, hours in (("lanes-0", 11), ("lanes-1", 13)):
-        file = tmp_path / f"{name}.db" / "000004.log"
-        file.parent.mkdir()
-        file.touch()
-        os.utime(file, (now - hours * 3600, now - hours * 3600))
-    (tmp_path / "of-another-version.db").touch()
-    drop_old_stores(tmp_path, now)
-    assert sorted(store.name for store in tmp_path.iterdir()) == ["lanes-0.db", "of-another-version.db"]
 
 
 async def test_a_broker_that_does_not_answer_is_said_plainly(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What a worker knows of its open messages: counts, ages, and the laws L2 and L8 (spec 03 §§6.3, 10)."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.records.ledger import LedgerRow
+from streams.relay.lane import LaneRow
 from streams.relay.standing import OpenMessages, Standing
 from streams.words.ids import EpisodeId
 from tests.rules.lanes import MINUTE, Lane
@@ -26,6 +28,14 @@ def admitted() -> tuple[Lane, OpenMessages]:
     count(messages, lane)
     messages.set(0, KEY, lane.row)
     return lane, messages
+
+
+def rebuild(standing: Standing, rows: Iterable[tuple[int, bytes, LaneRow | None]]) -> None:
+    """As after a recovery."""
+    standing.clear()
+    for partition, key, row in rows:
+        standing.set(partition, key, row)
+    standing.begin()
 
 
 def test_a_message_is_open_until_it_is_settled() -> None:
@@ -102,9 +112,9 @@ def test_a_message_without_a_state_breaks_the_law(lost: str) -> None:
 def test_a_recovery_begins_the_law_where_the_rows_are() -> None:
     lane, _ = admitted()
     standing = Standing(lane.context.stay)
-    standing.rebuild([(0, KEY, lane.row), (1, OTHER, None)])
+    rebuild(standing, [(0, KEY, lane.row), (1, OTHER, None)])
     assert (len(standing.messages), standing.messages.residual, len(standing.deadlines)) == (1, 0, 1)
-    standing.rebuild([])
+    rebuild(standing, [])
     assert (len(standing.messages), standing.messages.residual, len(standing.deadlines)) == (0, 0, 0)
 
 
@@ -132,7 +142,7 @@ def test_after_any_changes_the_index_is_as_one_made_of_the_rows(changes: list[tu
         lane.play("A01 08:00", visit=visit, lane=IDS.lane(visit))
     rows = {number: lane.row for number, lane in enumerate(lanes)}
     standing = Standing(lanes[0].context.stay)
-    standing.rebuild((number, b"%d" % number, row) for number, row in rows.items())
+    rebuild(standing, ((number, b"%d" % number, row) for number, row in rows.items()))
     for number, change in changes:
         lane = lanes[number]
         if change == "gone":
@@ -143,9 +153,9 @@ def test_after_any_changes_the_index_is_as_one_made_of_the_rows(changes: list[tu
             rows[number] = lane.row
         standing.set(number, b"%d" % number, rows[number])
         if change == "rebuild":
-            standing.rebuild((number, b"%d" % number, row) for number, row in rows.items())
+            rebuild(standing, ((number, b"%d" % number, row) for number, row in rows.items()))
     fresh = Standing(lanes[0].context.stay)
-    fresh.rebuild((number, b"%d" % number, row) for number, row in rows.items())
+    rebuild(fresh, ((number, b"%d" % number, row) for number, row in rows.items()))
     now = lanes[0].now + timedelta(days=1)
     for ask in (lambda m: +m.counts(range(3)), lambda m: m.oldest(range(3)), lambda m: m.late(range(3), now), len):
         assert ask(standing.messages) == ask(fresh.messages)
