@@ -75,20 +75,25 @@ def test_a_damaged_message_is_read_or_refused(data: st.DataObject) -> None:
     read_or_refused(bytes(damaged))
 
 
-def test_a_megabyte_of_blanks_inside_a_value_takes_a_moment() -> None:
-    began = time.process_time()
-    assert read_or_refused(VALID + b"ZZZ|1 |" + b" " * 1_000_000 + b"x\r") is not None
-    assert time.process_time() - began < 5, "bounded, on a busy machine too"
+def seconds(data: bytes) -> float:
+    """CPU time that reading takes, the better of two."""
+    best = float("inf")
+    for _ in range(2):
+        began = time.thread_time()
+        document = read_or_refused(data)
+        if document is not None:
+            document.segments[-1].text(1)
+        best = min(best, time.thread_time() - began)
+    return best
 
 
-@pytest.mark.parametrize("filling", [b"|", b"^", b"~", b"&", b"\\", b"\\F", b"\r", b"\n", b"PID|\r", b" ", b"\xe6"])
-def test_a_megabyte_of_anything_takes_a_moment(filling: bytes) -> None:
-    data = VALID + b"ZZZ|" + filling * (1_000_000 // len(filling))
-    began = time.process_time()
-    document = read_or_refused(data)
-    if document is not None:
-        document.segments[-1].text(1)
-    assert time.process_time() - began < 5, "bounded, on a busy machine too"
+@pytest.mark.parametrize(
+    "filling", [b"|", b"^", b"~", b"&", b"\\", b"\\F", b"\r", b"\n", b"PID|\r", b" ", b"\xe6", b"1 |" + b" " * 997]
+)
+def test_reading_takes_time_in_proportion_to_length(filling: bytes) -> None:
+    short, long = (seconds(VALID + b"ZZZ|" + filling * (size // len(filling)) + b"x\r") for size in (50_000, 800_000))
+    # In proportion is 16 times, with the square of the length 256 times: a ratio within one run tells them apart.
+    assert long < 80 * max(short, 0.0005)
 
 
 _SENT = st.text(st.sampled_from('|^~&\\"FTx. '), max_size=60)
