@@ -3,7 +3,7 @@
 Each action is one word of the table `rules.DECISIONS`. It returns the outcome when that is not plain from the messages,
 `DECIDE_AGAIN` when it has changed the situation and the table decides again, or raises `NotificationRefused`.
 
-What is corrected: `correct`. What is taken back: `cancel`.
+What is corrected or taken back: `correct`.
 """
 
 from datetime import datetime
@@ -14,8 +14,7 @@ from msgspec.structs import replace
 from streams.words.codes import SOR_ENDPOINT, EncounterClass, Family, Notice
 from streams.words.model import EpisodeIdentifier, EventClass, Fate, Outcome
 
-from .cancel import settle_person
-from .correct import REPEAT, again, correct
+from .correct import REPEAT, again, correct, settle_person
 from .notify import Draft, NotificationRefused, needed, notify, notify_start, numbered, unit_index
 from .rules import Cause, class_of, death_time, event_time, is_death
 from .state import MOVES_LIMIT, Pending, Stay, StayState, hospital_of, situation, state
@@ -123,7 +122,7 @@ def _end_pending(draft: Draft) -> None:
     """The stay has ended while its START was pending."""
     pending = draft.stay.pending
     assert pending is not None  # the situation is PENDING or PLANNED
-    draft.set_stay(replace(draft.stay, pending=replace(pending, over=True)))
+    draft.change(pending=replace(pending, over=True))
 
 
 def late(draft: Draft) -> Outcome | None:
@@ -138,7 +137,7 @@ def late(draft: Draft) -> Outcome | None:
         pending = replace(pending, class_=class_of(draft.visit, draft.event), start=needed(draft.event.occurred))
     if cause in (Cause.DIED, Cause.DEAD_ON_ARRIVAL):
         pending = replace(pending, over=True)
-    draft.set_stay(replace(stay, pending=pending, away=_AWAY.get(cause, stay.away)))
+    draft.change(pending=pending, away=_AWAY.get(cause, stay.away))
     return missing
 
 
@@ -153,7 +152,7 @@ def facts(draft: Draft) -> Outcome | None:
     class_ = new.class_ if new.class_ in ("EMER", "IMP") else pending.class_
     moved = old.start_time and new.start_time and abs(new.start_time - old.start_time) >= draft.policy.same_time
     time = needed(new.start_time) if moved else pending.start
-    draft.set_stay(replace(stay, pending=replace(pending, class_=class_, start=time)))
+    draft.change(pending=replace(pending, class_=class_, start=time))
     if pending.over or (draft.visit.patient is not None and _lacks(draft)):
         return None  # without a municipality the START was reported as unroutable, its updates are not
     missing = notify_start(draft)
@@ -213,13 +212,13 @@ def leave(draft: Draft) -> Outcome | None:
     if draft.policy.leave_requires_report and not draft.stay.report:
         return silent(draft)
     notify(draft, Notice.STOR, time=needed(draft.event.occurred))
-    draft.set_stay(replace(draft.stay, away=""))
+    draft.change(away="")
     return None
 
 
 def silent(draft: Draft) -> Outcome | None:
     """A leave without notice (11.6): remembered, so that its return gives none either."""
-    draft.set_stay(replace(draft.stay, away="out"))
+    draft.change(away="out")
     return None
 
 
@@ -227,7 +226,7 @@ def back(draft: Draft) -> Outcome | None:
     """Return from leave: SLOR; silent like its leave; or a repeat of the SLOR that stands."""
     stay = draft.stay
     if stay.away == "out":
-        draft.set_stay(replace(stay, away="back"))
+        draft.change(away="back")
         return None
     if stay.sent[-1].family is Family.SLOR:
         return again(draft)
@@ -247,20 +246,20 @@ def readmit(draft: Draft) -> Outcome | None:
 def end(draft: Draft) -> Outcome | None:
     """Discharge to home or primary sector: SLHJ (11.3); directly from a leave (11.4)."""
     notify(draft, Notice.SLHJ, time=needed(event_time(draft.event)))
-    draft.set_stay(replace(draft.stay, gone=None))
+    draft.change(gone=None)
     return None
 
 
 def died(draft: Draft) -> Outcome | None:
     """Death during stay or leave: MORS, directly from a leave (11.5)."""
     notify(draft, Notice.MORS, time=needed(death_time(draft.event), "PID-29 with minutes"))
-    draft.set_stay(replace(draft.stay, gone=None))
+    draft.change(gone=None)
     return None
 
 
 def transfer(draft: Draft) -> Outcome | None:
     """The patient goes to another hospital or a hospice: the receiving side notifies (§12)."""
-    draft.set_stay(replace(draft.stay, gone=_time(draft)))
+    draft.change(gone=_time(draft))
     return _TRANSFER
 
 
@@ -274,11 +273,11 @@ def move(draft: Draft) -> Outcome | None:
         return None
     unit = unit_index(draft, event.unit)
     if event.correction:
-        draft.set_stay(replace(stay, unit=unit))
+        draft.change(unit=unit)
         return correct(draft, None)
     if unit != stay.unit:
         moves = (*stay.moves, stay.unit)[-MOVES_LIMIT:] if stay.unit >= 0 else ()
-        draft.set_stay(replace(stay, hospital=hospital_of(event.unit), unit=unit, moves=moves))
+        draft.change(hospital=hospital_of(event.unit), unit=unit, moves=moves)
     pending = draft.stay.pending
     return notify_start(draft) if pending and not (pending.planned or pending.over or _lacks(draft)) else None
 
@@ -289,7 +288,7 @@ def restore(draft: Draft) -> Outcome | None:
     before = stay.moves[-1] if stay.moves else stay.unit
     named = unit_index(draft, event.unit) if event.unit else before
     unit = before if named == stay.unit else named  # some systems repeat the cancelled place in PV1-3
-    draft.set_stay(replace(stay, unit=unit, moves=stay.moves[:-1]))
+    draft.change(unit=unit, moves=stay.moves[:-1])
     return None
 
 

@@ -34,7 +34,7 @@ from msgspec.structs import replace
 from streams.words.ids import Ids
 from streams.words.model import EventKind, Fate, Outcome, Snapshot, StayEvent
 
-from . import acts, cancel, correct
+from . import acts, correct
 from .notify import NO_CPR, Draft, NotificationRefused, unit_index
 from .rules import CANCELS, DECISIONS, TIMED, Action, Cause, cause_of, death_time, event_time, is_death
 from .state import (
@@ -70,6 +70,13 @@ _TOO_LATE: Final = Outcome(
     path="EVN-6",
     problem="the event is older than the last event of the stay by more than the limit (04 §4.5.5)",
     remedy="decide by hand",
+)
+_OTHER_PERSON: Final = Outcome(
+    fate=Fate.STOPPED,
+    reason="not-allowed",
+    path="PID-3",
+    problem="the event is about another person than the stay",
+    remedy="send a merge first",
 )
 #: Events of one visit that wait; each takes its place in the row of the lane.
 _MOST_HELD: Final = 64
@@ -177,9 +184,16 @@ def _take(draft: Draft) -> Outcome:
         return _TOO_LATE
     draft.cause = cause_of(visit, event)
     learned = draft.visit = _learn_person(visit, event)
+    # Another CPR comes by a merge, or by an A08 where the feed allows it (04 §4.3); else it is a contradiction.
+    allowed = draft.cause is Cause.MERGE or (draft.cause in _MAY_CHANGE_PERSON and event.allow_person_change)
+    if not allowed and correct.is_other_person(draft):
+        return _OTHER_PERSON
+    # The unit an event names is where the patient is (§12: later messages show it), within the hospital.
+    if event.unit is not None and event.kind not in _PLACES and hospital_of(event.unit) == draft.stay.hospital:
+        unit = unit_index(draft, event.unit)
+        if unit != draft.stay.unit:
+            draft.change(unit=unit)
     try:
-        _check_person(draft)
-        _learn_unit(draft)
         outcome: Outcome | None = acts.DECIDE_AGAIN
         while outcome is acts.DECIDE_AGAIN:
             outcome = _ACTIONS[DECISIONS[draft.cause, situation(draft.stay)]](draft)
@@ -211,24 +225,6 @@ def _learn_person(visit: Visit, event: StayEvent) -> Visit:
         lpr3=event.lpr3 or visit.lpr3,
         number=visit.number or event.visit_number,
     )
-
-
-def _check_person(draft: Draft) -> None:
-    """Another CPR comes by a merge, or by an A08 where the feed allows it (04 §4.3); else it is a contradiction."""
-    allowed = draft.cause in _MAY_CHANGE_PERSON and draft.event.allow_person_change
-    if cancel.is_other_person(draft) and draft.cause is not Cause.MERGE and not allowed:
-        problem = "the event is about another person than the stay"
-        raise NotificationRefused("not-allowed", problem, "send a merge first", "PID-3")
-
-
-def _learn_unit(draft: Draft) -> None:
-    """The unit an event names is where the patient is (§12: later messages show it), within the hospital."""
-    event, stay = draft.event, draft.stay
-    if event.unit is None or event.kind in _PLACES or hospital_of(event.unit) != stay.hospital:
-        return
-    unit = unit_index(draft, event.unit)
-    if unit != stay.unit:
-        draft.set_stay(replace(stay, unit=unit))
 
 
 def _remember(visit: Visit, event: StayEvent) -> Visit:
@@ -282,7 +278,7 @@ def _hold(draft: Draft, held: Held) -> Outcome:
     return _HELD
 
 
-def _wait(draft: Draft) -> Outcome:
+def wait(draft: Draft) -> Outcome:
     """An event that needs a START: wait for it, and as long as a START is itself held (04 §4.5.2)."""
     starts = (held.due for held in draft.visit.held if held.event.kind is EventKind.START)
     due = max((draft.at, *starts)) + draft.policy.late_start_window
@@ -350,7 +346,7 @@ def _folded(draft: Draft, outcome: Outcome, *, keep: bool) -> StayFold:
 _ACTIONS: Final[dict[Action, Callable[[Draft], Outcome | None]]] = {
     Action.NONE: lambda _: None,
     Action.REFUSE: acts.refuse,
-    Action.WAIT: _wait,
+    Action.WAIT: wait,
     Action.REPEAT: lambda _: correct.REPEAT,
     Action.AGAIN: correct.again,
     Action.START: acts.start,
@@ -371,15 +367,15 @@ _ACTIONS: Final[dict[Action, Callable[[Draft], Outcome | None]]] = {
     Action.MOVE: acts.move,
     Action.RESTORE: acts.restore,
     Action.ELSEWHERE: acts.elsewhere,
-    Action.RETURNED: cancel.returned,
+    Action.RETURNED: correct.returned,
     Action.UPDATE: correct.update,
-    Action.UNSTART: cancel.unstart,
-    Action.UNEND: cancel.unend,
-    Action.REOPEN: cancel.reopen,
-    Action.UNLEAVE: cancel.unleave,
-    Action.UNRETURN: cancel.unreturn,
-    Action.DELETE: cancel.delete,
-    Action.WITHDRAW: cancel.withdraw,
-    Action.MERGE: cancel.merge,
-    Action.PERSON: cancel.person,
+    Action.UNSTART: correct.unstart,
+    Action.UNEND: correct.unend,
+    Action.REOPEN: correct.reopen,
+    Action.UNLEAVE: correct.unleave,
+    Action.UNRETURN: correct.unreturn,
+    Action.DELETE: correct.delete,
+    Action.WITHDRAW: correct.withdraw,
+    Action.MERGE: correct.merge,
+    Action.PERSON: correct.person,
 }

@@ -4,7 +4,7 @@
 `notify` is the only place where a message comes into being; it obeys `rules.TRANSITIONS` whatever the caller believes,
 so a forbidden transition cannot be sent by mistake (spec 01, 21.2.4: do not guess).
 
-Not here: what an event means (`acts`), what is corrected (`correct`) or taken back (`cancel`).
+Not here: what an event means (`acts`), what is corrected or taken back (`correct`).
 """
 
 from datetime import datetime, timedelta
@@ -71,6 +71,10 @@ class Draft(msgspec.Struct, gc=False):
     def set_stay(self, stay: Stay) -> None:
         """Replace the current stay."""
         self.visit = replace(self.visit, stay=stay)
+
+    def change(self, **fields: object) -> None:
+        """Change the current stay."""
+        self.set_stay(replace(self.visit.stay, **fields))
 
 
 def needed(time: datetime | None, path: str = "EVN-6") -> datetime:
