@@ -9,11 +9,14 @@ import asyncio
 import sys
 from pathlib import Path
 
+from streams.kafka.local import NoKafka
+
 from .conversion import Material, cases, context
 from .flows import Bench
 from .kafka import throughput
+from .recovery import recoveries
 from .referee import referee_time
-from .report import Row, missed, rows_of, table, written
+from .report import Row, missed, recovery_rows, rows_of, table, written
 from .slices import measured
 
 _RESULTS = Path(__file__).parent / "results" / "latest.json"
@@ -26,6 +29,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--flows", type=int, default=500, help="complete flows of one round over Kafka")
     parser.add_argument("--kafka-rounds", type=int, default=5, help="rounds over Kafka, after one not counted")
     parser.add_argument("--judged", type=int, default=20, help="messages for the HL7 validator; 0 leaves it out")
+    parser.add_argument("--stays", type=int, default=100_000, help="open stays of a start; 0 leaves it out")
     parser.add_argument("--out", type=Path, default=_RESULTS, help="result file")
     parser.add_argument("--enforce", action="store_true", help="end with 1 when a floor is missed")
     return parser.parse_args()
@@ -40,7 +44,17 @@ def _rows(settings: argparse.Namespace) -> list[Row]:
     referee: float | str = "not run: --judged 0"
     if settings.judged:
         referee = referee_time(material.convert(), judged=settings.judged, warm=settings.judged)
-    return rows_of({n: micros[n] for n in ours}, {n: micros[n] for n in theirs}, kafka, referee)
+    rows = rows_of({n: micros[n] for n in ours}, {n: micros[n] for n in theirs}, kafka, referee)
+    return rows + _recovery(settings.stays)
+
+
+def _recovery(stays: int) -> list[Row]:
+    if not stays:
+        return recovery_rows(stays, "not run: --stays 0")
+    try:
+        return recovery_rows(stays, asyncio.run(recoveries(stays)))
+    except NoKafka as problem:
+        return recovery_rows(stays, f"not run: {problem}")
 
 
 def main() -> int:

@@ -32,6 +32,8 @@ class Mark(msgspec.Struct, frozen=True):
     at: str  # ready, sent, answered
     cpu: float = 0.0  # seconds of its process so far
     bootstrap: str = ""
+    resident: float = 0.0  # MB
+    turn: float = 0.0  # ms of CPU, the longest turn of the loop
 
 
 def tell(mark: Mark) -> None:

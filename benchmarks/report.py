@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from .kafka import Throughput
+from .recovery import Recovered
 from .slices import Spent
 
-__all__ = ["Row", "missed", "rows_of", "table", "written"]
+__all__ = ["Row", "missed", "recovery_rows", "rows_of", "table", "written"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +28,19 @@ class Row:
 
     @property
     def holds(self) -> bool:
-        """Whether the floor holds: times are upper bounds, all others lower ones."""
+        """Whether the floor holds: shares are lower bounds, all others upper ones."""
         if self.floor is None or self.value is None:
             return True
-        return self.value <= self.floor if self.unit.startswith("µs") else self.value >= self.floor
+        return self.value >= self.floor if self.unit == "%" else self.value <= self.floor
 
 
 #: The promises (design §12): µs of CPU, and the share of a bare client loop.
 FLOORS: Final[Mapping[str, float]] = {
     "conversion, checked": 150.0,
     "relay as share of the bare aiokafka loop": 30.0,
+    "recovery": 10.0,
+    "resident": 350.0,
+    "turn": 100.0,
 }
 
 _NOTES: Final[Mapping[str, str]] = {
@@ -87,6 +91,22 @@ def _ratios(micros: Mapping[str, Spent], others: Mapping[str, Spent]) -> Iterabl
         yield Row(
             f"{other} / {ours}", others[other].median / micros[ours].median, "×", note="how much longer theirs takes"
         )
+
+
+def recovery_rows(stays: int, found: Mapping[str, Recovered] | str) -> list[Row]:
+    """A start over so many open stays, or why it was not run."""
+    if isinstance(found, str):
+        return [Row("a start over open stays", None, "s CPU", note=found)]
+    note = f"{stays:,} open stays, one real node"
+    return [
+        row
+        for name, one in found.items()
+        for row in (
+            Row(f"recovery, {name}", one.cpu, "s CPU", FLOORS["recovery"], note),
+            Row(f"recovery, {name}: resident", one.resident, "MB", FLOORS["resident"], note),
+            Row(f"recovery, {name}: longest turn of the loop", one.turn, "ms CPU", FLOORS["turn"], note),
+        )
+    ]
 
 
 def missed(rows: Iterable[Row]) -> list[Row]:

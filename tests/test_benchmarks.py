@@ -25,7 +25,7 @@ _THEIRS = {"python-hl7: parse and seven fields": Spent(400.0, 390.0), "fhir.reso
 @pytest.mark.timeout(240)
 def test_a_short_run_gives_every_row_and_a_result_file(tmp_path: Path) -> None:
     out = tmp_path / "latest.json"
-    tiny = ["--rounds", "1", "--slice-ms", "1", "--flows", "10", "--kafka-rounds", "1", "--judged", "0"]
+    tiny = ["--rounds", "1", "--slice-ms", "1", "--flows", "10", "--kafka-rounds", "1", "--judged", "0", "--stays", "0"]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", *tiny, "--out", str(out)], cwd=ROOT, capture_output=True, text=True
     )
