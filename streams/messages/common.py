@@ -27,7 +27,7 @@ from streams.words.codes import (
     SOR_ENDPOINT,
     SOR_SYSTEM,
 )
-from streams.words.digits import sor_digit
+from streams.words.ids import sor_digit
 
 __all__ = [
     "ACTIVITY_TEXTS",

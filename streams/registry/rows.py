@@ -20,8 +20,7 @@ from streams.envelopes.envelope import ENVELOPES
 from streams.messages.format import FAMILIES, FORMATS
 from streams.messages.message_type import MESSAGE_TYPES
 from streams.words.codes import ACKNOWLEDGEMENT
-from streams.words.digits import gln_digit, sor_digit
-from streams.words.ids import Gln, Kommunekode, Sor
+from streams.words.ids import Gln, Kommunekode, Sor, gln_digit, sor_digit
 from streams.words.model import Unit
 from streams.words.times import COPENHAGEN
 

@@ -12,7 +12,7 @@ from streams.registry import Registers, load
 from streams.registry.rows import fictional_gln, fictional_sor, gln_problem, sor_problem
 from streams.registry.tables import EXAMPLE, duration
 from streams.words.codes import Notice
-from streams.words.digits import gln_digit, sor_digit
+from streams.words.ids import gln_digit, sor_digit
 from streams.words.model import Address
 from tests.published import SHARED
 from tests.rules.routes import route_notice

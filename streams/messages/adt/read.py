@@ -22,7 +22,7 @@ import msgspec
 from streams.formats.hl7v2 import ABSENT, Document, Fields, Segment
 from streams.person import NO_IDENTITY, Reported
 from streams.words.errors import Rejected
-from streams.words.ids import EpisodeId, EventId, Lane, hyphenated
+from streams.words.ids import EpisodeId, EventId, Lane, bare, hyphenated
 from streams.words.model import EventClass, EventKind, Snapshot, StayEvent, Unit
 from streams.words.times import second_hour
 
@@ -254,8 +254,8 @@ def _lpr3(group: _Group, feed: FeedProfile) -> str:
     segment = group.first(path.segment)
     if segment is None or not segment.raw(path.field) or not (sent := path.value(segment)):
         return ""
-    bare = sent.strip().lower().removeprefix("urn:uuid:").replace("-", "")
-    return f"urn:uuid:{hyphenated(bare)}" if _UUID5.fullmatch(bare) else ""
+    digits = bare(sent)
+    return f"urn:uuid:{hyphenated(digits)}" if _UUID5.fullmatch(digits) else ""
 
 
 class _Times(msgspec.Struct, frozen=True, gc=False):
