@@ -53,16 +53,13 @@ def bounded(receipt: _R) -> _R:
         if isinstance(value, str) and len(value) > _ID:
             changes[field] = cut(value, TEXT if field == "description" else _ID)
         elif isinstance(value, tuple) and value:
-            short = tuple(_bounded(each) for each in value[:ISSUES])
+            short = tuple(cut(each, _ID) if isinstance(each, str) else _bounded(each) for each in value[:ISSUES])
             if short != value:
                 changes[field] = short
     return replace(receipt, **changes) if changes else receipt
 
 
-def _bounded(part: str | ReceiptIssue) -> str | ReceiptIssue:
-    """An id or an issue of a list."""
-    if isinstance(part, str):
-        return cut(part, _ID)
+def _bounded(part: ReceiptIssue) -> ReceiptIssue:
     return ReceiptIssue(
         severity=cut(part.severity, _ID),
         code=cut(part.code, _ID),

@@ -148,12 +148,10 @@ class Replay:
         pending: deque[list[ReplayLine]] = deque()
         for data in files:
             pending.append(self.play(data))
-            while pending and not any(self._waits(line) for line in pending[0]):
+            waiting = {held.event.id for _, held in self._held() if held.why == "start"}
+            while pending and not any(line.event in waiting for line in pending[0]):
                 yield self._decided(pending.popleft())
         yield from map(self._decided, pending)
-
-    def _waits(self, line: ReplayLine) -> bool:
-        return bool(line.event) and any(h.why == "start" and h.event.id == line.event for _, h in self._held())
 
     def _held(self) -> Iterator[tuple[Lane, Held]]:
         return ((lane, held) for lane, row in self._lanes.items() for v in row.visits.values() for held in v.held)

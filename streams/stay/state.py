@@ -19,8 +19,6 @@ from enum import StrEnum
 from functools import cache, lru_cache
 from typing import Literal
 
-from msgspec import field
-
 from streams.words.codes import EncounterClass, EncounterStatus, Family, Notice, Role
 from streams.words.ids import EpisodeId, EventId, Kommunekode, Lane, MessageId
 from streams.words.model import (
@@ -88,7 +86,7 @@ class Situation(StrEnum):
 
     NONE = "none"  # no START seen
     PLANNED = "planned"  # attendance that is never notified (11.10)
-    PENDING = "untold"  # a stay to be notified, but CPR or municipality is still missing; the value is the word of rows
+    PENDING = "untold"  # a stay to be notified, but CPR or municipality is still missing; the value is the word of dead letters
     ACUTE = "acute"
     ADMITTED = "admitted"
     LEAVE = "leave"
@@ -157,7 +155,7 @@ class Stay(Value, frozen=True, kw_only=True):
     episode: tuple[EpisodeIdentifier, ...] = ()
     chain: tuple[ChainStep, ...] = ()
     sent: tuple[Sent, ...] = ()
-    pending: Pending | None = field(default=None, name="untold")  # the name is that of rows
+    pending: Pending | None = None
     report: bool = False  # the START of this chain asked for a report of admission
     away: Literal["", "out", "back"] = ""  # a leave without notice (11.6)
     gone: datetime | None = None  # when it left for another hospital or hospice, without notice (§12)
