@@ -39,7 +39,12 @@ def demo_command(
         problem = f"{stays} stays are more than the embedded broker keeps in memory; {MOST_STAYS} work"
         hint = f"Try: stafet broker start, topics apply --yes, run all, then: stafet simulate hospital --stays {stays}"
         raise Failed(Code.USAGE, "too-many", problem, hint)
-    options = DemoOptions(stays, municipalities, _faults(faults), seed)
+    names = () if faults == "none" else tuple(name.strip() for name in faults.split(",") if name.strip())
+    unknown = ", ".join(name for name in names if name not in FAULTS)
+    if unknown or (faults != "none" and not names):
+        hint = f"Faults: {', '.join(FAULTS)}"
+        raise Failed(Code.USAGE, "usage", f"{unknown or 'nothing'}: no such fault", hint)
+    options = DemoOptions(stays, municipalities, names, seed)
     logs.configure("console", "error")  # the faults are on purpose: their warnings would hide the story
     out = Console(quiet=as_json, highlight=False, soft_wrap=True)
     out.print(
@@ -61,18 +66,6 @@ def demo_command(
     else:
         _conclude(out, result)
     raise typer.Exit(Code.DIFFERENCES if result.balance.difference else Code.OK)
-
-
-def _faults(text: str) -> tuple[str, ...]:
-    if text == "none":
-        return ()
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    unknown = [name for name in names if name not in FAULTS]
-    if unknown or not names:
-        raise Failed(
-            Code.USAGE, "usage", f"{', '.join(unknown) or 'nothing'}: no such fault", f"Faults: {', '.join(FAULTS)}"
-        )
-    return names
 
 
 async def _interruptible(work: Coroutine[object, object, DemoResult]) -> DemoResult:

@@ -30,7 +30,7 @@ from typing import Annotated, Final, TypeVar
 import typer
 from aiokafka.errors import KafkaError
 
-from agents.relay import Relay, build_relay, relay_running
+from agents.relay import build_relay, relay_running
 from agents.station import Station
 from agents.worker.app import NotReady, Worker, readiness, widths_problem
 from agents.worker.changelog import ClientOptions
@@ -177,16 +177,9 @@ def run(
         raise Failed(Code.USAGE, "no-secret", str(problem), "Look at it with: stafet doctor") from None
     installation = Installation(settings, known, ids, accept_loss=accept_loss)
     gc.freeze()  # registers and profiles stay: the collector would stop the loop for 0.1 s to go through them
-    with _failures():
-        asyncio.run(_run(role, installation))
-
-
-@contextlib.contextmanager
-def _failures() -> Iterator[None]:
-    """What ends a role otherwise than by a signal, as people meet it."""
     try:
         try:
-            yield
+            asyncio.run(_run(role, installation))
         except BaseExceptionGroup as group:  # several roles: the first failure takes the others with it
             first: BaseException = group
             while isinstance(first, BaseExceptionGroup):
@@ -303,7 +296,18 @@ async def _relay(installation: Installation, stop: asyncio.Event) -> None:
             await check_secret(installation.bootstrap, installation.ids, installation.security)
             if installation.accept_loss:
                 await accept_losses(installation.bootstrap, installation.security, registers.kommuner)
-            starting = asyncio.create_task(_show_restoring(relay, installation))
+
+            async def show_restoring() -> None:
+                """Readiness and the log while tables are read back: a start with many rows takes its time."""
+                last = ""
+                while True:
+                    now = installation.waiting["relay"] = f"starting: {relay.app.restoring}"
+                    await asyncio.sleep(_LOOK)
+                    if (total := relay.app.restoring.total) and now != last:
+                        last = now
+                        logs.get("relay").info("tables.restoring", count=relay.app.restoring.done, limit=total)
+
+            starting = asyncio.create_task(show_restoring())
             try:
                 await stack.enter_async_context(relay_running(relay, patience=float(settings.start_patience)))
             finally:
@@ -320,17 +324,6 @@ async def _relay(installation: Installation, stop: asyncio.Event) -> None:
             installation.waiting["relay"] = "" if seen.recovered else f"tables recover: {relay.app.restoring}"
             installation.dead = progress.look(await positions_of(relay), time.monotonic())
     logs.get("relay").info("relay.drained")
-
-
-async def _show_restoring(relay: Relay, installation: Installation) -> None:
-    """Readiness and the log while tables are read back: a start with many rows takes its time."""
-    last = ""
-    while True:
-        installation.waiting["relay"] = f"starting: {relay.app.restoring}"
-        await asyncio.sleep(_LOOK)
-        if relay.app.restoring.total and installation.waiting["relay"] != last:
-            last = installation.waiting["relay"]
-            logs.get("relay").info("tables.restoring", count=relay.app.restoring.done, limit=relay.app.restoring.total)
 
 
 async def _gateway(installation: Installation, stop: asyncio.Event) -> None:

@@ -383,8 +383,13 @@ class Server:
                 ssl_handshake_timeout=_HANDSHAKE_S if self.tls is not None else None,
                 ssl_shutdown_timeout=_TLS_GOODBYE_S if self.tls is not None else None,
             )
-        except OSError as failed:  # of TLS too, and of its time limit
-            self.report("gateway.handshake-failed", peer=address, why=_reason(failed))
+        except OSError as failed:  # of TLS too; OpenSSL's own words hold none of the peer's names
+            why = getattr(failed, "reason", None) or type(failed).__name__
+            if isinstance(failed, ssl.SSLCertVerificationError):
+                why = f"{failed.reason}: {failed.verify_message}"
+            elif isinstance(failed, ConnectionAbortedError):  # asyncio's word for its own time limit
+                why = "not done in time"
+            self.report("gateway.handshake-failed", peer=address, why=why)
             return None
         try:
             peer = Peer(address)
@@ -397,12 +402,3 @@ class Server:
             raise
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         return SenderConnection(reader, writer, self.desk, self.limits, self.report, peer)
-
-
-def _reason(failed: OSError) -> str:
-    """Why a handshake failed: OpenSSL's own words, which hold none of the peer's names."""
-    if isinstance(failed, ssl.SSLCertVerificationError):
-        return f"{failed.reason}: {failed.verify_message}"
-    if isinstance(failed, ConnectionAbortedError):  # asyncio's word for its own time limit
-        return "not done in time"
-    return getattr(failed, "reason", None) or type(failed).__name__

@@ -182,7 +182,18 @@ def apply(
     upserts = [UserScramCredentialUpsertion(user, info, password(user).encode()) for user in made]
     for promise in broker.client.alter_user_scram_credentials(upserts).values() if upserts else ():
         _done(broker, "making users", promise)
-    planned = {_binding(right): right for right in wanted}
+    planned = {
+        AclBinding(
+            _KINDS[right.kind],
+            right.name,
+            ResourcePatternType.PREFIXED if right.prefixed else ResourcePatternType.LITERAL,
+            f"User:{right.user}",
+            "*",
+            AclOperation[right.operation],
+            AclPermissionType.ALLOW,
+        ): right
+        for right in wanted
+    }
     new = [binding for binding in planned if binding not in there]
     for promise in broker.client.create_acls(new, request_timeout=_LIMIT).values() if new else ():
         _done(broker, "granting rights", promise)
@@ -210,18 +221,6 @@ def _done(broker: Connection, what: str, promise: Any) -> Any:
 
 def _known_users(broker: Connection) -> set[str]:
     return set(_done(broker, "reading users", broker.client.describe_user_scram_credentials()))
-
-
-def _binding(right: Right) -> AclBinding:
-    return AclBinding(
-        _KINDS[right.kind],
-        right.name,
-        ResourcePatternType.PREFIXED if right.prefixed else ResourcePatternType.LITERAL,
-        f"User:{right.user}",
-        "*",
-        AclOperation[right.operation],
-        AclPermissionType.ALLOW,
-    )
 
 
 def _bindings(

@@ -188,16 +188,6 @@ class TopicPlan(msgspec.Struct, frozen=True):
     row: Topic
 
 
-def _config(row: Topic, replication: int) -> Mapping[str, str]:
-    """Topic settings; two replicas must have a record before it counts when there are three (spec 06 §4.3)."""
-    keeping = {"cleanup.policy": "compact"} | dict(EAGER)
-    if row.keeping is not None:
-        keeping = {"cleanup.policy": "delete", "retention.ms": str(row.keeping // timedelta(milliseconds=1))}
-    safety = {"min.insync.replicas": "2" if replication >= 3 else "1"}
-    stored = {} if row.compression == "producer" else {"compression.type": row.compression}
-    return keeping | safety | stored | {"max.message.bytes": str(row.max_message_bytes)}
-
-
 def _names(row: Topic, kommuner: Iterable[str], systems: Mapping[str, Iterable[str]]) -> list[tuple[str, Width]]:
     if "<app>" in row.name:
         return [(changelog(app, table), width) for app, tables in TABLES.items() for table, width in tables.items()]
@@ -228,12 +218,19 @@ def plan(
         "dead": 3,
         "control": 1,
     }
-    codes = list(kommuner)
-    return tuple(
-        TopicPlan(name, widths[width], replication, _config(row, replication), row)
-        for row in TOPICS
-        for name, width in _names(row, codes, systems or {})
-    )
+    codes, planned = list(kommuner), []
+    safety = {"min.insync.replicas": "2" if replication >= 3 else "1"}  # two must have a record before it counts
+    for row in TOPICS:
+        config = {"cleanup.policy": "compact"} | dict(EAGER)
+        if row.keeping is not None:
+            config = {"cleanup.policy": "delete", "retention.ms": str(row.keeping // timedelta(milliseconds=1))}
+        config |= safety
+        if row.compression != "producer":
+            config["compression.type"] = row.compression
+        config["max.message.bytes"] = str(row.max_message_bytes)
+        for name, width in _names(row, codes, systems or {}):
+            planned.append(TopicPlan(name, widths[width], replication, config, row))
+    return tuple(planned)
 
 
 _LARGE_ONES: Final = frozenset(row.name for row in TOPICS if row.max_message_bytes == LARGE)

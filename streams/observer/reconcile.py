@@ -184,16 +184,6 @@ def _deltas(cohort: Cohort) -> dict[str, Counter[str]]:
     return deltas
 
 
-def _receipt_line(cohort: Cohort) -> BalanceLine:
-    arrived = {place for place in cohort.receipts if not cohort.book.receipts[place].network}
-    classes = Counter(str(row["what"]) for row in cohort.classes if row["what"] != WAITING)
-    classed = {row["subject"] for row in cohort.classes if row["what"] != WAITING}
-    recorded = {row["subject"] for row in cohort.classes}
-    classes[WAITING] = len(recorded - classed)
-    terms = {RECEIPT_TERMS.get(name, name): classes[name] for name in RECEIPTS}
-    return BalanceLine("receipts received", len(arrived), terms, _sorted(arrived ^ recorded))
-
-
 def _sorted(ids: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(ids)))
 
@@ -218,7 +208,16 @@ def _checks(cohort: Cohort) -> Iterator[BalanceCheck]:
     wrong = _sorted(message for message, c in deltas if c.total() not in (0, 1) or min(c.values()) < 0)
     yield BalanceCheck("every message has one final state or none", wrong)
     yield BalanceCheck("every change of a message has its number", _gaps(cohort))
-    yield from _inbox_checks(cohort)
+    sent = {row["subject"] for row in cohort.messages if row["what"] != "CREATED"}
+    judged = {row["subject"] for row in cohort.messages}
+    everyone = {row["subject"] for row in book.rows["message"].values()}
+    lying = {message for message in book.letters if message in judged or message not in everyone}
+    yield BalanceCheck("every message sent lies in an inbox, and no other", _sorted(sent ^ lying))
+    wrong = _sorted(message for message in lying if len(book.inboxes[message]) > 1)
+    yield BalanceCheck("a message lies in the inbox of one municipality", wrong)
+    wrong = _sorted(message for message in lying if len(book.letters[message]) > 3)
+    yield BalanceCheck("a message is dispatched three times at most", wrong)
+    yield BalanceCheck("every letter in an inbox can be opened", tuple(book.unopened))
     wanted = {origin_of(row) for row in cohort.events if row["what"] == "refused"}
     wanted |= {row["subject"] for row in cohort.classes if row["what"] == "unreadable"}
     yield BalanceCheck("what is refused or unreadable lies in dead.letters", _sorted(wanted - book.dead.keys()))
@@ -250,20 +249,6 @@ def _went_back(cohort: Cohort) -> Iterator[str]:
                 yield message
                 break
             settled = row["delta"] >= 0 and row["what"] in FINAL_TERMS
-
-
-def _inbox_checks(cohort: Cohort) -> Iterator[BalanceCheck]:
-    book = cohort.book
-    sent = {row["subject"] for row in cohort.messages if row["what"] != "CREATED"}
-    judged = {row["subject"] for row in cohort.messages}
-    everyone = {row["subject"] for row in book.rows["message"].values()}
-    lying = {message for message in book.letters if message in judged or message not in everyone}
-    yield BalanceCheck("every message sent lies in an inbox, and no other", _sorted(sent ^ lying))
-    wrong = _sorted(message for message in lying if len(book.inboxes[message]) > 1)
-    yield BalanceCheck("a message lies in the inbox of one municipality", wrong)
-    wrong = _sorted(message for message in lying if len(book.letters[message]) > 3)
-    yield BalanceCheck("a message is dispatched three times at most", wrong)
-    yield BalanceCheck("every letter in an inbox can be opened", tuple(book.unopened))
 
 
 def _unsettled(cohort: Cohort) -> tuple[str, ...]:
@@ -303,7 +288,14 @@ def balance(records: Iterable[TopicRecord] | Book, since: datetime | None = None
     """
     book = records if isinstance(records, Book) else Book(records)
     cohort = Cohort(book, since)
-    lines = [*_event_lines(cohort), *_notification_lines(cohort), _receipt_line(cohort)]
+    arrived = {place for place in cohort.receipts if not book.receipts[place].network}
+    classes = Counter(str(row["what"]) for row in cohort.classes if row["what"] != WAITING)
+    classed = {row["subject"] for row in cohort.classes if row["what"] != WAITING}
+    recorded = {row["subject"] for row in cohort.classes}
+    classes[WAITING] = len(recorded - classed)
+    terms = {RECEIPT_TERMS.get(name, name): classes[name] for name in RECEIPTS}
+    receipts = BalanceLine("receipts received", len(arrived), terms, _sorted(arrived ^ recorded))
+    lines = [*_event_lines(cohort), *_notification_lines(cohort), receipts]
     # What was never looked at, where there is any: operators decided so, or no topic kept it long enough.
     if skipped := {str(row["subject"]) for row in book.rows["skipped"].values()}:
         unmet = _sorted(skipped - book.dead.keys())

@@ -103,8 +103,19 @@ def acknowledgement(message: Arrived, verdict: Verdict, at: datetime, number: in
         _provenance(identifier("provenance", *seed), header_id, original, ours, now),
         theirs,
         ours,
-        *([_outcome(outcome_id, verdict)] if verdict in _ISSUES else []),
     ]
+    if verdict in _ISSUES:
+        code, details = _ISSUES[verdict]
+        coding = {"system": f"{_TERMINOLOGY}medcom-acknowledgement-error-codes", "code": details}
+        resources.append(
+            {
+                "resourceType": "OperationOutcome",
+                "id": outcome_id,
+                "meta": {"profile": [f"{_BASE}/StructureDefinition/medcom-acknowledgement-operationoutcome"]},
+                "text": _narrative(details),
+                "issue": [{"severity": "error", "code": code, "details": {"coding": [coding]}}],
+            }
+        )
     return {
         "resourceType": "Bundle",
         "id": identifier("bundle", *seed),
@@ -163,18 +174,6 @@ def _provenance(id_: str, header_id: str, original: str, ours: Object, now: str)
         "activity": {"coding": [activity]},
         "agent": [{"who": {"reference": f"Organization/{ours['id']}"}}],
         "entity": [{"role": "revision", "what": {"reference": f"MessageHeader/{original}"}}],
-    }
-
-
-def _outcome(id_: str, verdict: Verdict) -> Object:
-    code, details = _ISSUES[verdict]
-    coding = {"system": f"{_TERMINOLOGY}medcom-acknowledgement-error-codes", "code": details}
-    return {
-        "resourceType": "OperationOutcome",
-        "id": id_,
-        "meta": {"profile": [f"{_BASE}/StructureDefinition/medcom-acknowledgement-operationoutcome"]},
-        "text": _narrative(details),
-        "issue": [{"severity": "error", "code": code, "details": {"coding": [coding]}}],
     }
 
 
