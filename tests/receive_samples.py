@@ -51,7 +51,7 @@ def sending() -> Lane:
 
 
 def _record(letter: Dispatch, value: str) -> dict[str, Any]:
-    named = letter_headers(letter.message_id, f"advis.{letter.notice}", letter.transport_id, letter.content_type)
+    named = letter_headers(letter.message_id, letter.event_type, letter.transport_id, letter.envelope)
     headers = {name: text.decode() for name, text in named}
     return {"topic": letter.topic, "key": letter.lane, "headers": headers, "value": f"the bytes of {value}"}
 

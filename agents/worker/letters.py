@@ -87,7 +87,7 @@ def letter_of(said: Effect, record: Record, *, stage: str, at: datetime, version
                 effect.topic,
                 effect.lane.encode(),
                 effect.payload,
-                letter_headers(effect.message_id, f"advis.{effect.notice}", effect.transport_id, effect.content_type),
+                letter_headers(effect.message_id, effect.event_type, effect.transport_id, effect.envelope),
                 refusable=True,
                 name=effect.message_id,
             )

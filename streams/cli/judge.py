@@ -39,9 +39,7 @@ KINDS: Final = (
 #: Event code of a FHIR message. The profile that its Bundle names goes before: an event code may be what is wrong.
 _EVENTS: Final = {row.event: row.name for row in MESSAGE_TYPES.values()}
 #: First element of an XML document, without its namespace prefix.
-_ROOTS: Final = {root.encode(): row.kind for row in ENVELOPES.values() for root in row.roots} | {
-    b"AuditEvent": "eds-event"
-}
+_ROOTS: Final = {root: row.kind for row in ENVELOPES.values() for root in row.roots} | {b"AuditEvent": "eds-event"}
 #: First letter element in an Emessage (04 §§9-12).
 _LETTERS: Final[dict[bytes, str]] = {
     b"NotificationOfAdmission": "xdis20",

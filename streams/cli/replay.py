@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from streams.formats.fhir.build import json_to_xml, xml_to_json
+from streams.messages.format import FORMATS
 from streams.operations.secrecy import private_folder, write_private
 from streams.registry import EXAMPLE_NAME
 from streams.relay.replay import Replay
@@ -22,10 +23,9 @@ __all__ = ["replay"]
 
 #: Forms of a message, and how each is made of the other; None: this version does not write it.
 _FORMS: Final[dict[str, Callable[[bytes], bytes] | None]] = {
+    **dict.fromkeys(FORMATS),
     "fhir-json": xml_to_json,
     "fhir-xml": json_to_xml,
-    "oioxml": None,
-    "edifact": None,
 }
 
 

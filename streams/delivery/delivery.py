@@ -19,7 +19,7 @@ from typing import Final, Literal, NamedTuple
 
 from msgspec.structs import replace
 
-from streams.words.codes import Notice, Verdict
+from streams.words.codes import HOSPITAL_NOTIFICATION, Verdict
 from streams.words.ids import EpisodeId, EventId, Lane, MessageId
 from streams.words.model import Address, Attempt, ReceiptIssue, Unit, Value
 
@@ -98,8 +98,9 @@ class Delivery(Value, frozen=True, kw_only=True):
     lane: Lane
     visit: EpisodeId
     event_id: EventId
-    notice: Notice
+    label: str  # what it is within its type
     activity: str
+    message_type: str = HOSPITAL_NOTIFICATION
     sender: Unit
     address: Address
     created: datetime

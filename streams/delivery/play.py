@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from msgspec.structs import asdict
 
-from streams.words.codes import Notice
 from streams.words.ids import EnvelopeId, EpisodeId, EventId, Gln, Kommunekode, Lane, MessageId, Sor, TransportId
 from streams.words.model import Address, Attempt, Unit
 
@@ -44,7 +43,7 @@ def _stored(trace: Json) -> Delivery:
         lane=Lane(""),
         visit=EpisodeId(""),
         event_id=EventId(""),
-        notice=Notice.STIN,
+        label="STIN",
         activity="admit-inpatient",
         sender=_UNIT,
         address=address,

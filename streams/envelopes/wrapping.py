@@ -1,14 +1,14 @@
-"""What each envelope of `ENVELOPES` that is read offers: opened by the first element, sealed by its name."""
+"""What opens and what seals each envelope of `ENVELOPES`."""
 
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from streams.words.model import NetworkReceipt
 
 from . import sbdh, vans
 from .envelope import ENVELOPES
 
-__all__ = ["SEALS", "OpenedEnvelope", "open_any"]
+__all__ = ["WRAPPINGS", "OpenedEnvelope", "Wrapping", "open_any"]
 
 
 class OpenedEnvelope(Protocol):
@@ -34,21 +34,25 @@ class OpenedEnvelope(Protocol):
         """The receipt that it is, None when it holds a message."""
 
 
-#: Name -> what opens it; raises `Rejected`.
-_OPENERS: Final[Mapping[str, Callable[[bytes], OpenedEnvelope]]] = {
-    "vans": vans.open_envelope,
-    "sbdh": sbdh.open_envelope,
+class Wrapping(NamedTuple):
+    """One envelope: `opens` raises `Rejected`; `seals` is called as `vans.seal_message`, and None where nothing leaves."""
+
+    opens: Callable[[bytes], OpenedEnvelope]
+    seals: Callable[..., bytes] | None = None
+
+
+#: By name.
+WRAPPINGS: Final[Mapping[str, Wrapping]] = {
+    "vans": Wrapping(vans.open_envelope, vans.seal_message),
+    "sbdh": Wrapping(sbdh.open_envelope),
 }
-#: Name -> what seals a document in it.
-SEALS: Final = {"vans": vans.seal_message}
 _HEAD: Final = 512  # bytes in which the first element begins
-_BY_ROOT: Final = tuple((root.encode(), _OPENERS[row.name]) for row in ENVELOPES.values() for root in row.roots)
 
 
 def open_any(data: bytes) -> OpenedEnvelope | None:
     """The envelope that the first element names, opened; None for a bare document. Raises `Rejected`."""
     head = data[:_HEAD]
-    for root, open_ in _BY_ROOT:
-        if root in head:
-            return open_(data)
+    for name, wrapping in WRAPPINGS.items():
+        if any(root in head for root in ENVELOPES[name].roots):
+            return wrapping.opens(data)
     return None

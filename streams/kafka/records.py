@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from streams.envelopes.envelope import ENVELOPES
 from streams.relay.bounds import check_lane_record
 from streams.words.errors import Rejected
 from streams.words.model import LaneRecord, StayEventArrived
@@ -148,17 +149,17 @@ SELFTEST: Final = "selftest"
 
 
 def letter_headers(
-    message_id: str, event_type: str, transport_id: str, content_type: str = "application/xml", more: Headers = ()
+    message_id: str, event_type: str, transport_id: str, envelope: str = "vans", more: Headers = ()
 ) -> Headers:
     """The headers of a sealed letter in an inbox, from the relay or from a self-test (00 §4.4).
 
-    `message_id` is MessageHeader.id, `transport_id` the EnvelopeIdentifier; a notice is an `advis.<notice>`.
+    `message_id` is MessageHeader.id, `transport_id` the id of the envelope; a notification is an `advis.<label>`.
     """
     return headers(
         message_id=message_id,
         event_type=event_type,
-        schema="vans-envelope-1.0.4",
-        content_type=content_type,
+        schema=ENVELOPES[envelope].schema,
+        content_type=ENVELOPES[envelope].content_type,
         more=(("envelope-id", transport_id.encode()), *more),
     )
 

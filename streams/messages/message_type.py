@@ -11,6 +11,7 @@ stands at the front of it says nothing.
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
+from streams.records.trace import TracedDocument
 from streams.words.codes import (
     ACK_CODES,
     ACKNOWLEDGEMENT,
@@ -40,12 +41,18 @@ class MessageType(NamedTuple):
     postfix_of: Callable[[str], str]  # of an activity; of an acknowledgement, its verdict
     plain_name: bool = False  # the name without `#` is read too
     tolerated: Mapping[str, str] = {}  # other postfixes that partners use -> the one to send
+    header: str = ""  # how the event type of its letters begins (00 §4.4)
     activities: frozenset[str] = frozenset()  # of its Provenances; an acknowledgement carries the newest
     relayed: bool = False
 
     def document_name(self, activity: str) -> str:
         """The name in a VANSEnvelope: `MCM:FDIS20#` and the postfix of the activity."""
         return f"{self.document}#{self.postfix_of(activity)}"
+
+    @property
+    def traced(self) -> TracedDocument:
+        """What status events name it."""
+        return TracedDocument(self.event, self.version)
 
     def lane(self, message_id: str, ids: Ids) -> Lane | None:
         """The lane of the message of this type whose MessageHeader.id is quoted; None when it cannot have one."""
@@ -69,6 +76,7 @@ MESSAGE_TYPES: Final[dict[str, MessageType]] = {
             # MedCom's governance asks for an activity code as postfix, and for a name that the code system has, which
             # excludes it (02 §2.3): we write the code system's, and partners that follow the other sentence are read.
             tolerated={activity: postfix_of_activity(activity) for activity in ACTIVITIES},
+            header="advis",
             activities=ACTIVITIES,
         ),
         MessageType(

@@ -24,6 +24,7 @@ from typing import Final, Literal
 import msgspec
 
 from streams.delivery.rules import FINAL, DeliveryState
+from streams.words.codes import HOSPITAL_NOTIFICATION
 from streams.words.model import Decision, Fate, Outcome
 
 __all__ = [
@@ -44,7 +45,7 @@ __all__ = [
 
 
 class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One row; every field is always written, because readers sum and sort by them."""
+    """One row; every field but the last is always written, because readers sum and sort by them."""
 
     id: str
     at: datetime
@@ -66,6 +67,7 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
     verdict: str = ""
     late: bool = False
     message: str = ""  # MessageHeader.id that a receipt answers; only one of ours
+    message_type: str | msgspec.UnsetType = msgspec.UNSET  # of a message; left out for a hospital notification
 
 
 #: What a receipt is until its message is looked for once more (02 §5.6).
@@ -158,6 +160,7 @@ def message_row(
     notice: str = "",
     verdict: str = "",
     late: bool = False,
+    message_type: str = HOSPITAL_NOTIFICATION,
 ) -> LedgerRow:
     """A message has entered `state`: +1 when it is final, -1 by `delta` when a late verdict takes a final state back."""
     return LedgerRow(
@@ -176,6 +179,7 @@ def message_row(
         notice=notice,
         verdict=verdict,
         late=late,
+        message_type=msgspec.UNSET if message_type == HOSPITAL_NOTIFICATION else message_type,
     )
 
 

@@ -14,16 +14,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
 
-from streams.words.codes import ACKNOWLEDGEMENT_EVENT, EHMI, HOSPITAL_NOTIFICATION_EVENT, postfix_of_activity
+from streams.words.codes import ACKNOWLEDGEMENT_EVENT, EHMI
 from streams.words.ids import audit_event_id
-from streams.words.model import NetworkReceipt, Notification, Receipt, Unit
+from streams.words.model import NetworkReceipt, Receipt, Unit
 from streams.words.times import COPENHAGEN
 
 __all__ = [
     "ACKNOWLEDGEMENT",
     "ENTITIES",
     "ENVELOPE_RECEIPT",
-    "NOTIFICATION",
     "PROFILES",
     "SBDH",
     "SOURCES",
@@ -117,7 +116,6 @@ class TracedDocument(NamedTuple):
     version: str
 
 
-NOTIFICATION: Final = TracedDocument(HOSPITAL_NOTIFICATION_EVENT, "3.0")
 ACKNOWLEDGEMENT: Final = TracedDocument(ACKNOWLEDGEMENT_EVENT, "2.0")
 ENVELOPE_RECEIPT: Final = TracedDocument("ehmisbdh-acknowledgement", "ebbp-signals-2.0")
 UNKNOWN: Final = TracedDocument("unknown", "unknown")  # 03 §4.1, S6 and S8
@@ -154,24 +152,17 @@ class TraceEvent:
 
 
 class About(NamedTuple):
-    """What S2 to S4 are about: one notification on its way to one municipality."""
+    """What S2 to S4 are about: one message on its way to one receiver."""
 
     message_id: str
-    activity: str
+    document: TracedDocument
+    postfix: str  # what stands in the statistics for what the message is
     sender: Unit
     receiver: Unit
     cpr: str
 
-    @classmethod
-    def of(cls, notification: Notification, receiver: Unit) -> "About":
-        """The notification, and its receiver."""
-        patient = notification.patient
-        return cls(notification.message_id, notification.activity, notification.sender, receiver, patient.cpr)
 
-
-def created(
-    about: About, *, bundle_id: str, recorded: datetime, device_id: str, document: TracedDocument = NOTIFICATION
-) -> TraceEvent:
+def created(about: About, *, bundle_id: str, recorded: datetime, device_id: str) -> TraceEvent:
     """S2: the message is built, checked and stored; `bundle_id` is that of attempt 1."""
     return TraceEvent(
         subtype="msg-created",
@@ -181,8 +172,8 @@ def created(
         receiver=about.receiver,
         device_id=device_id,
         message_id=about.message_id,
-        document=document,
-        statistics=_statistics(document, postfix_of_activity(about.activity)),
+        document=about.document,
+        statistics=_statistics(about.document, about.postfix),
         cpr=about.cpr,
         bundle_id=bundle_id,
     )
@@ -197,7 +188,6 @@ def sent(
     device_id: str,
     failed: bool = False,
     ordinal: int = 0,
-    document: TracedDocument = NOTIFICATION,
     transport: TracedDocument = VANS,
 ) -> TraceEvent:
     """S3: an attempt is handed over; S4 (`failed`): it could not be.
@@ -214,7 +204,7 @@ def sent(
         receiver=about.receiver,
         device_id=device_id,
         message_id=about.message_id,
-        document=document,
+        document=about.document,
         cpr=about.cpr,
         bundle_id=bundle_id,
         transport_id=transport_id,
@@ -230,7 +220,7 @@ def acknowledged(
     receiver: Unit,
     recorded: datetime,
     device_id: str,
-    original: TracedDocument | None = NOTIFICATION,
+    original: TracedDocument | None,
     transport: TracedDocument = VANS,
     ordinal: int = 0,
 ) -> TraceEvent:
@@ -266,7 +256,7 @@ def network_answered(
     receiver: Unit,
     recorded: datetime,
     device_id: str,
-    original: TracedDocument | None = NOTIFICATION,
+    original: TracedDocument | None,
     ordinal: int = 0,
 ) -> TraceEvent:
     """S6: an SBDH envelope receipt, positive or not; `original` None: for an envelope that is not ours.

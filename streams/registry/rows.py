@@ -34,7 +34,6 @@ __all__ = [
     "AddressRow",
     "CountRow",
     "Environment",
-    "Form",
     "LocationRow",
     "MunicipalityRow",
     "ReceiptPolicy",
@@ -42,6 +41,7 @@ __all__ = [
     "RegisterRow",
     "SenderAcceptanceRow",
     "SystemRow",
+    "WrittenForm",
     "fictional_gln",
     "fictional_sor",
     "gln_problem",
@@ -295,7 +295,7 @@ def fictional_gln(number: str) -> str:
 # ---- forms -------------------------------------------------------------------------------------------------------
 
 
-class Form(NamedTuple):
+class WrittenForm(NamedTuple):
     """One form of a message, as an acceptance names it."""
 
     message_type: str
@@ -320,7 +320,7 @@ EXISTS: Final = frozenset(
 _SPOKEN: Final = frozenset(row.network for row in ENVELOPES.values() if row.sealed)
 #: What the lane builds and seals. No row for `none`: a bare document needs the network `direct`, which the product has not.
 WRITTEN: Final = tuple(
-    Form(message_type.name, row.family, row.version_of(message_type), row.media_type, envelope.name)
+    WrittenForm(message_type.name, row.family, row.version_of(message_type), row.media_type, envelope.name)
     for message_type in MESSAGE_TYPES.values()
     for row in FORMATS.values()
     if row.document and row.version_of(message_type)

@@ -19,6 +19,7 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from streams.messages.adt.feed import FeedProfile
+from streams.messages.format import FAMILIES
 from streams.stay.state import StayPolicy
 
 from .files import Findings, Sheet, Toml, did_you_mean, read_csv, read_toml
@@ -54,7 +55,6 @@ __all__ = [
 
 _UNITS: Final = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
 _DURATION: Final = re.compile(r"([0-9]{1,9})\s*(s|min|h|d)")
-_FORMATS: Final = ("fhir", "oioxml", "edifact")
 _SECTIONS: Final = ("receipts", "stay", "registers", "municipalities")
 
 _LONGEST: Final = timedelta(days=4000)
@@ -156,10 +156,10 @@ def _overrides(table: Mapping[str, object], read: "_Reader") -> Iterator[tuple[t
         if not isinstance(values, dict):
             read.fault("is no table", f'write [policy."{name}"]', "policy", name)
             continue
-        plain = {key: value for key, value in values.items() if key not in _FORMATS or name in _FORMATS}
-        key = ("", name) if name in _FORMATS else (name, "")
+        plain = {key: value for key, value in values.items() if key not in FAMILIES or name in FAMILIES}
+        key = ("", name) if name in FAMILIES else (name, "")
         yield key, read.checked(plain, ReceiptPolicy, "policy", name)
-        for wanted in _FORMATS if name not in _FORMATS else ():
+        for wanted in FAMILIES if name not in FAMILIES else ():
             if wanted in values:
                 yield (name, wanted), read.checked(values[wanted], ReceiptPolicy, "policy", name, wanted)
 

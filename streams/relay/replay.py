@@ -229,7 +229,7 @@ class Replay:
             if isinstance(action, Dispatch):
                 opened = vans.open_envelope(action.payload)
                 bundle_id = opened.meta.identifier if opened.meta is not None else None
-                names = (action.notice, action.kommunekode, action.message_id, bundle_id)
+                names = (action.label, action.kommunekode, action.message_id, bundle_id)
                 letters.append(ReplayLine(*names, opened.payload))
             elif isinstance(action, LedgerRow) and action.kind == "stay-event" and action.delta > 0:
                 words = problems.get(action.reason) or _REASONS.get(action.reason)

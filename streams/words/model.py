@@ -211,6 +211,11 @@ class Notification(Value, frozen=True, kw_only=True):
         return self.notice.is_correction or self.notice.is_cancellation
 
     @property
+    def cpr(self) -> str:
+        """The CPR number of the person."""
+        return self.patient.cpr
+
+    @property
     def previous(self) -> str:
         """MessageHeader.id of the message that it follows in the stay; "" for the first."""
         return self.chain[-1].previous

@@ -11,7 +11,6 @@ from streams.records.trace import (
     PROFILES,
     SBDH,
     UNKNOWN,
-    About,
     Source,
     TracedDocument,
     TraceEvent,
@@ -25,7 +24,7 @@ from streams.words.codes import Notice
 from streams.words.ids import Gln
 from streams.words.model import NetworkReceipt, Receipt
 from tests.conformance.referee import Referees
-from tests.meanings.notifications import CASES, HEART, MUNICIPALITY, envelope_id, notification
+from tests.meanings.notifications import CASES, HEART, MUNICIPALITY, TRACED, about, envelope_id, notification
 
 pytestmark = [pytest.mark.published, pytest.mark.timeout(300)]
 
@@ -48,26 +47,26 @@ OUT: dict[str, Any] = {"bundle_id": BUNDLE, "transport_id": TRANSPORT, **STATION
 
 #: The steps of spec 03 §4.1 that our station takes.
 STEPS: dict[str, TraceEvent] = {
-    "S2 created": created(About.of(TOLD, MUNICIPALITY), bundle_id=BUNDLE, **STATION),
-    "S3 sent": sent(About.of(TOLD, MUNICIPALITY), **OUT),
-    "S3 sent by SBDH": sent(About.of(TOLD, MUNICIPALITY), transport=SBDH, **OUT),
-    "S3 sent in summer": sent(About.of(TOLD, MUNICIPALITY), **{**OUT, "recorded": AT + timedelta(days=120)}),
-    "S4 could not be sent": sent(About.of(TOLD, MUNICIPALITY), failed=True, ordinal=3, **OUT),
-    "S6 network receipt": network_answered(ON_NETWORK, original_message_id=TOLD.message_id, **BACK),
+    "S2 created": created(about(TOLD, MUNICIPALITY), bundle_id=BUNDLE, **STATION),
+    "S3 sent": sent(about(TOLD, MUNICIPALITY), **OUT),
+    "S3 sent by SBDH": sent(about(TOLD, MUNICIPALITY), transport=SBDH, **OUT),
+    "S3 sent in summer": sent(about(TOLD, MUNICIPALITY), **{**OUT, "recorded": AT + timedelta(days=120)}),
+    "S4 could not be sent": sent(about(TOLD, MUNICIPALITY), failed=True, ordinal=3, **OUT),
+    "S6 network receipt": network_answered(ON_NETWORK, original_message_id=TOLD.message_id, original=TRACED, **BACK),
     "S6 network receipt for an unknown envelope": network_answered(
         ON_NETWORK, original_message_id="", original=None, **BACK
     ),
-    "S7 ok": acknowledged(RECEIPT, **BACK),
-    "S7 fatal-error": acknowledged(msgspec.structs.replace(RECEIPT, verdict="fatal-error"), **BACK),
-    "S7 of a bare document": acknowledged(msgspec.structs.replace(RECEIPT, transport_id=""), **BACK),
+    "S7 ok": acknowledged(RECEIPT, original=TRACED, **BACK),
+    "S7 fatal-error": acknowledged(msgspec.structs.replace(RECEIPT, verdict="fatal-error"), original=TRACED, **BACK),
+    "S7 of a bare document": acknowledged(msgspec.structs.replace(RECEIPT, transport_id=""), original=TRACED, **BACK),
     "S8 answers nothing we know": acknowledged(
         RECEIPT, original=None, **{**BACK, "sender": msgspec.structs.replace(MUNICIPALITY, name="")}
     ),
     "a unit without GLN": sent(
-        About.of(msgspec.structs.replace(TOLD, sender=msgspec.structs.replace(HEART, gln=Gln(""))), MUNICIPALITY), **OUT
+        about(msgspec.structs.replace(TOLD, sender=msgspec.structs.replace(HEART, gln=Gln(""))), MUNICIPALITY), **OUT
     ),
-    "a legacy letter": sent(About.of(TOLD, MUNICIPALITY), document=TracedDocument("XDIS20", "1.0"), **OUT),
-    "an unknown document": sent(About.of(TOLD, MUNICIPALITY), document=UNKNOWN, **OUT),
+    "a legacy letter": sent(about(TOLD, MUNICIPALITY, TracedDocument("XDIS20", "1.0")), **OUT),
+    "an unknown document": sent(about(TOLD, MUNICIPALITY, UNKNOWN), **OUT),
 }
 
 
@@ -87,7 +86,7 @@ def test_every_step_of_our_station(referee: Referees, name: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_every_notice_has_a_first_event(referee: Referees, name: str) -> None:
     told = notification(*CASES[name])
-    passes(referee, created(About.of(told, MUNICIPALITY), bundle_id=envelope_id(told), **STATION))
+    passes(referee, created(about(told, MUNICIPALITY), bundle_id=envelope_id(told), **STATION))
 
 
 @pytest.mark.parametrize("source", get_args(Source))

@@ -13,7 +13,16 @@ from typing import Any
 import msgspec
 
 from streams.messages.hospitalnotification.write import write
-from streams.words.codes import NOTICES, SOR_ENDPOINT, EncounterClass, EncounterStatus, Notice, Role
+from streams.records.trace import About, TracedDocument
+from streams.words.codes import (
+    NOTICES,
+    SOR_ENDPOINT,
+    EncounterClass,
+    EncounterStatus,
+    Notice,
+    Role,
+    postfix_of_activity,
+)
 from streams.words.ids import EnvelopeId, EventId, Gln, Ids, Kommunekode, MessageId, Sor
 from streams.words.model import EpisodeIdentifier, Link, Notification, Patient, Unit
 
@@ -27,6 +36,8 @@ __all__ = [
     "MUNICIPALITY",
     "PATIENT",
     "SURGERY",
+    "TRACED",
+    "about",
     "bundle",
     "envelope_id",
     "notification",
@@ -181,3 +192,13 @@ def envelope_id(told: Notification, attempt: int = 1) -> EnvelopeId:
 def bundle(told: Notification, receiver: Unit = MUNICIPALITY) -> dict[str, Any]:
     """The notification written for a municipality."""
     return write(told, receiver, envelope_id(told))
+
+
+#: What status events name a notification.
+TRACED = TracedDocument("hospital-notification-message", "3.0")
+
+
+def about(told: Notification, receiver: Unit = MUNICIPALITY, document: TracedDocument = TRACED) -> About:
+    """What the status events of a notification are about."""
+    postfix = postfix_of_activity(told.activity)
+    return About(told.message_id, document, postfix, told.sender, receiver, told.patient.cpr)

@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 
 from streams.formats.fhir.build import json_to_xml
 from streams.messages import edsevent
-from streams.records.trace import About, acknowledged, audit_event, created, sent
+from streams.records.trace import acknowledged, audit_event, created, sent
 from streams.words.codes import Notice
 from streams.words.model import Receipt
-from tests.meanings.notifications import HEART, MUNICIPALITY, PATIENT, notification
+from tests.meanings.notifications import HEART, MUNICIPALITY, PATIENT, TRACED, about, notification
 
 STATION = {"recorded": datetime(2026, 3, 2, 8, 14, 5, tzinfo=UTC), "device_id": "35120d1e-a95a-5a95-b7aa-610ae8310e5e"}
 NOTE = notification(Notice.STIN)
 RECEIPT = Receipt(verdict="ok", message_id=NOTE.message_id, ack_message_id="a", ack_envelope_id="b", transport_id="c")
-PDS = audit_event(sent(About.of(NOTE, MUNICIPALITY), bundle_id="bundle", transport_id="envelope", **STATION))
-BDS = audit_event(acknowledged(RECEIPT, sender=MUNICIPALITY, receiver=HEART, **STATION))
-CREATED = audit_event(created(About.of(NOTE, MUNICIPALITY), bundle_id="bundle", **STATION))
+PDS = audit_event(sent(about(NOTE, MUNICIPALITY), bundle_id="bundle", transport_id="envelope", **STATION))
+BDS = audit_event(acknowledged(RECEIPT, original=TRACED, sender=MUNICIPALITY, receiver=HEART, **STATION))
+CREATED = audit_event(created(about(NOTE, MUNICIPALITY), bundle_id="bundle", **STATION))
 
 Change = Callable[[dict[str, Any]], Any]
 

@@ -19,7 +19,7 @@ def again(told: Notification) -> Notification:
     """The notification as it is read back from its stored bytes."""
     return reread(
         from_json(to_json(bundle(told))),
-        notice=told.notice,
+        label=told.notice,
         lane=told.lane,
         visit=told.visit,
         ordinal=told.ordinal,

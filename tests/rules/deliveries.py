@@ -7,7 +7,6 @@ from msgspec.structs import replace
 
 from streams.delivery.delivery import Advance, Delivery, advance, envelope_of, resend_signal, timer_signal
 from streams.delivery.rules import ReceiptClass, Signal
-from streams.words.codes import Notice
 from streams.words.ids import EnvelopeId, EpisodeId, EventId, Gln, Kommunekode, Lane, MessageId, Sor, TransportId
 from streams.words.model import Address, Attempt, Unit
 
@@ -29,7 +28,7 @@ def stored(**address: Any) -> Delivery:
         lane=Lane("b978b278"),
         visit=EpisodeId("92df6e62-bb81-4ea8-a2be-9f2d2a2a1b9c"),
         event_id=EventId("0" * 32),
-        notice=Notice.STIN,
+        label="STIN",
         activity="admit-inpatient",
         sender=HOSPITAL,
         address=Address(kommunekode=Kommunekode("0101"), topic="inbox.0101", receiver=TOWN, **address),

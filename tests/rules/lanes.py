@@ -246,7 +246,7 @@ class Lane:
     @property
     def notices(self) -> list[str]:
         """What the letters announce."""
-        return [letter.notice for letter in self.letters]
+        return [letter.label for letter in self.letters]
 
     @property
     def rows(self) -> list[LedgerRow]:

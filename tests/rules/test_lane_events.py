@@ -30,7 +30,7 @@ from tests.rules.stay_events import IDS, VISIT, clock, event
 def test_an_admission_is_sent_to_the_municipality_of_residence() -> None:
     lane = Lane().play("A01 08:00")
     (letter,) = lane.letters
-    assert (letter.notice, letter.kommunekode, letter.topic) == ("STIN", "0461", "municipality.0461.inbox")
+    assert (letter.label, letter.kommunekode, letter.topic) == ("STIN", "0461", "municipality.0461.inbox")
     assert (letter.lane, letter.message_id) == (IDS.lane(VISIT), lane.last.message_id)
     assert lane.states == [DeliveryState.SENT]
 

@@ -17,7 +17,7 @@ def turned_away(lane: Lane, times: int = 1) -> None:
 
 
 def letters(result: object) -> list[str]:
-    return [one.action.notice for one in result.effects if isinstance(one.action, Dispatch)]  # type: ignore[attr-defined]
+    return [one.action.label for one in result.effects if isinstance(one.action, Dispatch)]  # type: ignore[attr-defined]
 
 
 def test_a_discharge_lets_the_admission_that_waits_go_first() -> None:

@@ -11,7 +11,6 @@ import pytest
 
 from streams.records.trace import (
     SBDH,
-    About,
     TracedDocument,
     TraceEvent,
     acknowledged,
@@ -25,7 +24,7 @@ from streams.words.codes import Notice
 from streams.words.ids import Gln, Sor
 from streams.words.model import NetworkReceipt, Receipt, Unit
 from streams.words.times import COPENHAGEN
-from tests.meanings.notifications import HEART, MUNICIPALITY, PATIENT, notification
+from tests.meanings.notifications import HEART, MUNICIPALITY, PATIENT, TRACED, about, notification
 from tests.published import EXAMPLES
 
 AT = datetime(2026, 7, 2, 9, 0, 5, 123456, tzinfo=UTC)
@@ -42,16 +41,16 @@ STATION = {"recorded": AT, "device_id": DEVICE}
 
 
 def created_event() -> dict[str, Any]:
-    return audit_event(created(About.of(NOTE, MUNICIPALITY), bundle_id="bundle-1", **STATION))
+    return audit_event(created(about(NOTE, MUNICIPALITY), bundle_id="bundle-1", **STATION))
 
 
 def sent_event(**changes: Any) -> dict[str, Any]:
     values = {"bundle_id": "bundle-1", "transport_id": "envelope-1", **STATION} | changes
-    return audit_event(sent(About.of(NOTE, MUNICIPALITY), **values))
+    return audit_event(sent(about(NOTE, MUNICIPALITY), **values))
 
 
 def acknowledged_event(**changes: Any) -> dict[str, Any]:
-    values = {"sender": MUNICIPALITY, "receiver": HEART, **STATION} | changes
+    values = {"sender": MUNICIPALITY, "receiver": HEART, "original": TRACED, **STATION} | changes
     return audit_event(acknowledged(RECEIPT, **values))
 
 
@@ -139,7 +138,7 @@ def test_an_unknown_sender_without_a_name_goes_without_display() -> None:
 def test_an_envelope_receipt_names_the_envelope_that_it_answers() -> None:
     receipt = NetworkReceipt(positive=False, layer="sbdh", original_transport_id="envelope-1", transport_id="receipt-1")
     step = network_answered(
-        receipt, original_message_id=NOTE.message_id, sender=MUNICIPALITY, receiver=HEART, **STATION
+        receipt, original_message_id=NOTE.message_id, original=TRACED, sender=MUNICIPALITY, receiver=HEART, **STATION
     )
     event = audit_event(step)
     assert event["outcome"] == "0"  # it was received, whatever it says
@@ -154,7 +153,7 @@ def test_an_envelope_receipt_names_the_envelope_that_it_answers() -> None:
 
 def test_a_legacy_letter_is_named_by_its_type_and_version() -> None:
     event = audit_event(
-        created(About.of(NOTE, MUNICIPALITY), bundle_id="", document=TracedDocument("XDIS20", "XD2030C"), **STATION)
+        created(about(NOTE, MUNICIPALITY, TracedDocument("XDIS20", "XD2030C")), bundle_id="", **STATION)
     )
     assert details(event, "ehmiMessage")["ehmiMessageType"] == "XDIS20"
     assert "ehmiMessageEnvelope" not in named(event)
@@ -194,7 +193,7 @@ def test_a_success_after_failures_has_an_id_of_its_own() -> None:
 
 
 def test_a_step_never_prints_the_person() -> None:
-    assert PATIENT.cpr not in repr(created(About.of(NOTE, MUNICIPALITY), bundle_id="b", **STATION))
+    assert PATIENT.cpr not in repr(created(about(NOTE, MUNICIPALITY), bundle_id="b", **STATION))
 
 
 @pytest.mark.parametrize(
@@ -223,10 +222,10 @@ def clock(text: str) -> dict[str, Any]:
 
 
 PUBLISHED: dict[str, TraceEvent] = {
-    "01-msg-created": created(About.of(PUBLISHED_NOTE, TOWN), bundle_id=FIRST["bundle_id"], **clock("08:14:05.000")),
-    "02-msg-sent": sent(About.of(PUBLISHED_NOTE, TOWN), **FIRST, **clock("08:14:05.400")),
-    "03-resend1-msg-sent": sent(About.of(PUBLISHED_NOTE, TOWN), **SECOND, **clock("08:44:05.600")),
-    "04-failure-msg-sent": sent(About.of(PUBLISHED_NOTE, TOWN), failed=True, **FIRST, **clock("08:14:05.300")),
+    "01-msg-created": created(about(PUBLISHED_NOTE, TOWN), bundle_id=FIRST["bundle_id"], **clock("08:14:05.000")),
+    "02-msg-sent": sent(about(PUBLISHED_NOTE, TOWN), **FIRST, **clock("08:14:05.400")),
+    "03-resend1-msg-sent": sent(about(PUBLISHED_NOTE, TOWN), **SECOND, **clock("08:44:05.600")),
+    "04-failure-msg-sent": sent(about(PUBLISHED_NOTE, TOWN), failed=True, **FIRST, **clock("08:14:05.300")),
     "07-ack-msg-received-and-finalized": acknowledged(
         Receipt(
             verdict="ok",
@@ -235,6 +234,7 @@ PUBLISHED: dict[str, TraceEvent] = {
             ack_envelope_id="cd1bb62a-bba2-5d04-a602-342a15a21771",
             transport_id="52ed924c-cf52-5c90-b90c-6c988fbba107",
         ),
+        original=TRACED,
         sender=TOWN,
         receiver=HOSPITAL,
         **clock("08:14:42.200"),

@@ -2,8 +2,20 @@
 
 from .check import check
 from .inspect import inspect
+from .person import cpr_of, lacking
 from .read import HospitalNotification, read, reread
 from .stencil import compose
 from .write import redispatch, write
 
-__all__ = ["HospitalNotification", "check", "compose", "inspect", "read", "redispatch", "reread", "write"]
+__all__ = [
+    "HospitalNotification",
+    "check",
+    "compose",
+    "cpr_of",
+    "inspect",
+    "lacking",
+    "read",
+    "redispatch",
+    "reread",
+    "write",
+]

@@ -158,14 +158,14 @@ def _unit(view: View, written: str | None) -> Unit:
 
 
 def reread(
-    bundle: Object, *, notice: Notice, lane: Lane, visit: EpisodeId, ordinal: int, event_id: EventId, to: Kommunekode
+    bundle: Object, *, label: str, lane: Lane, visit: EpisodeId, ordinal: int, event_id: EventId, to: Kommunekode
 ) -> Notification:
     """The notification in a Bundle that `write` has made; what the Bundle does not say is given.
 
     Units have number, GLN and name, which is all that is written of them. The notice of an earlier link does not follow
     from its Provenance alone, so every link has that of the message.
     """
-    found, view = read(bundle), View(bundle)
+    found, view, notice = read(bundle), View(bundle), Notice(label)
     assembled = instant_at(bundle, "timestamp")
     assert assembled is not None and found.start is not None  # noqa: PT018  # we have written them
     as_read = ("class_", "status", "end", "leave_start", "leave_end", "deceased", "episode")

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from streams.delivery.delivery import Delivery, resend_signal
 from streams.delivery.rules import RENEWABLE, TRANSITIONS, Emission, Signal
-from streams.messages.hospitalnotification import reread
+from streams.messages.sending import REREAD
 from streams.records.ledger import decision_row, reissue_row
 from streams.relay.bounds import cut
 from streams.stay.reissue import followers, reissue_alone, reissue_in_stay
@@ -121,9 +121,13 @@ def _reissuable(row: LaneRow, old: Delivery) -> Notification:
     if not old.content:
         problem = "the case of the message is closed, and what it said has gone with it"
         raise Rejected("action", problem, "have the hospital send the event again, with a new MSH-10", "no-case")
+    reread = REREAD.get(old.message_type)
+    if reread is None:
+        problem = "only the author of the message can write it again"
+        raise Rejected("action", problem, "ask the author for a new message", "not-allowed")
     content = reread(
         stored(old),
-        notice=old.notice,
+        label=old.label,
         lane=old.lane,
         visit=old.visit,
         ordinal=row.ordinal,

@@ -8,7 +8,7 @@ import zstandard
 from streams.delivery.delivery import Delivery
 from streams.formats.fhir.read import from_json
 
-__all__ = ["cpr_of", "packed", "stored"]
+__all__ = ["packed", "stored"]
 
 
 @lru_cache(maxsize=1)
@@ -24,12 +24,3 @@ def packed(content: bytes) -> bytes:
 def stored(delivery: Delivery) -> dict[str, Any]:
     """The message as it was built."""
     return from_json(_codecs()[1].decompress(delivery.content))
-
-
-def cpr_of(bundle: dict[str, Any]) -> str:
-    """The CPR number of its patient, for the trace event of the profile that has one (03 §2.2)."""
-    return next(
-        str(entry["resource"]["identifier"][0]["value"])
-        for entry in bundle["entry"]
-        if entry["resource"]["resourceType"] == "Patient"
-    )

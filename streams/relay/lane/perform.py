@@ -13,17 +13,17 @@ from msgspec.structs import replace
 
 from streams.delivery.delivery import Advance, Delivery, advance
 from streams.delivery.rules import DeliveryState, Emission, Signal
-from streams.envelopes import vans
-from streams.formats.fhir.build import FORMS
-from streams.messages.hospitalnotification import redispatch
+from streams.envelopes.envelope import ENVELOPES
+from streams.envelopes.wrapping import WRAPPINGS
+from streams.messages.format import FORMATS
 from streams.messages.message_type import MESSAGE_TYPES
+from streams.messages.sending import SENT, WRITERS
 from streams.records import trace
 from streams.records.ledger import message_row, receipt_row
-from streams.words.codes import HOSPITAL_NOTIFICATION
 from streams.words.ids import EnvelopeId, Lane, TransportId
 from streams.words.model import Attempt, Receipt
 
-from .content import cpr_of, stored
+from .content import stored
 from .row import Action, Alarm, AlarmWord, Answered, Context, Dispatch, Effect, Traced
 
 __all__ = [
@@ -35,8 +35,6 @@ __all__ = [
     "perform",
     "signalled",
 ]
-
-_MEDIA: Final = {"fhir-json": "application/fhir+json", "fhir-xml": "application/fhir+xml"}
 
 
 class Performed(NamedTuple):
@@ -93,37 +91,45 @@ class Performance:
     def letter(self, delivery: Delivery, content: bytes) -> None:
         """The sealed letter of the current attempt; what follows waits for it. `content`: in the form of the address."""
         address, attempt = delivery.address, delivery.attempts[-1]
-        envelope = vans.seal_message(
+        message_type, form = MESSAGE_TYPES[delivery.message_type], FORMATS[address.format]
+        seal = WRAPPINGS[address.envelope].seals
+        assert form.document is not None and seal is not None  # noqa: PT018  # the registers hand over no other
+        name, version = form.document(message_type, delivery.activity)
+        payload = seal(
             content,
             sender_gln=delivery.sender.gln,
             receiver_gln=address.receiver.gln,
             transport_id=attempt.transport_id,
             message_id=attempt.envelope_id,
             sent=self._at,
-            name=MESSAGE_TYPES[HOSPITAL_NOTIFICATION].document_name(delivery.activity),
-            version=MESSAGE_TYPES[HOSPITAL_NOTIFICATION].document_version,
-            media_type=_MEDIA[address.format],
+            name=name,
+            version=version,
+            media_type=form.media_type,
+            format=form.label,
         )
         letter = Dispatch(
             topic=address.topic,
             lane=delivery.lane,
-            payload=envelope,
+            payload=payload,
             message_id=delivery.message_id,
             transport_id=attempt.transport_id,
             kommunekode=address.kommunekode,
-            notice=str(delivery.notice),
+            label=delivery.label,
+            event_type=f"{message_type.header}.{delivery.label}",
+            envelope=address.envelope,
         )
         self.effects.append(Effect(letter))
         self._after = delivery.message_id
 
     def letter_again(self, delivery: Delivery, bundle: dict[str, Any]) -> None:
         """The letter of a message that was stored."""
-        self._cpr = self._cpr or cpr_of(bundle)
-        self.letter(delivery, FORMS[delivery.address.format].write(bundle))
+        self._cpr = self._cpr or SENT[delivery.message_type].cpr_of(bundle)
+        self.letter(delivery, WRITERS[delivery.address.format].write(bundle))
 
     def resend(self, one: Advance) -> None:
         """The same message with new envelope ids and times (01 §8, 02 §5.5)."""
-        self.letter_again(one.now, redispatch(stored(one.was), one.now.attempts[-1].envelope_id, self._at))
+        again = SENT[one.now.message_type].redispatch
+        self.letter_again(one.now, again(stored(one.was), one.now.attempts[-1].envelope_id, self._at))
 
     # ---- what is recorded ----------------------------------------------------------------------------------------
 
@@ -167,6 +173,7 @@ class Performance:
             replace(receipt, message_id=delivery.message_id),
             sender=delivery.address.receiver,
             receiver=delivery.sender,
+            original=MESSAGE_TYPES[delivery.message_type].traced,
             ordinal=sum(known.partition(" ")[2] == dispatch for known in delivery.arrivals),
         )
         if one.receipt == "first" and (sent := delivery.attempts[0].sent) is not None:
@@ -197,17 +204,20 @@ class Performance:
             event=now.event_id,
             lane=now.lane,
             kommunekode=now.address.kommunekode,
-            notice=str(now.notice),
+            notice=now.label,
             verdict=now.verdict or "",
             late=now.late,
+            message_type=now.message_type,
         )
         self._changes += 1
         self._add(row)
 
     def _sent(self, one: Advance, attempt: Attempt, *, ordinal: int, failed: bool = False) -> None:
         ids = {"bundle_id": attempt.envelope_id, "transport_id": attempt.transport_id}
-        self._cpr = self._cpr or cpr_of(stored(one.was))
-        self._trace(one.now, trace.sent, self._about(one.now), **ids, ordinal=ordinal, failed=failed)
+        self._cpr = self._cpr or SENT[one.now.message_type].cpr_of(stored(one.was))
+        transport = ENVELOPES[one.now.address.envelope].traced
+        about = self._about(one.now)
+        self._trace(one.now, trace.sent, about, **ids, transport=transport, ordinal=ordinal, failed=failed)
 
     def _trace(self, delivery: Delivery, step: Callable[..., trace.TraceEvent], *about: Any, **facts: Any) -> None:
         self._recorded = trace.strictly_after(self._at, self._recorded)
@@ -215,8 +225,9 @@ class Performance:
         self._add(Traced(delivery.message_id, event))
 
     def _about(self, delivery: Delivery) -> trace.About:
-        receiver = delivery.address.receiver
-        return trace.About(delivery.message_id, delivery.activity, delivery.sender, receiver, self._cpr)
+        of = MESSAGE_TYPES[delivery.message_type]
+        parties = (delivery.sender, delivery.address.receiver)
+        return trace.About(delivery.message_id, of.traced, of.postfix_of(delivery.activity), *parties, self._cpr)
 
 
 def dispatch_of(receipt: Receipt) -> str:

@@ -1,4 +1,4 @@
-"""Writing and sending: from a notification to the letter on its way.
+"""Writing and sending: from a message of any type to the letter on its way.
 
 Order of spec 01 §21.2: route, build, check, seal. Whatever fails here stops the event and leaves the stay as it was; a
 message that does not pass our own profile check never leaves (01, 1.9). A resend is the stored message with new
@@ -11,16 +11,15 @@ id, so the same messages are looked at in every life.
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Final
 
 from streams.delivery.delivery import Delivery, advance
 from streams.delivery.route import route
 from streams.delivery.rules import DeliveryState, Signal
-from streams.formats.fhir.build import FORMS, JSON
+from streams.formats.fhir.build import JSON, Form
 from streams.formats.fhir.check import border_check
 from streams.formats.fhir.read import from_json
-from streams.messages.hospitalnotification import compose
-from streams.words.model import Fate, Notification, Outcome
+from streams.messages.sending import SENT, WRITERS, Message
+from streams.words.model import Fate, Outcome
 
 from .content import packed, stored
 from .perform import Performance, Performed, attempt_of, signalled
@@ -28,27 +27,22 @@ from .row import Alarm, Context, Effect, LaneRow, Turn
 
 __all__ = ["post", "second_opinion", "send_pending_first"]
 
-#: A message needs the surname, name.family 1..1 (01, 3.4); without one there is none, whatever the source (04 §14.2).
-_NAMELESS: Final = Outcome(
-    fate=Fate.STOPPED,
-    reason="no-name",
-    path="PID-5",
-    problem="no surname, and none known from before: Patient.name.family is 1..1",
-    remedy="send the surname in PID-5.1, with this event or a person update (A31), and this event once more",
-)
 
-
-def post(row: LaneRow, notification: Notification, at: datetime, context: Context) -> Performed | Outcome:
-    """The first dispatch of a notification; or why it cannot leave."""
-    built = _built(row, notification, at, context)
+def post(row: LaneRow, message: Message, at: datetime, context: Context) -> Performed | Outcome:
+    """The first dispatch of a message; or why it cannot leave."""
+    built = _built(row, message, at, context)
     if isinstance(built, Outcome):
         return built
     delivery, content = built
-    performance = Performance(delivery, at, context, cpr=notification.patient.cpr)
+    performance = Performance(delivery, at, context, cpr=message.cpr)
     performance.create(delivery)
-    address, (first,) = delivery.address, delivery.attempts
-    form = FORMS[address.format]
-    sent = content if form is JSON else compose(notification, address.receiver, first.envelope_id, form)[0]
+    address, (first,), writer = delivery.address, delivery.attempts, WRITERS[delivery.address.format]
+    if writer is JSON:
+        sent = content
+    elif isinstance(writer, Form):
+        sent = SENT[delivery.message_type].compose(message, address.receiver, first.envelope_id, writer)[0]
+    else:
+        sent = writer.write(from_json(content))
     performance.letter(delivery, sent)
     posted = performance.of(advance(delivery, Signal.PRODUCED, at))
     alarms = second_opinion(posted.delivery, content, context.sample)
@@ -64,20 +58,19 @@ def second_opinion(delivery: Delivery, content: bytes, sample: int) -> Iterator[
         yield Alarm("alert:border-check", *about, issue.rule, issue.path)
 
 
-def _built(
-    row: LaneRow, notification: Notification, at: datetime, context: Context
-) -> tuple[Delivery, bytes] | Outcome:
+def _built(row: LaneRow, message: Message, at: datetime, context: Context) -> tuple[Delivery, bytes] | Outcome:
     """The delivery, and the message in JSON: routed, written, checked and within the limit of size."""
-    named = row.deliveries.get(notification.chain[-1].previous)  # type: ignore[call-overload]  # a reference is text
-    # A RE_ or AN_ notice takes the format of the message that it names, while that is known (05, 6.4.2).
+    named = row.deliveries.get(message.previous)  # type: ignore[call-overload]  # a reference is text
+    # A correction or cancellation takes the format of the message that it names, while that is known (05, 6.4.2).
     concerns = named.address.format if named is not None else ""
-    address = route(notification, notification.assembled, context.registers, concerns=concerns)
+    address = route(message, message.assembled, context.registers, concerns=concerns)
     if isinstance(address, Outcome):
         return address
-    if not notification.patient.family.strip():
-        return _NAMELESS
-    first = attempt_of(context, notification.lane, notification.message_id, 1)
-    content, faults = compose(notification, address.receiver, first.envelope_id, JSON)
+    sending = SENT[message.message_type]
+    if (lacking := sending.lacking(message)) is not None:
+        return lacking
+    first = attempt_of(context, message.lane, message.message_id, 1)
+    content, faults = sending.compose(message, address.receiver, first.envelope_id, JSON)
     if faults:
         return Outcome(
             fate=Fate.STOPPED,
@@ -95,13 +88,14 @@ def _built(
             remedy="close the stay by hand; a chain is never cut",
         )
     delivery = Delivery(
-        message_id=notification.message_id,
-        lane=notification.lane,
-        visit=notification.visit,
-        event_id=notification.event_id,
-        notice=notification.notice,
-        activity=notification.activity,
-        sender=notification.sender,
+        message_id=message.message_id,
+        lane=message.lane,
+        visit=message.visit,
+        event_id=message.event_id,
+        label=message.label,
+        activity=message.activity,
+        message_type=message.message_type,
+        sender=message.sender,
         address=address,
         created=at,
         attempts=(first,),

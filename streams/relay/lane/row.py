@@ -138,11 +138,12 @@ class Dispatch:
     message_id: MessageId
     transport_id: str
     kommunekode: Kommunekode
-    notice: str
-    content_type: str = "application/xml"
+    label: str  # of the message, within its type
+    event_type: str
+    envelope: str  # a row of `ENVELOPES`
 
     def __repr__(self) -> str:
-        return f"Dispatch({self.notice}, {self.message_id})"
+        return f"Dispatch({self.label}, {self.message_id})"
 
 
 @dataclass(frozen=True, slots=True)

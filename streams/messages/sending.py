@@ -1,0 +1,112 @@
+"""What is done with the types and formats that leave: two tables beside `MESSAGE_TYPES` and `FORMATS`.
+
+A message is built as a Bundle, whatever its format, and kept so until its fate is settled: a resend is the Bundle with new
+ids and times, written again. The lane knows no type by name; it asks here by the type that stands in the delivery.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+from streams.delivery.route import Outgoing
+from streams.formats.fhir.build import FORMS, Form
+from streams.words.codes import HOSPITAL_NOTIFICATION
+from streams.words.errors import Issue
+from streams.words.ids import EpisodeId, EventId, Kommunekode, Lane, MessageId
+from streams.words.model import Notification, Outcome, Unit
+
+from . import hospitalnotification
+from .common import Object
+
+__all__ = ["REREAD", "SENT", "WRITERS", "Message", "Sending", "Writer"]
+
+
+class Message(Outgoing, Protocol):
+    """What the lane asks of a message, of whatever type."""
+
+    @property
+    def message_id(self) -> MessageId:
+        """MessageHeader.id."""
+
+    @property
+    def lane(self) -> Lane:
+        """Its lane: at the front of an id of ours, computed from an id of others."""
+
+    @property
+    def visit(self) -> EpisodeId:
+        """The visit that it is about."""
+
+    @property
+    def event_id(self) -> EventId:
+        """The event behind it."""
+
+    @property
+    def activity(self) -> str:
+        """Activity code of its newest Provenance."""
+
+    @property
+    def sender(self) -> Unit:
+        """Who sends it."""
+
+    @property
+    def cpr(self) -> str:
+        """The CPR number of the person it is about, for status events."""
+
+    @property
+    def assembled(self) -> datetime:
+        """When it was put together; it is routed as of then."""
+
+    @property
+    def previous(self) -> str:
+        """MessageHeader.id of the one that it follows; "" for none."""
+
+
+class Sending(Protocol):
+    """What the folder of a type that is sent offers."""
+
+    def compose(self, message: Any, receiver: Unit, envelope_id: str, form: Form, /) -> tuple[bytes, list[Issue]]:
+        """The message to one receiver in a form of FHIR; or what is wrong with it, worst first."""
+
+    def redispatch(self, bundle: Object, envelope_id: str, at: datetime, /) -> Object:
+        """The same message sent again: new Bundle.id and times."""
+
+    def lacking(self, message: Any, /) -> Outcome | None:
+        """Why there can be no such message; None when there can."""
+
+    def cpr_of(self, bundle: Object, /) -> str:
+        """The same of a message that was stored."""
+
+
+class Writer(Protocol):
+    """A format: a form of FHIR, or another writer of what a Bundle says."""
+
+    @property
+    def write(self) -> Callable[[Object], bytes]:
+        """The Bundle in this format."""
+
+
+class Reread(Protocol):
+    """A message that was composed here, read back from its Bundle: it can be reissued."""
+
+    def __call__(
+        self,
+        bundle: Object,
+        *,
+        label: str,
+        lane: Lane,
+        visit: EpisodeId,
+        ordinal: int,
+        event_id: EventId,
+        to: Kommunekode,
+    ) -> Notification:
+        """What the Bundle does not say is given."""
+
+
+#: By the name of the type.
+SENT: Final[Mapping[str, Sending]] = {HOSPITAL_NOTIFICATION: hospitalnotification}
+
+#: By the name of the type; no row for what only its author can write again.
+REREAD: Final[Mapping[str, Reread]] = {HOSPITAL_NOTIFICATION: hospitalnotification.reread}
+
+#: By the name of the format.
+WRITERS: Final[Mapping[str, Writer]] = {**FORMS}
