@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from .legacy.forms import Switches, has_legacy_form
 from .message_type import MessageType
 
-__all__ = ["FAMILIES", "FORMATS", "Format"]
+__all__ = ["FORMATS", "Format"]
 
 
 class Format(NamedTuple):
@@ -60,5 +60,3 @@ FORMATS: Final[dict[str, Format]] = {
         Format("edifact", "edifact", "", "EDIFACT", versions={}, represents=has_legacy_form, interchange=True),
     )
 }
-#: As registers name them, the preferred first.
-FAMILIES: Final = tuple(dict.fromkeys(row.family for row in FORMATS.values()))

@@ -95,9 +95,6 @@ MESSAGE_TYPES: Final[dict[str, MessageType]] = {
 }
 
 
-_BY_ACTIVITY: Final = {activity: row.name for row in MESSAGE_TYPES.values() for activity in row.activities}
-
-
 def type_of_activity(activity: str) -> str | None:
     """The name of the type whose Provenances have this activity code, in lower case; None for any other code."""
-    return _BY_ACTIVITY.get(activity)
+    return next((row.name for row in MESSAGE_TYPES.values() if activity in row.activities), None)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple, TypeAli
 import msgspec
 
 from streams.envelopes.envelope import ENVELOPES
-from streams.messages.format import FAMILIES, FORMATS
+from streams.messages.format import FORMATS
 from streams.messages.message_type import MESSAGE_TYPES
 from streams.words.codes import ACKNOWLEDGEMENT
 from streams.words.ids import Gln, Kommunekode, Sor, gln_digit, sor_digit
@@ -26,6 +26,7 @@ from streams.words.times import COPENHAGEN
 
 __all__ = [
     "EXISTS",
+    "FAMILIES",
     "READ",
     "RETIRED",
     "VALIDITY",
@@ -51,6 +52,9 @@ __all__ = [
     "rank",
     "sor_problem",
 ]
+
+#: Formats as registers name them, the preferred first.
+FAMILIES: Final = tuple(dict.fromkeys(row.family for row in FORMATS.values()))
 
 if TYPE_CHECKING:  # each word is a row of its table, and no other is taken
     MessageTypeName: TypeAlias = str

@@ -19,11 +19,11 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from streams.messages.adt.feed import FeedProfile
-from streams.messages.format import FAMILIES
 from streams.stay.state import StayPolicy
 
 from .files import Findings, Sheet, Toml, did_you_mean, read_csv, read_toml
 from .rows import (
+    FAMILIES,
     RETIRED,
     VALIDITY,
     AcceptanceRow,

@@ -203,7 +203,7 @@ class Notification(Value, frozen=True, kw_only=True):
     @property
     def label(self) -> str:
         """Its notice."""
-        return self.notice
+        return self.notice.value
 
     @property
     def follows(self) -> bool:
