@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -16,7 +17,7 @@ from aiokafka.errors import KafkaError
 from streams.kafka.admin import apply
 from streams.kafka.clients import new_producer, read_all
 from streams.kafka.embedded import EmbeddedBroker
-from streams.kafka.local import LocalBroker, NoKafka
+from streams.kafka.local import LocalBroker, NoKafka, new_cluster_id
 from streams.kafka.records import Record
 from streams.kafka.topics import TopicPlan, plan
 
@@ -30,14 +31,33 @@ def fresh(name: str) -> str:
     return f"{name}-{os.getpid()}-{next(NUMBERS)}"
 
 
+#: A broker of a test lives for seconds: what a virtual machine does to be fast later is time lost.
+_SHORT_LIVED = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+#: What formatting leaves in the folder of a broker; kept from the first one, for formatting takes as long as a start.
+_formatted: dict[str, bytes] = {}
+
+
+def _format(data: Path) -> None:
+    """As Kafka's tool does it, under a cluster id of its own; the first broker of this process formats itself."""
+    if not _formatted or data.is_dir():
+        return
+    data.mkdir(parents=True, exist_ok=True)
+    for name, content in _formatted.items():
+        (data / name).write_bytes(re.sub(rb"(?m)^cluster\.id=.*", f"cluster.id={new_cluster_id()}".encode(), content))
+
+
 def real_broker(
     directory: Path, port: int | None = None, more: Mapping[str, str] = MappingProxyType({})
 ) -> LocalBroker:
     """A started real broker. In CI it is never skipped: promises are made about the real broker."""
     settings = {"group.min.session.timeout.ms": "1000"}  # so that a killed worker is missed in two seconds, not six
-    broker = LocalBroker(directory, port, settings=settings | dict(more))
+    broker = LocalBroker(directory, port, settings=settings | dict(more), java=_SHORT_LIVED)
+    data = directory / "data"
+    _format(data)
     try:
-        return broker.start()
+        broker.start()
+        _formatted.update({name: (data / name).read_bytes() for name in ("meta.properties", "bootstrap.checkpoint")})
+        return broker
     except NoKafka as problem:
         if os.environ.get("CI") == "true":
             raise

@@ -106,7 +106,8 @@ def new_cluster_id() -> str:
 class LocalBroker:
     """A broker in `directory`; a context manager. `bootstrap` is its address, the same over `kill` and `start`.
 
-    `cluster_id`: 16 bytes as Kafka writes them, shared by the nodes of a cluster; one of its own by default.
+    `cluster_id`: 16 bytes as Kafka writes them, shared by the nodes of a cluster; one of its own by default. `java`: more
+    options of the virtual machine.
     """
 
     def __init__(
@@ -117,13 +118,14 @@ class LocalBroker:
         settings: Mapping[str, str] | None = None,
         heap_mb: int = 512,
         cluster_id: str | None = None,
+        java: Sequence[str] = (),
     ) -> None:
         self.directory = directory
         self.port = port or free_port()
         self.bootstrap = f"127.0.0.1:{self.port}"
         self._controller_port = free_port()
         self._more = settings or {}
-        self._heap_mb = heap_mb
+        self._java = (f"-Xmx{heap_mb}m", *java)
         self._cluster_id = cluster_id or new_cluster_id()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -136,7 +138,7 @@ class LocalBroker:
         """Formats the folder the first time, starts, and returns when a controller is named; raises `NoKafka`."""
         jars = find_jars()
         logging = self.directory / "log4j2.properties"
-        java = [find_java(), f"-Xmx{self._heap_mb}m", "-cp", f"{jars}/*", f"-Dlog4j2.configurationFile={logging}"]
+        java = [find_java(), *self._java, "-cp", f"{jars}/*", f"-Dlog4j2.configurationFile={logging}"]
         private_folder(self.directory)
         settings = {  # written at every start: the folder may have had another port before
             **_SETTINGS,
