@@ -13,7 +13,7 @@ from fhir.resources.R4B.bundle import Bundle
 from agents.worker.letters import letter_of
 from streams.delivery.route import route
 from streams.envelopes import vans
-from streams.formats.fhir.build import JSON, XML, Form, to_json, to_xml
+from streams.formats.fhir.build import JSON, XML, Representation, to_json, to_xml
 from streams.formats.fhir.read import from_json
 from streams.kafka.records import decode_lane_record
 from streams.messages.adt.feed import read_from_feed
@@ -73,7 +73,7 @@ class Material:
         (notification,) = folded.notifications
         return notification
 
-    def compose(self, notification: Notification, form: Form = JSON) -> bytes:
+    def compose(self, notification: Notification, form: Representation = JSON) -> bytes:
         """The message to the municipality of residence, checked, as every one is."""
         address = route(notification, BEGIN, self.bench.registers)
         assert isinstance(address, Address)

@@ -50,8 +50,8 @@ RESERVED = {
         "streams.sim",
         "agents",
     ),
-    "fhir": ("streams.formats.fhir.check",),
-    "fhir_core": ("streams.formats.fhir.check",),
+    "fhir": ("streams.formats.fhir.structure",),
+    "fhir_core": ("streams.formats.fhir.structure",),
 }
 
 #: What floors 0-3 may not import: clocks, chance, the environment, files, sockets, loggers.

@@ -14,8 +14,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from streams.formats.fhir.narrative import OPENING, escaped
-from streams.formats.fhir.shapes import instant_of
+from streams.formats.fhir.shapes import OPENING, escaped, instant_of
 from streams.formats.fhir.structure import Constraint, Finding
 from streams.words.codes import (
     DESTINATION_USE_SYSTEM,

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 from streams.delivery.route import Outgoing
-from streams.formats.fhir.build import FORMS, Form
+from streams.formats.fhir.build import REPRESENTATIONS, Representation
 from streams.words.codes import HOSPITAL_NOTIFICATION
 from streams.words.errors import Issue
 from streams.words.ids import EpisodeId, EventId, Kommunekode, Lane, MessageId
@@ -64,7 +64,9 @@ class Message(Outgoing, Protocol):
 class Sending(Protocol):
     """What the folder of a type that is sent offers."""
 
-    def compose(self, message: Any, receiver: Unit, envelope_id: str, form: Form, /) -> tuple[bytes, list[Issue]]:
+    def compose(
+        self, message: Any, receiver: Unit, envelope_id: str, form: Representation, /
+    ) -> tuple[bytes, list[Issue]]:
         """The message to one receiver in a form of FHIR; or what is wrong with it, worst first."""
 
     def redispatch(self, bundle: Object, envelope_id: str, at: datetime, /) -> Object:
@@ -109,4 +111,4 @@ SENT: Final[Mapping[str, Sending]] = {HOSPITAL_NOTIFICATION: hospitalnotificatio
 REREAD: Final[Mapping[str, Reread]] = {HOSPITAL_NOTIFICATION: hospitalnotification.reread}
 
 #: By the name of the format.
-WRITERS: Final[Mapping[str, Writer]] = {**FORMS}
+WRITERS: Final[Mapping[str, Writer]] = {**REPRESENTATIONS}

@@ -8,8 +8,8 @@ import pytest
 from lxml import etree
 
 from streams.formats.fhir.build import arranged, json_to_xml, to_json, to_xml, xml_to_json
-from streams.formats.fhir.check import border_check
 from streams.formats.fhir.read import from_bytes, from_json, from_xml
+from streams.formats.fhir.structure import border_check
 from streams.messages.hospitalnotification import check, inspect, read
 from tests.meanings.damage import ABSENT, changed, damaged, entry_of
 from tests.published import examples

@@ -8,7 +8,7 @@ import pytest
 
 from streams.formats.fhir.build import to_json, to_xml
 from streams.messages.acknowledgement import issues_of_findings, write
-from streams.messages.acknowledgement.rules import ERROR_CODES
+from streams.messages.acknowledgement.check import ERROR_CODES
 from streams.messages.hospitalnotification import check
 from streams.receiver.stays import Subscriber, answer
 from streams.words.codes import Notice, Verdict

@@ -12,7 +12,7 @@ import pytest
 
 from streams.formats.fhir.build import to_json, to_xml
 from streams.messages.acknowledgement import check, issues_of_findings
-from streams.messages.acknowledgement.rules import ERROR_CODES, ISSUE_TYPES
+from streams.messages.acknowledgement.check import ERROR_CODES, ISSUE_TYPES
 from streams.messages.hospitalnotification import check as check_notification
 from streams.messages.hospitalnotification import redispatch
 from streams.words.codes import LPR3_SYSTEM, SOR_ENDPOINT, Notice, Verdict

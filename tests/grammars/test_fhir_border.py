@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import streams
-from streams.formats.fhir.check import border_check
+from streams.formats.fhir.structure import border_check
 from streams.words.codes import Notice
 from tests.meanings.damage import ABSENT, damaged
 from tests.meanings.notifications import CASES, PATIENT, bundle, notification
@@ -41,7 +41,7 @@ def test_the_models_refuse_without_repeating_content(place: str, value: Any) -> 
 def test_only_the_border_imports_the_models() -> None:
     root = Path(streams.__file__).parent
     importing = [p.relative_to(root).as_posix() for p in root.rglob("*.py") if "fhir.resources" in _code(p)]
-    assert importing == ["formats/fhir/check.py"]
+    assert importing == ["formats/fhir/structure.py"]
 
 
 def _code(path: Path) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from streams.formats.fhir.build import arranged, to_json
-from streams.formats.fhir.check import border_check
+from streams.formats.fhir.structure import border_check
 from streams.messages.acknowledgement import check, inspect, read, write
 from streams.words.codes import ACK_ERROR_SYSTEM, Notice, Verdict
 from streams.words.errors import Rejected

@@ -2,7 +2,7 @@
 
 import copy
 
-from streams.messages.hospitalnotification.inspect import reading
+from streams.messages.hospitalnotification.read import reading
 from streams.words.codes import Notice
 from tests.meanings.notifications import bundle, notification
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from streams.formats.fhir.build import JSON, XML, Form
+from streams.formats.fhir.build import JSON, XML, Representation
 from streams.messages.hospitalnotification import check, compose, stencil, write
 from streams.words.codes import ACTIVITIES, LPR3_SYSTEM, SOR_ENDPOINT, Notice
 from streams.words.ids import Gln, MessageId, Sor
@@ -19,7 +19,7 @@ FORMS = pytest.mark.parametrize("form", [JSON, XML], ids=["json", "xml"])
 LONG = list(story(Notice.STIN, *[Notice.STOR, Notice.SLOR] * 5, Notice.SLHJ, Notice.RE_SLHJ, Notice.MORS))
 
 
-def same(n: Notification, receiver: Unit = MUNICIPALITY, envelope: str = "", form: Form = JSON) -> None:
+def same(n: Notification, receiver: Unit = MUNICIPALITY, envelope: str = "", form: Representation = JSON) -> None:
     """Composing gives what writing and checking give, or fails as they do."""
     envelope = envelope or envelope_id(n)
     assert _outcome(lambda: compose(n, receiver, envelope, form)) == _outcome(
@@ -27,7 +27,7 @@ def same(n: Notification, receiver: Unit = MUNICIPALITY, envelope: str = "", for
     )
 
 
-def _plain(n: Notification, receiver: Unit, envelope: str, form: Form) -> tuple[bytes, list[Any]]:
+def _plain(n: Notification, receiver: Unit, envelope: str, form: Representation) -> tuple[bytes, list[Any]]:
     bundle = write(n, receiver, envelope)
     found = check(bundle, outgoing=True)
     return b"" if found else form.write(bundle), found
@@ -51,14 +51,14 @@ def by_stencil(n: Notification, receiver: Unit = MUNICIPALITY) -> bool:
 
 @FORMS
 @pytest.mark.parametrize("name", CASES)
-def test_every_notice_is_the_plain_writers(name: str, form: Form) -> None:
+def test_every_notice_is_the_plain_writers(name: str, form: Representation) -> None:
     same(notification(*CASES[name]), form=form)
     assert by_stencil(notification(*CASES[name]))
 
 
 @FORMS
 @pytest.mark.parametrize("number", range(len(LONG)))
-def test_every_message_of_a_long_chain_is_the_plain_writers(number: int, form: Form) -> None:
+def test_every_message_of_a_long_chain_is_the_plain_writers(number: int, form: Representation) -> None:
     same(LONG[number], form=form)
 
 
@@ -163,7 +163,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
 
 @settings(max_examples=400, deadline=None)
 @given(changed(), units, st.sampled_from([JSON, XML]))
-def test_any_message_is_the_plain_writers(n: Notification, receiver: Unit, form: Form) -> None:
+def test_any_message_is_the_plain_writers(n: Notification, receiver: Unit, form: Representation) -> None:
     same(n, receiver, form=form)
 
 

@@ -16,7 +16,17 @@ from .read import from_json, from_xml
 from .shapes import PRIMITIVES, JsonObject, JsonValue, elements, is_resource
 from .structure import base_check
 
-__all__ = ["FORMS", "JSON", "XML", "Form", "arranged", "json_to_xml", "to_json", "to_xml", "xml_to_json"]
+__all__ = [
+    "JSON",
+    "REPRESENTATIONS",
+    "XML",
+    "Representation",
+    "arranged",
+    "json_to_xml",
+    "to_json",
+    "to_xml",
+    "xml_to_json",
+]
 
 _NAMESPACE: Final = "http://hl7.org/fhir"
 _EXTENSIONS: Final = frozenset({"extension", "modifierExtension"})
@@ -125,7 +135,7 @@ def _string(value: str) -> str:
     return orjson.dumps(value)[1:-1].decode()
 
 
-class Form(NamedTuple):
+class Representation(NamedTuple):
     """A form of FHIR: what writes it, and how a text and the XHTML of a narrative stand in it."""
 
     write: Callable[[JsonObject], bytes]
@@ -133,10 +143,10 @@ class Form(NamedTuple):
     narrative: Callable[[str], str]
 
 
-JSON: Final = Form(to_json, _string, _string)
-XML: Final = Form(to_xml, _attribute, str)
+JSON: Final = Representation(to_json, _string, _string)
+XML: Final = Representation(to_xml, _attribute, str)
 #: By the name that an address has for it.
-FORMS: Final = {"fhir-json": JSON, "fhir-xml": XML}
+REPRESENTATIONS: Final = {"fhir-json": JSON, "fhir-xml": XML}
 
 
 def arranged(resource: JsonObject) -> JsonObject:

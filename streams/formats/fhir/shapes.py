@@ -6,18 +6,26 @@ EHMI Delivery Status documents use, and the datatypes they reach. Two readers li
 nothing shows what repeats and what is a number) and the checks (unknown elements are refused). A date that the
 calendar does not have is refused here too. What a profile narrows further is not here, nor what a value means (which
 code, which zone is the Danish one). A test lays every row beside the published StructureDefinitions and the R4 models.
+
+Narrative is a primitive of its own, XHTML that shows a person what a resource holds. Decided by FHIR R4 (Narrative: XHTML
+subset, txt-1, txt-2) and MedCom's narrative governance (spec 01 §5): a non-empty, well-formed `div` in the XHTML
+namespace, basic elements only, nothing active in it, all data escaped. Which elements are shown is decided by each message.
+XML does not know the entities of HTML, so a narrative that has one is refused: it could not stand in FHIR XML (00 §8.4).
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias, TypeGuard
+
+from lxml import etree
 
 __all__ = [
     "DOMAIN_RESOURCES",
     "FORMS",
     "ILLEGAL_CHARACTER",
+    "OPENING",
     "PATTERNS",
     "PRIMITIVES",
     "RESOURCES",
@@ -25,13 +33,17 @@ __all__ = [
     "Element",
     "JsonObject",
     "JsonValue",
+    "NarrativeFault",
     "elements",
+    "escaped",
     "instant_of",
+    "is_narrative",
     "is_resource",
     "is_text",
+    "narrative",
+    "narrative_fault",
     "type_of",
 ]
-
 
 #: A value of FHIR as JSON has it: dict, list, str, bool, int, float or None. What it is, its class shows.
 JsonValue: TypeAlias = Any
@@ -262,7 +274,7 @@ def _matches(pattern: re.Pattern[str]) -> Callable[[object], bool]:
     return lambda value: value.__class__ is str and match(value) is not None
 
 
-#: The test of every primitive but xhtml (`narrative.py`).
+#: The test of every primitive but xhtml (below).
 TESTS: Final[dict[str, Callable[[object], bool]]] = {
     **{name: _matches(pattern) for name, pattern in PATTERNS.items()},
     "boolean": lambda value: value.__class__ is bool,
@@ -276,3 +288,74 @@ TESTS: Final[dict[str, Callable[[object], bool]]] = {
     "string": is_text,
     "unsignedInt": _whole(0),
 }
+
+
+# ---- narrative: the XHTML that shows a person what a resource holds ----------------------------------------------------
+
+OPENING: Final = '<div xmlns="http://www.w3.org/1999/xhtml">'
+
+_XHTML: Final = "{http://www.w3.org/1999/xhtml}"
+_ENTITY: Final = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)[A-Za-z][A-Za-z0-9]*;")
+#: No head, body, script, forms, frames, objects, links (spec 01, 5.5; FHIR R4 Narrative).
+_ACTIVE: Final = frozenset(
+    {"head", "body", "script", "form", "base", "link", "xlink", "iframe", "frame", "frameset", "object", "embed"}
+    | {"applet", "input", "button", "select", "textarea"}
+)
+
+
+def escaped(text: str) -> str:
+    """The text as XHTML content: `&`, `<`, `>` and quotes as entities that XML itself knows."""
+    if "&" in text:
+        text = text.replace("&", "&amp;")
+    if "<" in text:
+        text = text.replace("<", "&lt;")
+    if ">" in text:
+        text = text.replace(">", "&gt;")
+    if '"' in text:
+        text = text.replace('"', "&quot;")
+    return text
+
+
+def narrative(rows: Iterable[tuple[str, str]], *, extensions: bool = False) -> JsonObject:
+    """A `text` element of label and value rows. `extensions`: it shows extension content too (5.2).
+
+    Labels are ours and taken as they are; values are data and escaped.
+    """
+    body = "<br/>".join([f"<b>{label}</b>: {escaped(value)}" for label, value in rows])
+    return {"status": "extensions" if extensions else "generated", "div": f"{OPENING}<p>{body}</p></div>"}
+
+
+def is_narrative(value: object) -> bool:
+    """The cheap test, for text that a writer of ours has escaped: it begins and ends as a div with something in it."""
+    return isinstance(value, str) and value.startswith("<div xmlns=") and value.endswith("</div>") and len(value) > 50
+
+
+class NarrativeFault(NamedTuple):
+    """Why a `div` cannot be used, and what to send instead."""
+
+    problem: str
+    remedy: str
+
+
+_WRONG: Final = NarrativeFault(f"not {FORMS['xhtml']}", f"send {FORMS['xhtml']}")
+_FOREIGN: Final = NarrativeFault("an entity that XML does not have", "send the character itself, or its number: &#160;")
+_MARKUP: Final = NarrativeFault("a comment, declaration or instruction", "send elements and text only")
+
+
+def narrative_fault(value: object) -> NarrativeFault | None:
+    """The full test, for text that comes from others."""
+    if not isinstance(value, str):
+        return _WRONG
+    if "<!" in value or "<?" in value:
+        return _MARKUP
+    try:
+        root = etree.fromstring(value.encode(), etree.XMLParser(resolve_entities=False))
+    except (etree.XMLSyntaxError, ValueError):
+        return _FOREIGN if _ENTITY.search(value) else _WRONG
+    filled = any(text.strip() for text in root.itertext()) or next(root.iter(_XHTML + "img"), None) is not None
+    if root.tag != _XHTML + "div" or not filled:
+        return _WRONG
+    for node in root.iter():
+        if str(node.tag).removeprefix(_XHTML) in _ACTIVE or any(str(a).lower().startswith("on") for a in node.attrib):
+            return _WRONG
+    return None

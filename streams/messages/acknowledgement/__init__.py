@@ -1,6 +1,6 @@
 """The acknowledgement (kvittering) between our words and its FHIR document (spec 02 §4)."""
 
-from .judge import check, inspect, judge, reaction, sender_matches
+from .check import check, inspect, judge, reaction, sender_matches
 from .read import read, read_bytes
 from .write import issues_of_findings, write
 

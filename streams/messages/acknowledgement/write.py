@@ -14,8 +14,7 @@ from datetime import datetime
 from typing import Final
 from uuid import uuid5
 
-from streams.formats.fhir.narrative import OPENING, escaped, narrative
-from streams.formats.fhir.shapes import FORMS, ILLEGAL_CHARACTER, instant_of
+from streams.formats.fhir.shapes import FORMS, ILLEGAL_CHARACTER, OPENING, escaped, instant_of, narrative
 from streams.messages.common import (
     ACTIVITY_TEXTS,
     Object,
@@ -41,8 +40,8 @@ from streams.words.ids import EDS_NAMESPACE
 from streams.words.model import ReceiptIssue
 from streams.words.times import danish_text
 
-from .message import ACTIVITY
-from .rules import ERROR_CODES, ISSUE_TYPES, PROFILES, SEVERITIES
+from .check import ERROR_CODES, ISSUE_TYPES, PROFILES, SEVERITIES
+from .read import ACTIVITY
 
 __all__ = ["FULL_URL_BASE", "issues_of_findings", "write"]
 

@@ -1,9 +1,8 @@
 """The hospital notification (Advis om sygehusophold) between our words and its FHIR document (spec 01)."""
 
 from .check import check
-from .inspect import inspect
 from .person import cpr_of, lacking
-from .read import HospitalNotification, read, reread
+from .read import HospitalNotification, inspect, read, reread
 from .stencil import compose
 from .write import redispatch, write
 

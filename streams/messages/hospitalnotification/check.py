@@ -33,8 +33,8 @@ from streams.messages.common import (
 )
 from streams.words.errors import Issue, Severity
 
-from .notice import COMBINATIONS, notice_of
 from .rules import (
+    COMBINATIONS,
     ENTRIES,
     INCOMING,
     LEAVE_PERIOD_URL,
@@ -43,6 +43,7 @@ from .rules import (
     REPORT_FLAG_URL,
     REPORT_RECIPIENT_URL,
     is_danish,
+    notice_of,
 )
 
 __all__ = ["RULES", "UUID", "check", "leave_periods"]

@@ -18,9 +18,8 @@ from itertools import count
 from operator import itemgetter
 from typing import Final, NamedTuple
 
-from streams.formats.fhir.build import Form
-from streams.formats.fhir.narrative import escaped
-from streams.formats.fhir.shapes import PATTERNS, instant_of, is_text
+from streams.formats.fhir.build import Representation
+from streams.formats.fhir.shapes import PATTERNS, escaped, instant_of, is_text
 from streams.messages.common import clean, describe_unit, gln_is_valid, organization_identifiers
 from streams.words.codes import LPR3_SYSTEM, EncounterClass, EncounterStatus, Notice, Role
 from streams.words.errors import Issue
@@ -35,7 +34,7 @@ from .write import resource_ids, roles_of, write
 __all__ = ["Shape", "compose", "shape_of", "specimen", "stencil_of", "texts_of"]
 
 
-def compose(n: Notification, receiver: Unit, envelope_id: str, form: Form) -> tuple[bytes, list[Issue]]:
+def compose(n: Notification, receiver: Unit, envelope_id: str, form: Representation) -> tuple[bytes, list[Issue]]:
     """The message in bytes, or what is wrong with it: as `write`, `check` and the writer of the form have it."""
     roles = roles_of(n, receiver)
     texts = texts_of(n, roles, envelope_id, form) if len(n.chain) <= _LONGEST else None
@@ -199,7 +198,7 @@ _LONGEST: Final = 12
 
 
 @lru_cache(maxsize=512)  # some 15 kB each; a simulated town has 28 shapes
-def stencil_of(shape: Shape, form: Form) -> Stencil | None:
+def stencil_of(shape: Shape, form: Representation) -> Stencil | None:
     """The stencil of a shape; None when the full check finds anything in it."""
     n, receiver, envelope_id = specimen(shape)
     marks = texts_of(n, roles_of(n, receiver), envelope_id, form)
@@ -216,7 +215,7 @@ _UUIDS: Final = re.compile(f"{UUID}(?: {UUID})*")
 _UUID_AND_BLANK: Final = 37
 
 
-def texts_of(n: Notification, roles: Roles, envelope_id: str, form: Form) -> list[str] | None:
+def texts_of(n: Notification, roles: Roles, envelope_id: str, form: Representation) -> list[str] | None:
     """What stands in the holes, in one order for all messages of a shape; None when the full check has to look at it.
 
     A name or a number of others stands twice: as it is in a value, and as it is in a narrative.
@@ -282,7 +281,7 @@ def _instant(text: str) -> datetime | None:
 
 
 @lru_cache(maxsize=4096)  # the municipalities, and the wards of the hospitals
-def _of_unit(sor: str, gln: str, name: str, form: Form) -> tuple[str, str, str, str] | None:
+def _of_unit(sor: str, gln: str, name: str, form: Representation) -> tuple[str, str, str, str] | None:
     """The texts of a unit, None when it is not right; its name is not wanted, and then it is empty."""
     _, _, described = describe_unit(sor, gln, name)
     shown = described.get("name", "")

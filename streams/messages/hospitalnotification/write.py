@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
-from streams.formats.fhir.narrative import OPENING, escaped
+from streams.formats.fhir.shapes import OPENING, escaped
 from streams.messages.common import (
     ACTIVITY_TEXTS,
     Object,

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from streams.delivery.delivery import Delivery, advance, envelope_of, timer_signal, verdict_signal
 from streams.delivery.rules import Signal
-from streams.messages.acknowledgement.judge import sender_matches
+from streams.messages.acknowledgement.check import sender_matches
 from streams.records.ledger import receipt_row, waiting_row
 from streams.records.trace import acknowledged, strictly_after
 from streams.relay.bounds import ORPHANS, bounded

@@ -15,9 +15,9 @@ from datetime import datetime
 from streams.delivery.delivery import Delivery, advance
 from streams.delivery.route import route
 from streams.delivery.rules import DeliveryState, Signal
-from streams.formats.fhir.build import JSON, Form
-from streams.formats.fhir.check import border_check
+from streams.formats.fhir.build import JSON, Representation
 from streams.formats.fhir.read import from_json
+from streams.formats.fhir.structure import border_check
 from streams.messages.sending import SENT, WRITERS, Message
 from streams.words.model import Fate, Outcome
 
@@ -39,7 +39,7 @@ def post(row: LaneRow, message: Message, at: datetime, context: Context) -> Perf
     address, (first,), writer = delivery.address, delivery.attempts, WRITERS[delivery.address.format]
     if writer is JSON:
         sent = content
-    elif isinstance(writer, Form):
+    elif isinstance(writer, Representation):
         sent = SENT[delivery.message_type].compose(message, address.receiver, first.envelope_id, writer)[0]
     else:
         sent = writer.write(from_json(content))

@@ -1,9 +1,15 @@
-"""What is to be done with an acknowledgement that has come in: apply it, flag it, refuse it, or leave it alone.
+"""Whether an acknowledgement is right, and what is to be done with it: apply it, flag it, refuse it, leave it alone.
 
-Decided by spec 02 §4.4 and 00 §3.2. The verdict is a patient's message: no fault of form keeps it from being applied,
-only a document that is no acknowledgement (AV1, AV2) is refused, and an answer to an answer (AV6) is ignored. What is
-wrong with the form is listed in full all the same (`check`). Which message is meant, and what the verdict does to it, is
-decided in the lane. The same judgement, with what the message says, is shown to people by `inspect` (acceptance.md).
+The profiles are rows: what IG 2.0.3 narrows of base FHIR, element by element (spec 02 §4.1). Decided by
+medcom.fhir.dk.acknowledgement 2.0.3 with the messaging profiles it builds on, and by the issue codes of spec 02 §4.3. The
+rows that all messages share are in `messages/common.py`; the checks of §4.4 are in `read.py`, because they need nothing
+but the parts that are read.
+
+What is done with it is decided by spec 02 §4.4 and 00 §3.2. The verdict is a patient's message: no fault of form keeps it
+from being applied, only a document that is no acknowledgement (AV1, AV2) is refused, and an answer to an answer (AV6) is
+ignored. What is wrong with the form is listed in full all the same (`check`). Which message is meant, and what the verdict
+does to it, is decided in the lane. The same judgement, with what the message says, is shown to people by `inspect`
+(acceptance.md).
 """
 
 from collections.abc import Iterable
@@ -12,16 +18,126 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 
 from streams.formats.fhir.read import document
-from streams.formats.fhir.structure import Finding, issues
-from streams.messages.common import View, first, listed, member, reference, text_at
+from streams.formats.fhir.structure import Check, Compiler, Constraint, Extension, Finding, Profile, issues
+from streams.messages.common import (
+    DESTINATION_USE_URL,
+    MESSAGING,
+    MESSAGING_ORGANIZATION,
+    MESSAGING_PROVENANCE,
+    USE,
+    View,
+    first,
+    listed,
+    member,
+    organization_identifiers,
+    reference,
+    sor_digits,
+    text_at,
+)
+from streams.words.codes import (
+    ACK_ERROR_SYSTEM,
+    ACKNOWLEDGEMENT_EVENT,
+    ACTIVITY_SYSTEM,
+    FHIR_GUIDES,
+)
 from streams.words.errors import Issue, Rejected, Severity
 from streams.words.model import Address, Receipt
 
-from .message import Message, parts_of
-from .read import faults, issues_of, receipt_of
-from .rules import CHECK, KNOWN_CODES
+from .read import Message, faults, issues_of, parts_of, receipt_of
 
-__all__ = ["Judgement", "Reaction", "check", "inspect", "judge", "reaction", "sender_matches"]
+__all__ = [
+    "CHECK",
+    "ERROR_CODES",
+    "ISSUE_TYPES",
+    "KNOWN_CODES",
+    "PROFILES",
+    "SEVERITIES",
+    "Judgement",
+    "Reaction",
+    "check",
+    "inspect",
+    "judge",
+    "reaction",
+    "sender_matches",
+]
+
+_ACK: Final = f"{FHIR_GUIDES}ig/acknowledgement/StructureDefinition/"
+
+#: Canonicals of meta.profile.
+PROFILES: Final[dict[str, str]] = {
+    "Bundle": _ACK + "medcom-messaging-acknowledgement",
+    "MessageHeader": _ACK + "medcom-messaging-acknowledgementHeader",
+    "OperationOutcome": _ACK + "medcom-acknowledgement-operationoutcome",
+    "Organization": MESSAGING_ORGANIZATION,
+    "Provenance": MESSAGING_PROVENANCE,
+}
+
+#: System A of spec 02 §4.3, spelled as published: the only codes we write (00 §3.9).
+ERROR_CODES: Final = frozenset(
+    {
+        "MSG_Receiver_Identifier_UNKNOWN",
+        "MSG_Receiver_Identifier_MISSING",
+        "MSG_RECEIVER_UNABLE_TO_RECEIVE_MSG_TYPE",
+        "MSG_VALUESET_VALUE_UNKNOWN",
+        "MSG_CodeSystem_VALUE_UNKNOWN",
+        "MSG_Element_To_Long",
+        "MSG_Datatype_Wrong",
+        "MSG_Mailbox_Out_Of_Operation",
+        "MSG_Damaged_durin_transport",
+    }
+)
+
+#: System B of spec 02 §4.3, read and never written; terminology 1.4.0 and 1.8.1 spell one of them differently.
+_HL7_LISTED: Final = (
+    "MSG_ID_INVALID MSG_ID_TOO_LONG MSG_INVALID_ID MSG_DUPLICATE_ID MSG_BAD_FORMAT MSG_BAD_SYNTAX MSG_DATE_FORMAT "
+    "MSG_JSON_OBJECT MSG_WRONG_NS MSG_LOCAL_FAIL MSG_NO_MATCH MSG_NO_EXIST MSG_NO_SUMMARY MSG_PARAM_INVALID "
+    "MSG_PARAM_NO_REPEAT MSG_PARAM_UNKNOWN MSG_RESOURCE_ID_MISMATCH MSG_RESOURCE_ID_FAIL MSG_RESOURCE_FAIL "
+    "MSG_RESOURCE_ID_MISSING MSG_RESOURCE_NOT_ALLOWED MSG_RESOURCE_REQUIRED MSG_RESOURCE_TYPE_MISMATCH "
+    "MSG_TRANSACTION_DUPLICATE_ID MSG_TRANSACTION_MISSING_ID MSG_UNKNOWN_TYPE MSG_VERSION_AWARE "
+    "MSG_VERSION_AWARE_CONFLICT MSG_VERSION_AWARE_URL"
+)
+_HL7_CODES: Final = frozenset(_HL7_LISTED.lower().split())
+#: System -> its codes, lower case: system A is not case-sensitive (4.3).
+KNOWN_CODES: Final[dict[str, frozenset[str]]] = {
+    ACK_ERROR_SYSTEM: frozenset(code.lower() for code in ERROR_CODES),
+    "http://terminology.hl7.org/CodeSystem/operation-outcome": _HL7_CODES,
+    "http://hl7.org/fhir/ValueSet/operation-outcome": _HL7_CODES,
+}
+
+SEVERITIES: Final = frozenset({"fatal", "error", "warning", "information"})
+#: FHIR R4, value set issue-type (required binding of OperationOutcome.issue.code).
+_TYPES_LISTED: Final = (
+    "invalid structure required value invariant security login unknown expired forbidden suppressed processing "
+    "not-supported duplicate multiple-matches not-found deleted too-long code-invalid extension too-costly "
+    "business-rule conflict transient lock-error no-store exception timeout incomplete throttled informational"
+)
+ISSUE_TYPES: Final = frozenset(_TYPES_LISTED.split())
+
+_CONSTRAINTS: Final = (
+    *MESSAGING,
+    Constraint("MessageHeader.eventCoding.code", min=1, fixed=(ACKNOWLEDGEMENT_EVENT,), rule="MessageHeader.event[x]"),
+    Constraint("MessageHeader.destination", min=1, rule="MessageHeader.destination:primary"),
+    Constraint(f"{USE}.code", min=1, fixed=("primary",), rule="MessageHeader.destination:cc"),
+    Constraint("MessageHeader.focus", max=0, rule="4.1", remedy="send no content: an acknowledgement has none"),
+    Constraint("MessageHeader.response", min=1),
+    Constraint("Provenance.activity.coding.system", fixed=(ACTIVITY_SYSTEM,), rule="Provenance.activity"),
+    Constraint("OperationOutcome.issue.code", codes=ISSUE_TYPES),
+)
+_EXTENSIONS: Final = (
+    Extension("MessageHeader.destination.extension", "use", DESTINATION_USE_URL, "valueCoding", min=1),
+)
+#: The shape and profile of a received acknowledgement, from a JSON value to findings. An extension that we do not know
+#: is a warning (00 §8.3).
+CHECK: Final[Check] = Compiler(
+    Profile(
+        _CONSTRAINTS,
+        _EXTENSIONS,
+        {"Organization.identifier[]": (organization_identifiers, sor_digits)},
+    )
+).check("Bundle")
+
+
+# ---- what is to be done with it ----------------------------------------------------------------------------------------
 
 KIND: Final = "acknowledgement"
 
