@@ -10,7 +10,7 @@ kind is met, so that a command about one kind does not load them all.
 
 import re
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -20,38 +20,45 @@ from streams.messages.message_type import MESSAGE_TYPES
 
 __all__ = ["KINDS", "judge", "kind_of"]
 
-#: Every kind, in the order in which they are shown.
-KINDS: Final = (
-    "adt",
-    *MESSAGE_TYPES,
-    "fhir-message",
-    *(row.kind for row in ENVELOPES.values() if row.kind),
-    "eds-event",
-    "xdis20",
-    "xdis17",
-    "dis20",
-    "dis17",
-    "xctl",
-    "ctl",
-    "unknown",
-)
+_LEGACY: Final = "messages.legacy.inspect"
+_OTHER: Final = "messages.other"
 
+
+class _Row(NamedTuple):
+    """One kind: what reads it, and by what it is known. `reader` takes bytes; an envelope's also `judge`, for the inside."""
+
+    kind: str
+    reader: str
+    roots: tuple[bytes, ...] = ()  # the first element of an XML document, without its namespace prefix
+    letters: tuple[bytes, ...] = ()  # the first letter element in an Emessage (04 §§9-12)
+    associations: tuple[
+        bytes, ...
+    ] = ()  # association code at the end of UNH, the first that stands there (04 §§11, 12)
+
+
+#: In the order in which they are shown.
+_ROWS: Final = (
+    _Row("adt", "messages.adt.inspect"),
+    *(_Row(row.name, f"messages.{row.folder}") for row in MESSAGE_TYPES.values()),
+    _Row("fhir-message", _OTHER),
+    *(_Row(row.kind, f"envelopes.{row.name}", row.roots) for row in ENVELOPES.values() if row.kind),
+    _Row("eds-event", "messages.edsevent", (b"AuditEvent",)),
+    _Row("xdis20", _LEGACY, letters=(b"NotificationOfAdmission",)),
+    _Row("xdis17", _LEGACY, letters=(b"NotificationOfDischarge",)),
+    _Row("dis20", _LEGACY, associations=(b"DIS20",)),
+    _Row("dis17", _LEGACY, associations=(b"DIS17",)),
+    _Row("xctl", _LEGACY, letters=(b"PositiveReceipt", b"NegativeReceipt", b"NegativeVansReceipt")),
+    _Row("ctl", _LEGACY, associations=(b"CTL0", b"CONTRL")),
+    _Row("unknown", _OTHER),
+)
+KINDS: Final = tuple(row.kind for row in _ROWS)
+_READERS: Final = {row.kind: row.reader for row in _ROWS}
+_ROOTS: Final = {root: row.kind for row in _ROWS for root in row.roots}
+_LETTERS: Final = {letter: row.kind for row in _ROWS for letter in row.letters}
+_INTERCHANGES: Final = {code: row.kind for row in _ROWS for code in row.associations}
+_ASSOCIATION: Final = re.compile(b"|".join(_INTERCHANGES))
 #: Event code of a FHIR message. The profile that its Bundle names goes before: an event code may be what is wrong.
 _EVENTS: Final = {row.event: row.name for row in MESSAGE_TYPES.values()}
-#: First element of an XML document, without its namespace prefix.
-_ROOTS: Final = {root: row.kind for row in ENVELOPES.values() for root in row.roots} | {b"AuditEvent": "eds-event"}
-#: First letter element in an Emessage (04 §§9-12).
-_LETTERS: Final[dict[bytes, str]] = {
-    b"NotificationOfAdmission": "xdis20",
-    b"NotificationOfDischarge": "xdis17",
-    b"PositiveReceipt": "xctl",
-    b"NegativeReceipt": "xctl",
-    b"NegativeVansReceipt": "xctl",
-}
-#: Association code at the end of UNH, the first that stands there (04 §§11, 12).
-_INTERCHANGES: Final[dict[bytes, str]] = {b"DIS20": "dis20", b"DIS17": "dis17", b"CTL0": "ctl", b"CONTRL": "ctl"}
-_ASSOCIATION: Final = re.compile(b"|".join(_INTERCHANGES))
-
 _ER7: Final = re.compile(rb"(MSH[^A-Za-z0-9\s]|[A-Z][A-Z0-9]{2}\|)")
 _ELEMENT: Final = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?([A-Za-z_][\w.-]*)")
 _CODE: Final = re.compile(rb"""<(?:[A-Za-z_][\w.-]*:)?code\s+value\s*=\s*["']([^"']*)["']""")
@@ -145,24 +152,12 @@ def _after_prolog(text: bytes) -> bytes:
     return text[at : at + _HEAD]
 
 
-#: Where each kind is read; all take bytes and give `kind`, `valid`, `issues`, `reading`.
-_READERS: Final[dict[str, str]] = {
-    "adt": "streams.messages.adt.inspect",
-    **{row.name: f"streams.messages.{row.folder}" for row in MESSAGE_TYPES.values()},
-    "fhir-message": "streams.messages.other",
-    "eds-event": "streams.messages.edsevent",
-    "xdis20": "streams.messages.legacy.inspect",
-    "xdis17": "streams.messages.legacy.inspect",
-    "xctl": "streams.messages.legacy.inspect",
-    "dis20": "streams.messages.legacy.inspect",
-    "dis17": "streams.messages.legacy.inspect",
-    "ctl": "streams.messages.legacy.inspect",
-    "unknown": "streams.messages.other",
-}
 #: Readers of several kinds: they may find another one, or none; so each names the keys that a kind has.
-_OF_SEVERAL: Final = ("streams.messages.legacy.inspect", "streams.messages.other")
-#: Envelopes are given `judge` for what is inside them.
-_ENVELOPES: Final = {row.kind: f"streams.envelopes.{row.name}" for row in ENVELOPES.values() if row.kind}
+_OF_SEVERAL: Final = (_LEGACY, _OTHER)
+
+
+def _reader(kind: str) -> Any:
+    return import_module(f"streams.{_READERS[kind]}")
 
 
 def judge(data: bytes, name: str = "", kind: str | None = None) -> dict[str, Any]:
@@ -171,10 +166,8 @@ def judge(data: bytes, name: str = "", kind: str | None = None) -> dict[str, Any
     `kind`: what it is to be read as; else it is found by `kind_of`.
     """
     as_kind = kind or kind_of(data, name)
-    if as_kind in _ENVELOPES:
-        judged = import_module(_ENVELOPES[as_kind]).inspect(data, judge)
-    else:
-        judged = import_module(_READERS[as_kind]).inspect(data)
+    inside = (judge,) if _READERS[as_kind].startswith("envelopes.") else ()
+    judged = _reader(as_kind).inspect(data, *inside)
     shown = {"kind": as_kind, **{key: judged[key] for key in ("valid", "issues", "reading")}}
     found = judged.get("kind", as_kind)
     if found not in (as_kind, "unknown"):
@@ -184,9 +177,10 @@ def judge(data: bytes, name: str = "", kind: str | None = None) -> dict[str, Any
             problem, remedy = f"a document of kind {found}", f"send a document of kind {kind}, or name the kind it has"
             issue = {"severity": "error", "path": "$", "rule": "kind", "problem": problem, "remedy": remedy}
             shown |= {"valid": False, "issues": [issue, *shown["issues"]]}
-    module = _READERS.get(shown["kind"], "")
-    if module in _OF_SEVERAL:  # every key of its kind, absent values null (acceptance.md), whatever could be read
+    if (
+        _READERS[shown["kind"]] in _OF_SEVERAL
+    ):  # every key of its kind, absent values null (acceptance.md), whatever could be read
         read = shown["reading"] or {}
-        keys = import_module(module).nothing_read(shown["kind"])
+        keys = _reader(shown["kind"]).nothing_read(shown["kind"])
         shown["reading"] = {key: read.get(key, absent) for key, absent in keys.items()}
     return shown

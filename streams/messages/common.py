@@ -22,14 +22,12 @@ from streams.words.codes import (
     FHIR_GUIDES,
     GLN_SYSTEM,
     GLN_SYSTEMS_ACCEPTED,
-    NOTICES,
     SOR_ENDPOINT,
     SOR_SYSTEM,
 )
 from streams.words.ids import sor_digit
 
 __all__ = [
-    "ACTIVITY_TEXTS",
     "CORE",
     "DESTINATION_USE_URL",
     "MESSAGING",
@@ -331,11 +329,6 @@ def sor_digits(identifiers: list[Object]) -> list[Finding] | None:
 
 
 # ---- writing ----------------------------------------------------------------------------------------------------
-
-#: Activity code -> text (spec 01 §9), Danish first, English second.
-ACTIVITY_TEXTS: Final[dict[str, str]] = {
-    code: f"{row.danish} / {row.english} ({code})" for row in NOTICES.values() for code in row.activity.values()
-}
 
 
 class UnitEntry(NamedTuple):

@@ -17,6 +17,7 @@ from streams.words.codes import (
     ACKNOWLEDGEMENT,
     ACKNOWLEDGEMENT_EVENT,
     ACTIVITIES,
+    ACTIVITY_TEXTS,
     HOSPITAL_NOTIFICATION,
     HOSPITAL_NOTIFICATION_EVENT,
     VANS_POSTFIX,
@@ -42,7 +43,8 @@ class MessageType(NamedTuple):
     plain_name: bool = False  # the name without `#` is read too
     tolerated: Mapping[str, str] = {}  # other postfixes that partners use -> the one to send
     header: str = ""  # how the event type of its letters begins (00 §4.4)
-    activities: frozenset[str] = frozenset()  # of its Provenances; an acknowledgement carries the newest
+    #: Of its Provenances, with their texts for people; an acknowledgement carries the newest Provenance of what it answers.
+    activities: Mapping[str, str] = {}
     relayed: bool = False
 
     def document_name(self, activity: str) -> str:
@@ -77,7 +79,7 @@ MESSAGE_TYPES: Final[dict[str, MessageType]] = {
             # excludes it (02 §2.3): we write the code system's, and partners that follow the other sentence are read.
             tolerated={activity: postfix_of_activity(activity) for activity in ACTIVITIES},
             header="advis",
-            activities=ACTIVITIES,
+            activities=ACTIVITY_TEXTS,
         ),
         MessageType(
             name=ACKNOWLEDGEMENT,
@@ -90,6 +92,7 @@ MESSAGE_TYPES: Final[dict[str, MessageType]] = {
             postfixes=ACK_CODES,
             postfix_of=str,
             plain_name=True,  # before terminology 2.0.0
+            activities={"acknowledgement": "Kvittering / Acknowledgement (acknowledgement)"},
         ),
     )
 }

@@ -14,6 +14,7 @@ from typing import Final, Literal, NamedTuple
 __all__ = [
     "ACK_CODES",
     "ACTIVITIES",
+    "ACTIVITY_TEXTS",
     "AUTHORITY",
     "EHMI",
     "ENCOUNTER_CLASSES",
@@ -168,6 +169,11 @@ NOTICES: Final[dict[Notice, NoticeRow]] = {
     Notice.MORS: NoticeRow({}, "finished", True, "Død", "Deceased"),
     Notice.RE_MORS: NoticeRow({}, "finished", True, "Rettelse Død", "Revised Deceased"),
     Notice.AN_MORS: NoticeRow({}, None, False, "Annullering Død", "Cancelled Deceased"),
+}
+
+#: Activity code -> text (spec 01 §9), Danish first, English second.
+ACTIVITY_TEXTS: Final[dict[str, str]] = {
+    code: f"{row.danish} / {row.english} ({code})" for row in NOTICES.values() for code in row.activity.values()
 }
 
 #: The 18 activity codes of ValueSet medcom-hospitalNotification-messageActivities (spec 01 §9).

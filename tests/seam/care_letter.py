@@ -22,7 +22,7 @@ ROW = MessageType(
     postfixes=frozenset({"note"}),
     postfix_of=lambda activity: "note",
     header="letter",
-    activities=frozenset({"new-note"}),
+    activities={"new-note": "Nyt brev / New note (new-note)"},
     relayed=True,
 )
 

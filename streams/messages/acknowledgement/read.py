@@ -353,10 +353,9 @@ def receipt_of(message: Message) -> Receipt:
 
 def _type_answered(message: Message) -> str:
     """The type of the message that is answered: the copy of its newest Provenance says its activity."""
-    for provenance in message.provenances:
-        if provenance is not message.own and (answered := type_of_activity(activity_of(provenance))):
-            return answered
-    return HOSPITAL_NOTIFICATION
+    activities = (activity_of(p) for p in message.provenances if p is not message.own)
+    types = (type_of_activity(activity) for activity in activities if activity != ACTIVITY)
+    return next(filter(None, types), HOSPITAL_NOTIFICATION)
 
 
 def issues_of(message: Message) -> Iterable[ReceiptIssue]:

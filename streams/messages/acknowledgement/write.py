@@ -16,7 +16,6 @@ from uuid import uuid5
 
 from streams.formats.fhir.shapes import FORMS, ILLEGAL_CHARACTER, OPENING, escaped, instant_of, narrative
 from streams.messages.common import (
-    ACTIVITY_TEXTS,
     Object,
     UnitEntry,
     View,
@@ -33,6 +32,7 @@ from streams.messages.common import (
     sor_of,
     text_at,
 )
+from streams.messages.message_type import MESSAGE_TYPES
 from streams.words.codes import ACK_ERROR_SYSTEM, ACKNOWLEDGEMENT_EVENT, ACTIVITY_SYSTEM, FULL_URLS, Verdict
 from streams.words.errors import Issue as Finding
 from streams.words.errors import Rejected
@@ -62,7 +62,7 @@ _VERDICTS: Final = {
     "fatal-error": "Afvist / Fatal error (fatal-error)",
 }
 _EVENT: Final = "Kvittering / Acknowledgement (acknowledgement-message)"
-_ACTIVITIES: Final = {**ACTIVITY_TEXTS, "acknowledgement": "Kvittering / Acknowledgement (acknowledgement)"}
+_ACTIVITIES: Final = {code: text for row in MESSAGE_TYPES.values() for code, text in row.activities.items()}
 
 Mint = Callable[[str], str]
 

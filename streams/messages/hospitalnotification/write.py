@@ -17,7 +17,6 @@ from typing import Final
 
 from streams.formats.fhir.shapes import OPENING, escaped
 from streams.messages.common import (
-    ACTIVITY_TEXTS,
     Object,
     UnitEntry,
     addressing,
@@ -27,7 +26,14 @@ from streams.messages.common import (
     instant_at,
     organization,
 )
-from streams.words.codes import ACT_SYSTEM, ACTIVITY_SYSTEM, CPR_SYSTEM, FULL_URLS, HOSPITAL_NOTIFICATION_EVENT
+from streams.words.codes import (
+    ACT_SYSTEM,
+    ACTIVITY_SYSTEM,
+    ACTIVITY_TEXTS,
+    CPR_SYSTEM,
+    FULL_URLS,
+    HOSPITAL_NOTIFICATION_EVENT,
+)
 from streams.words.ids import MessageId, Sor, ids_beside
 from streams.words.model import Link, Notification, Unit
 from streams.words.times import danish_text
