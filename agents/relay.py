@@ -31,7 +31,7 @@ from streams.kafka.records import Record
 from streams.kafka.topics import ADT_RAW, LANES, RECEIPTS_RAW, letterbox
 from streams.operations.metrics import Metrics
 from streams.relay.lane import Context, decode_row
-from streams.relay.standing import OpenMessages, Standing
+from streams.relay.standing import Standing
 
 __all__ = ["Relay", "build_relay", "relay_running"]
 
@@ -113,7 +113,7 @@ def build_relay(worker: Worker, station: Station, options: RelayOptions | None =
         )
         app.agent(raw_topic(app, *stage.sources), name=stage.name)(body)
     _add_timer(relay, options)
-    _show_open(app, standing.messages, station.figures.metrics, station.clock)
+    _show_open(app, standing, station.figures.metrics, station.clock)
 
     @app.timer(Skips.EVERY.total_seconds())  # type: ignore[untyped-decorator]  # Faust is untyped to us
     async def skips() -> None:
@@ -150,16 +150,16 @@ async def relay_running(relay: Relay, limit: float = 60.0, patience: float = 60.
         yield relay
 
 
-def _show_open(app: FencedApp, messages: OpenMessages, metrics: Metrics, clock: Clock) -> None:
+def _show_open(app: FencedApp, standing: Standing, metrics: Metrics, clock: Clock) -> None:
     """Puts the open messages of the partitions that this worker owns into every reading of the metrics."""
 
     def look() -> None:
         partitions, now = owned(app, LANES), clock()
-        metrics.set_all("hn_open_messages", _by_municipality(messages.counts(partitions)))
-        oldest = messages.oldest(partitions).items()
+        metrics.set_all("hn_open_messages", _by_municipality(standing.messages.counts(partitions)))
+        oldest = standing.messages.oldest(partitions).items()
         ages = {code: max((now - since).total_seconds(), 0.0) for code, since in oldest}
         metrics.set_all("hn_oldest_open_seconds", _by_municipality(ages))
-        laws = {"L2": messages.residual, "L8": messages.late(partitions, now - _LATE)} if partitions else {}
+        laws = {"L2": standing.messages.residual, "L8": standing.late(partitions, now - _LATE)} if partitions else {}
         metrics.set_all("hn_law_residual", [({"law": law}, value) for law, value in laws.items()])
 
     metrics.before_reading(look)

@@ -44,18 +44,20 @@ class Deadlines:
         self._current: dict[int, dict[bytes, datetime]] = defaultdict(dict)
         # Heaps; an entry that is no longer the key's own is dropped when it comes up.
         self._heaps: dict[int, list[tuple[datetime, bytes]]] = defaultdict(list)
+        self._published: dict[int, dict[bytes, datetime]] = defaultdict(dict)  # those whose row is not there yet
 
     def __len__(self) -> int:
         return sum(map(len, self._current.values()))
 
     def clear(self) -> None:
         """Forgets everything: the rows follow."""
-        self._current.clear()
-        self._heaps.clear()
+        for known in (self._current, self._heaps, self._published):
+            known.clear()
 
     def set(self, partition: int, key: bytes, deadline: datetime | None) -> None:
         """The row of `key` has this deadline now; None when it waits for nothing."""
         current = self._current[partition]
+        self._published[partition].pop(key, None)
         if deadline is None:
             current.pop(key, None)
         elif current.get(key) != deadline:
@@ -77,7 +79,14 @@ class Deadlines:
     def done(self, due: Due) -> None:
         """Its record is in the lane: not due again until its row is. A newer deadline of the row stays."""
         if self._current[due.partition].get(due.key) == due.deadline:
-            del self._current[due.partition][due.key]
+            self._published[due.partition][due.key] = self._current[due.partition].pop(due.key)
+
+    def past(self, partition: int, before: datetime) -> frozenset[bytes]:
+        """The lanes whose deadline lies before that time and whose row has not come since."""
+        due = self.due(partition, before, most=len(self._heaps[partition]))
+        published = self._published[partition].items()
+        late = {one.key for one in due if one.deadline < before} | {key for key, at in published if at < before}
+        return frozenset(late)
 
 
 class _Open(msgspec.Struct, frozen=True, gc=False):
@@ -101,7 +110,6 @@ class OpenMessages:
         self._counts: dict[int, Counter[str]] = defaultdict(Counter)
         # Heaps; an entry that is no longer a message's own is dropped when it comes up.
         self._oldest: dict[tuple[int, str], list[tuple[datetime, bytes]]] = defaultdict(list)
-        self._dues: dict[int, list[tuple[datetime, bytes]]] = defaultdict(list)
         self._expected = 0  # messages open by the ledger
         self._pending = 0  # the same of records whose rows are not safe yet
 
@@ -110,7 +118,7 @@ class OpenMessages:
 
     def clear(self) -> None:
         """Forgets everything: the rows follow."""
-        for known in (self._lanes, self._counts, self._oldest, self._dues):
+        for known in (self._lanes, self._counts, self._oldest):
             known.clear()
         self.begin()
 
@@ -134,11 +142,8 @@ class OpenMessages:
             counts[one.kommunekode] -= 1
         for one in now:
             counts[one.kommunekode] += 1
-            if one in before:
-                continue
-            heapq.heappush(self._oldest[partition, one.kommunekode], (one.since, key))
-            if one.due is not None:
-                heapq.heappush(self._dues[partition], (one.due, key))
+            if one not in before:
+                heapq.heappush(self._oldest[partition, one.kommunekode], (one.since, key))
 
     def count(self, row: LedgerRow) -> None:
         """A row for the ledger that a lane has given: it counts once the rows of its batch are safe (`set`)."""
@@ -176,18 +181,10 @@ class OpenMessages:
                 heapq.heappop(heap)
         return found
 
-    def late(self, partitions: Iterable[int], before: datetime) -> int:
-        """Law L8: open messages whose own deadline lies before that time, and whose lane has not had the record of it."""
-        late = 0
-        for partition in partitions:
-            heap, lanes, kept = self._dues[partition], self._lanes[partition], set[tuple[datetime, bytes]]()
-            while heap and heap[0][0] < before:
-                kept.add(heapq.heappop(heap))
-            for due, key in kept:
-                if standing := sum(one.due == due for one in lanes.get(key, ())):
-                    heapq.heappush(heap, (due, key))
-                    late += standing
-        return late
+    def late(self, partition: int, keys: Iterable[bytes], before: datetime) -> int:
+        """How many messages of these lanes have a deadline before that time."""
+        lanes = self._lanes[partition]
+        return sum(one.due is not None and one.due < before for key in keys for one in lanes.get(key, ()))
 
 
 @dataclass(frozen=True)
@@ -211,3 +208,7 @@ class Standing:
     def begin(self) -> None:
         """Every row has been set."""
         self.messages.begin()
+
+    def late(self, partitions: Iterable[int], before: datetime) -> int:
+        """Law L8: open messages whose own deadline lies before that time, and whose lane has not had the record of it."""
+        return sum(self.messages.late(number, self.deadlines.past(number, before), before) for number in partitions)
