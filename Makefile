@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults check docs bench notes lock clean
+.PHONY: help setup demo test mutants faults check docs bench notes lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -30,6 +30,9 @@ demo: $(RUNTIME) ## the whole relay in one process, with faults; ARGS="--stays 5
 test: $(FULL) ## every suite; lists at the end what ran and what did not; ARGS="-k route"
 	@$(BIN)/python -m tests.machine
 	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
+
+mutants: $(FULL) ## small faults in the product, one by one: does a test fail; ARGS="--seed 7 --number 60"
+	@$(BIN)/python -m tests.mutants $(ARGS)
 
 faults: $(FULL) ## experiments with faults on a real Kafka, into docs/proof.md; ARGS="-k e04"
 	@$(BIN)/python -m tests.machine
