@@ -38,8 +38,7 @@ from tests.contracts.gateways import Running, adt, answered
 from tests.golden_files import GOLDEN
 from tests.grammars.test_hl7v2_ack import MODES, OURS, REFUSAL, acknowledgement, message
 from tests.meanings.notifications import bundle
-from tests.meanings.test_reception import FAULTY, LEGACY, START, numbered, resent, sealed, to_json
-from tests.meanings.test_reception import told as received
+from tests.meanings.test_reception import FAULTY, LEGACY, START, numbered, received, resent, sealed, to_json
 from tests.rules.lanes import MINUTE, Otherwise, Unroutable, context
 from tests.rules.stay_cases import CASES, LINES
 from tests.rules.test_lane_properties import ACTIONS, EVENTS, VERDICTS, act

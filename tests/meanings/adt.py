@@ -71,7 +71,7 @@ def er7(
     return "\r".join(lines).encode() + b"\r"
 
 
-def told(data: bytes, feed: FeedProfile = FEED) -> tuple[Reported, ...]:
+def reports(data: bytes, feed: FeedProfile = FEED) -> tuple[Reported, ...]:
     """The events of a message."""
     return events(read(data), feed, locate, KOMMUNER)
 
@@ -85,7 +85,7 @@ def warned(trigger: str, **parts: Any) -> list[str]:
 
 def reported(trigger: str, feed: FeedProfile = FEED, **parts: Any) -> Reported:
     """What a message of one event reports."""
-    (found,) = told(er7(trigger, **parts), feed)
+    (found,) = reports(er7(trigger, **parts), feed)
     return found
 
 

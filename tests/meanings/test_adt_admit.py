@@ -40,7 +40,7 @@ def name_read(data: bytes, feed: FeedProfile) -> str:
         pytest.param("EBCDIC", "latin-1", "iso8859-1", id="the message names a set that there is not"),
     ],
 )
-def test_a_name_is_read_in_the_letters_it_was_written_in(declared: str, encoding: str, forced: str) -> None:
+def test_a_name_keeps_its_letters(declared: str, encoding: str, forced: str) -> None:
     assert name_read(message(declared, encoding), feeds(charset=forced)) == NAME
 
 
@@ -70,9 +70,7 @@ def test_what_cannot_be_taken_says_what_to_answer(data: bytes, feed: FeedProfile
         pytest.param("EBCDIC", "utf-8", "iso8859-1", id="agreed, and none declared"),
     ],
 )
-def test_a_character_set_that_is_not_the_declared_one_is_read_or_refused(
-    declared: str, encoding: str, forced: str
-) -> None:
+def test_another_character_set_is_read_or_refused(declared: str, encoding: str, forced: str) -> None:
     data = message(declared, encoding)
     assert name_read(data, feeds(charset=forced)) == NAME
     with pytest.raises(MessageRefused) as refused:
@@ -80,7 +78,7 @@ def test_a_character_set_that_is_not_the_declared_one_is_read_or_refused(
     assert (refused.value.ack, refused.value.code, refused.value.field) == ("AE", "102", 18)
 
 
-def test_the_set_agreed_for_the_feed_is_no_mismatch() -> None:
+def test_the_agreed_set_is_no_mismatch() -> None:
     data = message("8859/1", "utf-8")
     document, _ = read_from_feed(data, lambda *_: feeds(charset="utf-8", charset_mismatch="refuse"))
     assert document.warnings == []

@@ -93,18 +93,18 @@ def outcome(data: bytes) -> Any:
     """What the message leads to: its events, or how it is answered."""
     try:
         document, feed = read_from_feed(data, lambda app, fac: FEED if (app, fac) == ("EPJ-SYD", "OUH") else None)
-        told = events(document, feed, locate, KOMMUNER)
+        reports = events(document, feed, locate, KOMMUNER)
     except MessageRefused as refused:
         return refused.ack, refused.code, refused.field
     except Rejected as rejected:
         return rejected.rule
-    return [msgspec.to_builtins(each) for each in told], document.version, document.processing
+    return [msgspec.to_builtins(each) for each in reports], document.version, document.processing
 
 
 @pytest.mark.parametrize("blanks", [" ", "   "], ids=["one blank", "three blanks"])
 @pytest.mark.parametrize("tail", ["", "^x", "&x", "~x"], ids=["at the end", "component", "subcomponent", "repetition"])
 @pytest.mark.parametrize("kind", [*KINDS, *LINES], ids=lambda kind: kind.name)
-def test_a_value_with_blanks_behind_it_is_read_as_the_value(kind: Kind, tail: str, blanks: str) -> None:
+def test_blanks_behind_a_value_mean_nothing(kind: Kind, tail: str, blanks: str) -> None:
     assert outcome(data_of(kind, blanks, tail)) == outcome(data_of(kind, "", tail))
 
 

@@ -42,7 +42,7 @@ def test_a_time_without_minutes_is_never_padded(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", BAD)
-def test_what_is_no_time_is_told(text: str) -> None:
+def test_what_is_no_time_has_a_reason(text: str) -> None:
     assert moment(text, FEED) == "bad-time"
 
 
@@ -94,9 +94,7 @@ ORDER = [
 
 
 @pytest.mark.parametrize(("trigger", "parts", "expected"), ORDER)
-def test_the_time_of_the_event_stands_in_the_best_field(
-    trigger: str, parts: dict[str, dict[int, str]], expected: str
-) -> None:
+def test_the_best_field_has_the_event_time(trigger: str, parts: dict[str, dict[int, str]], expected: str) -> None:
     occurred = one(trigger, **parts).occurred
     assert occurred is not None
     assert occurred.strftime("%H:%M:%S") == expected
@@ -117,7 +115,7 @@ def test_cancellations_and_updates_need_no_time(trigger: str) -> None:
     assert one(trigger).occurred is not None
 
 
-def test_only_a_feed_that_registers_in_real_time_has_its_entry_time_taken() -> None:
+def test_entry_time_counts_for_real_time_feeds_alone() -> None:
     real_time = FeedProfile(application="EPJ-SYD", facility="OUH", evn2_is_event_time=True)
     event = one("A01", real_time, evn={2: "202603010815", 6: ""})
     assert event.occurred == event.recorded
@@ -126,12 +124,12 @@ def test_only_a_feed_that_registers_in_real_time_has_its_entry_time_taken() -> N
         one("A01", real_time, evn={2: "", 6: ""})  # MSH-7 never is
 
 
-def test_the_recording_time_falls_back_to_the_sending_time() -> None:
+def test_recording_time_falls_back_to_sending_time() -> None:
     event = one("A01", msh={7: "20260301081600+0100"}, evn={2: ""})
     assert event.recorded == datetime.fromisoformat("2026-03-01T08:16:00+01:00")
 
 
-def test_a_start_with_two_times_takes_evn_6_and_warns() -> None:
+def test_of_two_start_times_evn_6_counts() -> None:
     assert warned("A01", pv1={44: "20260301080800+0100"}) == []
     assert warned("A01", pv1={44: "20260301080801+0100"}) == ["times-differ"]
     occurred = one("A01", pv1={44: "20260301080801+0100"}).occurred
@@ -147,7 +145,7 @@ def test_coarse_and_bad_times_are_warned_of() -> None:
     assert (event.snapshot.start_time, event.snapshot.end_time, event.snapshot.death_time) == (None, None, None)
 
 
-def test_an_update_carries_the_fields_it_is_compared_on() -> None:
+def test_an_update_has_what_it_is_compared_on() -> None:
     event = one("A08", pv1={44: PV44, 45: PV45}, pid={29: PID29})
     assert [
         at and at.strftime("%H:%M:%S")
@@ -167,9 +165,7 @@ DOUBTFUL = [
 
 
 @pytest.mark.parametrize(("evn", "pv1", "offset"), DOUBTFUL)
-def test_an_hour_that_occurs_twice_is_judged_by_what_stands_beside_it(
-    evn: dict[int, str], pv1: dict[int, str], offset: str
-) -> None:
+def test_a_doubled_hour_is_judged_by_its_neighbours(evn: dict[int, str], pv1: dict[int, str], offset: str) -> None:
     occurred = one("A02", msh={7: "20261025040000+0100"}, evn=evn, pv1=pv1).occurred
     assert occurred is not None
     assert occurred.isoformat()[-6:] == offset
@@ -184,8 +180,6 @@ def test_an_hour_that_occurs_twice_is_judged_by_what_stands_beside_it(
         pytest.param("202610250330", None, id="once"),
     ],
 )
-def test_an_hour_that_occurs_twice_brings_its_other_instant_for_those_who_know_the_predecessor(
-    text: str, again: str | None
-) -> None:
+def test_a_doubled_hour_brings_its_other_instant(text: str, again: str | None) -> None:
     event = one("A02", msh={7: "20261025040000+0100"}, evn={2: "20261025040000+0100", 6: text})
     assert (event.occurred_again and event.occurred_again.isoformat()) == again

@@ -66,7 +66,7 @@ def test_an_unknown_sender_is_refused() -> None:
 
 
 @pytest.mark.parametrize("code", ["T", "D"])
-def test_a_test_message_is_refused_by_a_production_feed_and_taken_by_a_test_feed(code: str) -> None:
+def test_only_a_test_feed_takes_test_messages(code: str) -> None:
     document = read(er7("A01", msh={11: code}))
     with pytest.raises(MessageRefused) as caught:
         check_sender(document, FEED)

@@ -31,7 +31,7 @@ OFFICIAL = [
 
 
 @pytest.mark.parametrize("pid", OFFICIAL)
-def test_every_spelling_of_a_marked_cpr_number_is_taken(pid: dict[int, str]) -> None:
+def test_every_spelling_of_a_cpr_is_taken(pid: dict[int, str]) -> None:
     found = reported("A01", pid=pid)
     assert (found.who.cprs, found.who.replacement) == ((NUMBER,), False)
 
@@ -57,7 +57,7 @@ def test_anything_else_is_no_official_number(pid: dict[int, str], replacement: b
     assert (found.who.cprs, found.who.replacement) == ((), replacement)
 
 
-def test_a_replacement_beside_the_official_number_does_not_stand_in_its_place() -> None:
+def test_a_replacement_beside_the_official_number_is_none() -> None:
     found = reported("A01", pid={3: f"0101801AB2^^^CPR^CPR~{NUMBER}^^^CPR^CPR"})
     assert (found.who.cprs, found.who.replacement, found.who.local_ids) == ((NUMBER,), False, ("CPR|0101801AB2",))
 
@@ -82,7 +82,7 @@ def test_a_feed_marks_numbers_its_own_way() -> None:
 
 
 @pytest.mark.parametrize("number", ["2512489996", "2509479989", "0201609995", "1509819996", "0201919990", "2902000000"])
-def test_the_published_pattern_is_met_without_a_check_digit(number: str) -> None:
+def test_the_check_digit_of_a_cpr_is_ignored(number: str) -> None:
     assert is_official_cpr(number)
 
 
@@ -111,7 +111,7 @@ def test_the_legal_name_is_taken(name: str, family: str, given: tuple[str, ...])
     assert (found.family, found.given) == (family, given)
 
 
-def test_protection_is_marked_in_pd1_12_or_pid_11_22() -> None:
+def test_protection_stands_in_pd1_12_or_pid_11_22() -> None:
     assert one("A01").protected is False
     assert one("A01", more=("PD1" + "|" * 12 + "Y",)).protected is True
     assert one("A01", pid={11: "^" * 21 + "PID"}).protected is True
@@ -131,6 +131,6 @@ def test_gateway_and_intake_find_the_same_key(pid: dict[int, str], identity: tup
     assert key == IDS.person(*identity) == person_key(reported("A01", pid=pid), IDS)
 
 
-def test_a_message_about_nobody_has_a_key_of_its_own() -> None:
+def test_a_message_about_nobody_has_its_own_key() -> None:
     document = read(er7("A01").split(b"PID|")[0])
     assert record_key(document, FEED, IDS) == IDS.person("EPJ-SYD/OUH", "", "K1")

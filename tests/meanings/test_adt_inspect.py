@@ -51,7 +51,7 @@ CANNOT_BE_READ = [
 
 
 @pytest.mark.parametrize(("data", "ack", "error"), CANNOT_BE_READ)
-def test_what_cannot_be_read_is_said_with_the_answer_it_gets(data: bytes, ack: str | None, error: str) -> None:
+def test_an_unreadable_message_is_shown_with_its_answer(data: bytes, ack: str | None, error: str) -> None:
     found = inspect(data)
     assert (found["kind"], found["valid"]) == ("adt", False)
     assert (found["reading"]["ack"], found["reading"]["error"]) == (ack, error)
@@ -60,7 +60,7 @@ def test_what_cannot_be_read_is_said_with_the_answer_it_gets(data: bytes, ack: s
     assert set(found["reading"]) == READABLE
 
 
-def test_a_message_refused_for_its_type_still_shows_what_it_says() -> None:
+def test_a_message_of_another_type_is_shown() -> None:
     reading = inspect(b"MSH|^~\\&|A|B|||20260301||ORU^R01|77|P|2.5\rPID|1||123^^^X^MR\r")["reading"]
     assert (reading["msh9_1"], reading["msh10"], reading["pid3"]) == ("ORU", "77", [["123", "X", "MR"]])
 

@@ -32,7 +32,7 @@ def _fields(*numbers: int) -> st.SearchStrategy[dict[int, str]]:
     return st.dictionaries(st.sampled_from(numbers), _value, max_size=4)
 
 
-def _told(document: Document) -> tuple[Reported, ...]:
+def _reports(document: Document) -> tuple[Reported, ...]:
     """The events; none when the message is stopped for a reason we know."""
     try:
         return events(document, FEED, locate, KOMMUNER)
@@ -64,24 +64,30 @@ def test_every_message_gives_events_or_a_reason(
         lines = tuple(f"{name}|{value}|||{value}" for name, value in more)
         document = read(er7(trigger, control=f"K{number}", evn=evn, pid=pid, pv1=pv1, more=lines))
         key = record_key(document, FEED, IDS)
-        told = _told(document)
-        if not told:
+        reports = _reports(document)
+        if not reports:
             continue
-        if told[0].who.local_ids or told[0].who.cprs:
-            assert person_key(told[0], IDS) == key
-        result = fold(table.get(key), told, key=key, payload_hash=document.sha256, at=AT, ids=IDS)
+        if reports[0].who.local_ids or reports[0].who.cprs:
+            assert person_key(reports[0], IDS) == key
+        result = fold(table.get(key), reports, key=key, payload_hash=document.sha256, at=AT, ids=IDS)
         table[key] = result.row
         assert bool(result.stay_events) == (result.outcome is None)
         assert len({event.id for event in result.stay_events}) == len(result.stay_events)
         for copy in result.pass_on:
             there = fold(
-                table.get(copy.key), told, key=copy.key, payload_hash=document.sha256, at=AT, ids=IDS, passed_on=True
+                table.get(copy.key), reports, key=copy.key, payload_hash=document.sha256, at=AT, ids=IDS, passed_on=True
             )
             table[copy.key] = there.row
             for back in there.pass_on:  # open visits go to the surviving person, once
                 adopts = dict(back.headers)[ADOPTS]
                 again = fold(
-                    table.get(back.key), told, key=back.key, payload_hash=document.sha256, at=AT, ids=IDS, adopts=adopts
+                    table.get(back.key),
+                    reports,
+                    key=back.key,
+                    payload_hash=document.sha256,
+                    at=AT,
+                    ids=IDS,
+                    adopts=adopts,
                 )
                 assert again.pass_on == ()
                 table[back.key] = again.row

@@ -48,12 +48,12 @@ def test_without_a_hit_the_message_says_why(pid: dict[int, str], problem: str) -
     assert (event.residence, event.residence_problem) == (None, problem)
 
 
-def test_a_feed_rule_reads_pid_11_10_after_all_else() -> None:
+def test_pid_11_10_is_read_last() -> None:
     feed = FeedProfile(application="EPJ-SYD", facility="OUH", municipalities={"8510": "0510"})
     assert one("A01", feed, pid={12: "", 11: "^^^^^DNK^H^^^8510"}).residence == "0510"
     assert one("A01", feed, pid={12: "", 11: "^^^^^DNK^H^^0461^8510"}).residence == "0461"
 
 
-def test_a_substitute_for_a_place_without_municipality_is_the_feeds_choice() -> None:
+def test_a_feed_may_name_a_substitute_municipality() -> None:
     feed = FeedProfile(application="EPJ-SYD", facility="OUH", substitutes={"0411": "0101"})
     assert one("A01", feed, pid={12: "411"}).residence == "0101"

@@ -8,7 +8,7 @@ from streams.messages.adt.read import events
 from streams.messages.adt.triggers import TRIGGERS
 from streams.words.errors import Rejected
 from streams.words.model import EventKind
-from tests.meanings.adt import FEED, KOMMUNER, er7, locate, one, segment, told, warned
+from tests.meanings.adt import FEED, KOMMUNER, er7, locate, one, reports, segment, warned
 
 K = EventKind
 
@@ -39,18 +39,18 @@ ROWS = [(trigger, kind) for kind, triggers in KINDS.items() for trigger in trigg
 
 
 @pytest.mark.parametrize(("trigger", "kind"), ROWS, ids=[trigger for trigger, _ in ROWS])
-def test_a_trigger_tells_its_kind_of_event(trigger: str, kind: EventKind) -> None:
+def test_a_trigger_has_its_kind_of_event(trigger: str, kind: EventKind) -> None:
     event = one(trigger)
     assert (event.kind, event.trigger, event.feed, event.control_id) == (kind, trigger, "EPJ-SYD/OUH", "K1")
 
 
-def test_the_table_holds_all_relevant_triggers_and_no_other() -> None:
+def test_the_table_holds_exactly_the_relevant_triggers() -> None:
     assert set(TRIGGERS) == {trigger for trigger, kind in ROWS if kind is not K.IRRELEVANT}
 
 
 @pytest.mark.parametrize("trigger", ["A01", "A04"])
 @pytest.mark.parametrize(("code", "class_"), [("I", "IMP"), ("E", "EMER"), ("", ""), ('""', "")])
-def test_an_admission_or_registration_starts_a_stay_of_its_class(trigger: str, code: str, class_: str) -> None:
+def test_an_admission_starts_a_stay_of_its_class(trigger: str, code: str, class_: str) -> None:
     event = one(trigger, pv1={2: code})
     assert (event.kind, event.class_, event.planned) == (K.START, class_, False)
 
@@ -62,7 +62,7 @@ def test_an_outpatient_attendance_is_never_notified(trigger: str, code: str) -> 
     assert (event.kind, event.planned) == (K.IRRELEVANT, True)
 
 
-def test_a_feed_maps_its_own_classes_and_tells_acute_outpatients() -> None:
+def test_a_feed_maps_classes_and_acute_outpatients() -> None:
     rules = (FieldRule(field="PV1-4", values=frozenset({"AK"})), FieldRule(field="PV1-3.1", values=frozenset({"FAM"})))
     feed = FeedProfile(application="EPJ-SYD", facility="OUH", classes={"INDLAGT": "IMP"}, acute=rules)
     assert one("A01", feed, pv1={2: "INDLAGT"}).class_ == "IMP"
@@ -77,7 +77,7 @@ def test_a06_is_to_inpatient_whatever_the_class(code: str, class_: str) -> None:
 
 
 @pytest.mark.parametrize(("code", "class_"), [("E", "EMER"), ("O", "OUTPATIENT"), ("", "")])
-def test_a07_tells_the_new_class(code: str, class_: str) -> None:
+def test_a07_has_the_new_class(code: str, class_: str) -> None:
     assert one("A07", pv1={2: code}).class_ == class_
 
 
@@ -103,13 +103,13 @@ def test_a_discharge_may_say_death(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", ["09", "30"])
-def test_a_discharge_of_a_patient_who_stays_is_no_end(code: str) -> None:
+def test_a_discharge_without_leaving_is_no_end(code: str) -> None:
     event = one("A03", pv1={36: code})
     assert event.kind is K.IRRELEVANT
     assert one("A03", pv1={36: code}, pid={30: "Y"}).kind is K.END
 
 
-def test_a_feed_maps_its_own_dispositions_and_where_to() -> None:
+def test_a_feed_maps_its_own_dispositions() -> None:
     feed = FeedProfile(
         application="EPJ-SYD",
         facility="OUH",
@@ -121,19 +121,19 @@ def test_a_feed_maps_its_own_dispositions_and_where_to() -> None:
     assert one("A03", feed, pv1={36: "X", 37: "PLH"}).disposition == "other-primary"
 
 
-def test_only_a_discharge_reads_an_empty_disposition_as_home() -> None:
+def test_an_empty_disposition_of_a_discharge_is_home() -> None:
     assert one("A08").disposition is None
 
 
 @pytest.mark.parametrize(("indicator", "dead"), [("Y", True), ("N", False), ('""', False), ("", None)])
 @pytest.mark.parametrize("trigger", ["A01", "A04", "A03", "A08", "A31"])
-def test_the_death_indicator_is_told(trigger: str, indicator: str, dead: bool | None) -> None:
+def test_the_death_indicator_is_read(trigger: str, indicator: str, dead: bool | None) -> None:
     event = one(trigger, pid={30: indicator})
     assert event.snapshot.dead is dead
     assert ("dead" in event.snapshot.deleted) is (indicator == '""')
 
 
-def test_emptied_fields_are_told_apart_from_absent_ones() -> None:
+def test_emptied_fields_differ_from_absent_ones() -> None:
     event = one("A08", pv1={44: '""', 45: '""', 36: '""'}, pid={29: '""'})
     assert set(event.snapshot.deleted) == {"start_time", "end_time", "disposition", "death_time"}
     assert one("A08").snapshot.deleted == ()
@@ -153,7 +153,7 @@ def test_without_a_visit_number_no_stay_is_guessed(trigger: str, number: str) ->
 def test_a_message_without_pv1_has_no_visit_number() -> None:
     data = er7("A03").split(b"PV1|")[0]
     with pytest.raises(Rejected) as caught:
-        told(data)
+        reports(data)
     assert caught.value.rule == "no-visit-id"
 
 
@@ -164,13 +164,13 @@ RELEVANT = [trigger for trigger, kind in ROWS if kind not in (K.IRRELEVANT, K.PL
 def test_a_message_about_nobody_is_stopped(trigger: str) -> None:
     data = b"\r".join(line for line in er7(trigger).split(b"\r") if not line.startswith(b"PID"))
     with pytest.raises(Rejected) as caught:
-        told(data)
+        reports(data)
     assert (caught.value.rule, caught.value.path) == ("no-person", "PID")
 
 
 @pytest.mark.parametrize("trigger", ["A05", "A60", "A38"])
-def test_what_is_never_notified_needs_neither_person_nor_visit(trigger: str) -> None:
-    assert told(er7(trigger).split(b"PID|")[0])[0].event.control_id == "K1"
+def test_an_unnotified_trigger_needs_no_person(trigger: str) -> None:
+    assert reports(er7(trigger).split(b"PID|")[0])[0].event.control_id == "K1"
 
 
 def test_a_bed_swap_moves_two_people() -> None:
@@ -178,7 +178,7 @@ def test_a_bed_swap_moves_two_people() -> None:
         segment("PID", {3: "0201609995^^^CPR^CPR", 5: "Mortensen^Lone Test"}),
         segment("PV1", {2: "I", 3: "KIR^^^SHS", 19: "V2"}),
     )
-    first, second = told(er7("A17", more=other))
+    first, second = reports(er7("A17", more=other))
     assert (first.part, first.who.cprs, first.event.visit_number[:2]) == (0, ("2512489996",), "8a")
     assert (second.part, second.who.cprs, second.event.visit_number, second.family) == (
         1,
@@ -197,7 +197,7 @@ def test_a_merge_has_one_event_per_pair() -> None:
         segment("PID", {3: "0201609995^^^CPR^CPR"}),
         segment("MRG", {1: "0101801AB2^^^&1.2.208.176.1.2&ISO^NNDNK"}),
     )
-    first, second = told(er7("A40", more=pairs))
+    first, second = reports(er7("A40", more=pairs))
     assert (first.event.kind, first.who.cprs) == (K.PERSON_MERGED, ("2512489996",))
     assert (first.retired.cprs, first.retired.local_ids, first.retired_visits) == (
         ("0201919990",),
@@ -208,7 +208,7 @@ def test_a_merge_has_one_event_per_pair() -> None:
     assert (second.retired.cprs, second.retired.local_ids) == ((), ("|0101801AB2",))
 
 
-def test_moving_visits_tells_each_old_and_new_number() -> None:
+def test_moved_visits_have_old_and_new_numbers() -> None:
     data = (
         er7("A45").split(b"PV1|")[0]
         + "\r".join(
@@ -220,11 +220,11 @@ def test_moving_visits_tells_each_old_and_new_number() -> None:
             )
         ).encode()
     )
-    found = [(each.event.kind, each.who.cprs, each.event.visit_number, each.retired_visits) for each in told(data)]
+    found = [(each.event.kind, each.who.cprs, each.event.visit_number, each.retired_visits) for each in reports(data)]
     assert found == [(K.STAY_MOVED, ("2512489996",), f"NEW{n}", (f"OLD{n}",)) for n in (1, 2)]
 
 
-def test_ihe_updates_count_only_where_the_feed_says_so() -> None:
+def test_ihe_updates_need_the_feeds_word() -> None:
     ihe = FeedProfile(application="EPJ-SYD", facility="OUH", zbe=True)
     update = (segment("ZBE", {1: "1", 4: "UPDATE"}),)
     assert one("Z99", more=update).kind is K.IRRELEVANT
@@ -234,7 +234,7 @@ def test_ihe_updates_count_only_where_the_feed_says_so() -> None:
     assert one("A08", ihe, more=(segment("ZBE", {4: "INSERT"}),)).correction is False
 
 
-def test_the_rules_of_the_feed_travel_with_the_event() -> None:
+def test_the_dialect_travels_with_the_event() -> None:
     elsewhere = (FieldRule(field="EVN-4", values=frozenset({"PSYK"})),)
     feed = FeedProfile(
         application="EPJ-SYD",
@@ -259,7 +259,7 @@ def test_the_rules_of_the_feed_travel_with_the_event() -> None:
     )
 
 
-def test_the_lpr3_id_is_taken_when_it_is_a_uuid_of_version_5() -> None:
+def test_an_lpr3_id_is_a_version_5_uuid() -> None:
     v5 = "886313e1-3b8a-5372-9b90-0c9aee199e5d"
     for spelling in (v5, v5.upper(), f"urn:uuid:{v5}", v5.replace("-", "")):
         assert one("A01", pv1={50: spelling}).lpr3 == f"urn:uuid:{v5}"
@@ -270,7 +270,7 @@ def test_the_lpr3_id_is_taken_when_it_is_a_uuid_of_version_5() -> None:
     assert one("A01", FeedProfile(application="E", facility="O", lpr3=""), pv1={50: v5}).lpr3 == ""
 
 
-def test_units_come_from_the_register_by_ward_and_facility() -> None:
+def test_ward_and_facility_find_the_unit() -> None:
     event = one("A02", pv1={3: "NEU^1^2^AUH", 6: "C4^^^OUH"})
     assert (event.unit and event.unit.department, event.prior_unit and event.prior_unit.department) == (
         "Neurologi",
@@ -278,7 +278,7 @@ def test_units_come_from_the_register_by_ward_and_facility() -> None:
     )
 
 
-def test_the_facility_may_come_from_evn_7_or_msh_4() -> None:
+def test_evn_7_or_msh_4_may_name_the_facility() -> None:
     hospitals = [
         event.unit and event.unit.name
         for event in (
@@ -291,7 +291,7 @@ def test_the_facility_may_come_from_evn_7_or_msh_4() -> None:
     assert hospitals == ["AUH", "OUH", "OUH", "SHS"]
 
 
-def test_an_unknown_ward_is_shown_as_its_facility_with_a_warning() -> None:
+def test_an_unknown_ward_is_shown_as_its_facility() -> None:
     event = one("A01", pv1={3: "NYT^^^OUH"})
     assert event.unit is not None
     assert event.unit.sor == "999000011000016004"
@@ -305,7 +305,7 @@ def test_an_unknown_facility_stops_the_event(trigger: str) -> None:
     assert (caught.value.rule, caught.value.path) == ("unknown-facility", "PV1-3.4")
 
 
-def test_an_outpatient_event_is_not_stopped_for_an_unknown_clinic_or_a_missing_time() -> None:
+def test_outpatients_need_no_known_clinic_or_time() -> None:
     event = one("A03", pv1={2: "O", 3: "C4^^^XYZ"}, evn={6: ""})
     assert (event.kind, event.class_, event.unit, event.occurred) == (K.END, "OUTPATIENT", None, None)
     with pytest.raises(Rejected) as caught:
@@ -317,7 +317,7 @@ def test_without_a_location_the_last_known_one_stands() -> None:
     assert one("A03", pv1={3: ""}).unit is None
 
 
-def test_no_error_tells_what_a_field_holds() -> None:
+def test_no_error_shows_what_a_field_holds() -> None:
     for trigger, parts in (
         ("A01", {"pv1": {3: "C4^^^Berggren"}}),
         ("A01", {"pid": {3: "2512489996^^^CPR~0201609995^^^CPR"}}),
@@ -327,6 +327,6 @@ def test_no_error_tells_what_a_field_holds() -> None:
         assert not any(secret in str(caught.value) for secret in ("Berggren", "2512489996", "0201609995"))
 
 
-def test_reading_the_same_message_twice_gives_the_same_events() -> None:
+def test_the_same_message_gives_the_same_events() -> None:
     document = read(er7("A01"))
     assert events(document, FEED, locate, KOMMUNER) == events(document, FEED, locate, KOMMUNER)

@@ -40,7 +40,7 @@ def rules(line: dict[str, Any], severity: str) -> set[str]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_every_story_we_send_is_taken_in_without_a_remark(name: str) -> None:
+def test_every_story_we_send_is_taken(name: str) -> None:
     notice, class_ = CASES[name]
     lines = told(*(bundle(m) for m in story(*path_to(notice, class_), class_=class_)))
     assert [(line["acknowledgement"], line["shown"], line["issues"]) for line in lines] == [("ok", True, [])] * len(
@@ -48,7 +48,7 @@ def test_every_story_we_send_is_taken_in_without_a_remark(name: str) -> None:
     )
 
 
-def test_a_line_has_the_keys_of_the_interface_in_json_and_in_xml() -> None:
+def test_a_line_has_the_keys_of_the_interface() -> None:
     (start,) = bundles(N.STIN)
     for data in (to_json(start), to_xml(start)):
         (line,) = told(data)
@@ -64,14 +64,14 @@ def test_a_line_has_the_keys_of_the_interface_in_json_and_in_xml() -> None:
         }
 
 
-def test_the_xml_of_a_message_is_a_repeat_of_its_json() -> None:
+def test_a_messages_xml_repeats_its_json() -> None:
     (start,) = bundles(N.STIN)
     first, second = told(to_json(start), to_xml(start))
     assert (second["acknowledgement"], second["shown"], second["status"]) == ("ok", False, first["status"])
     assert rules(second, "warning") == {"01 19.6"}
 
 
-def test_without_basis_nothing_is_kept_and_the_answer_is_ok() -> None:
+def test_without_basis_nothing_is_kept() -> None:
     start, leave = bundles(N.STIN, N.STOR)
     for line in told(start, leave, start, basis=False):
         assert line | {"file": ""} == {
@@ -86,7 +86,7 @@ def test_without_basis_nothing_is_kept_and_the_answer_is_ok() -> None:
 
 
 @pytest.mark.parametrize("basis", [True, False], ids=["with a case", "without a case"])
-def test_a_profile_violation_is_refused_and_the_next_message_is_not_hidden_by_it(basis: bool) -> None:
+def test_a_refused_message_hides_no_later_one(basis: bool) -> None:
     (start,) = bundles(N.STIN)
     faulty = damaged(start, each(drop("Encounter.class"), drop("MessageHeader.eventCoding")))
     refused, accepted = told(faulty, start, basis=basis)
@@ -100,7 +100,7 @@ def test_a_profile_violation_is_refused_and_the_next_message_is_not_hidden_by_it
     [b"", b"{", b"<", b"[]", b"{}", b'{"resourceType": "Patient"}', b"MSH|^~\\&|", b"\xff\xfe", b"<Bundle/>"],
     ids=["empty", "cut JSON", "cut XML", "list", "no resource", "Patient", "ER7", "no UTF-8", "no namespace"],
 )
-def test_what_is_no_notification_is_refused_and_never_raises(data: bytes) -> None:
+def test_what_is_no_notification_is_refused(data: bytes) -> None:
     state, answered = answer(Subscriber(), data)
     assert state == Subscriber()
     assert (answered.acknowledgement, answered.shown) == ("fatal-error", False)
@@ -171,7 +171,7 @@ def test_an_odd_discharge_is_loaded_with_a_warning(name: str) -> None:
     assert line["issues"]
 
 
-def test_a_discharge_may_give_another_start_of_the_stay() -> None:
+def test_a_discharge_may_give_another_start() -> None:
     start, home = bundles(N.STIN, N.SLHJ)
     _, line = told(start, damaged(home, put("Encounter.period.start", "2026-02-27T08:00:00+01:00")))
     assert (line["acknowledgement"], line["status"], line["history"]) == ("ok", "at-home", ["STIN", "SLHJ"])
@@ -184,7 +184,7 @@ def test_a_death_on_arrival_may_be_in_progress() -> None:
     assert (line["acknowledgement"], line["status"], line["history"]) == ("ok", "dead", ["MORS"])
 
 
-def test_a_cancellation_may_name_another_stays_correction_and_carry_an_end() -> None:
+def test_a_cancellation_may_name_another_stays_correction() -> None:
     start, corrected, cancelled = bundles(N.STIN, N.RE_STIN, N.AN_STIN)
     odd = damaged(
         cancelled,
@@ -215,7 +215,7 @@ def _again(message: Notification, **changes: Any) -> Bundle:
         ),
     ],
 )
-def test_a_message_id_used_again_for_another_message_is_loaded(changes: dict[str, Any]) -> None:
+def test_a_message_with_a_used_id_is_loaded(changes: dict[str, Any]) -> None:
     start = notification(N.STIN)
     first, second = told(bundle(start), _again(start, **changes))
     assert (first["acknowledgement"], second["acknowledgement"]) == ("ok", "ok")
@@ -231,7 +231,7 @@ def test_a_start_overtaken_by_its_discharge_becomes_history() -> None:
     assert {line["acknowledgement"] for line in lines} == {"ok"}
 
 
-def test_a_transfer_begins_at_the_other_hospital_while_the_stay_is_open() -> None:
+def test_a_transfer_begins_while_the_stay_is_open() -> None:
     (here,) = story(N.STIN)
     there_unit = msgspec.structs.replace(SURGERY, gln="5790001348120")
     (there,) = story(N.STIN, sender=there_unit, begin=BEGIN + timedelta(hours=3))
@@ -300,7 +300,7 @@ def test_the_command_prints_one_json_object_per_document(command: Typer, tmp_pat
     assert [line["status"] for line in lines] == ["admitted", "on-leave"]
 
 
-def test_the_command_reads_standard_input_and_speaks_plainly_without_jsonl(command: Typer) -> None:
+def test_the_command_reads_standard_input(command: Typer) -> None:
     done = CliRunner().invoke(command, ["-"], input=to_json(bundles(N.STIN)[0]))
     assert done.stdout == "-: ok; admitted: STIN\n"
 
@@ -316,5 +316,5 @@ def test_the_command_says_when_nothing_is_kept(command: Typer) -> None:
     assert done.stdout == "-: ok; not shown\n"
 
 
-def test_a_file_that_is_not_there_is_a_usage_error(command: Typer) -> None:
+def test_a_missing_file_is_a_usage_error(command: Typer) -> None:
     assert run(command, ["nothing-here.json"]) == 2

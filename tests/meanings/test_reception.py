@@ -51,7 +51,7 @@ def numbered(number: int) -> str:
     return f"aaaaaaaa-1111-4111-8111-{number:012d}"
 
 
-def told(*records: bytes, **how: Any) -> tuple[Reception, list[list[bytes]]]:
+def received(*records: bytes, **how: Any) -> tuple[Reception, list[list[bytes]]]:
     """A fresh reception after these records, and the receipts for each."""
     reception, answers = Reception(), []
     for record in records:
@@ -87,8 +87,8 @@ ANSWERED = ["positive-message", "ok"]
 REFUSED = ["positive-message", "fatal-error"]
 
 
-def test_a_notification_gets_a_receipt_for_its_envelope_and_an_acknowledgement() -> None:
-    reception, ((network, ack),) = told(sealed(START))
+def test_a_notification_gets_a_receipt_and_an_acknowledgement() -> None:
+    reception, ((network, ack),) = received(sealed(START))
     assert kinds([network, ack]) == ANSWERED
     for receipt in (network, ack):
         opened = vans.open_envelope(receipt)
@@ -104,14 +104,14 @@ def test_a_whole_stay_ends_where_it_should() -> None:
     letters = [
         sealed(bundle(each), numbered(i)) for i, each in enumerate(story(N.STAA, N.STIN, N.STOR, N.SLOR, N.SLHJ))
     ]
-    reception, answers = told(*letters)
+    reception, answers = received(*letters)
     assert [kinds(each) for each in answers] == [ANSWERED] * 5
     assert [status(stay) for stay in reception.subscriber.stays] == ["at-home"]
 
 
 def test_the_same_records_give_the_same_receipts() -> None:
     letters = [sealed(START), sealed(START), sealed(bundle(notification(N.SLHJ)), numbered(2))]
-    assert told(*letters) == told(*letters)
+    assert received(*letters) == received(*letters)
 
 
 def resent(message: Bundle) -> Bundle:
@@ -127,9 +127,9 @@ def resent(message: Bundle) -> Bundle:
         pytest.param(sealed(to_xml(START), numbered(2), media_type=vans.FHIR_XML), id="in XML"),
     ],
 )
-def test_a_message_that_comes_again_gets_the_same_words_in_a_new_acknowledgement(again: bytes) -> None:
-    first_state, (first,) = told(sealed(START))
-    reception, (_, second) = told(sealed(START), again)
+def test_a_resend_gets_the_same_verdict_in_new_ids(again: bytes) -> None:
+    first_state, (first,) = received(sealed(START))
+    reception, (_, second) = received(sealed(START), again)
     assert kinds(second) == ANSWERED
     assert reception.subscriber == first_state.subscriber
     one, two = acknowledged(first), acknowledged(second)
@@ -142,8 +142,8 @@ def test_a_message_that_comes_again_gets_the_same_words_in_a_new_acknowledgement
 FAULTY = damaged(START, drop("Encounter.class"))
 
 
-def test_a_refusal_says_why_and_is_said_again_with_the_same_reasons() -> None:
-    reception, (first, second) = told(sealed(FAULTY), sealed(resent(FAULTY), numbered(2)))
+def test_a_refusal_repeats_its_reasons() -> None:
+    reception, (first, second) = received(sealed(FAULTY), sealed(resent(FAULTY), numbered(2)))
     assert (kinds(first), kinds(second)) == (REFUSED, REFUSED)
     outcomes = [each["entry"][-1]["resource"]["issue"] for each in (acknowledged(first), acknowledged(second))]
     assert outcomes[0] == outcomes[1]
@@ -151,8 +151,8 @@ def test_a_refusal_says_why_and_is_said_again_with_the_same_reasons() -> None:
     assert reception.subscriber.stays == ()
 
 
-def test_no_positive_verdict_follows_a_negative_one_for_the_same_message() -> None:
-    _, (first, second) = told(sealed(FAULTY), sealed(resent(START), numbered(2)))
+def test_no_positive_verdict_follows_a_negative_one() -> None:
+    _, (first, second) = received(sealed(FAULTY), sealed(resent(START), numbered(2)))
     assert (kinds(first), kinds(second)) == (REFUSED, REFUSED)  # R9: what is mended is a new message (6.5 no. 5)
 
 
@@ -171,35 +171,35 @@ def test_no_positive_verdict_follows_a_negative_one_for_the_same_message() -> No
     ids=["a code", "a time", "another message", "something missing"],
 )
 def test_a_refusal_carries_the_codes_of_medcom(damage: Any, code: str, details: str | None) -> None:
-    _, (receipts,) = told(sealed(damaged(START, damage)))
+    _, (receipts,) = received(sealed(damaged(START, damage)))
     issues = acknowledged(receipts)["entry"][-1]["resource"]["issue"]
     codings = [i["details"].get("coding", [{"code": None}])[0]["code"] for i in issues]
     assert (code, details) in list(zip([i["code"] for i in issues], codings, strict=True))
 
 
-def test_without_a_case_nothing_is_kept_and_the_answer_is_positive() -> None:
-    reception, (receipts,) = told(sealed(START), basis=False)
+def test_without_a_case_the_verdict_is_positive() -> None:
+    reception, (receipts,) = received(sealed(START), basis=False)
     assert kinds(receipts) == ANSWERED
     assert reception.subscriber.stays == ()
 
 
-def test_an_id_used_for_another_citizens_stay_is_another_message() -> None:
+def test_another_citizens_message_may_share_an_id() -> None:
     other = notification(N.STIN, episode=(EpisodeIdentifier(system="https://example.org", value=EpisodeId("other")),))
-    reception, (_, receipts) = told(sealed(START), sealed(bundle(other) | {"id": numbered(9)}, numbered(2)))
+    reception, (_, receipts) = received(sealed(START), sealed(bundle(other) | {"id": numbered(9)}, numbered(2)))
     assert kinds(receipts) == ANSWERED
     assert len(reception.subscriber.stays) == 2
 
 
-def test_a_bundle_id_used_for_another_message_is_refused_and_nothing_is_kept() -> None:
+def test_a_used_bundle_id_is_refused() -> None:
     other = bundle(notification(N.SLHJ)) | {"id": START["id"]}
-    reception, (_, receipts) = told(sealed(START), sealed(other, numbered(2)))
+    reception, (_, receipts) = received(sealed(START), sealed(other, numbered(2)))
     assert kinds(receipts) == REFUSED
     assert "MSG_DUPLICATE_ID" in json.dumps(acknowledged(receipts))
     assert [status(stay) for stay in reception.subscriber.stays] == ["admitted"]
 
 
-def test_an_envelope_id_used_for_another_message_is_refused_by_the_envelope_layer() -> None:
-    reception, (_, receipts) = told(sealed(START), sealed(bundle(notification(N.SLHJ))))
+def test_a_used_envelope_id_is_refused() -> None:
+    reception, (_, receipts) = received(sealed(START), sealed(bundle(notification(N.SLHJ))))
     assert kinds(receipts) == ["negative-message"]
     assert len(reception.settled) == 1
 
@@ -222,10 +222,8 @@ LEGACY = {"name": "MCM:XDIS20", "version": "XD2030C", "media_type": "", "format"
     ],
     ids=["V1: cut", "V1: no XML", "V1: nothing", "V2", "V4", "V5", "V5: a letter", "V6", "nobody to answer"],
 )
-def test_an_envelope_that_cannot_be_used_is_refused_where_its_sender_can_be_told(
-    record: bytes, answer: list[str]
-) -> None:
-    reception, (receipts,) = told(record)
+def test_an_unusable_envelope_is_refused(record: bytes, answer: list[str]) -> None:
+    reception, (receipts,) = received(record)
     assert kinds(receipts) == answer
     assert reception.subscriber.stays == ()
 
@@ -241,35 +239,35 @@ def test_an_envelope_that_cannot_be_used_is_refused_where_its_sender_can_be_told
     ],
     ids=["V3", "V5", "V5: a letter", "V2", "V4"],
 )
-def test_a_refused_envelope_is_told_why(record: bytes, ours: set[str] | None, description: str) -> None:
-    _, ((receipt,),) = told(record, ours=ours)
+def test_a_refused_envelope_gets_the_reason(record: bytes, ours: set[str] | None, description: str) -> None:
+    _, ((receipt,),) = received(record, ours=ours)
     assert description in vans.open_envelope(receipt).error
 
 
 def test_a_letter_to_somebody_else_is_refused() -> None:
-    assert kinds(told(sealed(START), ours={"5790000000005"})[1][0]) == ["negative-message"]  # V3
-    assert kinds(told(sealed(START), ours={MUNICIPALITY.gln})[1][0]) == ANSWERED
+    assert kinds(received(sealed(START), ours={"5790000000005"})[1][0]) == ["negative-message"]  # V3
+    assert kinds(received(sealed(START), ours={MUNICIPALITY.gln})[1][0]) == ANSWERED
 
 
-def test_an_unreliable_envelope_asks_for_no_receipt_and_its_message_does() -> None:
-    assert kinds(told(sealed(START).replace(b">reliable<", b">unreliable<"))[1][0]) == ["ok"]
+def test_an_unreliable_envelope_gets_no_receipt() -> None:
+    assert kinds(received(sealed(START).replace(b">reliable<", b">unreliable<"))[1][0]) == ["ok"]
 
 
 def test_receipts_are_never_answered() -> None:
-    _, ((network, ack),) = told(sealed(START))
-    assert told(network)[1] == [[]]
-    assert kinds(told(ack)[1][0]) == ["positive-message"]  # its envelope is, it is not (R2)
-    assert told(to_json(acknowledgement()))[1] == [[]]
+    _, ((network, ack),) = received(sealed(START))
+    assert received(network)[1] == [[]]
+    assert kinds(received(ack)[1][0]) == ["positive-message"]  # its envelope is, it is not (R2)
+    assert received(to_json(acknowledgement()))[1] == [[]]
 
 
 def test_a_bare_message_is_answered_bare() -> None:
     for data in (to_json(START), to_xml(START)):
-        _, (receipts,) = told(data)
+        _, (receipts,) = received(data)
         assert [verdict_of(each) for each in receipts] == ["ok"]
-    assert told(b'{"resourceType": "Patient"}')[1] == [[]]
+    assert received(b'{"resourceType": "Patient"}')[1] == [[]]
 
 
-def test_the_same_identity_is_known_by_any_spelling_of_an_episode() -> None:
+def test_the_spelling_of_an_episode_is_indifferent() -> None:
     one, two = (
         replace(read(START), episode=tuple(EpisodeIdentifier(system="s", value=value) for value in values))
         for values in (
@@ -286,10 +284,10 @@ def test_the_same_identity_is_known_by_any_spelling_of_an_episode() -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(any_damage(START))
-def test_every_readable_envelope_gets_its_receipt_and_every_message_that_says_whose_it_is_a_verdict(
+def test_every_readable_envelope_gets_its_receipt(
     message: Bundle,
 ) -> None:
-    _, ((network, *ack),) = told(sealed(json.dumps(message).encode()))
+    _, ((network, *ack),) = received(sealed(json.dumps(message).encode()))
     assert len(ack) == (vans.open_envelope(network).content_kind == "positive-message")
     for each in ack:
         judged = judge(from_bytes(vans.open_envelope(each).payload))

@@ -1,4 +1,4 @@
-"""Notifications as a receiver sees them, told as stories: `Story().tell(STIN).tell(STOR)` chains them by itself."""
+"""Notifications as a receiver sees them, as stories: `Story().add(STIN).add(STOR)` chains them by itself."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ from streams.words.codes import EncounterClass, EncounterStatus, Notice
 from streams.words.ids import Gln, Sor
 from streams.words.model import EpisodeIdentifier, Unit
 
-__all__ = ["BEGIN", "HEART", "MIDT", "Story", "told"]
+__all__ = ["BEGIN", "HEART", "MIDT", "Story", "received"]
 
 BEGIN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 HEART = Unit(sor=Sor("265161000016000"), gln=Gln("5790000209354"), name="Hjertemedicin")
@@ -32,7 +32,7 @@ _STATUS: dict[Notice, EncounterStatus] = {
 
 @dataclass
 class Story:
-    """One chain of one stay; every notice told follows the one before, an hour later."""
+    """One chain of one stay; every notice received follows the one before, an hour later."""
 
     cpr: str = "2509479989"
     episode: str = EPISODE
@@ -40,8 +40,8 @@ class Story:
     begin: datetime = BEGIN
     messages: list[HospitalNotification] = field(default_factory=list)
 
-    def tell(self, notice: Notice, **changes: Any) -> HospitalNotification:
-        """The next notification of the chain; `changes` override what the story would say."""
+    def add(self, notice: Notice, **changes: Any) -> HospitalNotification:
+        """The next notification of the chain; `changes` override what the story would give."""
         number = len(self.messages)
         earlier = [m.message_id for m in self.messages]
         at = self.begin + timedelta(hours=number)
@@ -69,7 +69,7 @@ class Story:
         return message
 
 
-def told(*messages: HospitalNotification) -> tuple[Subscriber, list[SubscriberAnswer]]:
+def received(*messages: HospitalNotification) -> tuple[Subscriber, list[SubscriberAnswer]]:
     """A fresh subscriber after these messages, and its answers in order."""
     subscriber, answers = Subscriber(), []
     for message in messages:

@@ -72,9 +72,7 @@ FORMS = [
 
 
 @pytest.mark.parametrize(("value", "transport", "sender"), FORMS)
-def test_an_acknowledgement_goes_to_the_lane_of_the_message_it_quotes(
-    value: bytes, transport: str, sender: str
-) -> None:
+def test_an_acknowledgement_goes_to_the_quoted_lane(value: bytes, transport: str, sender: str) -> None:
     result = taken(value)
     assert (result.lane, result.row, result.rejected) == (LANE, None, None)
     assert isinstance(result.record, ReceiptArrived)
@@ -85,7 +83,7 @@ def test_an_acknowledgement_goes_to_the_lane_of_the_message_it_quotes(
     assert (receipt.transport_id, receipt.transport_sender) == (transport, sender)
 
 
-def test_when_the_quoted_id_is_none_of_ours_what_provenance_names_finds_the_lane() -> None:
+def test_provenance_finds_the_lane_of_a_foreign_id() -> None:
     result = taken(to_json(damaged(ANSWER, "MessageHeader.response.identifier", "none-of-ours")))
     assert result.lane == LANE
     assert isinstance(result.record, ReceiptArrived)
@@ -93,7 +91,7 @@ def test_when_the_quoted_id_is_none_of_ours_what_provenance_names_finds_the_lane
 
 
 @pytest.mark.parametrize("positive", [True, False], ids=["positive", "negative"])
-def test_a_receipt_of_the_vans_network_goes_to_the_lane_of_its_envelope(positive: bool) -> None:
+def test_a_vans_receipt_goes_to_its_envelopes_lane(positive: bool) -> None:
     kind, error = ("positive-message", "") if positive else ("negative-message", "mailbox unknown")
     value = vans.seal_receipt(kind, **NETWORK, error=error)
     result = taken(value)
@@ -105,14 +103,14 @@ def test_a_receipt_of_the_vans_network_goes_to_the_lane_of_its_envelope(positive
 
 
 @pytest.mark.parametrize("kind", ["ReceiptAcknowledgement", "ReceiptException"])
-def test_a_receipt_of_the_ehmi_network_goes_to_the_lane_of_its_envelope(kind: str) -> None:
+def test_an_ehmi_receipt_goes_to_its_envelopes_lane(kind: str) -> None:
     result = taken(ehmi.receipt(kind))
     assert isinstance(result.record, NetworkReceiptArrived)
     assert (result.record.receipt.layer, result.record.receipt.positive) == ("sbdh", kind == "ReceiptAcknowledgement")
     assert result.lane == minted_lane(result.record.receipt.original_transport_id)
 
 
-def test_a_network_receipt_for_a_foreign_id_is_dead_lettered() -> None:
+def test_a_foreign_network_receipt_is_dead_lettered() -> None:
     value = ehmi.receipt(correlated=ehmi.correlation("4711"))
     result = taken(value)
     assert (result.lane, result.record, result.row) == (None, None, None)
@@ -145,7 +143,7 @@ def test_an_unreadable_receipt_is_counted_and_dead_lettered(value: bytes) -> Non
     assert not [word for word in (PATIENT.cpr, PATIENT.family, *PATIENT.given) if word in str(result.rejected)]
 
 
-def test_an_answer_to_one_of_our_answers_is_quarantined() -> None:
+def test_an_answer_to_our_answer_is_quarantined() -> None:
     answer = acknowledgement(original=ANSWER, header_id="1e0cb2d8-5b7a-4c55-9bd3-94da7ff5a0c6")
     result = taken(to_json(answer))
     assert result.row is not None
@@ -154,7 +152,7 @@ def test_an_answer_to_one_of_our_answers_is_quarantined() -> None:
     assert result.rejected.rule == "AV6"
 
 
-def test_a_receipt_that_quotes_no_id_of_our_form_is_unmatched_at_once() -> None:
+def test_a_receipt_without_our_id_is_unmatched() -> None:
     text = to_json(ANSWER).replace(ANSWERED.message_id.encode(), b"4711")
     result = taken(text)
     assert result.row is not None

@@ -65,7 +65,7 @@ def test_an_admission_becomes_one_event_of_one_stay() -> None:
     assert [visit.local for visit in result.row.visits] == [VISIT]
 
 
-def test_the_warnings_of_a_message_come_with_its_feed() -> None:
+def test_warnings_come_with_the_feed() -> None:
     data = er7("A01", msh={18: "8859/1"}, pid={5: "Sørensen^Nancy"}, pv1={3: "ZZ9^^^OUH"})
     result = taken(data)
     (event,) = result.stay_events
@@ -74,28 +74,28 @@ def test_the_warnings_of_a_message_come_with_its_feed() -> None:
     assert (result.feed, [issue.rule for issue in result.warnings]) == ("EPJ-SYD/OUH", ["charset-lie", "unknown-ward"])
 
 
-def test_a_feed_may_refuse_a_character_set_that_is_not_the_declared_one() -> None:
+def test_a_feed_may_refuse_a_mislabelled_character_set() -> None:
     data = er7("A01", msh={18: "8859/1"}, pid={5: "Sørensen^Nancy"})
     result = taken(data, key=NANCY, known=feed(charset_mismatch="refuse"))
     assert result.rejected is not None
     assert (result.rejected.rule, result.rejected.path) == ("hl7-102", "MSH-18")
 
 
-def test_a_visit_number_is_found_again_in_the_row() -> None:
+def test_the_row_finds_a_visit_number_again() -> None:
     first = taken(er7("A01", control="K1", pv1={19: "4711"}))
     second = taken(er7("A03", control="K2", pv1={19: "4711"}), first.row, origin="adt.raw/3/42")
     assert first.stay_events[0].visit == second.stay_events[0].visit
     assert first.stay_events[0].lane == second.stay_events[0].lane
 
 
-def test_the_key_is_of_the_person_and_tells_nobody_who() -> None:
+def test_the_key_is_the_persons_and_names_nobody() -> None:
     assert key_of(er7("A01")) == key_of(er7("A03", control="K2", pv1={19: "another"}))
     assert key_of(er7("A01")) != key_of(er7("A01", pid={3: f"{OTHER}^^^CPR^CPR"}))
     assert len(key_of(er7("A01"))) == 16
 
 
 @pytest.mark.parametrize("forced", ["", "iso8859-1"], ids=["as the message says", "as the feed says"])
-def test_a_feed_may_know_better_than_the_message_what_its_letters_are(forced: str) -> None:
+def test_a_feed_may_override_the_character_set(forced: str) -> None:
     data = er7("A01", msh={18: "UNICODE UTF-8"}, pid={5: "Sørensen^Ane"})
     if forced:
         data = data.decode().encode("latin-1")
@@ -104,7 +104,7 @@ def test_a_feed_may_know_better_than_the_message_what_its_letters_are(forced: st
     assert event.patient.family == "Sørensen"
 
 
-def test_a_feed_may_know_better_where_the_message_names_letters_that_there_are_not() -> None:
+def test_a_feed_may_override_an_unknown_character_set() -> None:
     data = er7("A01", msh={18: "EBCDIC"}, pid={5: "Sørensen^Ane"}).decode().encode("latin-1")
     assert taken(data, key=NANCY).outcome is not None
     (event,) = taken(data, known=feed(charset="iso8859-1"), key=key_of(er7("A01"))).stay_events
@@ -126,7 +126,7 @@ def test_a_feed_may_know_better_where_the_message_names_letters_that_there_are_n
         pytest.param(er7("A01", msh={18: "UNICODE UTF-8"}) + b"\xff\xfe", id="bytes of no character set"),
     ],
 )
-def test_what_the_gateway_would_refuse_is_refused_here_too(data: bytes) -> None:
+def test_intake_refuses_what_the_gateway_refuses(data: bytes) -> None:
     result = taken(data, PersonRow(), key=NANCY)
     assert result.outcome is not None
     assert (result.outcome.fate, result.outcome.reason) == (Fate.REFUSED, "rejected")
@@ -145,9 +145,7 @@ def test_what_the_gateway_would_refuse_is_refused_here_too(data: bytes) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_cannot_be_understood_stops_with_its_reason_and_changes_nothing(
-    parts: dict[str, Any], reason: str
-) -> None:
+def test_what_stops_has_a_reason_and_changes_nothing(parts: dict[str, Any], reason: str) -> None:
     before = taken(er7("A01", control="K0")).row
     result = taken(er7("A01", **parts), before)
     assert result.outcome is not None
@@ -184,13 +182,13 @@ def test_another_message_under_the_same_control_id_stops() -> None:
     assert second.rejected.rule == "control-id-reuse"
 
 
-def test_our_own_record_again_after_a_crash_is_not_counted_again() -> None:
+def test_a_record_again_after_a_crash_counts_once() -> None:
     first = taken(er7("A01"))
     again = taken(er7("A01"), first.row)
     assert (again.repeated, again.outcome, again.stay_events, again.row) == (True, None, (), first.row)
 
 
-def test_a_crash_before_the_row_was_kept_gives_the_same_once_more() -> None:
+def test_a_crash_before_the_row_repeats_the_step() -> None:
     assert taken(er7("A01")) == taken(er7("A01"))
 
 
@@ -215,7 +213,7 @@ def test_what_is_no_stay_reaches_no_lane(data: bytes) -> None:
 # ---- other keys -------------------------------------------------------------------------------------------------
 
 
-def test_a_record_under_a_key_that_is_not_its_persons_goes_on_under_the_right_one() -> None:
+def test_a_record_under_a_wrong_key_is_rekeyed() -> None:
     before = PersonRow()
     result = taken(er7("A01"), before, key="0" * 16)
     assert result.outcome is not None
@@ -227,7 +225,7 @@ def test_a_record_under_a_key_that_is_not_its_persons_goes_on_under_the_right_on
     assert (len(again.stay_events), again.pass_on) == (1, ())
 
 
-def test_a_merge_goes_on_to_the_person_who_is_no_more_and_brings_back_what_is_open_and_goes_no_further() -> None:
+def test_a_merge_brings_open_visits_back_once() -> None:
     merge = er7("A40", pid={3: f"{OTHER}^^^CPR^CPR"}, more=(segment("MRG", {1: CPR}),))
     result = taken(merge)
     (copy,) = result.pass_on

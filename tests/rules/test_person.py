@@ -69,7 +69,7 @@ def test_an_event_keeps_all_that_was_reported() -> None:
     assert replace(stay_event, **{name: getattr(sent.event, name) for name in ADDED}) == sent.event
 
 
-def test_a_visit_number_that_is_no_uuid_has_an_id_of_its_feed() -> None:
+def test_a_plain_visit_number_has_its_feeds_id() -> None:
     here, there = (
         Intake().stay_event(K.START, visit_number="4711", feed=feed) for feed in ("EPJ-SYD/OUH", "EPJ-MIDT/AUH")
     )
@@ -86,7 +86,7 @@ EVENTS_OF_A_STAY = [
 
 
 @pytest.mark.parametrize("kind", EVENTS_OF_A_STAY)
-def test_every_event_of_a_visit_meets_in_its_lane_whether_a_start_was_seen_or_not(kind: EventKind) -> None:
+def test_all_events_of_a_visit_share_its_lane(kind: EventKind) -> None:
     assert Intake().stay_event(kind, trigger="A23").lane == IDS.lane(EpisodeId(V1))
     intake = Intake()
     intake.send(K.START)
@@ -99,20 +99,20 @@ def test_what_is_planned_or_irrelevant_reaches_no_lane(kind: EventKind) -> None:
     assert (result.stay_events, reasons(result)) == ((), NOT_SUBJECT)
 
 
-def test_without_an_official_number_there_is_no_patient_but_a_stay() -> None:
+def test_without_an_official_number_there_is_no_patient() -> None:
     stay_event = Intake().stay_event(K.START, cprs=(), replacement=True)
     assert stay_event.patient is None
     assert stay_event.snapshot.cpr is None
 
 
-def test_a_class_that_is_not_given_is_the_one_last_known() -> None:
+def test_a_missing_class_is_the_last_known() -> None:
     intake = Intake()
     intake.send(K.START, class_="EMER")
     stay_event = intake.stay_event(K.END, class_="")
     assert (stay_event.class_, stay_event.snapshot.class_) == ("EMER", "")
 
 
-def test_a_planned_attendance_stays_out_of_the_lanes_until_it_becomes_a_stay() -> None:
+def test_a_planned_attendance_reaches_no_lane() -> None:
     intake = Intake()
     assert reasons(intake.send(K.IRRELEVANT, planned=True, class_="OUTPATIENT")) == NOT_SUBJECT
     for kind in (K.UPDATE, K.MOVE, K.END, K.START_CANCELLED):
@@ -128,7 +128,7 @@ def test_an_outpatient_never_heard_of_is_planned_too() -> None:
     assert reasons(intake.send(K.UPDATE, class_="")) == NOT_SUBJECT
 
 
-def test_a_notified_stay_is_not_lost_when_its_class_becomes_outpatient() -> None:
+def test_a_stay_that_becomes_outpatient_is_kept() -> None:
     intake = Intake()
     intake.send(K.START)
     assert intake.stay_event(K.CLASS_CHANGE, class_="OUTPATIENT").class_ == "OUTPATIENT"
@@ -138,7 +138,7 @@ def test_a_notified_stay_is_not_lost_when_its_class_becomes_outpatient() -> None
 # ---- the person ---------------------------------------------------------------------------------------------------
 
 
-def test_name_and_residence_last_seen_stand_in_for_missing_ones() -> None:
+def test_missing_name_and_residence_are_those_last_seen() -> None:
     intake = Intake()
     assert reasons(intake.send(K.PERSON_CHANGED, visit_number="", family="Mortensen", given=("Lone",))) == NOT_SUBJECT
     stay_event = intake.stay_event(K.START, family="", given=(), residence=None)
@@ -151,7 +151,7 @@ def test_name_and_residence_last_seen_stand_in_for_missing_ones() -> None:
     assert stay_event.snapshot.residence is None
 
 
-def test_a_person_who_now_lives_elsewhere_no_longer_lives_in_the_municipality_last_seen() -> None:
+def test_a_person_who_moved_away_has_no_municipality() -> None:
     intake = Intake()
     intake.send(K.START)
     stay_event = intake.stay_event(K.LEAVE_START, residence=None, residence_problem="abroad")
@@ -174,7 +174,7 @@ def test_protection_lasts_until_it_is_taken_back() -> None:
     assert intake.stay_event(K.END).protected is False
 
 
-def test_a_death_of_the_person_reaches_every_open_stay_once() -> None:
+def test_a_death_reaches_every_open_stay_once() -> None:
     intake = Intake()
     intake.send(K.START)
     intake.send(K.START, visit_number=V2, unit=OUH)
@@ -188,7 +188,7 @@ def test_a_death_of_the_person_reaches_every_open_stay_once() -> None:
     assert reasons(intake.send(K.PERSON_CHANGED, trigger="A31", visit_number="", dead=True)) == NOT_SUBJECT
 
 
-def test_deleting_the_person_deletes_every_open_stay_deleting_a_visit_only_that() -> None:
+def test_a_deleted_person_has_every_stay_deleted() -> None:
     intake = Intake()
     intake.send(K.START)
     intake.send(K.START, visit_number=V2, unit=OUH)
@@ -199,7 +199,7 @@ def test_deleting_the_person_deletes_every_open_stay_deleting_a_visit_only_that(
     assert reasons(intake.send(K.DELETED, trigger="A29", visit_number="")) == NOT_SUBJECT
 
 
-def test_a_bed_swap_reaches_both_visits_and_teaches_only_the_first_person() -> None:
+def test_a_bed_swap_teaches_only_the_first_person() -> None:
     intake = Intake()
     second = event(K.MOVE, part=1, cprs=(OTHER,), visit_number=V2, residence=Kommunekode("0101"), family="Mortensen")
     result = intake.take(event(K.MOVE), second)
@@ -214,14 +214,14 @@ def test_a_bed_swap_reaches_both_visits_and_teaches_only_the_first_person() -> N
 # ---- duplicates ---------------------------------------------------------------------------------------------------
 
 
-def test_the_same_bytes_again_within_seven_days_are_a_duplicate() -> None:
+def test_the_same_bytes_again_are_a_duplicate() -> None:
     intake = Intake()
     intake.take(event(K.START), payload="same")
     result = intake.take(event(K.START), payload="same", at=AT + 7 * DAY)
     assert (result.stay_events, reasons(result)) == ((), [(Fate.DUPLICATE, "duplicate")])
 
 
-def test_other_bytes_under_the_same_control_id_are_stopped() -> None:
+def test_other_bytes_under_a_control_id_are_stopped() -> None:
     intake = Intake()
     intake.take(event(K.START), payload="first")
     result = intake.take(event(K.END), payload="second")
@@ -231,7 +231,7 @@ def test_other_bytes_under_the_same_control_id_are_stopped() -> None:
     assert result.row.visits[0].state == "open"
 
 
-def test_a_control_id_is_unique_per_feed_and_for_seven_days_only() -> None:
+def test_a_control_id_is_unique_for_seven_days() -> None:
     intake = Intake()
     first = intake.take(event(K.START), payload="first").stay_events[0]
     assert intake.take(event(K.START, feed="EPJ-MIDT/AUH", visit_number=V2, unit=OUH), payload="second").stay_events
@@ -239,7 +239,7 @@ def test_a_control_id_is_unique_per_feed_and_for_seven_days_only() -> None:
     assert first.id != again.id
 
 
-def test_the_very_record_again_after_a_crash_is_neither_a_duplicate_nor_counted() -> None:
+def test_a_record_again_after_a_crash_is_no_duplicate() -> None:
     key = IDS.person(CPR)
     first = fold(None, (event(K.START),), key=key, payload_hash="h", origin="adt.raw/0/7", at=AT, ids=IDS)
     again = fold(first.row, (event(K.START),), key=key, payload_hash="h", origin="adt.raw/0/7", at=AT, ids=IDS)
@@ -282,20 +282,20 @@ def test_an_end_taken_back_opens_the_visit_again() -> None:
     assert (row.visits[0].state, row.visits[0].ended_at) == ("open", None)
 
 
-def test_the_same_bytes_are_a_duplicate_for_as_long_as_a_closed_stay_is_known() -> None:
+def test_bytes_are_known_as_long_as_closed_stays() -> None:
     intake = Intake()
     intake.take(event(K.START), payload="same")
     result = intake.take(event(K.START), payload="same", at=AT + 29 * DAY)
     assert reasons(result) == [(Fate.DUPLICATE, "duplicate")]
 
 
-def test_control_ids_are_forgotten_after_thirty_days_and_the_person_is_not() -> None:
+def test_control_ids_are_forgotten_after_thirty_days() -> None:
     row = retained(Intake().send(K.START).row, AT + 31 * DAY)
     assert row.controls == {}
     assert (row.residence, row.family) == ("0751", "Berggren")
 
 
-def test_a_row_survives_the_trip_and_prints_no_person() -> None:
+def test_a_row_reads_back_and_prints_no_person() -> None:
     row = Intake().send(K.START).row
     assert msgspec.json.decode(msgspec.json.encode(row), type=PersonRow) == row
     assert "Berggren" not in repr(row)

@@ -14,7 +14,7 @@ def merge(**fields: Any) -> Reported:
     return event(K.PERSON_MERGED, **defaults | fields)
 
 
-def test_a_merge_goes_on_under_the_key_of_the_retired_person() -> None:
+def test_a_merge_goes_on_under_the_retired_key() -> None:
     intake = Intake()
     intake.send(K.START, cprs=(OTHER,), family="Mortensen")
     result = intake.take(merge(), payload="merge")
@@ -38,7 +38,7 @@ def handed_over(there: PersonFold) -> str:
     return headers.pop(ADOPTS)
 
 
-def test_open_visits_of_the_retired_person_are_the_survivors_from_now_on() -> None:
+def test_open_visits_pass_to_the_surviving_person() -> None:
     intake = Intake()
     intake.send(K.START, visit_number="4711", cprs=(OTHER,))
     intake.send(K.END, visit_number="ended", cprs=(OTHER,))
@@ -51,7 +51,7 @@ def test_open_visits_of_the_retired_person_are_the_survivors_from_now_on() -> No
     assert intake.stay_event(K.PERSON_CHANGED, visit_number="", dead=True).visit == IDS.episode("EPJ-SYD/OUH", "4711")
 
 
-def test_another_citizen_gets_neither_home_nor_name_of_the_retired_one() -> None:
+def test_another_citizen_gets_no_home_or_name() -> None:
     intake = Intake()
     intake.send(K.START, cprs=(OTHER,), family="Mortensen", residence="0101", protected=True)
     silent = merge(family="", residence=None)
@@ -69,7 +69,7 @@ def test_a_replacement_number_keeps_home_and_name() -> None:
     assert (stay_event.residence, stay_event.patient.family) == ("0101", "Unknown")
 
 
-def test_a_visit_that_was_taken_over_keeps_its_lane() -> None:
+def test_a_visit_taken_over_keeps_its_lane() -> None:
     intake = Intake()
     intake.send(K.START, cprs=(OTHER,))
     intake.send(K.START, visit_number="4711", unit=SHS, cprs=(OTHER,))  # within the region: the lane of the first stay
@@ -80,7 +80,7 @@ def test_a_visit_that_was_taken_over_keeps_its_lane() -> None:
     assert (stay_event.lane, stay_event.visit_number) == (IDS.lane(EpisodeId(V1)), "4711")
 
 
-def test_a_merge_reaches_each_stay_open_or_ended_within_thirty_days() -> None:
+def test_a_merge_reaches_open_and_ended_stays() -> None:
     intake = Intake()
     for number, kind, at in (("old", K.END, AT - 31 * DAY), ("ended", K.END, AT - 29 * DAY), ("open", K.START, AT)):
         intake.send(kind, visit_number=number, cprs=(OTHER,), at=at)
@@ -98,7 +98,7 @@ def test_a_merge_that_names_visits_moves_those() -> None:
     assert [visit.numbers for visit in there.row.visits] == [("A",)]
 
 
-def test_a_replacement_number_gets_its_cpr_by_a_merge() -> None:
+def test_a_merge_gives_a_replacement_its_cpr() -> None:
     intake = Intake()
     intake.send(K.START, cprs=(), replacement=True, local_ids=("|0101801AB2", "OUH|800"), family="Unknown")
     known = merge(retired_cprs=(), retired_ids=("CPR|0101801AB2",))
@@ -109,7 +109,7 @@ def test_a_replacement_number_gets_its_cpr_by_a_merge() -> None:
     assert stay_event.patient.cpr == CPR
 
 
-def test_two_identifiers_of_one_person_only_change_the_key_table() -> None:
+def test_two_identifiers_of_one_person_reach_no_stay() -> None:
     intake = Intake()
     intake.send(K.START)
     result = intake.take(merge(retired_cprs=(CPR,)))
@@ -117,7 +117,7 @@ def test_two_identifiers_of_one_person_only_change_the_key_table() -> None:
     assert len(result.row.visits) == 1
 
 
-def test_a_copy_only_hands_its_visits_back_and_is_not_learnt_from() -> None:
+def test_nothing_is_learned_from_a_copy() -> None:
     intake = Intake()
     intake.send(K.START, cprs=(OTHER,), family="Mortensen", residence="0101")
     there = intake.take(merge(retired_ids=("OUH|9",)), event(K.MOVE, part=1), key=WRONG, passed_on=True)
@@ -126,12 +126,12 @@ def test_a_copy_only_hands_its_visits_back_and_is_not_learnt_from() -> None:
     assert [stay_event.kind for stay_event in there.stay_events] == [K.PERSON_MERGED]
 
 
-def test_each_pair_of_a_merge_goes_its_own_way() -> None:
+def test_each_pair_of_a_merge_stands_alone() -> None:
     result = Intake().take(merge(), merge(part=1, cprs=("0201919990",), retired_cprs=("1509819996",)))
     assert [copy.key for copy in result.pass_on] == [WRONG, IDS.person("1509819996")]
 
 
-def test_a_moved_visit_gets_its_event_where_it_was_and_is_known_where_it_is() -> None:
+def test_a_moved_visit_is_known_at_both_persons() -> None:
     intake = Intake()
     intake.send(K.START, cprs=(OTHER,))
     move = event(
@@ -146,7 +146,7 @@ def test_a_moved_visit_gets_its_event_where_it_was_and_is_known_where_it_is() ->
     assert intake.stay_event(K.END, visit_number="NEW").visit == V1
 
 
-def test_a_visit_that_only_gets_another_number_keeps_id_and_lane() -> None:
+def test_a_renumbered_visit_keeps_id_and_lane() -> None:
     intake = Intake()
     lane = intake.stay_event(K.START).lane
     result = intake.send(K.STAY_MOVED, trigger="A50", visit_number="NEW", retired_visits=(V1,), retired_cprs=(CPR,))

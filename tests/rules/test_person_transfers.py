@@ -16,7 +16,7 @@ def arrive(intake: Intake, at_hospital: Unit, *, after: timedelta = HOUR, **fiel
 
 
 @pytest.mark.parametrize("class_", ["IMP", "EMER"])
-def test_a_start_while_a_stay_is_open_at_another_hospital_of_the_region_continues_it(class_: str) -> None:
+def test_a_start_in_the_region_continues_the_stay(class_: str) -> None:
     intake = Intake()
     intake.send(K.START, class_=class_)
     stay_event = arrive(intake, SHS, class_=class_)
@@ -25,7 +25,7 @@ def test_a_start_while_a_stay_is_open_at_another_hospital_of_the_region_continue
     assert (stay_event.transfer.same_region, stay_event.lane, stay_event.visit) == (True, IDS.lane(EpisodeId(V1)), V2)
 
 
-def test_every_later_event_of_such_a_visit_stays_in_the_lane() -> None:
+def test_later_events_stay_in_the_continued_lane() -> None:
     intake = Intake()
     intake.send(K.START)
     lane = arrive(intake, SHS).lane
@@ -34,7 +34,7 @@ def test_every_later_event_of_such_a_visit_stays_in_the_lane() -> None:
     assert intake.stay_event(K.END).lane == lane
 
 
-def test_the_next_hospital_of_the_region_continues_the_first_episode() -> None:
+def test_a_third_hospital_continues_the_first_episode() -> None:
     intake = Intake()
     intake.send(K.START)
     arrive(intake, SHS)
@@ -50,7 +50,7 @@ def test_the_next_hospital_of_the_region_continues_the_first_episode() -> None:
 
 
 @pytest.mark.parametrize("hospital", [AUH, PRIVATE], ids=["other region", "no region"])
-def test_across_regions_the_stay_is_new_and_knows_where_it_came_from(hospital: Unit) -> None:
+def test_across_regions_the_stay_is_new(hospital: Unit) -> None:
     intake = Intake()
     intake.send(K.START)
     stay_event = arrive(intake, hospital, feed="EPJ-MIDT/AUH")
@@ -75,9 +75,7 @@ ENDED = [
 
 
 @pytest.mark.parametrize(("disposition", "before", "transferred"), ENDED)
-def test_a_stay_that_has_ended_is_continued_after_a_transfer_within_a_day(
-    disposition: str, before: timedelta, transferred: bool
-) -> None:
+def test_a_transfer_continues_within_a_day(disposition: str, before: timedelta, transferred: bool) -> None:
     intake = Intake()
     intake.send(K.START, occurred=AT - 5 * DAY)
     intake.send(K.END, disposition=disposition, occurred=AT)
@@ -86,7 +84,7 @@ def test_a_stay_that_has_ended_is_continued_after_a_transfer_within_a_day(
     assert (stay_event.lane == IDS.lane(EpisodeId(V1))) is transferred
 
 
-def test_the_last_stay_heard_of_is_the_one_continued() -> None:
+def test_the_latest_stay_is_the_one_continued() -> None:
     intake = Intake()
     intake.send(K.START, visit_number="A", unit=AUH, at=AT)
     intake.send(K.START, at=AT + HOUR)
@@ -95,7 +93,7 @@ def test_the_last_stay_heard_of_is_the_one_continued() -> None:
     assert stay_event.transfer.visit == V1
 
 
-def test_another_start_at_the_same_hospital_is_no_transfer() -> None:
+def test_a_second_start_here_is_no_transfer() -> None:
     intake = Intake()
     intake.send(K.START)
     assert arrive(intake, OUH).transfer is None
@@ -116,7 +114,7 @@ def test_a_repeated_start_is_judged_once() -> None:
     assert again.transfer is None
 
 
-def test_a_start_again_after_a_cancelled_one_stays_in_its_lane() -> None:
+def test_a_start_after_a_cancelled_one_keeps_its_lane() -> None:
     intake = Intake()
     lane = intake.stay_event(K.START, visit_number=V2, unit=SHS).lane
     intake.send(K.START_CANCELLED, visit_number=V2, unit=SHS)

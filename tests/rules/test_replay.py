@@ -31,7 +31,7 @@ def told(*files: bytes, at: datetime | None = None) -> list[list[str]]:
     return [[line.notification for line in replay.play(data)] for data in files]
 
 
-def test_each_file_gives_a_line_per_message_with_all_that_is_known_of_it() -> None:
+def test_each_file_gives_a_line_per_message() -> None:
     (line,) = Replay(registers()).play(adt("A01"))
     assert (line.notification, line.municipality) == ("STIN", "0751")
     bundle = orjson.loads(line.payload)
@@ -39,7 +39,7 @@ def test_each_file_gives_a_line_per_message_with_all_that_is_known_of_it() -> No
     assert minted_lane(line.message_id or "") == minted_lane(line.bundle_id or "")
 
 
-def test_a_story_is_told_in_order() -> None:
+def test_a_story_keeps_its_order() -> None:
     assert told(adt("A01"), adt("A21", LEFT), adt("A22", "20260302090000+0100"), home()) == [
         ["STIN"],
         ["STOR"],
@@ -79,7 +79,7 @@ def test_a_file_without_a_message_says_why(files: list[bytes], expected: str) ->
 
 
 @pytest.mark.parametrize(("files", "expected"), REASONS)
-def test_a_file_without_a_message_says_why_in_words(files: list[bytes], expected: str) -> None:
+def test_a_file_without_message_has_its_reason(files: list[bytes], expected: str) -> None:
     (line,) = list(Replay(registers()).play_all(files))[-1]
     assert line.notification == expected
     assert len(line.why) > 10
@@ -109,12 +109,12 @@ def test_the_clock_may_be_given_for_all_files() -> None:
 
 
 @pytest.mark.parametrize("sent", ["", "20260301"], ids=["absent", "coarse"])
-def test_without_msh_7_to_the_minute_the_clock_is_the_recording_and_then_the_event(sent: str) -> None:
+def test_without_msh_7_the_clock_is_the_recording(sent: str) -> None:
     assert timestamp(adt("A01", msh={7: sent}, evn={2: "20260301091500+0100"})) == "2026-03-01T09:15:00+01:00"
     assert timestamp(adt("A01", msh={7: sent}, evn={2: ""})) == "2026-03-01T08:07:00+01:00"
 
 
-def test_a_file_that_is_older_than_another_stays_has_its_own_time() -> None:
+def test_an_older_file_of_another_stay_keeps_its_time() -> None:
     replay = Replay(registers())
     replay.play(adt("A01", "20260401080000+0200", pid=OTHER_PERSON, pv1={19: "0b1c2d3e-4f50-4162-8374-95a6b7c8d9e0"}))
     (line,) = replay.play(adt("A01"))
@@ -125,7 +125,7 @@ def test_within_a_stay_time_never_runs_backwards() -> None:
     assert told(home(), adt("A01")) == [["none:held"], ["STIN", "SLHJ"]]
 
 
-def test_what_is_held_is_taken_up_when_its_time_has_come() -> None:
+def test_a_held_event_is_taken_up_when_due() -> None:
     files = [adt("A01"), home(sent="20260302080000+0100"), adt("A31", "20260303080000+0100", pid=OTHER_PERSON)]
     assert told(*files) == [["STIN"], ["none:held"], ["SLHJ", "none"]]
 
@@ -142,18 +142,18 @@ def of_another(sent: str) -> bytes:
     return adt("A31", sent, sent=sent, pid=OTHER_PERSON, control=sent)
 
 
-def test_an_event_whose_start_never_came_is_without_start_when_the_wait_is_over() -> None:
+def test_an_event_whose_start_never_came_has_no_start() -> None:
     files = [home(), of_another("20260302101000+0100"), of_another("20260302103000+0100")]
     assert final(*files) == [["none:no-start"], ["none"], ["none"]]
 
 
-def test_an_event_whose_start_came_or_may_still_come_is_held() -> None:
+def test_an_event_whose_start_may_come_is_held() -> None:
     assert final(home(), adt("A01")) == [["none:held"], ["STIN", "SLHJ"]]
     assert final(home()) == [["none:held"]]
     assert final(home(), of_another("20260302101000+0100")) == [["none:held"], ["none"]]
 
 
-def test_lines_are_printed_in_the_order_of_the_files_and_as_soon_as_they_are_decided() -> None:
+def test_lines_come_in_order_once_decided() -> None:
     replay, taken = Replay(registers()), []
     files = [adt("A01", pid=OTHER_PERSON, pv1={19: "K"}), home(), of_another("20260302103000+0100")]
     lines = replay.play_all(taken.append(data) or data for data in files)  # type: ignore[func-returns-value]
@@ -175,7 +175,7 @@ def test_the_same_files_give_the_same_bytes() -> None:
     assert [first.play(data) for data in files] == [second.play(data) for data in files]
 
 
-def test_another_secret_gives_other_ids_and_the_same_notices() -> None:
+def test_another_secret_gives_other_ids_same_notices() -> None:
     first, second = Replay(registers()), Replay(registers(), secret=b"another secret of the tests")
     (one,), (two,) = first.play(adt("A01")), second.play(adt("A01"))
     assert one.notification == two.notification

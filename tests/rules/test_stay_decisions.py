@@ -196,10 +196,10 @@ def test_the_letters_that_give_nothing_give_a_reason() -> None:
     assert Story().play(*LETTERS["b"][0][:2]).outcome == "duplicate:duplicate"
 
 
-# ---- starts that cannot be told yet ---------------------------------------------------------------------------------
+# ---- starts that cannot be sent yet ---------------------------------------------------------------------------------
 
 
-def test_the_start_follows_with_its_true_time_when_the_cpr_becomes_known() -> None:
+def test_a_known_cpr_brings_the_pending_start() -> None:
     story = Story().play("A01 08:00 patient=none", "A02 09:00 patient=none unit=SUR")
     assert story.notices == []
     story.play("A40 2/10:00")
@@ -214,35 +214,35 @@ def test_the_start_follows_when_the_municipality_becomes_known(line: str) -> Non
     assert (story.notices[0], story.notes[0].start, story.notes[0].to) == ("STIN", clock("08:00"), ODENSE)
 
 
-def test_an_update_of_a_stay_without_municipality_is_not_reported_again_but_a_leave_is() -> None:
+def test_without_municipality_an_update_is_not_reported_again() -> None:
     missing = "residence=none residence_problem=abroad"
     story = Story().play(f"A01 08:00 {missing}", f"A08 09:00 {missing}")
     assert story.outcome == "not-subject"
     assert story.play(f"A21 10:00 {missing}").outcome == "stopped:unroutable"
 
 
-def test_a_contact_type_that_changes_while_pending_is_sent_as_it_is_now() -> None:
+def test_a_pending_start_has_the_contact_type_of_now() -> None:
     story = Story().play("A04 08:00 patient=none", "A06 09:00 patient=none", "A40 10:00")
     assert (story.notices, story.last.start, story.last.class_) == (["STIN"], clock("09:00"), "IMP")
 
 
-def test_a_pending_stay_that_has_ended_is_not_notified() -> None:
+def test_a_pending_stay_that_ended_is_not_notified() -> None:
     story = Story().play("A01 08:00 patient=none", "A03 09:00 patient=none", "A40 10:00")
     assert (story.notices, story.outcome) == ([], "not-subject")
 
 
-def test_a_discharge_taken_back_makes_the_start_due_again() -> None:
+def test_a_cancelled_discharge_makes_the_start_due() -> None:
     story = Story().play("A01 08:00 patient=none", "A03 09:00 patient=none", "A40 10:00", "A13 11:00")
     assert story.notices == ["STIN"]
 
 
-def test_a_death_that_brings_the_cpr_follows_its_start() -> None:
+def test_a_death_with_the_cpr_follows_its_start() -> None:
     story = Story().play("A01 08:00 patient=none", "A03 09:00 dead=yes")
     assert story.notices == ["STIN", "MORS"]
     assert (story.last.start, story.last.end) == (clock("08:00"), clock("09:00"))
 
 
-def test_a_pending_stay_is_sent_with_its_corrected_admission_time() -> None:
+def test_a_pending_start_has_its_corrected_time() -> None:
     story = Story().play(
         "A01 08:00 patient=none start_time=08:00", "A08 09:00 patient=none start_time=07:30", "A40 10:00"
     )
@@ -257,7 +257,7 @@ def test_a_cancelled_pending_start_is_forgotten_silently() -> None:
 # ---- another person ---------------------------------------------------------------------------------------------------
 
 
-def test_a_merge_unwinds_under_the_old_cpr_and_starts_under_the_new_one() -> None:
+def test_a_merge_unwinds_the_old_cpr_then_starts() -> None:
     story = Story().play("A04 08:00", "A06 09:00", "A40 10:00 patient=MAJA residence=0751")
     wrong, right = story.notes[-2:]
     assert (wrong.patient, wrong.to) == (BRUNO, ODENSE)  # 13.14, 13.7
@@ -267,27 +267,27 @@ def test_a_merge_unwinds_under_the_old_cpr_and_starts_under_the_new_one() -> Non
     assert story.play("A03 11:00 patient=MAJA residence=0751").last.patient == MAJA
 
 
-def test_a_merge_does_not_send_to_the_wrong_citizens_municipality() -> None:
+def test_a_merge_never_notifies_the_wrong_municipality() -> None:
     story = Story().play("A01 08:00", "A40 10:00 patient=MAJA residence=none")
     assert story.notices == ["STIN", "AN_STIN"]
     story.play("A08 11:00 patient=MAJA residence=0751")
     assert (story.notices[-1], story.last.to) == ("STIN", AARHUS)
 
 
-def test_a_merge_reaches_the_stays_at_all_hospitals_of_the_visit() -> None:
+def test_a_merge_reaches_all_hospitals_of_the_visit() -> None:
     story = Story().play("A01 08:00", "A02 09:00 unit=FAR", "A40 10:00 unit=FAR patient=MAJA residence=0751")
     assert story.notices == ["STIN", "STIN", "AN_STIN", "AN_STIN", "STIN"]
 
 
 @pytest.mark.parametrize("line", ["A40", "A08"])
-def test_a_merge_takes_back_the_notices_of_an_earlier_hospital_while_this_one_is_pending(line: str) -> None:
+def test_a_merge_takes_back_an_earlier_hospitals_notices(line: str) -> None:
     story = Story().play("A01 08:00", "A02 09:00 unit=FAR residence=none residence_problem=abroad")
     assert story.outcome == "stopped:unroutable"
     story.play(f"{line} 10:00 unit=FAR patient=MAJA residence=0751")
     assert [(str(n.notice), n.patient) for n in story.notes[1:]] == [("AN_STIN", BRUNO), ("STIN", MAJA)]
 
 
-def test_after_a_cancelled_start_the_right_person_begins_a_new_chain() -> None:
+def test_the_right_person_begins_a_new_chain() -> None:
     story = Story().play("A01 08:00", "A11 09:00", "A01 08:00 now=09:10 patient=MAJA residence=0751")
     assert [(str(n.notice), n.patient) for n in story.notes] == [("STIN", BRUNO), ("AN_STIN", BRUNO), ("STIN", MAJA)]
 

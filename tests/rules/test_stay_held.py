@@ -22,7 +22,7 @@ def test_a_future_event_is_held_until_it_happens() -> None:
     assert result.wake is None
 
 
-def test_a_released_notification_carries_the_id_of_its_event() -> None:
+def test_a_released_notification_has_its_events_id() -> None:
     story = Story().play("A01 08:00 now=07:00")
     held = story.folds[-1].visit
     assert held is not None
@@ -36,7 +36,7 @@ def test_a_released_notification_carries_the_id_of_its_event() -> None:
     [("A01 12:00 now=09:00", "A11 10:00"), ("A21 12:00 now=09:00", "A52 10:00"), ("A03 12:00 now=09:00", "A13 10:00")],
     ids=["A11", "A52", "A13"],
 )
-def test_a_cancel_takes_back_a_future_event_without_a_notice(future: str, cancel: str) -> None:
+def test_a_cancelled_future_event_gives_no_notice(future: str, cancel: str) -> None:
     before = [] if future.startswith("A01") else ["A01 08:00"]
     story = Story().play(*before, future, cancel)
     assert (story.notices, story.outcome) == (["STIN"][: len(before)], "not-subject")
@@ -60,7 +60,7 @@ def test_a_future_correction_is_held_too() -> None:
 # ---- without a START ----------------------------------------------------------------------------------------------
 
 
-def test_events_wait_for_their_start_and_follow_it_in_order_of_arrival() -> None:
+def test_events_follow_the_start_they_waited_for() -> None:
     story = Story().play("A21 09:00", "A22 09:02", "A01 08:00 now=09:10")
     assert story.notices == ["STIN", "STOR", "SLOR"]
     assert [(o.fate, o.reason) for o in story.released] == [(Fate.CONVERTED, "")] * 2
@@ -79,7 +79,7 @@ def test_the_window_is_fifteen_minutes_by_default() -> None:
     assert story.play("A01 08:00 now=09:20").notices == ["STIN"]
 
 
-def test_an_event_waits_longer_for_a_start_that_is_itself_held() -> None:
+def test_an_event_waits_for_a_held_start() -> None:
     story = Story().play("A01 12:00 now=09:00", "A08 09:30")
     story.wake("10:00")
     assert story.released == []
@@ -95,7 +95,7 @@ def test_a_planned_start_answers_what_waits_with_nothing() -> None:
 # ---- repeats and latecomers ---------------------------------------------------------------------------------------
 
 
-def test_an_event_that_was_folded_before_is_a_duplicate_and_changes_nothing() -> None:
+def test_an_event_folded_before_is_a_duplicate() -> None:
     story = Story().play("A01 08:00 id=1", "A21 09:00 id=2")
     before = story.visit
     for line in ("A01 08:00 id=1", "A21 09:00 id=2"):
@@ -105,14 +105,14 @@ def test_an_event_that_was_folded_before_is_a_duplicate_and_changes_nothing() ->
     assert story.visit == before
 
 
-def test_a_held_event_is_a_duplicate_while_it_waits_and_after_it_was_refused() -> None:
+def test_a_held_event_again_is_a_duplicate() -> None:
     story = Story().play("A03 09:00 id=1", "A03 09:00 id=1")
     assert story.outcome == "duplicate:duplicate"
     story.wake("09:30")
     assert story.play("A03 09:00 id=1").outcome == "duplicate:duplicate"
 
 
-def test_an_event_a_day_older_than_the_last_is_too_late() -> None:
+def test_an_event_a_day_older_is_too_late() -> None:
     story = Story().play("A01 1/08:00", "A21 3/08:00", "A22 2/07:59 now=3/09:00")
     assert (story.outcome, story.notices) == ("stopped:too-late", ["STIN", "STOR"])
     assert notices("A01 1/08:00", "A21 3/08:00", "A22 2/08:00 now=3/09:00") == [
@@ -121,7 +121,7 @@ def test_an_event_a_day_older_than_the_last_is_too_late() -> None:
     ]  # in time, but before it left
 
 
-def test_a_new_chain_may_begin_before_the_one_entered_in_error() -> None:
+def test_a_new_chain_may_begin_before_the_void() -> None:
     assert notices("A01 5/08:00", "A11 5/09:00", "A01 2/08:00 now=5/10:00") == ["STIN", "AN_STIN", "STIN"]
 
 
@@ -146,7 +146,7 @@ def test_an_ended_stay_is_forgotten_after_thirty_days(lines: list[str]) -> None:
     assert forget(visit, clock("31/09:01"))
 
 
-def test_an_open_stay_is_never_forgotten_but_abandoned_after_four_hundred_days() -> None:
+def test_a_silent_open_stay_is_abandoned_not_forgotten() -> None:
     visit = Story().play("A01 08:00").visit
     assert isinstance(visit, Visit)
     assert not forget(visit, clock("900/08:00"))
@@ -154,7 +154,7 @@ def test_an_open_stay_is_never_forgotten_but_abandoned_after_four_hundred_days()
     assert abandoned(visit, clock("401/08:01"))
 
 
-def test_a_planned_attendance_is_forgotten_after_thirty_days_and_a_held_event_is_not() -> None:
+def test_a_planned_attendance_is_forgotten_after_thirty_days() -> None:
     planned = Story().play("A04 08:00 class_=OUTPATIENT planned=yes").visit
     held = Story().play("A01 60/08:00 now=1/08:00").visit
     assert isinstance(planned, Visit)

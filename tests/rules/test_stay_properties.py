@@ -144,7 +144,7 @@ walks = st.lists(
 
 @settings(max_examples=300, deadline=None)
 @given(walks)
-def test_no_story_in_order_of_time_breaks_the_standard(steps: list[tuple[str, str]]) -> None:
+def test_no_story_in_order_breaks_the_standard(steps: list[tuple[str, str]]) -> None:
     lines = [
         "A01 05:00",
         *(f"{trigger} {6 + i // 2}:{i % 2 * 30:02d} {more}" for i, (trigger, more) in enumerate(steps)),
@@ -187,7 +187,7 @@ def test_an_event_taken_again_is_a_duplicate(events: list[tuple[StayEvent, datet
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(arrivals(), max_size=15))
-def test_a_row_read_back_from_the_table_gives_the_same_notices(events: list[tuple[StayEvent, datetime]]) -> None:
+def test_a_row_read_back_gives_the_same_notices(events: list[tuple[StayEvent, datetime]]) -> None:
     straight = play(Story(), events)
     stored = Story()
     for built, now in events:
@@ -214,7 +214,7 @@ def test_every_event_gets_one_outcome_or_waits(events: list[tuple[StayEvent, dat
 
 
 def _by_event(notes: tuple[Notification, ...], released: tuple[tuple[str, object], ...]) -> bool:
-    """Whether the fold's own event was told, beside what it released."""
+    """Whether the fold's own event was notified, beside what it released."""
     return bool({n.event_id for n in notes} - {i for i, _ in released})
 
 

@@ -132,7 +132,7 @@ REFUSED = [(s, e) for s, events in FORBIDDEN.items() for e in events]
 
 
 @pytest.mark.parametrize(("before", "name"), REFUSED, ids=[f"{s}: {e}" for s, e in REFUSED])
-def test_a_forbidden_transition_ends_in_the_error_lane_without_a_message(before: str, name: str) -> None:
+def test_a_forbidden_transition_gives_no_message(before: str, name: str) -> None:
     story = Story().play(*TO[before])
     visit, known = story.visit, len(story.notices)
     story.play(LATER[name])
@@ -144,7 +144,7 @@ def test_a_forbidden_transition_ends_in_the_error_lane_without_a_message(before:
 
 
 @pytest.mark.parametrize("name", ["A03", "A21", "A22", "A52", "A53", "A11", "A13", "A07"])
-def test_without_a_start_an_event_waits_and_is_then_refused(name: str) -> None:
+def test_without_a_start_an_event_is_refused(name: str) -> None:
     story = Story().play(LATER[name])
     assert (story.outcome, story.notices) == ("waiting:held", [])
     story.wake("12:16")
@@ -159,13 +159,13 @@ def test_refusals_hold_nothing_of_the_person() -> None:
         assert not any(word in text for word in ("2512489996", "Elmer", "0461", "12:00"))
 
 
-def test_times_that_would_stand_in_the_wrong_order_are_refused() -> None:
+def test_times_out_of_order_are_refused() -> None:
     for lines in (["A01 08:00", "A03 07:00"], ["A01 08:00", "A21 07:00"], ["A01 08:00", "A21 10:00", "A22 09:00"]):
         story = Story().play(*lines)
         assert story.outcome == "stopped:not-allowed", lines
         assert "P-8" in story.outcomes[-1].problem
 
 
-def test_the_states_of_the_machine_are_the_seven_of_the_standard() -> None:
+def test_the_machine_has_the_standards_seven_states() -> None:
     assert {s.value for s in StayState} == set(ALLOWED)
     assert {n.value for row in ALLOWED.values() for n in map(Notice, row)} == {n.value for n in Notice}

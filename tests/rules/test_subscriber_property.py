@@ -63,7 +63,7 @@ def agree(stay: Stay, subscriber: Subscriber) -> None:
 
 @settings(max_examples=80, deadline=None)
 @given(walks)
-def test_a_story_in_order_of_time_ends_where_the_hospital_says(steps: list[tuple[str, str]]) -> None:
+def test_a_story_in_order_ends_as_the_hospital_says(steps: list[tuple[str, str]]) -> None:
     lines = [f"{trigger} {6 + i // 2}:{i % 2 * 30:02d} {more}" for i, (trigger, more) in enumerate(steps)]
     story = Story().play("A01 05:00", *lines)
     assert story.visit is not None
@@ -72,7 +72,7 @@ def test_a_story_in_order_of_time_ends_where_the_hospital_says(steps: list[tuple
 
 @settings(max_examples=80, deadline=None)
 @given(st.lists(arrivals(), max_size=20))
-def test_any_events_in_any_order_end_where_the_hospital_says(events: list[tuple[StayEvent, datetime]]) -> None:
+def test_events_in_any_order_end_as_the_hospital_says(events: list[tuple[StayEvent, datetime]]) -> None:
     story = play(Story(), events)
     if story.visit is not None:
         agree(story.visit.stay, received(story.notes))
@@ -84,7 +84,7 @@ def shown(subscriber: Subscriber) -> list[Any]:
 
 @settings(max_examples=60, deadline=None)
 @given(walks, st.data())
-def test_the_order_of_arrival_within_a_chain_changes_nothing(steps: list[tuple[str, str]], data: st.DataObject) -> None:
+def test_order_of_arrival_within_a_chain_changes_nothing(steps: list[tuple[str, str]], data: st.DataObject) -> None:
     lines = [f"{trigger} {6 + i // 2}:{i % 2 * 30:02d} {more}" for i, (trigger, more) in enumerate(steps)]
     chain = chains(Story().play("A01 05:00", *lines).notes)[-1]
     arrived = data.draw(st.permutations(chain))
@@ -95,7 +95,7 @@ def test_the_order_of_arrival_within_a_chain_changes_nothing(steps: list[tuple[s
 @example([("A03", "dead=yes"), ("A13", ""), ("A03", "dead=yes")])
 @settings(max_examples=60, deadline=None)
 @given(walks)
-def test_the_line_that_stands_has_the_kind_and_the_time_that_the_hospital_has(steps: list[tuple[str, str]]) -> None:
+def test_the_line_that_stands_has_kind_and_time(steps: list[tuple[str, str]]) -> None:
     lines = [f"{trigger} {6 + i // 2}:{i % 2 * 30:02d} {more}" for i, (trigger, more) in enumerate(steps)]
     story = Story().play("A01 05:00", *lines)
     assert story.visit is not None
@@ -140,7 +140,7 @@ def test_a_simulated_story_ends_where_the_hospital_says(number: int) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(walks)
-def test_every_letter_of_a_story_is_acknowledged_to_the_hospital(steps: list[tuple[str, str]]) -> None:
+def test_every_letter_of_a_story_is_acknowledged(steps: list[tuple[str, str]]) -> None:
     lines = [f"{trigger} {6 + i // 2}:{i % 2 * 30:02d} {more}" for i, (trigger, more) in enumerate(steps)]
     lane, reception = Lane().play("A01 05:00", *lines), Reception()
     for number, letter in enumerate(lane.letters):
