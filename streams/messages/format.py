@@ -1,11 +1,13 @@
 """The formats in which a message can leave, a row each, the preferred first (05 §6.4.3).
 
 A register may name each of them. One without a writer is refused when the registers are loaded; what stands in no row
-cannot be named at all. A new format is a folder, a row here and a row of `sending.WRITERS`.
+cannot be named at all. A new format is a folder, a row here and a row each of `sending.WRITERS` and `sending.READERS`.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
+
+from streams.words.ids import Lane
 
 from .legacy.forms import Switches, has_legacy_form
 from .message_type import MessageType
@@ -26,6 +28,8 @@ class Format(NamedTuple):
     versions: Mapping[str, str] | None = None
     #: Whether it can express a message, by its label, the class of the stay and what the municipality wants.
     represents: Callable[[str, str, Switches], bool] = lambda label, class_, switches: True
+    #: Lane and MessageHeader.id -> the id of the message in this format, as its receipts quote it (00 §1.3).
+    letter_id: Callable[[Lane, str], str] = lambda lane, message_id: message_id
     interchange: bool = False  # it is its own envelope
     letters: Mapping[str, str] = {}  # names that are read in a VANSEnvelope -> form of their version
 

@@ -57,8 +57,11 @@ class MessageType(NamedTuple):
         return TracedDocument(self.event, self.version)
 
     def lane(self, message_id: str, ids: Ids) -> Lane | None:
-        """The lane of the message of this type whose MessageHeader.id is quoted; None when it cannot have one."""
-        return ids.lane_of_foreign(message_id) if self.relayed else minted_lane(message_id)
+        """The lane of the message of this type of which an id is quoted; None when it can have none.
+
+        MessageHeader.id of a relayed message is its author's; its id in a letter of before FHIR is ours.
+        """
+        return (ids.lane_of_foreign(message_id) if self.relayed else None) or minted_lane(message_id)
 
 
 #: By name, in the order in which they are shown.

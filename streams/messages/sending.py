@@ -1,4 +1,4 @@
-"""What is done with the types and formats that leave: two tables beside `MESSAGE_TYPES` and `FORMATS`.
+"""What is done with the types and formats that leave: the tables beside `MESSAGE_TYPES` and `FORMATS`.
 
 A message is built as a Bundle, whatever its format, and kept so until its fate is settled: a resend is the Bundle with new
 ids and times, written again. The lane knows no type by name; it asks here by the type that stands in the delivery.
@@ -13,12 +13,12 @@ from streams.formats.fhir.build import REPRESENTATIONS, Representation
 from streams.words.codes import HOSPITAL_NOTIFICATION
 from streams.words.errors import Issue
 from streams.words.ids import EpisodeId, EventId, Kommunekode, Lane, MessageId
-from streams.words.model import Notification, Outcome, Unit
+from streams.words.model import Notification, Outcome, Receipt, Unit
 
-from . import hospitalnotification
+from . import acknowledgement, hospitalnotification
 from .common import Object
 
-__all__ = ["REREAD", "SENT", "WRITERS", "Message", "Sending", "Writer"]
+__all__ = ["READERS", "REREAD", "SENT", "WRITERS", "Message", "Sending", "Writer", "read_receipt"]
 
 
 class Message(Outgoing, Protocol):
@@ -112,3 +112,13 @@ REREAD: Final[Mapping[str, Reread]] = {HOSPITAL_NOTIFICATION: hospitalnotificati
 
 #: By the name of the format.
 WRITERS: Final[Mapping[str, Writer]] = {**REPRESENTATIONS}
+
+#: What stands in the head of a receipt -> what reads it; raises `Rejected`. FHIR's reads whatever says nothing else.
+READERS: Final[Mapping[bytes, Callable[[bytes, str], Receipt]]] = {b"": acknowledgement.read_bytes}
+_HEAD: Final = 512
+
+
+def read_receipt(data: bytes, media_type: str = "") -> Receipt:
+    """A receipt of the receiver, in whatever format; `media_type` "" when unknown. Raises `Rejected`."""
+    head = data[:_HEAD]
+    return READERS[max((mark for mark in READERS if mark in head), key=len)](data, media_type)

@@ -1,8 +1,8 @@
 """One receipt as received, from bytes to a record for the lane that its quoted id names (02 §4.4, 00 §1.3).
 
 A receipt comes in an envelope, or bare. Every envelope id is ours and begins with its lane. The lane of a message is
-found by its type and the id that is quoted: that of a message of others is computed (`messages/message_type.py`). What cannot be read gets no answer, and the timer of
-the message goes on (AV1, AV2); an answer to one of our own acknowledgements is none of ours (AV6). One that quotes no
+found by its type and the id that is quoted: that of a message of others is computed (`messages/message_type.py`). What
+cannot be read gets no answer, and the timer of the message goes on (AV1, AV2); an answer to one of our own acknowledgements is none of ours (AV6). One that quotes no
 id of our form cannot find a lane: it is unmatched at once.
 
 Pure. Who has posted it is known from its topic alone (00 §9.1) and goes along; whether that is the unit that was
@@ -16,8 +16,8 @@ from msgspec.structs import replace
 
 from streams.envelopes.wrapping import open_any
 from streams.messages.acknowledgement import reaction
-from streams.messages.acknowledgement import read_bytes as read_receipt
 from streams.messages.message_type import MESSAGE_TYPES
+from streams.messages.sending import read_receipt
 from streams.records.ledger import LedgerRow, receipt_row
 from streams.words.errors import Rejected
 from streams.words.ids import Ids, Lane, minted_lane

@@ -6,10 +6,23 @@ from typing import Any
 
 from streams.envelopes.envelope import Envelope
 from streams.messages.format import Format
+from streams.words.model import Receipt
 
 ENVELOPE = Envelope(
     "paper", "post", "paper-envelope", (b"Paper",), sealed=True, schema="paper-1", content_type="text/x"
 )
+_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def letter_id(lane: str, message_id: str) -> str:
+    """Fourteen characters, the lane among them as in every letter of old (00 §1.3)."""
+    number, digits = int(lane, 16), ""
+    for _ in range(7):
+        number, rest = divmod(number, 36)
+        digits = _DIGITS[rest] + digits
+    return f"LI{digits}{message_id[-5:].upper()}"
+
+
 FORMAT = Format(
     "lines",
     "lines",
@@ -17,12 +30,24 @@ FORMAT = Format(
     "Other",
     document=lambda message_type, activity: (f"LINES:{message_type.name}", "1"),
     versions={"care-letter": "1", "hospital-notification": "1"},
+    letter_id=letter_id,
 )
 
 
 def write(bundle: dict[str, Any]) -> bytes:
-    """A Bundle in lines: its id and the id of the message."""
-    return f"{bundle['id']}\n{bundle['entry'][0]['resource']['id']}".encode()
+    """A Bundle in lines: its id, that of the message, and that of the letter."""
+    message_id = bundle["entry"][0]["resource"]["id"]
+    return "\n".join((bundle["id"], message_id, letter_id(bundle["id"][:8], message_id))).encode()
+
+
+def receipt(letter: str, verdict: str) -> bytes:
+    """The answer to a letter in lines."""
+    return f"LINES-RECEIPT\n{letter}\n{verdict}".encode()
+
+
+def read_receipt(data: bytes, media_type: str) -> Receipt:
+    _, letter, verdict = data.decode().split("\n")
+    return Receipt(verdict=verdict, message_id=letter)  # type: ignore[arg-type]
 
 
 def seals(payload: bytes, *, transport_id: str, name: str, **others: Any) -> bytes:
@@ -34,9 +59,9 @@ def opens(data: bytes) -> SimpleNamespace:
     return SimpleNamespace(
         envelope_id=envelope_id,
         name=name,
-        sender="",
+        sender="2990000004611",
         payload=bytes.fromhex(inside),
-        media_type="application/fhir+json" if name == "receipt" else "",
+        media_type="",
         network_receipt=lambda: None,
     )
 

@@ -24,6 +24,7 @@ from streams.words.ids import minted_lane
 from streams.words.model import Decision, Overdue, ReceiptArrived
 from tests.rules.lanes import Lane, Otherwise, context
 from tests.rules.stay_events import IDS
+from tests.seam import paper
 from tests.seam.care_letter import arrived
 
 __all__ = ["PLAYED", "registers"]
@@ -135,6 +136,18 @@ def a_format_and_an_envelope_are_used_by_every_type() -> None:
     assert letter.label == "STIN"
 
 
+def a_format_has_receipts_of_its_own() -> None:
+    hospital = Lane(context(Otherwise(format="lines", mime="", version="1", envelope="paper"))).play("A01 08:00")
+    for lane in (hospital, relayed()):
+        (letter,) = lane.letters
+        _, _, quoted = open_any(letter.payload).payload.decode().split()
+        sealed = paper.seals(paper.receipt(quoted, "ok"), transport_id="e-1", name="receipt")
+        taken = take_receipt(sealed, origin="receipts.raw/0/1", at=lane.now, ids=IDS)
+        assert taken.lane == letter.lane == lane.last.lane
+        lane.take(taken.record)
+        assert (lane.classes, lane.states) == (["first"], ["ACKED_OK"])
+
+
 def documents_are_known_by_their_kind() -> None:
     assert judge(to_json(arrived(FOREIGN, AT, IDS).bundle))["kind"] == "care-letter"
     (letter,) = relayed().letters
@@ -149,6 +162,7 @@ PLAYED: Final[dict[str, Callable[[], None]]] = {
         the_lane_of_a_foreign_id_is_computed,
         what_others_have_written_is_not_written_anew,
         a_format_and_an_envelope_are_used_by_every_type,
+        a_format_has_receipts_of_its_own,
         documents_are_known_by_their_kind,
     )
 }

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from streams.delivery.delivery import Delivery, advance, envelope_of, timer_signal, verdict_signal
 from streams.delivery.rules import Signal
 from streams.messages.acknowledgement.check import sender_matches
+from streams.messages.format import FORMATS
 from streams.records.ledger import receipt_row, waiting_row
 from streams.records.trace import acknowledged, strictly_after
 from streams.relay.bounds import ORPHANS, bounded
@@ -106,7 +107,8 @@ def take_overdue(row: LaneRow, record: Overdue, context: Context) -> Turn:
 def _find(row: LaneRow, receipt: Receipt) -> Delivery | None:
     for quoted in (receipt.message_id, *receipt.fallback_ids):
         for delivery in row.deliveries.values():
-            if quoted == delivery.message_id or any(a.envelope_id == quoted for a in delivery.attempts):
+            letter_id = FORMATS[delivery.address.format].letter_id(delivery.lane, delivery.message_id)
+            if quoted in (delivery.message_id, letter_id, *[attempt.envelope_id for attempt in delivery.attempts]):
                 return delivery
     return None
 
