@@ -17,8 +17,9 @@ import orjson
 import pytest
 
 from streams.envelopes import sbdh, vans
-from streams.formats.fhir.build import to_json
-from streams.messages import acknowledgement, hospitalnotification
+from streams.formats.fhir.build import to_json, to_xml
+from streams.formats.fhir.read import read_xml
+from streams.messages import acknowledgement, edsevent, hospitalnotification
 from streams.messages.adt.inspect import inspect as adt_reading
 from streams.messages.legacy.inspect import inspect as legacy_reading
 from streams.relay.replay import Replay
@@ -26,7 +27,7 @@ from streams.words.codes import Notice
 from streams.words.errors import Rejected
 from streams.words.model import ReceiptIssue
 from tests.damage import edifact, er7, json_places, xml
-from tests.meanings import adt, test_legacy, test_sbdh, test_vans
+from tests.meanings import adt, test_edsevent, test_legacy, test_sbdh, test_vans
 from tests.meanings.acknowledgements import acknowledgement as answered
 from tests.meanings.notifications import bundle, notification
 from tests.rules.lanes import registers
@@ -107,6 +108,31 @@ def notifications() -> Cases:
         for name, damaged in json_places(whole):
             if name.startswith(("entry[0]", "entry[1]", "entry[2]", "entry[3]", "id", "time", "type", "meta")):
                 yield f"{notice} {name}", _findings(hospitalnotification.check(damaged))
+
+
+def fhir_xml() -> Cases:
+    whole = to_xml(bundle(notification(Notice.SLOR)))
+    usual = read_xml(whole).resource
+    for name, damaged in xml(_with_one_of_each(whole)):
+        yield name, _refusable(lambda damaged=damaged: _read(read_xml(damaged), usual))
+
+
+def _with_one_of_each(whole: bytes) -> bytes:
+    """Header, stay, person and one unit: the others are read by the same rules."""
+    head, *entries = whole.partition(b"</Bundle>")[0].split(b"<entry>")
+    return b"<entry>".join((head, *entries[:4])) + b"</Bundle>"
+
+
+def _read(found: Any, usual: dict[str, Any]) -> str:
+    content = orjson.dumps([_differing(found.resource, usual), found.resource])
+    return f"{_findings(found.issues)} {sha256(content).hexdigest()[:8]}"
+
+
+def events() -> Cases:
+    for whole in (test_edsevent.PDS, test_edsevent.BDS):
+        for name, damaged in json_places(whole):
+            found = edsevent.inspect(to_json(damaged))
+            yield name, f"{_findings(found['issues'])} {sha256(orjson.dumps(found['reading'])).hexdigest()[:8]}"
 
 
 def acknowledgements() -> Cases:
@@ -193,6 +219,8 @@ GROUPS: Final[dict[str, Callable[[], Cases]]] = {
     "adt-messages": adt_messages,
     "adt-stories": adt_stories,
     "ehmi-envelopes": ehmi_envelopes,
+    "events": events,
+    "fhir-xml": fhir_xml,
     "letters": letters,
     "letters-in-xml": xml_letters,
     "notifications": notifications,

@@ -65,9 +65,10 @@ def _tried(fault: Fault, covered: trial.Covered, result: Path, *, quick: bool) -
     if covered.at_load(fault.path, *fault.lines):
         first |= covered.by(fault.path, 1, 10_000)
     first &= seconds.keys()
-    outcome = trial.run(fault, text, trial.ordered(first, seconds), seconds, result) if first else None
-    if outcome is None or (not outcome.found_by and not quick):
-        outcome = trial.run(fault, text, [*trial.ordered(set(seconds) - first, seconds), trial.LAST], seconds, result)
+    outcome = trial.run(fault, text, trial.ordered(first, seconds), seconds, result) if first else trial.UNSEEN
+    if not (outcome.found_by or quick):
+        rest = trial.ordered(set(seconds) - first, seconds) if first else []
+        outcome = trial.run(fault, text, [*rest, trial.LAST], seconds, result)
     print("found   " if outcome.found_by else "SURVIVES", fault.kind, f"{fault.path}:{fault.place[0][0]}", flush=True)
     return outcome
 

@@ -26,7 +26,7 @@ import pytest
 
 from tests.mutants.faults import Fault
 
-__all__ = ["LAST", "SUITES", "Covered", "Outcome", "cover", "load_what_others_wrote", "ordered", "run"]
+__all__ = ["LAST", "SUITES", "UNSEEN", "Covered", "Outcome", "cover", "load_what_others_wrote", "ordered", "run"]
 
 #: The fast suites: no process is started, no broker but the embedded one, no Java.
 SUITES: Final = (
@@ -68,6 +68,10 @@ class Outcome(NamedTuple):
     found_by: str  # a test, "no module loads" or "never ends"; "" when every test passed
     tests: int
     seconds: float  # of processor time
+
+
+#: No test runs the line.
+UNSEEN: Final = Outcome("", 0, 0.0)
 
 
 def load_what_others_wrote() -> None:
