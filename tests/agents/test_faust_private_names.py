@@ -15,6 +15,7 @@ from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.transport.consumer import ThreadDelegateConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Producer, Transport
+from mode import Service
 from mode.threads import ServiceThread
 
 from agents.worker.tables import CarefulRecovery, CarefulTables, FencedTable, IdempotentTransport, own_producer
@@ -39,6 +40,23 @@ def test_recovery_ends_in_the_method_that_ours_wraps() -> None:
     body = inspect.getsource(Recovery.on_recovery_completed)
     assert body.index("perform_seek") < body.index("flow_control.resume"), "the seek comes before the flow"
     assert CarefulRecovery.on_recovery_completed is not Recovery.on_recovery_completed
+
+
+def test_recovery_has_the_parts_that_ours_replaces_and_asks() -> None:
+    source = inspect.getsource(Recovery)
+    for name in ("_restart_recovery", "_slurp_changelogs"):
+        assert f"@Service.task\n    async def {name}(self)" in source
+        assert getattr(CarefulRecovery, name) is not getattr(Recovery, name)
+    assert "self.active_tps.add(tp)" in inspect.getsource(Recovery.add_active)
+    rebalance = inspect.getsource(Recovery.on_rebalance)
+    assert rebalance.index("self.active_tps.clear()") < rebalance.index("self._generation_id = generation_id")
+    assert list(inspect.signature(Recovery._wait).parameters) == ["self", "coro", "timeout"]
+    assert "raise RebalanceAgain()" in inspect.getsource(Recovery._wait)
+    assert not inspect.iscoroutinefunction(Recovery._set_recovery_started)
+
+
+def test_what_is_waited_for_ends_when_another_rebalance_begins() -> None:
+    assert "fut.cancel()" in inspect.getsource(Service.wait_first)
 
 
 def test_every_write_of_a_table_passes_where_ours_keeps_the_promise() -> None:

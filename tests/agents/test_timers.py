@@ -3,8 +3,13 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from agents.worker import timer
+from agents.worker.changelog import Restoring
 from agents.worker.timer import caught_up, keep_index, publish_due
 from streams.kafka.clients import partition_of
 from streams.kafka.records import Letter, Record
@@ -122,6 +127,23 @@ async def test_a_row_that_cannot_be_read_is_left_out_of_the_index(bench: Build) 
     async with bench(remember, name=name, create=False, before=keep):
         assert len(index) == 5
     assert told == ["row.unreadable"] * 5
+
+
+async def test_the_loop_goes_on_while_the_index_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timer, "_TURN", -1.0)  # each row a turn of its own
+    app: Any = SimpleNamespace(restoring=Restoring())
+    table: Any = SimpleNamespace(rows=lambda: ((0, b"%d" % n, b"10") for n in range(50)))
+    index = Kept()
+    keep_index(app, table, "in", index, deadline_of)
+    for is_cut_off in (True, False):
+        making, turns = asyncio.create_task(table.when_whole()), 0
+        while not making.done():
+            await asyncio.sleep(0)
+            turns += 1
+            if is_cut_off and turns == 10:
+                making.cancel()  # another rebalance
+    assert turns > 50
+    assert (len(index), index.made) == (50, 1)
 
 
 async def test_the_index_returns_from_the_rows_after_a_restart(bench: Build) -> None:
