@@ -1,7 +1,9 @@
 """Envelopes as trees, and how a schema is written down as a table.
 
 Decided by XML 1.0 and the simple types of XML Schema. A grammar is a tree of `ElementRule` and `Choice`; `faults` walks
-it beside the document. What an envelope means is not here.
+it beside the document. Most envelopes are spelled one way: the elements of the schema in their order, plain ASCII, no
+comment, no entity, no prefix. That is a regular language, and `plain` makes its expression of the same grammar. What an
+envelope means is not here.
 """
 
 import base64
@@ -28,6 +30,7 @@ __all__ = [
     "faults",
     "matching",
     "one_of",
+    "plain",
     "root_of",
     "sized",
 ]
@@ -49,7 +52,7 @@ def root_of(data: bytes, rule: str) -> etree._Element:
     """
     if len(data) > LIMIT:
         raise Rejected("/", "longer than 100 MB", "send one message of at most 100 MB", rule)
-    if data.count(b"<") > _TAGS:
+    if len(data) > _TAGS and data.count(b"<") > _TAGS:
         raise Rejected("/", f"more than {_TAGS} tags", "send one envelope with one message", rule)
     head = data[:1024].removeprefix(b"\xef\xbb\xbf")
     holds_ascii = head.lstrip(b" \t\r\n")[:1] == b"<" and b"\0" not in head
@@ -66,27 +69,36 @@ def root_of(data: bytes, rule: str) -> etree._Element:
 
 
 class Text(NamedTuple):
-    """A simple type: which texts it takes and its form, in words for a remedy. `collapse`: outer space is not meant."""
+    """A simple type: which texts it takes and its form, in words for a remedy. `collapse`: outer space is not meant.
+
+    `plain`: an expression of plain texts that it takes (of a time: if the calendar has it), without outer space.
+    """
 
     form: str
     accepts: Callable[[str], bool]
     collapse: bool = False
+    plain: str = ""
 
 
 def matching(pattern: str, form: str, *, collapse: bool = False) -> Text:
     """Texts that match a regular expression as a whole."""
     compiled = re.compile(pattern)
-    return Text(form, lambda text: compiled.fullmatch(text) is not None, collapse)
+    return Text(form, lambda text: compiled.fullmatch(text) is not None, collapse, pattern)
 
 
 def one_of(*values: str, collapse: bool = False) -> Text:
     """An enumeration."""
-    return Text(" or ".join(values), frozenset(values).__contains__, collapse)
+    return Text(" or ".join(values), frozenset(values).__contains__, collapse, "|".join(map(re.escape, values)))
+
+
+_WORD: Final = "[A-Za-z0-9:#._/+;=-]"  # no blank: some types collapse it, others do not
 
 
 def sized(low: int, high: int, *, collapse: bool = False) -> Text:
     """Texts of `low` to `high` characters."""
-    return Text(f"{low} to {high} characters", lambda text: low <= len(text) <= high, collapse)
+    return Text(
+        f"{low} to {high} characters", lambda text: low <= len(text) <= high, collapse, f"{_WORD}{{{low},{high}}}"
+    )
 
 
 _DATE_TIME: Final = re.compile(
@@ -116,7 +128,8 @@ def decoded(text: str) -> bytes | None:
         return None
 
 
-DATE_TIME: Final = Text("a time as YYYY-MM-DDThh:mm:ss+01:00", _is_date_time, collapse=True)
+_PLAIN_TIME: Final = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:Z|[+-][0-9]{2}:[0-9]{2})"
+DATE_TIME: Final = Text("a time as YYYY-MM-DDThh:mm:ss+01:00", _is_date_time, collapse=True, plain=_PLAIN_TIME)
 BOOLEAN: Final = one_of("true", "false", "1", "0", collapse=True)
 BASE64: Final = Text("base64", lambda text: decoded(text) is not None)
 
@@ -142,6 +155,29 @@ class Choice(NamedTuple):
     """Exactly one of several elements."""
 
     of: tuple[ElementRule, ...]
+
+
+_S: Final = r"[ \t\r\n]*"
+
+
+def plain(rule: ElementRule, *, named: bool = True) -> str:
+    """The expression of an element in the plain spelling; `named`: each value is a group with the name of its element,
+    an attribute with that of both. What may stand more than once has no groups.
+    """
+    assert not any(isinstance(part, Choice) for part in rule.parts)
+    name, often = _local(rule.names[0]), "" if rule.low else "?"
+    if rule.high != 1:
+        named, often = False, f"{{{rule.low},{rule.high or ''}}}"
+
+    def value(text: Text, group: str) -> str:
+        return f"(?P<{group}>{text.plain})" if named else f"(?:{text.plain})"
+
+    attributes = "".join(f' {key}="{value(text, name + key)}"' for key, (text, _) in rule.attributes.items())
+    inside = _S + "".join(plain(part, named=named) for part in rule.parts if isinstance(part, ElementRule))
+    if rule.text is not None:
+        inside = value(rule.text, name)
+    whole = f"<{name}{attributes}>{inside}</{name}>{_S}"
+    return f"(?:{whole}){often}" if often else whole
 
 
 def faults(root: etree._Element, grammar: ElementRule, rule: str) -> list[Issue]:

@@ -22,7 +22,6 @@ from streams.words.model import NetworkReceipt
 from streams.words.times import danish_text, local_time
 
 from .grammar import LIMIT, decoded, faults, root_of
-from .vans_plain import plain
 from .vans_rules import (
     ADDRESS,
     DOCUMENT_FORMATS,
@@ -34,6 +33,7 @@ from .vans_rules import (
     EndpointKind,
     MetaInformation,
     known,
+    read_plain,
 )
 
 __all__ = [
@@ -261,8 +261,9 @@ def open_envelope(data: bytes, *, ours: Container[str] | None = None) -> Opened:
 
     Raises `EnvelopeRefused` with the rule that failed and, where the sender gets an answer, what that needs.
     """
-    if (parts := plain(data)) is not None:
-        opened = _message(parts.meta, parts.payload, parts.head)
+    if (parts := read_plain(data)) is not None:
+        head, meta, payload = parts
+        opened = _message(meta, payload, head)
         with contextlib.suppress(Rejected):  # the slow way finds the same fault and the answer to it
             _require(opened, ours)
             return opened

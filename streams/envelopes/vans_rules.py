@@ -2,17 +2,23 @@
 
 Decided by the schema of "Den gode VANSEnvelope" 1.0.4 (spec 02 §2.2) and MedCom's statistical codes (spec 02 §2.3).
 The one place where we are stricter than the schema: an id is hexadecimal (spec 02 §2.1).
+
+`read_plain` reads the plain spelling of an envelope with a message without a parser, in a quarter of the time: one
+expression, made of the same table, checks it against the schema (V1, V2) and takes it apart. Whatever is spelled otherwise,
+right or wrong, is left to the parser and the grammar, which alone find what is wrong.
 """
 
+import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple
+from datetime import datetime
+from typing import Any, Final, Literal, NamedTuple
 
 from streams.messages.format import FORMATS
 from streams.messages.message_type import MESSAGE_TYPES, MessageType
 
-from .grammar import BASE64, BOOLEAN, DATE_TIME, Choice, ElementRule, Text, matching, one_of, sized
+from .grammar import BASE64, BOOLEAN, DATE_TIME, Choice, ElementRule, Text, matching, one_of, plain, sized
 
 __all__ = [
     "ADDRESS",
@@ -27,6 +33,7 @@ __all__ = [
     "EndpointKind",
     "MetaInformation",
     "known",
+    "read_plain",
 ]
 
 NAMESPACE: Final = "urn:oio:medcom:vans-envelope:1.0.4"
@@ -41,6 +48,7 @@ _INT: Final = Text(
     "a whole number below 2147483648",
     lambda text: re.fullmatch(r"[+-]?[0-9]{1,20}", text) is not None and -(1 << 31) <= int(text) < 1 << 31,
     collapse=True,
+    plain="[0-9]{1,9}",
 )
 _POSITIVE: Final = matching(r"\+?0*[1-9][0-9]*", "a positive number", collapse=True)
 _T70, _T255, _T512 = sized(1, 70), sized(1, 255), sized(1, 512)
@@ -84,13 +92,14 @@ ADDRESS: Final = (
     _leaf("ReceiverID", _ENDPOINT, EndPointType=one_of(*KINDS)),
     _leaf("EnvelopeIdentifier", _UUID),
 )
+_SENT: Final = _leaf("SentDateTime", DATE_TIME)
 META: Final = _node("MetaInformation", *_META)
 
 #: Spec 02 §2.2, in the order of its table.
 ENVELOPE: Final = _node(
     "VANSEnvelope",
     *ADDRESS,
-    _leaf("SentDateTime", DATE_TIME),
+    _SENT,
     Choice(
         (
             _node("Message", META, _leaf("Data", BASE64)),
@@ -126,6 +135,64 @@ class MetaInformation:
     def tag(self, name: str) -> str:
         """Value of the first service tag of that name, "" when there is none."""
         return next((value for key, value in self.tags if key == name), "")
+
+
+# ---- the plain spelling ---------------------------------------------------------------------------------------------
+
+_LONGEST: Final = 1 << 20  # bytes; longer ones are rare enough for the parser
+_BEGIN, _END = b"<Data>", b"</Data>"
+_DECLARED: Final = r'(?:<\?xml version="1\.0"(?: encoding="(?:UTF-8|utf-8)")?\?>)?[ \t\r\n]*'
+_HEAD: Final = re.compile(
+    rf'{_DECLARED}<VANSEnvelope xmlns="{re.escape(NAMESPACE)}">[ \t\r\n]*'
+    + "".join(map(plain, (*ADDRESS, _SENT)))
+    + r"<Message>[ \t\r\n]*"
+    + plain(META)
+)
+_TAIL: Final = re.compile(rb"</Data>[ \t\r\n]*</Message>[ \t\r\n]*</VANSEnvelope>[ \t\r\n]*")
+_TAG: Final = re.compile(r'<ServiceTag name="([^"]*)">([^<]*)</ServiceTag>')
+
+
+def read_plain(data: bytes) -> tuple[dict[str, Any], MetaInformation, bytes] | None:
+    """Of an envelope in the plain spelling the fields of `Opened` that stand before the message, the description of
+    its document, and the document; None for any other data.
+    """
+    begin = data.find(_BEGIN) if len(data) <= _LONGEST else -1
+    end = data.find(_END, begin)
+    if begin < 0 or end < 0 or _TAIL.fullmatch(data, end) is None or not data[:begin].isascii():
+        return None
+    head = data[:begin].decode("ascii")
+    found = _HEAD.fullmatch(head)
+    if found is None:
+        return None
+    try:
+        payload = base64.b64decode(data[begin + len(_BEGIN) : end], validate=True)
+        sent = datetime.fromisoformat(found["SentDateTime"])
+    except ValueError:
+        return None
+    fields = {
+        "envelope_id": found["EnvelopeIdentifier"].lower(),
+        "sender": found["SenderID"],
+        "sender_kind": found["SenderIDEndPointType"],
+        "receiver": found["ReceiverID"],
+        "receiver_kind": found["ReceiverIDEndPointType"],
+        "sent": sent,
+    }
+    provider, transform = found["ProviderIdentifier"], found["TransformMessage"]
+    meta = MetaInformation(
+        identifier=found["Identifier"].lower(),
+        format=found["Format"],
+        name=found["Name"],
+        version=found["Version"] or "",
+        size=int(found["SizeInBytes"]),
+        processing=None if provider is None else (provider, found["ServiceIdentifier"]),
+        transport=found["Type"] or "",
+        transform=None if transform is None else transform in ("true", "1"),
+        tags=tuple(_TAG.findall(head)),
+    )
+    return fields, meta, payload
+
+
+# ---- documents ------------------------------------------------------------------------------------------------------
 
 
 class Known(NamedTuple):

@@ -1,15 +1,18 @@
 """The plain spelling of an envelope is read without a parser, and the parser reads the same (spec 02 §2.2)."""
 
+import base64
+import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streams.envelopes import vans
-from streams.envelopes.grammar import root_of
+from streams.envelopes import vans, vans_rules
+from streams.envelopes.grammar import DATE_TIME, Choice, ElementRule, Text, faults, root_of
 from streams.envelopes.vans import Opened, judged
-from streams.envelopes.vans_plain import plain
+from streams.envelopes.vans_rules import ENVELOPE, read_plain
 
 _PIECES = (
     "",
@@ -51,7 +54,7 @@ def by_parser(data: bytes) -> Opened | None:
 
 
 def test_what_we_seal_is_plain() -> None:
-    assert plain(_SEALED.encode()) is not None
+    assert read_plain(_SEALED.encode()) is not None
 
 
 @pytest.mark.parametrize(
@@ -68,7 +71,7 @@ def test_what_we_seal_is_plain() -> None:
 )
 def test_a_plain_envelope_is_what_the_parser_reads(old: str, new: str) -> None:
     data = _SEALED.replace(old, new).encode() if old else _SEALED.encode()
-    assert plain(data) is not None
+    assert read_plain(data) is not None
     assert vans.open_envelope(data) == by_parser(data)
 
 
@@ -86,7 +89,7 @@ def test_a_plain_envelope_is_what_the_parser_reads(old: str, new: str) -> None:
 )
 def test_any_other_spelling_is_left_to_the_parser(old: str, new: str) -> None:
     data = _SEALED.replace(old, new, 1).encode()
-    assert plain(data) is None
+    assert read_plain(data) is None
     try:
         opened = vans.open_envelope(data)
     except vans.EnvelopeRefused:
@@ -106,3 +109,38 @@ def test_a_damaged_envelope_is_plain_only_when_the_parser_reads_the_same(at: int
     except vans.EnvelopeRefused:
         return
     assert opened == by_parser(data)
+
+
+def _texts(rule: ElementRule | Choice) -> Iterator[Text]:
+    parts = rule.of if isinstance(rule, Choice) else rule.parts
+    if isinstance(rule, ElementRule):
+        yield from (text for text, _ in rule.attributes.values())
+        if rule.text is not None:
+            yield rule.text
+    for part in parts:
+        yield from _texts(part)
+
+
+PLAIN = sorted({text.plain for text in _texts(ENVELOPE) if text.plain and text is not DATE_TIME})
+
+
+@pytest.mark.parametrize("expression", PLAIN)
+@settings(max_examples=50)
+@given(st.data())
+def test_the_schema_takes_every_plain_text(expression: str, data: st.DataObject) -> None:
+    value = data.draw(st.from_regex(expression, fullmatch=True))
+    assert value == value.strip()
+    assert all(text.accepts(value) for text in _texts(ENVELOPE) if text.plain == expression)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.from_regex(vans_rules._HEAD, fullmatch=True), st.binary(max_size=9), st.sampled_from(["", "\n", " \t"]))
+def test_whatever_the_expression_takes_is_what_the_parser_reads(head: str, payload: bytes, blank: str) -> None:
+    head = re.sub("(?<=<SentDateTime>)[^<]*", "2026-03-02T10:00:00+01:00", head)  # one that the calendar has
+    tail = f"</Data>{blank}</Message>{blank}</VANSEnvelope>{blank}"
+    document = f"{head}<Data>{base64.b64encode(payload).decode()}{tail}".encode()
+    plain, root = read_plain(document), root_of(document, "V1")
+    assert plain is not None
+    fields, meta, inside = plain
+    assert faults(root, ENVELOPE, "V2") == []
+    assert vans._read(root) == vans._message(meta, inside, fields)
