@@ -53,6 +53,7 @@ def open_any(data: bytes) -> OpenedEnvelope | None:
     """The envelope that the first element names, opened; None for a bare document. Raises `Rejected`."""
     head = data[:_HEAD]
     for name, wrapping in WRAPPINGS.items():
-        if any(root in head for root in ENVELOPES[name].roots):
-            return wrapping.opens(data)
+        for root in ENVELOPES[name].roots:
+            if root in head:
+                return wrapping.opens(data)
     return None

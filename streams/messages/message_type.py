@@ -101,6 +101,9 @@ MESSAGE_TYPES: Final[dict[str, MessageType]] = {
 }
 
 
-def type_of_activity(activity: str) -> str | None:
-    """The name of the type whose Provenances have this activity code, in lower case; None for any other code."""
-    return next((row.name for row in MESSAGE_TYPES.values() if activity in row.activities), None)
+def type_of_activity(activity: str) -> str:
+    """The name of the type whose Provenances have this activity code, in lower case; no other code tells one."""
+    for row in MESSAGE_TYPES.values():
+        if activity in row.activities:
+            return row.name
+    return HOSPITAL_NOTIFICATION

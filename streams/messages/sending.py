@@ -113,12 +113,12 @@ REREAD: Final[Mapping[str, Reread]] = {HOSPITAL_NOTIFICATION: hospitalnotificati
 #: By the name of the format.
 WRITERS: Final[Mapping[str, Writer]] = {**REPRESENTATIONS}
 
-#: What stands in the head of a receipt -> what reads it; raises `Rejected`. FHIR's reads whatever says nothing else.
-READERS: Final[Mapping[bytes, Callable[[bytes, str], Receipt]]] = {b"": acknowledgement.read_bytes}
+#: What stands in the head of a receipt, and what reads it; raises `Rejected`. The last row is for whatever says nothing else.
+READERS: Final[tuple[tuple[bytes, Callable[[bytes, str], Receipt]], ...]] = ((b"", acknowledgement.read_bytes),)
 _HEAD: Final = 512
 
 
 def read_receipt(data: bytes, media_type: str = "") -> Receipt:
     """A receipt of the receiver, in whatever format; `media_type` "" when unknown. Raises `Rejected`."""
     head = data[:_HEAD]
-    return READERS[max((mark for mark in READERS if mark in head), key=len)](data, media_type)
+    return next(read for mark, read in READERS if mark in head)(data, media_type)

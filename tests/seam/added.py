@@ -19,12 +19,12 @@ from tests.seam import care_letter  # noqa: E402
 MESSAGE_TYPES[care_letter.ROW.name] = care_letter.ROW
 
 from streams.envelopes.wrapping import WRAPPINGS, Wrapping  # noqa: E402
-from streams.messages.sending import READERS, SENT, WRITERS  # noqa: E402
+from streams.messages import sending  # noqa: E402
 
-WRITERS["lines"] = paper  # type: ignore[index]
-READERS[b"LINES-RECEIPT"] = paper.read_receipt  # type: ignore[index]
+sending.WRITERS["lines"] = paper  # type: ignore[index]
+sending.READERS = ((b"LINES-RECEIPT", paper.read_receipt), *sending.READERS)  # type: ignore[misc]
 WRAPPINGS["paper"] = Wrapping(paper.opens, paper.seals)  # type: ignore[index]
-SENT["care-letter"] = care_letter  # type: ignore[index]
+sending.SENT["care-letter"] = care_letter  # type: ignore[index]
 # Where a folder of `messages` and a file of `envelopes` would lie.
 sys.modules |= {"streams.messages.care_letter": care_letter, "streams.envelopes.paper": paper}
 

@@ -353,9 +353,10 @@ def receipt_of(message: Message) -> Receipt:
 
 def _type_answered(message: Message) -> str:
     """The type of the message that is answered: the copy of its newest Provenance says its activity."""
-    activities = (activity_of(p) for p in message.provenances if p is not message.own)
-    types = (type_of_activity(activity) for activity in activities if activity != ACTIVITY)
-    return next(filter(None, types), HOSPITAL_NOTIFICATION)
+    for provenance in message.provenances:
+        if provenance is not message.own and (activity := activity_of(provenance)) != ACTIVITY:
+            return type_of_activity(activity)
+    return HOSPITAL_NOTIFICATION
 
 
 def issues_of(message: Message) -> Iterable[ReceiptIssue]:

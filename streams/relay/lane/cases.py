@@ -67,8 +67,8 @@ def take_decision(row: LaneRow, record: Decision, context: Context) -> Turn:
         after, effects = row.with_deliveries(performed.delivery), performed.effects
     if not record.id:
         return after, effects
-    met = "" if delivery is None else delivery.state
-    taken = Effect(decision_row(record, str(minted_lane(record.message_id) or ""), met))
+    met, lane = ("", minted_lane(record.message_id)) if delivery is None else (delivery.state, delivery.lane)
+    taken = Effect(decision_row(record, str(lane or ""), met))
     return after.settle(record.id), (*effects, taken)
 
 
