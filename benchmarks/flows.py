@@ -105,6 +105,10 @@ class Bench:
         assert feed is not None
         return Letter(ADT_RAW, record_key(document, feed, IDS).encode(), data)
 
+    def admit(self, data: bytes) -> None:
+        """An event through intake and its lane."""
+        self.take(_only(self.take(self.letter(data)).letters, LANES))
+
     def flows(self, number: int, *, skip: int = 0) -> list[Flow]:
         """Complete flows."""
         return [self._flow(self.letter(data)) for data in self.events(number, skip=skip)]
@@ -130,6 +134,9 @@ class Bench:
         record = Record(letter.topic, 0, self._offsets[letter.topic], letter.key, letter.value, letter.headers)
         table = _TABLES.get(stage.name)
         row, letters = stage.step(self._rows[stage.name].get(letter.key) if table else None, record)
+        for one in letters:
+            if one.refusable:
+                stage.on_taken(one.name)
         if table is None:
             return Taken(stage.name, record, tuple(letters), None)
         self._rows[stage.name][letter.key] = row

@@ -30,6 +30,7 @@ __all__ = [
     "Case",
     "Counts",
     "Delivery",
+    "KeptMessage",
     "advance",
     "envelope_of",
     "hand_over_refused",
@@ -91,6 +92,14 @@ class Case(Value, frozen=True, kw_only=True):
     issues: tuple[ReceiptIssue, ...] = ()
 
 
+class KeptMessage(Value, frozen=True, kw_only=True):
+    """What is needed to write a message again (`relay/lane/content.py`)."""
+
+    data: bytes  # as its type keeps it (`messages/sending.py`)
+    last: int  # place of its own link among those of the row; -1 for a message without a chain
+    checksum: int  # of the message in JSON, as it was sent
+
+
 class Delivery(Value, frozen=True, kw_only=True):
     """One message on its way: a value of the lane's row (02 §5.1)."""
 
@@ -122,7 +131,7 @@ class Delivery(Value, frozen=True, kw_only=True):
     changes: int = 0  # ledger rows written: the ordinal of the next one (counted where they are written)
     recorded: datetime | None = None  # time of the last trace event: strictly increasing (03 §4.4)
     arrivals: tuple[str, ...] = ()  # origins of the receipts taken: a repeat of our own step is not a second receipt
-    content: bytes = b""  # the message, zstd, until final and without an open case (00 §3.7, docs/decisions/0015)
+    content: KeptMessage | None = None  # until final and without an open case (00 §3.7, docs/decisions/0015)
     finished: datetime | None = None  # when its fate was settled
     replaces: str = ""  # message id (00 §3.5)
     replaced_by: str = ""
@@ -252,7 +261,7 @@ def _moved(delivery: Delivery, signal: Signal, row: Transition, at: datetime, ne
         counts=counts,
         case=case,
         conflict=delivery.conflict or Emission.CONFLICT_CASE in row.emits,
-        content=b"" if final and not _is_open(case) else delivery.content,
+        content=None if final and not _is_open(case) else delivery.content,
         finished=(delivery.finished or at) if final else None,
     )
 

@@ -1,7 +1,8 @@
 """What is done with the types and formats that leave: the tables beside `MESSAGE_TYPES` and `FORMATS`.
 
-A message is built as a Bundle, whatever its format, and kept so until its fate is settled: a resend is the Bundle with new
-ids and times, written again. The lane knows no type by name; it asks here by the type that stands in the delivery.
+A message is built as a Bundle, whatever its format. What its type needs to build it again is kept until its fate is
+settled: a resend is the Bundle with new ids and times. The lane knows no type by name; it asks here by the type that stands
+in the delivery.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,13 +13,13 @@ from streams.delivery.route import Outgoing
 from streams.formats.fhir.build import REPRESENTATIONS, Representation
 from streams.words.codes import HOSPITAL_NOTIFICATION
 from streams.words.errors import Issue
-from streams.words.ids import EpisodeId, EventId, Kommunekode, Lane, MessageId
-from streams.words.model import Notification, Outcome, Receipt, Unit
+from streams.words.ids import EpisodeId, EventId, Lane, MessageId
+from streams.words.model import Link, Outcome, Receipt, Unit
 
 from . import acknowledgement, hospitalnotification
 from .common import Object
 
-__all__ = ["READERS", "REREAD", "SENT", "WRITERS", "Message", "Sending", "Writer", "read_receipt"]
+__all__ = ["READERS", "SENT", "WRITERS", "Message", "Sending", "Writer", "read_receipt"]
 
 
 class Message(Outgoing, Protocol):
@@ -69,14 +70,20 @@ class Sending(Protocol):
     ) -> tuple[bytes, list[Issue]]:
         """The message to one receiver in a form of FHIR; or what is wrong with it, worst first."""
 
+    def write(self, message: Any, receiver: Unit, envelope_id: str, /) -> Object:
+        """The same as a Bundle, unchecked."""
+
     def redispatch(self, bundle: Object, envelope_id: str, at: datetime, /) -> Object:
         """The same message sent again: new Bundle.id and times."""
 
     def lacking(self, message: Any, /) -> Outcome | None:
         """Why there can be no such message; None when there can."""
 
-    def cpr_of(self, bundle: Object, /) -> str:
-        """The same of a message that was stored."""
+    def keep(self, message: Any, /) -> tuple[bytes, tuple[Link, ...]]:
+        """What is needed to write it again: its own facts, and the chain of its stay."""
+
+    def restore(self, data: bytes, chain: tuple[Link, ...], /) -> Message:
+        """The message of which this was kept."""
 
 
 class Writer(Protocol):
@@ -87,28 +94,8 @@ class Writer(Protocol):
         """The Bundle in this format."""
 
 
-class Reread(Protocol):
-    """A message that was composed here, read back from its Bundle: it can be reissued."""
-
-    def __call__(
-        self,
-        bundle: Object,
-        *,
-        label: str,
-        lane: Lane,
-        visit: EpisodeId,
-        ordinal: int,
-        event_id: EventId,
-        to: Kommunekode,
-    ) -> Notification:
-        """What the Bundle does not say is given."""
-
-
 #: By the name of the type.
 SENT: Final[Mapping[str, Sending]] = {HOSPITAL_NOTIFICATION: hospitalnotification}
-
-#: By the name of the type; no row for what only its author can write again.
-REREAD: Final[Mapping[str, Reread]] = {HOSPITAL_NOTIFICATION: hospitalnotification.reread}
 
 #: By the name of the format.
 WRITERS: Final[Mapping[str, Writer]] = {**REPRESENTATIONS}

@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 from msgspec.structs import replace
 
-from streams.delivery.delivery import Advance, Delivery, advance, envelope_of, resend_signal, timer_signal
+from streams.delivery.delivery import Advance, Delivery, KeptMessage, advance, envelope_of, resend_signal, timer_signal
 from streams.delivery.rules import ReceiptClass, Signal
 from streams.words.ids import EnvelopeId, EpisodeId, EventId, Gln, Kommunekode, Lane, MessageId, Sor, TransportId
 from streams.words.model import Address, Attempt, Unit
@@ -34,7 +34,7 @@ def stored(**address: Any) -> Delivery:
         address=Address(kommunekode=Kommunekode("0101"), topic="inbox.0101", receiver=TOWN, **address),
         created=START,
         attempts=(attempt(1),),
-        content=b"zstd",
+        content=KeptMessage(data=b"facts", last=-1, checksum=0),
     )
 
 

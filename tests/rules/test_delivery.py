@@ -209,7 +209,7 @@ def test_a_verdict_is_known_by_its_code_alone(verdict: Verdict, signal: Signal) 
 def test_an_acknowledgement_settles_the_message_whatever_attempt_it_answers() -> None:
     settled = signalled(after(P, AGAIN), OK, START + LIMIT).delivery
     assert (settled.state, settled.verdict, settled.verdict_at) == (DeliveryState.ACKED_OK, "ok", START + LIMIT)
-    assert (settled.deadline, settled.due, settled.content) == (None, None, b"")
+    assert (settled.deadline, settled.due, settled.content) == (None, None, None)
 
 
 @pytest.mark.parametrize("times", [1, 2, 5])

@@ -64,7 +64,7 @@ def test_no_sequence_leaves_a_message_without_a_state_or_an_open_one_without_som
     assert (delivery.deadline is not None) is (delivery.state in waits)
     assert (delivery.finished is not None) is (delivery.state in FINAL)
     handled = delivery.case is None or delivery.case.closed is not None
-    assert (delivery.content == b"") is (delivery.state in FINAL and handled)
+    assert (delivery.content is None) is (delivery.state in FINAL and handled)
 
 
 @given(happenings, addresses)

@@ -48,7 +48,7 @@ def test_an_ok_settles_the_message_and_is_traced() -> None:
     assert (step.subtype, step.profile, step.outcome) == ("msg-received-and-finalized", "basic", "0")
     assert (step.message_id, step.original_message_id) == (receipt.ack_message_id, lane.last.message_id)
     assert (step.sender.sor, step.receiver.sor) == (lane.last.address.receiver.sor, lane.last.sender.sor)
-    assert (lane.last.ack_message_id, lane.last.verdict, lane.last.content) == (receipt.ack_message_id, "ok", b"")
+    assert (lane.last.ack_message_id, lane.last.verdict, lane.last.content) == (receipt.ack_message_id, "ok", None)
 
 
 def test_a_fatal_error_opens_a_case_with_what_was_wrong() -> None:

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from streams.messages.hospitalnotification import cpr_of
+import msgspec
+
 from streams.messages.message_type import MessageType
 from streams.words.codes import Notice
 from streams.words.ids import EpisodeId, EventId, Gln, Ids, Kommunekode, Lane, MessageId, Sor
-from streams.words.model import Unit
+from streams.words.model import Link, Unit
 from tests.meanings.notifications import HEART, bundle, notification
 
 ROW = MessageType(
@@ -69,7 +70,8 @@ class CareLetter:
 
     @property
     def cpr(self) -> str:
-        return cpr_of(self.bundle)
+        kinds = {entry["resource"]["resourceType"]: entry["resource"] for entry in self.bundle["entry"]}
+        return str(kinds["Patient"]["identifier"][0]["value"])
 
 
 def arrived(message_id: str, at: datetime, ids: Ids) -> CareLetter:
@@ -82,12 +84,24 @@ def arrived(message_id: str, at: datetime, ids: Ids) -> CareLetter:
 # ---- what its folder offers ----------------------------------------------------------------------------------------
 
 
+def write(letter: CareLetter, receiver: Unit, envelope_id: str) -> dict[str, Any]:
+    return letter.bundle | {"id": envelope_id}
+
+
 def compose(letter: CareLetter, receiver: Unit, envelope_id: str, form: Any) -> tuple[bytes, list[Any]]:
-    return form.write(letter.bundle | {"id": envelope_id}), []
+    return form.write(write(letter, receiver, envelope_id)), []
 
 
-def redispatch(stored: dict[str, Any], envelope_id: str, at: datetime) -> dict[str, Any]:
-    return stored | {"id": envelope_id}
+def keep(letter: CareLetter) -> tuple[bytes, tuple[Link, ...]]:
+    return msgspec.json.encode(letter), ()
+
+
+def restore(data: bytes, chain: tuple[Link, ...]) -> CareLetter:
+    return msgspec.json.decode(data, type=CareLetter)
+
+
+def redispatch(bundle: dict[str, Any], envelope_id: str, at: datetime) -> dict[str, Any]:
+    return bundle | {"id": envelope_id}
 
 
 def lacking(letter: CareLetter) -> None:

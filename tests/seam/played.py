@@ -16,12 +16,11 @@ from streams.messages.acknowledgement import write as write_receipt
 from streams.registry import Registers, load
 from streams.registry.tables import EXAMPLE
 from streams.relay.lane import LaneRow
-from streams.relay.lane.perform import Performed
 from streams.relay.lane.post import post
 from streams.relay.receipts import take_receipt
 from streams.words.errors import Rejected
 from streams.words.ids import minted_lane
-from streams.words.model import Decision, Overdue, ReceiptArrived
+from streams.words.model import Decision, Outcome, Overdue, ReceiptArrived
 from tests.rules.lanes import Lane, Otherwise, context
 from tests.rules.stay_events import IDS
 from tests.seam import paper
@@ -72,9 +71,9 @@ def relayed() -> Lane:
     """The lane of a care letter that has left."""
     lane = Lane(context(registers()), now=AT)
     posted = post(LaneRow(), arrived(FOREIGN, AT, IDS), AT, lane.context)
-    assert isinstance(posted, Performed), posted
-    lane.row = LaneRow().with_deliveries(posted.delivery)
-    lane.effects += posted.effects
+    assert not isinstance(posted, Outcome), posted
+    lane.row, effects = posted
+    lane.effects += effects
     return lane
 
 

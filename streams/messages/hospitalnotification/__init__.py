@@ -1,8 +1,8 @@
 """The hospital notification (Advis om sygehusophold) between our words and its FHIR document (spec 01)."""
 
 from .check import check
-from .person import cpr_of, lacking
-from .read import HospitalNotification, inspect, read, reread
+from .keep import keep, lacking, restore
+from .read import HospitalNotification, inspect, read
 from .stencil import compose
 from .write import redispatch, write
 
@@ -10,11 +10,11 @@ __all__ = [
     "HospitalNotification",
     "check",
     "compose",
-    "cpr_of",
     "inspect",
+    "keep",
     "lacking",
     "read",
     "redispatch",
-    "reread",
+    "restore",
     "write",
 ]

@@ -3,17 +3,13 @@
 Decided by spec 01 §9.2 (classification), 6.8 (what receivers match by) and 7.9 (which time is shown). Read what `check`
 finds no error in; what a receiver then does with it is not here.
 
-A message of our own is read back into the notification that it was written from (`reread`), the inverse of `write`: what
-a message says lies in its bytes and nowhere else once the stay has gone on. To reissue it (00 §3.5) it is taken up again
-in our words, given new ids, and written like any other; so it gets today's address and passes every check.
-
 `inspect` shows people and checks outside what a document says and whether it is right (acceptance.md). It never raises on
 content: what cannot be read is an issue, and every key of the reading is there, `null` where the document says nothing.
 """
 
 from collections.abc import Container
 from datetime import UTC, datetime
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 import msgspec
 
@@ -35,17 +31,16 @@ from streams.messages.common import (
     target_of,
     text_at,
 )
-from streams.words.codes import Notice, Role
+from streams.words.codes import Notice
 from streams.words.errors import Rejected
-from streams.words.ids import EpisodeId, EventId, Gln, Kommunekode, Lane, MessageId, Sor
-from streams.words.model import EpisodeIdentifier, Link, Notification, Patient, Unit
+from streams.words.ids import Gln, Sor
+from streams.words.model import EpisodeIdentifier, Unit
 
 from .check import check, leave_periods
 from .rules import LEAVE_PERIOD_URL, REPORT_FLAG_URL, REPORT_RECIPIENT_URL, notice_of
 
-__all__ = ["HospitalNotification", "inspect", "read", "reading", "reread"]
+__all__ = ["HospitalNotification", "inspect", "read", "reading"]
 
-_ROLES: Final[dict[str, Role]] = {role: role for role in get_args(Role)}
 _UNDATED: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -159,56 +154,6 @@ def _unit(view: View, written: str | None) -> Unit:
         return _NO_UNIT
     of, name = found[1], text_at(found[1], "name")
     return Unit(sor=Sor(sor_of(of) or ""), gln=Gln(gln_of(of) or ""), name=name or "")
-
-
-def reread(
-    bundle: Object, *, label: str, lane: Lane, visit: EpisodeId, ordinal: int, event_id: EventId, to: Kommunekode
-) -> Notification:
-    """The notification in a Bundle that `write` has made; what the Bundle does not say is given.
-
-    Units have number, GLN and name, which is all that is written of them. The notice of an earlier link does not follow
-    from its Provenance alone, so every link has that of the message.
-    """
-    found, view, notice = read(bundle), View(bundle), Notice(label)
-    assembled = instant_at(bundle, "timestamp")
-    assert assembled is not None and found.start is not None  # noqa: PT018  # we have written them
-    as_read = ("class_", "status", "end", "leave_start", "leave_end", "deceased", "episode")
-    return Notification(
-        notice=notice,
-        message_id=MessageId(found.message_id),
-        lane=lane,
-        visit=visit,
-        ordinal=ordinal,
-        event_id=event_id,
-        assembled=assembled,
-        start=found.start,
-        patient=Patient(cpr=found.cpr, family=found.family, given=found.given),
-        sender=found.sender,
-        provider=found.provider,
-        report_of_admission=bool(found.report_of_admission),
-        report_recipient=found.report_recipient,
-        to=to,
-        chain=tuple(_link(view, provenance, notice) for _, provenance in view.provenances),
-        **{name: getattr(found, name) for name in as_read},
-    )
-
-
-def _link(view: View, provenance: Object, notice: Notice) -> Link:
-    entity, occurred = first(provenance, "entity"), instant_at(provenance, "occurredDateTime")
-    assert occurred is not None  # we have written it
-    who = reference(listed(provenance, "agent")[0], "who")
-    assert view.resolve(who) is not None  # 15.6: every actor is in the Bundle
-    return Link(
-        message_id=MessageId(bare_id(target_of(provenance))),
-        provenance_id=provenance["id"],
-        notice=notice,
-        activity=activity_of(provenance),
-        occurred=occurred,
-        role=_ROLES[text_at(entity, "role") or ""],
-        previous=bare_id(predecessor_of(provenance)),
-        previous_letter=_letter(entity),
-        agent=_unit(view, who),
-    )
 
 
 # ---- for people --------------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from streams.words.errors import Rejected
 from streams.words.ids import Gln, Sor, uuid4_or_none
 from streams.words.model import NetworkReceipt, NetworkReceiptArrived, Overdue, Receipt, ReceiptArrived, Unit
 
+from .content import is_unchanged
 from .perform import dispatch_of, perform, signalled
 from .row import REMEMBERED, Context, DeadLetter, Effect, LaneRow, Orphan, Traced, Turn
 
@@ -83,7 +84,7 @@ def take_network_receipt(row: LaneRow, record: NetworkReceiptArrived, context: C
         if (foreign := _foreign(delivery, receipt)) is not None:
             return row, (Effect(DeadLetter(foreign)),)
         signal = _NETWORK[place, receipt.positive]
-        performed = perform(advance(delivery, signal, at), at, context)
+        performed = perform(row, advance(delivery, signal, at), at, context)
         after = replace(performed.delivery, arrivals=(*delivery.arrivals, receipt.origin)[-REMEMBERED:])
         return row.with_deliveries(after), performed.effects
     fault = Rejected(
@@ -100,7 +101,10 @@ def take_overdue(row: LaneRow, record: Overdue, context: Context) -> Turn:
     delivery = row.deliveries.get(record.message_id)
     if delivery is None or delivery.deadline != record.deadline or record.at < record.deadline:
         return row, ()
-    performed = signalled(delivery, timer_signal(delivery, record.attempt), record.at, context)
+    signal = timer_signal(delivery, record.attempt)
+    if signal is Signal.TIMER_RESEND and not is_unchanged(row, delivery):
+        signal = Signal.TIMER_HOLD  # about what would not be the same a person decides (02 §6.2, C1)
+    performed = signalled(row, delivery, signal, record.at, context)
     return row.with_deliveries(performed.delivery), performed.effects
 
 
@@ -156,7 +160,7 @@ def _answer(row: LaneRow, delivery: Delivery, receipt: Receipt, at: datetime, co
         quarantined = receipt_row(at, *facts, message=delivery.message_id)
         return row.settle(receipt.origin), (Effect(quarantined), Effect(DeadLetter(fault)))
     advances = advance(delivery, verdict_signal(receipt.verdict), at)
-    after, effects = perform(advances, at, context, receipt)
+    after, effects = perform(row, advances, at, context, receipt)
     case = after.case
     if case is not None and case.reason == "fatal" and not case.issues:
         case = replace(case, issues=receipt.issues)

@@ -18,7 +18,6 @@ from msgspec.structs import replace
 
 from streams.delivery.delivery import Delivery, resend_signal
 from streams.delivery.rules import RENEWABLE, TRANSITIONS, Emission, Signal
-from streams.messages.sending import REREAD
 from streams.records.ledger import decision_row, reissue_row
 from streams.relay.bounds import cut
 from streams.stay.reissue import followers, reissue_alone, reissue_in_stay
@@ -26,7 +25,7 @@ from streams.words.errors import Rejected
 from streams.words.ids import minted_lane
 from streams.words.model import Decision, Notification, Outcome
 
-from .content import stored
+from .content import is_unchanged, message_of
 from .perform import signalled
 from .post import post, send_pending_first
 from .row import Context, Effect, LaneRow, Turn
@@ -52,7 +51,7 @@ def take_decision(row: LaneRow, record: Decision, context: Context) -> Turn:
         if delivery.case is None or delivery.case.closed is not None:
             raise Rejected("action", "there is no open case", "look it up in the ledger", "no-case")
         case = replace(delivery.case, closed=record.at, closing=cut(record.reason))
-        after = row.with_deliveries(replace(delivery, case=case, content=b""))
+        after = row.with_deliveries(replace(delivery, case=case, content=None))
     elif record.action == "send-anew":
         reissued = _reissue(row, delivery, record, context)
         after, effects = send_pending_first(row, reissued, record.at, context)
@@ -63,7 +62,10 @@ def take_decision(row: LaneRow, record: Decision, context: Context) -> Turn:
                 f"a message in state {delivery.state} with {delivery.attempt} attempts does not allow it (02 §5.4)"
             )
             raise Rejected("action", problem, "look it up in the ledger", "not-allowed")
-        performed = signalled(delivery, signal, record.at, context)
+        if signal is Signal.OP_RESEND and not is_unchanged(row, delivery):
+            problem = "the message would be written otherwise today, and a resend is unchanged (02 §5.5)"
+            raise Rejected("action", problem, "give it up, then send-anew", "content-changed")
+        performed = signalled(row, delivery, signal, record.at, context)
         after, effects = row.with_deliveries(performed.delivery), performed.effects
     if not record.id:
         return after, effects
@@ -101,12 +103,13 @@ def _reissue(row: LaneRow, old: Delivery, record: Decision, context: Context) ->
     posted = post(row, notification, at, context)
     if isinstance(posted, Outcome):
         raise Rejected(posted.path or "action", posted.problem or "it cannot leave", posted.remedy, posted.reason)
-    new = replace(posted.delivery, replaces=old.message_id)
+    row, letters = posted
+    new = replace(row.deliveries[notification.message_id], replaces=old.message_id)
     case = old.case and replace(old.case, closed=at, closing=f"replaced-by {new.message_id}")
-    old = replace(old, replaced_by=new.message_id, case=case, content=b"")
+    old = replace(old, replaced_by=new.message_id, case=case, content=None)
     row = replace(row.with_deliveries(old, new), ordinal=row.ordinal + 1)
     counted = Effect(reissue_row(at, old.event_id, new.message_id, old.lane))
-    return row, (counted, *posted.effects)
+    return row, (counted, *letters)
 
 
 def _reissuable(row: LaneRow, old: Delivery) -> Notification:
@@ -118,22 +121,14 @@ def _reissuable(row: LaneRow, old: Delivery) -> Notification:
         problem = f"a message in state {old.state} is not sent anew (00 §3.5)"
         remedy = f"wait until it is {', '.join(sorted(RENEWABLE))}; {_LOOK}"
         raise Rejected("action", problem, remedy, "not-allowed")
-    if not old.content:
+    if old.content is None:
         problem = "the case of the message is closed, and what it said has gone with it"
         raise Rejected("action", problem, "have the hospital send the event again, with a new MSH-10", "no-case")
-    reread = REREAD.get(old.message_type)
-    if reread is None:
+    content = message_of(row, old)
+    if not isinstance(content, Notification):
         problem = "only the author of the message can write it again"
         raise Rejected("action", problem, "ask the author for a new message", "not-allowed")
-    content = reread(
-        stored(old),
-        label=old.label,
-        lane=old.lane,
-        visit=old.visit,
-        ordinal=row.ordinal,
-        event_id=old.event_id,
-        to=old.address.kommunekode,
-    )
+    content = replace(content, ordinal=row.ordinal)
     if content.chain[-1].role:
         return content
     # It began the stay. The municipality must have none of the later ones: they are reissued themselves, after it.

@@ -19,7 +19,6 @@ from streams.words.errors import Rejected
 from streams.words.ids import EpisodeId, EventId
 from streams.words.model import Fate, Notification, Outcome, StayEventArrived
 
-from .perform import Performed
 from .post import post
 from .row import Context, DeadLetter, Effect, LaneRow, Turn
 
@@ -54,7 +53,7 @@ def take_event(row: LaneRow, record: StayEventArrived, context: Context) -> Turn
     if outcome.fate is Fate.STOPPED:
         effects.append(Effect(DeadLetter(_rejected(outcome))))
     if not isinstance(posted, Outcome):
-        row, more = _with(row, event.visit, folded, posted, at)
+        row, more = _with(posted, event.visit, folded, at)
         effects += more
     return row, tuple(effects)
 
@@ -77,26 +76,26 @@ def take_held(row: LaneRow, at: datetime, context: Context) -> Turn:
                 seen=tuple(seen for seen in visit.seen if seen not in known),
             )
             outcomes = tuple((event_id, posted) for event_id in released)
-            folded, posted = StayFold(visit=without, outcome=posted, released=outcomes), []
-        row, more = _with(row, visit.id, folded, posted, at)
+            folded, posted = StayFold(visit=without, outcome=posted, released=outcomes), (row, ())
+        row, more = _with(posted, visit.id, folded, at)
         effects += more
     return row, effects
 
 
-def _post_all(
-    row: LaneRow, notifications: Iterable[Notification], at: datetime, context: Context
-) -> list[Performed] | Outcome:
-    posted = []
+def _post_all(row: LaneRow, notifications: Iterable[Notification], at: datetime, context: Context) -> Turn | Outcome:
+    effects: tuple[Effect, ...] = ()
     for notification in notifications:
-        one = post(row, notification, at, context)
-        if isinstance(one, Outcome):
-            return one
-        posted.append(one)
-    return posted
+        posted = post(row, notification, at, context)
+        if isinstance(posted, Outcome):
+            return posted
+        row, more = posted
+        effects += more
+    return row, effects
 
 
-def _with(row: LaneRow, key: EpisodeId, folded: StayFold, posted: list[Performed], at: datetime) -> Turn:
-    """The row with the visit folded and its messages on their way; first, what became of events that no longer wait."""
+def _with(posted: Turn, key: EpisodeId, folded: StayFold, at: datetime) -> Turn:
+    """The row with the visit folded; what became of events that no longer wait comes before its messages."""
+    row, letters = posted
     effects: list[Effect] = []
     visit = row.visits.get(key)
     held = {} if visit is None else {each.event.id: each.event for each in visit.held}
@@ -112,9 +111,8 @@ def _with(row: LaneRow, key: EpisodeId, folded: StayFold, posted: list[Performed
     visits = {other: visit for other, visit in row.visits.items() if other != key}
     if folded.visit is not None:
         visits[folded.visit.id] = folded.visit
-    row = replace(row, visits=visits, ordinal=row.ordinal + len(posted))
-    row = row.with_deliveries(*(each.delivery for each in posted))
-    return row, (*effects, *(effect for each in posted for effect in each.effects))
+    row = replace(row, visits=visits, ordinal=row.ordinal + len(folded.notifications))
+    return row, (*effects, *letters)
 
 
 def _notified(folded: StayFold, event_id: EventId) -> int:

@@ -87,7 +87,7 @@ def _take_wake(row: LaneRow, record: Wake, context: Context) -> Turn:
         for key, delivery in row.deliveries.items()
         if delivery.forgotten is None or at < delivery.forgotten
     }
-    return replace(row, visits=visits, deliveries=deliveries, cases=cases), (*effects, *more)
+    return replace(row, visits=visits, cases=cases).with_only(deliveries), (*effects, *more)
 
 
 def refused(row: LaneRow, message_id: str, at: datetime, context: Context) -> LaneTurn:
@@ -98,5 +98,5 @@ def refused(row: LaneRow, message_id: str, at: datetime, context: Context) -> La
     delivery = row.deliveries.get(message_id)  # type: ignore[call-overload]  # a header holds it as plain text
     if delivery is None or delivery.state is not DeliveryState.SENT:
         return LaneTurn(row)
-    performed = perform([hand_over_refused(delivery, at)], at, context)
+    performed = perform(row, [hand_over_refused(delivery, at)], at, context)
     return LaneTurn(row.with_deliveries(performed.delivery), performed.effects)

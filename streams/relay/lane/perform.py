@@ -15,6 +15,7 @@ from streams.delivery.delivery import Advance, Delivery, advance
 from streams.delivery.rules import DeliveryState, Emission, Signal
 from streams.envelopes.envelope import ENVELOPES
 from streams.envelopes.wrapping import WRAPPINGS
+from streams.messages.common import Object
 from streams.messages.format import FORMATS
 from streams.messages.message_type import MESSAGE_TYPES
 from streams.messages.sending import SENT, WRITERS
@@ -23,8 +24,8 @@ from streams.records.ledger import message_row, receipt_row
 from streams.words.ids import EnvelopeId, Lane, TransportId
 from streams.words.model import Attempt, Receipt
 
-from .content import stored
-from .row import Action, Alarm, AlarmWord, Answered, Context, Dispatch, Effect, Traced
+from .content import bundle_of, message_of
+from .row import Action, Alarm, AlarmWord, Answered, Context, Dispatch, Effect, LaneRow, Traced
 
 __all__ = [
     "PERFORMED",
@@ -53,26 +54,35 @@ def attempt_of(context: Context, lane: Lane, message_id: str, number: int) -> At
     )
 
 
-def signalled(delivery: Delivery, signal: Signal, at: datetime, context: Context) -> Performed:
+def signalled(row: LaneRow, delivery: Delivery, signal: Signal, at: datetime, context: Context) -> Performed:
     """The delivery after a timer or a decision: sent again, or in another state."""
     attempt = attempt_of(context, delivery.lane, delivery.message_id, delivery.attempt + 1)
-    return perform(advance(delivery, signal, at, next_attempt=attempt), at, context)
+    return perform(row, advance(delivery, signal, at, next_attempt=attempt), at, context)
 
 
-def perform(advances: Sequence[Advance], at: datetime, context: Context, receipt: Receipt | None = None) -> Performed:
+def perform(
+    row: LaneRow, advances: Sequence[Advance], at: datetime, context: Context, receipt: Receipt | None = None
+) -> Performed:
     """The delivery after a signal, and its effects in order. `receipt`: the acknowledgement that was the signal."""
-    return Performance(advances[0].now, at, context, receipt=receipt).of(advances)
+    return Performance(row, advances[0].now, at, context, receipt=receipt).of(advances)
 
 
 class Performance:
     """One delivery to which one record happens: its next number and trace time, and the effects so far."""
 
-    __slots__ = ("_after", "_at", "_changes", "_context", "_cpr", "_receipt", "_recorded", "effects")
+    __slots__ = ("_after", "_at", "_changes", "_context", "_cpr", "_receipt", "_recorded", "_row", "effects")
 
     def __init__(
-        self, delivery: Delivery, at: datetime, context: Context, *, cpr: str = "", receipt: Receipt | None = None
+        self,
+        row: LaneRow,
+        delivery: Delivery,
+        at: datetime,
+        context: Context,
+        *,
+        cpr: str = "",
+        receipt: Receipt | None = None,
     ) -> None:
-        self._changes, self._recorded = delivery.changes, delivery.recorded
+        self._row, self._changes, self._recorded = row, delivery.changes, delivery.recorded
         self._at, self._context, self._cpr, self._receipt = at, context, cpr, receipt
         self._after = ""
         self.effects: list[Effect] = []
@@ -121,31 +131,30 @@ class Performance:
         self.effects.append(Effect(letter))
         self._after = delivery.message_id
 
-    def letter_again(self, delivery: Delivery, bundle: dict[str, Any]) -> None:
-        """The letter of a message that was stored."""
-        self._cpr = self._cpr or SENT[delivery.message_type].cpr_of(bundle)
+    def letter_of(self, delivery: Delivery, bundle: Object) -> None:
+        """The letter of a message that was kept."""
         self.letter(delivery, WRITERS[delivery.address.format].write(bundle))
 
     def resend(self, one: Advance) -> None:
         """The same message with new envelope ids and times (01 §8, 02 §5.5)."""
         again = SENT[one.now.message_type].redispatch
-        self.letter_again(one.now, again(stored(one.was), one.now.attempts[-1].envelope_id, self._at))
+        self.letter_of(one.now, again(bundle_of(self._row, one.now), one.now.attempts[-1].envelope_id, self._at))
 
     # ---- what is recorded ----------------------------------------------------------------------------------------
 
     def create(self, delivery: Delivery) -> None:
         """S2: the message is built, checked and stored. Before the first letter."""
-        self._row(delivery, delivery.state, "")
+        self._state(delivery, delivery.state, "")
         bundle_id = delivery.attempts[-1].envelope_id
         self._trace(delivery, trace.created, self._about(delivery), bundle_id=bundle_id)
 
     def enter(self, one: Advance) -> None:
         """A row for the state that is entered."""
-        self._row(one.now, one.now.state, one.was.state)
+        self._state(one.now, one.now.state, one.was.state)
 
     def take_back(self, one: Advance) -> None:
         """A row that takes back the final state that was counted, before that of the late verdict."""
-        self._row(one.now, one.was.state, one.was.state, -1)
+        self._state(one.now, one.was.state, one.was.state, -1)
 
     def sent(self, one: Advance) -> None:
         """S3 of the current attempt.
@@ -192,7 +201,7 @@ class Performance:
     def _add(self, action: Action) -> None:
         self.effects.append(Effect(action, self._after))
 
-    def _row(self, now: Delivery, state: DeliveryState, was: str, delta: int | None = None) -> None:
+    def _state(self, now: Delivery, state: DeliveryState, was: str, delta: int | None = None) -> None:
         row = message_row(
             self._at,
             now.message_id,
@@ -214,7 +223,7 @@ class Performance:
 
     def _sent(self, one: Advance, attempt: Attempt, *, ordinal: int, failed: bool = False) -> None:
         ids = {"bundle_id": attempt.envelope_id, "transport_id": attempt.transport_id}
-        self._cpr = self._cpr or SENT[one.now.message_type].cpr_of(stored(one.was))
+        self._cpr = self._cpr or message_of(self._row, one.was).cpr
         transport = ENVELOPES[one.now.address.envelope].traced
         about = self._about(one.now)
         self._trace(one.now, trace.sent, about, **ids, transport=transport, ordinal=ordinal, failed=failed)

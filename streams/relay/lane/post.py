@@ -1,7 +1,7 @@
 """Writing and sending: from a message of any type to the letter on its way.
 
 Order of spec 01 §21.2: route, build, check, seal. Whatever fails here stops the event and leaves the stay as it was; a
-message that does not pass our own profile check never leaves (01, 1.9). A resend is the stored message with new
+message that does not pass our own profile check never leaves (01, 1.9). A resend is the same message with new
 envelope ids and times (01 §8, 02 §5.5); a hand-over tried again is the same dispatch, so its ids stay.
 
 A sample of new messages gets a second opinion: what the public FHIR models would refuse (spec 01, 1.11). It stops
@@ -12,6 +12,8 @@ id, so the same messages are looked at in every life.
 from collections.abc import Iterator
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from streams.delivery.delivery import Delivery, advance
 from streams.delivery.route import route
 from streams.delivery.rules import DeliveryState, Signal
@@ -19,34 +21,49 @@ from streams.formats.fhir.build import JSON, Representation
 from streams.formats.fhir.read import from_json
 from streams.formats.fhir.structure import border_check
 from streams.messages.sending import SENT, WRITERS, Message
-from streams.words.model import Fate, Outcome
+from streams.words.model import Address, Attempt, Fate, Outcome
 
-from .content import packed, stored
+from .content import bundle_of, is_unchanged, kept, noted
 from .perform import Performance, Performed, attempt_of, signalled
 from .row import Alarm, Context, Effect, LaneRow, Turn
 
 __all__ = ["post", "second_opinion", "send_pending_first"]
 
 
-def post(row: LaneRow, message: Message, at: datetime, context: Context) -> Performed | Outcome:
-    """The first dispatch of a message; or why it cannot leave."""
-    built = _built(row, message, at, context)
+def post(row: LaneRow, message: Message, at: datetime, context: Context) -> Turn | Outcome:
+    """The lane with a message on its way, and its first dispatch; or why it cannot leave."""
+    built = _built(row, message, context)
     if isinstance(built, Outcome):
         return built
-    delivery, content = built
-    performance = Performance(delivery, at, context, cpr=message.cpr)
-    performance.create(delivery)
-    address, (first,), writer = delivery.address, delivery.attempts, WRITERS[delivery.address.format]
+    address, first, content = built
+    links, kept_content = kept(row, message, content)
+    delivery = Delivery(
+        message_id=message.message_id,
+        lane=message.lane,
+        visit=message.visit,
+        event_id=message.event_id,
+        label=message.label,
+        activity=message.activity,
+        message_type=message.message_type,
+        sender=message.sender,
+        address=address,
+        created=at,
+        attempts=(first,),
+        content=kept_content,
+    )
+    writer = WRITERS[address.format]
     if writer is JSON:
-        sent = content
+        document = content
     elif isinstance(writer, Representation):
-        sent = SENT[delivery.message_type].compose(message, address.receiver, first.envelope_id, writer)[0]
+        document, _ = SENT[message.message_type].compose(message, address.receiver, first.envelope_id, writer)
     else:
-        sent = writer.write(from_json(content))
-    performance.letter(delivery, sent)
-    posted = performance.of(advance(delivery, Signal.PRODUCED, at))
-    alarms = second_opinion(posted.delivery, content, context.sample)
-    return Performed(posted.delivery, (*posted.effects, *map(Effect, alarms)))
+        document = writer.write(from_json(content))
+    performance = Performance(row, delivery, at, context, cpr=message.cpr)
+    performance.create(delivery)
+    performance.letter(delivery, document)
+    delivery, effects = performance.of(advance(delivery, Signal.PRODUCED, at))
+    alarms = second_opinion(delivery, content, context.sample)
+    return replace(row, links=links).with_deliveries(delivery), (*effects, *map(Effect, alarms))
 
 
 def second_opinion(delivery: Delivery, content: bytes, sample: int) -> Iterator[Alarm]:
@@ -58,8 +75,8 @@ def second_opinion(delivery: Delivery, content: bytes, sample: int) -> Iterator[
         yield Alarm("alert:border-check", *about, issue.rule, issue.path)
 
 
-def _built(row: LaneRow, message: Message, at: datetime, context: Context) -> tuple[Delivery, bytes] | Outcome:
-    """The delivery, and the message in JSON: routed, written, checked and within the limit of size."""
+def _built(row: LaneRow, message: Message, context: Context) -> tuple[Address, Attempt, bytes] | Outcome:
+    """Address, ids, and the message in JSON: routed, written, checked and within the limit of size."""
     named = row.deliveries.get(message.previous)  # type: ignore[call-overload]  # a reference is text
     # A correction or cancellation takes the format of the message that it names, while that is known (05, 6.4.2).
     concerns = named.address.format if named is not None else ""
@@ -87,21 +104,7 @@ def _built(row: LaneRow, message: Message, at: datetime, context: Context) -> tu
             problem=f"{len(content)} bytes, more than {context.size_limit} (01, 20.3)",
             remedy="close the stay by hand; a chain is never cut",
         )
-    delivery = Delivery(
-        message_id=message.message_id,
-        lane=message.lane,
-        visit=message.visit,
-        event_id=message.event_id,
-        label=message.label,
-        activity=message.activity,
-        message_type=message.message_type,
-        sender=message.sender,
-        address=address,
-        created=at,
-        attempts=(first,),
-        content=packed(content),
-    )
-    return delivery, content
+    return address, first, content
 
 
 def send_pending_first(before: LaneRow, turn: Turn, at: datetime, context: Context) -> Turn:
@@ -118,10 +121,15 @@ def send_pending_first(before: LaneRow, turn: Turn, at: datetime, context: Conte
     posted = []
     for delivery in pending:
         if delivery.state is DeliveryState.CREATED:  # the first dispatch once more: same ids, same content (00 §3.3)
-            performance = Performance(delivery, at, context)
-            performance.letter_again(delivery, stored(delivery))
-            posted.append(performance.of(advance(delivery, Signal.PRODUCED, at)))
-        else:
-            posted.append(signalled(delivery, Signal.OP_RESEND, at, context))
+            bundle = bundle_of(row, delivery)
+            known = noted(delivery, bundle)  # nobody has had another
+            performance = Performance(row, known, at, context)
+            performance.letter_of(known, bundle)
+            posted.append(performance.of(advance(known, Signal.PRODUCED, at)))
+        elif is_unchanged(row, delivery):
+            posted.append(signalled(row, delivery, Signal.OP_RESEND, at, context))
+        else:  # a person decides, as about every message that would not be the same
+            alarm = Alarm("alert:timeout", delivery.message_id, delivery.address.kommunekode, delivery.state)
+            posted.append(Performed(replace(delivery, retry=None), (Effect(alarm),)))
     row = row.with_deliveries(*(each.delivery for each in posted))
     return row, (*(effect for each in posted for effect in each.effects), *effects)

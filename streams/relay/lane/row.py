@@ -1,7 +1,7 @@
 """The state of a lane, and what one turn of it asks and gives: the row, the context and the effects.
 
 The row is one value, so that no crash can leave a notified stay without its timer (design §3). On the table it is
-MessagePack: contents are bytes, and half a row would be base64 in JSON.
+MessagePack, compressed: names and units stand in it many times.
 
 A turn is one record folded into the row. It gives effects in order; the shell carries them out and decides nothing. A
 trace event or a ledger row may state that a letter has left only once the broker has taken it (03 §4.1, S3), so such
@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, NamedTuple
 
 import msgspec
+import zstandard
 from msgspec.structs import replace
 
 from streams.delivery.delivery import Case, Delivery
@@ -23,7 +24,7 @@ from streams.records.trace import TraceEvent
 from streams.stay.fold import StayPolicy, Visit
 from streams.words.errors import Rejected
 from streams.words.ids import EpisodeId, Ids, Kommunekode, Lane, MessageId
-from streams.words.model import LaneRecord, Overdue, Receipt, Value, Wake
+from streams.words.model import LaneRecord, Link, Overdue, Receipt, Value, Wake
 
 __all__ = [
     "REMEMBERED",
@@ -32,6 +33,7 @@ __all__ = [
     "Alarm",
     "AlarmWord",
     "Answered",
+    "ChainLink",
     "Context",
     "DeadLetter",
     "Dispatch",
@@ -76,10 +78,18 @@ class StayCase(Value, frozen=True, kw_only=True):
     case: Case
 
 
+class ChainLink(NamedTuple):
+    """A link of a chain that a kept message has, and the place of the one before it; -1 for the first."""
+
+    link: Link
+    before: int
+
+
 class LaneRow(Value, frozen=True, kw_only=True):
     """`ordinal` counts the messages that the lane has sent: the next one takes it."""
 
     ordinal: int = 0
+    links: tuple[ChainLink, ...] = ()  # of all messages whose content is kept
     visits: dict[EpisodeId, Visit] = msgspec.field(default_factory=dict)
     deliveries: dict[MessageId, Delivery] = msgspec.field(default_factory=dict)
     orphans: tuple[Orphan, ...] = ()
@@ -98,7 +108,12 @@ class LaneRow(Value, frozen=True, kw_only=True):
 
     def with_deliveries(self, *deliveries: Delivery) -> "LaneRow":
         """The row with these new or changed deliveries."""
-        return replace(self, deliveries=self.deliveries | {one.message_id: one for one in deliveries})
+        return self.with_only(self.deliveries | {one.message_id: one for one in deliveries})
+
+    def with_only(self, deliveries: dict[MessageId, Delivery]) -> "LaneRow":
+        """The row with these deliveries and no other."""
+        links = self.links if any(one.content for one in deliveries.values()) else ()
+        return replace(self, deliveries=deliveries, links=links)
 
     def settle(self, name: str) -> "LaneRow":
         """The row that remembers a receipt by its origin, or a decision by its id: not taken twice."""
@@ -215,13 +230,19 @@ class LaneTurn:
 #: Reason code of a record that met a row which cannot be read.
 ROW_UNREADABLE: Final = "row-unreadable"
 
+#: Bytes. The largest row that a table takes has a tenth of it; what claims more is none of ours.
+_LARGEST: Final = 64 * 1024 * 1024
+
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(LaneRow).decode
+#: A fast level: 3 µs for the row of one stay, to half its size (docs/decisions/0047). Not for several threads.
+_compress: Final = zstandard.ZstdCompressor(level=-1, write_checksum=True).compress
+_decompress: Final = zstandard.ZstdDecompressor().decompress
 
 
 def encode_row(row: LaneRow) -> bytes:
-    """The row as it lies in the table."""
-    return _encode(row)
+    """The row as it lies in the table; copied, for what was compressed lies in a buffer of twice its size."""
+    return bytes(memoryview(_compress(_encode(row))))
 
 
 def decode_row(data: bytes | None) -> LaneRow | None:
@@ -229,8 +250,10 @@ def decode_row(data: bytes | None) -> LaneRow | None:
     if data is None:
         return None
     try:
-        return _decode(data)
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        if zstandard.frame_content_size(data) > _LARGEST:
+            raise unreadable_row(len(data))
+        return _decode(_decompress(data))
+    except (zstandard.ZstdError, msgspec.DecodeError, RecursionError, UnicodeError):
         raise unreadable_row(len(data)) from None
 
 
