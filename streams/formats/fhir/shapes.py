@@ -63,11 +63,6 @@ class Element(NamedTuple):
     choice: str = ""
 
 
-DOMAIN_RESOURCES: Final = frozenset(
-    {"MessageHeader", "Encounter", "Patient", "Organization", "Provenance", "OperationOutcome", "AuditEvent"}
-)
-RESOURCES: Final = DOMAIN_RESOURCES | {"Bundle"}
-
 _RESOURCE: Final = "id:id meta:Meta implicitRules:uri language:code"
 _DOMAIN: Final = _RESOURCE + " text:Narrative contained:Resource* extension:Extension* modifierExtension:Extension*"
 _ELEMENT: Final = "id:string extension:Extension*"
@@ -97,6 +92,9 @@ Ratio numerator:Quantity denominator:Quantity
 Attachment contentType:code language:code data:base64Binary url:url size:unsignedInt hash:base64Binary title:string creation:dateTime
 Annotation author[x]:Reference|string time:dateTime text:markdown!
 Signature type:Coding+ when:instant! who:Reference! onBehalfOf:Reference targetFormat:code sigFormat:code data:base64Binary
+"""
+#: The same of resources and their parts: one that is added is known from then on.
+_RESOURCE_TYPES: Final = """
 Bundle identifier:Identifier type:code! timestamp:instant total:unsignedInt link:Bundle.link* entry:Bundle.entry* signature:Signature
 Bundle.link relation:string! url:uri!
 Bundle.entry link:Bundle.link* fullUrl:uri resource:Resource search:Bundle.entry.search request:Bundle.entry.request response:Bundle.entry.response
@@ -132,7 +130,11 @@ AuditEvent.source site:string observer:Reference! type:Coding*
 AuditEvent.entity what:Reference type:Coding role:Coding lifecycle:Coding securityLabel:Coding* name:string description:string query:base64Binary detail:AuditEvent.entity.detail*
 AuditEvent.entity.detail type:string! value[x]:string|base64Binary!
 """
-_ROWS: Final = {line.split(" ", 1)[0]: line.split(" ", 1)[1] for line in _TYPES.strip().splitlines()}
+_ROWS: Final = {line.split(" ", 1)[0]: line.split(" ", 1)[1] for line in (_TYPES + _RESOURCE_TYPES).split("\n") if line}
+RESOURCES: Final = frozenset(
+    name for line in _RESOURCE_TYPES.strip().splitlines() if "." not in (name := line.split(" ", 1)[0])
+)
+DOMAIN_RESOURCES: Final = RESOURCES - {"Bundle"}
 
 
 @cache
