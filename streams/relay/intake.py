@@ -82,13 +82,13 @@ def take_in(
     passed_on = PASSED_ON in headers
     own_key = record_key(document, feed, ids)
     if own_key != key and not passed_on:
-        outcome = Outcome(fate=Fate.NOT_SUBJECT, reason="re-keyed")
-        return Intake(row, outcome=outcome, pass_on=(PassOn(own_key, ((REKEYED, key),)),))
+        moved = Outcome(fate=Fate.NOT_SUBJECT, reason="re-keyed")
+        return Intake(row, outcome=moved, pass_on=(PassOn(own_key, ((REKEYED, key),)),))
     try:
         read = events(document, feed, registers.locate, registers.kommuner)
     except Rejected as rejected:
-        outcome = _outcome(Fate.STOPPED, rejected.rule, rejected)
-        return Intake(row, outcome=outcome, rejected=rejected, feed=feed.key, warnings=tuple(document.warnings))
+        stopped = _outcome(Fate.STOPPED, rejected.rule, rejected)
+        return Intake(row, outcome=stopped, rejected=rejected, feed=feed.key, warnings=tuple(document.warnings))
     folded = fold(
         row,
         read,
@@ -101,19 +101,11 @@ def take_in(
         passed_on=passed_on,
         adopts=headers.get(ADOPTS, ""),
     )
-    rejected_or_none = None
-    if (stopped := folded.outcome) is not None and stopped.fate is Fate.STOPPED:  # at the person: `control-id-reuse`
-        rejected_or_none = Rejected(stopped.path, stopped.problem, stopped.remedy, stopped.reason)
-    return Intake(
-        folded.row,
-        folded.stay_events,
-        folded.outcome,
-        rejected_or_none,
-        folded.pass_on,
-        folded.repeated,
-        feed.key,
-        tuple(document.warnings),  # reading the events adds to them
-    )
+    outcome, fault = folded.outcome, None
+    if outcome is not None and outcome.fate is Fate.STOPPED:  # at the person: `control-id-reuse`
+        fault = Rejected(outcome.path, outcome.problem, outcome.remedy, outcome.reason)
+    warnings = tuple(document.warnings)  # reading the events adds to them
+    return Intake(folded.row, folded.stay_events, outcome, fault, folded.pass_on, folded.repeated, feed.key, warnings)
 
 
 def _outcome(fate: Fate, reason: str, fault: Rejected) -> Outcome:

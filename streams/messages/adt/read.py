@@ -15,6 +15,7 @@ the facility. The look-up from ward to department to facility is the register's.
 import re
 from collections.abc import Callable, Container
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -54,8 +55,8 @@ _EMPTIED: Final = (
 _UUID5: Final = re.compile(r"[0-9a-f]{12}5[0-9a-f]{3}[89ab][0-9a-f]{15}")
 _NO_TIMES: Final[dict[str, datetime]] = {}
 _SAME: Final = timedelta(minutes=1)
-#: What intake finds out (streams/person).
-_UNFOUND: Final = EventId(""), Lane(""), EpisodeId("")
+#: An event of which intake (streams/person) has not found the visit yet.
+_event: Final = partial(StayEvent, id=EventId(""), lane=Lane(""), visit=EpisodeId(""))
 
 
 def events(document: Document, feed: FeedProfile, locate: Locate, kommuner: Container[str]) -> tuple[Reported, ...]:
@@ -65,16 +66,7 @@ def events(document: Document, feed: FeedProfile, locate: Locate, kommuner: Cont
     """
     trigger = trigger_of(document.trigger, zbe=feed.zbe)
     if trigger.kind in _UNREAD:
-        id_, lane, visit = _UNFOUND
-        event = StayEvent(
-            id=id_,
-            kind=trigger.kind,
-            lane=lane,
-            visit=visit,
-            feed=feed.key,
-            control_id=document.control_id,
-            trigger=document.trigger,
-        )
+        event = _event(kind=trigger.kind, feed=feed.key, control_id=document.control_id, trigger=document.trigger)
         return (Reported(event=event),)
     segments, opens = document.segments, trigger.opens
     starts = [index for index, segment in enumerate(segments) if segment.name == opens] if opens else []
@@ -154,12 +146,8 @@ def _reported(
     if document.any_null:
         nulls = [(group.first(name), field, emptied) for name, field, emptied in _EMPTIED]
         deleted = tuple([emptied for segment, field, emptied in nulls if segment and segment.is_null(field)])
-    id_, lane, visit = _UNFOUND
-    event = StayEvent(
-        id=id_,
+    event = _event(
         kind=kind,
-        lane=lane,
-        visit=visit,
         feed=feed.key,
         control_id=document.control_id,
         trigger=document.trigger,
