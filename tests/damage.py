@@ -7,7 +7,7 @@ from typing import Any, Final
 import orjson
 from lxml import etree
 
-__all__ = ["edifact", "er7", "json_places", "xml"]
+__all__ = ["csv_cells", "edifact", "er7", "json_places", "toml_lines", "xml"]
 
 _LONG: Final = 40  # longer than any field of a letter
 
@@ -153,3 +153,34 @@ def er7(data: bytes) -> Iterator[tuple[str, bytes]]:
 
 def _er7(lines: list[str]) -> bytes:
     return ("\r".join(lines) + "\r").encode()
+
+
+def csv_cells(text: str, rows: int) -> Iterator[tuple[str, str]]:
+    """The cells of the head and the first rows, each otherwise; rows of another length, twice and dropped."""
+    lines = text.splitlines()
+    for at, line in enumerate(lines[: rows + 1]):
+        cells = line.split(",")
+        others = {"dropped": [], "twice": [line, line], "longer": [f"{line},9"], "shorter": [",".join(cells[:-1])]}
+        for place, cell in enumerate(cells):
+            for how, other in {"empty": "", "another": "x", "longer": f"{cell}9"}.items():
+                others[f"column {place + 1} {how}"] = [",".join([*cells[:place], other, *cells[place + 1 :]])]
+        for how, mine in others.items():
+            yield f"{at + 1} {how}", "\n".join([*lines[:at], *mine, *lines[at + 1 :], ""])
+
+
+def toml_lines(text: str, most: int) -> Iterator[tuple[str, str]]:
+    """The first lines that say something, each dropped, twice, of another key; values otherwise and of other types."""
+    lines = text.splitlines()
+    for at, line in [(at, line) for at, line in enumerate(lines) if line and line[0] != "#"][:most]:
+        key, equals, value = line.partition(" = ")
+        others = {"dropped": [], "twice": [line, line]}
+        if equals:
+            others |= {"of another key": [f"{key}x = {value}"]}
+            whole = {"a text": '"x"', "a number": "7", "a list": "[]", "a table": "{ a = 1 }", "true": "true"}
+            others |= {f"of {how}": [f"{key} = {other}"] for how, other in whole.items()}
+            if value.startswith("{ value"):
+                _, _, source = value.partition(", source")
+                rows = {f"value {how}": f"{{ value = {other}, source{source}" for how, other in whole.items()}
+                others |= {how: [f"{key} = {row}"] for how, row in rows.items()}
+        for how, mine in others.items():
+            yield f"{at + 1} {how}", "\n".join([*lines[:at], *mine, *lines[at + 1 :], ""])

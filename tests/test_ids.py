@@ -6,7 +6,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.words.ids import EpisodeId, Ids, ids_beside, minted_lane
+from streams.words.ids import EpisodeId, Ids, Lane, ids_beside, minted_lane, same_episode, uuid4_or_none
 
 IDS = Ids(b"a secret for the tests only")
 words = st.text(min_size=1, max_size=40)
@@ -65,3 +65,74 @@ def test_a_visit_number_that_is_a_uuid_of_version_4_is_the_episode_of_its_first_
     own = "7b1d3f52-8f6a-4b6e-9d0c-3a5b7c9d1e2f"
     assert IDS.episode("EPJ-SYD/OUH", own.upper()) == own
     assert IDS.episode("EPJ-SYD/OUH", own, 1) != own
+
+
+@given(st.integers(0, 0xFFFF_FFFF), st.text(max_size=20), st.lists(words, max_size=3))
+def test_a_letter_id_is_two_letters_the_lane_and_a_hash(lane: int, sender: str, parts: list[str]) -> None:
+    digits = Lane(f"{lane:08x}")
+    letter = IDS.letter(digits, sender, *parts)
+    hashed = int(hmac_of("letter", digits, *parts).hex()[:12], 16) % 36**5
+    assert (len(letter), int(letter[2:9], 36), int(letter[9:], 36)) == (14, lane, hashed)
+    assert letter[:2].isalpha()
+    assert letter == letter.upper()
+    assert minted_lane(letter) == digits
+
+
+def test_the_letters_of_a_letter_id_are_the_first_two_of_the_sender() -> None:
+    lane = Lane("00000000")
+    fronts = [IDS.letter(lane, sender)[:2] for sender in ("Odense", "9 ø a-b c", "z", "4711")]
+    assert fronts == ["OD", "AB", "ZX", "XX"]
+
+
+NOT_MINTED = [
+    "",
+    "AB0000000000A",
+    "AB0000000000A11",
+    "ABZZZZZZZ00000",
+    "AB1Z141Z400000",
+    "AB 00000000000",
+    "ABÅ0000000000A",
+]
+
+
+def test_what_cannot_be_an_id_of_ours_has_no_lane() -> None:
+    assert [minted_lane(text) for text in NOT_MINTED] == [None] * len(NOT_MINTED)
+    assert minted_lane("AB1Z141Z300000") == "ffffffff"
+    assert minted_lane("urn:uuid:0123ABCD-0000-4000-8000-000000000000") == "0123abcd"
+    assert minted_lane("g123abcd-0000-4000-8000-000000000000") is None
+    assert minted_lane("0123abcd-0000-4000-8000-00000000000") is None
+
+
+def test_a_masked_word_is_the_front_of_an_hmac() -> None:
+    assert IDS.masked("a word") == hmac_of("masked", "a word").hex()[:16]
+    assert IDS.person("a", "b") == hmac_of("person", "a", "b").hex()[:16]
+    assert IDS.event("feed", "K1", "0") == hmac_of("event", "feed", "K1", "0").hex()[:32]
+
+
+def test_the_lane_of_a_foreign_message_is_that_of_its_uuid_in_any_spelling() -> None:
+    id_ = "1a45224e-e361-1d6e-a146-b85b86713fa8"
+    lane = hmac_of("message", id_).hex()[:8]
+    assert IDS.lane_of_foreign(id_) == IDS.lane_of_foreign(f" urn:uuid:{id_.upper()}") == lane
+    assert IDS.lane_of_foreign("message-1") is None
+
+
+OWN = "7b1d3f52-8f6a-4b6e-9d0c-3a5b7c9d1e2f"
+
+
+def test_only_a_uuid_of_version_4_and_the_right_variant_is_one() -> None:
+    spellings = (OWN, OWN.upper(), OWN.replace("-", ""), f"urn:uuid:{OWN}", f" {OWN} ")
+    assert {uuid4_or_none(text) for text in spellings} == {OWN}
+    others = (
+        OWN.replace("-4b", "-1b"),
+        OWN.replace("-9d", "-cd"),
+        OWN.replace("-9d", "-7d"),
+        OWN[:-1],
+        OWN.replace("7b", "7x"),
+    )
+    assert [uuid4_or_none(text) for text in others] == [None] * 5
+    assert [uuid4_or_none(OWN.replace("-9d", f"-{digit}d")) is None for digit in "89ab"] == [False] * 4
+
+
+def test_an_episode_is_the_same_in_any_spelling() -> None:
+    assert same_episode(OWN, f"urn:uuid:{OWN.upper()}")
+    assert not same_episode(OWN, OWN[:-1] + "0")

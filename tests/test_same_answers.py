@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import msgspec
@@ -22,16 +23,18 @@ from streams.formats.fhir.read import read_xml
 from streams.messages import acknowledgement, edsevent, hospitalnotification
 from streams.messages.adt.inspect import inspect as adt_reading
 from streams.messages.legacy.inspect import inspect as legacy_reading
+from streams.registry import inspect_registers
 from streams.relay.replay import Replay
 from streams.words.codes import Notice
 from streams.words.errors import Rejected
 from streams.words.model import ReceiptIssue
-from tests.damage import edifact, er7, json_places, xml
+from tests.damage import csv_cells, edifact, er7, json_places, toml_lines, xml
 from tests.meanings import adt, test_edsevent, test_legacy, test_sbdh, test_vans
 from tests.meanings.acknowledgements import acknowledgement as answered
 from tests.meanings.notifications import bundle, notification
 from tests.rules.lanes import registers
 from tests.rules.stay_events import Story
+from tests.rules.test_registry_columns import NOW, nine_municipalities
 
 RECORDED: Final = Path(__file__).with_name("answers")
 
@@ -147,6 +150,29 @@ def adt_messages() -> Cases:
     yield from _inspected(adt_reading, whole, er7(whole))
 
 
+#: File of a set of registers -> its damage, and how many rows or lines of it.
+REGISTERS: Final[dict[str, tuple[Callable[[str, int], Iterable[tuple[str, str]]], int]]] = {
+    "policy.toml": (toml_lines, 40),
+    "subscriptions.toml": (toml_lines, 24),
+    "feeds/epj-syd-ouh.toml": (toml_lines, 9),
+    "locations.csv": (csv_cells, 2),
+    "municipalities.csv": (csv_cells, 1),
+    "systems.csv": (csv_cells, 2),
+}
+
+
+def register_sets() -> Cases:
+    with TemporaryDirectory() as place:
+        folder = nine_municipalities(Path(place) / "set")
+        for file, (damage, most) in REGISTERS.items():
+            usual = (folder / file).read_text(encoding="utf-8")
+            for name, damaged in damage(usual, most):
+                (folder / file).write_text(damaged, encoding="utf-8")
+                found = inspect_registers(folder, now=NOW)
+                yield f"{file}:{name}", "; ".join(str(one).replace(place, "") for one in found) or "right"
+            (folder / file).write_text(usual, encoding="utf-8")
+
+
 #: Trigger -> what comes before it in a story, and fields of its own.
 TRIGGERS: Final[dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
     "A01": ((), {}),
@@ -222,6 +248,7 @@ GROUPS: Final[dict[str, Callable[[], Cases]]] = {
     "events": events,
     "fhir-xml": fhir_xml,
     "letters": letters,
+    "registers": register_sets,
     "letters-in-xml": xml_letters,
     "notifications": notifications,
     "short-stories": short_stories,

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from streams.formats.hl7v2 import MessageRefused, read
-from streams.formats.hl7v2_ack import acknowledgement
+from streams.formats.hl7v2_ack import acknowledgement, is_acknowledgement, sent_control_id
 
 NOW = datetime(2026, 3, 1, 7, 15, 1, tzinfo=UTC)
 OURS: dict[str, Any] = {"now": NOW, "control_id": "R1", "application": "STAFET", "facility": "RELAY"}
@@ -111,3 +111,29 @@ def test_no_answer_holds_anything_of_the_person() -> None:
     assert answer is not None
     assert b"2512489996" not in answer
     assert b"Berggren" not in answer
+
+
+ANSWERS = {
+    "a message": (b"MSH|^~\\&|A|B|||1||ADT^A01|K1|P|2.5\rPID|1\r", False),
+    "of type ACK": (b"MSH|^~\\&|A|B|||1||ack ^A01|K1|P|2.5\r", True),
+    "with MSA": (b"MSH|^~\\&|A|B|||1||ADT^A01|K1|P|2.5\rMSA|AA|K0\r", True),
+    "with MSA after a line feed": (b"MSH|^~\\&|A|B|||1||ADT^A01|K1|P|2.5\nMSA|AA|K0\n", True),
+    "with MSA inside a line": (b"MSH|^~\\&|A|B|||1||ADT^A01|K1|P|2.5\rZZZ MSA|AA|K0\r", False),
+    "with other separators": (b"MSH#^~\\&#A#B###1##ADT^A01#K1#P#2.5\rMSA#AA#K0\r", True),
+    "with a segment of a longer name": (b"MSH|^~\\&|A|B|||1||ADT^A01|K1|P|2.5\rMSAX|AA|K0\r", False),
+    "without header": (b"PID|1\rMSA|AA|K0\r", False),
+    "of type ACK in a later component": (b"MSH|^~\\&|A|B|||1||ADT^ACK|K1|P|2.5\r", False),
+}
+
+
+@pytest.mark.parametrize(("data", "is_answer"), ANSWERS.values(), ids=ANSWERS)
+def test_an_answer_is_known_by_its_type_or_its_segment(data: bytes, is_answer: bool) -> None:
+    assert is_acknowledgement(data) is is_answer
+
+
+@pytest.mark.parametrize(
+    ("data", "control_id"),
+    [(b"MSH|^~\\&|A|B|||1||ADT^A01| K1^x |P|2.5\r", " K1^x "), (b"MSH|^~\\&|A", ""), (b"PID|1||||||||||K1", "")],
+)
+def test_the_control_id_is_read_as_it_was_sent(data: bytes, control_id: str) -> None:
+    assert sent_control_id(data) == control_id

@@ -30,8 +30,9 @@ __all__ = ["LAST", "SUITES", "UNSEEN", "Covered", "Outcome", "cover", "load_what
 
 #: The fast suites: no process is started, no broker but the embedded one, no Java.
 SUITES: Final = (
-    *("tests/grammars", "tests/rules", "tests/meanings", "tests/agents", "tests/conformance"),
-    *("tests/test_same_answers.py", "tests/test_kinds.py", "tests/contracts/test_records.py"),
+    *(f"tests/{name}" for name in ("grammars", "rules", "meanings", "agents", "conformance")),
+    *(f"tests/test_{name}.py" for name in ("same_answers", "kinds", "ids", "visible", "config_init", "logs")),
+    *(f"tests/contracts/test_{name}.py" for name in ("records", "gateway", "gateway_client", "gateway_line")),
 )
 #: Runs nearly every line and asks whether the bytes are those of yesterday: only where no test above has found the fault.
 LAST: Final = "tests/test_same_bytes.py"

@@ -1,12 +1,14 @@
 """What intake makes of a person's next message (00 §2; spec 04 §5.5, §8.3, §8.4)."""
 
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import pytest
 from msgspec.structs import replace
 
 from streams.person import PersonRow, fold, retained
+from streams.person.row import learned
 from streams.words.ids import EpisodeId, Kommunekode
 from streams.words.model import EventKind, Fate
 from tests.rules.persons import AT, CPR, DAY, HOUR, IDS, NOT_SUBJECT, OTHER, OUH, SHS, V1, V2, Intake, K, event, reasons
@@ -299,3 +301,32 @@ def test_a_row_reads_back_and_prints_no_person() -> None:
     row = Intake().send(K.START).row
     assert msgspec.json.decode(msgspec.json.encode(row), type=PersonRow) == row
     assert "Berggren" not in repr(row)
+
+
+# ---- what is known of the person --------------------------------------------------------------------------------------
+
+#: What a message says, and the row after it; the row before has a residence, a name, and is marked as protected and dead.
+SAID = {
+    "nothing": ({"residence": None, "family": "", "given": ()}, {}),
+    "another residence": ({"residence": Kommunekode("0461")}, {"residence": "0461"}),
+    "a place without a municipality": ({"residence": None, "residence_problem": "abroad"}, {"residence": None}),
+    "alive": ({"dead": False}, {"dead": False}),
+    "dead": ({"dead": True}, {}),
+    "no longer protected": ({"unprotected": True}, {"protected": False}),
+    "protected all the same": ({"unprotected": True, "protected": True}, {}),
+    "another name": ({"family": "Elmer", "given": ("Bruno",)}, {"family": "Elmer", "given": ("Bruno",)}),
+    "a given name alone": ({"family": "", "given": ("Bruno",)}, {}),
+}
+
+
+@pytest.mark.parametrize(("said", "changed"), SAID.values(), ids=SAID)
+def test_a_row_takes_what_a_message_says_and_keeps_the_rest(said: dict[str, Any], changed: dict[str, Any]) -> None:
+    before = PersonRow(residence=Kommunekode("0751"), protected=True, dead=True, family="Berggren", given=("Nancy",))
+    assert learned(before, event(K.UPDATE, **said)) == replace(before, **changed)
+
+
+def test_a_protected_person_is_marked_once_and_stays_so() -> None:
+    row = learned(PersonRow(), event(K.UPDATE, protected=True))
+    assert row.protected
+    assert learned(row, event(K.UPDATE)).protected
+    assert not learned(PersonRow(), event(K.UPDATE)).protected

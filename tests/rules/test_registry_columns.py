@@ -173,7 +173,11 @@ CODES = ("0101", "0265", "0410", "0420", "0461", "0615", "0661", "0751", "0851")
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped set with nine municipalities."""
-    folder = tmp_path_factory.mktemp("registers") / "set"
+    return nine_municipalities(tmp_path_factory.mktemp("registers") / "set")
+
+
+def nine_municipalities(folder: Path) -> Path:
+    """The shipped set with these, written into a folder that is not there yet."""
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     own, places, policy = folder / OWN, folder / "municipalities.csv", folder / POLICY
     blocks = own.read_text(encoding="utf-8").split("\n\n")

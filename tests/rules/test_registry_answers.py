@@ -1,0 +1,58 @@
+"""What a set of registers answers about a municipality: who may answer for it, and which systems read its messages."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from streams.registry import BadRegisters, copy_example, load
+from streams.registry.tables import FILES
+from tests.rules.test_registry_columns import OWN, nine_municipalities, table
+
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = nine_municipalities(tmp_path_factory.mktemp("registers") / "set")
+    table(folder, "address").write("aliases", '["2990000000019"]')
+    return folder
+
+
+def test_receipts_count_from_the_unit_its_number_and_its_aliases(folder: Path) -> None:
+    registers = load(folder)
+    row = registers.address("0461", "hospital-notification", AT)
+    assert row is not None
+    assert registers.senders("0461", AT) == {row.gln, row.sor, "2990000000019"}
+    assert registers.senders("0999", AT) == frozenset()
+
+
+def test_systems_are_those_that_read_at_the_time(folder: Path) -> None:
+    own = folder / OWN
+    rows = [
+        f'[[receiver]]\nkommunekode = "0461"\nmessage_type = "hospital-notification"\nsystem = "{name}"\nkind = "EOJ"\n'
+        f'type = "B"\nvalid_from = 2024-01-01T00:00:00+01:00\n{dates}\n'
+        for name, dates in (("gone", "valid_to = 2026-01-01T00:00:00+01:00"), ("here", ""), ("here-too", ""))
+    ]
+    own.write_text(own.read_text(encoding="utf-8") + "\n" + "\n".join(rows), encoding="utf-8")
+    registers = load(folder)
+    now, ever = registers.systems(AT), registers.systems()
+    assert list(ever) == sorted(ever)
+    assert set(ever) == set(now)
+    first, *more = now["0461"]
+    assert more == ["here", "here-too"]
+    assert set(ever["0461"]) == {first, "gone", "here", "here-too"}
+    assert len(ever["0461"]) == 4
+    assert all("here" not in systems for code, systems in now.items() if code != "0461")
+
+
+def test_the_example_is_copied_into_an_empty_folder_only(tmp_path: Path) -> None:
+    copied = copy_example(tmp_path / "set")
+    assert {path.relative_to(tmp_path / "set").parts[0] for path in copied} == set(FILES)
+    with pytest.raises(BadRegisters):
+        copy_example(tmp_path / "set")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadRegisters):
+        copy_example(tmp_path / "file")
+    (tmp_path / "empty").mkdir()
+    assert len(copy_example(tmp_path / "empty")) == len(copied)
