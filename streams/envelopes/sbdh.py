@@ -6,7 +6,6 @@ every other departure is an error. Outer white space never counts.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -35,8 +34,7 @@ NS: Final = "{" + NAMESPACE + "}"
 EBBP_NS: Final = "{" + EBBP + "}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenedSbdh:
+class OpenedSbdh(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An envelope that keeps the schema, but for tolerated defects. Texts are trimmed, ids in lower case; "" is absent."""
 
     envelope_id: str

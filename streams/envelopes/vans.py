@@ -9,7 +9,6 @@ document inside is right is not looked at here.
 import base64
 import contextlib
 from collections.abc import Callable, Container
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -65,8 +64,7 @@ FHIR_XML: Final = "application/fhir+xml"
 _LABELS: Final = {FHIR_JSON: FHIR_JSON, FHIR_XML: FHIR_XML, "text/fhir+json": FHIR_JSON, "text/fhir+xml": FHIR_XML}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
+class Head(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What an answer needs to know of an envelope that was refused: who sent it to whom, its id, its document."""
 
     sender: str
@@ -85,8 +83,7 @@ class EnvelopeRefused(Rejected):
         self.answer = answer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class Opened(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An envelope that has passed V1 to V6. Ids are in lower case; "" and None stand for what it does not have."""
 
     envelope_id: str

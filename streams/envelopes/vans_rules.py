@@ -11,9 +11,11 @@ right or wrong, is left to the parser and the grammar, which alone find what is 
 import base64
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple
+
+import msgspec
 
 from streams.messages.format import FORMATS
 from streams.messages.message_type import MESSAGE_TYPES, MessageType
@@ -118,8 +120,7 @@ ENVELOPE: Final = _node(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetaInformation:
+class MetaInformation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Which document an envelope holds (spec 02 §2.2, META); a receipt returns a copy. "" and None: no such element."""
 
     identifier: str  # of the message: Bundle.id (02 §2.4)
@@ -223,6 +224,7 @@ DOCUMENTS: Final = (
 )
 
 
+@lru_cache(maxsize=256)
 def known(format_: str, name: str, version: str) -> Known | None:
     """The row of a document, or None when it is none that we read; a version may be missing (spec 02 §2.2)."""
     for row in DOCUMENTS:
