@@ -10,12 +10,14 @@ message; those that all messages share are `MESSAGING`. Whether a number exists 
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from streams.formats.fhir.shapes import OPENING, escaped, instant_of
+from streams.formats.fhir.shapes import OPENING, escaped, instant_of, narrative
 from streams.formats.fhir.structure import Constraint, Finding
+from streams.messages.message_type import MESSAGE_TYPES
 from streams.words.codes import (
     DESTINATION_USE_SYSTEM,
     EVENT_SYSTEM,
@@ -55,6 +57,7 @@ __all__ = [
     "organization",
     "organization_identifiers",
     "predecessor_of",
+    "provenance_text",
     "reference",
     "sor_digits",
     "sor_of",
@@ -397,3 +400,26 @@ def header_lines(header: Object, event: str) -> str:
         f"<b>Afsender / Sender</b>: {header['sender']['reference']}<br/>"
         f"<b>Afsenders adresse / Source endpoint</b>: {escaped(header['source']['endpoint'])}"
     )
+
+
+#: Of every type.
+_ACTIVITY_TEXTS: Final = {code: text for row in MESSAGE_TYPES.values() for code, text in row.activities.items()}
+
+
+def provenance_text(provenance: Object, *, roles: Mapping[str, str] | None = None) -> Object:
+    """Who did what when; of others anything may be missing. `roles`: texts for entity.role, and its agent is named too."""
+    activity, entity = activity_of(provenance), first(provenance, "entity")
+    what, role = member(entity, "what"), text_at(entity, "role") or ""
+    before = text_at(what, "reference") or text_at(member(what, "identifier"), "value")
+    rows = (
+        ("Id", provenance["id"]),
+        ("Meddelelse / Target", text_at(first(provenance, "target"), "reference")),
+        ("Sendt / Occurred", text_at(provenance, "occurredDateTime")),
+        ("Registreret / Recorded", text_at(provenance, "recorded")),
+        ("Aktivitet / Activity", _ACTIVITY_TEXTS.get(activity, activity)),
+        ("Aktør / Agent", reference(first(provenance, "agent"), "who")),
+        ("Rolle / Role", roles[role] if role and roles else role),
+        ("Forrige meddelelse / Previous message", before),
+        ("Forrige aktør / Previous agent", reference(first(entity, "agent"), "who") if roles else ""),
+    )
+    return narrative([(label, value) for label, value in rows if value])

@@ -43,7 +43,7 @@ from streams.words.codes import (
 from streams.words.errors import Issue, Rejected, Severity
 from streams.words.model import Address, Receipt
 
-from .read import Message, faults, issues_of, parts_of, receipt_of
+from .read import Parts, faults, issues_of, parts_of, receipt_of
 
 __all__ = [
     "CHECK",
@@ -182,7 +182,7 @@ def judge(bundle: Any) -> Judgement:
     """The judgement of a document, whatever it is. Never raises."""
     found = check(bundle)
     try:
-        receipt = receipt_of(Message(parts_of(bundle)))
+        receipt = receipt_of(Parts(parts_of(bundle)))
     except Rejected as rejected:
         return Judgement("dead-letter", None, _ordered([rejected.issue(), *found]))
     return Judgement(reaction(receipt), receipt, found)
@@ -203,7 +203,7 @@ def inspect(data: bytes) -> dict[str, Any]:
     else:
         bundle, judged = read.resource, judge(read.resource)
         reacted, found = judged.reaction, read.beside(judged.issues)
-    message = Message(parts_of(bundle))
+    message = Parts(parts_of(bundle))
     header = message.header
     return {
         "kind": KIND,
@@ -242,7 +242,7 @@ def check(bundle: Any) -> list[Issue]:
             problem=fault.problem,
             remedy=fault.remedy,
         )
-        for fault in faults(Message(parts_of(bundle)))
+        for fault in faults(Parts(parts_of(bundle)))
     ]
     return _ordered([*of_receipt, *issues("Bundle", dict.fromkeys(found))])
 

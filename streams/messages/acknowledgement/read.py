@@ -44,7 +44,7 @@ __all__ = [
     "ACTIVITY",
     "Coding",
     "Fault",
-    "Message",
+    "Parts",
     "Resource",
     "activity_of",
     "bare_what",
@@ -218,7 +218,7 @@ def _fitting(value: Any, type_: Any) -> Any:
     }
 
 
-class Message:
+class Parts:
     """The parts of one acknowledgement, found and resolved. Anything may be missing; then it is empty."""
 
     __slots__ = (
@@ -314,7 +314,7 @@ _HEADER: Final = "Bundle.entry[0].resource"
 
 def read(bundle: Object) -> Receipt:
     """The receipt in a Bundle. Raises `Rejected` with rule `AV1` or `AV2` when it is no acknowledgement."""
-    return receipt_of(Message(parts_of(bundle)))
+    return receipt_of(Parts(parts_of(bundle)))
 
 
 def read_bytes(data: bytes, media: str = "") -> Receipt:
@@ -322,10 +322,10 @@ def read_bytes(data: bytes, media: str = "") -> Receipt:
 
     Raises `Rejected`: rule `AV1` or `AV2`, or that of the grammar for what cannot be read.
     """
-    return receipt_of(Message(decoded(data, media)))
+    return receipt_of(Parts(decoded(data, media)))
 
 
-def receipt_of(message: Message) -> Receipt:
+def receipt_of(message: Parts) -> Receipt:
     """The value of a message; raises `Rejected` (AV1, AV2)."""
     for need in _NEEDS:
         if not need.met(message):
@@ -351,7 +351,7 @@ def receipt_of(message: Message) -> Receipt:
     )
 
 
-def _type_answered(message: Message) -> str:
+def _type_answered(message: Parts) -> str:
     """The type of the message that is answered: the copy of its newest Provenance says its activity."""
     for provenance in message.provenances:
         if provenance is not message.own and (activity := activity_of(provenance)) != ACTIVITY:
@@ -359,7 +359,7 @@ def _type_answered(message: Message) -> str:
     return HOSPITAL_NOTIFICATION
 
 
-def issues_of(message: Message) -> Iterable[ReceiptIssue]:
+def issues_of(message: Parts) -> Iterable[ReceiptIssue]:
     """Every issue of the OperationOutcome. Unknown codes and plain texts are kept for the case (4.3)."""
     for outcome in message.outcomes:
         for issue in outcome.issue:
@@ -379,7 +379,7 @@ class Need(NamedTuple):
 
     check: str
     path: str
-    met: Callable[[Message], object]
+    met: Callable[[Parts], object]
     problem: str
     remedy: str
 
@@ -437,12 +437,12 @@ class Fault(NamedTuple):
     remedy: str
 
 
-def faults(message: Message) -> list[Fault]:
+def faults(message: Parts) -> list[Fault]:
     """What AV4 to AV7 find, as far as the document alone shows it. For any message."""
     return [fault for rule in RULES for fault in rule(message)]
 
 
-def parties(message: Message) -> Iterable[Fault]:
+def parties(message: Parts) -> Iterable[Fault]:
     """AV4: the sender of the original is answered by its receiver. The two Provenances name both."""
     header, own = message.header, message.own
     others = [p for p in message.provenances if p is not own]
@@ -457,7 +457,7 @@ def parties(message: Message) -> Iterable[Fault]:
         yield Fault("AV4", f"{_HEADER}.sender", "the same organization as the receiver", "answer the sender")
 
 
-def quotes(message: Message) -> Iterable[Fault]:
+def quotes(message: Parts) -> Iterable[Fault]:
     """AV5: response.identifier and the own Provenance name the same message."""
     quoted = message.header.response.identifier
     if quoted and message.own is not ABSENT:
@@ -469,7 +469,7 @@ def quotes(message: Message) -> Iterable[Fault]:
             )
 
 
-def answers_an_answer(message: Message) -> Iterable[Fault]:
+def answers_an_answer(message: Parts) -> Iterable[Fault]:
     """AV6: the message that is answered was itself an acknowledgement, as the copy of its Provenance says.
 
     A Provenance of this answer that is about the wrong message is not taken for such a copy: it names as its own
@@ -480,21 +480,21 @@ def answers_an_answer(message: Message) -> Iterable[Fault]:
         yield Fault("AV6", _HEADER, "answers an acknowledgement", "never acknowledge an acknowledgement (KR2.R)")
 
 
-def outcome_given(message: Message) -> Iterable[Fault]:
+def outcome_given(message: Parts) -> Iterable[Fault]:
     """AV7: a negative verdict has its reasons."""
     if message.header.response.code not in ("ok", "") and not any(outcome.issue for outcome in message.outcomes):
         problem = "no OperationOutcome says why (medcom-acknowledgement-1)"
         yield Fault("AV7", f"{_HEADER}.response.details", problem, "send an OperationOutcome with the issues")
 
 
-def two_provenances(message: Message) -> Iterable[Fault]:
+def two_provenances(message: Parts) -> Iterable[Fault]:
     """AV7: the Provenance of the original and the own one."""
     if (count := len(message.provenances)) != 2:
         remedy = "send the newest Provenance of the message that is answered, and your own"
         yield Fault("AV7", "Bundle.entry", f"{count} Provenances, not exactly two", remedy)
 
 
-def one_receiver(message: Message) -> Iterable[Fault]:
+def one_receiver(message: Parts) -> Iterable[Fault]:
     """AV7: the primary receiver, and no other."""
     uses = [extension.value_coding.code for d in message.header.destination for extension in d.extension]
     if "cc" in uses:
@@ -503,7 +503,7 @@ def one_receiver(message: Message) -> Iterable[Fault]:
         yield Fault("AV7", f"{_HEADER}.destination", "more than one receiver", "send to the primary receiver only")
 
 
-def organizations(message: Message) -> Iterable[Fault]:
+def organizations(message: Parts) -> Iterable[Fault]:
     """AV7: sender and receiver are here, with SOR code and GLN."""
     for where, (sor, gln) in (
         ("sender", message.sender_numbers),
@@ -514,7 +514,7 @@ def organizations(message: Message) -> Iterable[Fault]:
             yield Fault("AV7", f"{_HEADER}.{where}", problem, "send both organizations complete")
 
 
-RULES: Final[tuple[Callable[[Message], Iterable[Fault]], ...]] = (
+RULES: Final[tuple[Callable[[Parts], Iterable[Fault]], ...]] = (
     parties,  # AV4
     quotes,  # AV5
     answers_an_answer,  # AV6

@@ -26,13 +26,12 @@ from streams.messages.common import (
     gln_of,
     header_lines,
     listed,
-    member,
     organization,
+    provenance_text,
     reference,
     sor_of,
     text_at,
 )
-from streams.messages.message_type import MESSAGE_TYPES
 from streams.words.codes import ACK_ERROR_SYSTEM, ACKNOWLEDGEMENT_EVENT, ACTIVITY_SYSTEM, FULL_URLS, Verdict
 from streams.words.errors import Issue as Finding
 from streams.words.errors import Rejected
@@ -62,7 +61,6 @@ _VERDICTS: Final = {
     "fatal-error": "Afvist / Fatal error (fatal-error)",
 }
 _EVENT: Final = "Kvittering / Acknowledgement (acknowledgement-message)"
-_ACTIVITIES: Final = {code: text for row in MESSAGE_TYPES.values() for code, text in row.activities.items()}
 
 Mint = Callable[[str], str]
 
@@ -125,7 +123,7 @@ def write(
         "agent": [{"who": {"reference": sender.reference}}],
         "entity": [{"role": "revision", "what": {"reference": f"MessageHeader/{answered}"}}],
     }
-    own["text"] = _provenance_text(own)
+    own["text"] = provenance_text(own)
     return {
         "resourceType": "Bundle",
         "id": envelope_id,
@@ -176,7 +174,7 @@ def _copy(newest: Object, actor: UnitEntry, id_: str) -> Object:
     copy["agent"] = [{"who": {"reference": actor.reference}}]
     if listed(newest, "entity"):
         copy["entity"] = _plain(newest["entity"])
-    copy["text"] = _provenance_text(copy)
+    copy["text"] = provenance_text(copy)
     return copy
 
 
@@ -187,27 +185,6 @@ def _plain(value: object) -> object:
     if not isinstance(value, dict):
         return value
     return {name: _plain(child) for name, child in value.items() if name != "extension" and name[:1] != "_"}
-
-
-def _provenance_text(provenance: Object) -> Object:
-    """Who did what when. A copy says what the sender of the message wrote, so anything may be missing."""
-    activity = text_at(first(member(provenance, "activity"), "coding"), "code") or ""
-    entity = first(provenance, "entity")
-    what = member(entity, "what")
-    rows = [
-        ("Id", provenance["id"]),
-        ("Meddelelse / Target", text_at(first(provenance, "target"), "reference")),
-        ("Sendt / Occurred", text_at(provenance, "occurredDateTime")),
-        ("Registreret / Recorded", text_at(provenance, "recorded")),
-        ("Aktivitet / Activity", _ACTIVITIES.get(activity, activity)),
-        ("Aktør / Agent", reference(first(provenance, "agent"), "who")),
-        ("Rolle / Role", text_at(entity, "role")),
-        (
-            "Forrige meddelelse / Previous message",
-            text_at(what, "reference") or text_at(member(what, "identifier"), "value"),
-        ),
-    ]
-    return narrative([(label, value) for label, value in rows if value])
 
 
 def _outcome(issues: Iterable[ReceiptIssue], id_: str) -> Object:

@@ -25,11 +25,11 @@ from streams.messages.common import (
     header_lines,
     instant_at,
     organization,
+    provenance_text,
 )
 from streams.words.codes import (
     ACT_SYSTEM,
     ACTIVITY_SYSTEM,
-    ACTIVITY_TEXTS,
     CPR_SYSTEM,
     FULL_URLS,
     HOSPITAL_NOTIFICATION_EVENT,
@@ -229,28 +229,8 @@ def _provenance(link: Link, before: Unit | None, units: _Units) -> Object:
             # Else nothing in the Bundle leads to the unit that acted earlier (docs/decisions/0008).
             entity["agent"] = [{"who": {"reference": units[before.sor].reference}}]
         provenance["entity"] = [entity]
-    provenance["text"] = _provenance_text(provenance)
+    provenance["text"] = provenance_text(provenance, roles=_ROLES)
     return provenance
-
-
-def _provenance_text(provenance: Object) -> Object:
-    """One link of the chain: message, times, activity, actor, predecessor."""
-    activity = provenance["activity"]["coding"][0]["code"]
-    body = (
-        f"<b>Id</b>: {provenance['id']}<br/><b>Meddelelse / Target</b>: {provenance['target'][0]['reference']}<br/>"
-        f"<b>Sendt / Occurred</b>: {provenance['occurredDateTime']}<br/>"
-        f"<b>Registreret / Recorded</b>: {provenance['recorded']}<br/>"
-        f"<b>Aktivitet / Activity</b>: {ACTIVITY_TEXTS.get(activity, activity)}<br/>"
-        f"<b>Aktør / Agent</b>: {provenance['agent'][0]['who']['reference']}"
-    )
-    if "entity" in provenance:
-        entity = provenance["entity"][0]
-        what = entity["what"]
-        shown = what.get("reference") or escaped(what["identifier"]["value"])
-        body += f"<br/><b>Rolle / Role</b>: {_ROLES[entity['role']]}<br/><b>Forrige meddelelse / Previous message</b>: {shown}"
-        if "agent" in entity:
-            body += f"<br/><b>Forrige aktør / Previous agent</b>: {entity['agent'][0]['who']['reference']}"
-    return {"status": "generated", "div": f"{OPENING}<p>{body}</p></div>"}
 
 
 def redispatch(bundle: Object, envelope_id: str, at: datetime) -> Object:
@@ -265,6 +245,6 @@ def redispatch(bundle: Object, envelope_id: str, at: datetime) -> Object:
     for index, provenance in chain:
         if provenance["target"][0]["reference"] == mine:
             again = {**provenance, "occurredDateTime": sent, "recorded": sent}
-            again["text"] = _provenance_text(again)
+            again["text"] = provenance_text(again, roles=_ROLES)
             entries[index] = {**entries[index], "resource": again}
     return {**bundle, "id": envelope_id, "timestamp": danish_text(at), "entry": entries}
