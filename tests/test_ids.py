@@ -136,3 +136,11 @@ def test_only_a_uuid_of_version_4_and_the_right_variant_is_one() -> None:
 def test_an_episode_is_the_same_in_any_spelling() -> None:
     assert same_episode(OWN, f"urn:uuid:{OWN.upper()}")
     assert not same_episode(OWN, OWN[:-1] + "0")
+
+
+@given(st.uuids())
+def test_the_lane_of_a_foreign_id_is_an_hmac_of_it(foreign: UUID) -> None:
+    lane = hmac_of("message", str(foreign)).hex()[:8]
+    for spelling in (str(foreign), f" urn:uuid:{foreign} ", foreign.hex.upper()):
+        assert IDS.lane_of_foreign(spelling) == lane
+    assert IDS.lane_of_foreign(str(foreign)[1:]) is None
