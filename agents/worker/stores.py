@@ -23,8 +23,8 @@ __all__ = ["DiskStore", "MemoryStore", "Row", "Store"]
 #: Key and row; None for a row that is deleted.
 Row = tuple[bytes, bytes | None]
 
-#: Bytes of rows that all partitions together keep in memory before they are written to files, and of files read lately.
-_UNWRITTEN: Final = 24 << 20
+#: Bytes of rows that a partition on disk keeps in memory until they fill a file, and of files that all have read lately.
+_UNWRITTEN: Final = 1 << 20
 _READ_LATELY: Final = 16 << 20
 #: The row that holds `known`, in decimal digits; it begins as every row of our own book-keeping.
 _KNOWN: Final = b"\0known"
@@ -106,7 +106,7 @@ class DiskStore:
         files.set_bloom_filter(10, block_based=False)
         self._options = rocksdict.Options(raw_mode=True)
         self._options.create_if_missing(True)
-        self._options.set_write_buffer_manager(rocksdict.WriteBufferManager(_UNWRITTEN, False))
+        self._options.set_write_buffer_size(_UNWRITTEN)
         self._options.set_block_based_table_factory(files)
 
     def known(self, place: StatePartition) -> int | None:
