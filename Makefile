@@ -43,7 +43,7 @@ check: $(FULL) ## format, lint, types, floor plan, docs; under a minute
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_floor_plan.py tests/test_docs.py \
-		tests/test_asyncapi.py tests/test_receive.py tests/test_front_pages.py
+		tests/test_asyncapi.py tests/test_receive.py tests/test_front_pages.py tests/test_loaded_modules.py
 
 docs: $(FULL) ## write what is made from the code: settings, AsyncAPI, schemas, samples
 	@$(BIN)/stafet config reference > docs/settings.md

@@ -9,12 +9,10 @@ from typing import Final
 
 import msgspec
 
-from agents.station import Station
-from agents.worker.foreign_rows import UnreadableRows
+from agents.station import Station, code_of
+from agents.worker.any_record import UnreadableRows, probe_intake
 from agents.worker.letters import lane_letter, ledger_letter
-from agents.worker.probe import probe_intake
 from agents.worker.shell import Fold, Stage
-from agents.worker.signs import code_of
 from agents.worker.tables import FencedTable
 from streams.kafka.records import STAY_EVENT, Letter, Record, dead_letter
 from streams.kafka.topics import ADT_RAW

@@ -10,12 +10,10 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from agents.station import Station
-from agents.worker.foreign_rows import UnreadableRows
+from agents.station import Figures, Station, code_of
+from agents.worker.any_record import UnreadableRows, probe_lanes
 from agents.worker.letters import lane_letter, ledger_letter, letter_of
-from agents.worker.probe import probe_lanes
 from agents.worker.shell import Fold, Stage
-from agents.worker.signs import Figures, code_of
 from agents.worker.tables import FencedTable
 from agents.worker.timer import Tick
 from streams.kafka.dispatch import Refusal

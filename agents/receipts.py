@@ -8,11 +8,10 @@ the partition of its source (decision 0023).
 
 from collections.abc import Iterable
 
-from agents.station import Station
+from agents.station import Station, code_of
+from agents.worker.any_record import probe_receipts
 from agents.worker.letters import lane_letter, ledger_letter
-from agents.worker.probe import probe_receipts
 from agents.worker.shell import Fold, Stage
-from agents.worker.signs import code_of
 from agents.worker.tables import FencedTable
 from streams.kafka.records import Letter, Record, dead_letter
 from streams.kafka.topics import RECEIPTS_RAW, letterbox, municipality_of

@@ -19,10 +19,9 @@ from typing import Final
 from agents.intake import intake_stage
 from agents.lanes import lanes_stage, tick_for
 from agents.receipts import letterboxes_stage, receipts_stage
-from agents.station import Station
+from agents.station import Clock, Station
+from agents.worker.any_record import position_at
 from agents.worker.app import Worker, build_app, raw_table, raw_topic, running
-from agents.worker.clock import Clock
-from agents.worker.foreign_rows import position_at
 from agents.worker.gaps import Gaps, Skips
 from agents.worker.shell import Fold, Leave, Limits, Stage, Step, guarded, leave_now
 from agents.worker.tables import FencedApp, FencedTable, position_key

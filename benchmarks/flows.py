@@ -14,8 +14,7 @@ from typing import Final
 from agents.intake import intake_stage
 from agents.lanes import lanes_stage, tick_for
 from agents.receipts import receipts_stage
-from agents.station import Station
-from agents.worker.clock import Clock, FastClock
+from agents.station import Clock, FastClock, Station
 from agents.worker.shell import Stage
 from streams.formats.hl7v2 import parse
 from streams.kafka.records import Letter, Record, decode_lane_record

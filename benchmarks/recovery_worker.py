@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Literal, cast
 
 from agents.relay import build_relay, relay_running
-from agents.station import Station
+from agents.station import FastClock, Figures, Station
 from agents.worker.app import Worker
-from agents.worker.clock import FastClock
-from agents.worker.signs import Figures
 from streams.operations.metrics import Metrics
 from streams.registry import load
 

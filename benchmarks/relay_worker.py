@@ -7,10 +7,8 @@ import time
 from pathlib import Path
 
 from agents.relay import build_relay, relay_running
-from agents.station import Station
+from agents.station import FastClock, Figures, Station
 from agents.worker.app import Worker
-from agents.worker.clock import FastClock
-from agents.worker.signs import Figures
 from streams.operations.metrics import MetricName, Metrics
 from streams.registry import load
 

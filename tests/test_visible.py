@@ -16,7 +16,7 @@ from streams.cli.app import build
 from streams.cli.frame import Code, Failed, run
 from streams.kafka.records import Record
 from streams.operations import logs
-from streams.words.visible import visible
+from streams.words.errors import visible
 from tests.published import ROOT
 
 EVIL = "a\x1b[2Jb\x9b31mc\x07d\u202ee\u2066f\u200bg\r\nh\x7fi"

@@ -32,9 +32,8 @@ from msgspec.structs import replace
 
 from agents.relay import Relay, build_relay, relay_running
 from agents.start.watch import positions_of
-from agents.station import Station
+from agents.station import FastClock, Station
 from agents.worker.app import Worker
-from agents.worker.clock import FastClock
 from agents.worker.timer import owned_of
 from streams.cli import interrupts
 from streams.kafka.clients import new_producer, read_all

@@ -22,8 +22,8 @@ import msgspec
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from agents.worker.any_record import position_at
 from agents.worker.changelog import ClientOptions, Fence, StatePartition
-from agents.worker.foreign_rows import position_at
 from agents.worker.tables import is_own_row, owner_key, position_key
 from streams.kafka.clients import AIOKafkaConsumer, committed_offsets, new_producer, read_all, state_producer
 from streams.kafka.records import headers

@@ -31,16 +31,15 @@ import typer
 from aiokafka.errors import KafkaError
 
 from agents.relay import build_relay, relay_running
-from agents.station import Station
+from agents.station import Figures, Station
 from agents.worker.app import NotReady, Worker, readiness, widths_problem
 from agents.worker.changelog import ClientOptions
 from agents.worker.shell import leave_now
-from agents.worker.signs import Figures
 from streams.cli import interrupts
 from streams.cli.frame import Code, Failed
 from streams.cli.installation import Bootstrap, Config, RegistersOption, mismatch, registers_of, settings_of
+from streams.gateway.admission import report_to
 from streams.gateway.mllp import TlsProblem
-from streams.gateway.report import report_to
 from streams.gateway.run import GatewayOptions, run_gateway
 from streams.kafka import admin
 from streams.kafka.access import lacking, rights_of, user_of

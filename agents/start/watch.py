@@ -21,8 +21,8 @@ from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from agents.relay import Relay
+from agents.worker.any_record import position_at
 from agents.worker.changelog import ClientOptions
-from agents.worker.foreign_rows import position_at
 from agents.worker.tables import position_key
 from agents.worker.timer import owned_of
 

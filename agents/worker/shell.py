@@ -27,6 +27,7 @@ from typing import Any, Final, Protocol
 
 from faust.types import EventT, Message, StreamT
 
+from agents.station import Clock
 from streams.kafka.clients import partition_of
 from streams.kafka.dispatch import Refusal, Unavailable, dispatch
 from streams.kafka.records import Letter, Record, dead_letter, header, last_dead_letter, place_of, size_of
@@ -34,8 +35,7 @@ from streams.kafka.topics import SMALL, size_limit
 from streams.operations import logs
 from streams.words.errors import Rejected
 
-from .clock import Clock
-from .foreign_rows import position_at
+from .any_record import position_at
 from .gaps import Gaps, Skipped, Skips, log_loss, loss_letters
 from .tables import FencedApp, FencedTable, is_own_row, own_producer, position_key
 

@@ -39,8 +39,8 @@ from mode import Service
 from streams.kafka.dispatch import Unavailable
 from streams.kafka.records import place_of
 
+from .any_record import position_at, rows_among
 from .changelog import Behind, ClientOptions, Fence, Fenced, Restoring, Rows, StatePartition, restore
-from .foreign_rows import position_at, rows_among
 from .stores import Store
 
 __all__ = [

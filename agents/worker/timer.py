@@ -21,14 +21,14 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from faust.types import TP
 
+from agents.station import Clock
 from streams.kafka.clients import AIOKafkaConsumer, committed_offsets
 from streams.kafka.records import Letter, place_of
 from streams.kafka.topics import LANES, RECEIPTS_RAW
 from streams.relay.standing import Deadlines, Due
 
+from .any_record import position_at
 from .changelog import ClientOptions
-from .clock import Clock
-from .foreign_rows import position_at
 from .gaps import Gaps
 from .shell import Report, log_warning
 from .tables import FencedApp, FencedTable, own_producer, position_key

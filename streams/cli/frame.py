@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.main import get_command
 
-from streams.words.visible import visible
+from streams.words.errors import visible
 
 __all__ = ["AsJson", "Code", "Failed", "Jsonl", "Quiet", "echo", "emit", "failure_of", "run"]
 

@@ -1,4 +1,4 @@
-"""What is decided about a block: taken or refused, the record or the dead letter that it becomes, and its answer.
+"""What is decided about a block: taken or refused, the record or the dead letter that it becomes, its answer, its report.
 
 What decides it: spec 04 §2.1 steps 1-9, §3 (unknown sender, test messages), §5.2 (the answer), §6 (the record on
 `adt.raw`), 00 §9.2 (a certificate speaks for its feeds, decision 0021). Nothing else may cause a negative answer:
@@ -12,7 +12,9 @@ the sender does not send them again. An acknowledgement has no answer (00 §8.5)
 
 No CPR number, name or address stands in any key, header, log or metric (design §4). MSH is the sender's to fill: a
 control id may be a CPR number or a letter of a megabyte. So words of a sender are shown in their allowed form, or as a
-hash, which is keyed, because the ten digits of a CPR number are found from a plain one in a second.
+hash, which is keyed, because the ten digits of a CPR number are found from a plain one in a second. A report holds
+lengths, counts, the feed, the trigger, the peer and the code of a refusal (spec 04 §5.1); `report_to` makes log lines
+and figures of them. What a stranger can cause as often as he likes is one line per peer and reason in ten seconds.
 
 Not here: the answer's bytes (`formats/hl7v2_ack.py`), the producer (`run.py`).
 """
@@ -25,7 +27,7 @@ import time
 from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol, TypedDict, Unpack
 
 from streams.formats.hl7v2 import Document, MessageRefused
 from streams.formats.hl7v2_ack import acknowledgement, is_acknowledgement, sent_control_id
@@ -33,20 +35,22 @@ from streams.kafka import records
 from streams.kafka.records import Letter, Record
 from streams.kafka.topics import ADT_RAW, LEDGER
 from streams.messages.adt.feed import FeedOf, FeedProfile, read_from_feed
+from streams.operations.metrics import Metrics
 from streams.records.ledger import event_row, to_json
 from streams.words.model import Fate, Outcome
 from streams.words.times import utc_text
-
-from .report import GatewayReport
 
 __all__ = [
     "LOCAL",
     "AdtRecord",
     "BlockAnswer",
+    "Event",
     "FeedOf",
     "ForeignCertificate",
     "FrontDesk",
+    "GatewayFields",
     "GatewayRefusal",
+    "GatewayReport",
     "KeyOf",
     "Masked",
     "Peer",
@@ -56,8 +60,143 @@ __all__ = [
     "WriteRefusal",
     "admit",
     "names_of",
+    "report_to",
     "shown",
+    "silent",
 ]
+
+
+Event = Literal[
+    "gateway.listening",
+    "gateway.connected",
+    "gateway.disconnected",
+    "gateway.accepted",  # AA: durably on Kafka
+    "gateway.refused",  # AE, AR, or no answer possible
+    "gateway.unconfirmed",  # Kafka did not confirm in time: no answer, connection closed
+    "gateway.too-long",
+    "gateway.slow",  # a block was not whole in time
+    "gateway.silent",  # the peer does not take its answers
+    "gateway.acknowledgement",  # of a message that is none of ours: it has no answer (00 §8.5)
+    "gateway.turned-away",  # too many connections or handshakes
+    "gateway.handshake-failed",
+    "gateway.exhausted",  # no file descriptor for a connection that waits
+    "gateway.partial",  # the stream ended inside a block
+    "gateway.noise",  # bytes before the start byte
+    "gateway.reset",
+    "gateway.fault",  # ours
+    "gateway.drained",
+]
+
+
+class GatewayFields(TypedDict, total=False):
+    """What may stand beside an event."""
+
+    feed: str
+    trigger: str  # only of the table in spec 04 §4.1, else "other"
+    code: str  # table 0357
+    reason: str  # why a message was refused: our own code, or that of the table
+    length: int  # bytes
+    open: int  # connections
+    port: int
+    why: str  # class of an exception, or a word of ours
+    peer: str  # address, and the name of its certificate when a register knows it, else its fingerprint
+    count: int  # lines like it that were kept back since the last
+    wait_ms: float  # until Kafka confirmed
+
+
+class GatewayReport(Protocol):
+    """Takes one event."""
+
+    def __call__(self, event: Event, **fields: Unpack[GatewayFields]) -> None:
+        """Log and count `event`."""
+        ...
+
+
+#: What an operator should look at; all else is the day's work.
+_WARNINGS: frozenset[Event] = frozenset(
+    {
+        "gateway.refused",
+        "gateway.unconfirmed",
+        "gateway.too-long",
+        "gateway.slow",
+        "gateway.silent",
+        "gateway.partial",
+        "gateway.noise",
+        "gateway.acknowledgement",
+        "gateway.turned-away",
+        "gateway.handshake-failed",
+        "gateway.exhausted",
+    }
+)
+
+#: How a block ended, as the metric calls it.
+_RESULTS: Mapping[Event, str] = {
+    "gateway.accepted": "accepted",
+    "gateway.refused": "refused",
+    "gateway.unconfirmed": "unconfirmed",
+    "gateway.acknowledgement": "acknowledgement",
+}
+
+#: Connections that were not served -> why, as the metric calls it; turned-away names it itself.
+_UNSERVED: Mapping[Event, str] = {
+    "gateway.turned-away": "",
+    "gateway.handshake-failed": "handshake-failed",
+    "gateway.exhausted": "no-file-descriptor",
+}
+
+_EVERY_S = 10.0
+_MOST_KEYS = 1024  # a stranger may have many addresses; beyond this the rest share one line
+
+
+class _Sparing:
+    """Which lines are due: one per key in ten seconds, and how many were kept back before it."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._last: dict[tuple[str, ...], tuple[float, int]] = {}
+
+    def kept_back(self, *key: str) -> int | None:
+        """How many lines like it were kept back since the last; None when this one is to be kept back too."""
+        now = self._clock()
+        if key not in self._last and len(self._last) >= _MOST_KEYS:
+            self._last = {each: seen for each, seen in self._last.items() if now - seen[0] < _EVERY_S}
+            if len(self._last) >= _MOST_KEYS:
+                key = (key[0],)
+        at, count = self._last.get(key, (float("-inf"), 0))
+        due = now - at >= _EVERY_S
+        self._last[key] = (now, 0) if due else (at, count + 1)
+        return count if due else None
+
+
+def report_to(log: Any, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> GatewayReport:
+    """Reports as log lines of `log` (`streams.logs.get`) and as the figures of the gateway."""
+    sparing = _Sparing(clock)
+
+    def report(event: Event, **fields: Unpack[GatewayFields]) -> None:
+        reason = fields.get("reason", "")
+        if event in _RESULTS:
+            metrics.count("stafet_gateway_messages_total", feed=fields.get("feed", ""), result=_RESULTS[event])
+        if event == "gateway.refused":
+            metrics.count("stafet_events_total", fate="refused", reason=reason)
+            metrics.count("stafet_dead_letters_total", stage="gateway", reason=reason)
+        if "open" in fields:
+            metrics.set("stafet_gateway_connections", fields["open"])
+        if event in _UNSERVED:
+            why = fields.get("why", "")
+            metrics.count("stafet_gateway_unserved_total", reason=_UNSERVED[event] or why)
+            kept_back = sparing.kept_back(event, fields.get("peer", ""), why)
+            if kept_back is None:
+                return
+            if kept_back:
+                fields["count"] = kept_back
+        write = log.error if event == "gateway.fault" else log.warning if event in _WARNINGS else log.info
+        write(event, **fields)
+
+    return report
+
+
+def silent(event: Event, **fields: Unpack[GatewayFields]) -> None:
+    """Reports nothing: for tests and simulators."""
 
 
 class ForeignCertificate(MessageRefused):

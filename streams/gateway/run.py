@@ -25,9 +25,8 @@ from streams.operations.settings import Listen, Settings
 from streams.registry import Registers
 from streams.words.ids import Ids
 
-from .admission import AdtRecord, FrontDesk, GatewayRefusal, Unconfirmed
+from .admission import AdtRecord, FrontDesk, GatewayRefusal, GatewayReport, Unconfirmed
 from .mllp import ServerTls, TlsProblem, server_context, unnamed
-from .report import GatewayReport
 from .server import Caps, GatewayLimits, Server
 
 __all__ = ["GatewayOptions", "KafkaPublisher", "run_gateway"]

@@ -31,9 +31,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
-from .admission import LOCAL, BlockAnswer, FrontDesk, Peer, names_of
+from .admission import LOCAL, BlockAnswer, FrontDesk, GatewayReport, Peer, names_of
 from .mllp import BLOCK_LIMIT, FrameReader, FrameTooLong, framed
-from .report import GatewayReport
 
 __all__ = [
     "BlockAnswer",

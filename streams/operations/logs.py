@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, TextIO
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
-from streams.words.visible import visible
+from streams.words.errors import visible
 
 __all__ = ["FIELDS", "configure", "get", "only_fields", "redact"]
 

@@ -9,9 +9,8 @@ test. Loading lists every finding with file, line and remedy and refuses the set
 §1.1, §6.7).
 """
 
-from .files import RegisterFinding
 from .registers import EXAMPLE_NAME, BadRegisters, Registers, copy_example, inspect_registers, load
-from .rows import AcceptanceRow, AddressRow, LocationRow, MunicipalityRow, ReceiptPolicy, ReceiverRow
+from .rows import AcceptanceRow, AddressRow, LocationRow, MunicipalityRow, ReceiptPolicy, ReceiverRow, RegisterFinding
 
 __all__ = [
     "EXAMPLE_NAME",

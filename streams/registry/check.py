@@ -15,19 +15,20 @@ from typing import Final, NamedTuple, TypeVar
 from streams.words.codes import HOSPITAL_NOTIFICATION
 from streams.words.times import COPENHAGEN
 
-from .files import Findings, did_you_mean
 from .rows import (
     EXISTS,
     READ,
     WRITTEN,
     AcceptanceRow,
     AddressRow,
+    Findings,
     LocationRow,
     MunicipalityRow,
     ReceiverRow,
     RegisterRow,
     SenderAcceptanceRow,
     SystemRow,
+    did_you_mean,
     gln_problem,
     is_read,
     is_written,

@@ -20,15 +20,16 @@ from streams.words.ids import Kommunekode
 from streams.words.model import Address, Outcome, Unit
 
 from .check import check
-from .files import Findings, RegisterFinding
 from .rows import (
     AcceptanceRow,
     AddressRow,
     Environment,
+    Findings,
     LocationRow,
     MunicipalityRow,
     ReceiptPolicy,
     ReceiverRow,
+    RegisterFinding,
     RegisterRow,
     is_written,
     rank,

@@ -21,7 +21,6 @@ import msgspec
 from streams.messages.adt.feed import FeedProfile
 from streams.stay.state import StayPolicy
 
-from .files import Findings, Sheet, Toml, did_you_mean, read_csv, read_toml
 from .rows import (
     FAMILIES,
     RETIRED,
@@ -30,13 +29,19 @@ from .rows import (
     AddressRow,
     CountRow,
     Environment,
+    Findings,
     LocationRow,
     MunicipalityRow,
     ReceiptPolicy,
     ReceiverRow,
     SenderAcceptanceRow,
+    Sheet,
     SystemRow,
+    Toml,
+    did_you_mean,
     instant,
+    read_csv,
+    read_toml,
 )
 
 __all__ = [

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from agents.worker.clock import FastClock
+from agents.station import FastClock
 
 START = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
 

@@ -6,8 +6,7 @@ from typing import Any, cast
 import pytest
 
 from agents.intake import intake_stage
-from agents.station import Station
-from agents.worker.signs import Figures
+from agents.station import Figures, Station
 from streams.kafka.records import Record
 from streams.messages.adt.feed import read_from_feed
 from streams.messages.adt.patient import record_key

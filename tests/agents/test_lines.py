@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from agents.station import Figures
 from agents.worker.shell import log_warning
-from agents.worker.signs import Figures
 from streams.delivery.rules import DeliveryState
 from streams.operations import logs
 from streams.person import PersonRow

@@ -89,9 +89,9 @@ def test_a_good_record_of_our_own_passes_every_stage(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "broken"),
     [
-        ("intake", "agents.worker.probe.take_in"),
-        ("lanes", "agents.worker.probe.fold"),
-        ("receipts", "agents.worker.probe.take_receipt"),
+        ("intake", "agents.worker.any_record.take_in"),
+        ("lanes", "agents.worker.any_record.fold"),
+        ("receipts", "agents.worker.any_record.take_receipt"),
     ],
 )
 def test_a_stage_that_is_broken_fails_its_probe(name: str, broken: str, monkeypatch: pytest.MonkeyPatch) -> None:

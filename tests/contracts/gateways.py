@@ -9,9 +9,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from streams.gateway.admission import LOCAL, AdtRecord, FrontDesk, GatewayRefusal, Publish, WriteRefusal
+from streams.gateway.admission import (
+    LOCAL,
+    AdtRecord,
+    Event,
+    FrontDesk,
+    GatewayFields,
+    GatewayRefusal,
+    GatewayReport,
+    Publish,
+    WriteRefusal,
+    silent,
+)
 from streams.gateway.mllp import ClientTls, MllpClient, ServerTls, server_context
-from streams.gateway.report import Event, GatewayFields, GatewayReport, silent
 from streams.gateway.server import Caps, GatewayLimits, Server
 from streams.messages.adt.feed import FeedProfile
 from streams.words.ids import Ids

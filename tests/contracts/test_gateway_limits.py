@@ -14,8 +14,8 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from streams.gateway import server
+from streams.gateway.admission import report_to
 from streams.gateway.mllp import framed
-from streams.gateway.report import report_to
 from streams.gateway.server import Caps, Door
 from streams.operations import logs
 from streams.operations.metrics import Metrics

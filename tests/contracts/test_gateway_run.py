@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import trustme
 
+from streams.gateway.admission import report_to, silent
 from streams.gateway.mllp import MllpClient, ServerTls, TlsProblem
-from streams.gateway.report import report_to, silent
 from streams.gateway.run import GatewayOptions, run_gateway
 from streams.gateway.server import Caps
 from streams.kafka.embedded import EmbeddedBroker

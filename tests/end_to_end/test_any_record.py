@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
-from agents.worker.clock import FastClock
+from agents.station import FastClock
 from agents.worker.tables import position_key
 from streams.kafka.local import LocalBroker
 from streams.kafka.records import Record, header

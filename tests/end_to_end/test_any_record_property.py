@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from agents.relay import Relay
 from agents.start.watch import positions_of
-from agents.worker.clock import FastClock
+from agents.station import FastClock
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.records import encode_lane_record
 from streams.kafka.topics import ADT_RAW, LANES, LEDGER, RECEIPTS_RAW, letterbox

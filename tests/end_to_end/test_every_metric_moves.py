@@ -8,10 +8,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from agents.station import Station
-from agents.worker.clock import FastClock
+from agents.station import FastClock, Station
+from streams.gateway.admission import report_to
 from streams.gateway.mllp import MllpClient
-from streams.gateway.report import report_to
 from streams.gateway.run import GatewayOptions, run_gateway
 from streams.gateway.server import Caps
 from streams.kafka.embedded import EmbeddedBroker

@@ -8,7 +8,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from agents.start.watch import positions_of
-from agents.worker.clock import FastClock
+from agents.station import FastClock
 from agents.worker.gaps import Gaps, RetentionLoss, Skipped
 from agents.worker.timer import caught_up
 from streams.kafka.local import LocalBroker

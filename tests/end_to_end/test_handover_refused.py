@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from agents.worker.clock import FastClock
+from agents.station import FastClock
 from streams.kafka.local import LocalBroker
 from streams.kafka.topics import TopicPlan, inbox, plan
 from streams.sim.hospital import Script, journeys, script

@@ -16,10 +16,9 @@ from typing import Any
 import pytest
 import structlog
 
-from agents.station import Station
-from agents.worker.clock import FastClock
+from agents.station import FastClock, Station
+from streams.gateway.admission import report_to
 from streams.gateway.mllp import MllpClient
-from streams.gateway.report import report_to
 from streams.gateway.run import GatewayOptions, run_gateway
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.topics import ADT_RAW, LANES

@@ -16,7 +16,7 @@ from random import Random
 
 import pytest
 
-from agents.worker.clock import FastClock
+from agents.station import FastClock
 from streams.kafka.local import LocalBroker
 from tests.closing import note
 from tests.end_to_end.letters import faults_of, inbox_letters

@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
-from agents.worker.clock import FastClock
+from agents.station import FastClock
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.topics import ADT_RAW, RECEIPTS_RAW
 from streams.messages.adt.feed import read_from_feed

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.worker.clock import FastClock
+from agents.station import FastClock
 from streams.kafka.embedded import EmbeddedBroker
 from tests.end_to_end.letters import faults_of, inbox_letters
 from tests.end_to_end.rest import watching

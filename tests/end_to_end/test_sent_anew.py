@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from agents.worker.clock import FastClock
+from agents.station import FastClock
 from streams.cli.app import build
 from streams.cli.frame import run
 from streams.kafka.embedded import EmbeddedBroker

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from agents.worker.clock import FastClock
+from agents.station import FastClock
 from streams.kafka.local import LocalBroker
 from tests.end_to_end.letters import faults_of, inbox_letters
 from tests.end_to_end.relay_worker import RelayOrders, ready, relay_process, terminated
