@@ -19,7 +19,7 @@ from streams.words.model import Link, Outcome, Receipt, Unit
 from . import acknowledgement, hospitalnotification
 from .common import Object
 
-__all__ = ["READERS", "SENT", "WRITERS", "Message", "Sending", "Writer", "read_receipt"]
+__all__ = ["READERS", "SENT", "WRITERS", "Message", "SentType", "Writer", "read_receipt"]
 
 
 class Message(Outgoing, Protocol):
@@ -62,7 +62,7 @@ class Message(Outgoing, Protocol):
         """MessageHeader.id of the one that it follows; "" for none."""
 
 
-class Sending(Protocol):
+class SentType(Protocol):
     """What the folder of a type that is sent offers."""
 
     def compose(
@@ -95,7 +95,7 @@ class Writer(Protocol):
 
 
 #: By the name of the type.
-SENT: Final[Mapping[str, Sending]] = {HOSPITAL_NOTIFICATION: hospitalnotification}
+SENT: Final[Mapping[str, SentType]] = {HOSPITAL_NOTIFICATION: hospitalnotification}
 
 #: By the name of the format.
 WRITERS: Final[Mapping[str, Writer]] = {**REPRESENTATIONS}
