@@ -5,14 +5,33 @@ cannot be named at all. A new format is a folder, a row here and a row each of `
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
+from streams.words.codes import Family, Notice
 from streams.words.ids import Lane
 
-from .legacy.forms import Switches, has_legacy_form
 from .message_type import MessageType
 
-__all__ = ["FORMATS", "Format"]
+__all__ = ["FORMATS", "LEGACY_FORMS", "Format", "Switches", "has_legacy_form"]
+
+#: What XDIS20/DIS20 and XDIS17/DIS17 can express (spec 04, 13.2); leave and acute ambulatory stays have no form.
+LEGACY_FORMS: Final = frozenset(
+    {(Family.STIN, "IMP"), (Family.SLHJ, "IMP"), (Family.MORS, "IMP"), (Family.MORS, "EMER")}
+)
+
+
+class Switches(Protocol):
+    """What a municipality wants of a form that cannot express everything (05 §6.3)."""
+
+    @property
+    def send_acute_as_admission(self) -> bool:
+        """An acute ambulant stay is sent as an admission."""
+
+
+def has_legacy_form(notice: str, class_: str, switches: Switches) -> bool:
+    """Whether XDIS/DIS has a form for a notice about a stay of this class."""
+    family = Notice(notice).family
+    return (family, class_) in LEGACY_FORMS or (family is Family.STAA and switches.send_acute_as_admission)
 
 
 class Format(NamedTuple):
