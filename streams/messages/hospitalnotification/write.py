@@ -15,6 +15,9 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
+import msgspec
+from msgspec.structs import replace
+
 from streams.formats.fhir.shapes import OPENING, escaped
 from streams.messages.common import (
     Object,
@@ -35,12 +38,12 @@ from streams.words.codes import (
     HOSPITAL_NOTIFICATION_EVENT,
 )
 from streams.words.ids import MessageId, Sor, ids_beside
-from streams.words.model import Link, Notification, Unit
+from streams.words.model import Fate, Link, Notification, Outcome, Unit
 from streams.words.times import danish_text
 
 from .rules import LEAVE_PERIOD_URL, PROFILES, REPORT_FLAG_URL, REPORT_RECIPIENT_URL
 
-__all__ = ["FULL_URL_BASE", "redispatch", "resource_ids", "roles_of", "write"]
+__all__ = ["FULL_URL_BASE", "keep", "lacking", "redispatch", "resource_ids", "restore", "roles_of", "write"]
 
 FULL_URL_BASE: Final = f"{FULL_URLS}ig/hospitalnotification"  # spec 01, 6.6
 _META: Final = {name: {"profile": [canonical]} for name, canonical in PROFILES.items()}
@@ -248,3 +251,33 @@ def redispatch(bundle: Object, envelope_id: str, at: datetime) -> Object:
             again["text"] = provenance_text(again, roles=_ROLES)
             entries[index] = {**entries[index], "resource": again}
     return {**bundle, "id": envelope_id, "timestamp": danish_text(at), "entry": entries}
+
+
+# ---- what is asked of a notification beside its document ---------------------------------------------------------------
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(Notification).decode
+
+#: A message needs the surname, name.family 1..1 (01, 3.4); without one there is none, whatever the source (04 §14.2).
+_NAMELESS: Final = Outcome(
+    fate=Fate.STOPPED,
+    reason="no-name",
+    path="PID-5",
+    problem="no surname, and none known from before: Patient.name.family is 1..1",
+    remedy="send the surname in PID-5.1, with this event or a person update (A31), and this event once more",
+)
+
+
+def lacking(notification: Notification) -> Outcome | None:
+    """Why there can be no such message: nobody knows the surname; None when there can."""
+    return None if notification.patient.family.strip() else _NAMELESS
+
+
+def keep(notification: Notification) -> tuple[bytes, tuple[Link, ...]]:
+    """Its own facts in MessagePack, and its chain."""
+    return _encode(replace(notification, chain=())), notification.chain
+
+
+def restore(data: bytes, chain: tuple[Link, ...]) -> Notification:
+    """The notification that was kept."""
+    return replace(_decode(data), chain=chain)
