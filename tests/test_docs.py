@@ -127,3 +127,21 @@ def test_the_locks_name_no_registry() -> None:
         assert "://" not in text
         assert "index" not in text
         assert "--hash=sha256:" in text
+
+
+_STOP = re.compile(r"^\| \d+ \| `([a-z0-9_/.]+)` \| (.+?) \|", re.MULTILINE)
+_WAY = _STOP.findall((ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(("file", "stops"), _WAY)
+def test_every_stop_on_the_way_is_in_the_code(file: str, stops: str) -> None:
+    source = (ROOT / file).read_text(encoding="utf-8")
+    for name in re.findall(r"`(\w+)`", stops):
+        assert re.search(rf"^(async )?(def|class) {name}\b", source, re.MULTILINE), name
+
+
+def test_a_file_named_in_the_architecture_is_there() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z0-9_]+(?:/[a-z0-9_]+)*/[a-z0-9_]+\.py)`", text))
+    assert len(_WAY) > 10
+    assert [n for n in sorted(named) if not ((ROOT / n).exists() or (ROOT / "streams" / n).exists())] == []

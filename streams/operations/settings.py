@@ -102,7 +102,9 @@ class Settings(BaseSettings):
         pattern=r"^[A-Za-z0-9._-]{1,64}$",
     )
     store: Literal["memory", "rocksdb"] = _setting(
-        "memory", "where tables are kept", "100,000 open stays take 350 MB and are ready after 3 s of CPU; rocksdb when there are many more"
+        "memory",
+        "where tables are kept",
+        "100,000 open stays take 350 MB and are ready after 3 s of CPU; rocksdb when there are many more",
     )
     gateway_listen: str = _setting(
         "127.0.0.1:2575", "host:port of the MLLP gateway", "2575 is HL7's port; loopback until TLS is set up"
