@@ -1,12 +1,24 @@
 """What every id we mint is, whatever it stands for (00 §1; spec 01, 6.1 and 14.3; spec 04 §8.3)."""
 
 import hmac
+from itertools import pairwise, product
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.words.ids import EpisodeId, Ids, Lane, ids_beside, minted_lane, same_episode, uuid4_or_none
+from streams.words.ids import (
+    EpisodeId,
+    Ids,
+    Lane,
+    gln_digit,
+    ids_beside,
+    minted_lane,
+    same_episode,
+    sor_digit,
+    uuid4_or_none,
+)
 
 IDS = Ids(b"a secret for the tests only")
 words = st.text(min_size=1, max_size=40)
@@ -144,3 +156,28 @@ def test_the_lane_of_a_foreign_id_is_an_hmac_of_it(foreign: UUID) -> None:
     for spelling in (str(foreign), f" urn:uuid:{foreign} ", foreign.hex.upper()):
         assert IDS.lane_of_foreign(spelling) == lane
     assert IDS.lane_of_foreign(str(foreign)[1:]) is None
+
+
+@pytest.mark.parametrize("body", ["2".join(pair) for pair in product(("00", "13", "46", "79", "58"), repeat=2)])
+def test_a_check_digit_of_verhoeff_finds_every_wrong_digit_and_every_swap(body: str) -> None:
+    """What his tables were made for: each of their numbers is needed for it."""
+    right = sor_digit(body)
+    for place, digit in enumerate(body):
+        wrong = [body[:place] + other + body[place + 1 :] for other in "0123456789" if other != digit]
+        assert right not in {sor_digit(one) for one in wrong}
+    for place, (one, other) in enumerate(pairwise(body)):
+        if one != other:
+            assert sor_digit(body[:place] + other + one + body[place + 2 :]) != right
+
+
+#: Published examples of the method.
+VERHOEFF = {"236": "3", "12345": "1", "142857": "0", "8473643095483728456789": "2"}
+
+
+def test_check_digits_are_those_of_others() -> None:
+    assert {body: sor_digit(body) for body in VERHOEFF} == VERHOEFF
+    assert {code: gln_digit(code[:12]) for code in ("5790000209354", "5790001348120", "4006381333931")} == {
+        "5790000209354": "4",
+        "5790001348120": "0",
+        "4006381333931": "1",
+    }

@@ -19,7 +19,7 @@ import pytest
 
 from streams.envelopes import sbdh, vans
 from streams.formats.fhir.build import to_json, to_xml
-from streams.formats.fhir.read import read_xml
+from streams.formats.fhir.read import from_json, from_xml, read_xml
 from streams.messages import acknowledgement, edsevent, hospitalnotification
 from streams.messages.adt.inspect import inspect as adt_reading
 from streams.messages.legacy.inspect import inspect as legacy_reading
@@ -29,6 +29,7 @@ from streams.words.codes import Notice
 from streams.words.errors import Rejected
 from streams.words.model import ReceiptIssue
 from tests.damage import csv_cells, edifact, er7, json_places, toml_lines, xml
+from tests.grammars import test_fhir_read, test_limits
 from tests.meanings import adt, test_edsevent, test_legacy, test_sbdh, test_vans
 from tests.meanings.acknowledgements import acknowledgement as answered
 from tests.meanings.notifications import bundle, notification
@@ -131,6 +132,19 @@ def _read(found: Any, usual: dict[str, Any]) -> str:
     return f"{_findings(found.issues)} {sha256(content).hexdigest()[:8]}"
 
 
+def documents() -> Cases:
+    """What is no message at all, or more than one: the tables of the readers' own tests, with remedy and rule."""
+    for name, (data, *_) in test_fhir_read.JSON.items():
+        yield f"JSON: {name}", _refusable(lambda data=data: str(from_json(data)))
+    for name, (data, *_) in test_fhir_read.XMLS.items():
+        yield f"XML: {name}", _refusable(lambda data=data: str(from_xml(data)))
+    for name, (inner, *_) in test_fhir_read.DISORDERED.items():
+        yield f"XML: {name}", _findings(read_xml(test_fhir_read.wrapped(inner)).issues)
+    for name, (read, document, bound, _) in test_limits.BOUNDS.items():
+        data = document(bound + 1)
+        yield f"too large: {name}", _refusable(lambda read=read, data=data: str(read(data)))
+
+
 def events() -> Cases:
     for whole in (test_edsevent.PDS, test_edsevent.BDS):
         for name, damaged in json_places(whole):
@@ -181,8 +195,16 @@ TRIGGERS: Final[dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
     "A04": ((), {"pv1": {2: "E"}}),
     "A06": (("A04",), {}),
     "A08": (("A01", "A03"), {"pv1": {36: "01", 44: "20260301080700+0100", 45: "20260301103000+0100"}}),
+    "A07": (("A01",), {"pv1": {2: "E"}}),
     "A11": (("A01",), {}),
+    "A12": (("A01", "A02"), {"pv1": {3: "C4^^^OUH", 6: "KIR^^^SHS"}}),
+    "A13": (("A01", "A03"), {}),
     "A21": (("A01",), {}),
+    "A22": (("A01", "A21"), {}),
+    "A23": (("A01", "A21"), {}),
+    "A52": (("A01", "A21"), {}),
+    "A53": (("A01", "A21", "A22"), {}),
+    "A31": (("A01",), {"pid": {30: "Y", 29: "20260301090000+0100"}}),
     "A40": (("A01",), {"pid": {3: "0201609995^^^CPR^CPR"}, "more": ("MRG|" + adt.CPR,)}),
     "A45": (("A01",), {"pid": {3: "0201609995^^^CPR^CPR"}, "more": ("MRG|" + adt.CPR + "||||" + adt.VISIT,)}),
 }
@@ -192,10 +214,17 @@ def adt_stories() -> Cases:
     for trigger, (before, parts) in TRIGGERS.items():
         story = [_message(number, name, TRIGGERS[name][1]) for number, name in enumerate(before)]
         whole = _message(9, trigger, parts)
-        for name, damaged in [("as it is", whole), *er7(whole)]:
-            replay = Replay(registers())
-            *_, lines = (replay.play(data) for data in (*story, damaged))
-            yield f"{trigger} {name}", "; ".join(map(_line, lines))
+        for place, cases in itertools.groupby([("as it is", whole), *er7(whole)], lambda case: case[0].split(" .")[0]):
+            found = [list(_replayed(*story, damaged)) for _, damaged in cases]
+            notices = dict.fromkeys(line.partition(" ")[0] for lines in found for line in lines)
+            yield f"{trigger} {place}", f"{', '.join(notices)}: {sha256(repr(found).encode()).hexdigest()[:10]}"
+
+
+def _replayed(*files: bytes) -> Iterator[str]:
+    """The lines of the last of these messages."""
+    replay = Replay(registers())
+    *_, lines = (replay.play(data) for data in files)
+    yield from map(_line, lines)
 
 
 def _message(number: int, trigger: str, parts: dict[str, Any]) -> bytes:
@@ -244,6 +273,7 @@ GROUPS: Final[dict[str, Callable[[], Cases]]] = {
     "acknowledgements": acknowledgements,
     "adt-messages": adt_messages,
     "adt-stories": adt_stories,
+    "documents": documents,
     "ehmi-envelopes": ehmi_envelopes,
     "events": events,
     "fhir-xml": fhir_xml,
