@@ -106,8 +106,11 @@ def json_places(value: Any) -> Iterator[tuple[str, Any]]:
         }
         if isinstance(was, str):
             others |= _otherwise(was)
+            if "/" in was or was.startswith("urn:"):
+                links = {"a web address": "http://x.org/Y/1", "relative": "Y/1", "of a version": f"{was}/_history/1"}
+                others |= links | {"in capitals": was.upper(), "local": "#1", "an OID": "urn:oid:1.2.3"}
         elif isinstance(was, list):
-            others |= {"once more": [*was, *was[-1:]]}
+            others |= {"once more": [*was, *was[-1:]], "the other way round": was[::-1]}
         for how, other in others.items():
             mine = orjson.loads(whole)
             holder = mine

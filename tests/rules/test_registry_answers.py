@@ -56,3 +56,38 @@ def test_the_example_is_copied_into_an_empty_folder_only(tmp_path: Path) -> None
         copy_example(tmp_path / "file")
     (tmp_path / "empty").mkdir()
     assert len(copy_example(tmp_path / "empty")) == len(copied)
+
+
+#: Ward as sent -> the place that answers: the ward itself, its department, else the hospital.
+WARDS = {
+    "4202057": "ward",
+    "4202050": "department",
+    "420205": "department",
+    "42020": "hospital",
+    "42020599": "hospital",
+    "420205X": "department",
+    "X202057": "hospital",
+    "": "hospital",
+}
+
+
+def test_a_ward_nobody_knows_is_its_department_else_its_hospital(tmp_path: Path) -> None:
+    places = nine_municipalities(tmp_path / "set") / "locations.csv"
+    row = "EPJ-SYD/OUH,OUH,{},,{},2990000000019,Hospital,{},,1083,2024-01-01T00:00:00+01:00,"
+    sor = {"420205": "999000121000016007", "4202057": "999000111000016003"}
+    names = {"420205": "department", "4202057": "ward"}
+    others = [
+        line for line in places.read_text(encoding="utf-8").splitlines() if not line.startswith("EPJ-SYD/OUH,OUH,")
+    ]
+    hospital = row.format("", "999000011000016004", "").replace("Hospital", "Hospital (test)")
+    rows = [hospital, *(row.format(ward, sor[ward], names[ward]) for ward in sor)]
+    places.write_text("\n".join([*others, *rows, ""]), encoding="utf-8")
+    registers = load(tmp_path / "set")
+
+    def place(ward: str) -> str:
+        unit = registers.locate("EPJ-SYD/OUH", "OUH", ward, AT)
+        assert unit is not None
+        return {sor["420205"]: "department", sor["4202057"]: "ward"}.get(unit.sor, "hospital")
+
+    assert {ward: place(ward) for ward in WARDS} == WARDS
+    assert registers.locate("EPJ-SYD/OUH", "XXX", "", AT) is None
