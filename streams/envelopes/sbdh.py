@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 import msgspec
 from lxml import etree
 
-from streams.words.errors import Issue, Rejected, Severity
+from streams.words.errors import Issue, Rejected, Severity, judgement
 from streams.words.model import NetworkReceipt
 from streams.words.times import local_time
 
@@ -106,23 +106,19 @@ def inspect(data: bytes, inside: Callable[[bytes], dict[str, Any]]) -> dict[str,
     scopes, payload = _values_of(root), _payload_of(root)
     kind = KINDS.get(_text(root, "DocumentIdentification", "Type") or "")
     receipt = kind is not None and kind != "message"
-    return {
-        "kind": KIND,
-        "valid": all(issue.severity != "error" for issue in issues),
-        "issues": [msgspec.structs.asdict(issue) for issue in issues],
-        "reading": {
-            "envelope_id": _text(root, "DocumentIdentification", "InstanceIdentifier"),
-            "sender": _text(root, "Sender", "Identifier"),
-            "receiver": _text(root, "Receiver", "Identifier"),
-            "sent": _text(root, "DocumentIdentification", "CreationDateAndTime"),
-            "content_kind": kind,
-            "message_id": scopes.get("MESSAGEIDENTIFIER") or None,
-            "document": scopes.get("StatisticalInformation") or None,
-            "original_envelope_id": _answered(root, scopes) if receipt else None,
-            "error": (_error_of(payload) or None) if kind == "exception" else None,
-            "content": inside(payload) if payload and not receipt else None,
-        },
+    reading = {
+        "envelope_id": _text(root, "DocumentIdentification", "InstanceIdentifier"),
+        "sender": _text(root, "Sender", "Identifier"),
+        "receiver": _text(root, "Receiver", "Identifier"),
+        "sent": _text(root, "DocumentIdentification", "CreationDateAndTime"),
+        "content_kind": kind,
+        "message_id": scopes.get("MESSAGEIDENTIFIER") or None,
+        "document": scopes.get("StatisticalInformation") or None,
+        "original_envelope_id": _answered(root, scopes) if receipt else None,
+        "error": (_error_of(payload) or None) if kind == "exception" else None,
+        "content": inside(payload) if payload and not receipt else None,
     }
+    return judgement(KIND, issues, reading)
 
 
 # ---- the schema as a table (spec 02 §3.1), with the defects that are read all the same (§3.3) -----------------------

@@ -16,7 +16,7 @@ import msgspec
 import orjson
 from lxml import etree
 
-from streams.words.errors import Issue, Rejected
+from streams.words.errors import Issue, Rejected, judgement
 from streams.words.model import NetworkReceipt
 from streams.words.times import danish_text, local_time
 
@@ -457,23 +457,19 @@ def inspect(data: bytes, inside: Callable[[bytes], dict[str, Any]]) -> dict[str,
                 break
     about = _find(message, "MetaInformation") if message is not None else _find(branch, "OriginalMessage")
     payload = decoded(_text(message, "Data") or "")
-    return {
-        "kind": KIND,
-        "valid": all(issue.severity != "error" for issue in issues),
-        "issues": [msgspec.structs.asdict(issue) for issue in issues],
-        "reading": {
-            "envelope_id": _text(root, "EnvelopeIdentifier"),
-            "sender": _text(root, "SenderID"),
-            "receiver": _text(root, "ReceiverID"),
-            "sent": _text(root, "SentDateTime"),
-            "content_kind": kind,
-            "message_id": _text(about, "Identifier"),
-            "document": _text(about, "Document", "Name"),
-            "original_envelope_id": _text(branch, "OriginalEnvelopeIdentifier"),
-            "error": _text(branch, "Error", "Description"),
-            "content": inside(payload) if payload else None,
-        },
+    reading = {
+        "envelope_id": _text(root, "EnvelopeIdentifier"),
+        "sender": _text(root, "SenderID"),
+        "receiver": _text(root, "ReceiverID"),
+        "sent": _text(root, "SentDateTime"),
+        "content_kind": kind,
+        "message_id": _text(about, "Identifier"),
+        "document": _text(about, "Document", "Name"),
+        "original_envelope_id": _text(branch, "OriginalEnvelopeIdentifier"),
+        "error": _text(branch, "Error", "Description"),
+        "content": inside(payload) if payload else None,
     }
+    return judgement(KIND, issues, reading)
 
 
 def _find(node: etree._Element | None, *names: str) -> etree._Element | None:

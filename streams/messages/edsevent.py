@@ -29,7 +29,7 @@ from streams.records.trace import (
     TYPE_SYSTEM,
     Profile,
 )
-from streams.words.errors import Issue, Rejected, Severity
+from streams.words.errors import Issue, Rejected, Severity, judgement
 
 __all__ = ["check", "inspect", "profile_of", "reading"]
 
@@ -75,12 +75,7 @@ def inspect(data: bytes) -> Object:
         event, issues = read.resource, read.beside(check(read.resource))
     except Rejected as rejected:
         event, issues = {}, [rejected.issue()]
-    return {
-        "kind": KIND,
-        "valid": all(issue.severity != "error" for issue in issues),
-        "issues": [msgspec.structs.asdict(issue) for issue in issues],
-        "reading": reading(event),
-    }
+    return judgement(KIND, issues, reading(event))
 
 
 def check(event: Object, *, outgoing: bool = False) -> list[Issue]:

@@ -2,11 +2,9 @@
 
 from typing import Any, Final
 
-import msgspec
-
 from streams.formats.fhir.read import document
-from streams.messages.common import Object, View, member, text_at
-from streams.words.errors import Issue, Rejected
+from streams.messages.common import View, member, text_at
+from streams.words.errors import Rejected, judgement
 
 __all__ = ["inspect", "nothing_read"]
 
@@ -32,13 +30,13 @@ def inspect(data: bytes) -> dict[str, Any]:
         read = document(data)
     except Rejected as rejected:
         is_fhir = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{" or b"http://hl7.org/fhir" in data[:4096]
-        return _judged("unknown", [(rejected if is_fhir else _NOTHING_KNOWN).issue()], None)
+        return judgement("unknown", [(rejected if is_fhir else _NOTHING_KNOWN).issue()], None)
     except RecursionError:
-        return _judged("unknown", [Rejected("$", "nested too deep", "send one message", "json").issue()], None)
+        return judgement("unknown", [Rejected("$", "nested too deep", "send one message", "json").issue()], None)
     resource = read.resource
     if resource.get("resourceType") != "Bundle":
         unknown = Rejected("$.resourceType", "a resource that is no message", "send a message Bundle", "unknown-kind")
-        return _judged("unknown", [unknown.issue()], {"resource_type": resource.get("resourceType")})
+        return judgement("unknown", [unknown.issue()], {"resource_type": resource.get("resourceType")})
     header = View(resource).header[1]
     reading = {
         "event": text_at(member(header, "eventCoding"), "code"),
@@ -48,9 +46,4 @@ def inspect(data: bytes) -> dict[str, Any]:
         "timestamp": text_at(resource, "timestamp"),
     }
     missing = Rejected("Bundle.entry", "no MessageHeader", "send a message Bundle", "00 §6").issue()
-    return _judged("fhir-message", read.beside([] if header else [missing]), reading)
-
-
-def _judged(kind: str, issues: list[Issue], reading: Object | None) -> dict[str, Any]:
-    found = [msgspec.structs.asdict(issue) for issue in issues]
-    return {"kind": kind, "valid": not issues, "issues": found, "reading": reading}
+    return judgement("fhir-message", read.beside([] if header else [missing]), reading)

@@ -8,11 +8,12 @@ line end that begins a line of its own (00 §8.6). `visible` shows what is not p
 JSON: so a line of JSON stays the same JSON.
 """
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import msgspec
 
-__all__ = ["Issue", "Rejected", "Severity", "visible"]
+__all__ = ["Issue", "Rejected", "Severity", "judgement", "visible"]
 
 
 Severity = Literal["error", "warning"]
@@ -41,6 +42,16 @@ class Rejected(Exception):
     def issue(self) -> Issue:
         """The same facts as a finding of severity error."""
         return Issue(severity="error", path=self.path, rule=self.rule, problem=self.problem, remedy=self.remedy)
+
+
+def judgement(kind: str, issues: Sequence[Issue], reading: dict[str, Any] | None) -> dict[str, Any]:
+    """What a document is, whether it is right, and what it says, for people and checks outside (acceptance.md)."""
+    return {
+        "kind": kind,
+        "valid": all(issue.severity != "error" for issue in issues),
+        "issues": [msgspec.structs.asdict(issue) for issue in issues],
+        "reading": reading,
+    }
 
 
 def visible(text: str, *, lines: bool = False) -> str:

@@ -15,8 +15,6 @@ does to it, is decided in the lane. The same judgement, with what the message sa
 from collections.abc import Iterable
 from typing import Any, Final, Literal, NamedTuple
 
-import msgspec
-
 from streams.formats.fhir.read import document
 from streams.formats.fhir.structure import Check, Compiler, Constraint, Extension, Finding, Profile, issues
 from streams.messages.common import (
@@ -40,7 +38,7 @@ from streams.words.codes import (
     ACTIVITY_SYSTEM,
     FHIR_GUIDES,
 )
-from streams.words.errors import Issue, Rejected, Severity
+from streams.words.errors import Issue, Rejected, Severity, judgement
 from streams.words.model import Address, Receipt
 
 from .read import Parts, faults, issues_of, parts_of, receipt_of
@@ -205,24 +203,20 @@ def inspect(data: bytes) -> dict[str, Any]:
         reacted, found = judged.reaction, read.beside(judged.issues)
     message = Parts(parts_of(bundle))
     header = message.header
-    return {
-        "kind": KIND,
-        "valid": all(issue.severity != "error" for issue in found),
-        "issues": [msgspec.structs.asdict(issue) for issue in found],
-        "reading": {
-            "response_code": header.response.code or None,
-            "response_identifier": header.response.identifier or None,
-            "message_header_id": header.id or None,
-            "bundle_id": message.bundle.id or None,
-            "sender_gln": message.sender_numbers[1] or None,
-            "destination_gln": message.destination_numbers[1] or None,
-            "issues": [
-                {name: getattr(issue, name) or None for name in ("severity", "code", "details_code", "text")}
-                for issue in issues_of(message)
-            ],
-            "reaction": reacted,
-        },
+    reading = {
+        "response_code": header.response.code or None,
+        "response_identifier": header.response.identifier or None,
+        "message_header_id": header.id or None,
+        "bundle_id": message.bundle.id or None,
+        "sender_gln": message.sender_numbers[1] or None,
+        "destination_gln": message.destination_numbers[1] or None,
+        "issues": [
+            {name: getattr(issue, name) or None for name in ("severity", "code", "details_code", "text")}
+            for issue in issues_of(message)
+        ],
+        "reaction": reacted,
     }
+    return judgement(KIND, found, reading)
 
 
 def check(bundle: Any) -> list[Issue]:

@@ -7,9 +7,8 @@ component (names, identifiers, location) are unescaped. What the fields mean for
 
 from typing import Any, Final
 
-import msgspec
-
 from streams.formats.hl7v2 import ABSENT, Document, MessageRefused, Segment, check_header, parse
+from streams.words.errors import judgement
 
 __all__ = ["inspect"]
 
@@ -69,12 +68,7 @@ def inspect(data: bytes) -> dict[str, Any]:
         issues.append(refused.issue())
     if document is not None:
         issues += document.warnings
-    return {
-        "kind": "adt",
-        "valid": error is None,
-        "issues": [msgspec.structs.asdict(issue) for issue in issues],
-        "reading": reading | {"ack": ack, "error": error},
-    }
+    return judgement("adt", issues, reading | {"ack": ack, "error": error})
 
 
 def _reading(document: Document) -> dict[str, Any]:

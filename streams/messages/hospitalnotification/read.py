@@ -32,7 +32,7 @@ from streams.messages.common import (
     text_at,
 )
 from streams.words.codes import Notice
-from streams.words.errors import Rejected
+from streams.words.errors import Rejected, judgement
 from streams.words.ids import Gln, Sor
 from streams.words.model import EpisodeIdentifier, Unit
 
@@ -170,13 +170,9 @@ def inspect(data: bytes) -> dict[str, Any]:
         issues = [rejected.issue()]
     else:
         bundle, issues = read.resource, read.beside(check(read.resource))
-    valid = all(issue.severity != "error" for issue in issues)
-    return {
-        "kind": KIND,
-        "valid": valid,
-        "issues": [msgspec.structs.asdict(issue) for issue in issues],
-        "reading": {**reading(bundle), "acknowledgement": "ok" if valid else "fatal-error"},
-    }
+    judged = judgement(KIND, issues, reading(bundle))
+    judged["reading"]["acknowledgement"] = "ok" if judged["valid"] else "fatal-error"
+    return judged
 
 
 def reading(bundle: Object) -> dict[str, Any]:

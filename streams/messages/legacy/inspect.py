@@ -6,11 +6,10 @@ syntaxes give the same keys.
 
 from typing import Any, Final
 
-import msgspec
 from lxml import etree
 
 from streams.formats import edifact, oioxml
-from streams.words.errors import Issue, Rejected
+from streams.words.errors import Issue, Rejected, judgement
 
 from .interchange import issues as interchange_issues
 from .interchange import reading as interchange_reading
@@ -66,8 +65,7 @@ def inspect(data: bytes) -> dict[str, Any]:
             issues = interchange_issues(interchange, code)
     except Rejected as rejected:
         kind, issues, reading = "unknown", [rejected.issue()], None
-    found = [msgspec.structs.asdict(issue) for issue in issues]
-    return {"kind": kind, "valid": not issues, "issues": found, "reading": reading}
+    return judgement(kind, issues, reading)
 
 
 def _oioxml(data: bytes) -> tuple[str, list[Issue], dict[str, Any]]:
