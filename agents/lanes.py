@@ -16,8 +16,8 @@ from agents.worker.letters import lane_letter, ledger_letter, letter_of
 from agents.worker.shell import Fold, Stage
 from agents.worker.tables import FencedTable
 from agents.worker.timer import Tick
-from streams.kafka.dispatch import Refusal
 from streams.kafka.records import Letter, Record, decode_lane_record, header, number
+from streams.kafka.sender import Refusal
 from streams.kafka.topics import LANES
 from streams.records.ledger import LedgerRow, decision_row, receipt_row, stay_event_row
 from streams.relay.lane import (

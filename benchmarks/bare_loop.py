@@ -1,6 +1,6 @@
 """The floor of any Python relay over aiokafka: a loop that receives and sends the same records and thinks nothing.
 
-`python -m benchmarks.bare_loop <bootstrap> <flows> <rounds>`. Topics, keys, values, headers and their number are those
+`python -m benchmarks.bare_loop <bootstrap> <flows of a round> <all flows>`. Topics, keys, values, headers and their number are those
 of the relay's own steps (`flows`); order and safety too: letters of a batch are confirmed, then rows and positions, and
 offsets are committed as often as the relay's. Nothing is decided here, everything is looked up.
 """
@@ -21,7 +21,7 @@ from streams.kafka.clients import new_producer
 from streams.kafka.records import Letter
 from streams.kafka.topics import ADT_RAW, LANES, LARGE, RECEIPTS_RAW, RELAY, changelog
 
-from .feed import Mark, at_rest, tell
+from .feed import rounds
 from .flows import Bench, Taken
 
 _POSITIONS = {ADT_RAW: "persons", LANES: "lanes", RECEIPTS_RAW: "receipts"}
@@ -84,20 +84,20 @@ def _position(record: Any) -> Letter:
     return Letter(table, position_key(record.topic, record.partition), b"%d" % (record.offset + 1))
 
 
-async def main(bootstrap: str, flows: int, rounds: int) -> None:
-    """Says when it waits for a round, has sent its letters, has taken its receipts."""
-    loop = _Loop(bootstrap, (flow.taken for flow in Bench().flows(flows * rounds)))
+async def main(bootstrap: str, flows: int, made: int) -> None:
+    """Rounds of so many flows until the input ends, `made` flows at most."""
+    loop = _Loop(bootstrap, (flow.taken for flow in Bench().flows(made)))
     await loop.start()
-    tell(Mark("ready"))
-    for wanted in range(flows, flows * rounds + 1, flows):
-        tell(Mark("waiting", time.process_time()))
+
+    async def sent(wanted: int) -> None:
         while loop.letters < wanted:
             await loop.turn()
-        await at_rest("sent")
+
+    async def answered(wanted: int) -> None:
         while loop.receipts < wanted:
             await loop.turn()
-        await at_rest("answered")
-    await asyncio.to_thread(sys.stdin.read)
+
+    await rounds(flows, sent, answered)
     await loop.stop()
 
 

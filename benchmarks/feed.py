@@ -1,14 +1,14 @@
 """The hospital and the municipality of a measurement: they feed a worker in another process and wait for its word.
 
-The worker tells its CPU time when it is ready, when it has sent all letters, and when all are answered (`told`). What
-it costs to feed it, and the broker, are in processes of their own and count for nothing.
+The worker names its CPU time, all threads together, when a round begins and when its last receipt is taken: what it
+costs to wait between rounds does not count, nor does what runs in other processes, the broker and who feeds it.
 """
 
 import asyncio
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, Self
 
 import msgspec
@@ -18,19 +18,22 @@ from streams.kafka.records import Letter
 
 from .flows import Flow
 
-__all__ = ["Child", "Fed", "Mark", "at_rest", "tell"]
+__all__ = ["Child", "Fed", "Mark", "rounds", "tell"]
+
+#: Returns when so many flows have come so far.
+Until = Callable[[int], Awaitable[None]]
 
 #: Seconds that anything may take before the measurement is given up.
 _LIMIT: Final = 120.0
 #: Seconds that the last batch of a round is given to be confirmed.
-_REST: Final = 0.25
+_REST: Final = 0.1
 
 
 class Mark(msgspec.Struct, frozen=True):
     """What a child says on a line of its output."""
 
-    at: str  # ready, sent, answered
-    cpu: float = 0.0  # seconds of its process so far
+    at: str  # ready, begun, sent, answered
+    cpu: float = 0.0  # seconds of all threads of its process so far
     bootstrap: str = ""
     resident: float = 0.0  # MB
     turn: float = 0.0  # ms of CPU, the longest turn of the loop
@@ -42,10 +45,21 @@ def tell(mark: Mark) -> None:
     sys.stdout.buffer.flush()
 
 
-async def at_rest(at: str) -> None:
-    """Says how far the worker is, once the batch in hand has been confirmed."""
-    await asyncio.sleep(_REST)
-    tell(Mark(at, time.process_time()))
+async def rounds(flows: int, sent: Until, answered: Until) -> None:
+    """The worker's side of every round: until its letters are sent, until its receipts are taken. Ends with the input.
+
+    `sent` and `answered` return when so many flows have come so far.
+    """
+    tell(Mark("ready"))
+    wanted = 0
+    while await asyncio.to_thread(sys.stdin.readline):
+        wanted += flows
+        tell(Mark("begun", time.process_time()))
+        await sent(wanted)
+        tell(Mark("sent"))
+        await answered(wanted)
+        await asyncio.sleep(_REST)
+        tell(Mark("answered", time.process_time()))
 
 
 class Child:
@@ -59,6 +73,12 @@ class Child:
         """`python -m benchmarks.<module> <arguments>`, started."""
         command = (sys.executable, "-m", f"benchmarks.{module}", *arguments)
         return cls(await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE))
+
+    async def say(self, word: str) -> None:
+        """One line to its input."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(word.encode() + b"\n")
+        await self._process.stdin.drain()
 
     async def told(self, at: str) -> Mark:
         """The next line, which must be about `at`."""
@@ -101,7 +121,8 @@ class Fed:
 
     async def round(self, flows: Sequence[Flow]) -> float:
         """CPU microseconds of the worker per flow, for so many flows as it was told that a round has."""
-        begun = await self._worker.told("waiting")
+        await self._worker.say("round")
+        begun = await self._worker.told("begun")
         await self._send(flow.event for flow in flows)
         await self._worker.told("sent")
         await self._send(flow.receipt for flow in flows)

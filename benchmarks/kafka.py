@@ -25,22 +25,22 @@ class Throughput(NamedTuple):
 
 
 async def throughput(*, flows: int, rounds: int) -> Throughput:
-    """`rounds` rounds of `flows` flows for either, after one round that is not counted."""
+    """`rounds` rounds of `flows` flows for either, after one round that is not counted; they take turns at going first."""
     made = Bench().flows(flows * (rounds + 1))
-    arguments = (str(flows), str(rounds + 1))
-    relay = await Fed.start("relay_worker", *arguments)
-    bare = await Fed.start("bare_loop", *arguments)
-    found: list[tuple[float, float]] = []
+    workers = {
+        "relay": await Fed.start("relay_worker", str(flows)),
+        "bare": await Fed.start("bare_loop", str(flows), str(len(made))),
+    }
+    found: dict[str, list[float]] = {name: [] for name in workers}
     for begin in range(0, len(made), flows):
-        part = made[begin : begin + flows]
-        found.append((await relay.round(part), await bare.round(part)))
-    await relay.stop()
-    await bare.stop()
-    first, second = zip(*found[1:], strict=True)
+        for name, fed in workers.items() if begin // flows % 2 else reversed(workers.items()):
+            found[name].append(await fed.round(made[begin : begin + flows]))
+    for fed in workers.values():
+        await fed.stop()
     written = [letter for taken in made[0].taken for letter in taken.written]
     return Throughput(
-        relay=statistics.median(first),
-        bare=statistics.median(second),
+        relay=statistics.median(found["relay"][1:]),
+        bare=statistics.median(found["bare"][1:]),
         sent=len(written),
         received=len(made[0].taken),
         bytes=sum(len(letter.value or b"") for letter in written),

@@ -1,9 +1,8 @@
-"""The relay as it is run, with all its stages: `python -m benchmarks.relay_worker <bootstrap> <flows> <rounds>`."""
+"""The relay as it is run, with all its stages: `python -m benchmarks.relay_worker <bootstrap> <flows>`."""
 
 import asyncio
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from agents.relay import build_relay, relay_running
@@ -12,7 +11,7 @@ from agents.worker.app import Worker
 from streams.operations.metrics import MetricName, Metrics
 from streams.registry import load
 
-from .feed import Mark, at_rest, tell
+from .feed import rounds
 from .flows import BEGIN, IDS
 
 _LOOK = 0.02  # seconds between two looks at the figures
@@ -32,24 +31,24 @@ class _Counting(Metrics):
         self.settled += name == "hn_messages_total"
 
 
-async def main(bootstrap: str, flows: int, rounds: int) -> None:
-    """Says when it waits for a round, has sent its letters, has taken its receipts."""
+async def main(bootstrap: str, flows: int) -> None:
+    """Rounds until the input ends."""
     figures = _Counting()
     station = Station(IDS, load("example"), FastClock(BEGIN, 1.0), Figures(figures))
+
+    async def sent(wanted: int) -> None:
+        while figures.sent < wanted:  # noqa: ASYNC110  # looking costs less than telling
+            await asyncio.sleep(_LOOK)
+
+    async def answered(wanted: int) -> None:
+        while figures.settled < wanted:  # noqa: ASYNC110  # looking costs less than telling
+            await asyncio.sleep(_LOOK)
+
     with tempfile.TemporaryDirectory() as state:
         worker = Worker(bootstrap=bootstrap, worker_id="bench", state_dir=Path(state), embedded=True)
         async with relay_running(build_relay(worker, station)):
-            tell(Mark("ready"))
-            for wanted in range(flows, flows * rounds + 1, flows):
-                tell(Mark("waiting", time.process_time()))
-                while figures.sent < wanted:  # noqa: ASYNC110  # looking costs less than telling
-                    await asyncio.sleep(_LOOK)
-                await at_rest("sent")
-                while figures.settled < wanted:  # noqa: ASYNC110  # looking costs less than telling
-                    await asyncio.sleep(_LOOK)
-                await at_rest("answered")
-            await asyncio.to_thread(sys.stdin.read)
+            await rounds(flows, sent, answered)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+    asyncio.run(main(sys.argv[1], int(sys.argv[2])))

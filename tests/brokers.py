@@ -19,6 +19,7 @@ from streams.kafka.clients import new_producer, read_all
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.local import LocalBroker, NoKafka, new_cluster_id
 from streams.kafka.records import Record
+from streams.kafka.sender import Sender
 from streams.kafka.topics import TopicPlan, plan
 
 AnyBroker = EmbeddedBroker | LocalBroker
@@ -110,6 +111,16 @@ async def producing(bootstrap: str) -> AsyncIterator[Any]:
         yield producer
     finally:
         await producer.stop()
+
+
+@asynccontextmanager
+async def sending(bootstrap: str, limit: float = 45.0) -> AsyncIterator[Sender]:
+    sender = Sender(bootstrap, limit=limit)
+    await sender.start()
+    try:
+        yield sender
+    finally:
+        await sender.stop()
 
 
 async def put(bootstrap: str, topic: str, pairs: Iterable[tuple[bytes | None, bytes | None]], **more: Any) -> None:

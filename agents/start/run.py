@@ -122,6 +122,7 @@ class Installation:
             partitions=self.partitions,
             store=settings.store,
             security=self.security,
+            librdkafka=librdkafka_options(settings),
             embedded=settings.bootstrap == "embedded",
         )
 

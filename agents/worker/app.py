@@ -18,14 +18,16 @@ import faust
 from aiokafka.admin import AIOKafkaAdminClient
 from faust.types import TopicT
 
-from streams.kafka.clients import NoConnection, compression, state_producer
+from streams.kafka.clients import NoConnection, state_producer
+from streams.kafka.sender import Sender, Unavailable
 from streams.kafka.topics import LARGE, LETTERBOX_PARTITIONS, RELAY
 from streams.operations.secrecy import private_folder
 
 from .changelog import ClientOptions, Fence, Restoring
+from .consumer import BatchStream, EmbeddedTransport, Transport
 from .shell import Leave, leave_now
 from .stores import DiskStore, MemoryStore
-from .tables import CarefulTables, EmbeddedTransport, FencedApp, FencedTable, IdempotentTransport, own_producer
+from .tables import CarefulTables, FencedApp, FencedTable
 
 __all__ = [
     "NotReady",
@@ -61,6 +63,7 @@ class Worker:
     letterbox_partitions: int = LETTERBOX_PARTITIONS
     store: Literal["memory", "rocksdb"] = "memory"
     security: ClientOptions = field(default_factory=dict)
+    librdkafka: Mapping[str, str] = field(default_factory=dict)  # the same in librdkafka's words
     session_timeout: timedelta = timedelta(seconds=10)  # how long a killed worker's partitions rest
     commit_interval: timedelta = timedelta(milliseconds=500)  # what a crash repeats
     embedded: bool = False  # over the embedded broker: no static members, short fetches
@@ -93,23 +96,19 @@ def build_app(worker: Worker, leave: Leave = leave_now) -> FencedApp:
         # Without these records are lost.
         "TableManager": CarefulTables,
         "Table": FencedTable,
+        "Stream": BatchStream,
         "stream_wait_empty": True,  # a body in hand ends before its offset is committed
         "topic_allow_declare": False,
         "topic_disable_leader": True,
         "table_standby_replicas": 0,
         "store": "memory://",  # Faust's own is never used
         "datadir": worker.directory,
-        "producer_acks": -1,
-        "producer_request_timeout": 30.0,  # Faust's own is 1,200 s
         # These decide how soon things happen.
         # A static member resumes 2 s after a restart, not 10; the embedded broker does not know such members.
         "consumer_group_instance_id": None if worker.embedded else f"{worker.app_id}-{worker.worker_id}",
         "broker_session_timeout": session,
         "broker_heartbeat_interval": session / 5,
         "broker_commit_interval": worker.commit_interval.total_seconds(),
-        "producer_linger": 0.005,
-        "producer_compression_type": compression(),
-        "producer_max_request_size": LARGE,
         "consumer_max_fetch_size": LARGE,
         "topic_partitions": worker.partitions,
         **worker.more,
@@ -125,8 +124,8 @@ def build_app(worker: Worker, leave: Leave = leave_now) -> FencedApp:
         app.committed_rows,
         fenced=not worker.embedded,  # the embedded broker has no transactions, and its one user no rival
     )
-    transport = EmbeddedTransport if worker.embedded else IdempotentTransport
-    app.transport = transport(app.conf.broker, app)  # Faust asks it for its producer too
+    app.sender = Sender(worker.bootstrap, worker.librdkafka)
+    app.transport = (EmbeddedTransport if worker.embedded else Transport)(app.conf.broker, app)
     return app
 
 
@@ -177,6 +176,7 @@ async def running(app: FencedApp, limit: float = 60.0, patience: float = 60.0) -
     except BaseException:
         with contextlib.suppress(TimeoutError):  # why it did not come up matters more than how it goes down
             await asyncio.wait_for(app.stop(), _GIVING_UP)
+        await app.sender.stop()
         raise
     try:
         yield app
@@ -184,6 +184,7 @@ async def running(app: FencedApp, limit: float = 60.0, patience: float = 60.0) -
         try:
             async with asyncio.timeout(limit):
                 await app.stop()
+                await app.sender.stop()
         except TimeoutError:
             app.leave(f"{app.conf.id} did not stop within {limit:g} s")
 
@@ -193,13 +194,10 @@ async def _start(app: FencedApp, patience: float) -> None:
         problem = await partitions_problem(app)
         if problem:
             raise NotReady(f"{app.conf.id}: {problem}")
+        await app.sender.start()
         await app.start()
         if app.crashed:  # Faust starts what has crashed on the way all the same
             raise NotReady(f"{app.conf.id}: the worker has crashed while it started; its log says why")
-        # aiokafka learns of every topic at its start but keeps to those it was given: at the first one that is made later
-        # it would forget the others, and letters on their way to them would find no leader until their time is over.
-        client = own_producer(app).client
-        await client.set_topics((await client.fetch_all_metadata()).topics())
 
     start = asyncio.ensure_future(come_up())
     app.restoring.moved()
@@ -213,7 +211,7 @@ async def _start(app: FencedApp, patience: float) -> None:
                     "join the group?"
                 )
         await start
-    except NoConnection:
+    except (NoConnection, Unavailable):
         raise NotReady(
             f"{app.conf.id}: no connection to the broker: is the address right, does it run, is the password right?"
         ) from None

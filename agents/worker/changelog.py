@@ -40,7 +40,7 @@ from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalOperation, InvalidTxnState, KafkaError, ProducerFenced, UnknownError
 
 from streams.kafka.clients import AIOKafkaConsumer
-from streams.kafka.dispatch import Unavailable
+from streams.kafka.sender import Unavailable
 
 __all__ = ["Apply", "Behind", "ClientOptions", "Fence", "Fenced", "Restoring", "Rows", "StatePartition", "restore"]
 

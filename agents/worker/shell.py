@@ -25,19 +25,20 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from faust.types import EventT, Message, StreamT
+from faust.types import EventT, Message
 
 from agents.station import Clock
 from streams.kafka.clients import partition_of
-from streams.kafka.dispatch import Refusal, Unavailable, dispatch
 from streams.kafka.records import Letter, Record, dead_letter, header, last_dead_letter, place_of, size_of
+from streams.kafka.sender import Refusal, Unavailable
 from streams.kafka.topics import SMALL, size_limit
 from streams.operations import logs
 from streams.words.errors import Rejected
 
 from .any_record import position_at
+from .consumer import BatchStream
 from .gaps import Gaps, Skipped, Skips, log_loss, loss_letters
-from .tables import FencedApp, FencedTable, is_own_row, own_producer, position_key
+from .tables import FencedApp, FencedTable, is_own_row, position_key
 
 __all__ = ["Leave", "Limits", "OnFault", "OnRefused", "Report", "Stage", "Step", "guarded", "leave_now", "log_warning"]
 
@@ -97,8 +98,6 @@ class Limits:
     """Bounds of the shell. Times in seconds."""
 
     batch: int = 200
-    within: float = 0.02  # how long a lone record waits for company
-    send: float = 45.0  # longest stall of a three-node cluster that loses one was 13 s
     changelog: float = 45.0
     faults_in_a_row: int = 10  # a fault of ours in every record is no matter of records
     refusal_rounds: int = 3
@@ -317,7 +316,7 @@ class _Shell:
         stage = self.stage
         refused: set[str] = set()
         for _ in range(self.limits.refusal_rounds):
-            refusals = await dispatch(own_producer(self.app), letters, limit=self.limits.send) if letters else []
+            refusals = await self.app.sender.send(letters) if letters else []
             refused |= {refusal.letter.name for refusal in refusals}
             for letter in letters:
                 if letter.refusable and letter.name not in refused:
@@ -459,7 +458,7 @@ def guarded(
     version: str = "",
     gaps: Gaps | None = None,
     skips: Skips | None = None,
-) -> Callable[[StreamT], Awaitable[None]]:
+) -> Callable[[BatchStream], Awaitable[None]]:
     """The body of an agent for `stage`: `app.agent(topic, name=stage.name)(guarded(app, stage, clock=clock))`.
 
     `gaps` asks the broker about offsets that are skipped; without it any gap is a loss. `skips` knows the records that
@@ -470,8 +469,8 @@ def guarded(
     if stage.position_table is not None:
         app.positions |= dict.fromkeys(stage.sources, stage.position_table)
 
-    async def body(stream: StreamT) -> None:
-        async for events in stream.take_events(limits.batch, within=limits.within):
+    async def body(stream: BatchStream) -> None:
+        async for events in stream.batches(limits.batch):
             try:
                 await shell.take(events)
             except BaseException as why:  # noqa: BLE001  # CancelledError too: Faust would commit the batch

@@ -1,58 +1,50 @@
-"""What makes Faust's tables safe: the one file that knows Faust's inside.
+"""What makes Faust's tables safe: with `consumer.py` the files that know Faust's inside.
 
 Measured in docs/decisions/0002 and 0031 and shown by tests/end_to_end: stock Faust skips records after table recovery,
 commits offsets before the changelog has the rows, and lets a worker that was paused write over its successor's rows.
-Three remedies and two belts:
+Two remedies and two belts, and more in `consumer.py`:
 
 - `CarefulTables` (setting `TableManager`): after every rebalance the partitions are fenced and read back by a consumer
   of our own (`changelog.py`). Nothing reaches a stream between the end of recovery and the seek to the
   committed offsets, so nothing can be thrown away and look like a hole in the log.
 - `FencedTable` (setting `Table`): rows go through the fence, in a transaction that is committed before any offset, and
   lie in a store of our own (`stores.py`); Faust's own stays empty.
-- A partition of which nothing is committed is read from its beginning after every rebalance (`_Consumer`).
 - A *position row* per source partition, in the table itself: the next offset expected. A record beyond it was
   skipped, by whatever fault; the worker leaves before anything is acknowledged. Offsets without a record are asked
   of the broker (`gaps.py`).
 - Offsets are committed after the state, so no committed offset lies beyond its position row. Where one does, the
   changelog was emptied or written by two workers at once: the worker leaves before it takes a record.
 
-Private names used (each pinned by tests/agents/test_faust_private_names.py): `TableManager._recovery`, `Recovery._restart_recovery`, `_slurp_changelogs`, `_wait`, `_set_recovery_started` and
-`_generation_id`, `Producer._producer` and `_settings_extra`, `Consumer._new_consumer_thread`, `_commit_offsets` and
-`_thread`, `AIOKafkaConsumerThread._consumer`; for the embedded broker alone `AIOKafkaConsumerThread._create_consumer`
-and aiokafka's `_fetch_max_wait_ms`. faust-streaming is pinned exactly.
+Private names used (each pinned by tests/agents/test_faust_private_names.py): `TableManager._recovery`,
+`Recovery._restart_recovery`, `_slurp_changelogs`, `_wait`, `_set_recovery_started` and `_generation_id`. faust-streaming
+is pinned exactly.
 """
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import faust
-from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord
 from aiokafka.errors import IllegalStateError
 from faust.tables.manager import TableManager
 from faust.tables.recovery import RebalanceAgain, Recovery, ServiceStopped
-from faust.transport.drivers import aiokafka as driver
-from faust.types import TP
 from mode import Service
 
-from streams.kafka.dispatch import Unavailable
 from streams.kafka.records import place_of
+from streams.kafka.sender import Sender, Unavailable
 
-from .any_record import position_at, rows_among
+from .any_record import rows_among
 from .changelog import Behind, ClientOptions, Fence, Fenced, Restoring, Rows, StatePartition, restore
 from .stores import Store
 
 __all__ = [
     "CarefulRecovery",
     "CarefulTables",
-    "EmbeddedTransport",
     "FencedApp",
     "FencedTable",
-    "IdempotentTransport",
     "StateLost",
     "is_own_row",
-    "own_producer",
     "owner_key",
     "position_key",
 ]
@@ -81,6 +73,7 @@ class FencedApp(faust.App):  # type: ignore[misc]  # Faust is untyped to us
     restoring: Restoring
     store: Store
     whole: set[StatePartition]  # the partitions whose rows are all in the store
+    sender: Sender  # of every letter; Faust's own producer sends nothing
     positions: dict[str, "FencedTable"]  # source topic -> the table that keeps its positions
     repeats: dict[tuple[str, int], range]  # source partition -> offsets that come again and are wholly done
 
@@ -228,105 +221,3 @@ def owner_key(partition: int) -> bytes:
 def is_own_row(key: bytes) -> bool:
     """Whether a row is the table's own book-keeping and no row of a stage."""
     return key.startswith(_OWN)
-
-
-class _IdempotentProducer(driver.Producer):  # type: ignore[misc]  # Faust is untyped to us
-    """The driver's producer with idempotence on: a retry inside the client never doubles or reorders a record."""
-
-    def _settings_extra(self) -> dict[str, Any]:
-        return {**super()._settings_extra(), "acks": "all", "enable_idempotence": True}
-
-
-class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is untyped to us
-    """Faust's consumer, whose end is always noticed.
-
-    With its broker gone, aiokafka's fetcher is cancelled by its own `close` and hands that to the caller; Faust's thread
-    dies of it without a word, and the worker that stops waits a minute for it.
-    """
-
-    async def on_thread_stop(self) -> None:
-        with contextlib.suppress(asyncio.CancelledError):
-            await super().on_thread_stop()
-
-
-class _Consumer(driver.Consumer):  # type: ignore[misc]  # Faust is untyped to us
-    """Faust's consumer: offsets after state, from the beginning where nothing is committed, changelogs not fetched."""
-
-    def _new_consumer_thread(self) -> _Thread:
-        return _Thread(self, loop=self.loop, beacon=self.beacon)
-
-    def hold(self, places: Iterable[StatePartition]) -> None:
-        """Fetches nothing from these partitions: a consumer of our own reads them."""
-        self._thread._consumer.pause(*(TopicPartition(*place) for place in places))
-
-    async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
-        """State first, offset last: what lets these offsets go is committed before them."""
-        try:
-            await self.app.fence.commit()
-        except (Fenced, Unavailable) as why:
-            self.app.leave(str(why))
-            return False
-        done: bool = await super()._commit_offsets(offsets, start_new_transaction)
-        return done
-
-    async def seek_to_committed(self) -> Mapping[TP, int]:
-        """To what is committed, and to the beginning where nothing is. Raises `StateLost`.
-
-        aiokafka leaves a partition without commit where it stands: in a rebalance that may be behind records that Faust
-        has fetched and thrown away. No position row speaks of them yet, so nothing else would miss them.
-        """
-        committed: Mapping[TP, int] = await super().seek_to_committed()
-        for tp, offset in committed.items():
-            positions = self.app.positions.get(tp.topic)
-            row = None if positions is None else positions.get(tp.partition, position_key(*tp))
-            position = 0 if row is None else position_at(row, *tp)
-            if positions is not None and position is not None and (offset or 0) > position:
-                raise StateLost(tp.topic, tp.partition, positions.changelog_topic_name, offset, position)
-            self.app.repeats[tp.topic, tp.partition] = range(offset or 0, position or 0)
-        changelogs = self.app.tables.changelog_topics  # where they are read from is the recovery's affair
-        fresh = [tp for tp, offset in committed.items() if not offset and tp.topic not in changelogs]
-        if fresh:
-            await self.seek_wait(await self.earliest_offsets(*fresh))
-        return committed
-
-    def verify_event_path(self, now: float, tp: TP) -> None:
-        """Nothing: Faust's detector takes a quiet partition for a fault and logs it as one; `start/watch.py` looks itself."""
-
-
-class IdempotentTransport(driver.Transport):  # type: ignore[misc]  # Faust is untyped to us
-    """The transport to give an app as its `transport`, from which Faust takes consumer and producer."""
-
-    Producer = _IdempotentProducer
-    Consumer = _Consumer
-
-
-#: Milliseconds a fetch may wait at the embedded broker, which does not answer early when a record arrives.
-_PROMPT: Final = 100
-
-
-class _PromptThread(_Thread):
-    """Faust's consumer with a short wait in place of its fixed 1.5 s."""
-
-    def _create_consumer(self, loop: asyncio.AbstractEventLoop) -> Any:
-        consumer = super()._create_consumer(loop)
-        consumer._fetch_max_wait_ms = _PROMPT
-        return consumer
-
-
-class _PromptConsumer(_Consumer):
-    def _new_consumer_thread(self) -> _Thread:
-        return _PromptThread(self, loop=self.loop, beacon=self.beacon)
-
-
-class EmbeddedTransport(IdempotentTransport):
-    """The transport of an app over the embedded broker."""
-
-    Consumer = _PromptConsumer
-
-
-def own_producer(app: FencedApp) -> AIOKafkaProducer:
-    """The aiokafka producer under the app: a third of the CPU of `topic.send`, and its future is the broker's answer."""
-    producer = app.producer._producer
-    if producer is None:
-        raise RuntimeError("the producer has not started")
-    return producer

@@ -31,7 +31,7 @@ from .any_record import position_at
 from .changelog import ClientOptions
 from .gaps import Gaps
 from .shell import Report, log_warning
-from .tables import FencedApp, FencedTable, own_producer, position_key
+from .tables import FencedApp, FencedTable, position_key
 
 __all__ = ["Barrier", "Tick", "caught_up", "keep_index", "owned", "owned_of", "publish_due"]
 
@@ -42,8 +42,6 @@ Gate = Callable[[int], Awaitable[bool]]
 
 T = TypeVar("T")
 T_in = TypeVar("T_in", contravariant=True)
-
-_LIMIT: Final = 30.0  # seconds for one round of sends
 
 #: Seconds for which rows are read in one go: the loop has other work.
 _TURN: Final = 0.005
@@ -153,20 +151,16 @@ async def publish_due(
             due = index.due(partition, clock())
             if not due or not await gate(partition):
                 continue
-            letters: list[tuple[Due, Letter]] = []
+            letters: list[Letter] = []
             for one in due:
                 try:
-                    letters.append((one, tick(one, clock())))
+                    letters.append(tick(one, clock())._replace(topic=topic))
                 except Exception as fault:  # noqa: BLE001  # a fault of one lane
                     report("timer.failed", topic=topic, where=place_of(fault), why=type(fault).__name__)
-            send = own_producer(app).send
-            async with asyncio.timeout(_LIMIT):
-                sends = [
-                    await send(topic, letter.value, key=one.key, partition=one.partition, headers=list(letter.headers))
-                    for one, letter in letters
-                ]
-                await asyncio.gather(*sends)
-            published += len(sends)
+            if refusals := await app.sender.send(letters):
+                report("timer.failed", topic=topic, why=refusals[0].reason)
+                continue
+            published += len(letters)
             for one in due:
                 index.done(one)
     except Exception as fault:  # noqa: BLE001  # what leaves a timer crashes the app

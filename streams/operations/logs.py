@@ -102,7 +102,15 @@ class Sparing(logging.Filter):
 
 
 #: Libraries that repeat themselves.
-NOISY: Final = ("aiokafka", "faust", "mode", "kafka", "asyncio", "agents.worker.tables")  # the last logs through mode
+NOISY: Final = (
+    "aiokafka",
+    "faust",
+    "mode",
+    "kafka",
+    "asyncio",
+    "agents.worker.consumer",
+    "agents.worker.tables",
+)  # the last two log through mode
 
 
 def configure(form: Literal["json", "console"] = "json", level: str = "info", *, stream: TextIO | None = None) -> None:

@@ -4,7 +4,7 @@
     lane.play("A01 08:00"); lane.overdue(); lane.answer()      # each record is a batch of its own
     lane.again([2, 1]).letters == lane.letters                 # the same records, cut otherwise
 
-Only what is outside our code is stood in for: a table that is a dict, a producer that takes or refuses a letter.
+Only what is outside our code is stood in for: a table that is a dict, a sender that takes or refuses a letter.
 """
 
 import asyncio
@@ -12,14 +12,12 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any
-
-from aiokafka.errors import MessageSizeTooLargeError
 
 from agents.lanes import lanes_stage
 from agents.station import Station
 from agents.worker.shell import guarded
 from streams.kafka.records import Letter, encode_lane_record, header
+from streams.kafka.sender import Refusal
 from streams.kafka.topics import LANES
 from streams.relay.lane import LaneTurn, decode_row
 from streams.relay.standing import Standing
@@ -50,30 +48,25 @@ class Table(dict[bytes, bytes]):
 
 @dataclass
 class Broker:
-    """The producer and its cluster: takes a letter, or finds it too large."""
+    """The sender and its broker: takes a letter, or finds it too large."""
 
     taken: Taken
     letters: list[Letter] = field(default_factory=list)
     tries: Counter[str] = field(default_factory=Counter)
 
-    @property
-    def client(self) -> Any:
-        """Every topic is there."""
-        return SimpleNamespace(cluster=SimpleNamespace(partitions_for_topic=lambda _topic: {0}))
+    async def send(self, letters: Sequence[Letter]) -> list[Refusal]:
+        """Those that it does not take."""
+        refused = [letter for letter in letters if not self._takes(letter)]
+        self.letters += [letter for letter in letters if letter not in refused]
+        return [Refusal(letter, "too-large") for letter in refused]
 
-    async def send(self, topic: str, value: bytes, *, key: bytes, headers: Sequence[tuple[str, bytes]]) -> Any:
-        """The broker's answer, as a future."""
-        answer = asyncio.get_running_loop().create_future()
-        dispatch = (header(headers, "envelope-id") or b"").decode()
-        tried = self.tries[dispatch] if dispatch else 0
-        if dispatch:
-            self.tries[dispatch] += 1
-        if dispatch and not self.taken(list(self.tries).index(dispatch), tried):
-            answer.set_exception(MessageSizeTooLargeError())
-        else:
-            self.letters.append(Letter(topic, key, value, tuple(headers)))
-            answer.set_result(None)
-        return answer
+    def _takes(self, letter: Letter) -> bool:
+        dispatch = (header(letter.headers, "envelope-id") or b"").decode()
+        if not dispatch:
+            return True
+        tried = self.tries[dispatch]
+        self.tries[dispatch] += 1
+        return self.taken(list(self.tries).index(dispatch), tried)
 
 
 class Event:
@@ -91,7 +84,7 @@ class Stream:
 
     events: Sequence[Event]
 
-    async def take_events(self, _most: int, within: float) -> AsyncIterator[Sequence[Event]]:
+    async def batches(self, _most: int) -> AsyncIterator[Sequence[Event]]:
         """The batch."""
         yield self.events
 
@@ -113,7 +106,7 @@ class ShellLane(Lane):
         self.app = SimpleNamespace(
             positions={},
             repeats={},
-            producer=SimpleNamespace(_producer=self.broker),
+            sender=self.broker,
             consumer=SimpleNamespace(topic_partitions=lambda _topic: 1),
         )
         stage = lanes_stage(self.station, self.context, self.table, Standing(self.context.stay))  # type: ignore[arg-type]  # a dict

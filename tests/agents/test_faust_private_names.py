@@ -8,17 +8,18 @@ from pathlib import Path
 import faust
 import faust.streams
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.transport.consumer import ThreadDelegateConsumer
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Producer, Transport
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from mode import Service
 from mode.threads import ServiceThread
 
-from agents.worker.tables import CarefulRecovery, CarefulTables, FencedTable, IdempotentTransport, own_producer
+from agents.worker.consumer import Transport
+from agents.worker.tables import CarefulRecovery, CarefulTables, FencedTable
 from streams.kafka import clients
 from tests.agents.conftest import Build
 
@@ -65,11 +66,6 @@ def test_every_write_of_a_table_passes_where_ours_keeps_the_promise() -> None:
     assert issubclass(FencedTable, faust.Table)
 
 
-def test_the_driver_asks_its_producer_for_extra_settings() -> None:
-    assert "_settings_extra()" in inspect.getsource(Producer._new_producer)
-    assert issubclass(IdempotentTransport, Transport)
-
-
 def test_the_driver_makes_its_consumer_where_ours_shortens_the_wait() -> None:
     assert "self._new_consumer_thread()" in inspect.getsource(ThreadDelegateConsumer)
     assert "self._consumer = self._create_consumer(" in inspect.getsource(AIOKafkaConsumerThread.on_start)
@@ -85,9 +81,7 @@ def test_the_thread_of_the_consumer_ends_where_ours_listens() -> None:
 
 async def test_a_running_worker_uses_all_of_them(bench: Build) -> None:
     async with bench(lambda row, record: (row, [])) as b:
-        producer = own_producer(b.app)
-        assert isinstance(producer, AIOKafkaProducer)
-        assert producer._txn_manager is not None, "idempotence is on"
+        assert isinstance(b.app.transport, Transport)
         assert isinstance(b.app.tables, CarefulTables)
         assert type(b.app.tables.recovery) is CarefulRecovery
         assert isinstance(b.table, FencedTable)

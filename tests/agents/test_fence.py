@@ -11,8 +11,8 @@ from aiokafka.errors import IllegalOperation, InvalidTxnState, KafkaConnectionEr
 
 from agents.worker.changelog import Behind, Fence, Fenced, Restoring, Rows, StatePartition, restore
 from streams.kafka.clients import read_all, state_producer
-from streams.kafka.dispatch import Unavailable
 from streams.kafka.local import LocalBroker
+from streams.kafka.sender import Unavailable
 from tests.brokers import fresh, prepared, until
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(90)]

@@ -10,8 +10,8 @@ from agents.worker.app import readiness
 from agents.worker.shell import Limits
 from agents.worker.tables import is_own_row, position_key
 from streams.kafka.clients import partition_of
-from streams.kafka.dispatch import Refusal
 from streams.kafka.records import Letter, Record, header
+from streams.kafka.sender import Refusal
 from streams.kafka.topics import DEAD_LETTERS, LANES
 from streams.words.errors import Rejected
 from tests.agents.conftest import Bench, Build

@@ -1,5 +1,6 @@
 """A worker that cannot come up says so in time; one that has come up says what it owns."""
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,7 @@ async def test_a_worker_that_crashes_while_it_starts_is_not_ready(
         await app.crash(RuntimeError("a store that cannot be opened"))
 
     monkeypatch.setattr(module, "partitions_problem", nothing_wrong)
+    monkeypatch.setattr(app.sender, "start", lambda: asyncio.sleep(0))
     monkeypatch.setattr(app, "start", crash)
     with pytest.raises(NotReady, match="has crashed while it started"):
         async with running(app, patience=20.0):

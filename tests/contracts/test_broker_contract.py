@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 from streams.cli.broker import broker as broker_command
 from streams.kafka.admin import BrokerProblem, Drift, apply, describe, diff, missing
 from streams.kafka.clients import new_producer, partition_of, read_all
-from streams.kafka.dispatch import Refusal, Unavailable, dispatch
 from streams.kafka.embedded import KEEPS, EmbeddedBroker
 from streams.kafka.local import KAFKA_VERSION, LocalBroker, NoKafka, running_pid
 from streams.kafka.records import Letter, header, headers
+from streams.kafka.sender import Refusal, Unavailable
 from streams.kafka.topics import ADT_RAW, LARGE, TopicPlan, plan
-from tests.brokers import AnyBroker, fresh, prepared, producing, put, records
+from tests.brokers import AnyBroker, fresh, prepared, put, records, sending
 
 #: Bytes of a batch of `new_producer`, which the embedded broker drops as a whole; one record may be alone in its batch.
 LARGEST_BATCH = 2 * 100_000
@@ -64,8 +64,8 @@ async def test_a_letter_to_a_topic_that_is_not_there_is_refused_at_once(broker: 
     there, absent = fresh("there"), fresh("absent")
     prepared(broker, there)
     letters = [Letter(absent, b"k", b"1"), Letter(there, b"k", b"2"), Letter(absent, b"k", b"3")]
-    async with producing(broker.bootstrap) as producer, asyncio.timeout(5):
-        refusals = await dispatch(producer, letters)
+    async with sending(broker.bootstrap) as sender, asyncio.timeout(5):
+        refusals = await sender.send(letters)
     assert refusals == [Refusal(letters[0], "topic-missing"), Refusal(letters[2], "topic-missing")]
     assert [r.value for r in await records(broker.bootstrap, there, absent)] == [b"2"]
 
@@ -152,8 +152,8 @@ class TestSizes:
         topic = fresh("small")
         prepared(real, topic, **{"max.message.bytes": "10000"})
         letters = [Letter(topic, b"k", random.Random(1).randbytes(20_000))]
-        async with producing(real.bootstrap) as producer:
-            assert await dispatch(producer, letters) == [Refusal(letters[0], "too-large")]
+        async with sending(real.bootstrap) as sender:
+            assert await sender.send(letters) == [Refusal(letters[0], "too-large")]
         producer = new_producer(real.bootstrap)
         await producer.start()
         with pytest.raises(MessageSizeTooLargeError):
@@ -167,13 +167,13 @@ class TestBrokerOfItsOwn:
         with LocalBroker(tmp_path / "broker", heap_mb=256) as broker:
             topic = fresh("kept")
             prepared(broker, topic)
-            async with producing(broker.bootstrap) as producer:
-                assert await dispatch(producer, [Letter(topic, b"k%d" % n, b"1") for n in range(50)]) == []
+            async with sending(broker.bootstrap, limit=3.0) as sender:
+                assert await sender.send([Letter(topic, b"k%d" % n, b"1") for n in range(50)]) == []
                 broker.kill()
                 with pytest.raises(Unavailable):
-                    await dispatch(producer, [Letter(topic, b"k", b"2")], limit=1.0)
+                    await sender.send([Letter(topic, b"k", b"2")])
                 await asyncio.to_thread(broker.start)
-                assert await dispatch(producer, [Letter(topic, b"k", b"3")]) == []
+                assert await sender.send([Letter(topic, b"k", b"3")]) == []
             found = await records(broker.bootstrap, topic)
             assert len({r.key for r in found if r.value == b"1"}) == 50
 

@@ -140,6 +140,7 @@ async def relay_here(
     worker = Worker(
         bootstrap=scene.secured.bootstrap if scene.secured else scene.bootstrap,
         security=scene.secured.aiokafka("stafet-relay") if scene.secured else {},
+        librdkafka=scene.secured.librdkafka("stafet-relay") if scene.secured else {},
         worker_id=worker_id,
         state_dir=scene.directory,
         partitions=scene.partitions,

@@ -21,7 +21,6 @@ from faust.tables.manager import TableManager
 
 from agents.worker.app import Worker, build_app, raw_table, raw_topic, running
 from agents.worker.shell import Limits, Stage, guarded
-from agents.worker.tables import own_producer
 from streams.kafka.records import Letter, Record
 from streams.kafka.topics import changelog
 
@@ -83,7 +82,7 @@ def plain(app: Any, orders: Orders, table: Any) -> Any:
             message = event.message
             record = Record(message.topic, message.partition, message.offset, event.key, event.value)
             table[event.key], [letter] = count(orders, table.get(event.key), record)
-            await own_producer(app).send_and_wait(letter.topic, letter.value, key=letter.key)
+            assert await app.sender.send([letter]) == []
 
     return body
 
