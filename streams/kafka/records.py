@@ -92,8 +92,10 @@ _FRAMING: Final = 1024
 
 def size_of(letter: Letter) -> int:
     """Bytes of the record on the wire, never less than the truth."""
-    fields = sum(4 * len(name) + len(value) + 8 for name, value in letter.headers)
-    return len(letter.key or b"") + len(letter.value or b"") + fields + _FRAMING
+    size = _FRAMING + len(letter.key or b"") + len(letter.value or b"")
+    for name, value in letter.headers:
+        size += 4 * len(name) + len(value) + 8
+    return size
 
 
 def traceparent(about: str, record_id: str, event_type: str) -> str:

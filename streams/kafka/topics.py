@@ -10,6 +10,7 @@ Not here: talking to a broker (`admin.py`), what a record looks like (`records.p
 import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
@@ -236,6 +237,7 @@ def plan(
 _LARGE_ONES: Final = frozenset(row.name for row in TOPICS if row.max_message_bytes == LARGE)
 
 
+@lru_cache(maxsize=1024)
 def size_limit(topic: str) -> int:
     """The `max.message.bytes` of a topic: what a producer must refuse before the broker does."""
     return LARGE if topic in _LARGE_ONES or municipality_of(topic) else SMALL

@@ -6,19 +6,21 @@ libraries pass the same door. Behind it stands `redact`: whatever looks like a C
 replaced (spec 03 §9, spec 05 §5), which is a net and no excuse.
 """
 
+import json
 import logging
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping, MutableMapping
+import traceback
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final, Literal, TextIO
 
-import structlog
-from structlog.typing import FilteringBoundLogger, Processor
+import orjson
 
 from streams.words.errors import visible
 
-__all__ = ["FIELDS", "configure", "get", "only_fields", "redact"]
+__all__ = ["FIELDS", "Log", "configure", "get", "only_fields", "redact"]
 
 #: What a line may have beside its event. Ids, codes, counts, durations, places; no content, no names, no numbers of
 #: persons.
@@ -36,20 +38,20 @@ FIELDS: Final = frozenset(
         "actor", "hint", "where", "partitions", "finding", "setting", "text",
     }
 )  # fmt: skip
-#: Put there by structlog itself.
-_OWN: Final = frozenset({"event", "level", "timestamp", "logger", "exception", "exc_info", "dropped", "repeated"})
+#: What every line may have.
+_OWN: Final = frozenset({"event", "level", "timestamp", "exception", "dropped"})
 
 #: Ten digits that begin like a date, with one hyphen or blank after the sixth (spec 05 §2.1). Wider than the CPR
 #: pattern on purpose; neighbours that are hex digits or hyphens mean an id of ours, in which such digits do occur.
 _CPR_SHAPED: Final = re.compile(r"(?<![0-9A-Fa-f-])[0-3][0-9][01][0-9]{3}[- ]?[0-9]{4}(?![0-9A-Fa-f-])")
 _MASK: Final = "******-****"
 
-Event = MutableMapping[str, Any]
+Event = dict[str, Any]
 
 
-def only_fields(_: object, __: str, event: Event) -> Event:
+def only_fields(event: Event) -> Event:
     """Drops every field that is not listed, and names it."""
-    unlisted = sorted(name for name in event if name not in FIELDS and name not in _OWN and not name.startswith("_"))
+    unlisted = sorted(event.keys() - FIELDS - _OWN)
     for name in unlisted:
         del event[name]
     if unlisted:
@@ -57,7 +59,7 @@ def only_fields(_: object, __: str, event: Event) -> Event:
     return event
 
 
-def redact(_: object, __: str, event: Event) -> Event:
+def redact(event: Event) -> Event:
     """Replaces whatever is shaped like a CPR number, in every value at every depth."""
     for name in event:
         event[name] = _clean(event[name])
@@ -113,59 +115,94 @@ NOISY: Final = (
 )  # the last two log through mode
 
 
+class Target(logging.StreamHandler[TextIO]):
+    """Where lines go, and in which form: what `configure` makes of the root's handlers."""
+
+    def __init__(self, form: Literal["json", "console"], stream: TextIO) -> None:
+        super().__init__(stream)
+        self._form = form
+        sparing = Sparing()
+        self.addFilter(lambda record: sparing.filter(record) if record.name.startswith(NOISY) else True)
+
+    def line(self, event: Event) -> str:
+        """One line, as people may see it (00 §8.6)."""
+        now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        event = redact(only_fields({**event, "timestamp": now}))
+        if self._form == "json":
+            return visible(_json(event))
+        first = [event.pop(name) for name in ("timestamp", "level", "event")]
+        trace = event.pop("exception", None)
+        facts = [f"{name}={value}" for name, value in event.items()]
+        return visible(" ".join([*map(str, first), *facts])) + (f"\n{visible(trace, lines=True)}" if trace else "")
+
+    def write(self, event: Event) -> None:
+        """A line of ours, without the detour of a record."""
+        self.stream.write(self.line(event) + "\n")
+        self.flush()
+
+    def format(self, record: logging.LogRecord) -> str:
+        """A line of a library."""
+        event: Event = {"event": record.getMessage(), "level": record.levelname.lower()}
+        if record.exc_info:
+            event["exception"] = "".join(traceback.format_exception(*record.exc_info)).rstrip()
+        return self.line(event)
+
+
+def _json(event: Event) -> str:
+    try:
+        return orjson.dumps(event).decode()
+    except TypeError:  # half of a character, or a number beyond 64 bits
+        return json.dumps(event)
+
+
 def configure(form: Literal["json", "console"] = "json", level: str = "info", *, stream: TextIO | None = None) -> None:
     """Sends our lines and those of libraries to standard error. Called once, in main."""
-    shared: list[Processor] = [
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        only_fields,
-        structlog.processors.format_exc_info,
-        redact,
-    ]
-    renderer: Processor = structlog.processors.JSONRenderer(ensure_ascii=False)
-    if form == "console":
-        renderer = structlog.dev.ConsoleRenderer(colors=False)
-    target = logging.StreamHandler(stream or sys.stderr)
-    target.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                renderer,
-                lambda _, __, line: visible(str(line), lines=True),  # as people may see it (00 §8.6)
-            ],
-        )
-    )
-    sparing = Sparing()
-    target.addFilter(lambda record: sparing.filter(record) if record.name.startswith(NOISY) else True)
     root = logging.getLogger()
-    root.handlers[:] = [target]
+    root.handlers[:] = [Target(form, stream or sys.stderr)]
     root.setLevel(level.upper())
     for name in NOISY:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
-        cache_logger_on_first_use=False,
-    )
 
 
-# A part of the product that is used without `configure` logs warnings to standard error, by logging's own rule.
-structlog.configure(
-    processors=[
-        structlog.stdlib.add_log_level,
-        only_fields,
-        redact,
-        structlog.processors.JSONRenderer(ensure_ascii=False),
-    ],
-    logger_factory=structlog.stdlib.LoggerFactory(),
-    wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-    cache_logger_on_first_use=False,
-)
+class Log:
+    """The lines of one part of the product: an event, and facts by the names of `FIELDS`.
+
+    Used without `configure`, it logs warnings to standard error, by logging's own rule.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._logger = logging.getLogger(name)
+
+    def info(self, event: str, /, **facts: object) -> None:
+        """The day's work."""
+        self._write(logging.INFO, "info", event, facts)
+
+    def warning(self, event: str, /, **facts: object) -> None:
+        """Somebody should look at it."""
+        self._write(logging.WARNING, "warning", event, facts)
+
+    def error(self, event: str, /, **facts: object) -> None:
+        """Something is lost or broken."""
+        self._write(logging.ERROR, "error", event, facts)
+
+    def critical(self, event: str, /, **facts: object) -> None:
+        """The process cannot go on."""
+        self._write(logging.CRITICAL, "critical", event, facts)
+
+    def _write(self, level: int, word: str, event: str, facts: Event) -> None:
+        if not self._logger.isEnabledFor(level):
+            return
+        line = {**facts, "event": event, "level": word}
+        handlers = _ROOT.handlers
+        if handlers and isinstance(handlers[0], Target):
+            handlers[0].write(line)
+        else:
+            self._logger.log(level, "%s", _json(redact(only_fields(line))))
 
 
-def get(name: str) -> FilteringBoundLogger:
+_ROOT: Final = logging.getLogger()
+
+
+def get(name: str) -> Log:
     """A logger of ours: `logs.get("relay").info("relay.notified", message_id=…)`."""
-    logger: FilteringBoundLogger = structlog.get_logger(name)
-    return logger
+    return Log(name)

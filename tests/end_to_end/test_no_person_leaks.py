@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from agents.station import FastClock, Station
 from streams.gateway.admission import report_to
@@ -45,7 +44,6 @@ def log_lines() -> Iterator[io.StringIO]:
     logs.configure("json", "debug", stream=buffer)
     yield buffer
     root.handlers[:], root.level = kept
-    structlog.reset_defaults()
 
 
 def traces_of(who: Person) -> Iterator[str]:
