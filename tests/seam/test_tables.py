@@ -3,14 +3,18 @@
 from importlib import import_module
 
 import pytest
+from msgspec.structs import replace
 
 from streams.envelopes.envelope import ENVELOPES
 from streams.envelopes.wrapping import WRAPPINGS
 from streams.messages.format import FORMATS
 from streams.messages.message_type import MESSAGE_TYPES, type_of_activity
 from streams.messages.sending import SENT, WRITERS
+from streams.relay.lane import decode_row, encode_row
 from streams.words.codes import ACTIVITIES, HOSPITAL_NOTIFICATION
+from streams.words.errors import Rejected
 from streams.words.ids import minted_lane
+from tests.rules.lanes import Lane
 from tests.rules.stay_events import IDS
 
 OURS = "9f0cb2d8-5b7a-4c55-9bd3-94da7ff5a0c6"
@@ -50,3 +54,13 @@ def test_the_lane_of_an_id_depends_on_who_minted_it() -> None:
     letter = IDS.letter(minted_lane(OURS), "Odense", "1")  # type: ignore[arg-type]
     assert RELAYED.lane(letter, IDS) == "9f0cb2d8", "a letter id is ours whoever has written the message"
     assert RELAYED.lane("4711", IDS) is None
+
+
+@pytest.mark.parametrize("change", ["message_type", "format", "envelope"])
+def test_a_row_that_names_what_stands_in_no_table_is_unreadable(change: str) -> None:
+    lane = Lane().play("A01 08:00")
+    assert lane.row is not None
+    last, unknown = lane.last, {change: "of another version"}
+    changes = unknown if change == "message_type" else {"address": replace(last.address, **unknown)}
+    with pytest.raises(Rejected, match="none of ours"):
+        decode_row(encode_row(lane.row.with_deliveries(replace(last, **changes))))

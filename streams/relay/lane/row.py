@@ -19,6 +19,9 @@ from msgspec.structs import replace
 
 from streams.delivery.delivery import Case, Delivery
 from streams.delivery.route import RouteRegisters
+from streams.envelopes.envelope import ENVELOPES
+from streams.messages.format import FORMATS
+from streams.messages.message_type import MESSAGE_TYPES
 from streams.records.ledger import LedgerRow
 from streams.records.trace import TraceEvent
 from streams.stay.fold import StayPolicy, Visit
@@ -252,9 +255,14 @@ def decode_row(data: bytes | None) -> LaneRow | None:
     try:
         if zstandard.frame_content_size(data) > _LARGEST:
             raise unreadable_row(len(data))
-        return _decode(_decompress(data))
+        row = _decode(_decompress(data))
     except (zstandard.ZstdError, msgspec.DecodeError, RecursionError, UnicodeError):
         raise unreadable_row(len(data)) from None
+    for delivery in row.deliveries.values():  # of a version that knows more types, formats or envelopes
+        of, form, envelope = delivery.message_type, delivery.address.format, delivery.address.envelope
+        if not (of in MESSAGE_TYPES and form in FORMATS and envelope in ENVELOPES):
+            raise unreadable_row(len(data))
+    return row
 
 
 def unreadable_row(size: int) -> Rejected:
