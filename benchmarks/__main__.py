@@ -7,6 +7,7 @@ compared: another machine, or the same one an hour later, has another clock.
 import argparse
 import asyncio
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from streams.kafka.local import NoKafka
@@ -14,9 +15,10 @@ from streams.kafka.local import NoKafka
 from .conversion import Material, cases, context
 from .flows import Bench
 from .kafka import throughput
+from .latency import latency
 from .recovery import recoveries
 from .referee import referee_time
-from .report import Row, missed, recovery_rows, rows_of, table, written
+from .report import Row, delay_rows, missed, recovery_rows, rows_of, table, written
 from .slices import measured
 
 _RESULTS = Path(__file__).parent / "results" / "latest.json"
@@ -28,6 +30,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--slice-ms", type=float, default=40.0, help="slice of a round, in ms of CPU")
     parser.add_argument("--flows", type=int, default=500, help="complete flows of one round over Kafka")
     parser.add_argument("--kafka-rounds", type=int, default=5, help="rounds over Kafka, after one not counted")
+    parser.add_argument("--seconds", type=float, default=30.0, help="of each rate over real Kafka; 0 leaves it out")
     parser.add_argument("--judged", type=int, default=20, help="messages for the HL7 validator; 0 leaves it out")
     parser.add_argument("--stays", type=int, default=100_000, help="open stays of a start; 0 leaves it out")
     parser.add_argument("--out", type=Path, default=_RESULTS, help="result file")
@@ -45,16 +48,16 @@ def _rows(settings: argparse.Namespace) -> list[Row]:
     if settings.judged:
         referee = referee_time(material.convert(), judged=settings.judged, warm=settings.judged)
     rows = rows_of({n: micros[n] for n in ours}, {n: micros[n] for n in theirs}, kafka, referee)
-    return rows + _recovery(settings.stays)
+    return [*rows, *_over_real_kafka(settings)]
 
 
-def _recovery(stays: int) -> list[Row]:
-    if not stays:
-        return recovery_rows(stays, "not run: --stays 0")
+def _over_real_kafka(settings: argparse.Namespace) -> Iterable[Row]:
+    seconds, stays = settings.seconds, settings.stays
     try:
-        return recovery_rows(stays, asyncio.run(recoveries(stays)))
+        yield from delay_rows(asyncio.run(latency(seconds=seconds)) if seconds else "not run: --seconds 0")
+        yield from recovery_rows(stays, asyncio.run(recoveries(stays)) if stays else "not run: --stays 0")
     except NoKafka as problem:
-        return recovery_rows(stays, f"not run: {problem}")
+        yield from (*delay_rows(f"not run: {problem}"), *recovery_rows(stays, f"not run: {problem}"))
 
 
 def main() -> int:

@@ -1,6 +1,6 @@
-"""The floor of any Python relay over aiokafka: a loop that receives and sends the same records and thinks nothing.
+"""The floor of any Python relay over aiokafka, or sending by librdkafka: a loop that receives and sends the same records and thinks nothing.
 
-`python -m benchmarks.bare_loop <bootstrap> <flows of a round> <all flows>`. Topics, keys, values, headers and their number are those
+`python -m benchmarks.bare_loop <bootstrap> <flows of a round> <all flows> [librdkafka]`. Topics, keys, values, headers and their number are those
 of the relay's own steps (`flows`); order and safety too: letters of a batch are confirmed, then rows and positions, and
 offsets are committed as often as the relay's. Nothing is decided here, everything is looked up.
 """
@@ -19,6 +19,7 @@ from agents.worker.app import Worker
 from agents.worker.tables import position_key
 from streams.kafka.clients import new_producer
 from streams.kafka.records import Letter
+from streams.kafka.sender import Sender
 from streams.kafka.topics import ADT_RAW, LANES, LARGE, RECEIPTS_RAW, RELAY, changelog
 
 from .feed import rounds
@@ -30,7 +31,7 @@ _BATCH = 200  # records, as the relay takes them
 
 
 class _Loop:
-    def __init__(self, bootstrap: str, flows: Iterable[tuple[Taken, ...]]) -> None:
+    def __init__(self, bootstrap: str, flows: Iterable[tuple[Taken, ...]], *, librdkafka: bool) -> None:
         self._consumer = AIOKafkaConsumer(
             *_POSITIONS,
             bootstrap_servers=bootstrap,
@@ -40,7 +41,8 @@ class _Loop:
             max_partition_fetch_bytes=LARGE,
             fetch_max_wait_ms=100,  # as the relay over the embedded broker
         )
-        self._producer = new_producer(bootstrap)
+        self._producer = None if librdkafka else new_producer(bootstrap)
+        self._sender = Sender(bootstrap)
         self._answers: dict[tuple[str, bytes | None], deque[Taken]] = {}
         for taken in (one for flow in flows for one in flow):
             self._answers.setdefault((taken.record.topic, taken.record.key), deque()).append(taken)
@@ -49,14 +51,19 @@ class _Loop:
 
     async def start(self) -> None:
         """Assigned and ready."""
-        await self._producer.start()
+        if self._producer is None:
+            await self._sender.start()
+        else:
+            await self._producer.start()
         await self._consumer.start()
         while not self._consumer.assignment():  # noqa: ASYNC110  # aiokafka has no event for it
             await asyncio.sleep(0.01)
 
     async def stop(self) -> None:
         await self._consumer.stop()
-        await self._producer.stop()
+        await self._sender.stop()
+        if self._producer is not None:
+            await self._producer.stop()
 
     async def turn(self) -> None:
         """One batch of records, answered."""
@@ -72,6 +79,9 @@ class _Loop:
         self.receipts += sum(one.stage == "lanes" and len(one.letters) <= 3 for one in taken)
 
     async def _send(self, letters: Iterable[Letter]) -> None:
+        if self._producer is None:
+            assert not await self._sender.send(list(letters))
+            return
         sends = [
             await self._producer.send(one.topic, one.value, key=one.key, headers=list(one.headers)) for one in letters
         ]
@@ -84,9 +94,9 @@ def _position(record: Any) -> Letter:
     return Letter(table, position_key(record.topic, record.partition), b"%d" % (record.offset + 1))
 
 
-async def main(bootstrap: str, flows: int, made: int) -> None:
+async def main(bootstrap: str, flows: int, made: int, *, librdkafka: bool) -> None:
     """Rounds of so many flows until the input ends, `made` flows at most."""
-    loop = _Loop(bootstrap, (flow.taken for flow in Bench().flows(made)))
+    loop = _Loop(bootstrap, (flow.taken for flow in Bench().flows(made)), librdkafka=librdkafka)
     await loop.start()
 
     async def sent(wanted: int) -> None:
@@ -102,4 +112,4 @@ async def main(bootstrap: str, flows: int, made: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), librdkafka=len(sys.argv) > 4))

@@ -1,4 +1,4 @@
-"""Complete flows a second: the relay beside a bare loop over the same records, round by round in the same run."""
+"""Complete flows a second: the relay beside bare loops over the same records, round by round in the same run."""
 
 import statistics
 from typing import NamedTuple
@@ -14,22 +14,19 @@ class Throughput(NamedTuple):
 
     relay: float
     bare: float
+    librdkafka: float  # the bare loop, sending by it
     sent: int
     received: int
     bytes: int
 
-    @property
-    def share(self) -> float:
-        """Flows of the relay in the time in which the bare loop makes one."""
-        return self.bare / self.relay
-
 
 async def throughput(*, flows: int, rounds: int) -> Throughput:
-    """`rounds` rounds of `flows` flows for either, after one round that is not counted; they take turns at going first."""
+    """`rounds` rounds of `flows` flows for each, after one round that is not counted; they take turns at going first."""
     made = Bench().flows(flows * (rounds + 1))
     workers = {
         "relay": await Fed.start("relay_worker", str(flows)),
         "bare": await Fed.start("bare_loop", str(flows), str(len(made))),
+        "librdkafka": await Fed.start("bare_loop", str(flows), str(len(made)), "librdkafka"),
     }
     found: dict[str, list[float]] = {name: [] for name in workers}
     for begin in range(0, len(made), flows):
@@ -39,8 +36,7 @@ async def throughput(*, flows: int, rounds: int) -> Throughput:
         await fed.stop()
     written = [letter for taken in made[0].taken for letter in taken.written]
     return Throughput(
-        relay=statistics.median(found["relay"][1:]),
-        bare=statistics.median(found["bare"][1:]),
+        **{name: statistics.median(spent[1:]) for name, spent in found.items()},
         sent=len(written),
         received=len(made[0].taken),
         bytes=sum(len(letter.value or b"") for letter in written),

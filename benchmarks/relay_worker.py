@@ -1,6 +1,11 @@
-"""The relay as it is run, with all its stages: `python -m benchmarks.relay_worker <bootstrap> <flows>`."""
+"""The relay as it is run, with all its stages and its log: `python -m benchmarks.relay_worker <bootstrap> <flows> [real]`.
+
+`real`: over Apache Kafka, with the fence, not over the embedded broker.
+"""
 
 import asyncio
+import gc
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -8,6 +13,7 @@ from pathlib import Path
 from agents.relay import build_relay, relay_running
 from agents.station import FastClock, Figures, Station
 from agents.worker.app import Worker
+from streams.operations import logs
 from streams.operations.metrics import MetricName, Metrics
 from streams.registry import load
 
@@ -31,7 +37,7 @@ class _Counting(Metrics):
         self.settled += name == "hn_messages_total"
 
 
-async def main(bootstrap: str, flows: int) -> None:
+async def main(bootstrap: str, flows: int, *, embedded: bool) -> None:
     """Rounds until the input ends."""
     figures = _Counting()
     station = Station(IDS, load("example"), FastClock(BEGIN, 1.0), Figures(figures))
@@ -45,10 +51,13 @@ async def main(bootstrap: str, flows: int) -> None:
             await asyncio.sleep(_LOOK)
 
     with tempfile.TemporaryDirectory() as state:
-        worker = Worker(bootstrap=bootstrap, worker_id="bench", state_dir=Path(state), embedded=True)
+        gc.freeze()  # as `stafet run` does
+        worker = Worker(bootstrap=bootstrap, worker_id="bench", state_dir=Path(state), embedded=embedded)
         async with relay_running(build_relay(worker, station)):
             await rounds(flows, sent, answered)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        logs.configure(stream=nowhere)
+        asyncio.run(main(sys.argv[1], int(sys.argv[2]), embedded=len(sys.argv) < 4))

@@ -4,16 +4,17 @@ import json
 import os
 import platform
 import sysconfig
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 from .kafka import Throughput
+from .latency import Delay
 from .recovery import Recovered
 from .slices import Spent
 
-__all__ = ["Row", "missed", "recovery_rows", "rows_of", "table", "written"]
+__all__ = ["Row", "delay_rows", "missed", "recovery_rows", "rows_of", "table", "written"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,14 @@ class Row:
         return self.value >= self.floor if self.unit == "%" else self.value <= self.floor
 
 
-#: The promises (design §12): µs of CPU, and the share of a bare client loop.
+#: The promises: µs of CPU, the share of a bare client loop, ms from `adt.raw` to the inbox.
 FLOORS: Final[Mapping[str, float]] = {
     "conversion, checked": 105.0,
     "message as XML, checked": 70.0,
     "receipt: open, read, find its lane": 60.0,
-    "relay as share of the bare aiokafka loop": 30.0,
+    "relay as share of the bare aiokafka loop": 65.0,
+    "p50": 20.0,
+    "p99": 60.0,
     "recovery": 10.0,
     "resident": 350.0,
     "turn": 100.0,
@@ -76,12 +79,28 @@ def _throughput(kafka: Throughput) -> Iterable[Row]:
     what = (
         f"{kafka.received} records read, {kafka.sent} written, {kafka.bytes:,} bytes a flow; 98 inboxes, 12 partitions"
     )
-    share = "relay as share of the bare aiokafka loop"
     yield Row("relay, a complete flow", kafka.relay, "µs CPU", note="Faust worker, all stages, client process alone")
     yield Row("bare aiokafka loop, the same records", kafka.bare, "µs CPU", note=what)
+    yield Row(
+        "bare loop sending by librdkafka", kafka.librdkafka, "µs CPU", note="the same records, by the relay's sender"
+    )
     yield Row("relay", 1e6 / kafka.relay, "flows/s per core")
     yield Row("bare aiokafka loop", 1e6 / kafka.bare, "flows/s per core")
-    yield Row(share, kafka.share * 100, "%", FLOORS[share])
+    share = "relay as share of the bare aiokafka loop"
+    yield Row(share, kafka.bare / kafka.relay * 100, "%", FLOORS[share])
+    yield Row("relay as share of the bare loop by librdkafka", kafka.librdkafka / kafka.relay * 100, "%")
+
+
+def delay_rows(delays: Sequence[Delay] | str) -> Iterable[Row]:
+    """From `adt.raw` to the inbox at each rate; a text says why it was not run."""
+    if isinstance(delays, str):
+        yield Row("adt.raw to inbox, p50", None, "ms wall", note=delays)
+        return
+    for delay in delays:
+        name = f"adt.raw to inbox at {delay.rate:g}/s"
+        note = f"{delay.number} letters, real Kafka of one node, start-up apart; longest {delay.longest:,.0f}"
+        yield Row(f"{name}, p50", delay.median, "ms wall", FLOORS["p50"], note)
+        yield Row(f"{name}, p99", delay.p99, "ms wall", FLOORS["p99"], note)
 
 
 def _ratios(micros: Mapping[str, Spent], others: Mapping[str, Spent]) -> Iterable[Row]:

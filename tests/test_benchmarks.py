@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.kafka import Throughput
-from benchmarks.report import Row, missed, rows_of, table
+from benchmarks.latency import Delay
+from benchmarks.report import Row, delay_rows, missed, rows_of, table
 from benchmarks.slices import Spent, measured
 from tests.published import ROOT
 
-_KAFKA = Throughput(relay=2000.0, bare=1000.0, sent=15, received=4, bytes=30_000)
+_KAFKA = Throughput(relay=2000.0, bare=1000.0, librdkafka=500.0, sent=15, received=4, bytes=30_000)
 _OURS = {
     "conversion, checked": Spent(100.0, 90.0),
     "ER7 read and events": Spent(50.0, 49.0),
@@ -25,7 +26,22 @@ _THEIRS = {"python-hl7: parse and seven fields": Spent(400.0, 390.0), "fhir.reso
 @pytest.mark.timeout(240)
 def test_a_short_run_gives_every_row_and_a_result_file(tmp_path: Path) -> None:
     out = tmp_path / "latest.json"
-    tiny = ["--rounds", "1", "--slice-ms", "1", "--flows", "10", "--kafka-rounds", "1", "--judged", "0", "--stays", "0"]
+    tiny = [
+        "--rounds",
+        "1",
+        "--slice-ms",
+        "1",
+        "--flows",
+        "10",
+        "--kafka-rounds",
+        "1",
+        "--judged",
+        "0",
+        "--stays",
+        "0",
+        "--seconds",
+        "0",
+    ]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", *tiny, "--out", str(out)], cwd=ROOT, capture_output=True, text=True
     )
@@ -66,10 +82,17 @@ def test_a_floor_is_a_bound_on_the_right_side(row: Row, holds: bool) -> None:
 def test_shares_and_ratios_are_of_one_run() -> None:
     rows = {row.name: row for row in rows_of(_OURS, _THEIRS, _KAFKA, "not run: for a test")}
     assert rows["relay as share of the bare aiokafka loop"].value == 50.0
+    assert rows["relay as share of the bare loop by librdkafka"].value == 25.0
     assert rows["relay"].value == 500.0
     assert rows["fhir.resources: validate / profile check"].value == 12.0
     assert "| conversion, checked | 100.0 | µs CPU | 105 holds | best 90.0; ADT bytes" in table(rows.values())
     assert "| HL7 validator, one message | – | µs wall |  | not run: for a test |" in table(rows.values())
+
+
+def test_a_delay_has_a_row_for_its_median_and_its_tail() -> None:
+    half, tail = delay_rows([Delay(4.0, 100, 10.0, 70.0, 90.0)])
+    assert half.holds
+    assert not tail.holds
 
 
 def test_cases_are_measured_in_turn_and_slices_are_long_enough() -> None:

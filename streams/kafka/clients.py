@@ -8,8 +8,12 @@ UTF-8, which a broker takes, ends every consumer of its partition at each start.
 aiokafka's fetcher, for every consumer of the process, Faust's too: a batch that cannot be read as it stands is read once
 more with `\\xNN` in place of foreign bytes. Consumers of the product are imported from here, so that none is without it.
 
+A fetch asks for every partition each time, for a relay some 330, most of them letterboxes without a receipt. aiokafka
+writes and reads that field by field; `_fetch_request` and `_fetch_response` do the same by the structure of the record.
+
 Private names used, each pinned by tests/agents/test_faust_private_names.py: `fetcher.MemoryRecords`,
-`_DefaultRecordBatchPy` and its `_buffer`, `_pos`, `_next_record_index`, `_maybe_uncompress`.
+`_DefaultRecordBatchPy` and its `_buffer`, `_pos`, `_next_record_index`, `_maybe_uncompress`, `FetchRequest_v11.encode` and
+`FetchResponse_v11.decode`.
 """
 
 import asyncio
@@ -30,6 +34,7 @@ from aiokafka.errors import (
     NotCoordinatorForGroupError,
 )
 from aiokafka.partitioner import murmur2
+from aiokafka.protocol.fetch import FetchRequest_v11, FetchResponse_v11
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import decode_varint
@@ -53,6 +58,7 @@ __all__ = [
 
 #: Bytes before a batch's own length, and that length (Kafka protocol, record batch).
 _LENGTH: Final = struct.Struct(">8xi")
+_SHORT: Final = struct.Struct(">h")
 
 
 class _Buffer(bytearray):
@@ -114,7 +120,75 @@ class _Records:
         return _Batch(batch, self._data[start : self._at])
 
 
-fetcher.MemoryRecords = _Records
+class _NoRecords:
+    """An answer without records, as most are of a reader of some hundred partitions."""
+
+    @staticmethod
+    def has_next() -> bool:
+        return False
+
+    @staticmethod
+    def size_in_bytes() -> int:
+        return 0
+
+
+fetcher.MemoryRecords = lambda data: _Records(data) if data else _NoRecords
+
+
+#: Kafka protocol, Fetch version 11: the heads of request and answer, and of a partition in each.
+_ASKED: Final = struct.Struct(">iiiibiii")
+_ASKED_PARTITION: Final = struct.Struct(">iiqqi")
+_ANSWERED: Final = struct.Struct(">ihii")
+_ANSWERED_PARTITION: Final = struct.Struct(">ihqqqi")
+_ABORTED: Final = struct.Struct(">qq")
+_INT: Final = struct.Struct(">i")
+_TWO_INTS: Final = struct.Struct(">ii")
+
+
+def _fetch_request(self: Any) -> bytes:
+    """`FetchRequest_v11.encode`, ten times as fast: a relay asks for some 330 partitions each time."""
+    if self.forgotten_topics_data:  # which aiokafka never has
+        return self.SCHEMA.encode([getattr(self, name) for name in self.SCHEMA.names])  # type: ignore[no-any-return]
+    head = (self.replica_id, self.max_wait_time, self.min_bytes, self.max_bytes, self.isolation_level)
+    parts = [_ASKED.pack(*head, self.session_id, self.session_epoch, len(self.topics))]
+    for topic, partitions in self.topics:
+        name = topic.encode()
+        parts += (_SHORT.pack(len(name)), name, _INT.pack(len(partitions)))
+        parts += [_ASKED_PARTITION.pack(*partition) for partition in partitions]
+    rack = self.rack_id.encode()
+    return b"".join((*parts, _INT.pack(0), _SHORT.pack(len(rack)), rack))
+
+
+def _fetch_response(kind: type[Any], data: Any) -> Any:
+    """`FetchResponse_v11.decode`, ten times as fast."""
+    view = data if isinstance(data, bytes) else data.read()
+    throttle, error, session, number = _ANSWERED.unpack_from(view)
+    at, topics = _ANSWERED.size, []
+    for _ in range(number):
+        (length,) = _SHORT.unpack_from(view, at)
+        at += _SHORT.size + length
+        topic = view[at - length : at].decode()
+        (width,) = _INT.unpack_from(view, at)
+        at += _INT.size
+        partitions = []
+        for _ in range(width):
+            *known, number_aborted = _ANSWERED_PARTITION.unpack_from(view, at)
+            at += _ANSWERED_PARTITION.size
+            aborted = None
+            if number_aborted >= 0:
+                end = at + number_aborted * _ABORTED.size
+                aborted, at = list(_ABORTED.iter_unpack(view[at:end])), end
+            replica, size = _TWO_INTS.unpack_from(view, at)
+            at += _TWO_INTS.size
+            end = at + max(size, 0)
+            partitions.append((*known, aborted, replica, None if size < 0 else view[at:end]))
+            at = end
+        topics.append((topic, partitions))
+    return kind(throttle, error, session, topics)
+
+
+FetchRequest_v11.encode = _fetch_request
+FetchResponse_v11.decode = classmethod(_fetch_response)
 
 
 #: No broker answers, or the password is wrong: the two look the same in aiokafka (kafka.md §3).

@@ -3,18 +3,23 @@
 import inspect
 import re
 from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import faust
 import faust.streams
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer import fetcher
+from aiokafka.protocol.fetch import FetchRequest, FetchRequest_v11, FetchResponse_v11
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.transport.consumer import ThreadDelegateConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+from hypothesis import given
+from hypothesis import strategies as st
 from mode import Service
 from mode.threads import ServiceThread
 
@@ -89,11 +94,39 @@ async def test_a_running_worker_uses_all_of_them(bench: Build) -> None:
 
 def test_the_fetcher_makes_batches_where_ours_reads_any_header_name() -> None:
     assert "MemoryRecords(part_data[-1])" in inspect.getsource(fetcher.Fetcher)
-    assert fetcher.MemoryRecords is clients._Records
+    assert isinstance(fetcher.MemoryRecords(b"0"), clients._Records)
+    nothing = fetcher.MemoryRecords(b"")
+    assert (nothing.has_next(), nothing.size_in_bytes()) == (False, 0)
     source = inspect.getsource(_DefaultRecordBatchPy)
     assert 'decode("utf-8")' in source, "strict: the reason for ours"
     for name in ("self._buffer", "self._pos", "self._next_record_index", "def _maybe_uncompress"):
         assert name in source
+
+
+def test_a_fetch_is_asked_in_the_bytes_of_its_schema() -> None:
+    request = FetchRequest(500, 1, 1 << 20, 1, [("lanes", [(0, 5, 9), (11, 1 << 40, 9)]), ("ø", [])], rack_id="r1")
+    struct = request.build(FetchRequest_v11)
+    assert struct.encode() == struct.SCHEMA.encode([getattr(struct, name) for name in struct.SCHEMA.names])
+
+
+_SIZES = st.integers(0, 2**31 - 1)
+_PARTITIONS = st.lists(
+    st.tuples(
+        _SIZES, st.integers(0, 99), _SIZES, _SIZES, _SIZES,
+        st.none() | st.lists(st.tuples(_SIZES, _SIZES), max_size=2), st.just(-1), st.none() | st.binary(max_size=9),
+    ),
+    max_size=3,
+)  # fmt: skip
+
+
+@given(st.lists(st.tuples(st.text(max_size=3), _PARTITIONS), max_size=3))
+def test_an_answer_to_a_fetch_is_read_by_its_schema(topics: list[Any]) -> None:
+    encoded = FetchResponse_v11(1, 0, 7, topics).encode()
+    found = FetchResponse_v11.decode(BytesIO(encoded))
+    assert FetchResponse_v11.decode(encoded) == found
+    assert found == FetchResponse_v11(
+        *[field.decode(data) for data in [BytesIO(encoded)] for field in found.SCHEMA.fields]
+    )
 
 
 def test_every_consumer_of_the_product_is_one_that_reads_any_header_name() -> None:
