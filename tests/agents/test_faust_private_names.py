@@ -1,4 +1,4 @@
-"""Faust's inside as agents/worker/tables.py uses it: an upgrade that moves one of these names must fail here first."""
+"""Faust's inside as `tables.py` and `consumer.py` of agents/worker use it: an upgrade that moves one of these names must fail here first."""
 
 import inspect
 import re
@@ -14,10 +14,13 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer import fetcher
 from aiokafka.protocol.fetch import FetchRequest, FetchRequest_v11, FetchResponse_v11
 from aiokafka.record.default_records import _DefaultRecordBatchPy
+from faust.agents.actor import Actor
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
-from faust.transport.consumer import ThreadDelegateConsumer
+from faust.transport.conductor import ConductorCompiler
+from faust.transport.consumer import Consumer, ThreadDelegateConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+from faust.types import Message
 from hypothesis import given
 from hypothesis import strategies as st
 from mode import Service
@@ -75,6 +78,15 @@ def test_the_driver_makes_its_consumer_where_ours_shortens_the_wait() -> None:
     assert "self._new_consumer_thread()" in inspect.getsource(ThreadDelegateConsumer)
     assert "self._consumer = self._create_consumer(" in inspect.getsource(AIOKafkaConsumerThread.on_start)
     assert "fetch_max_wait_ms=self._fetch_max_wait_ms" in inspect.getsource(AIOKafkaConsumer.start)
+
+
+def test_a_record_comes_to_its_agent_where_ours_shortens_the_way() -> None:
+    way = inspect.getsource(Consumer._drain_messages)
+    assert re.search(r"await self\.wait_first\(\s*callback\(message\), self\.suspend_flow\.wait\(\)\s*\)", way)
+    assert "queue.full()" in inspect.getsource(ConductorCompiler), "a full queue is what holds a record up"
+    assert "_throw(StopAsyncIteration())" in inspect.getsource(Actor.cancel)
+    assert isinstance(Consumer.unacked, property)
+    assert "generation_id" in Message.__slots__
 
 
 def test_the_thread_of_the_consumer_ends_where_ours_listens() -> None:
