@@ -47,9 +47,9 @@ def lanes_stage(station: Station, context: Context, rows: FencedTable, standing:
     shown = Shown(station.figures, standing.messages)
 
     def performed(result: LaneTurn, record: Record, at: datetime) -> Fold:
-        said = (letter_of(one, record, stage=_NAME, at=at, version=station.version) for one in result.effects)
+        letters = (letter_of(one, record, stage=_NAME, at=at, version=station.version) for one in result.effects)
         shown.decided(result.effects)
-        return (None if result.row is None else encode_row(result.row)), [letter for letter in said if letter]
+        return (None if result.row is None else encode_row(result.row)), [letter for letter in letters if letter]
 
     def step(row: bytes | None, record: Record) -> Fold:
         lane_record = decode_lane_record(record.value)

@@ -148,8 +148,8 @@ def probe_lanes(station: Station, context: Context) -> None:
     for number, record in enumerate(record for record in records if record is not None):
         result = fold(decode_row(row), record, context)
         row = None if result.row is None else encode_row(result.row)
-        for said in result.effects:
-            letter_of(said, Record(LANES, 0, number, _LANE.encode(), b""), stage="lanes", at=at, version="")
+        for wanted in result.effects:
+            letter_of(wanted, Record(LANES, 0, number, _LANE.encode(), b""), stage="lanes", at=at, version="")
 
 
 def probe_receipts(station: Station) -> None:

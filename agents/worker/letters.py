@@ -78,9 +78,9 @@ def ledger_letter(row: LedgerRow) -> Letter:
     return Letter(LEDGER, row.subject.encode(), ledger_json(row), head)
 
 
-def letter_of(said: Effect, record: Record, *, stage: str, at: datetime, version: str) -> Letter | None:
+def letter_of(wanted: Effect, record: Record, *, stage: str, at: datetime, version: str) -> Letter | None:
     """The record for one effect, if it leaves; `record` is the one in hand."""
-    effect = said.action
+    effect = wanted.action
     match effect:
         case Dispatch():
             letter = Letter(
@@ -110,4 +110,4 @@ def letter_of(said: Effect, record: Record, *, stage: str, at: datetime, version
             return None
         case _:
             assert_never(effect)
-    return letter._replace(after=said.after)
+    return letter._replace(after=wanted.after)

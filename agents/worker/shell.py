@@ -74,7 +74,7 @@ class Report(Protocol):
     """Takes what happened in the shell: an event name and facts without personal data."""
 
     def __call__(self, event: str, /, **facts: str | int) -> None:
-        """`event` in past tense, as `record.set-aside`."""
+        """`event` in past tense, as `record.dead-lettered`."""
 
 
 def log_warning(event: str, /, **facts: str | int) -> None:
@@ -414,7 +414,7 @@ class _Shell:
         put = batch.put(event, row, [*letters, self._dead_letter(record, fault)])
         code = fault.rule or "rejected" if isinstance(fault, Rejected) else "internal-error"
         self.faults = 0 if isinstance(fault, Rejected) else self.faults + 1
-        self.report("record.set-aside", stage=stage.name, code=code, origin=record.origin, where=place_of(fault))
+        self.report("record.dead-lettered", stage=stage.name, code=code, origin=record.origin, where=place_of(fault))
         if self.faults > self.limits.faults_in_a_row:
             self._probe()
         return put

@@ -12,7 +12,7 @@ __all__ = ["WRAPPINGS", "OpenedEnvelope", "Wrapping", "open_any"]
 
 
 class OpenedEnvelope(Protocol):
-    """What every envelope that is opened says."""
+    """What every envelope that is opened holds."""
 
     @property
     def envelope_id(self) -> str:

@@ -4,7 +4,7 @@ Decided by the packages medcom messaging 2.1.0, medcom core 2.3.0 and dk.core 2.
 entry is the MessageHeader, organizations with SOR code and GLN, a Provenance for each message of the chain.
 
 Reading is tolerant by design: `View` takes whatever was sent, finds what it can and never raises, so that the checks
-can speak of a broken message and a reader can say what is in it. What is right or wrong is decided by the rows of each
+can speak of a broken message and a reader can show what is in it. What is right or wrong is decided by the rows of each
 message; those that all messages share are `MESSAGING`. Whether a number exists in a register is not here.
 """
 
@@ -374,7 +374,7 @@ def organization(id_: str, meta: Object, unit: tuple[str, str, Object]) -> Objec
 
 
 def addressing(event: str, sender: UnitEntry, receiver: UnitEntry) -> Object:
-    """Of a MessageHeader the elements that say what it is, to whom and from whom, in FHIR order."""
+    """Of a MessageHeader the elements with what it is, to whom and from whom, in FHIR order."""
     return {
         "eventCoding": {"system": EVENT_SYSTEM, "code": event},
         "destination": [

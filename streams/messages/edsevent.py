@@ -108,7 +108,7 @@ def profile_of(event: Object) -> Profile:
 
 
 def reading(event: Object) -> Object:
-    """What an event says, as written; None for what it does not say."""
+    """The content of an event, as written; None for what it does not have."""
     names = (
         "ehmiMessage",
         "ehmiMessageEnvelope",

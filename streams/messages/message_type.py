@@ -5,7 +5,7 @@ offers is imported there and where a document is judged, so that a list of names
 
 The lane of a message is found by its type (07, 8.2). The id of a message that is composed here begins with its lane (00
 §1.3). A message that is only relayed has the id that its author gave it; its lane is computed from that id, for whatever
-stands at the front of it says nothing.
+stands at the front of it means nothing.
 """
 
 from collections.abc import Callable, Mapping
@@ -102,7 +102,7 @@ MESSAGE_TYPES: Final[dict[str, MessageType]] = {
 
 
 def type_of_activity(activity: str) -> str:
-    """The name of the type whose Provenances have this activity code, in lower case; no other code tells one."""
+    """The name of the type whose Provenances have this activity code, in lower case; no other code has one."""
     for row in MESSAGE_TYPES.values():
         if activity in row.activities:
             return row.name

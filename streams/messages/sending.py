@@ -87,7 +87,7 @@ class SentType(Protocol):
 
 
 class Writer(Protocol):
-    """A format: a form of FHIR, or another writer of what a Bundle says."""
+    """A format: a form of FHIR, or another writer of the content of a Bundle."""
 
     @property
     def write(self) -> Callable[[Object], bytes]:
@@ -100,7 +100,7 @@ SENT: Final[Mapping[str, SentType]] = {HOSPITAL_NOTIFICATION: hospitalnotificati
 #: By the name of the format.
 WRITERS: Final[Mapping[str, Writer]] = {**REPRESENTATIONS}
 
-#: What stands in the head of a receipt, and what reads it; raises `Rejected`. The last row is for whatever says nothing else.
+#: What stands in the head of a receipt, and what reads it; raises `Rejected`. The last row is for all else.
 READERS: Final[tuple[tuple[bytes, Callable[[bytes, str], Receipt]], ...]] = ((b"", acknowledgement.read_bytes),)
 _HEAD: Final = 512
 

@@ -78,7 +78,7 @@ NO_IDENTITY: Final = Identity((), False, ())
 
 
 class Reported(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An event of a stay as one message reports it (messages/adt), and what the message says of the person.
+    """An event of a stay as one message reports it (messages/adt), and what the message has of the person.
 
     A message may hold several: A40 a pair per PID/MRG, A17 two moves. `part` counts them from 0.
     """

@@ -41,7 +41,7 @@ __all__ = ["Reception", "Settled", "is_same", "take"]
 class Settled(Value, frozen=True, kw_only=True):
     """A final verdict that was given, with its reasons: given again whenever the message comes again (R8, R9)."""
 
-    message: HospitalNotification | None = None  # None where nothing in it says which notice it is
+    message: HospitalNotification | None = None  # None where nothing in it names its notice
     verdict: Verdict
     issues: tuple[ReceiptIssue, ...] = ()
 

@@ -111,5 +111,5 @@ def test_an_alarm_is_a_warning(said: Callable[[], list[dict[str, Any]]]) -> None
 
 def test_a_report_of_the_shell_keeps_its_facts(said: Callable[[], list[dict[str, Any]]]) -> None:
     facts = {"stage": "lanes", "code": "internal-error", "origin": "lanes/0/1", "where": "fold.py:12", "why": "x"}
-    log_warning("record.set-aside", **facts)
-    assert said() == [warning("record.set-aside", **facts)]
+    log_warning("record.dead-lettered", **facts)
+    assert said() == [warning("record.dead-lettered", **facts)]

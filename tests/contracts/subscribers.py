@@ -348,7 +348,7 @@ FAULTS: dict[str, tuple[Fault, str]] = {
     "accepts a profile violation": (_with_verdict("ok", _violates), "profile violation"),
     "answers from another address": (_each_acknowledgement(_from_elsewhere), "addresses"),
     "does not swap sender and receiver": (_each_acknowledgement(_swapped), "addresses"),
-    "refuses without a reason": (_each_acknowledgement(_without("OperationOutcome")), "says why"),
+    "refuses without a reason": (_each_acknowledgement(_without("OperationOutcome")), "gives its reason"),
     "sends one Provenance": (_each_acknowledgement(_without("Provenance")), "two Provenances"),
     "breaks the profile of the acknowledgement": (_each_acknowledgement(_without_profile), "profile"),
     "does not name the verdict on the envelope": (_each_acknowledgement(_plainly_named), "document name"),

@@ -139,7 +139,7 @@ async def test_nothing_but_content_says_who_it_is_about(
     contents = b"".join(record.value or b"" for record in records if record.topic == ADT_RAW).decode("utf-8", "replace")
     assert len(found_in(contents, people)) > 200, "the search finds nobody even where everybody is"
     lines, figures, rest = log_lines.getvalue(), station.figures.metrics.text().decode(), outside(records)
-    assert "record.set-aside" in lines
+    assert "record.dead-lettered" in lines
     assert "hn_messages_total" in figures
     assert "dlq.problem" in rest
     assert found_in(lines, people) == []

@@ -7,7 +7,7 @@ matter. In XML values are attributes and are read without outer white space (00 
 `shapes` does. Document types and entities are refused unread, nothing is fetched, depth and size are libxml2's bounds.
 
 A document that cannot be read, or not in one way only, is `Rejected`, and nothing but `Rejected` leaves this module.
-Any other fault of the XML form is a finding beside what could be read, so that a broken message can be told from
+Any other fault of the XML form is a finding beside what could be read, so that a broken message can be distinguished from
 another, and answered: decision 0014.
 """
 

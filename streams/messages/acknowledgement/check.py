@@ -8,7 +8,7 @@ but the parts that are read.
 What is done with it is decided by spec 02 §4.4 and 00 §3.2. The verdict is a patient's message: no fault of form keeps it
 from being applied, only a document that is no acknowledgement (AV1, AV2) is refused, and an answer to an answer (AV6) is
 ignored. What is wrong with the form is listed in full all the same (`check`). Which message is meant, and what the verdict
-does to it, is decided in the lane. The same judgement, with what the message says, is shown to people by `inspect`
+does to it, is decided in the lane. The same judgement, with the content of the message, is shown to people by `inspect`
 (acceptance.md).
 """
 
@@ -163,7 +163,7 @@ def reaction(receipt: Receipt) -> Reaction:
 def sender_matches(receipt: Receipt, address: Address) -> bool:
     """Whether the addressed unit, or an alias of it, has answered (AV3; 00 §3.2, §9.1).
 
-    A letterbox speaks first: what another municipality has posted is not an answer, whatever it says of itself. Within
+    A letterbox speaks first: what another municipality has posted is not an answer, whatever it claims. Within
     the municipality an envelope speaks by its sender, and a bare document needs no more than its letterbox. From
     `receipts.raw` a bare document speaks by the organizations in it: either one must match, because published examples
     have them the wrong way round.
@@ -190,7 +190,7 @@ def inspect(data: bytes) -> dict[str, Any]:
     """`kind`, `valid`, `issues`, `reading` of a document in JSON or XML. Who may answer (AV3) is not judged here.
 
     Never raises on content: what cannot be read is an issue, and every key of the reading is there, `null` where the
-    document says nothing.
+    document has nothing.
     """
     bundle: Any = {}
     try:

@@ -9,7 +9,7 @@ Tolerant by design: absent values are empty, and how ids and references are writ
 relative, `urn:uuid:`). Decided by spec 02 §4.1 (which elements) and FHIR R4 (their types). What the strict reading
 refuses in elements without a use here (a member given twice, endless numbers) the fast way lets pass.
 
-The value is decided by spec 02 §4.4: AV1 and AV2 say what is no acknowledgement at all (`Rejected`); AV4 to AV7 are
+The value is decided by spec 02 §4.4: AV1 and AV2 decide what is no acknowledgement at all (`Rejected`); AV4 to AV7 are
 faults that it may have without losing its verdict, which stand in `Receipt.nonconformant` and which `check.py` turns into
 a reaction. AV3, who may answer, is judged there too. Each is seen only as far as the document alone shows: whether header
 and original agree (AV4) by the Provenance of the original that it carries. Some senders quote the wrong message, published
@@ -95,7 +95,7 @@ class Reference(_Part, frozen=True):
 
 
 class DestinationUse(_Part, frozen=True):
-    """The extension of a destination that says its use: primary or cc."""
+    """The extension of a destination with its use: primary or cc."""
 
     url: str = ""
     value_coding: Coding = Coding()
@@ -181,7 +181,7 @@ _DECODER: Final = msgspec.json.Decoder(Bundle)
 
 
 def decoded(data: bytes, media: str = "") -> Bundle:
-    """The parts of a document in bytes. `media`: its MIME type; empty when the sender did not say (02 C12).
+    """The parts of a document in bytes. `media`: its MIME type; empty when the sender did not name it (02 C12).
 
     Raises `Rejected` when it cannot be read at all.
     """
@@ -352,7 +352,7 @@ def receipt_of(message: Parts) -> Receipt:
 
 
 def _type_answered(message: Parts) -> str:
-    """The type of the message that is answered: the copy of its newest Provenance says its activity."""
+    """The type of the message that is answered: the copy of its newest Provenance has its activity."""
     for provenance in message.provenances:
         if provenance is not message.own and (activity := activity_of(provenance)) != ACTIVITY:
             return type_of_activity(activity)
@@ -470,7 +470,7 @@ def quotes(message: Parts) -> Iterable[Fault]:
 
 
 def answers_an_answer(message: Parts) -> Iterable[Fault]:
-    """AV6: the message that is answered was itself an acknowledgement, as the copy of its Provenance says.
+    """AV6: the message that is answered was itself an acknowledgement, by the copy of its Provenance.
 
     A Provenance of this answer that is about the wrong message is not taken for such a copy: it names as its own
     predecessor what it is about.

@@ -46,7 +46,7 @@ __all__ = ["FULL_URL_BASE", "issues_of_findings", "write"]
 
 FULL_URL_BASE: Final = f"{FULL_URLS}ig/acknowledgement"  # 00 §3.1
 _META: Final = {name: {"profile": [canonical]} for name, canonical in PROFILES.items()}
-#: What a negative verdict says when the caller gives no reason (medcom-acknowledgement-1; pairs of 4.3).
+#: The reason of a negative verdict when the caller gives none (medcom-acknowledgement-1; pairs of 4.3).
 _DEFAULT_REASONS: Final[dict[Verdict, tuple[ReceiptIssue, ...]]] = {
     "ok": (),
     "transient-error": (
@@ -80,7 +80,7 @@ def write(
 
     `header_id` becomes MessageHeader.id and `envelope_id` Bundle.id; `at` is the moment of answering. `ids` gives the
     id of each further resource by a name for it ("Organization/sender"); by default a UUID v5 of `header_id`. Raises
-    `Rejected` when the message does not say who sent it to whom under which id, for then no sender can be answered.
+    `Rejected` when the message does not show who sent it to whom under which id, for then no sender can be answered.
     """
     view = View(original)
     mint = ids or (lambda name: str(uuid5(EDS_NAMESPACE, f"{FULL_URL_BASE}/MessageHeader/{header_id}#{name}")))

@@ -40,7 +40,7 @@ Each such agreement is a key below, with the default that the specification give
 
 A message is read as its feed means it (`read_from_feed`; spec 04 §2.1, steps 1-9): in the right character set, from a known
 sender. A feed may override MSH-18 (§2.2), but who sends is known only once MSH has been read. So MSH is read first with
-what the message says of itself; when even that names no character set, as Latin-1, in which every byte is a character.
+what the message declares; when even that names no character set, as Latin-1, in which every byte is a character.
 Bytes of another set than declared are read as what they are, unless the feed refuses them (00 §8.2). The gateway asks this
 before it answers, intake asks it again, because a hospital may write the topic itself (§6).
 
@@ -233,7 +233,7 @@ _CHARSET_FIELD: Final = 18  # MSH-18
 
 
 def read_from_feed(data: bytes, feed_of: FeedOf) -> tuple[Document, FeedProfile]:
-    """The message and its feed. Raises `MessageRefused`, which says what to answer."""
+    """The message and its feed. Raises `MessageRefused`, which holds the answer."""
     try:
         document = read(data)
     except MessageRefused as refused:

@@ -1,4 +1,4 @@
-"""What an ADT file says, for people: the reading that `stafet inspect` prints (acceptance.md, kind `adt`).
+"""What an ADT file holds, for people: the reading that `stafet inspect` prints (acceptance.md, kind `adt`).
 
 It shows fields as sent, so it works for feeds we know nothing of; no register of senders is consulted. The fields and
 their form are those of the published examples: whole fields keep separators and escapes, values taken as a single

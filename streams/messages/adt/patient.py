@@ -45,7 +45,7 @@ _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\ufffe\uffff]+")
 
 #: Codes that name a place outside the municipalities (spec 05 §1.3): the reason why no municipality is notified.
 OUTSIDE: Final[dict[str, str]] = {"0411": "no-municipality"} | {f"09{n}": "abroad" for n in range(55, 61)}
-#: PID-11.6 (ISO 3166, HL7 table 0399) that means Denmark. Empty or free text says nothing.
+#: PID-11.6 (ISO 3166, HL7 table 0399) that means Denmark. Empty or free text means nothing.
 _DENMARK: Final = frozenset({"DNK", "DK", "208"})
 _COUNTRY: Final = re.compile(r"[A-Z]{2,3}|[0-9]{3}", re.ASCII)
 _TYPES: Final = ("H", "P", "L", "")  # PID-11.7 in the order of spec 04 §8.4
@@ -135,7 +135,7 @@ def has_protection_code(pid: Segment) -> bool:
 def residence(pid: Segment, feed: FeedProfile, kommuner: Container[str]) -> tuple[Kommunekode | None, str]:
     """The municipality of residence by the message alone, or why there is none; the rest is the caller's (00 §2.2).
 
-    Neither when the message does not say where the person lives.
+    Neither when the message does not show where the person lives.
     """
     code = _code(pid.text(12))
     code = feed.substitutes.get(code, code)

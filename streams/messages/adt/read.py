@@ -104,12 +104,12 @@ def _reported(
     if ends and disposition is None:
         disposition = "home"  # spec 04 §3.2
     class_: EventClass = "IMP"
-    if document.trigger != "A06":  # to inpatient, whatever PV1-2 says (spec 04 §4.1)
+    if document.trigger != "A06":  # to inpatient, whatever stands in PV1-2 (spec 04 §4.1)
         class_ = feed.class_of(code)
         if class_ == "OUTPATIENT" and group.matches(feed.acute):
             class_ = "EMER"
     dead, indicator = None, group.dying[1]
-    if indicator == "Y" or (ends and disposition == "death"):  # a discharge may also say it by its disposition
+    if indicator == "Y" or (ends and disposition == "death"):  # a discharge may also show it by its disposition
         dead = True
     elif indicator or (document.any_null and pid.is_null(30)):
         dead = False
@@ -250,7 +250,7 @@ class _Times(msgspec.Struct, frozen=True, gc=False):
     """The times of one group, each None when absent, coarse or no time at all."""
 
     recorded: datetime | None  # EVN-2, else MSH-7
-    fields: dict[str, datetime]  # "EVN-6", "PV1-44", "PV1-45", "PID-29", where usable; "EVN-2" where a feed says so
+    fields: dict[str, datetime]  # "EVN-6", "PV1-44", "PV1-45", "PID-29", where usable; "EVN-2" where a feed has it so
     again: dict[datetime, datetime]  # a time whose local hour comes twice -> its other instant (01, 7.7)
 
 

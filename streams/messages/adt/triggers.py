@@ -1,6 +1,6 @@
 """What each ADT trigger means for a stay: the table of spec 04 §4.1, one row per trigger, and its times (§4.2).
 
-A row says what kind of event it is, where its time stands, how the message repeats, and what the kind becomes for an
+A row holds what kind of event it is, where its time stands, how the message repeats, and what the kind becomes for an
 outpatient. What follows from an event is not decided here (spec 01 §21, `streams/stay`). Triggers without a row are
 irrelevant: acknowledged, recorded, nothing more.
 """
@@ -72,7 +72,7 @@ TRIGGERS: Final[dict[str, Trigger]] = {
     "A53": Trigger(K.LEAVE_END_CANCELLED),  # cancel A22
 }
 
-#: IHE PAM's update of a movement: an A08 for feeds whose profile says `zbe` (spec 04 §3, Z segments).
+#: IHE PAM's update of a movement: an A08 for feeds whose profile has `zbe` (spec 04 §3, Z segments).
 UPDATED_MOVEMENT: Final = "Z99"
 
 #: Kinds about identifiers that no longer stand: they are read from MRG.

@@ -4,7 +4,7 @@ Every message from others passes it before it is believed; of our own the shape 
 (`stencil`; spec 01, 1.9).
 Decided by spec 01 §3, §4 (published invariants and the meaning of the vacuous ones) and §4.1 (product rules P-1 to P-10;
 P-11 and P-12 are single elements), §7 (the order of moments: event, assembly, sending). Rules about single elements are
-rows of `rules.py`; a rule about what the resources of one message must say together is a function over the `View`, and
+rows of `rules.py`; a rule about what the resources of one message must be together is a function over the `View`, and
 `RULES` is the list, with its source beside each. Severities are those for incoming messages; for our own every one is an
 error. Not here: whether a number is registered, whether the chain fits what was received before.
 """

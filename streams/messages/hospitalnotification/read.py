@@ -3,8 +3,8 @@
 Decided by spec 01 §9.2 (classification), 6.8 (what receivers match by) and 7.9 (which time is shown). Read what `check`
 finds no error in; what a receiver then does with it is not here.
 
-`inspect` shows people and checks outside what a document says and whether it is right (acceptance.md). It never raises on
-content: what cannot be read is an issue, and every key of the reading is there, `null` where the document says nothing.
+`inspect` shows people and checks outside what a document holds and whether it is right (acceptance.md). It never raises on
+content: what cannot be read is an issue, and every key of the reading is there, `null` where the document has nothing.
 """
 
 from collections.abc import Container
@@ -44,7 +44,7 @@ __all__ = ["HospitalNotification", "inspect", "read", "reading"]
 _UNDATED: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-#: An Organization that says nothing of itself; one that does has its number, GLN and name.
+#: An Organization without anything of its own; one that does has its number, GLN and name.
 _NO_UNIT: Final = Unit(sor=Sor(""), gln=Gln(""), name="")
 
 
@@ -93,7 +93,7 @@ class HospitalNotification(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(bundle: Object, deaths: Container[str] = ()) -> HospitalNotification:
-    """The notification in a Bundle. Raises `Rejected` when nothing in it says which notice it is.
+    """The notification in a Bundle. Raises `Rejected` when nothing in it names its notice.
 
     `deaths`: MessageHeader ids that the reader knows to be a MORS of this stay (9.2, 2).
     """
@@ -176,7 +176,7 @@ def inspect(data: bytes) -> dict[str, Any]:
 
 
 def reading(bundle: Object) -> dict[str, Any]:
-    """What the message says, as written; None for what it does not say. For any dict."""
+    """The content of the message, as written; None for what it does not have. For any dict."""
     view = View(bundle)
     header, encounter, provenance = view.header[1], view.encounter[1], view.current[0][1] if view.current else {}
     notice, deceased = notice_of(view), view.patient[1].get("deceasedBoolean")

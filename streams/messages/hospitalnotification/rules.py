@@ -326,7 +326,7 @@ def classify(activity: str, role: str, deceased: bool | None, *, after_death: bo
 
 
 def notice_of(view: View, deaths: Container[str] = ()) -> Notice | None:
-    """The notice of a message, None when its current Provenance does not say one.
+    """The notice of a message, None when its current Provenance has none.
 
     `deaths`: MessageHeader ids that the reader knows to be a MORS of this stay (9.2, 2).
     """

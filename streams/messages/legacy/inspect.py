@@ -1,4 +1,4 @@
-"""What a legacy letter says of itself, and whether its form is right: the reading that `stafet inspect` prints.
+"""What a legacy letter is, and whether its form is right: the reading that `stafet inspect` prints.
 
 Identifying fields only (acceptance.md, "others"): ids, versions, parties, status, times. Never the CPR number. Both
 syntaxes give the same keys.

@@ -340,7 +340,7 @@ CHECKS: Final[tuple[AnswerRule, ...]] = (
     AnswerRule("addresses", "sender and receiver are swapped", "02 AV3, AV4", _addresses),
     AnswerRule("two Provenances", "that of the message and its own", "02 4.1, AV7", lambda _, answer:
         "" if answer.provenances == 2 else f"{answer.provenances} Provenances, not two"),
-    AnswerRule("says why", "a negative verdict has an OperationOutcome", "02 4.1, AV7", lambda _, answer:
+    AnswerRule("gives its reason", "a negative verdict has an OperationOutcome", "02 4.1, AV7", lambda _, answer:
         f"{answer.receipt.verdict} without an OperationOutcome that says why"
         if answer.receipt.verdict != "ok" and not answer.receipt.issues else ""),
     AnswerRule("profile", f"acknowledgements are of {AUTHORITY}'s profile", "02 4.1", _form),
