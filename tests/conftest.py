@@ -30,11 +30,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: not item.nodeid.startswith("tests/end_to_end/"))
 
 
+#: Folders that run in one process each: brokers and referee stand up once, no two relays at a time.
+_TOGETHER = frozenset(f"tests/{name}" for name in ("agents", "conformance", "contracts", "end_to_end"))
+
+
 class _ByFolder(LoadScopeScheduling):
-    """With `-n`, a folder of tests runs in one process: brokers and referee stand up once, no two relays at a time."""
+    """With `-n`, what shares a broker runs in one process; of all else a file goes to whichever is free."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return nodeid.split("::")[0].rpartition("/")[0]
+        file = nodeid.split("::")[0]
+        folder = file.rpartition("/")[0]
+        return folder if folder in _TOGETHER else file
 
 
 @pytest.hookimpl(optionalhook=True)
