@@ -190,9 +190,7 @@ def _take(draft: Draft) -> Outcome:
         return _OTHER_PERSON
     # The unit an event names is where the patient is (§12: later messages show it), within the hospital.
     if event.unit is not None and event.kind not in _PLACES and hospital_of(event.unit) == draft.stay.hospital:
-        unit = unit_index(draft, event.unit)
-        if unit != draft.stay.unit:
-            draft.change(unit=unit)
+        draft.change(unit=unit_index(draft, event.unit))
     try:
         outcome: Outcome | None = acts.DECIDE_AGAIN
         while outcome is acts.DECIDE_AGAIN:

@@ -152,6 +152,7 @@ def test_an_update_has_what_it_is_compared_on() -> None:
         for at in (event.snapshot.start_time, event.snapshot.end_time, event.snapshot.death_time)
     ] == [A, D, X]
     assert event.kind is EventKind.UPDATE
+    assert (event.snapshot.cpr, event.snapshot.residence) == ("2512489996", "0751")
 
 
 DOUBTFUL = [

@@ -134,6 +134,7 @@ def test_a_stay_that_becomes_outpatient_is_kept() -> None:
     intake = Intake()
     intake.send(K.START)
     assert intake.stay_event(K.CLASS_CHANGE, class_="OUTPATIENT").class_ == "OUTPATIENT"
+    assert intake.stay_event(K.MOVE, class_="").class_ == ""  # the stay knows its class
     assert intake.stay_event(K.END, class_="OUTPATIENT").kind is K.END
 
 

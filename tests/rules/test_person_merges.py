@@ -69,6 +69,22 @@ def test_a_replacement_number_keeps_home_and_name() -> None:
     assert (stay_event.residence, stay_event.patient.family) == ("0101", "Unknown")
 
 
+def test_a_merge_takes_back_home_and_protection() -> None:
+    intake = Intake()
+    intake.send(K.START, cprs=(), local_ids=("|0101801AB2",), residence="0101", protected=True)
+    abroad: dict[str, Any] = {"residence": None, "residence_problem": "abroad", "unprotected": True}
+    known = merge(retired_cprs=(), retired_ids=("CPR|0101801AB2",), **abroad)
+    (stay_event,) = intake.take(known, key=IDS.person("EPJ-SYD/OUH", "0101801AB2"), passed_on=True).stay_events
+    assert (stay_event.residence, stay_event.protected) == (None, False)
+
+
+def test_a_visit_taken_over_has_its_number() -> None:
+    intake = Intake()
+    intake.send(K.START, cprs=(OTHER,))
+    intake.take(merge(), adopts=handed_over(intake.take(merge(), key=WRONG, passed_on=True)))
+    assert intake.stay_event(K.END).visit_number == V1
+
+
 def test_a_visit_taken_over_keeps_its_lane() -> None:
     intake = Intake()
     intake.send(K.START, cprs=(OTHER,))

@@ -161,6 +161,14 @@ def test_lines_come_in_order_once_decided() -> None:
     assert ([line.notification for line in next(lines)], len(taken)) == (["none:no-start"], 3)
 
 
+def test_a_line_waits_for_a_start_alone() -> None:
+    replay, taken = Replay(registers()), []
+    files = [adt("A01"), home(sent="20260302080000+0100"), of_another("20260302080100+0100")]
+    lines = replay.play_all(taken.append(data) or data for data in files)  # type: ignore[func-returns-value]
+    assert next(lines)
+    assert ([line.notification for line in next(lines)], len(taken)) == (["none:held"], 2)
+
+
 # ---- people -----------------------------------------------------------------------------------------------------
 
 
