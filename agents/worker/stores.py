@@ -11,7 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from streams.kafka.topics import TOMBSTONES
 from streams.operations import logs
@@ -30,49 +30,27 @@ _READ_LATELY: Final = 16 << 20
 _KNOWN: Final = b"\0known"
 
 
-class Store(Protocol):
-    """The committed rows of the partitions that this worker owns or has begun to read."""
-
-    def known(self, place: StatePartition) -> int | None:
-        """The first offset that is not in the store; None when nothing of the partition is."""
-
-    def get(self, place: StatePartition, key: bytes) -> bytes | None:
-        """The row of a key."""
-
-    def rows(self, place: StatePartition) -> Iterator[tuple[bytes, bytes]]:
-        """Every row of a partition, as it is now."""
-
-    def apply(self, place: StatePartition, rows: Iterable[Row], known: int) -> None:
-        """Puts rows in, in order."""
-
-    def keep_only(self, places: Collection[StatePartition]) -> None:
-        """Drops every other partition."""
-
-    def close(self) -> None:
-        """Lets go of everything."""
-
-
 class MemoryStore:
-    """Rows as they are, in dictionaries."""
+    """The committed rows of the partitions that this worker owns or has begun to read, in dictionaries."""
 
     def __init__(self) -> None:
         self._rows: dict[StatePartition, dict[bytes, bytes]] = defaultdict(dict)
         self._known: dict[StatePartition, int] = {}
 
     def known(self, place: StatePartition) -> int | None:
-        """See `Store`."""
+        """The first offset that is not in the store; None when nothing of the partition is."""
         return self._known.get(place)
 
     def get(self, place: StatePartition, key: bytes) -> bytes | None:
-        """See `Store`."""
+        """The row of a key."""
         return self._rows[place].get(key)
 
     def rows(self, place: StatePartition) -> Iterator[tuple[bytes, bytes]]:
-        """See `Store`."""
+        """Every row of a partition, as it is now."""
         yield from list(self._rows[place].items())
 
     def apply(self, place: StatePartition, rows: Iterable[Row], known: int) -> None:
-        """See `Store`."""
+        """Puts rows in, in order."""
         mine = self._rows[place]
         for key, row in rows:
             if row is None:
@@ -82,18 +60,18 @@ class MemoryStore:
         self._known[place] = known
 
     def keep_only(self, places: Collection[StatePartition]) -> None:
-        """See `Store`."""
+        """Drops every other partition."""
         for place in [place for place in self._rows if place not in places]:
             self._known.pop(place, None)
             del self._rows[place]
 
     def close(self) -> None:
-        """See `Store`."""
+        """Lets go of everything."""
         self.keep_only(())
 
 
 class DiskStore:
-    """A RocksDB for each partition under `directory`. `now`: seconds since the epoch."""
+    """The same, in a RocksDB for each partition under `directory`. `now`: seconds since the epoch."""
 
     def __init__(self, directory: Path, now: Callable[[], float] = time.time) -> None:
         import rocksdict  # an extra: whoever keeps rows in memory need not have it
@@ -110,27 +88,27 @@ class DiskStore:
         self._options.set_block_based_table_factory(files)
 
     def known(self, place: StatePartition) -> int | None:
-        """See `Store`. Opens the partition."""
+        """As in memory; opens the partition."""
         if place not in self._dbs:
             self._dbs[place] = self._opened(self._path(place))
         row = self._dbs[place].get(_KNOWN)
         return None if row is None else int(row)
 
     def get(self, place: StatePartition, key: bytes) -> bytes | None:
-        """See `Store`."""
+        """As in memory."""
         db = self._dbs.get(place)
         row: bytes | None = None if db is None else db.get(key)
         return row
 
     def rows(self, place: StatePartition) -> Iterator[tuple[bytes, bytes]]:
-        """See `Store`."""
+        """As in memory."""
         if place in self._dbs:
             once = self._rocksdict.ReadOptions()
             once.fill_cache(False)
             yield from self._dbs[place].items(read_opt=once)
 
     def apply(self, place: StatePartition, rows: Iterable[Row], known: int) -> None:
-        """See `Store`. In one write."""
+        """As in memory, in one write."""
         batch = self._rocksdict.WriteBatch(raw_mode=True)
         for key, row in rows:
             if row is None:
@@ -141,13 +119,13 @@ class DiskStore:
         self._dbs[place].write(batch)
 
     def keep_only(self, places: Collection[StatePartition]) -> None:
-        """See `Store`."""
+        """As in memory."""
         for place in [place for place in self._dbs if place not in places]:
             self._dbs.pop(place).close()
             shutil.rmtree(self._path(place))
 
     def close(self) -> None:
-        """See `Store`. What is on disk stays."""
+        """Lets go of everything; what is on disk stays."""
         dbs, self._dbs = self._dbs, {}
         for db in dbs.values():
             db.close()
@@ -181,3 +159,6 @@ def _drop(path: Path, why: str) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+Store = MemoryStore | DiskStore
