@@ -7,7 +7,6 @@ document inside is right is not looked at here.
 """
 
 import base64
-import contextlib
 from collections.abc import Callable, Container
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -261,8 +260,7 @@ def open_envelope(data: bytes, *, ours: Container[str] | None = None) -> Opened:
     if (parts := read_plain(data)) is not None:
         head, meta, payload = parts
         opened = _message(meta, payload, head)
-        with contextlib.suppress(Rejected):  # the slow way finds the same fault and the answer to it
-            _require(opened, ours)
+        if _fault_of(opened, ours) is None:  # else the parser leads to the same fault and the answer to it
             return opened
     try:
         root = root_of(data, "V1")
@@ -280,10 +278,9 @@ def judged(root: etree._Element, ours: Container[str] | None) -> tuple[Opened | 
     if issues:
         return None, issues
     opened = _read(root)
-    try:
-        _require(opened, ours)
-    except Rejected as rejected:
-        return None, [rejected.issue(), *opened.warnings]
+    fault = _fault_of(opened, ours)
+    if fault is not None:
+        return None, [fault.issue(), *opened.warnings]
     return opened, list(opened.warnings)
 
 
@@ -365,44 +362,39 @@ def _warning(path: str, rule: str, problem: str, remedy: str) -> Issue:
     return Issue(severity="warning", path=path, rule=rule, problem=problem, remedy=remedy)
 
 
-def _require(opened: Opened, ours: Container[str] | None) -> None:
-    """V3 to V6 (spec 02 §2.4). A receipt holds no document: V4 to V6 are not for it."""
+def _fault_of(opened: Opened, ours: Container[str] | None) -> Rejected | None:
+    """The first of V3 to V6 (spec 02 §2.4) that fails. A receipt holds no document: V4 to V6 are not for it."""
     if ours is not None and opened.receiver not in ours:
-        raise Rejected("VANSEnvelope.ReceiverID", "unknown receiver", "send to a receiver of this system", "V3")
+        return Rejected("VANSEnvelope.ReceiverID", "unknown receiver", "send to a receiver of this system", "V3")
     if opened.content_kind != "message" or opened.meta is None:
-        return
-    meta = opened.meta
+        return None
+    meta, media_type = opened.meta, opened.media_type
     if len(opened.payload) != meta.size:
-        problem = f"{meta.size} stated, {len(opened.payload)} bytes decoded"
-        raise Rejected(
-            f"{_META_PATH}.Document.SizeInBytes", problem, "send the length of the document before base64", "V4"
-        )
+        path, problem = "Document.SizeInBytes", f"{meta.size} stated, {len(opened.payload)} bytes decoded"
+        return Rejected(f"{_META_PATH}.{path}", problem, "send the length of the document before base64", "V4")
     row = known(meta.format, meta.name, meta.version)
     if row is None:
         remedy = "send name, format and version of a document that is received here"
-        raise Rejected(f"{_META_PATH}.Document", "unknown document type", remedy, "V5")
-    if row.fhir:
-        if not opened.media_type:
-            remedy = "send application/fhir+json or application/fhir+xml as MCM:MIME"
-            raise Rejected(f"{_META_PATH}.Transport.ServiceTag", "no media type of FHIR", remedy, "V6")
-        _require_parses(opened.payload, opened.media_type)
-
-
-def _require_parses(payload: bytes, media_type: str) -> None:
-    """V6: a payload is a document of its media type at all."""
-    path = "VANSEnvelope.Message.Data"
+        return Rejected(f"{_META_PATH}.Document", "unknown document type", remedy, "V5")
+    if not row.fhir:
+        return None
+    if not media_type:
+        remedy = "send application/fhir+json or application/fhir+xml as MCM:MIME"
+        return Rejected(f"{_META_PATH}.Transport.ServiceTag", "no media type of FHIR", remedy, "V6")
+    path = "VANSEnvelope.Message.Data"  # a payload is a document of its media type at all
     if media_type == FHIR_XML:
         try:
-            root_of(payload, "V6")
+            root_of(opened.payload, "V6")
         except Rejected as rejected:
-            raise Rejected(path, f"inside: {rejected.problem}", rejected.remedy, "V6") from None
-        return
+            return Rejected(path, f"inside: {rejected.problem}", rejected.remedy, "V6")
+        return None
     try:
-        document = orjson.loads(payload)
+        document = orjson.loads(opened.payload)
     except orjson.JSONDecodeError:
         document = None
-    if not isinstance(document, dict):
-        raise Rejected(path, f"not a document of type {media_type}", f"send one FHIR resource as {media_type}", "V6")
+    if isinstance(document, dict):
+        return None
+    return Rejected(path, f"not a document of type {media_type}", f"send one FHIR resource as {media_type}", "V6")
 
 
 def _answer(root: Any) -> Head | None:

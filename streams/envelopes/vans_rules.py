@@ -188,7 +188,7 @@ def read_plain(data: bytes) -> tuple[dict[str, Any], MetaInformation, bytes] | N
         processing=None if provider is None else (provider, found["ServiceIdentifier"]),
         transport=found["Type"] or "",
         transform=None if transform is None else transform in ("true", "1"),
-        tags=tuple(_TAG.findall(head)),
+        tags=() if transform is None else tuple(_TAG.findall(head, found.end("TransformMessage"))),
     )
     return fields, meta, payload
 
