@@ -75,7 +75,7 @@ class Material:
 
     def compose(self, notification: Notification, form: Representation = JSON) -> bytes:
         """The message to the municipality of residence, checked, as every one is."""
-        address = route(notification, BEGIN, self.bench.registers)
+        address = route(notification.outgoing, BEGIN, self.bench.registers)
         assert isinstance(address, Address)
         content, faults = compose(notification, address.receiver, IDS.mint(notification.lane, "envelope", "1"), form)
         assert not faults
@@ -117,7 +117,7 @@ def _in(m: Material) -> dict[str, Work]:
 
 def _out(m: Material) -> dict[str, Work]:
     notification = m.notify(m.take_in())
-    address = route(notification, BEGIN, m.bench.registers)
+    address = route(notification.outgoing, BEGIN, m.bench.registers)
     assert isinstance(address, Address)
     receiver, envelope_id = address.receiver, IDS.mint(notification.lane, "envelope", "1")
     bundle, payload = write(notification, receiver, envelope_id), m.compose(notification)
@@ -141,7 +141,7 @@ def _out(m: Material) -> dict[str, Work]:
         )
 
     return {
-        "route": lambda: route(notification, BEGIN, m.bench.registers),
+        "route": lambda: route(notification.outgoing, BEGIN, m.bench.registers),
         "message as JSON, checked": lambda: compose(notification, receiver, envelope_id, JSON),
         "message as XML, checked": lambda: compose(notification, receiver, envelope_id, XML),
         "plain writer": lambda: write(notification, receiver, envelope_id),

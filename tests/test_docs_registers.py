@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 import pytest
 
+from streams.delivery.route import ReceiptPolicy
 from streams.messages.adt.feed import FeedProfile
 from streams.registry.rows import (
     RETIRED,
@@ -15,7 +16,6 @@ from streams.registry.rows import (
     CountRow,
     LocationRow,
     MunicipalityRow,
-    ReceiptPolicy,
     ReceiverRow,
     SenderAcceptanceRow,
     SystemRow,

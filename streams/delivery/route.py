@@ -14,39 +14,17 @@ from collections.abc import Hashable, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Literal, Protocol
 
-from streams.words.ids import Gln, Kommunekode
-from streams.words.model import Address, Fate, Outcome, Unit
+import msgspec
 
-__all__ = ["INBOX", "Outgoing", "RouteRegisters", "route"]
+from streams.words.ids import Gln
+from streams.words.model import Address, Fate, Outcome, Outgoing, Unit
+
+__all__ = ["INBOX", "ReceiptPolicy", "RouteRegisters", "route"]
 
 #: Step 6. `kafka/topics.py` names the same topic; a test compares the two.
 INBOX: Final = "municipality.{kommunekode}.inbox"
 
 _SECOND: Final = timedelta(seconds=1)
-
-
-class Outgoing(Protocol):
-    """What the route asks of a message, of whatever type."""
-
-    @property
-    def message_type(self) -> str:
-        """As registers name it."""
-
-    @property
-    def to(self) -> Kommunekode:
-        """Whom it is for."""
-
-    @property
-    def label(self) -> str:
-        """What it is within its type, without a word about a person; receivers and formats choose by it."""
-
-    @property
-    def class_(self) -> str:
-        """The class of the stay; "" for a message about none."""
-
-    @property
-    def follows(self) -> bool:
-        """Whether it corrects or cancels another one."""
 
 
 class Addressee(Protocol):
@@ -92,32 +70,15 @@ class Acceptance(Protocol):
         """Whether the format has a form for a message with this label, about a stay of this class."""
 
 
-class Terms(Protocol):
-    """What 05 §6.5 fixes about receipts."""
+class ReceiptPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Waits, resends and memory for one municipality and format (spec 05 §6.5)."""
 
-    @property
-    def mode(self) -> Literal["auto", "manual"]:
-        """Whether resends happen by themselves."""
-
-    @property
-    def ack_timeout(self) -> timedelta:
-        """How long an answer may take."""
-
-    @property
-    def max_resends(self) -> int:
-        """How often it is sent again."""
-
-    @property
-    def retry_pauses(self) -> tuple[timedelta, ...]:
-        """Pauses before a refused hand-over is tried again."""
-
-    @property
-    def orphan_recheck(self) -> timedelta:
-        """How long a receipt waits for its message."""
-
-    @property
-    def memory(self) -> timedelta:
-        """How long a settled message is known."""
+    ack_timeout: timedelta
+    max_resends: int
+    mode: Literal["auto", "manual"]
+    memory: timedelta  # how long a settled message is known (02 R14, §5.1)
+    orphan_recheck: timedelta  # how long a receipt without a message waits for it (02 §5.6); the same for all
+    retry_pauses: tuple[timedelta, ...]  # of a hand-over that failed (00 §3.3); the last one repeats
 
 
 class Receiver(Protocol):
@@ -140,7 +101,7 @@ class RouteRegisters(Protocol):
     def receivers(self, kommunekode: str, message_type: str, at: datetime, label: str) -> Sequence[Receiver]:
         """The systems behind the address that get messages with this label."""
 
-    def policy(self, kommunekode: str, format: str) -> Terms:
+    def policy(self, kommunekode: str, format: str) -> ReceiptPolicy:
         """The rules about receipts."""
 
     def epoch(self, at: datetime) -> float:

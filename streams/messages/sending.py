@@ -9,12 +9,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from streams.delivery.route import Outgoing
 from streams.formats.fhir.build import REPRESENTATIONS, Representation
 from streams.words.codes import HOSPITAL_NOTIFICATION
 from streams.words.errors import Issue
-from streams.words.ids import EpisodeId, EventId, Lane, MessageId
-from streams.words.model import Link, Outcome, Receipt, Unit
+from streams.words.model import Link, Outcome, Outgoing, Receipt, Unit
 
 from . import acknowledgement, hospitalnotification
 from .common import Object
@@ -22,44 +20,12 @@ from .common import Object
 __all__ = ["READERS", "SENT", "WRITERS", "Message", "SentType", "Writer", "read_receipt"]
 
 
-class Message(Outgoing, Protocol):
-    """What the lane asks of a message, of whatever type."""
+class Message(Protocol):
+    """A message of whatever type."""
 
     @property
-    def message_id(self) -> MessageId:
-        """MessageHeader.id."""
-
-    @property
-    def lane(self) -> Lane:
-        """Its lane: at the front of an id of ours, computed from an id of others."""
-
-    @property
-    def visit(self) -> EpisodeId:
-        """The visit that it is about."""
-
-    @property
-    def event_id(self) -> EventId:
-        """The event behind it."""
-
-    @property
-    def activity(self) -> str:
-        """Activity code of its newest Provenance."""
-
-    @property
-    def sender(self) -> Unit:
-        """Who sends it."""
-
-    @property
-    def cpr(self) -> str:
-        """The CPR number of the person it is about, for status events."""
-
-    @property
-    def assembled(self) -> datetime:
-        """When it was put together; it is routed as of then."""
-
-    @property
-    def previous(self) -> str:
-        """MessageHeader.id of the one that it follows; "" for none."""
+    def outgoing(self) -> Outgoing:
+        """What the lane asks of it."""
 
 
 class SentType(Protocol):

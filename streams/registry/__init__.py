@@ -10,7 +10,7 @@ test. Loading lists every finding with file, line and remedy and refuses the set
 """
 
 from .registers import EXAMPLE_NAME, BadRegisters, Registers, copy_example, inspect_registers, load
-from .rows import AcceptanceRow, AddressRow, LocationRow, MunicipalityRow, ReceiptPolicy, ReceiverRow, RegisterFinding
+from .rows import AcceptanceRow, AddressRow, LocationRow, MunicipalityRow, ReceiverRow, RegisterFinding
 
 __all__ = [
     "EXAMPLE_NAME",
@@ -19,7 +19,6 @@ __all__ = [
     "BadRegisters",
     "LocationRow",
     "MunicipalityRow",
-    "ReceiptPolicy",
     "ReceiverRow",
     "RegisterFinding",
     "Registers",

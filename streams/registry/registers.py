@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TypeVar
 
+from streams.delivery.route import ReceiptPolicy
 from streams.messages.adt.feed import FeedProfile
 from streams.stay.state import StayPolicy
 from streams.words.codes import HOSPITAL_NOTIFICATION
@@ -27,7 +28,6 @@ from .rows import (
     Findings,
     LocationRow,
     MunicipalityRow,
-    ReceiptPolicy,
     ReceiverRow,
     RegisterFinding,
     RegisterRow,

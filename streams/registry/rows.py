@@ -22,7 +22,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple, TypeAlias
@@ -52,7 +52,6 @@ __all__ = [
     "Findings",
     "LocationRow",
     "MunicipalityRow",
-    "ReceiptPolicy",
     "ReceiverRow",
     "RegisterFinding",
     "RegisterRow",
@@ -485,17 +484,6 @@ class SystemRow(RegisterRow, frozen=True, kw_only=True):
     version: Text
     approved: Literal["yes", "no"]
     source: Text
-
-
-class ReceiptPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Waits, resends and memory for one municipality and format (spec 05 §6.5)."""
-
-    ack_timeout: timedelta
-    max_resends: int
-    mode: Literal["auto", "manual"]
-    memory: timedelta  # how long a settled message is known (02 R14, §5.1)
-    orphan_recheck: timedelta  # how long a receipt without a message waits for it (02 §5.6); the same for all
-    retry_pauses: tuple[timedelta, ...]  # of a hand-over that failed (00 §3.3); the last one repeats
 
 
 # ---- numbers -----------------------------------------------------------------------------------------------------

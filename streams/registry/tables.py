@@ -18,6 +18,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
+from streams.delivery.route import ReceiptPolicy
 from streams.messages.adt.feed import FeedProfile
 from streams.stay.state import StayPolicy
 
@@ -32,7 +33,6 @@ from .rows import (
     Findings,
     LocationRow,
     MunicipalityRow,
-    ReceiptPolicy,
     ReceiverRow,
     SenderAcceptanceRow,
     Sheet,

@@ -9,7 +9,7 @@ The way of one event: `StayEvent` -> `Notification` -> letter and envelope -> `D
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -169,6 +169,25 @@ class Link(Value, frozen=True, kw_only=True):
     agent: Unit  # who sent it
 
 
+class Outgoing(NamedTuple):
+    """What lane and route ask of a message that leaves, of whatever type."""
+
+    message_type: str  # as registers name it
+    to: Kommunekode
+    label: str  # what it is within its type, and no word about a person; receivers and formats choose by it
+    class_: str  # of the stay; "" for a message about none
+    follows: bool  # corrects or cancels another one
+    message_id: MessageId
+    lane: Lane  # at the front of an id of ours, computed from an id of others
+    visit: EpisodeId
+    event_id: EventId  # the event behind it
+    assembled: datetime  # it is routed as of then
+    activity: str  # code of its newest Provenance
+    previous: str  # MessageHeader.id of the one before it; "" for none
+    sender: Unit
+    cpr: str  # for status events
+
+
 class Notification(Value, frozen=True, kw_only=True):
     """One message to a municipality, complete but for address and bytes (spec 01 §10)."""
 
@@ -196,34 +215,29 @@ class Notification(Value, frozen=True, kw_only=True):
     chain: tuple[Link, ...]  # every link in order; the last one is this message
 
     @property
-    def message_type(self) -> str:
-        """The type that it is of, as registers name it."""
-        return HOSPITAL_NOTIFICATION
-
-    @property
-    def label(self) -> str:
-        """Its notice."""
-        return self.notice.value
-
-    @property
-    def follows(self) -> bool:
-        """Whether it corrects or cancels another one."""
-        return self.notice.is_correction or self.notice.is_cancellation
-
-    @property
-    def cpr(self) -> str:
-        """The CPR number of the person."""
-        return self.patient.cpr
-
-    @property
-    def previous(self) -> str:
-        """MessageHeader.id of the message that it follows in the stay; "" for the first."""
-        return self.chain[-1].previous
-
-    @property
     def activity(self) -> str:
         """Activity code of the current Provenance."""
         return self.chain[-1].activity
+
+    @property
+    def outgoing(self) -> Outgoing:
+        """What lane and route ask of it."""
+        return Outgoing(
+            message_type=HOSPITAL_NOTIFICATION,
+            to=self.to,
+            label=self.notice.value,
+            class_=self.class_,
+            follows=self.notice.is_correction or self.notice.is_cancellation,
+            message_id=self.message_id,
+            lane=self.lane,
+            visit=self.visit,
+            event_id=self.event_id,
+            assembled=self.assembled,
+            activity=self.activity,
+            previous=self.chain[-1].previous,
+            sender=self.sender,
+            cpr=self.patient.cpr,
+        )
 
 
 class Fate(StrEnum):

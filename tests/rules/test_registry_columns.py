@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from streams.delivery.route import ReceiptPolicy
 from streams.messages.adt.feed import FeedProfile
 from streams.registry import RegisterFinding, inspect_registers
 from streams.registry.rows import (
@@ -16,7 +17,6 @@ from streams.registry.rows import (
     AddressRow,
     LocationRow,
     MunicipalityRow,
-    ReceiptPolicy,
     ReceiverRow,
     SenderAcceptanceRow,
     SystemRow,

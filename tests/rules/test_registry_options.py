@@ -13,6 +13,7 @@ import pytest
 
 from agents.cli import command_line
 from streams.cli.frame import run
+from streams.delivery.route import ReceiptPolicy
 from streams.delivery.rules import DeliveryState
 from streams.messages.adt.feed import FeedProfile
 from streams.registry import inspect_registers, load
@@ -22,7 +23,6 @@ from streams.registry.rows import (
     CountRow,
     LocationRow,
     MunicipalityRow,
-    ReceiptPolicy,
     ReceiverRow,
     SenderAcceptanceRow,
     SystemRow,

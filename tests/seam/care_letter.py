@@ -9,7 +9,7 @@ import msgspec
 from streams.messages.message_type import MessageType
 from streams.words.codes import Notice
 from streams.words.ids import EpisodeId, EventId, Gln, Ids, Kommunekode, Lane, MessageId, Sor
-from streams.words.model import Link, Unit
+from streams.words.model import Link, Outgoing, Unit
 from tests.meanings.notifications import HEART, bundle, notification
 
 ROW = MessageType(
@@ -29,7 +29,6 @@ ROW = MessageType(
 
 
 UNIT = Unit(sor=Sor("999004611000016004"), gln=Gln("2990000004611"), name="Hjemmeplejen, Odense Kommune (test)")
-ODENSE, NO_STAY, EVENT = Kommunekode("0461"), EpisodeId(""), EventId("letter-1")
 
 
 def written_by_others(message_id: str) -> dict[str, Any]:
@@ -53,25 +52,26 @@ class CareLetter:
     bundle: dict[str, Any]
     lane: Lane
     assembled: datetime
-    message_type: str = ROW.name
-    to: Kommunekode = ODENSE
-    label: str = "note"
-    class_: str = ""
-    follows: bool = False
-    previous: str = ""
-    visit: EpisodeId = NO_STAY
-    event_id: EventId = EVENT
-    activity: str = "new-note"
-    sender: Unit = HEART
 
     @property
-    def message_id(self) -> MessageId:
-        return MessageId(self.bundle["entry"][0]["resource"]["id"])
-
-    @property
-    def cpr(self) -> str:
+    def outgoing(self) -> Outgoing:
         kinds = {entry["resource"]["resourceType"]: entry["resource"] for entry in self.bundle["entry"]}
-        return str(kinds["Patient"]["identifier"][0]["value"])
+        return Outgoing(
+            message_type=ROW.name,
+            to=Kommunekode("0461"),
+            label="note",
+            class_="",
+            follows=False,
+            message_id=MessageId(kinds["MessageHeader"]["id"]),
+            lane=self.lane,
+            visit=EpisodeId(""),
+            event_id=EventId("letter-1"),
+            assembled=self.assembled,
+            activity="new-note",
+            previous="",
+            sender=HEART,
+            cpr=kinds["Patient"]["identifier"][0]["value"],
+        )
 
 
 def arrived(message_id: str, at: datetime, ids: Ids) -> CareLetter:

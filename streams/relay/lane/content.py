@@ -23,7 +23,7 @@ __all__ = ["bundle_of", "is_unchanged", "kept", "message_of", "noted"]
 
 def kept(row: LaneRow, message: Message, content: bytes) -> tuple[tuple[ChainLink, ...], KeptMessage]:
     """The links of the row with those of the message, and what its delivery keeps. `content`: the message in JSON."""
-    data, chain = SENT[message.message_type].keep(message)
+    data, chain = SENT[message.outgoing.message_type].keep(message)
     links, last = list(row.links), -1
     places = {(each.before, each.link.message_id): place for place, each in enumerate(links)}
     for link in chain:

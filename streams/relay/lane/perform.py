@@ -223,7 +223,7 @@ class Performance:
 
     def _sent(self, one: Advance, attempt: Attempt, *, ordinal: int, failed: bool = False) -> None:
         ids = {"bundle_id": attempt.envelope_id, "transport_id": attempt.transport_id}
-        self._cpr = self._cpr or message_of(self._row, one.was).cpr
+        self._cpr = self._cpr or message_of(self._row, one.was).outgoing.cpr
         transport = ENVELOPES[one.now.address.envelope].traced
         about = self._about(one.now)
         self._trace(one.now, trace.sent, about, **ids, transport=transport, ordinal=ordinal, failed=failed)

@@ -21,7 +21,7 @@ from streams.formats.fhir.build import JSON, Representation
 from streams.formats.fhir.read import from_json
 from streams.formats.fhir.structure import border_check
 from streams.messages.sending import SENT, WRITERS, Message
-from streams.words.model import Address, Attempt, Fate, Outcome
+from streams.words.model import Address, Attempt, Fate, Outcome, Outgoing
 
 from .content import bundle_of, is_unchanged, kept, noted
 from .perform import Performance, Performed, attempt_of, signalled
@@ -32,20 +32,21 @@ __all__ = ["post", "second_opinion", "send_pending_first"]
 
 def post(row: LaneRow, message: Message, at: datetime, context: Context) -> Turn | Outcome:
     """The lane with a message on its way, and its first dispatch; or why it cannot leave."""
-    built = _built(row, message, context)
+    of = message.outgoing
+    built = _built(row, message, of, context)
     if isinstance(built, Outcome):
         return built
     address, first, content = built
     links, kept_content = kept(row, message, content)
     delivery = Delivery(
-        message_id=message.message_id,
-        lane=message.lane,
-        visit=message.visit,
-        event_id=message.event_id,
-        label=message.label,
-        activity=message.activity,
-        message_type=message.message_type,
-        sender=message.sender,
+        message_id=of.message_id,
+        lane=of.lane,
+        visit=of.visit,
+        event_id=of.event_id,
+        label=of.label,
+        activity=of.activity,
+        message_type=of.message_type,
+        sender=of.sender,
         address=address,
         created=at,
         attempts=(first,),
@@ -55,10 +56,10 @@ def post(row: LaneRow, message: Message, at: datetime, context: Context) -> Turn
     if writer is JSON:
         document = content
     elif isinstance(writer, Representation):
-        document, _ = SENT[message.message_type].compose(message, address.receiver, first.envelope_id, writer)
+        document, _ = SENT[of.message_type].compose(message, address.receiver, first.envelope_id, writer)
     else:
         document = writer.write(from_json(content))
-    performance = Performance(row, delivery, at, context, cpr=message.cpr)
+    performance = Performance(row, delivery, at, context, cpr=of.cpr)
     performance.create(delivery)
     performance.letter(delivery, document)
     delivery, effects = performance.of(advance(delivery, Signal.PRODUCED, at))
@@ -75,18 +76,18 @@ def second_opinion(delivery: Delivery, content: bytes, sample: int) -> Iterator[
         yield Alarm("alert:border-check", *about, issue.rule, issue.path)
 
 
-def _built(row: LaneRow, message: Message, context: Context) -> tuple[Address, Attempt, bytes] | Outcome:
+def _built(row: LaneRow, message: Message, of: Outgoing, context: Context) -> tuple[Address, Attempt, bytes] | Outcome:
     """Address, ids, and the message in JSON: routed, written, checked and within the limit of size."""
-    named = row.deliveries.get(message.previous)  # type: ignore[call-overload]  # a reference is text
+    named = row.deliveries.get(of.previous)  # type: ignore[call-overload]  # a reference is text
     # A correction or cancellation takes the format of the message that it names, while that is known (05, 6.4.2).
     concerns = named.address.format if named is not None else ""
-    address = route(message, message.assembled, context.registers, concerns=concerns)
+    address = route(of, of.assembled, context.registers, concerns=concerns)
     if isinstance(address, Outcome):
         return address
-    sending = SENT[message.message_type]
+    sending = SENT[of.message_type]
     if (lacking := sending.lacking(message)) is not None:
         return lacking
-    first = attempt_of(context, message.lane, message.message_id, 1)
+    first = attempt_of(context, of.lane, of.message_id, 1)
     content, faults = sending.compose(message, address.receiver, first.envelope_id, JSON)
     if faults:
         return Outcome(
