@@ -158,8 +158,8 @@ def read_plain(data: bytes) -> tuple[dict[str, Any], MetaInformation, bytes] | N
     its document, and the document; None for any other data.
     """
     begin = data.find(_BEGIN) if len(data) <= _LONGEST else -1
-    end = data.find(_END, begin)
-    if begin < 0 or end < 0 or _TAIL.fullmatch(data, end) is None or not data[:begin].isascii():
+    end = data.rfind(_END)
+    if not 0 <= begin < end or _TAIL.fullmatch(data, end) is None or not data[:begin].isascii():
         return None
     head = data[:begin].decode("ascii")
     found = _HEAD.fullmatch(head)
