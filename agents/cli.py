@@ -8,8 +8,6 @@ from typing import Any
 
 from streams.cli import interrupts
 
-__all__ = ["command_line", "main"]
-
 
 def command_line() -> Any:
     """Every command there is, as a typer app."""

@@ -23,8 +23,6 @@ from streams.relay.lane import unreadable_row
 from streams.words.errors import Rejected
 from streams.words.model import Fate, Outcome, StayEventArrived
 
-__all__ = ["intake_stage"]
-
 _NAME: Final = "intake"
 _decode: Final = msgspec.msgpack.Decoder(PersonRow).decode
 _encode: Final = msgspec.msgpack.Encoder().encode

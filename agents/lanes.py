@@ -36,8 +36,6 @@ from streams.words.errors import Rejected
 from streams.words.ids import Lane
 from streams.words.model import Decision, Fate, Outcome, ReceiptArrived, StayEventArrived
 
-__all__ = ["lanes_stage", "tick_for"]
-
 _NAME: Final = "lanes"
 
 

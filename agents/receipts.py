@@ -18,8 +18,6 @@ from streams.kafka.topics import RECEIPTS_RAW, letterbox, municipality_of
 from streams.records.ledger import receipt_row
 from streams.relay.receipts import take_receipt
 
-__all__ = ["letterboxes_stage", "receipts_stage"]
-
 
 def receipts_stage(station: Station, positions: FencedTable) -> Stage:
     """The stage over `receipts.raw`."""

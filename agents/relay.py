@@ -32,8 +32,6 @@ from streams.operations.metrics import Metrics
 from streams.relay.lane import Context, decode_row
 from streams.relay.standing import Standing
 
-__all__ = ["Relay", "build_relay", "relay_running"]
-
 #: How often the timer looks, on the wall clock.
 _EVERY = timedelta(milliseconds=200)
 

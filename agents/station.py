@@ -28,9 +28,6 @@ from streams.relay.lane import Action, Alarm, Answered, DeadLetter, Traced
 from streams.words.errors import Rejected
 from streams.words.ids import Ids, audit_event_id
 
-__all__ = ["Clock", "FastClock", "Figures", "Station", "code_of", "real_clock"]
-
-
 Clock = Callable[[], datetime]
 
 

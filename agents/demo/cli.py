@@ -19,8 +19,6 @@ from streams.words.times import danish
 
 from .play import FAULTS, MOST_STAYS, DemoOptions, DemoProgress, DemoResult, Forgotten, demo
 
-__all__ = ["demo_command"]
-
 
 def demo_command(
     stays: Annotated[

@@ -49,21 +49,6 @@ from streams.words.codes import NOTICES, Notice
 from streams.words.ids import Ids
 from streams.words.times import danish
 
-__all__ = [
-    "FAULTS",
-    "MOST_STAYS",
-    "DemoOptions",
-    "DemoProgress",
-    "DemoResult",
-    "Forgotten",
-    "Room",
-    "StoryLine",
-    "demo",
-    "forgotten",
-    "room",
-    "story_of",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class StoryLine:

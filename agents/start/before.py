@@ -33,9 +33,6 @@ from streams.relay.lane import decode_row
 from streams.words.errors import Rejected
 from streams.words.ids import Ids, Lane
 
-__all__ = ["AcceptedLoss", "SecretChanged", "accept_losses", "check_secret"]
-
-
 #: Source topic -> the table that keeps its positions (agents/relay.py); `letterboxes` those of every letterbox.
 _TABLES: Final[Mapping[str, str]] = {ADT_RAW: "persons", LANES: "lanes", RECEIPTS_RAW: "receipts"}
 

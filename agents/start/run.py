@@ -57,8 +57,6 @@ from streams.words.ids import Ids
 from .before import SecretChanged, accept_losses, check_secret
 from .watch import BrokerWatch, Progress, positions_of
 
-__all__ = ["PATIENCE", "Role", "Stopped", "alone", "beside", "last_resort", "listening", "run", "unless"]
-
 T = TypeVar("T")
 
 #: Seconds from SIGTERM to the end: the gateway's drain (25 s) fits in, and the 30 s after which supervisors kill.

@@ -26,8 +26,6 @@ from agents.worker.changelog import ClientOptions
 from agents.worker.tables import position_key
 from agents.worker.timer import owned_of
 
-__all__ = ["BrokerWatch", "Progress", "positions_of"]
-
 _EVERY: Final = 3.0  # seconds between two questions
 _LIMIT: Final = 5.0  # seconds for an answer
 _SILENT: Final = 12.0  # seconds without an answer until it is a problem: a leader that is elected takes some

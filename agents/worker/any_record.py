@@ -34,9 +34,6 @@ from streams.words.times import COPENHAGEN
 
 from .letters import lane_letter, letter_of
 
-__all__ = ["UnreadableRows", "position_at", "probe_intake", "probe_lanes", "probe_receipts", "rows_among"]
-
-
 #: Offsets are 64 bits: 19 digits.
 _DIGITS: Final = 19
 

@@ -29,20 +29,6 @@ from .shell import Leave, leave_now
 from .stores import DiskStore, MemoryStore
 from .tables import CarefulTables, FencedApp, FencedTable
 
-__all__ = [
-    "NotReady",
-    "Readiness",
-    "Worker",
-    "build_app",
-    "partitions_problem",
-    "raw_table",
-    "raw_topic",
-    "readiness",
-    "running",
-    "widths_problem",
-]
-
-
 #: Seconds that a worker which never came up may take to go down.
 _GIVING_UP: Final = 5.0
 

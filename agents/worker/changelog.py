@@ -42,8 +42,6 @@ from aiokafka.errors import IllegalOperation, InvalidTxnState, KafkaError, Produ
 from streams.kafka.clients import AIOKafkaConsumer
 from streams.kafka.sender import Unavailable
 
-__all__ = ["Apply", "Behind", "ClientOptions", "Fence", "Fenced", "Restoring", "Rows", "StatePartition", "restore"]
-
 #: aiokafka's options of a client: where the broker is, or how the client proves itself there.
 ClientOptions = Mapping[str, Any]
 

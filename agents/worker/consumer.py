@@ -25,8 +25,6 @@ from .any_record import position_at
 from .changelog import Fenced, StatePartition
 from .tables import StateLost, position_key
 
-__all__ = ["BatchStream", "EmbeddedTransport", "Transport"]
-
 #: Milliseconds a fetch may wait at the embedded broker, which does not answer early when a record arrives.
 _PROMPT: Final = 100
 

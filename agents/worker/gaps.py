@@ -31,8 +31,6 @@ from streams.words.errors import Rejected
 from .changelog import ClientOptions
 from .letters import ledger_letter
 
-__all__ = ["Gaps", "RetentionLoss", "Skipped", "Skips", "log_loss", "loss_letters"]
-
 #: Seconds for the broker's answer about a gap, and about what is left of a partition, which is asked again.
 _LIMIT: Final = 30.0
 _SOON: Final = 3.0

@@ -32,8 +32,6 @@ from streams.words.model import (
     Wake,
 )
 
-__all__ = ["lane_letter", "ledger_letter", "letter_of"]
-
 _JSON = "application/json"
 
 

@@ -40,8 +40,6 @@ from .consumer import BatchStream
 from .gaps import Gaps, Skipped, Skips, log_loss, loss_letters
 from .tables import FencedApp, FencedTable, is_own_row, position_key
 
-__all__ = ["Leave", "Limits", "OnFault", "OnRefused", "Report", "Stage", "Step", "guarded", "leave_now", "log_warning"]
-
 Fold = tuple[bytes | None, Sequence[Letter]]
 
 #: (row or None, record) -> (new row or None to delete, letters). Pure; raises `Rejected` for a useless record.

@@ -18,8 +18,6 @@ from streams.operations import logs
 
 from .changelog import StatePartition
 
-__all__ = ["DiskStore", "MemoryStore", "Row", "Store"]
-
 #: Key and row; None for a row that is deleted.
 Row = tuple[bytes, bytes | None]
 

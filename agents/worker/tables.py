@@ -38,17 +38,6 @@ from .any_record import rows_among
 from .changelog import Behind, ClientOptions, Fence, Fenced, Restoring, Rows, StatePartition, restore
 from .stores import Store
 
-__all__ = [
-    "CarefulRecovery",
-    "CarefulTables",
-    "FencedApp",
-    "FencedTable",
-    "StateLost",
-    "is_own_row",
-    "owner_key",
-    "position_key",
-]
-
 #: Rows of the table's own book-keeping begin with a zero byte; no key of a record is allowed to.
 _OWN: Final = b"\0"
 

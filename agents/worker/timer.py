@@ -33,8 +33,6 @@ from .gaps import Gaps
 from .shell import Report, log_warning
 from .tables import FencedApp, FencedTable, position_key
 
-__all__ = ["Barrier", "Tick", "caught_up", "keep_index", "owned", "owned_of", "publish_due"]
-
 #: (what is due, now) -> the record for its lane.
 Tick = Callable[[Due, datetime], Letter]
 #: partition -> whether ticks may go out for it (catch-up barrier, 00 §3.4).

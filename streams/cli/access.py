@@ -18,9 +18,6 @@ from streams.registry import EXAMPLE_NAME, load
 from .frame import AsJson, Code, Failed, echo, emit
 from .installation import Bootstrap, Config, RegistersOption, registers_of, settings_of
 
-__all__ = ["app", "password"]
-
-
 app = typer.Typer(help="Users and rights on the broker: what is planned, and making it so.", no_args_is_help=True)
 
 _PASSWORD_BYTES: Final = 32

@@ -17,8 +17,6 @@ from streams.words.codes import AUTHORITY
 
 from .frame import echo
 
-__all__ = ["COMMANDS", "Command", "build", "lazy_group"]
-
 
 class Command(NamedTuple):
     """One word of the command line: where its function or group lies, and the first sentence of its help."""

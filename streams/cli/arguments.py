@@ -10,9 +10,6 @@ from streams.words.times import local_time
 
 from .frame import Code, Failed
 
-__all__ = ["documents", "time_of"]
-
-
 _NOT_DATA = frozenset({"README.md", "expected.json"})  # what a folder of examples holds besides its data
 
 

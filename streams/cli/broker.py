@@ -12,8 +12,6 @@ from streams.kafka.local import LocalBroker, NoKafka, port_problem, running_pid
 
 from .frame import Code, Failed, echo
 
-__all__ = ["broker"]
-
 FAILED = 1  # exit code of spec 06 §4.2
 
 broker = typer.Typer(help="Start, stop and look at a local Kafka (one node, not for production).", no_args_is_help=True)

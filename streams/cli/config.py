@@ -12,8 +12,6 @@ from streams.registry import BadRegisters, RegisterFinding, copy_example, inspec
 from .frame import AsJson, Code, Failed, echo, emit
 from .installation import Config, RegistersOption, mismatch, settings_of
 
-__all__ = ["app", "reference_text"]
-
 app = typer.Typer(help="Settings: what is in force, from where, and what can be set.", no_args_is_help=True)
 
 

@@ -11,8 +11,6 @@ from streams.words.errors import Rejected
 from .arguments import documents
 from .frame import Code, Failed
 
-__all__ = ["convert"]
-
 #: FHIR's two forms come first.
 _FORMS = tuple(FORMATS)
 

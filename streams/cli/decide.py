@@ -22,8 +22,6 @@ from streams.words.model import Decision
 from .frame import AsJson, Code, Failed, echo, emit
 from .installation import Bootstrap, Config, asked, settings_of
 
-__all__ = ["close_case", "give_up", "resend", "send_anew"]
-
 Ids = Annotated[list[str], typer.Argument(metavar="ID…", help="MessageHeader.id, as ledger and log name it.")]
 Reason = Annotated[str, typer.Option(help="Why, for the record.")]
 Actor = Annotated[str, typer.Option(help="Who decides: a role or a user name.")]

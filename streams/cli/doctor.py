@@ -28,8 +28,6 @@ from streams.registry import EXAMPLE_NAME, BadRegisters, Registers, inspect_regi
 from .frame import AsJson, Code, echo, emit
 from .installation import Bootstrap, Config, RegistersOption, mismatch, settings_of
 
-__all__ = ["Look", "doctor"]
-
 
 class Look(NamedTuple):
     """What is looked at, whether it will do, what is found, and the way out.

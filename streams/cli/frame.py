@@ -18,8 +18,6 @@ from typer.main import get_command
 
 from streams.words.errors import visible
 
-__all__ = ["AsJson", "Code", "Failed", "Jsonl", "Quiet", "echo", "emit", "failure_of", "run"]
-
 
 class Code(IntEnum):
     """Exit codes (spec 06 §4.2)."""

@@ -10,8 +10,6 @@ from .arguments import documents
 from .frame import AsJson, Code, Failed, Jsonl, echo, emit
 from .judge import KINDS, judge
 
-__all__ = ["inspect", "validate"]
-
 Files = Annotated[list[str], typer.Argument(metavar="FILE…", help="Documents of any kind; - is stdin, or a folder.")]
 KindOption = Annotated[str, typer.Option("--kind", help=f"Read them as this kind: {', '.join(KINDS)}.")]
 

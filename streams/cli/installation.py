@@ -19,8 +19,6 @@ from streams.registry import EXAMPLE_NAME, Registers, load
 
 from .frame import Code, Failed
 
-__all__ = ["Bootstrap", "Config", "Mismatch", "RegistersOption", "asked", "mismatch", "registers_of", "settings_of"]
-
 T = TypeVar("T")
 
 Bootstrap = Annotated[str | None, typer.Option("--bootstrap", help="Kafka addresses host:port[,…].")]

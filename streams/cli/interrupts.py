@@ -18,8 +18,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NoReturn
 
-__all__ = ["begin", "end", "install", "leave", "leaving"]
-
 #: Seconds from Ctrl-C to the end.
 _PATIENCE: Final = 1.0
 _INTERRUPTED: Final = 130

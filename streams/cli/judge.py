@@ -18,8 +18,6 @@ from streams.envelopes.envelope import ENVELOPES
 from streams.formats.fhir.read import excess
 from streams.messages.message_type import MESSAGE_TYPES
 
-__all__ = ["KINDS", "judge", "kind_of"]
-
 _LEGACY: Final = "messages.legacy.inspect"
 _OTHER: Final = "messages.other"
 

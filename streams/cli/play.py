@@ -10,8 +10,6 @@ from streams.delivery.play import play as played
 from .arguments import documents
 from .frame import AsJson, Code, Failed, Jsonl, echo, emit
 
-__all__ = ["play"]
-
 
 def play(
     files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Traces in JSON; - is stdin, or a folder.")],

@@ -27,8 +27,6 @@ from streams.relay.bounds import cut
 from .frame import AsJson, Code, Failed, echo, emit
 from .installation import Bootstrap, Config, asked, settings_of
 
-__all__ = ["app"]
-
 app = typer.Typer(help="Dead letters: list, look at, send again.", no_args_is_help=True)
 
 _FACTS = ("original-topic", "original-partition", "original-offset", "stage", "error-code", "error-message", "attempts",

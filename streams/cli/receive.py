@@ -9,8 +9,6 @@ from streams.receiver.stays import play
 from .arguments import documents
 from .frame import AsJson, Jsonl, echo, emit
 
-__all__ = ["receive"]
-
 
 def receive(
     files: Annotated[

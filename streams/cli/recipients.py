@@ -11,8 +11,6 @@ from streams.words.codes import HOSPITAL_NOTIFICATION
 from .frame import AsJson, Code, Failed, echo, emit
 from .installation import Config, RegistersOption, registers_of, settings_of
 
-__all__ = ["app"]
-
 app = typer.Typer(help="Municipalities: address, format, receivers.", no_args_is_help=True)
 
 

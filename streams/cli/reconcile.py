@@ -19,8 +19,6 @@ from streams.operations.settings import read_settings
 
 from .frame import Code, Failed, echo, emit
 
-__all__ = ["period", "reconcile", "sentences"]
-
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _SHOWN = 10  # ids per line on a screen; `--json` has them all
 

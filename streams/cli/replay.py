@@ -19,8 +19,6 @@ from .arguments import documents, time_of
 from .frame import Code, Failed, Jsonl, echo, emit
 from .installation import registers_of, settings_of
 
-__all__ = ["replay"]
-
 #: Forms of a message, and how each is made of the other; None: this version does not write it.
 _FORMS: Final[dict[str, Callable[[bytes], bytes] | None]] = {
     **dict.fromkeys(FORMATS),

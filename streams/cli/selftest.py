@@ -20,8 +20,6 @@ from streams.words.ids import Ids, Kommunekode
 from .frame import AsJson, Code, Failed, echo, emit
 from .installation import Bootstrap, Config, RegistersOption, registers_of, settings_of
 
-__all__ = ["app"]
-
 app = typer.Typer(help=f"A partner's system against {AUTHORITY}'s scenarios.", no_args_is_help=True)
 
 _INBOX = re.compile(r"municipality\.([0-9]{4})\..+")

@@ -16,8 +16,6 @@ from streams.gateway.mllp import ClientTls, MllpClient, NoAnswer, NobodyListens,
 from .arguments import documents
 from .frame import Code, echo
 
-__all__ = ["send"]
-
 
 def send(
     files: Annotated[list[str], typer.Argument(metavar="FILE…", help="HL7 v2 messages, one per file; - or a folder.")],

@@ -27,8 +27,6 @@ from . import interrupts
 from .arguments import time_of
 from .frame import echo
 
-__all__ = ["app", "hospital", "municipality"]
-
 FAILED, USAGE = 1, 2  # exit codes of spec 06 §4.2
 _SPREAD = timedelta(hours=1)  # between the first stay's beginning and the last one's
 SUBSCRIBER = "subscriber"  # the behaviour that follows no script

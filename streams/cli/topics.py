@@ -14,8 +14,6 @@ from streams.registry import EXAMPLE_NAME, Registers, load
 from .frame import AsJson, Code, Failed, echo, emit
 from .installation import Bootstrap, Config, RegistersOption, registers_of, settings_of
 
-__all__ = ["app"]
-
 app = typer.Typer(help="Topics: what is planned, what is there, and creating what is missing.", no_args_is_help=True)
 
 Receivers = Annotated[bool, typer.Option("--receivers", help="With the topics of receiving systems (distributor).")]

@@ -25,20 +25,6 @@ from streams.words.model import Address, Attempt, ReceiptIssue, Unit, Value
 
 from .rules import FINAL, PROVES_HAND_OVER, TRANSITIONS, DeliveryState, Emission, ReceiptClass, Signal, Transition
 
-__all__ = [
-    "Advance",
-    "Case",
-    "Counts",
-    "Delivery",
-    "KeptMessage",
-    "advance",
-    "envelope_of",
-    "hand_over_refused",
-    "resend_signal",
-    "timer_signal",
-    "verdict_signal",
-]
-
 #: Counter that an emission adds to.
 _COUNTED: Final = {
     Emission.LOG_DUPLICATE: "duplicate",

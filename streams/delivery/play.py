@@ -14,8 +14,6 @@ from streams.words.model import Address, Attempt, Unit
 from .delivery import Delivery, advance, envelope_of, resend_signal, timer_signal
 from .rules import Emission, Signal
 
-__all__ = ["play"]
-
 Json = dict[str, Any]  # an object of a trace, as its file holds it
 
 _ZERO: Final = datetime(2026, 1, 1, tzinfo=UTC)

@@ -8,18 +8,6 @@ a row: `delivery`. What its emissions lead to: `relay/lane/perform.py`.
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple
 
-__all__ = [
-    "FINAL",
-    "PROVES_HAND_OVER",
-    "RENEWABLE",
-    "TRANSITIONS",
-    "DeliveryState",
-    "Emission",
-    "ReceiptClass",
-    "Signal",
-    "Transition",
-]
-
 
 class DeliveryState(StrEnum):
     """The states of spec 02 §5.2."""

@@ -8,8 +8,6 @@ from typing import Final, NamedTuple
 
 from streams.records.trace import SBDH, UNKNOWN, VANS, TracedDocument
 
-__all__ = ["ENVELOPES", "Envelope"]
-
 
 class Envelope(NamedTuple):
     """One envelope; the file that opens it has its name."""

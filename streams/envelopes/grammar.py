@@ -18,23 +18,6 @@ from lxml import etree
 from streams.formats import xml
 from streams.words.errors import Issue, Rejected
 
-__all__ = [
-    "BASE64",
-    "BOOLEAN",
-    "DATE_TIME",
-    "LIMIT",
-    "Choice",
-    "ElementRule",
-    "Text",
-    "decoded",
-    "faults",
-    "matching",
-    "one_of",
-    "plain",
-    "root_of",
-    "sized",
-]
-
 LIMIT: Final = 100 * 1024 * 1024  # bytes: a message in its envelope (spec 02 §1, G030)
 
 _TAGS: Final = 200_000  # begins and ends of elements; an envelope has fewer than 200, its payload is text

@@ -18,8 +18,6 @@ from streams.words.times import local_time
 
 from .grammar import BASE64, DATE_TIME, Choice, ElementRule, Text, decoded, faults, one_of, root_of
 
-__all__ = ["OpenedSbdh", "inspect", "open_envelope"]
-
 Kind = Literal["message", "receipt-acknowledgement", "exception"]
 
 KIND: Final = "sbdh"

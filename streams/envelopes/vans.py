@@ -34,20 +34,6 @@ from .vans_rules import (
     read_plain,
 )
 
-__all__ = [
-    "FHIR_JSON",
-    "FHIR_XML",
-    "EnvelopeRefused",
-    "Head",
-    "MetaInformation",
-    "Opened",
-    "inspect",
-    "judged",
-    "open_envelope",
-    "seal_message",
-    "seal_receipt",
-]
-
 KIND: Final = "vans-envelope"
 _NS: Final = "{" + NAMESPACE + "}"
 _META_PATH: Final = "VANSEnvelope.Message.MetaInformation"

@@ -22,22 +22,6 @@ from streams.messages.message_type import MESSAGE_TYPES, MessageType
 
 from .grammar import BASE64, BOOLEAN, DATE_TIME, Choice, ElementRule, Text, matching, one_of, plain, sized
 
-__all__ = [
-    "ADDRESS",
-    "DOCUMENTS",
-    "DOCUMENT_FORMATS",
-    "ENVELOPE",
-    "KINDS",
-    "META",
-    "MIME_TAG",
-    "NAMESPACE",
-    "ContentKind",
-    "EndpointKind",
-    "MetaInformation",
-    "known",
-    "read_plain",
-]
-
 NAMESPACE: Final = "urn:oio:medcom:vans-envelope:1.0.4"
 MIME_TAG: Final = "MCM:MIME"
 EndpointKind = Literal["EAN", "CVR", "VANS"]

@@ -8,8 +8,6 @@ from streams.words.model import NetworkReceipt
 from . import sbdh, vans
 from .envelope import ENVELOPES
 
-__all__ = ["WRAPPINGS", "OpenedEnvelope", "Wrapping", "open_any"]
-
 
 class OpenedEnvelope(Protocol):
     """What every envelope that is opened holds."""

@@ -12,8 +12,6 @@ from typing import Final, NamedTuple
 
 from streams.words.errors import Rejected
 
-__all__ = ["EdifactSegment", "Interchange", "read"]
-
 _DEFAULT: Final = ":+.? '"
 _LIMIT: Final = 1 << 20  # bytes: a letter is 0.7 kB (05 §7.2)
 _SEGMENTS: Final = 5_000  # a receipt about 99 letters has some 400

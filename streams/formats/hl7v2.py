@@ -25,23 +25,6 @@ import msgspec
 
 from streams.words.errors import Issue, Rejected
 
-__all__ = [
-    "ABSENT",
-    "NULL",
-    "STANDARD",
-    "Document",
-    "Fields",
-    "MessageRefused",
-    "Segment",
-    "Separators",
-    "check_header",
-    "parse",
-    "read",
-    "separators_of",
-    "strip_framing",
-    "unescape",
-]
-
 AckCode = Literal["AR", "AE"]
 Newline = Literal["cr", "lf", "crlf"]
 

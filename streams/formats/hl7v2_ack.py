@@ -15,8 +15,6 @@ from streams.words.times import danish
 
 from .hl7v2 import STANDARD, Document, MessageRefused, Separators, separators_of, strip_framing
 
-__all__ = ["acknowledgement", "is_acknowledgement", "sent_control_id"]
-
 Code = Literal["AA", "AE", "AR"]
 
 #: Original mode -> enhanced mode (HL7 v2 table 0008).

@@ -14,8 +14,6 @@ from streams.words.errors import Issue, Rejected
 
 from . import xml
 
-__all__ = ["NAMESPACES", "OioElement", "mismatches", "parse", "text_at"]
-
 #: The namespace that is sent, and the older one of the same letters (04 §9).
 NAMESPACES: Final = (
     "http://rep.oio.dk/sundcom.dk/medcom.dk/xml/schemas/2005/08/07/",

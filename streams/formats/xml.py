@@ -12,8 +12,6 @@ from lxml import etree
 
 from streams.words.errors import Rejected
 
-__all__ = ["parse"]
-
 _TYPED: Final = re.compile(rb"<!(?:DOCTYPE|ENTITY)")
 _WITH_TYPE: Final = ("/", "has a document type", "send XML without document type and entities")
 

@@ -40,32 +40,6 @@ from streams.records.ledger import event_row, to_json
 from streams.words.model import Fate, Outcome
 from streams.words.times import utc_text
 
-__all__ = [
-    "LOCAL",
-    "AdtRecord",
-    "BlockAnswer",
-    "Event",
-    "FeedOf",
-    "ForeignCertificate",
-    "FrontDesk",
-    "GatewayFields",
-    "GatewayRefusal",
-    "GatewayReport",
-    "KeyOf",
-    "Masked",
-    "Peer",
-    "Publish",
-    "Unconfirmed",
-    "Word",
-    "WriteRefusal",
-    "admit",
-    "names_of",
-    "report_to",
-    "shown",
-    "silent",
-]
-
-
 Event = Literal[
     "gateway.listening",
     "gateway.connected",

@@ -30,27 +30,6 @@ from typing import Self
 from streams.formats.hl7v2 import strip_framing
 from streams.messages.adt.feed import FeedProfile
 
-__all__ = [
-    "BLOCK_LIMIT",
-    "Acknowledgement",
-    "ClientTls",
-    "FrameReader",
-    "FrameTooLong",
-    "MllpClient",
-    "NoAnswer",
-    "NobodyListens",
-    "ServerTls",
-    "TlsProblem",
-    "client_context",
-    "control_id_of",
-    "framed",
-    "is_loopback",
-    "read_acknowledgement",
-    "server_context",
-    "unnamed",
-]
-
-
 START = b"\x0b"
 END = b"\x1c\r"
 

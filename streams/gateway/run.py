@@ -29,8 +29,6 @@ from .admission import AdtRecord, FrontDesk, GatewayRefusal, GatewayReport, Unco
 from .mllp import ServerTls, TlsProblem, server_context, unnamed
 from .server import Caps, GatewayLimits, Server
 
-__all__ = ["GatewayOptions", "KafkaPublisher", "run_gateway"]
-
 
 @dataclass(frozen=True, slots=True)
 class KafkaPublisher:

@@ -34,19 +34,6 @@ from typing import Literal
 from .admission import LOCAL, BlockAnswer, FrontDesk, GatewayReport, Peer, names_of
 from .mllp import BLOCK_LIMIT, FrameReader, FrameTooLong, framed
 
-__all__ = [
-    "BlockAnswer",
-    "Caps",
-    "Door",
-    "GatewayLimits",
-    "SenderConnection",
-    "Server",
-    "TurnedAway",
-    "accepted",
-    "bound",
-]
-
-
 #: No descriptor, no memory: of ours or of the machine (accept(2)). The connections wait in the kernel meanwhile.
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _PAUSE_S = 1.0  # until descriptors are looked for again

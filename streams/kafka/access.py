@@ -39,26 +39,6 @@ from streams.operations.settings import Settings
 from .connection import BrokerProblem, Connection, aiokafka_options, librdkafka_options
 from .topics import RECEIPTS_RAW, RELAY, Role, TopicPlan
 
-__all__ = [
-    "ROLES",
-    "Applied",
-    "Kind",
-    "Lacking",
-    "Operation",
-    "Password",
-    "Right",
-    "apply",
-    "kommunekode_of",
-    "lacking",
-    "open_doors",
-    "rights",
-    "rights_of",
-    "role_of",
-    "user_of",
-    "users",
-]
-
-
 Kind = Literal["topic", "group", "transactional-id"]
 Operation = Literal["READ", "WRITE", "DESCRIBE"]
 

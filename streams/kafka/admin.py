@@ -16,8 +16,6 @@ from confluent_kafka.admin import ConfigResource, NewTopic
 from .connection import BrokerProblem, Connection
 from .topics import TopicPlan
 
-__all__ = ["BrokerProblem", "Described", "Drift", "apply", "describe", "diff", "missing", "width"]
-
 
 class Described(msgspec.Struct, frozen=True):
     """A topic as it is on the broker: `config` holds every setting, defaults included; None when this user may not see."""

@@ -27,8 +27,6 @@ from .decisions import Skip
 from .records import SELFTEST, Record, dead_letter, headers, letter_headers
 from .topics import ADT_RAW, CONTROL, DEAD_LETTERS, LANES, LEDGER, RECEIPTS_RAW, TRACE, Role, TopicPlan, plan
 
-__all__ = ["contract", "write"]
-
 Object = dict[str, Any]
 
 #: Whose reading and writing are operations of the product; all others are its partners.

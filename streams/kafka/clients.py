@@ -22,7 +22,8 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer as AIOKafkaConsumer  # with our reader of batches
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.codec import has_lz4, has_zstd
 from aiokafka.consumer import fetcher
@@ -41,20 +42,6 @@ from aiokafka.record.util import decode_varint
 
 from .records import Record
 from .topics import LARGE, SMALL
-
-__all__ = [
-    "AIOKafkaConsumer",
-    "NoConnection",
-    "committed_offsets",
-    "compression",
-    "extent",
-    "new_producer",
-    "partition_of",
-    "partitions_of",
-    "read_all",
-    "state_producer",
-]
-
 
 #: Bytes before a batch's own length, and that length (Kafka protocol, record batch).
 _LENGTH: Final = struct.Struct(">8xi")

@@ -17,9 +17,6 @@ from confluent_kafka.admin import AdminClient, ConfigResource
 
 from streams.operations.settings import BadSettings, Settings
 
-__all__ = ["BrokerProblem", "Connection", "Fault", "Heard", "aiokafka_options", "librdkafka_options", "why_not"]
-
-
 #: What kind of trouble it is: each has another way out.
 Fault = Literal["unreachable", "tls", "password", "right", "no-authorizer", "refused"]
 

@@ -26,9 +26,6 @@ from .clients import AIOKafkaConsumer, new_producer, partitions_of
 from .records import Letter, Record, encode_lane_record, headers
 from .topics import CONTROL, LANES, LEDGER
 
-__all__ = ["PLACE", "DecisionOutcome", "Skip", "decided", "skip_letters", "skips_among"]
-
-
 _POLL_MS: Final = 100
 
 

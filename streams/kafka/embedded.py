@@ -20,8 +20,6 @@ import confluent_kafka.cimpl
 
 from .topics import TopicPlan
 
-__all__ = ["KEEPS", "LIMITS", "EmbeddedBroker"]
-
 #: Bytes of one partition, counted as they were sent, compressed. A batch that goes beyond drops the oldest ones at once
 #: and silently, read or not; the oldest offset moves (librdkafka's mock partition; tests/contracts measure it).
 KEEPS: Final = 5 << 20

@@ -28,21 +28,6 @@ from confluent_kafka.admin import AdminClient
 
 from streams.operations.secrecy import private_folder
 
-__all__ = [
-    "KAFKA_VERSION",
-    "POM",
-    "LocalBroker",
-    "NoKafka",
-    "cache_root",
-    "find_jars",
-    "find_java",
-    "free_port",
-    "new_cluster_id",
-    "port_problem",
-    "running_pid",
-]
-
-
 #: kafka.md §2.5, each for one node: nothing appears by itself, groups form at once, few internal partitions.
 _SETTINGS: Final[Mapping[str, str]] = {
     "process.roles": "broker,controller",

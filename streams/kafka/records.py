@@ -28,28 +28,6 @@ from streams.words.times import utc_text
 
 from .topics import DEAD_LETTERS, size_limit
 
-__all__ = [
-    "LANE_RECORD",
-    "SELFTEST",
-    "STAY_EVENT",
-    "Headers",
-    "Letter",
-    "Record",
-    "check_lane_size",
-    "dead_letter",
-    "decode_lane_record",
-    "encode_lane_record",
-    "header",
-    "headers",
-    "last_dead_letter",
-    "letter_headers",
-    "number",
-    "place_of",
-    "size_of",
-    "traceparent",
-]
-
-
 Headers = tuple[tuple[str, bytes], ...]
 
 

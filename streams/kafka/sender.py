@@ -21,8 +21,6 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from .records import Letter, size_of
 from .topics import LARGE, size_limit
 
-__all__ = ["Reason", "Refusal", "Sender", "Unavailable"]
-
 Reason = Literal["topic-missing", "not-permitted", "too-large"]
 
 #: librdkafka's code of an error -> what it means; its own codes are those of topics it no longer finds.

@@ -15,34 +15,6 @@ from typing import Final, Literal
 
 import msgspec
 
-__all__ = [
-    "ADT_RAW",
-    "CONTROL",
-    "DEAD_LETTERS",
-    "LANES",
-    "LARGE",
-    "LEDGER",
-    "LETTERBOX_PARTITIONS",
-    "RECEIPTS_RAW",
-    "RELAY",
-    "SMALL",
-    "SOURCES",
-    "TABLES",
-    "TOMBSTONES",
-    "TRACE",
-    "Role",
-    "Topic",
-    "TopicPlan",
-    "changelog",
-    "inbox",
-    "is_source",
-    "letterbox",
-    "municipality_of",
-    "plan",
-    "receiver",
-    "size_limit",
-]
-
 ADT_RAW: Final = "adt.raw"
 LANES: Final = "lanes"
 CONTROL: Final = "recipients.control"

@@ -29,42 +29,6 @@ from streams.words.codes import (
 )
 from streams.words.ids import sor_digit
 
-__all__ = [
-    "CORE",
-    "DESTINATION_USE_URL",
-    "MESSAGING",
-    "MESSAGING_ORGANIZATION",
-    "MESSAGING_PROVENANCE",
-    "PRIMARY",
-    "USE",
-    "Object",
-    "Placed",
-    "UnitEntry",
-    "View",
-    "activity_of",
-    "addressing",
-    "bare_id",
-    "clean",
-    "describe_unit",
-    "extensions_of",
-    "first",
-    "gln_is_valid",
-    "gln_of",
-    "header_lines",
-    "instant_at",
-    "listed",
-    "member",
-    "organization",
-    "organization_identifiers",
-    "predecessor_of",
-    "provenance_text",
-    "reference",
-    "sor_digits",
-    "sor_of",
-    "target_of",
-    "text_at",
-]
-
 Object = dict[str, Any]
 
 # ---- profile ----------------------------------------------------------------------------------------------------

@@ -31,8 +31,6 @@ from streams.records.trace import (
 )
 from streams.words.errors import Issue, Rejected, Severity, judgement
 
-__all__ = ["check", "inspect", "profile_of", "reading"]
-
 KIND: Final = "eds-event"
 _ELEMENTS, _ENTITIES, _VALUES, _PRIVACY = "03 §2.1", "03 §2.2", "03 §2.3", "03 §9"
 _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")

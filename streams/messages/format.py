@@ -12,8 +12,6 @@ from streams.words.ids import Lane
 
 from .message_type import MessageType
 
-__all__ = ["FORMATS", "LEGACY_FORMS", "Format", "Switches", "has_legacy_form"]
-
 #: What XDIS20/DIS20 and XDIS17/DIS17 can express (spec 04, 13.2); leave and acute ambulatory stays have no form.
 LEGACY_FORMS: Final = frozenset(
     {(Family.STIN, "IMP"), (Family.SLHJ, "IMP"), (Family.MORS, "IMP"), (Family.MORS, "EMER")}

@@ -25,8 +25,6 @@ from streams.words.codes import (
 )
 from streams.words.ids import Ids, Lane, minted_lane
 
-__all__ = ["MESSAGE_TYPES", "MessageType", "type_of_activity"]
-
 
 class MessageType(NamedTuple):
     """One type. `version` is that of its profile, in registers and status events; `relayed`: others write it."""

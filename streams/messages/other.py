@@ -6,8 +6,6 @@ from streams.formats.fhir.read import document
 from streams.messages.common import View, member, text_at
 from streams.words.errors import Rejected, judgement
 
-__all__ = ["inspect", "nothing_read"]
-
 #: The keys of a reading, in the order shown. A document of no kind shows only whether it is a resource.
 _KEYS: Final = {
     "fhir-message": ("event", "message_header_id", "bundle_id", "bundle_type", "timestamp"),

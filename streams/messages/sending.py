@@ -17,8 +17,6 @@ from streams.words.model import Link, Outcome, Outgoing, Receipt, Unit
 from . import acknowledgement, hospitalnotification
 from .common import Object
 
-__all__ = ["READERS", "SENT", "WRITERS", "Message", "SentType", "Writer", "read_receipt"]
-
 
 class Message(Protocol):
     """A message of whatever type."""

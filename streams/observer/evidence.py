@@ -16,23 +16,6 @@ from typing import Any
 
 from lxml import etree
 
-__all__ = [
-    "GATEWAY",
-    "InboxLetter",
-    "Quoted",
-    "TopicRecord",
-    "is_network_receipt",
-    "is_place",
-    "ledger_row_of",
-    "moment_of",
-    "open_letter",
-    "position_of",
-    "quoted",
-    "received_at",
-    "row_of",
-    "source_of",
-]
-
 _ENVELOPES = frozenset({"VANSEnvelope", "StandardBusinessDocument"})
 _MAX_DEPTH = 4  # envelope, Bundle; more is a construction that no sender makes
 

@@ -38,9 +38,6 @@ from .evidence import (
     source_of,
 )
 
-__all__ = ["Book", "Cohort", "Partition", "Row", "Source", "origin_of", "read_book", "read_recording", "recorded"]
-
-
 Row = Mapping[str, Any]
 
 #: Feed and control id: what a hospital calls a message.

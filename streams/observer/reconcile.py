@@ -18,9 +18,6 @@ from typing import Any
 from .evidence import TopicRecord
 from .reading import Book, Cohort, Row, Source, origin_of
 
-__all__ = ["Balance", "BalanceCheck", "BalanceLine", "balance"]
-
-
 #: State of 02 §5.2 -> term of 00 §5. `resent` is SENT or NETWORK_OK of the second or third attempt.
 FINAL_TERMS: Mapping[str, str] = {
     "ACKED_OK": "delivered",

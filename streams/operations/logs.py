@@ -20,8 +20,6 @@ import orjson
 
 from streams.words.errors import visible
 
-__all__ = ["FIELDS", "Log", "configure", "get", "only_fields", "redact"]
-
 #: What a line may have beside its event. Ids, codes, counts, durations, places; no content, no names, no numbers of
 #: persons.
 FIELDS: Final = frozenset(

@@ -24,9 +24,6 @@ from prometheus_client import (
 
 from streams.operations.settings import Listen
 
-__all__ = ["METRICS", "Metric", "MetricName", "Metrics", "health_served"]
-
-
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second figure beside each counter, which no document names
 
 M = TypeVar("M", Counter, Gauge, Histogram)

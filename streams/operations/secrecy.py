@@ -20,9 +20,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-__all__ = ["LEAST_BYTES", "MAKE_ONE", "others_may_read", "private_folder", "weakness", "write_private"]
-
-
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 

@@ -26,8 +26,6 @@ from pydantic_settings import (
 
 from .secrecy import LEAST_BYTES, MAKE_ONE, weakness
 
-__all__ = ["BadSettings", "Listen", "Settings", "Sourced", "explain", "read_settings", "secret"]
-
 PREFIX: Final = "STAFET_"
 #: Names of the test suite, which runs the product beside itself: not ours to judge.
 _OF_TESTS: Final = "STAFET_TEST_"

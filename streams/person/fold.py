@@ -48,8 +48,6 @@ from .row import (
     retired_keys,
 )
 
-__all__ = ["ADOPTS", "PASSED_ON", "PassOn", "PersonFold", "fold"]
-
 #: Reaches no lane, and there is nothing to do about it.
 NOT_SUBJECT: Final = Outcome(fate=Fate.NOT_SUBJECT)
 

@@ -19,24 +19,6 @@ import msgspec
 from streams.words.ids import EpisodeId, Ids, Kommunekode, Lane, PersonKey
 from streams.words.model import Disposition, EventClass, EventKind, StayEvent, Value
 
-__all__ = [
-    "NO_IDENTITY",
-    "Identity",
-    "KnownVisit",
-    "PersonRow",
-    "Reported",
-    "Seen",
-    "after",
-    "hospital_of",
-    "is_never_notified",
-    "key_of",
-    "learned",
-    "new_visit",
-    "person_key",
-    "retained",
-    "retired_keys",
-]
-
 #: Closed stays are known 30 days (00 §2.7): merges and late events still find their lane.
 ENDED_FOR: Final = timedelta(days=30)
 #: An open stay without any event for 400 days is given up (00 §2.7).

@@ -35,8 +35,6 @@ from streams.words.model import ReceiptIssue, Value
 
 from .stays import Subscriber, answer
 
-__all__ = ["Reception", "Settled", "is_same", "take"]
-
 
 class Settled(Value, frozen=True, kw_only=True):
     """A final verdict that was given, with its reasons: given again whenever the message comes again (R8, R9)."""

@@ -29,25 +29,6 @@ from streams.words.errors import Issue, Rejected
 from streams.words.ids import same_episode
 from streams.words.model import Unit, Value
 
-__all__ = [
-    "HistoryEntry",
-    "Mark",
-    "ReportRequest",
-    "Status",
-    "StayView",
-    "Subscriber",
-    "SubscriberAnswer",
-    "answer",
-    "close",
-    "discard",
-    "history",
-    "play",
-    "receive",
-    "refuse",
-    "status",
-    "whereabouts",
-]
-
 #: Where the citizen is. `void`: the stay was cancelled from its start, the citizen is active again (19.10).
 Status = Literal["admitted", "acute-ambulant", "on-leave", "at-home", "dead", "void"]
 Mark = Literal["", "corrected", "cancelled"]

@@ -27,22 +27,6 @@ from streams.delivery.rules import FINAL, DeliveryState
 from streams.words.codes import HOSPITAL_NOTIFICATION
 from streams.words.model import Decision, Fate, Outcome
 
-__all__ = [
-    "WAITING_FOR_RECHECK",
-    "LedgerRow",
-    "decision_row",
-    "event_row",
-    "left_row",
-    "lost_row",
-    "message_row",
-    "receipt_row",
-    "reissue_row",
-    "skipped_row",
-    "stay_event_row",
-    "to_json",
-    "waiting_row",
-]
-
 
 class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
     """One row; every field but the last is always written, because readers sum and sort by them."""

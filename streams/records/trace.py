@@ -19,32 +19,6 @@ from streams.words.ids import audit_event_id
 from streams.words.model import NetworkReceipt, Receipt, Unit
 from streams.words.times import COPENHAGEN
 
-__all__ = [
-    "ACKNOWLEDGEMENT",
-    "ENTITIES",
-    "ENVELOPE_RECEIPT",
-    "PROFILES",
-    "SBDH",
-    "SOURCES",
-    "SUBTYPES",
-    "UNKNOWN",
-    "VANS",
-    "About",
-    "OutcomeCode",
-    "Profile",
-    "Source",
-    "Subtype",
-    "TraceEvent",
-    "TracedDocument",
-    "acknowledged",
-    "audit_event",
-    "coding",
-    "created",
-    "network_answered",
-    "sent",
-    "strictly_after",
-]
-
 Json = dict[str, Any]  # an object of the resource, in FHIR element order
 
 

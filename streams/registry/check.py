@@ -36,8 +36,6 @@ from .rows import (
 )
 from .tables import ENVIRONMENT, Placed, Tables
 
-__all__ = ["check"]
-
 R = TypeVar("R", bound=RegisterRow)
 #: Rows of the kinds that every connected municipality has.
 Needed = Sequence[Placed[AddressRow | ReceiverRow | AcceptanceRow]]

@@ -36,8 +36,6 @@ from .rows import (
 )
 from .tables import EXAMPLE, FILES, OWN_FILES, Placed, Policy, Tables, read_tables
 
-__all__ = ["EXAMPLE_NAME", "BadRegisters", "Registers", "copy_example", "inspect_registers", "load"]
-
 #: The name of the set that ships with the product; it must be named on purpose.
 EXAMPLE_NAME: Final = "example"
 

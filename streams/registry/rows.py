@@ -38,6 +38,7 @@ from streams.words.ids import Gln, Kommunekode, Sor, gln_digit, sor_digit
 from streams.words.model import Unit
 from streams.words.times import COPENHAGEN
 
+<<<<<<< HEAD
 __all__ = [
     "EXISTS",
     "FAMILIES",
@@ -74,6 +75,8 @@ __all__ = [
 ]
 
 
+=======
+>>>>>>> 8272c42 (Name what is public once: by the absence of an underscore)
 KeyPath = tuple[str | int, ...]
 
 _HEADER: Final = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]")

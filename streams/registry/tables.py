@@ -44,20 +44,6 @@ from .rows import (
     read_toml,
 )
 
-__all__ = [
-    "ENVIRONMENT",
-    "EXAMPLE",
-    "FILES",
-    "OWN_FILES",
-    "Placed",
-    "Policy",
-    "Tables",
-    "duration",
-    "read_policy",
-    "read_tables",
-]
-
-
 _UNITS: Final = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
 _DURATION: Final = re.compile(r"([0-9]{1,9})\s*(s|min|h|d)")
 _SECTIONS: Final = ("receipts", "stay", "registers", "municipalities")

@@ -22,8 +22,6 @@ from streams.words.model import (
     Wake,
 )
 
-__all__ = ["ISSUES", "ORPHANS", "TEXT", "bounded", "check_lane_record", "cut"]
-
 #: Characters of one text of others, and issues of one receipt, that are kept (02 §4.3).
 TEXT: Final = 2000
 ISSUES: Final = 20

@@ -23,8 +23,6 @@ from streams.words.errors import Issue, Rejected
 from streams.words.ids import Ids, PersonKey
 from streams.words.model import Fate, Outcome, StayEvent, Unit
 
-__all__ = ["REKEYED", "FeedRegisters", "Intake", "take_in"]
-
 #: Header of a record published again under its person's key; its value is the key it came under.
 REKEYED: Final = "re-keyed"
 

@@ -25,8 +25,6 @@ from streams.words.model import LaneRecord, NetworkReceipt, NetworkReceiptArrive
 
 from .bounds import bounded
 
-__all__ = ["Inbound", "take_receipt"]
-
 
 @dataclass(frozen=True, slots=True)
 class Inbound:

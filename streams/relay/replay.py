@@ -26,17 +26,14 @@ from streams.messages.adt.patient import record_key
 from streams.messages.adt.triggers import trigger_of
 from streams.person import PersonRow
 from streams.records.ledger import LedgerRow
-from streams.stay.fold import StayPolicy
 from streams.stay.rules import Cause, cause_of
-from streams.stay.state import Held, Situation, Visit, situation
+from streams.stay.state import Held, Situation, StayPolicy, Visit, situation
 from streams.words.errors import Issue
 from streams.words.ids import Ids, Lane, PersonKey
 from streams.words.model import EventKind, Fate, LaneRecord, StayEventArrived, Wake
 
 from .intake import FeedRegisters, Intake, take_in
 from .lane import Context, DeadLetter, Dispatch, LaneRow, fold
-
-__all__ = ["SECRET", "Replay", "ReplayLine", "ReplayRegisters"]
 
 #: Replays are for people and tests: the same ids on every machine (00 §1.5 is about installations).
 SECRET: Final = b"stafet replay: the same ids on every machine"

@@ -17,11 +17,9 @@ import msgspec
 
 from streams.delivery.rules import FINAL, DeliveryState
 from streams.records.ledger import LedgerRow
-from streams.stay.fold import StayPolicy
+from streams.stay.state import StayPolicy
 
 from .lane import LaneRow, next_due
-
-__all__ = ["Deadlines", "Due", "OpenMessages", "Standing"]
 
 
 class Due(NamedTuple):

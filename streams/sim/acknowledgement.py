@@ -21,8 +21,6 @@ from streams.words.codes import Verdict
 from streams.words.errors import Rejected
 from streams.words.times import danish_text
 
-__all__ = ["Arrived", "acknowledgement", "arrived", "enveloped"]
-
 Object = dict[str, Any]
 
 _VANS = "urn:oio:medcom:vans-envelope:1.0.4"

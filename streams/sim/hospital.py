@@ -30,22 +30,6 @@ from streams.words.ids import Ids, Kommunekode
 
 from .stories import STORIES, AdtMessage, Person, Story, StoryStep, Ward, Where, er7, person
 
-__all__ = [
-    "Deliver",
-    "Places",
-    "Played",
-    "Script",
-    "Sending",
-    "journeys",
-    "onto_topic",
-    "play",
-    "script",
-    "scripts",
-    "through_gateway",
-    "woven",
-]
-
-
 Places = Mapping[Where, Ward]
 
 #: How an acute ward is known by its code or its department's name.

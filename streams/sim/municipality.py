@@ -28,22 +28,6 @@ from streams.words.codes import Verdict
 
 from .acknowledgement import acknowledgement, arrived, enveloped
 
-__all__ = [
-    "BEHAVIOURS",
-    "Answering",
-    "Behaviour",
-    "DueReceipt",
-    "Reply",
-    "Tally",
-    "Town",
-    "answer",
-    "behaviour",
-    "delay",
-    "message_id",
-    "run_municipalities",
-]
-
-
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours"}
 
 

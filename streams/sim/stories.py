@@ -23,20 +23,6 @@ from typing import Literal
 from streams.words.ids import Kommunekode
 from streams.words.times import danish
 
-__all__ = [
-    "PUBLISHED",
-    "STORIES",
-    "AdtMessage",
-    "Person",
-    "Story",
-    "StoryStep",
-    "Ward",
-    "er7",
-    "impossible_cpr",
-    "person",
-]
-
-
 #: Published test persons: numbers and names as in public Danish test material (spec 05 §2.1).
 PUBLISHED: tuple[tuple[str, str, str], ...] = (
     ("2512489996", "Berggren", "Nancy Ann Test"),

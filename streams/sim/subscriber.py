@@ -13,8 +13,6 @@ from streams.receiver.inbox import Reception, take
 
 from .municipality import Tally
 
-__all__ = ["Subscribers"]
-
 
 @dataclass(slots=True)
 class Subscribers:

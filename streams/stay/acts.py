@@ -19,29 +19,6 @@ from .notify import Draft, NotificationRefused, needed, notify, notify_start, nu
 from .rules import Cause, class_of, death_time, event_time, is_death
 from .state import MOVES_LIMIT, Pending, Stay, StayState, hospital_of, situation, state
 
-__all__ = [
-    "DECIDE_AGAIN",
-    "arrival",
-    "back",
-    "died",
-    "elsewhere",
-    "end",
-    "facts",
-    "late",
-    "leave",
-    "move",
-    "over",
-    "plan",
-    "readmit",
-    "refuse",
-    "restore",
-    "silent",
-    "start",
-    "to_acute",
-    "to_inpatient",
-    "transfer",
-]
-
 DECIDE_AGAIN: Final = Outcome(fate=Fate.WAITING, reason="decide-again")  # a mark for the table, never an outcome
 _TRANSFER: Final = Outcome(fate=Fate.NOT_SUBJECT, reason="transfer")
 

@@ -21,25 +21,6 @@ from .notify import Draft, NotificationRefused, in_order, needed, notify, notify
 from .rules import AGAIN, ENDINGS, Cause, death_time, event_time, is_death
 from .state import OPEN, STARTS, Pending, Sent, Situation, Stay, StayState, situation, start_of, state_of
 
-__all__ = [
-    "REPEAT",
-    "again",
-    "correct",
-    "delete",
-    "is_other_person",
-    "merge",
-    "person",
-    "reopen",
-    "returned",
-    "settle_person",
-    "unend",
-    "unleave",
-    "unreturn",
-    "unstart",
-    "update",
-    "withdraw",
-]
-
 REPEAT: Final = Outcome(fate=Fate.NOT_SUBJECT, reason="repeat")
 
 #: 21.1, A08 row "department changed as a correction": latest valid is a start, leave or end message.

@@ -51,8 +51,6 @@ from .state import (
     state,
 )
 
-__all__ = ["StayFold", "StayPolicy", "StayState", "Visit", "abandoned", "fold", "forget", "state", "wake"]
-
 _NO_NOTICE: Final = Outcome(fate=Fate.NOT_SUBJECT)
 _HELD: Final = Outcome(fate=Fate.WAITING, reason="held")
 _DUPLICATE: Final = Outcome(fate=Fate.DUPLICATE, reason="duplicate")

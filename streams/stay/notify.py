@@ -20,18 +20,6 @@ from streams.words.model import EpisodeIdentifier, Fate, Notification, Outcome, 
 from .rules import CONTENT, TRANSITIONS, Cause
 from .state import STARTS, ChainStep, Sent, Stay, StayPolicy, StayState, Visit, links, stamp, start_of, state, state_of
 
-__all__ = [
-    "NO_CPR",
-    "Draft",
-    "NotificationRefused",
-    "in_order",
-    "needed",
-    "notify",
-    "notify_start",
-    "numbered",
-    "unit_index",
-]
-
 NO_CPR = Outcome(fate=Fate.NOT_SUBJECT, reason="no-official-cpr")
 
 #: What `ids_beside` distinguishes within a message: its own Provenance here, its resources where they are written.

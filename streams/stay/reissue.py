@@ -19,8 +19,6 @@ from streams.words.model import Link
 
 from .state import Visit, links, stamp
 
-__all__ = ["followers", "reissue_alone", "reissue_in_stay"]
-
 _SECOND: Final = timedelta(seconds=1)
 
 

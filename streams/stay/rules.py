@@ -17,24 +17,6 @@ from streams.words.model import Disposition, EventClass, EventKind, StayEvent
 
 from .state import Situation, StayState, Visit, hospital_of, situation
 
-__all__ = [
-    "AGAIN",
-    "CANCELS",
-    "CONTENT",
-    "DECISIONS",
-    "ENDINGS",
-    "TIMED",
-    "TRANSITIONS",
-    "Action",
-    "Cause",
-    "Content",
-    "cause_of",
-    "class_of",
-    "death_time",
-    "event_time",
-    "is_death",
-]
-
 # ---- spec 01 §11: the state machine --------------------------------------------------------------------------------
 
 S = StayState

@@ -35,28 +35,6 @@ from streams.words.model import (
 )
 from streams.words.times import COPENHAGEN
 
-__all__ = [
-    "OPEN",
-    "STARTS",
-    "ChainStep",
-    "Held",
-    "Pending",
-    "Sent",
-    "Situation",
-    "Stay",
-    "StayFold",
-    "StayPolicy",
-    "StayState",
-    "Visit",
-    "hospital_of",
-    "links",
-    "situation",
-    "stamp",
-    "start_of",
-    "state",
-    "state_of",
-]
-
 #: Control ids are unique per sender and intake knows 30 days of them (spec 04 §5.5); a stay remembers its last 256.
 SEEN_LIMIT = 256
 #: Half of an event id: 64 bits, enough to distinguish the events of one visit.

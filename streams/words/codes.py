@@ -11,27 +11,6 @@ in force, whatever authority keeps the standard. When a version with other addre
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple
 
-__all__ = [
-    "ACK_CODES",
-    "ACTIVITIES",
-    "ACTIVITY_TEXTS",
-    "AUTHORITY",
-    "EHMI",
-    "ENCOUNTER_CLASSES",
-    "ENCOUNTER_STATUSES",
-    "FAMILY_OF_ACTIVITY",
-    "FHIR_GUIDES",
-    "FULL_URLS",
-    "NOTICES",
-    "TERMINOLOGY",
-    "VANS_POSTFIX",
-    "Family",
-    "Notice",
-    "NoticeRow",
-    "Role",
-    "Verdict",
-]
-
 #: Who keeps the standards; from 1 January 2027 Digital Sundhed Danmark (00 §10.2). Shown to people, never sent.
 AUTHORITY: Final = "MedCom"
 

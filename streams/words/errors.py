@@ -13,9 +13,6 @@ from typing import Any, Literal
 
 import msgspec
 
-__all__ = ["Issue", "Rejected", "Severity", "judgement", "visible"]
-
-
 Severity = Literal["error", "warning"]
 
 

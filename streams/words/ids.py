@@ -22,31 +22,6 @@ from functools import lru_cache
 from typing import Final, NewType
 from uuid import UUID
 
-__all__ = [
-    "EDS_NAMESPACE",
-    "EnvelopeId",
-    "EpisodeId",
-    "EventId",
-    "Gln",
-    "Ids",
-    "Kommunekode",
-    "Lane",
-    "LetterId",
-    "MessageId",
-    "PersonKey",
-    "Sor",
-    "TransportId",
-    "audit_event_id",
-    "bare",
-    "gln_digit",
-    "hyphenated",
-    "ids_beside",
-    "minted_lane",
-    "same_episode",
-    "sor_digit",
-    "uuid4_or_none",
-]
-
 MessageId = NewType("MessageId", str)  # MessageHeader.id; a resend keeps it (brev-id)
 EnvelopeId = NewType("EnvelopeId", str)  # Bundle.id; new on every dispatch (konvolut-id)
 TransportId = NewType("TransportId", str)  # VANS EnvelopeIdentifier or SBDH InstanceIdentifier

@@ -8,8 +8,6 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-__all__ = ["COPENHAGEN", "danish", "danish_text", "local_time", "second_hour", "utc_text"]
-
 COPENHAGEN = ZoneInfo("Europe/Copenhagen")
 
 _ZERO = timedelta()

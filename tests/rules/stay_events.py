@@ -14,7 +14,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from streams.stay.fold import StayFold, StayPolicy, Visit, fold, wake
+from streams.stay.fold import fold, wake
+from streams.stay.state import StayFold, StayPolicy, Visit
 from streams.words.ids import EpisodeId, Gln, Ids, Kommunekode, Sor
 from streams.words.model import EventKind, Notification, Outcome, Patient, Snapshot, StayEvent, Transfer, Unit
 from streams.words.times import COPENHAGEN

@@ -8,7 +8,7 @@ import pytest
 from streams.delivery.rules import DeliveryState
 from streams.records.trace import audit_event
 from streams.relay.lane import decode_row, encode_row, fold
-from streams.stay.fold import StayPolicy
+from streams.stay.state import StayPolicy
 from streams.words.ids import minted_lane
 from streams.words.model import StayEventArrived
 from tests.rules.lanes import (

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pytest
 from msgspec.structs import replace
 
-from streams.stay.fold import StayPolicy
+from streams.stay.state import StayPolicy
 from streams.words.codes import LPR3_SYSTEM, NOTICES, SOR_ENDPOINT, Notice
 from streams.words.ids import EpisodeId
 from tests.rules.stay_events import AARHUS, MED, ODENSE, SUR, VISIT, Story, clock, event, notices, transfer

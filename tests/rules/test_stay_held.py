@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from streams.stay.fold import StayPolicy, Visit, abandoned, fold, forget
+from streams.stay.fold import abandoned, fold, forget
+from streams.stay.state import StayPolicy, Visit
 from streams.words.model import Fate
 from tests.rules.stay_events import IDS, Story, clock, event, notices
 

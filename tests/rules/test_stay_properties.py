@@ -7,8 +7,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.stay.fold import Visit
-from streams.stay.state import Sent, Stay
+from streams.stay.state import Sent, Stay, Visit
 from streams.words.model import EventKind, Fate, Notification, StayEvent
 from tests.rules.stay_events import KINDS, Story, event, transfer
 from tests.rules.test_stay_transitions import ALLOWED

@@ -5,7 +5,7 @@ from datetime import datetime
 import msgspec
 import pytest
 
-from streams.stay.fold import Visit
+from streams.stay.state import Visit
 from streams.words.times import COPENHAGEN, danish, danish_text
 from tests.rules.stay_events import Story
 

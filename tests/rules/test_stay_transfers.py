@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from streams.stay.fold import Visit
+from streams.stay.state import Visit
 from streams.words.codes import SOR_ENDPOINT
 from streams.words.ids import EpisodeId
 from tests.rules.stay_events import FAR, FEED, IDS, MED, NEAR, SUR, VISIT, VISIT_NUMBER, Story, event, transfer

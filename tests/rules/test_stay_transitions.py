@@ -7,9 +7,8 @@ from itertools import product
 
 import pytest
 
-from streams.stay.fold import Visit, state
 from streams.stay.rules import DECISIONS, TRANSITIONS, Action, Cause
-from streams.stay.state import Situation, StayState
+from streams.stay.state import Situation, StayState, Visit, state
 from streams.words.codes import Notice
 from tests.rules.stay_events import Story
 

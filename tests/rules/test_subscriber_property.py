@@ -18,8 +18,7 @@ from streams.receiver.inbox import Reception, take
 from streams.receiver.stays import Status, StayView, Subscriber, answer, history, status
 from streams.relay.receipts import take_receipt
 from streams.sim.stories import STORIES
-from streams.stay.fold import StayState, state
-from streams.stay.state import Stay, Visit
+from streams.stay.state import Stay, StayState, Visit, state
 from streams.words.model import Notification, StayEvent
 from tests.meanings.notifications import IDS, MUNICIPALITY
 from tests.rules.lanes import Lane

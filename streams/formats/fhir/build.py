@@ -16,18 +16,6 @@ from .read import from_json, from_xml
 from .shapes import PRIMITIVES, JsonObject, JsonValue, elements, is_resource
 from .structure import base_check
 
-__all__ = [
-    "JSON",
-    "REPRESENTATIONS",
-    "XML",
-    "Representation",
-    "arranged",
-    "json_to_xml",
-    "to_json",
-    "to_xml",
-    "xml_to_json",
-]
-
 _NAMESPACE: Final = "http://hl7.org/fhir"
 _EXTENSIONS: Final = frozenset({"extension", "modifierExtension"})
 #: In XML these stand as attributes of their element: the id of anything but a resource, the url of an extension.

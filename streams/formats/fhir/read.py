@@ -25,8 +25,6 @@ from streams.words.errors import Issue, Rejected
 from .. import xml
 from .shapes import ILLEGAL_CHARACTER, PRIMITIVES, Element, JsonObject, JsonValue, elements, is_resource
 
-__all__ = ["LIMIT", "FhirDocument", "document", "excess", "from_bytes", "from_json", "from_xml", "read_xml"]
-
 LIMIT: Final = 100 * 1024 * 1024  # bytes: MedCom's limit of a message in its envelope (spec 01, 20.1)
 
 

@@ -21,30 +21,6 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeGuard
 
 from lxml import etree
 
-__all__ = [
-    "DOMAIN_RESOURCES",
-    "FORMS",
-    "ILLEGAL_CHARACTER",
-    "OPENING",
-    "PATTERNS",
-    "PRIMITIVES",
-    "RESOURCES",
-    "TESTS",
-    "Element",
-    "JsonObject",
-    "JsonValue",
-    "NarrativeFault",
-    "elements",
-    "escaped",
-    "instant_of",
-    "is_narrative",
-    "is_resource",
-    "is_text",
-    "narrative",
-    "narrative_fault",
-    "type_of",
-]
-
 #: A value of FHIR as JSON has it: dict, list, str, bool, int, float or None. What it is, its class shows.
 JsonValue: TypeAlias = Any
 #: A resource or an element: its members by name.

@@ -33,19 +33,6 @@ from .shapes import (
     narrative_fault,
 )
 
-__all__ = [
-    "BINDINGS",
-    "Check",
-    "Compiler",
-    "Constraint",
-    "Extension",
-    "Finding",
-    "Profile",
-    "base_check",
-    "border_check",
-    "issues",
-]
-
 
 class Finding(NamedTuple):
     """An issue whose path is still relative to the value looked at: `.period.start`, `[2]`."""

@@ -43,22 +43,6 @@ from streams.words.model import Address, Receipt
 
 from .read import Parts, faults, issues_of, parts_of, receipt_of
 
-__all__ = [
-    "CHECK",
-    "ERROR_CODES",
-    "ISSUE_TYPES",
-    "KNOWN_CODES",
-    "PROFILES",
-    "SEVERITIES",
-    "Judgement",
-    "Reaction",
-    "check",
-    "inspect",
-    "judge",
-    "reaction",
-    "sender_matches",
-]
-
 _ACK: Final = f"{FHIR_GUIDES}ig/acknowledgement/StructureDefinition/"
 
 #: Canonicals of meta.profile.

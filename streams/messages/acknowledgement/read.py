@@ -39,26 +39,6 @@ from streams.words.codes import (
 from streams.words.errors import Rejected
 from streams.words.model import Receipt, ReceiptIssue
 
-__all__ = [
-    "ABSENT",
-    "ACTIVITY",
-    "Coding",
-    "Fault",
-    "Parts",
-    "Resource",
-    "activity_of",
-    "bare_what",
-    "decoded",
-    "faults",
-    "issues_of",
-    "parts_of",
-    "read",
-    "read_bytes",
-    "receipt_of",
-    "same_id",
-    "target_of",
-]
-
 ACTIVITY: Final = "acknowledgement"  # of medcom-messaging-activityCodes: the answer itself (4.1)
 
 

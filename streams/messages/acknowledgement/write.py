@@ -42,8 +42,6 @@ from streams.words.times import danish_text
 from .check import ERROR_CODES, ISSUE_TYPES, PROFILES, SEVERITIES
 from .read import ACTIVITY
 
-__all__ = ["FULL_URL_BASE", "issues_of_findings", "write"]
-
 FULL_URL_BASE: Final = f"{FULL_URLS}ig/acknowledgement"  # 00 §3.1
 _META: Final = {name: {"profile": [canonical]} for name, canonical in PROFILES.items()}
 #: The reason of a negative verdict when the caller gives none (medcom-acknowledgement-1; pairs of 4.3).

@@ -61,18 +61,6 @@ from streams.formats.hl7v2 import Document, MessageRefused, Segment, parse, read
 from streams.words.model import Disposition, EventClass
 from streams.words.times import local_time
 
-__all__ = [
-    "Dialect",
-    "FeedOf",
-    "FeedProfile",
-    "FieldPath",
-    "FieldRule",
-    "check_sender",
-    "exact_moment",
-    "moment",
-    "read_from_feed",
-]
-
 _PATH: Final = re.compile(r"([A-Z][A-Z0-9]{2})-([1-9][0-9]?)(?:\[([1-9])\])?(?:\.([1-9][0-9]?))?")
 
 #: A name as it stands in a certificate: no blank at its ends, no control character, no wildcard.

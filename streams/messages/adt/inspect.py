@@ -10,8 +10,6 @@ from typing import Any, Final
 from streams.formats.hl7v2 import ABSENT, Document, MessageRefused, Segment, check_header, parse
 from streams.words.errors import judgement
 
-__all__ = ["inspect"]
-
 #: Key of the reading -> segment, field, component (0: the first repetition whole).
 _FIELDS: Final[dict[str, tuple[str, int, int]]] = {
     "msh7": ("MSH", 7, 0),

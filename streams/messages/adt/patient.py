@@ -21,16 +21,6 @@ from streams.words.ids import Ids, Kommunekode, PersonKey
 
 from .feed import FeedProfile
 
-__all__ = [
-    "has_protection_code",
-    "identity",
-    "is_official_cpr",
-    "legal_name",
-    "merged",
-    "record_key",
-    "residence",
-]
-
 #: dk-core, DkCoreCprIdentifier (spec 05 §2.1).
 CPR: Final = re.compile(
     r"(((0[1-9]|[12][0-9]|3[01])(01|03|05|07|08|10|12)|(0[1-9]|[12][0-9]|30)(04|06|09|11)|(0[1-9]|[12][0-9])02)[0-9]{6})",

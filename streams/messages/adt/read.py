@@ -31,8 +31,6 @@ from .feed import FeedProfile, FieldPath, FieldRule, exact_moment, moment
 from .patient import has_protection_code, identity, legal_name, merged, residence
 from .triggers import STAY_MERGES, Trigger, trigger_of
 
-__all__ = ["Locate", "events"]
-
 #: (feed key, facility key, ward key, at) -> the most exact unit known; None when the facility is unknown.
 Locate = Callable[[str, str, str, datetime | None], Unit | None]
 

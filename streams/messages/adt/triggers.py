@@ -9,8 +9,6 @@ from typing import Final, NamedTuple
 
 from streams.words.model import EventKind
 
-__all__ = ["STAY_MERGES", "TRIGGERS", "Trigger", "trigger_of"]
-
 #: Fields that may hold the time of an event, best first (spec 04 §4.2).
 ADMITTED_AT: Final = ("EVN-6", "PV1-44")
 OCCURRED: Final = ("EVN-6",)

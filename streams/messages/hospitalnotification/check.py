@@ -46,8 +46,6 @@ from .rules import (
     notice_of,
 )
 
-__all__ = ["RULES", "UUID", "check", "leave_periods"]
-
 Rule = Callable[[View], Iterable[Finding]]
 
 _INCOMING: Final = Compiler(INCOMING).check("Bundle")

@@ -39,8 +39,6 @@ from streams.words.model import EpisodeIdentifier, Unit
 from .check import check, leave_periods
 from .rules import LEAVE_PERIOD_URL, REPORT_FLAG_URL, REPORT_RECIPIENT_URL, notice_of
 
-__all__ = ["HospitalNotification", "inspect", "read", "reading"]
-
 _UNDATED: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 

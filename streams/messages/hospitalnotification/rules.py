@@ -54,23 +54,6 @@ from streams.words.codes import (
 )
 from streams.words.times import COPENHAGEN
 
-__all__ = [
-    "COMBINATIONS",
-    "ENTRIES",
-    "INCOMING",
-    "LEAVE_PERIOD_URL",
-    "LPR3_ID",
-    "OUTGOING",
-    "PROFILES",
-    "REPORT_FLAG_URL",
-    "REPORT_RECIPIENT_URL",
-    "classify",
-    "cpr_is_plausible",
-    "episode_identifiers",
-    "is_danish",
-    "notice_of",
-]
-
 _HN: Final = f"{FHIR_GUIDES}ig/hospitalnotification/StructureDefinition/"
 
 #: Canonicals of meta.profile (spec 01 §2). Organization: the messaging profile, or core for a service provider.

@@ -31,8 +31,6 @@ from .check import UUID, check
 from .rules import LPR3_ID, cpr_is_plausible, is_danish
 from .write import resource_ids, roles_of, write
 
-__all__ = ["Shape", "compose", "shape_of", "specimen", "stencil_of", "texts_of"]
-
 
 def compose(n: Notification, receiver: Unit, envelope_id: str, form: Representation) -> tuple[bytes, list[Issue]]:
     """The message in bytes, or what is wrong with it: as `write`, `check` and the writer of the form have it."""

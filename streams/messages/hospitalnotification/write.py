@@ -43,8 +43,6 @@ from streams.words.times import danish_text
 
 from .rules import LEAVE_PERIOD_URL, PROFILES, REPORT_FLAG_URL, REPORT_RECIPIENT_URL
 
-__all__ = ["FULL_URL_BASE", "keep", "lacking", "redispatch", "resource_ids", "restore", "roles_of", "write"]
-
 FULL_URL_BASE: Final = f"{FULL_URLS}ig/hospitalnotification"  # spec 01, 6.6
 _META: Final = {name: {"profile": [canonical]} for name, canonical in PROFILES.items()}
 

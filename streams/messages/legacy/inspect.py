@@ -15,8 +15,6 @@ from .interchange import issues as interchange_issues
 from .interchange import reading as interchange_reading
 from .trees import LETTERS, PAS
 
-__all__ = ["inspect", "nothing_read"]
-
 _KINDS = {"NotificationOfAdmission": "xdis20", "NotificationOfDischarge": "xdis17"}
 #: The keys of a reading, in the order shown.
 _ENVELOPE_KEYS: Final = (

@@ -9,8 +9,6 @@ from streams.words.errors import Issue
 
 from .trees import PAS, REFUSALS
 
-__all__ = ["issues", "reading"]
-
 #: The segments of a letter as one word per segment, with its qualifier where one decides what stands there (04 §11;
 #: CON and AnswerTo may be missing), and of a receipt (§12).
 _QUALIFIED: Final = frozenset({"DTM", "NAD", "RFF", "GIS"})

@@ -4,8 +4,6 @@ from typing import Final
 
 from streams.formats.oioxml import OioElement
 
-__all__ = ["LETTERS", "PAS", "REFUSALS"]
-
 _ID14, _TEXT35, _TEXT25, _TEXT17 = (rf"[^\n]{{1,{length}}}" for length in (14, 35, 25, 17))
 _DATE = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _HHMM = r"([01][0-9]|2[0-3]):[0-5][0-9]"

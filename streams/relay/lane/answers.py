@@ -28,8 +28,6 @@ from .content import is_unchanged
 from .perform import dispatch_of, perform, signalled
 from .row import REMEMBERED, Context, DeadLetter, Effect, LaneRow, Orphan, Traced, Turn
 
-__all__ = ["take_network_receipt", "take_orphans", "take_overdue", "take_receipt"]
-
 _OTHER_UNIT: Final = "receipt-from-other-unit"
 
 _NETWORK: Final = {

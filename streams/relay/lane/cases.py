@@ -30,8 +30,6 @@ from .perform import signalled
 from .post import post, send_pending_first
 from .row import Context, Effect, LaneRow, Turn
 
-__all__ = ["take_decision"]
-
 _REFUSALS: Final = frozenset({Emission.REFUSE_RESEND, Emission.REFUSE_GIVE_UP})
 _LOOK: Final = "look the message up in the ledger"
 

@@ -18,8 +18,6 @@ from streams.words.model import Link
 
 from .row import ChainLink, LaneRow
 
-__all__ = ["bundle_of", "is_unchanged", "kept", "message_of", "noted"]
-
 
 def kept(row: LaneRow, message: Message, content: bytes) -> tuple[tuple[ChainLink, ...], KeptMessage]:
     """The links of the row with those of the message, and what its delivery keeps. `content`: the message in JSON."""

@@ -13,16 +13,13 @@ from msgspec.structs import replace
 
 from streams.records.ledger import left_row, stay_event_row
 from streams.stay import fold as stay
-from streams.stay.fold import StayFold
-from streams.stay.state import SEEN_LENGTH
+from streams.stay.state import SEEN_LENGTH, StayFold
 from streams.words.errors import Rejected
 from streams.words.ids import EpisodeId, EventId
 from streams.words.model import Fate, Notification, Outcome, StayEventArrived
 
 from .post import post
 from .row import Context, DeadLetter, Effect, LaneRow, Turn
-
-__all__ = ["take_event", "take_held"]
 
 _DONE: Final = frozenset({Fate.NOT_SUBJECT, Fate.STOPPED, Fate.CONVERTED, Fate.REFUSED})
 

@@ -26,8 +26,6 @@ from .perform import perform
 from .post import send_pending_first
 from .row import Alarm, Context, Effect, LaneRow, LaneTurn, StayCase, Turn
 
-__all__ = ["fold", "refused"]
-
 
 def fold(row: LaneRow | None, record: LaneRecord, context: Context) -> LaneTurn:
     """The row after `record`, and what is to be done, in order. Pure; the same input gives the same bytes."""

@@ -27,16 +27,6 @@ from streams.words.model import Attempt, Receipt
 from .content import bundle_of, message_of
 from .row import Action, Alarm, AlarmWord, Answered, Context, Dispatch, Effect, LaneRow, Traced
 
-__all__ = [
-    "PERFORMED",
-    "Performance",
-    "Performed",
-    "attempt_of",
-    "dispatch_of",
-    "perform",
-    "signalled",
-]
-
 
 class Performed(NamedTuple):
     """A delivery that assumes its hand-over, and what is to be done for it."""

@@ -27,8 +27,6 @@ from .content import bundle_of, is_unchanged, kept, noted
 from .perform import Performance, Performed, attempt_of, signalled
 from .row import Alarm, Context, Effect, LaneRow, Turn
 
-__all__ = ["post", "second_opinion", "send_pending_first"]
-
 
 def post(row: LaneRow, message: Message, at: datetime, context: Context) -> Turn | Outcome:
     """The lane with a message on its way, and its first dispatch; or why it cannot leave."""

@@ -24,35 +24,10 @@ from streams.messages.format import FORMATS
 from streams.messages.message_type import MESSAGE_TYPES
 from streams.records.ledger import LedgerRow
 from streams.records.trace import TraceEvent
-from streams.stay.fold import StayPolicy, Visit
+from streams.stay.state import StayPolicy, Visit
 from streams.words.errors import Rejected
 from streams.words.ids import EpisodeId, Ids, Kommunekode, Lane, MessageId
 from streams.words.model import LaneRecord, Link, Overdue, Receipt, Value, Wake
-
-__all__ = [
-    "REMEMBERED",
-    "ROW_UNREADABLE",
-    "Action",
-    "Alarm",
-    "AlarmWord",
-    "Answered",
-    "ChainLink",
-    "Context",
-    "DeadLetter",
-    "Dispatch",
-    "Effect",
-    "LaneRow",
-    "LaneTurn",
-    "Orphan",
-    "StayCase",
-    "Traced",
-    "Turn",
-    "decode_row",
-    "encode_row",
-    "next_due",
-    "tick",
-    "unreadable_row",
-]
 
 #: Arrivals remembered per message and per lane: far more than 3 dispatches can honestly bring.
 REMEMBERED: Final = 64

@@ -20,13 +20,11 @@ from streams.messages.acknowledgement import write as write_receipt
 from streams.messages.hospitalnotification import redispatch, write
 from streams.messages.message_type import MESSAGE_TYPES
 from streams.sim.stories import PUBLISHED, impossible_cpr
-from streams.stay.fold import StayPolicy, Visit, fold
+from streams.stay.fold import fold
+from streams.stay.state import StayPolicy, Visit
 from streams.words.codes import ACKNOWLEDGEMENT, HOSPITAL_NOTIFICATION, Verdict
 from streams.words.ids import Ids, Kommunekode
 from streams.words.model import EventClass, EventKind, Notification, Patient, Snapshot, StayEvent, Unit, Value
-
-__all__ = ["LONGEST", "STAYS", "Cast", "Desk", "Happening", "Network", "SelftestLetter", "notifications_of"]
-
 
 _FEED: Final = "STAFET/SELFTEST"
 _LAG: Final = timedelta(minutes=1)  # from an event to the message about it

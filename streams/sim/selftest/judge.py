@@ -29,21 +29,6 @@ from streams.words.model import Receipt
 
 from .desk import Bundle, Cast, Desk, SelftestLetter
 
-__all__ = [
-    "CHECKS",
-    "LIMIT",
-    "SCENARIOS",
-    "Acknowledged",
-    "AnswerRule",
-    "ChecklistLine",
-    "Exchange",
-    "Networked",
-    "Part",
-    "Scenario",
-    "parts",
-    "results",
-]
-
 
 class Scenario(NamedTuple):
     """One line of the checklist: `rule` is spec 01 unless it names 02."""

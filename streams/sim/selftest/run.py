@@ -12,9 +12,6 @@ from streams.kafka.clients import AIOKafkaConsumer, new_producer
 from streams.kafka.records import SELFTEST, letter_headers
 from streams.sim.selftest import Exchange
 
-__all__ = ["MissingTopic", "run_selftest"]
-
-
 _POLL_MS = 100
 
 
