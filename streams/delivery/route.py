@@ -16,14 +16,9 @@ from typing import Final, Literal, Protocol
 
 import msgspec
 
-<<<<<<< HEAD
 from streams.words.ids import Gln
 from streams.words.model import Address, Fate, Outcome, Outgoing, Unit
 
-__all__ = ["INBOX", "ReceiptPolicy", "RouteRegisters", "route"]
-
-=======
->>>>>>> 8272c42 (Name what is public once: by the absence of an underscore)
 #: Step 6. `kafka/topics.py` names the same topic; a test compares the two.
 INBOX: Final = "municipality.{kommunekode}.inbox"
 

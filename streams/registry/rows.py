@@ -38,45 +38,6 @@ from streams.words.ids import Gln, Kommunekode, Sor, gln_digit, sor_digit
 from streams.words.model import Unit
 from streams.words.times import COPENHAGEN
 
-<<<<<<< HEAD
-__all__ = [
-    "EXISTS",
-    "FAMILIES",
-    "READ",
-    "RETIRED",
-    "VALIDITY",
-    "WRITTEN",
-    "AcceptanceRow",
-    "AddressRow",
-    "CountRow",
-    "Environment",
-    "Findings",
-    "LocationRow",
-    "MunicipalityRow",
-    "ReceiverRow",
-    "RegisterFinding",
-    "RegisterRow",
-    "SenderAcceptanceRow",
-    "Sheet",
-    "SystemRow",
-    "Toml",
-    "WrittenForm",
-    "did_you_mean",
-    "fictional_gln",
-    "fictional_sor",
-    "gln_problem",
-    "instant",
-    "is_read",
-    "is_written",
-    "rank",
-    "read_csv",
-    "read_toml",
-    "sor_problem",
-]
-
-
-=======
->>>>>>> 8272c42 (Name what is public once: by the absence of an underscore)
 KeyPath = tuple[str | int, ...]
 
 _HEADER: Final = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]")
