@@ -24,6 +24,7 @@ from streams.relay.lane import (
     ROW_UNREADABLE,
     Context,
     Effect,
+    LaneRow,
     LaneTurn,
     decode_row,
     encode_row,
@@ -43,11 +44,15 @@ def lanes_stage(station: Station, context: Context, rows: FencedTable, standing:
     """The stage over `lanes`; `standing` is kept up to date with the rows that are safe."""
 
     shown = Shown(station.figures, standing.messages)
+    decoded: dict[bytes, tuple[bytes, LaneRow]] = {}  # rows on their way to the table, as they were encoded
 
     def performed(result: LaneTurn, record: Record, at: datetime) -> Fold:
         letters = (letter_of(one, record, stage=_NAME, at=at, version=station.version) for one in result.effects)
         shown.decided(result.effects)
-        return (None if result.row is None else encode_row(result.row)), [letter for letter in letters if letter]
+        row = None if result.row is None else encode_row(result.row)
+        if row is not None and result.row is not None and record.key:
+            decoded[record.key] = row, result.row
+        return row, [letter for letter in letters if letter]
 
     def step(row: bytes | None, record: Record) -> Fold:
         lane_record = decode_lane_record(record.value)
@@ -80,10 +85,12 @@ def lanes_stage(station: Station, context: Context, rows: FencedTable, standing:
         return row, [*map(ledger_letter, rows), *unreadable.letters(row, record, fault)]
 
     def on_row(key: bytes, row: bytes | None, partition: int) -> None:
-        try:
-            safe = decode_row(row)
-        except Rejected:  # a row that is none of ours has no deadline: its next record names it
-            safe = None
+        encoded, safe = decoded.pop(key, (None, None))
+        if encoded is not row:
+            try:
+                safe = decode_row(row)
+            except Rejected:  # a row that is none of ours has no deadline: its next record names it
+                safe = None
         standing.set(partition, key, safe)
 
     unreadable = UnreadableRows(_NAME, station)

@@ -9,7 +9,7 @@ import heapq
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from sys import intern
 from typing import NamedTuple
 
@@ -199,8 +199,12 @@ class Standing:
         self.messages.clear()
 
     def set(self, partition: int, key: bytes, row: LaneRow | None) -> None:
-        """The row of `key` is safe; None when the lane remembers nothing."""
-        self.deadlines.set(partition, key, next_due(row, self.policy))
+        """The row of `key` is safe; None when the lane remembers nothing.
+
+        Deadlines are in UTC, as a row has them that was read: what the timer publishes is the same in every life.
+        """
+        due = next_due(row, self.policy)
+        self.deadlines.set(partition, key, due and due.astimezone(UTC))
         self.messages.set(partition, key, row)
 
     def begin(self) -> None:

@@ -1,16 +1,19 @@
 """What a row keeps of a message is enough to write it again, byte for byte, and no more (00 §3.7, decision 0046)."""
 
+from hashlib import sha256
 from typing import Any
 
 import pytest
+import zstandard
 
 from streams.delivery.rules import DeliveryState
 from streams.formats.fhir.build import to_json
 from streams.messages import hospitalnotification
 from streams.messages.hospitalnotification import write
 from streams.messages.sending import WRITERS
-from streams.relay.lane import LaneRow, encode_row
+from streams.relay.lane import LaneRow, decode_row, encode_row
 from streams.relay.lane.content import bundle_of
+from streams.relay.lane.dictionary import DICTIONARY
 from streams.words.errors import Rejected
 from tests.rules.lanes import Lane, Otherwise, context, envelope, opened
 from tests.rules.stay_events import clock
@@ -130,3 +133,22 @@ class TestWhenTheWriterHasChanged:
         sent = len(lane.letters)
         lane.wake(lane.last.due or lane.now)
         assert (lane.last.state, lane.last.due, len(lane.letters)) == (DeliveryState.TIMED_OUT, None, sent)
+
+
+def test_the_dictionary_of_rows_is_never_changed() -> None:
+    """Rows that were written by it could not be read; a better one gets a number of its own (decision 0048)."""
+    assert sha256(DICTIONARY).hexdigest()[:16] == "f2bd024e8143948c"
+
+
+def test_a_row_of_another_dictionary_is_none_of_ours() -> None:
+    row = encode_row(row_of(Lane().play("A01 08:00")))
+    for damaged in (row[1:], b"\x02" + row[1:], row[:1], b""):
+        with pytest.raises(Rejected, match="none of ours"):
+            decode_row(damaged)
+
+
+def test_a_row_that_claims_to_be_huge_is_not_unpacked() -> None:
+    huge = zstandard.ZstdCompressor().compress(b"\0" * (65 * 1024 * 1024))
+    assert len(huge) < 10_000
+    with pytest.raises(Rejected, match="none of ours"):
+        decode_row(b"\x01" + huge)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.records.ledger import LedgerRow
-from streams.relay.lane import LaneRow
+from streams.relay.lane import LaneRow, decode_row, encode_row
 from streams.relay.standing import OpenMessages, Standing
 from streams.words.ids import EpisodeId
 from tests.rules.lanes import MINUTE, Lane
@@ -116,6 +116,18 @@ def test_a_recovery_begins_the_law_where_the_rows_are() -> None:
     assert (len(standing.messages), standing.messages.residual, len(standing.deadlines)) == (1, 0, 1)
     rebuild(standing, [])
     assert (len(standing.messages), standing.messages.residual, len(standing.deadlines)) == (0, 0, 0)
+
+
+def test_a_row_has_the_same_deadline_as_folded_and_as_read() -> None:
+    lane = Lane().play("A21 08:00")  # held until its start comes
+    assert lane.row is not None
+    texts = []
+    for row in (lane.row, decode_row(encode_row(lane.row))):
+        standing = Standing(lane.context.stay)
+        standing.set(0, KEY, row)
+        (due,) = standing.deadlines.due(0, lane.now + 60 * MINUTE)
+        texts.append(due.deadline.isoformat())
+    assert texts[0] == texts[1]
 
 
 def test_a_deadline_without_a_record_in_the_lane_breaks_law_8() -> None:

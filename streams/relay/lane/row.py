@@ -29,6 +29,8 @@ from streams.words.errors import Rejected
 from streams.words.ids import EpisodeId, Ids, Kommunekode, Lane, MessageId
 from streams.words.model import LaneRecord, Link, Overdue, Receipt, Value, Wake
 
+from .dictionary import DICTIONARY
+
 #: Arrivals remembered per message and per lane: far more than 3 dispatches can honestly bring.
 REMEMBERED: Final = 64
 
@@ -213,14 +215,18 @@ _LARGEST: Final = 64 * 1024 * 1024
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(LaneRow).decode
-#: A fast level: 3 µs for the row of one stay, to half its size (docs/decisions/0047). Not for several threads.
-_compress: Final = zstandard.ZstdCompressor(level=-1, write_checksum=True).compress
-_decompress: Final = zstandard.ZstdDecompressor().decompress
+#: Number of the dictionary by which a row is compressed: its first byte.
+_FORM: Final = b"\x01"
+#: A fast level (docs/decisions/0048). Not for several threads.
+_common: Final = zstandard.ZstdCompressionDict(DICTIONARY, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+_common.precompute_compress(level=-1)
+_compress: Final = zstandard.ZstdCompressor(level=-1, dict_data=_common, write_checksum=True).compress
+_decompress: Final = zstandard.ZstdDecompressor(dict_data=_common).decompress
 
 
 def encode_row(row: LaneRow) -> bytes:
-    """The row as it lies in the table; copied, for what was compressed lies in a buffer of twice its size."""
-    return bytes(memoryview(_compress(_encode(row))))
+    """The row as it lies in the table."""
+    return _FORM + _compress(_encode(row))
 
 
 def decode_row(data: bytes | None) -> LaneRow | None:
@@ -228,9 +234,10 @@ def decode_row(data: bytes | None) -> LaneRow | None:
     if data is None:
         return None
     try:
-        if zstandard.frame_content_size(data) > _LARGEST:
+        frame = data.removeprefix(_FORM)
+        if len(frame) == len(data) or zstandard.frame_content_size(frame) > _LARGEST:
             raise unreadable_row(len(data))
-        row = _decode(_decompress(data))
+        row = _decode(_decompress(frame))
     except (zstandard.ZstdError, msgspec.DecodeError, RecursionError, UnicodeError):
         raise unreadable_row(len(data)) from None
     for delivery in row.deliveries.values():  # of a version that knows more types, formats or envelopes
