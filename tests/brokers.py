@@ -1,6 +1,7 @@
 """Brokers for the suite: the embedded one always, the real one where Java is (in CI: everywhere)."""
 
 import asyncio
+import hashlib
 import os
 import re
 import time
@@ -8,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any
 
@@ -17,7 +19,7 @@ from aiokafka.errors import KafkaError
 from streams.kafka.admin import apply
 from streams.kafka.clients import new_producer, read_all
 from streams.kafka.embedded import EmbeddedBroker
-from streams.kafka.local import LocalBroker, NoKafka, new_cluster_id
+from streams.kafka.local import LocalBroker, NoKafka, find_jars, find_java, new_cluster_id
 from streams.kafka.records import Record
 from streams.kafka.sender import Sender
 from streams.kafka.topics import TopicPlan, plan
@@ -34,6 +36,27 @@ def fresh(name: str) -> str:
 
 #: A broker of a test lives for seconds: what a virtual machine does to be fast later is time lost.
 _SHORT_LIVED = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+
+
+def class_archive() -> Path:
+    """Kafka's classes as Java has them in memory, beside the jars they are of: half of a start. For this Java alone."""
+    jars, java = find_jars(), Path(find_java()).resolve()
+    version = hashlib.sha256(f"{java} {java.stat().st_mtime_ns}".encode()).hexdigest()[:8]
+    return jars.with_name(f"{jars.name}-{version}.jsa")
+
+
+def archive_classes() -> None:
+    """Writes the archive, once on a machine: a broker that starts and ends leaves it. Without it all goes on, slower."""
+    archive = class_archive()
+    if archive.exists():
+        return
+    with TemporaryDirectory(dir=archive.parent) as work:
+        written = Path(work) / archive.name
+        LocalBroker(Path(work) / "broker", java=(*_SHORT_LIVED, f"-XX:ArchiveClassesAtExit={written}")).start().stop()
+        if written.exists():
+            written.rename(archive)
+
+
 #: What formatting leaves in the folder of a broker; kept from the first one, for formatting takes as long as a start.
 _formatted: dict[str, bytes] = {}
 
@@ -52,10 +75,12 @@ def real_broker(
 ) -> LocalBroker:
     """A started real broker. In CI it is never skipped: promises are made about the real broker."""
     settings = {"group.min.session.timeout.ms": "1000"}  # so that a killed worker is missed in two seconds, not six
-    broker = LocalBroker(directory, port, settings=settings | dict(more), java=_SHORT_LIVED)
     data = directory / "data"
     _format(data)
     try:
+        archive = class_archive()
+        java = (*_SHORT_LIVED, f"-XX:SharedArchiveFile={archive}") if archive.exists() else _SHORT_LIVED
+        broker = LocalBroker(directory, port, settings=settings | dict(more), java=java)
         broker.start()
         _formatted.update({name: (data / name).read_bytes() for name in ("meta.properties", "bootstrap.checkpoint")})
         return broker

