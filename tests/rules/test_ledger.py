@@ -15,6 +15,7 @@ from streams.delivery.delivery import Advance, Delivery, advance, hand_over_refu
 from streams.delivery.rules import FINAL, DeliveryState, Emission, Signal
 from streams.records.ledger import LedgerRow, event_row, left_row, message_row, receipt_row, stay_event_row, to_json
 from streams.relay.lane.perform import PERFORMED, Performance
+from streams.relay.lane.row import LaneRow
 from streams.words.model import Fate, Outcome
 from tests.rules.deliveries import START, Happening, World, stored
 from tests.rules.lanes import context
@@ -72,7 +73,7 @@ def test_a_row_writes_every_field_because_readers_sum_and_sort_by_them() -> None
 
 def recorded(before: Delivery, *advances: Advance) -> tuple[Delivery, list[LedgerRow]]:
     """The delivery with its changes counted, and the rows for them."""
-    performance = Performance(before, START, context())
+    performance = Performance(LaneRow(), before, START, context())
     for one in advances:
         for emission in one.emits:
             if emission in (Emission.ENTER, Emission.SETTLE, Emission.TAKE_BACK):
