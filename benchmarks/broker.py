@@ -6,14 +6,14 @@ from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.topics import plan
 from streams.registry import load
 
-from .feed import Mark, tell
+from .feed import Mark, notify
 
 
 def main() -> None:
     """Until the input ends."""
     with EmbeddedBroker() as broker:
         broker.create(plan(load("example").kommuner))
-        tell(Mark("ready", bootstrap=broker.bootstrap))
+        notify(Mark("ready", bootstrap=broker.bootstrap))
         sys.stdin.read()
 
 

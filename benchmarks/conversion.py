@@ -98,7 +98,7 @@ def _whole(m: Material) -> dict[str, Work]:
 def _in(m: Material) -> dict[str, Work]:
     registers, data = m.bench.registers, m.adt
     document, feed = read_from_feed(data, registers.feed)
-    told = events(document, feed, registers.locate, registers.kommuner)
+    notified = events(document, feed, registers.locate, registers.kommuner)
     (event,) = m.take_in().stay_events
     key, digest = PersonKey(m.key), document.sha256
 
@@ -106,7 +106,9 @@ def _in(m: Material) -> dict[str, Work]:
         return events(*read_from_feed(data, registers.feed), registers.locate, registers.kommuner)
 
     def person() -> object:
-        return fold_person(None, told, key=key, payload_hash=digest, at=BEGIN, ids=IDS, region_at=registers.region_at)
+        return fold_person(
+            None, notified, key=key, payload_hash=digest, at=BEGIN, ids=IDS, region_at=registers.region_at
+        )
 
     return {
         "ER7 read and events": read,
@@ -162,8 +164,8 @@ def _rows(m: Material) -> dict[str, Work]:
     raw = event.row.value
     row = decode_row(raw)
     assert row is not None
-    said = m.bench.said(event.record)
-    (created, *_) = (one for one in said if isinstance(one.action, Traced))
+    reported = m.bench.reported(event.record)
+    (created, *_) = (one for one in reported if isinstance(one.action, Traced))
 
     def flow() -> None:
         stages["adt.raw"].step(None, intake.record)

@@ -18,7 +18,7 @@ from streams.kafka.records import Letter
 
 from .flows import Flow
 
-__all__ = ["Child", "Fed", "Mark", "rounds", "tell"]
+__all__ = ["Child", "Fed", "Mark", "notify", "rounds"]
 
 #: Returns when so many flows have come so far.
 Until = Callable[[int], Awaitable[None]]
@@ -30,7 +30,7 @@ _REST: Final = 0.1
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """What a child says on a line of its output."""
+    """What a child shows on a line of its output."""
 
     at: str  # ready, begun, sent, answered
     cpu: float = 0.0  # seconds of all threads of its process so far
@@ -39,7 +39,7 @@ class Mark(msgspec.Struct, frozen=True):
     turn: float = 0.0  # ms of CPU, the longest turn of the loop
 
 
-def tell(mark: Mark) -> None:
+def notify(mark: Mark) -> None:
     """One line, at once."""
     sys.stdout.buffer.write(msgspec.json.encode(mark) + b"\n")
     sys.stdout.buffer.flush()
@@ -50,16 +50,16 @@ async def rounds(flows: int, sent: Until, answered: Until) -> None:
 
     `sent` and `answered` return when so many flows have come so far.
     """
-    tell(Mark("ready"))
+    notify(Mark("ready"))
     wanted = 0
     while await asyncio.to_thread(sys.stdin.readline):
         wanted += flows
-        tell(Mark("begun", time.process_time()))
+        notify(Mark("begun", time.process_time()))
         await sent(wanted)
-        tell(Mark("sent"))
+        notify(Mark("sent"))
         await answered(wanted)
         await asyncio.sleep(_REST)
-        tell(Mark("answered", time.process_time()))
+        notify(Mark("answered", time.process_time()))
 
 
 class Child:
@@ -74,13 +74,13 @@ class Child:
         command = (sys.executable, "-m", f"benchmarks.{module}", *arguments)
         return cls(await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE))
 
-    async def say(self, word: str) -> None:
+    async def show(self, word: str) -> None:
         """One line to its input."""
         assert self._process.stdin is not None
         self._process.stdin.write(word.encode() + b"\n")
         await self._process.stdin.drain()
 
-    async def told(self, at: str) -> Mark:
+    async def notified(self, at: str) -> Mark:
         """The next line, which must be about `at`."""
         assert self._process.stdout is not None
         line = await asyncio.wait_for(self._process.stdout.readline(), _LIMIT)
@@ -111,22 +111,22 @@ class Fed:
     async def start(cls, module: str, *arguments: str) -> Self:
         """A broker of its own, with all topics, and the worker `module` over it."""
         broker = await Child.start("broker")
-        bootstrap = (await broker.told("ready")).bootstrap
+        bootstrap = (await broker.notified("ready")).bootstrap
         worker = await Child.start(module, bootstrap, *arguments)
-        await worker.told("ready")
+        await worker.notified("ready")
         # Large batches: the embedded broker answers one batch per fetch, and a worker under load reads many records.
         producer = AIOKafkaProducer(bootstrap_servers=bootstrap, linger_ms=100, max_batch_size=1 << 20)
         await producer.start()
         return cls(broker, worker, producer)
 
     async def round(self, flows: Sequence[Flow]) -> float:
-        """CPU microseconds of the worker per flow, for so many flows as it was told that a round has."""
-        await self._worker.say("round")
-        begun = await self._worker.told("begun")
+        """CPU microseconds of the worker per flow, for so many flows as it was notified that a round has."""
+        await self._worker.show("round")
+        begun = await self._worker.notified("begun")
         await self._send(flow.event for flow in flows)
-        await self._worker.told("sent")
+        await self._worker.notified("sent")
         await self._send(flow.receipt for flow in flows)
-        ended = await self._worker.told("answered")
+        ended = await self._worker.notified("answered")
         return (ended.cpu - begun.cpu) / len(flows) * 1e6
 
     async def _send(self, letters: Iterable[Letter]) -> None:

@@ -67,7 +67,7 @@ class Flow:
 
 
 class Bench:
-    """Registers, station and the three stages over dicts; the example set and a clock that runs, unless told otherwise."""
+    """Registers, station and the three stages over dicts; the example set and a clock that runs, unless set otherwise."""
 
     def __init__(self, registers: Registers | None = None, clock: Clock | None = None) -> None:
         self.registers: Registers = registers or load("example")
@@ -122,8 +122,8 @@ class Bench:
         taken.append(self.take(_only(taken[2].letters, LANES)))
         return Flow(event, receipt, tuple(taken))
 
-    def said(self, record: Record) -> tuple[Effect, ...]:
-        """What a lane without a row says to a record of `lanes`."""
+    def reported(self, record: Record) -> tuple[Effect, ...]:
+        """What a lane without a row shows to a record of `lanes`."""
         return fold(None, decode_lane_record(record.value), self.context).effects
 
     def take(self, letter: Letter) -> Taken:

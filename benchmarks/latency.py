@@ -44,7 +44,7 @@ async def latency(*, seconds: float) -> list[Delay]:
     with tempfile.TemporaryDirectory() as folder, LocalBroker(Path(folder) / "kafka") as broker:
         apply(broker.bootstrap, plan(bench.registers.kommuner))
         worker = await Child.start("relay_worker", broker.bootstrap, "0", "real")
-        await worker.told("ready")
+        await worker.notified("ready")
         found, sent = [], 0
         for rate in _RATES:
             number = int((seconds + _FIRST) * rate)

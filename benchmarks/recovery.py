@@ -47,7 +47,7 @@ async def recoveries(stays: int) -> dict[str, Recovered]:
         await _filled(broker.bootstrap, stays)
         for name, store in _STARTS.items():
             worker = await Child.start("recovery_worker", broker.bootstrap, store, f"{folder}/{store}")
-            ready = await worker.told("ready")
+            ready = await worker.notified("ready")
             await worker.stop()
             found[name] = Recovered(ready.cpu, ready.resident, ready.turn)
     return found

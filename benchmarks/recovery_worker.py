@@ -14,7 +14,7 @@ from agents.worker.app import Worker
 from streams.operations.metrics import Metrics
 from streams.registry import load
 
-from .feed import Mark, tell
+from .feed import Mark, notify
 from .flows import BEGIN, IDS
 
 _LOOK = 0.002  # seconds between two looks at the clock of the loop's thread
@@ -50,7 +50,7 @@ async def main(bootstrap: str, store: str, directory: str) -> None:
     looking = asyncio.create_task(turns.look())
     async with relay_running(build_relay(worker, station), patience=60.0):
         looking.cancel()
-        tell(Mark("ready", time.process_time() - begun, resident=_resident(), turn=turns.longest * 1e3))
+        notify(Mark("ready", time.process_time() - begun, resident=_resident(), turn=turns.longest * 1e3))
         await asyncio.to_thread(sys.stdin.read)
 
 

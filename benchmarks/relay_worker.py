@@ -43,11 +43,11 @@ async def main(bootstrap: str, flows: int, *, embedded: bool) -> None:
     station = Station(IDS, load("example"), FastClock(BEGIN, 1.0), Figures(figures))
 
     async def sent(wanted: int) -> None:
-        while figures.sent < wanted:  # noqa: ASYNC110  # looking costs less than telling
+        while figures.sent < wanted:  # noqa: ASYNC110  # looking costs less than showing
             await asyncio.sleep(_LOOK)
 
     async def answered(wanted: int) -> None:
-        while figures.settled < wanted:  # noqa: ASYNC110  # looking costs less than telling
+        while figures.settled < wanted:  # noqa: ASYNC110  # looking costs less than showing
             await asyncio.sleep(_LOOK)
 
     with tempfile.TemporaryDirectory() as state:

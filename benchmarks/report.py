@@ -19,7 +19,7 @@ __all__ = ["Row", "delay_rows", "missed", "recovery_rows", "rows_of", "table", "
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure. `value` is None when it was not run, `note` says why; `floor` is what it must not miss."""
+    """One figure. `value` is None when it was not run, `note` gives the reason; `floor` is what it must not miss."""
 
     name: str
     value: float | None
@@ -92,7 +92,7 @@ def _throughput(kafka: Throughput) -> Iterable[Row]:
 
 
 def delay_rows(delays: Sequence[Delay] | str) -> Iterable[Row]:
-    """From `adt.raw` to the inbox at each rate; a text says why it was not run."""
+    """From `adt.raw` to the inbox at each rate; a text gives the reason it was not run."""
     if isinstance(delays, str):
         yield Row("adt.raw to inbox, p50", None, "ms wall", note=delays)
         return

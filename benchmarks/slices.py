@@ -1,7 +1,7 @@
 """CPU time of short pieces of work, side by side: all cases in turn, several rounds, the median of each.
 
 Process CPU time, the garbage collector off inside a slice. Whatever else the machine and its other guests do only adds
-to a slice; the best one beside the median tells how much that was.
+to a slice; the best one beside the median shows how much that was.
 """
 
 import gc

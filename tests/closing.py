@@ -1,11 +1,11 @@
 """What the suites have counted, for the closing lines of a run: a count is a fact that a green dot does not show.
 
-Of a run in several processes each counts for itself; `tests.summary` brings together what they `told`.
+Of a run in several processes each counts for itself; `tests.summary` brings together what they `notified`.
 """
 
 from collections import Counter
 
-__all__ = ["add", "count", "lines", "note", "told"]
+__all__ = ["add", "count", "lines", "note", "notified"]
 
 _counts: Counter[str] = Counter()
 _notes: list[str] = []
@@ -22,13 +22,13 @@ def note(line: str) -> None:
         _notes.append(line)
 
 
-def told() -> tuple[dict[str, int], list[str]]:
+def notified() -> tuple[dict[str, int], list[str]]:
     """Counters and notes of this process."""
     return dict(_counts), [*_notes]
 
 
 def add(counts: dict[str, int], notes: list[str]) -> None:
-    """Takes up what another process has told."""
+    """Takes up what another process has counted."""
     _counts.update(counts)
     for line in notes:
         note(line)

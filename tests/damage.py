@@ -1,4 +1,4 @@
-"""Documents damaged in every place, one place at a time, by a name that says where and how."""
+"""Documents damaged in every place, one place at a time, by a name that shows where and how."""
 
 import copy
 from collections.abc import Iterator
@@ -172,7 +172,7 @@ def csv_cells(text: str, rows: int) -> Iterator[tuple[str, str]]:
 
 
 def toml_lines(text: str, most: int) -> Iterator[tuple[str, str]]:
-    """The first lines that say something, each dropped, twice, of another key; values otherwise and of other types."""
+    """The first lines that show something, each dropped, twice, of another key; values otherwise and of other types."""
     lines = text.splitlines()
     for at, line in [(at, line) for at, line in enumerate(lines) if line and line[0] != "#"][:most]:
         key, equals, value = line.partition(" = ")

@@ -70,7 +70,7 @@ def main() -> int:
         find_jars()
         archive_classes()
     except NoKafka as problem:
-        print(problem, file=sys.stderr)  # the suites say what that leaves out, or fail in the build
+        print(problem, file=sys.stderr)  # the suites show what that leaves out, or fail in the build
     return 0
 
 

@@ -55,7 +55,7 @@ def dated(folder: Path) -> Path:
 
 
 def adt(trigger: str, at: datetime, place: Ward, visit: int, **more: Any) -> bytes:
-    """A message written when the event happens; `sent` says otherwise."""
+    """A message written when the event happens; `sent` overrides it."""
     given = {"sent": at, "occurred": at, "control_id": f"{trigger}{visit}{at:%d%H%M%S}", "class_": "I"} | more
     number = f"5a7a5e70-0000-4000-8000-{visit:012d}"
     return er7(AdtMessage(trigger=trigger, person=ELMER, place=place, visit=number, start=at, **given))

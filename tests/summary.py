@@ -1,6 +1,6 @@
 """The closing lines of a run: which suites ran, what took part, and what did not run, with its reason.
 
-A green run says nothing about what was left out; these lines do. Counts that suites keep come from `tests.closing`.
+A green run shows nothing about what was left out; these lines do. Counts that suites keep come from `tests.closing`.
 With `-n` the tests run in processes of their own, which bring what they know when they end.
 """
 
@@ -22,26 +22,28 @@ _PARTS = {
     "published": "tests against the published packages and examples",
 }
 
-_NO_FILES: Final = "got empty parameter set"  # what pytest says of a table that is made from files which are not there
+_NO_FILES: Final = "got empty parameter set"  # what pytest shows of a table that is made from files which are not there
 _DESELECTED: Final = "deselected on the command line"
 #: Marker -> what brings its tests to run, when a run does not ask for them.
 _ELSEWHERE: Final = {
     "faults": "experiments with faults: make faults",
     "scale": 'measurements of size: make faults ARGS="-m scale -n 0"',
 }
-_left: Counter[str] = Counter()  # tests that no report tells of, by reason
+_left: Counter[str] = Counter()  # tests that no report shows, by reason
 
 
 def pytest_deselected(items: Sequence[pytest.Item]) -> None:
     for item in items:
-        _left[next((said for one, said in _ELSEWHERE.items() if item.get_closest_marker(one)), _DESELECTED)] += 1
+        _left[
+            next((reported for one, reported in _ELSEWHERE.items() if item.get_closest_marker(one)), _DESELECTED)
+        ] += 1
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """In a process of tests: what the one that tells the result cannot know."""
+    """In a process of tests: what the one that shows the result cannot know."""
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
-        output["closing"], output["left"] = closing.told(), dict(_left)
+        output["closing"], output["left"] = closing.notified(), dict(_left)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -46,7 +46,7 @@ def found(document: Any, pointer: str) -> Any:
 
 
 @pytest.mark.parametrize("name", CONTRACT)
-def test_a_file_is_what_the_code_says(name: str) -> None:
+def test_file_is_what_code_makes(name: str) -> None:
     assert (DOCS / name).read_text(encoding="utf-8") == CONTRACT[name], "run: make docs"
 
 
@@ -54,7 +54,7 @@ def test_no_schema_is_left_over() -> None:
     assert {f"schemas/{name}" for name in SCHEMAS} | {"asyncapi.json"} == set(CONTRACT)
 
 
-def test_the_document_has_its_required_members() -> None:
+def test_document_has_its_required_members() -> None:
     assert DOCUMENT["asyncapi"] == "3.0.0"
     assert set(DOCUMENT["info"]) >= {"title", "version"}
     assert set(DOCUMENT) <= {"asyncapi", "info", "defaultContentType", "channels", "operations", "components"}
@@ -79,14 +79,14 @@ def test_every_reference_leads_somewhere() -> None:
             assert found(schema, reference) is not None
 
 
-def test_every_topic_of_the_table_is_a_channel() -> None:
+def test_every_topic_of_table_is_channel() -> None:
     addresses = {channel["address"] for channel in DOCUMENT["channels"].values()}
     named = {topic.name for topic in plan(["<kommunekode>"], systems={"<kommunekode>": ["<system>"]})}
     assert {address.replace("{", "<").replace("}", ">") for address in addresses} == named
     assert {topic.row.name for topic in plan(["0461"], systems={"0461": ["A"]})} == {row.name for row in TOPICS}
 
 
-def test_a_schema_has_every_field_of_its_record() -> None:
+def test_schema_has_every_field_of_its_record() -> None:
     definitions = SCHEMAS["lane-record.json"]["definitions"]
     for record in LaneRecord.__args__:
         fields = {field.encode_name for field in msgspec.structs.fields(record)}
@@ -95,7 +95,7 @@ def test_a_schema_has_every_field_of_its_record() -> None:
     assert set(row["properties"]) == {field.encode_name for field in msgspec.structs.fields(LedgerRow)}
 
 
-def test_a_letter_has_the_headers_of_its_schema() -> None:
+def test_letter_has_headers_of_its_schema() -> None:
     schema = SCHEMAS["letter-headers.json"]
     written = [name for name, _ in letter_headers("m", "advis.STIN", "e", more=((SELFTEST, b"subscriber"),))]
     assert list(schema["properties"]) == written
@@ -103,7 +103,7 @@ def test_a_letter_has_the_headers_of_its_schema() -> None:
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_a_schema_uses_no_word_that_draft_07_lacks(name: str) -> None:
+def test_schema_uses_no_word_that_draft_07_lacks(name: str) -> None:
     assert SCHEMAS[name]["$schema"] == "http://json-schema.org/draft-07/schema#"
     text = json.dumps(SCHEMAS[name])
     assert not any(f'"{word}"' in text for word in ("$defs", "prefixItems", "dependentRequired", "discriminator"))

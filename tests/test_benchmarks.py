@@ -1,4 +1,4 @@
-"""The benchmarks run and say what they promise to say; how fast anything is, is nobody's test (engineering: ratios only)."""
+"""The benchmarks run and show what they promise to show; how fast anything is, is nobody's test (engineering: ratios only)."""
 
 import itertools
 import json
@@ -24,7 +24,7 @@ _THEIRS = {"python-hl7: parse and seven fields": Spent(400.0, 390.0), "fhir.reso
 
 
 @pytest.mark.timeout(240)
-def test_a_short_run_gives_every_row_and_a_result_file(tmp_path: Path) -> None:
+def test_short_run_gives_every_row_and_result_file(tmp_path: Path) -> None:
     out = tmp_path / "latest.json"
     tiny = [
         "--rounds",
@@ -58,7 +58,7 @@ def test_a_short_run_gives_every_row_and_a_result_file(tmp_path: Path) -> None:
     assert all(f"| {name} |" in done.stdout for name in rows)
 
 
-def test_the_result_file_in_the_repository_names_no_machine() -> None:
+def test_result_file_in_repository_names_no_machine() -> None:
     machine = json.loads((ROOT / "benchmarks" / "results" / "latest.json").read_text())["machine"]
     assert machine.keys() == {"cores", "python", "system"}
 
@@ -74,7 +74,7 @@ def test_the_result_file_in_the_repository_names_no_machine() -> None:
         pytest.param(Row("a time", 151.0, "µs CPU"), True, id="no bound"),
     ],
 )
-def test_a_floor_is_a_bound_on_the_right_side(row: Row, holds: bool) -> None:
+def test_floor_is_bound_on_right_side(row: Row, holds: bool) -> None:
     assert row.holds is holds
     assert missed([row]) == ([] if holds else [row])
 
@@ -89,13 +89,13 @@ def test_shares_and_ratios_are_of_one_run() -> None:
     assert "| HL7 validator, one message | – | µs wall |  | not run: for a test |" in table(rows.values())
 
 
-def test_a_delay_has_a_row_for_its_median_and_its_tail() -> None:
+def test_delay_has_row_for_its_median_and_its_tail() -> None:
     half, tail = delay_rows([Delay(4.0, 100, 10.0, 70.0, 90.0)])
     assert half.holds
     assert not tail.holds
 
 
-def test_cases_are_measured_in_turn_and_slices_are_long_enough() -> None:
+def test_cases_alternate_in_long_slices() -> None:
     calls: list[str] = []
     found = measured({"one": lambda: calls.append("one"), "two": lambda: calls.append("two")}, rounds=3, slice_ms=0.2)
     assert found.keys() == {"one", "two"}

@@ -23,12 +23,12 @@ def texts(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("word", WORDS)
-def test_an_address_of_the_authority_stands_in_one_place(word: str) -> None:
+def test_address_of_authority_stands_in_one_place(word: str) -> None:
     assert len(PRODUCT) > 100
     assert [path.name for path in PRODUCT if any(word in text for text in texts(path))] == []
     assert {text for text in texts(CODES) if word in text} <= {FHIR_GUIDES, FULL_URLS, EHMI}
 
 
-def test_the_name_of_the_authority_stands_in_one_place() -> None:
+def test_name_of_authority_stands_in_one_place() -> None:
     assert [path.name for path in PRODUCT if any(AUTHORITY in text for text in texts(path))] == []
     assert [text for text in texts(CODES) if AUTHORITY in text] == [AUTHORITY]

@@ -80,11 +80,11 @@ def stafet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, 
         pytest.param(b"UNB+UNOC:3'UNH+1+CONTRL:D:93A:ZZ:C0330Q+CTL03'", "", "ctl", id="ctl"),
     ],
 )
-def test_the_kind_of_a_document_is_found_by_its_bytes(data: bytes, name: str, kind: str) -> None:
+def test_kind_of_document_is_found_by_its_bytes(data: bytes, name: str, kind: str) -> None:
     assert kind_of(data, name) == kind
 
 
-def test_inspect_says_one_object_per_file_and_nothing_else(stafet: Any, tmp_path: Path) -> None:
+def test_inspect_prints_one_object_per_file(stafet: Any, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for name, content in {
         "b.hl7": ADT,
@@ -104,22 +104,22 @@ def test_inspect_says_one_object_per_file_and_nothing_else(stafet: Any, tmp_path
     assert lines[0]["reading"]["event"] == "empty-message"
 
 
-def test_standard_input_is_a_file_named_by_a_dash() -> None:
+def test_standard_input_is_file_named_by_dash() -> None:
     command = [sys.executable, "-c", "from agents.cli import main; main()", "inspect", "-", "--jsonl"]
     done = subprocess.run(command, input=ADT, capture_output=True, check=True, cwd=ROOT)
     line = json.loads(done.stdout)
     assert (line["file"], line["kind"], line["reading"]["ack"]) == ("-", "adt", "AA")
 
 
-def test_a_reader_that_goes_away_is_no_failure() -> None:
+def test_reader_that_goes_away_is_no_failure() -> None:
     code = "from agents.cli import main; main()"
     command = [sys.executable, "-c", code, "topics", "plan", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
         assert process.stdout is not None
         process.stdout.close()
         assert process.stderr is not None
-        told = process.stderr.read()
-    assert (process.returncode, told) == (0, b"")
+        notified = process.stderr.read()
+    assert (process.returncode, notified) == (0, b"")
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_a_reader_that_goes_away_is_no_failure() -> None:
         pytest.param(("--version",), Code.OK, id="version"),
     ],
 )
-def test_the_exit_code_says_how_it_went(stafet: Any, tmp_path: Path, words: tuple[str, ...], status: Code) -> None:
+def test_exit_code_shows_how_it_went(stafet: Any, tmp_path: Path, words: tuple[str, ...], status: Code) -> None:
     (tmp_path / "good.hl7").write_bytes(ADT)
     (tmp_path / "bad.json").write_bytes(bundle("hospital-notification-message"))
     found, out, err = stafet(*words)
@@ -154,25 +154,23 @@ def test_the_exit_code_says_how_it_went(stafet: Any, tmp_path: Path, words: tupl
 
 
 @pytest.mark.parametrize("where", ["before", "after"])
-def test_a_failure_is_an_object_when_json_is_asked_for(stafet: Any, where: str) -> None:
+def test_failure_is_object_when_json_is_asked_for(stafet: Any, where: str) -> None:
     words = ("recipients", "show", "0999", "--registers", "example")
     _, out, err = stafet("--json", *words) if where == "before" else stafet(*words, "--json")
-    told = json.loads(err)
+    notified = json.loads(err)
     assert out == ""
-    assert list(told) == ["code", "message", "hint", "ids"]
-    assert told["code"] == "not-found"
+    assert list(notified) == ["code", "message", "hint", "ids"]
+    assert notified["code"] == "not-found"
 
 
-def test_one_setting_that_is_wrong_stops_every_command_that_reads_settings(
-    stafet: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wrong_setting_stops_every_command(stafet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STAFET_REGISTER", "example")
     status, _, err = stafet("recipients", "ls")
     assert status == Code.USAGE
     assert "STAFET_REGISTERS" in err
 
 
-def test_the_settings_in_force_say_where_they_come_from(stafet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_in_force_name_their_source(stafet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STAFET_WORKER_ID", "relay-7")
     _, out, _ = stafet("config", "show", "--sources", "--json")
     rows = {row["setting"]: row for row in json.loads(out)}
@@ -180,7 +178,7 @@ def test_the_settings_in_force_say_where_they_come_from(stafet: Any, monkeypatch
     assert rows["store"]["source"] == "default"
 
 
-def test_the_plan_of_topics_has_an_inbox_for_each_municipality(stafet: Any) -> None:
+def test_plan_of_topics_has_inbox_for_each_municipality(stafet: Any) -> None:
     _, out, _ = stafet("topics", "plan", "--json")
     assert sum(row["topic"].endswith(".inbox") for row in json.loads(out)) == 98
 
@@ -192,7 +190,7 @@ def test_without_yes_nothing_is_created(stafet: Any) -> None:
     assert "--yes" in err
 
 
-def test_doctor_names_what_is_missing_and_the_way_out(stafet: Any) -> None:
+def test_doctor_names_what_is_missing_and_way_out(stafet: Any) -> None:
     status, out, _ = stafet("doctor", "--bootstrap", "embedded", "--json")
     looks = {look["what"]: look for look in json.loads(out)}
     assert status == Code.DIFFERENCES
@@ -210,7 +208,7 @@ def test_doctor_is_content_with_what_is_complete(stafet: Any, tmp_path: Path, mo
 
 
 @pytest.mark.parametrize("place", ["file", "file/state", "dangling"])
-def test_doctor_names_a_state_directory_that_is_no_folder(
+def test_doctor_names_state_directory_that_is_no_folder(
     stafet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     (tmp_path / "file").touch()
@@ -256,12 +254,12 @@ def test_doctor_names_feeds_without_certificates(stafet: Any, tmp_path: Path, mo
     for name in ("CERT", "KEY", "CLIENT_CA"):
         monkeypatch.setenv(f"STAFET_GATEWAY_TLS_{name}", str(tmp_path / name))
     found = {}
-    for said in (True, False):
-        if not said:
+    for reported in (True, False):
+        if not reported:
             feed = folder / "feeds" / "epj-midt-auh.toml"
             feed.write_text(feed.read_text().replace("certificates =", "# certificates ="))
         _, out, _ = stafet("doctor", "--bootstrap", "embedded", "--registers", folder, "--json")
-        found[said] = next(look for look in json.loads(out) if look["what"] == "certificates of feeds")
+        found[reported] = next(look for look in json.loads(out) if look["what"] == "certificates of feeds")
     assert found[True]["ok"]
     assert not found[False]["ok"]
     assert "EPJ-MIDT/AUH" in found[False]["found"]
@@ -280,7 +278,7 @@ def test_doctor_names_feeds_without_certificates(stafet: Any, tmp_path: Path, mo
         pytest.param(("recipients", "ls"), Code.USAGE, id="recipients"),
     ],
 )
-def test_registers_that_are_not_there_are_told_in_one_sentence(
+def test_missing_registers_give_one_sentence(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -299,7 +297,7 @@ def test_registers_that_are_not_there_are_told_in_one_sentence(
 
 @pytest.mark.published
 @pytest.mark.parametrize("path", examples("hospitalnotification", "*.json"), ids=lambda path: path.name)
-def test_a_message_survives_the_way_to_xml_and_back(stafet: Any, tmp_path: Path, path: Path) -> None:
+def test_message_survives_way_to_xml_and_back(stafet: Any, tmp_path: Path, path: Path) -> None:
     status, xml, _ = stafet("convert", path, "--to", "fhir-xml")
     assert status == 0
     (tmp_path / "x.xml").write_text(xml, encoding="utf-8")
@@ -309,14 +307,14 @@ def test_a_message_survives_the_way_to_xml_and_back(stafet: Any, tmp_path: Path,
 
 @pytest.mark.published
 @pytest.mark.parametrize("path", examples("reliable-messaging", "T*.json"), ids=lambda path: path.name)
-def test_the_published_traces_play_as_they_expect(stafet: Any, path: Path) -> None:
+def test_published_traces_play_as_they_expect(stafet: Any, path: Path) -> None:
     status, out, _ = stafet("play", path, "--jsonl")
     line = json.loads(out)
     assert (status, line["file"], line["matches"]) == (0, str(path), True)
 
 
 @pytest.mark.published
-def test_a_trace_that_expects_something_else_is_exit_3(stafet: Any, tmp_path: Path) -> None:
+def test_trace_that_expects_something_else_is_exit_3(stafet: Any, tmp_path: Path) -> None:
     trace = json.loads((EXAMPLES / "reliable-messaging" / "T01-ok.json").read_text())
     trace["expected"][-1]["state"] = "GIVEN_UP"
     (tmp_path / "t.json").write_text(json.dumps(trace))
@@ -326,7 +324,7 @@ def test_a_trace_that_expects_something_else_is_exit_3(stafet: Any, tmp_path: Pa
 
 @pytest.mark.published
 @pytest.mark.parametrize("name", ["XDIS20", "XDIS17", "XCTL01", "XCTL02", "XCTL03"])
-def test_the_two_syntaxes_of_a_letter_read_alike(name: str) -> None:
+def test_two_syntaxes_of_letter_read_alike(name: str) -> None:
     for path in sorted((SHARED / "data" / "legacy").glob(f"{name}*.xml")):
         xml = judge(path.read_bytes())
         edifact = judge(path.with_name(path.name[1:]).with_suffix(".edi").read_bytes())
@@ -366,7 +364,7 @@ PUBLISHED = [
 
 @pytest.mark.published
 @pytest.mark.parametrize(("folder", "path"), PUBLISHED, ids=lambda value: getattr(value, "name", value))
-def test_a_published_example_is_judged_as_what_it_is(folder: str, path: Path) -> None:
+def test_published_example_is_judged_as_what_it_is(folder: str, path: Path) -> None:
     if path.name == "expected.json":
         return
     judged = judge(path.read_bytes(), path.name)
@@ -377,7 +375,7 @@ def test_a_published_example_is_judged_as_what_it_is(folder: str, path: Path) ->
 
 
 @pytest.mark.published
-def test_a_message_of_another_event_is_a_fhir_message() -> None:
+def test_message_of_another_event_is_fhir_message() -> None:
     (path,) = examples("acknowledgement", "Bundle-eb26*.json")
     judged = judge(path.read_bytes())
     assert (judged["kind"], judged["valid"], judged["reading"]["event"]) == ("fhir-message", True, "empty-message")

@@ -29,7 +29,7 @@ FULL = Path("/dev/full")
 
 
 @pytest.mark.parametrize("words", [("topics", "plan"), ("config", "reference"), ("--help",)], ids=" ".join)
-def test_a_full_disk_is_one_line(words: tuple[str, ...], tmp_path: Path) -> None:
+def test_full_disk_is_one_line(words: tuple[str, ...], tmp_path: Path) -> None:
     code = "from agents.cli import main; main()"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "STAFET_REGISTERS": "example"}
     with FULL.open("w") as full:
@@ -39,14 +39,14 @@ def test_a_full_disk_is_one_line(words: tuple[str, ...], tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("action", ["start", "stop", "status"])
-def test_a_file_is_no_folder_of_a_broker(stafet: Any, tmp_path: Path, action: str) -> None:
+def test_file_is_no_folder_of_broker(stafet: Any, tmp_path: Path, action: str) -> None:
     (tmp_path / "README.md").write_text("#")
     status, out, err = stafet("broker", action, "--directory", "README.md")
     assert (status, out, err.splitlines()[0]) == (Code.FAILED, "", "README.md: not a folder")
 
 
 @pytest.mark.parametrize("action", ["start", "stop", "status"])
-def test_a_folder_in_a_file_is_one_line(stafet: Any, tmp_path: Path, action: str) -> None:
+def test_folder_in_file_is_one_line(stafet: Any, tmp_path: Path, action: str) -> None:
     (tmp_path / "README.md").write_text("#")
     status, out, err = stafet("--json", "broker", action, "--directory", "README.md/broker")
     assert (status, out) == (Code.FAILED, "")
@@ -57,7 +57,7 @@ READERS = [("inspect",), ("validate",), ("replay", "--registers", "example"), ("
 
 
 @pytest.mark.parametrize("words", [*READERS, ("convert", "--to", "fhir-xml")], ids=lambda words: words[0])
-def test_an_empty_folder_is_named(stafet: Any, tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_empty_folder_is_named(stafet: Any, tmp_path: Path, words: tuple[str, ...]) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "folder").mkdir()
     status, out, err = stafet(words[0], "in", *words[1:])
@@ -65,12 +65,12 @@ def test_an_empty_folder_is_named(stafet: Any, tmp_path: Path, words: tuple[str,
 
 
 @pytest.mark.parametrize("words", READERS, ids=lambda words: words[0])
-def test_a_file_that_is_not_there_is_named(stafet: Any, words: tuple[str, ...]) -> None:
+def test_file_that_is_not_there_is_named(stafet: Any, words: tuple[str, ...]) -> None:
     status, out, err = stafet(words[0], "/nope", *words[1:])
     assert (status, out, err.splitlines()[0]) == (Code.USAGE, "", "/nope: No such file or directory")
 
 
-def test_a_trace_that_is_not_json_is_named(stafet: Any, tmp_path: Path) -> None:
+def test_trace_that_is_not_json_is_named(stafet: Any, tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("# Stafet")
     status, _, err = stafet("play", "README.md")
     assert (status, err.splitlines()[0]) == (Code.USAGE, "README.md: not JSON")
@@ -78,7 +78,7 @@ def test_a_trace_that_is_not_json_is_named(stafet: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["STAFET_HTTP_LISTEN", "STAFET_GATEWAY_LISTEN"])
 @pytest.mark.parametrize("value", ["foo", "127.0.0.1:²"])
-def test_an_address_that_is_none_names_its_setting(
+def test_address_that_is_none_names_its_setting(
     stafet: Any, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -100,13 +100,13 @@ HOSPITAL = ("simulate", "hospital", "--registers", "example")
         pytest.param(("send", "-", "--timeout", "-1"), "--timeout", id="timeout"),
     ],
 )
-def test_an_option_that_cannot_be_used_is_named(stafet: Any, words: tuple[str, ...], text: str) -> None:
+def test_option_that_cannot_be_used_is_named(stafet: Any, words: tuple[str, ...], text: str) -> None:
     status, out, err = stafet(*words)
     assert (status, out) == (Code.USAGE, "")
     assert text in err
 
 
-def test_a_begin_without_offset_is_danish(stafet: Any) -> None:
+def test_begin_without_offset_is_danish(stafet: Any) -> None:
     status, _, err = stafet(*HOSPITAL, "--begin", "2026-03-01T12:00", "--stays", "1", "--bootstrap", "127.0.0.1:1")
     assert status == Code.USAGE
     assert err.startswith("STAFET_SECRET_FILE: not set"), "the time was taken"

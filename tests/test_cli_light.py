@@ -1,4 +1,4 @@
-"""The command line as a table: what `--help` and `--version` load, and what the table says of the commands."""
+"""The command line as a table: what `--help` and `--version` load, and what the table shows of the commands."""
 
 import subprocess
 import sys
@@ -46,11 +46,11 @@ COMMANDS = get_command(command_line()).commands  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", list(COMMANDS))
-def test_the_table_says_what_the_command_says_of_itself(name: str) -> None:
+def test_table_has_summary_of_command(name: str) -> None:
     help_text = " ".join((COMMANDS[name].help or "").split())
     summary = next(row.summary for row in COMMANDS.rows.values() if row.name == name)
     assert help_text.startswith(summary)
 
 
-def test_an_unknown_command_is_a_usage_error() -> None:
+def test_unknown_command_is_usage_error() -> None:
     assert run(command_line(), ["nothing-of-this-name"]) == 2

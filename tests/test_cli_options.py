@@ -27,22 +27,22 @@ def stafet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, 
 @pytest.mark.parametrize(
     "words", [("--json", "play", "t.json"), ("--jsonl", "play", "t.json"), ("play", "t.json", "--json")], ids=str
 )
-def test_a_command_prints_objects_wherever_the_option_stands(stafet: Any, words: tuple[str, ...]) -> None:
+def test_command_prints_objects_wherever_option_stands(stafet: Any, words: tuple[str, ...]) -> None:
     status, out, _ = stafet(*words)
     assert (status, json.loads(out)["file"]) == (Code.OK, "t.json")
 
 
 @pytest.mark.parametrize("words", [("--json", "config", "reference"), ("--quiet", "config", "reference")], ids=str)
-def test_an_option_that_a_command_has_no_use_for_is_no_mistake_before_it(stafet: Any, words: tuple[str, ...]) -> None:
+def test_unused_option_before_command_is_no_mistake(stafet: Any, words: tuple[str, ...]) -> None:
     assert stafet(*words)[0] == Code.OK
 
 
-def test_a_failure_is_an_object_also_where_the_command_prints_no_objects(stafet: Any) -> None:
+def test_failure_is_object_also_where_command_prints_no_objects(stafet: Any) -> None:
     status, out, err = stafet("--json", "convert", "missing.json", "--to", "fhir-xml")
     assert (status, out, set(json.loads(err))) == (Code.USAGE, "", {"code", "message", "hint", "ids"})
 
 
-def test_a_trace_that_expects_nothing_is_only_played(stafet: Any) -> None:
+def test_trace_that_expects_nothing_is_only_played(stafet: Any) -> None:
     status, out, _ = stafet("play", "t.json", "--jsonl")
     line = json.loads(out)
     assert (status, line["matches"], line["steps"][0]["timer_due"]) == (Code.OK, True, 1800.5)

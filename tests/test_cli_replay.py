@@ -33,34 +33,34 @@ def lines(out: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in out.splitlines()]
 
 
-def test_a_line_per_message_and_one_for_a_file_that_gives_none(stafet: Any) -> None:
+def test_every_file_gives_at_least_one_line(stafet: Any) -> None:
     status, out, err = stafet("1.hl7", "2.hl7", "3.hl7", "--jsonl")
     assert (status, err) == (0, "")
-    told = lines(out)
-    assert [list(line) for line in told] == [KEYS] * 3
-    assert [(line["file"], line["notification"], line["municipality"]) for line in told] == [
+    notified = lines(out)
+    assert [list(line) for line in notified] == [KEYS] * 3
+    assert [(line["file"], line["notification"], line["municipality"]) for line in notified] == [
         ("1.hl7", "STIN", "0751"),
         ("2.hl7", "none", None),
         ("3.hl7", "SLHJ", "0751"),
     ]
-    assert [line["path"] for line in told] == [None] * 3
-    assert told[1]["message_header_id"] is told[1]["bundle_id"] is None
+    assert [line["path"] for line in notified] == [None] * 3
+    assert notified[1]["message_header_id"] is notified[1]["bundle_id"] is None
 
 
-def test_what_is_odd_about_a_file_is_said_beside_the_data(stafet: Any, tmp_path: Path) -> None:
+def test_oddities_of_file_go_beside_data(stafet: Any, tmp_path: Path) -> None:
     (tmp_path / "odd.hl7").write_bytes(adt("A01", pv1={3: "ZZ9^^^OUH"}))
     status, out, err = stafet("odd.hl7", "1.hl7", "--jsonl")
     assert (status, [line["notification"] for line in lines(out)]) == (0, ["STIN", "none:control-id-reuse"])
     assert err == "odd.hl7: warning PV1-3 [unknown-ward]: ward not in the location register; add it to the register\n"
 
 
-def test_a_folder_is_played_in_the_order_of_its_names(stafet: Any, tmp_path: Path) -> None:
+def test_folder_is_played_in_order_of_its_names(stafet: Any, tmp_path: Path) -> None:
     assert [line["notification"] for line in lines(stafet(str(tmp_path), "--jsonl")[1])] == ["STIN", "none", "SLHJ"]
 
 
-def test_the_messages_are_written_in_the_order_of_sending(stafet: Any) -> None:
-    told = lines(stafet("1.hl7", "3.hl7", "--jsonl", "--out", "new/letters")[1])
-    for number, line in enumerate(told, 1):
+def test_messages_are_written_in_order_of_sending(stafet: Any) -> None:
+    notified = lines(stafet("1.hl7", "3.hl7", "--jsonl", "--out", "new/letters")[1])
+    for number, line in enumerate(notified, 1):
         path = Path(line["path"])
         assert path == Path("new/letters") / f"{number:06d}-{line['message_header_id']}.json"
         assert from_json(path.read_bytes())["id"] == line["bundle_id"]
@@ -73,7 +73,7 @@ def test_what_is_written_is_its_owners_alone(stafet: Any) -> None:
 
 
 @pytest.mark.parametrize("link", ["new", "file"])
-def test_nothing_is_written_through_a_link(stafet: Any, link: str) -> None:
+def test_nothing_is_written_through_link(stafet: Any, link: str) -> None:
     Path("elsewhere").mkdir()
     if link == "new":
         Path("new").symlink_to("elsewhere")
@@ -87,7 +87,7 @@ def test_nothing_is_written_through_a_link(stafet: Any, link: str) -> None:
     assert list(Path("elsewhere").iterdir()) == []
 
 
-def test_the_same_files_are_written_the_same_again(stafet: Any) -> None:
+def test_same_files_are_written_same_again(stafet: Any) -> None:
     first = stafet("1.hl7", "3.hl7", "--jsonl", "--out", "one")[1]
     second = stafet("1.hl7", "3.hl7", "--jsonl", "--out", "two")[1]
     assert first.replace("one/", "") == second.replace("two/", "")
@@ -96,7 +96,7 @@ def test_the_same_files_are_written_the_same_again(stafet: Any) -> None:
     ]
 
 
-def test_a_message_may_be_asked_for_in_xml(stafet: Any) -> None:
+def test_message_may_be_asked_for_in_xml(stafet: Any) -> None:
     (plain,), (line,) = (
         lines(stafet("1.hl7", "--jsonl", "--out", "o", "--format", form)[1]) for form in ("fhir-json", "fhir-xml")
     )
@@ -104,25 +104,25 @@ def test_a_message_may_be_asked_for_in_xml(stafet: Any) -> None:
     assert from_xml(Path(line["path"]).read_bytes()) == from_json(Path(plain["path"]).read_bytes())
 
 
-def test_the_clock_may_be_given(stafet: Any) -> None:
+def test_clock_may_be_given(stafet: Any) -> None:
     (line,) = lines(stafet("1.hl7", "--jsonl", "--out", "o", "--at", "2026-07-01T12:00:00")[1])
     assert from_json(Path(line["path"]).read_bytes())["timestamp"] == "2026-07-01T12:00:00+02:00"
 
 
-def test_for_people_it_says_it_in_a_sentence(stafet: Any) -> None:
+def test_people_get_one_sentence(stafet: Any) -> None:
     assert stafet("1.hl7", "2.hl7")[1] == (
         "1.hl7: STIN to 0751\n2.hl7: none (a move within the hospital is not notified (01 §21.1); the stay: admitted)\n"
     )
 
 
-def test_a_folder_of_letters_is_received_in_the_order_of_sending(stafet: Any) -> None:
+def test_folder_of_letters_is_received_in_order_of_sending(stafet: Any) -> None:
     stafet("1.hl7", "3.hl7", "--jsonl", "--out", "letters")
     assert run(build(), ["receive", "letters", "--jsonl"]) == 0
     received = lines(stafet.read())
     assert [line["history"] for line in received] == [["STIN"], ["STIN", "SLHJ"]]
 
 
-def test_a_rejected_file_names_its_rule_and_says_why(stafet: Any) -> None:
+def test_rejected_file_names_rule_and_reason(stafet: Any) -> None:
     Path("0.hl7").write_bytes(adt("A01", msh={3: "NOBODY"}))
     (line,) = lines(stafet("0.hl7", "--jsonl")[1])
     assert (line["notification"], line["rule"]) == ("none:rejected", "hl7-207")
@@ -130,7 +130,7 @@ def test_a_rejected_file_names_its_rule_and_says_why(stafet: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "shows"),
     [
         pytest.param(["missing.hl7"], "missing.hl7", id="no such file"),
         pytest.param([], "FILE", id="no file"),
@@ -143,13 +143,13 @@ def test_a_rejected_file_names_its_rule_and_says_why(stafet: Any) -> None:
         pytest.param(["1.hl7", "--registers", "nowhere"], "registers", id="no registers"),
     ],
 )
-def test_what_cannot_be_played_is_a_usage_error_and_prints_no_data(stafet: Any, words: list[str], says: str) -> None:
+def test_unplayable_file_is_usage_error(stafet: Any, words: list[str], shows: str) -> None:
     status, out, err = stafet(*words, "--jsonl")
     assert (status, out) == (Code.USAGE, "")
-    assert says in err
+    assert shows in err
 
 
-def test_a_folder_that_cannot_be_written_is_a_failure(stafet: Any) -> None:
+def test_folder_that_cannot_be_written_is_failure(stafet: Any) -> None:
     Path("taken").write_text("", encoding="utf-8")
     status, _, err = stafet("1.hl7", "--jsonl", "--out", "taken")
     assert (status, "taken" in err) == (Code.FAILED, True)

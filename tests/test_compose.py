@@ -19,27 +19,27 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OWN = {name: service for name, service in SERVICES.items() if service.get("build")}
 
 
-def test_the_broker_has_the_version_the_tests_run_on() -> None:
+def test_broker_has_version_tests_run_on() -> None:
     assert SERVICES["kafka"]["image"] == f"apache/kafka:{KAFKA_VERSION}"
 
 
-def test_what_the_broker_keeps_lies_in_its_volume() -> None:
+def test_what_broker_keeps_lies_in_its_volume() -> None:
     [volume] = SERVICES["kafka"]["volumes"]
     assert volume.split(":")[1] == SERVICES["kafka"]["environment"]["KAFKA_LOG_DIRS"]
 
 
 @pytest.mark.parametrize("name", OWN)
-def test_a_service_is_told_to_stop_and_has_the_time_to_drain(name: str) -> None:
+def test_service_gets_time_to_drain(name: str) -> None:
     assert OWN[name]["init"]
     assert float(OWN[name]["stop_grace_period"].removesuffix("s")) > PATIENCE
 
 
-def test_the_image_is_called_by_the_version_of_the_product() -> None:
+def test_image_is_called_by_version_of_product() -> None:
     assert {service["image"] for service in OWN.values()} == {f"stafet:{version('stafet')}"}
 
 
 @pytest.mark.parametrize("name", OWN)
-def test_a_service_runs_a_command_with_options_it_has(name: str) -> None:
+def test_service_runs_command_with_options_it_has(name: str) -> None:
     command: Any = get_command(command_line())
     words = list(OWN[name]["command"])
     while words and words[0] in getattr(command, "commands", {}):
@@ -50,14 +50,14 @@ def test_a_service_runs_a_command_with_options_it_has(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OWN)
-def test_a_service_sets_only_settings_there_are(name: str) -> None:
+def test_service_sets_only_settings_there_are(name: str) -> None:
     given = {key: value for key, value in OWN[name]["environment"].items() if key.startswith("STAFET_")}
     unknown = {key for key in given if key.removeprefix("STAFET_").lower() not in Settings.model_fields}
     assert given
     assert not unknown
 
 
-def test_the_gateway_takes_plain_text_on_loopback_only() -> None:
+def test_gateway_takes_plain_text_on_loopback_only() -> None:
     assert Listen.of(OWN["gateway"]["environment"]["STAFET_GATEWAY_LISTEN"]).loopback
     assert OWN["hospital"]["network_mode"] == "service:gateway"
 
@@ -69,7 +69,7 @@ def test_every_volume_and_dependency_exists() -> None:
         assert set(service.get("depends_on", {})) <= set(SERVICES), name
 
 
-def test_the_image_is_built_from_the_lock_of_the_product() -> None:
+def test_image_is_built_from_lock_of_product() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     copied = re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile, re.MULTILINE)
     assert "requirements-runtime.lock" in " ".join(copied)

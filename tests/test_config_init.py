@@ -26,7 +26,7 @@ def stafet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, 
     return call
 
 
-def test_the_copy_of_the_example_passes_the_check(stafet: Stafet, tmp_path: Path) -> None:
+def test_copy_of_example_passes_check(stafet: Stafet, tmp_path: Path) -> None:
     status, out, err = stafet("config", "init", "a/set")
     assert status == Code.OK
     assert "stafet config check --registers a/set" in err
@@ -35,9 +35,7 @@ def test_the_copy_of_the_example_passes_the_check(stafet: Stafet, tmp_path: Path
     assert load(tmp_path / "a/set").kommuner == load("example").kommuner
 
 
-def test_the_copy_passes_where_nobody_has_named_the_environment(
-    stafet: Stafet, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_copy_passes_where_nobody_has_named_environment(stafet: Stafet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("STAFET_ENVIRONMENT")
     stafet("config", "init", "set")
     status, out, err = stafet("config", "check", "--registers", "set")
@@ -47,7 +45,7 @@ def test_the_copy_passes_where_nobody_has_named_the_environment(
     assert stafet("run", "relay", "--registers", "set")[0] == Code.USAGE
 
 
-def test_the_copy_holds_every_file_of_the_example(stafet: Stafet, tmp_path: Path) -> None:
+def test_copy_holds_every_file_of_example(stafet: Stafet, tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     assert stafet("config", "init", "set")[0] == Code.OK
     shipped = {path for path in EXAMPLE.rglob("*") if path.suffix in (".csv", ".toml")}
@@ -68,7 +66,7 @@ def test_what_lies_there_is_left_alone(stafet: Stafet, tmp_path: Path, there: st
     assert place.read_text() == "mine"
 
 
-def test_a_place_that_cannot_be_written_is_one_sentence(stafet: Stafet, tmp_path: Path) -> None:
+def test_place_that_cannot_be_written_is_one_sentence(stafet: Stafet, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     status, out, err = stafet("config", "init", "file/set")
     assert (status, out) == (Code.FAILED, "")
@@ -88,7 +86,7 @@ def spoil(folder: Path) -> None:
         (folder / file).write_text(text.replace(was, now, 1), encoding="utf-8")
 
 
-def test_the_check_prints_one_line_per_finding_and_exits_2(stafet: Stafet, tmp_path: Path) -> None:
+def test_check_prints_one_line_per_finding_and_exits_2(stafet: Stafet, tmp_path: Path) -> None:
     stafet("config", "init", "set")
     spoil(tmp_path / "set")
     status, out, err = stafet("config", "check", "--registers", "set")
@@ -104,7 +102,7 @@ def test_the_check_prints_one_line_per_finding_and_exits_2(stafet: Stafet, tmp_p
     assert [f"{each['severity']} {each['file']}:{each['line']}" for each in found] == places
 
 
-def test_a_start_lists_the_same_findings(stafet: Stafet, tmp_path: Path) -> None:
+def test_start_lists_same_findings(stafet: Stafet, tmp_path: Path) -> None:
     stafet("config", "init", "set")
     spoil(tmp_path / "set")
     findings = stafet("config", "check", "--registers", "set")[1].replace("error ", "").splitlines()
@@ -113,7 +111,7 @@ def test_a_start_lists_the_same_findings(stafet: Stafet, tmp_path: Path) -> None
     assert set(findings) <= set(err.splitlines())
 
 
-def test_a_warning_does_not_refuse(stafet: Stafet, tmp_path: Path) -> None:
+def test_warning_does_not_refuse(stafet: Stafet, tmp_path: Path) -> None:
     stafet("config", "init", "set")
     (tmp_path / "set" / "notes.toml").write_text("")
     status, out, _ = stafet("config", "check", "--registers", "set")

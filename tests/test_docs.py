@@ -1,4 +1,4 @@
-"""The documents say what is: commands exist, links lead somewhere, references are those of the declarations."""
+"""The documents show what is: commands exist, links lead somewhere, references are those of the declarations."""
 
 import re
 import shlex
@@ -50,7 +50,7 @@ def commands_in(document: Path) -> Iterator[list[str]]:
 
 
 @documents
-def test_commands_in_a_document_exist(document: Path) -> None:
+def test_commands_in_document_exist(document: Path) -> None:
     for words in commands_in(document):
         if words[0] == "make":
             targets = [word for word in words[1:] if "=" not in word and not word.startswith("-")]
@@ -66,18 +66,18 @@ def test_commands_in_a_document_exist(document: Path) -> None:
 
 
 @documents
-def test_links_in_a_document_lead_somewhere(document: Path) -> None:
+def test_links_in_document_lead_somewhere(document: Path) -> None:
     for target in _LINK.findall(document.read_text(encoding="utf-8")):
         if "://" not in target and not target.startswith(("#", "mailto:")):
             assert (document.parent / target.split("#")[0]).exists(), target
 
 
-def test_the_reference_of_settings_is_that_of_the_declarations() -> None:
+def test_reference_of_settings_is_that_of_declarations() -> None:
     written = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     assert written == reference_text(), "run: stafet config reference > docs/settings.md"
 
 
-def test_every_setting_says_what_it_means_and_why() -> None:
+def test_every_setting_has_meaning_and_reason() -> None:
     for name, field in Settings.model_fields.items():
         extra = field.json_schema_extra
         assert field.description, name
@@ -85,7 +85,7 @@ def test_every_setting_says_what_it_means_and_why() -> None:
         assert extra["reason"], name
 
 
-def test_the_table_of_metrics_is_that_of_the_declarations() -> None:
+def test_table_of_metrics_is_that_of_declarations() -> None:
     written = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
     rows = [
         f"| `{one.name}` | {one.kind} | {', '.join(one.labels) or '–'} | {one.meaning} | {one.alert or '–'} |"
@@ -110,18 +110,18 @@ def test_what_is_exported_is_what_is_documented() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_help_and_an_example(name: str) -> None:
+def test_every_command_has_help_and_example(name: str) -> None:
     text = COMMANDS[name].help or ""
     assert text.strip()
     assert f"Example: stafet {name}" in text
 
 
 @pytest.mark.parametrize("target", ["setup", "demo", "test", "faults", "check", "bench", "help"])
-def test_every_promised_target_exists_and_says_what_it_does(target: str) -> None:
+def test_every_promised_target_exists_with_help(target: str) -> None:
     assert re.search(rf"^{target}:.*## \S", MAKEFILE, re.MULTILINE)
 
 
-def test_the_locks_name_no_registry() -> None:
+def test_locks_name_no_registry() -> None:
     for lock in ("requirements.lock", "requirements-runtime.lock"):
         text = (ROOT / lock).read_text(encoding="utf-8")
         assert "://" not in text
@@ -134,13 +134,13 @@ _WAY = _STOP.findall((ROOT / "docs" / "architecture.md").read_text(encoding="utf
 
 
 @pytest.mark.parametrize(("file", "stops"), _WAY)
-def test_every_stop_on_the_way_is_in_the_code(file: str, stops: str) -> None:
+def test_every_stop_on_way_is_in_code(file: str, stops: str) -> None:
     source = (ROOT / file).read_text(encoding="utf-8")
     for name in re.findall(r"`(\w+)`", stops):
         assert re.search(rf"^(async )?(def|class) {name}\b", source, re.MULTILINE), name
 
 
-def test_a_file_named_in_the_architecture_is_there() -> None:
+def test_file_named_in_architecture_is_there() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`([a-z0-9_]+(?:/[a-z0-9_]+)*/[a-z0-9_]+\.py)`", text))
     assert len(_WAY) > 10

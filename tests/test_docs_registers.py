@@ -1,4 +1,4 @@
-"""docs/registers.md says what is: every column of every row type, what is needed, what it may be, what can be written."""
+"""docs/registers.md shows what is: every column of every row type, what is needed, what it may be, what can be written."""
 
 import re
 from typing import Any, Literal, get_args, get_origin
@@ -74,7 +74,7 @@ def test_what_is_needed_is_marked(name: str) -> None:
 
 
 @sections
-def test_the_words_of_a_column_are_listed(name: str) -> None:
+def test_words_of_column_are_listed(name: str) -> None:
     for column, each in fields(name).items():
         if column in ("dispositions", "discharged_to", "death_on_arrival_status"):  # a word list of another place
             continue
@@ -98,7 +98,7 @@ def test_every_file_is_described() -> None:
     assert set(files) == {"feeds/*.toml" if name == "feeds" else name for name in FILES}
 
 
-def test_what_can_be_written_is_the_table_that_the_check_reads() -> None:
+def test_what_can_be_written_is_table_that_check_reads() -> None:
     lines = TEXT.split("| Message | Format |")[1].split("\n\n")[0].splitlines()[2:]
     shown = [tuple(re.findall(r"`([^`]+)`", line)) for line in lines]
     assert shown == [tuple(form) for form in WRITTEN]
@@ -109,7 +109,7 @@ def test_what_has_no_effect_is_listed() -> None:
     assert set(re.findall(r"`([^`]+)`", line)) == set(RETIRED)
 
 
-def test_the_ranges_are_those_of_the_check() -> None:
+def test_ranges_are_those_of_check() -> None:
     units = {"1 s": 1, "1 min": 60, "1 h": 3600, "24 h": 86_400, "30 d": 2_592_000, "400 d": 34_560_000, "0": 0, "2": 2}
     for column, (low, high, _) in RANGES.items():
         form = rows("[receipts]")[column][0].split(", ")[-1]

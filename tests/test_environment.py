@@ -52,7 +52,7 @@ SAID = [
 ]
 
 
-def say(where: str, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def show(where: str, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     if where == "environment":
         monkeypatch.setenv("STAFET_ENVIRONMENT", value)
     elif where == ".env":
@@ -64,17 +64,17 @@ def say(where: str, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
 
 @pytest.mark.parametrize("where", SAID)
 @pytest.mark.parametrize("role", ["relay", "gateway", "all"])
-def test_a_role_of_production_refuses_the_example_set(
+def test_role_of_production_refuses_example_set(
     stafet: Any, monkeypatch: pytest.MonkeyPatch, role: str, where: str
 ) -> None:
-    say(where, monkeypatch, "production")
+    show(where, monkeypatch, "production")
     status, out, err = stafet("run", role, "--registers", "example")
     assert (status, out) == (Code.USAGE, "")
     assert "STAFET_ENVIRONMENT is production, and the registers example are of test" in err
     assert "STAFET_ENVIRONMENT=test" in err
 
 
-def test_registers_of_a_test_are_refused_where_nobody_said_test(stafet: Any, own: Path) -> None:
+def test_test_registers_are_refused_by_default(stafet: Any, own: Path) -> None:
     """Production is the default: test must be asked for (acceptance.md)."""
     status, _, err = stafet("run", "all", "--registers", own)
     assert status == Code.USAGE
@@ -82,14 +82,14 @@ def test_registers_of_a_test_are_refused_where_nobody_said_test(stafet: Any, own
 
 
 @pytest.mark.parametrize("where", SAID)
-def test_in_a_test_installation_they_are_taken(stafet: Any, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
-    say(where, monkeypatch, "test")
+def test_in_test_installation_they_are_taken(stafet: Any, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    show(where, monkeypatch, "test")
     status, _, err = stafet("run", "gateway", "--registers", "example")
     assert status == Code.NO_BROKER, err
 
 
-async def test_the_example_set_named_on_purpose_runs_and_is_warned_of(tmp_path: Path) -> None:
-    """Nobody has said production, and its addresses are fictional (acceptance.md: named on purpose, without more)."""
+async def test_example_set_on_purpose_runs_with_warning(tmp_path: Path) -> None:
+    """Nobody has set production, and its addresses are fictional (acceptance.md: named on purpose, without more)."""
     ended = await Outside.at("127.0.0.1:1", tmp_path).stafet("run", "relay", STAFET_ENVIRONMENT="")
     lines = [json.loads(line) for line in ended.err.splitlines() if line.startswith("{")]
     assert ended.code == Code.NO_BROKER
@@ -97,7 +97,7 @@ async def test_the_example_set_named_on_purpose_runs_and_is_warned_of(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("said", "registers", "status", "severities"),
+    ("reported", "registers", "status", "severities"),
     [
         pytest.param("production", "example", Code.USAGE, ["error"], id="example in production"),
         pytest.param("", "own", Code.OK, ["warning"], id="own of test, nothing said"),
@@ -107,26 +107,26 @@ async def test_the_example_set_named_on_purpose_runs_and_is_warned_of(tmp_path: 
         pytest.param("", "production", Code.OK, [], id="registers of production"),
     ],
 )
-def test_config_check_and_doctor_say_it_too(
-    stafet: Any, monkeypatch: pytest.MonkeyPatch, own: Path, said: str, registers: str, status: int, severities: Any
+def test_config_check_and_doctor_report_it_too(
+    stafet: Any, monkeypatch: pytest.MonkeyPatch, own: Path, reported: str, registers: str, status: int, severities: Any
 ) -> None:
-    monkeypatch.setenv("STAFET_ENVIRONMENT", said)
+    monkeypatch.setenv("STAFET_ENVIRONMENT", reported)
     named = {"example": "example", "own": own}.get(registers) or of_production(own)
     code, out, err = stafet("config", "check", "--registers", named, "--json")
     found = [line for line in json.loads(out) if "STAFET_ENVIRONMENT" in line["problem"]]
     assert (code, [line["severity"] for line in found]) == (status, severities), err + out
     assert all(line["remedy"] for line in found)
     looks = {look["what"]: look for look in json.loads(stafet("doctor", "--registers", named, "--json")[1])}
-    refused = (said, registers) in {("production", "example"), ("", "own")}
+    refused = (reported, registers) in {("production", "example"), ("", "own")}
     assert looks["environment"]["ok"] == (not refused)
     assert looks["environment"]["warning"] == (bool(severities) and not refused)
     assert bool(looks["environment"]["remedy"]) == bool(severities)
 
 
-@pytest.mark.parametrize(("said", "mark"), [("", "!  "), ("production", "NO "), ("test", "ok ")])
-def test_doctor_marks_the_example_set_as_a_role_takes_it(
-    stafet: Any, monkeypatch: pytest.MonkeyPatch, said: str, mark: str
+@pytest.mark.parametrize(("reported", "mark"), [("", "!  "), ("production", "NO "), ("test", "ok ")])
+def test_doctor_marks_example_set_as_role_takes_it(
+    stafet: Any, monkeypatch: pytest.MonkeyPatch, reported: str, mark: str
 ) -> None:
-    monkeypatch.setenv("STAFET_ENVIRONMENT", said)
+    monkeypatch.setenv("STAFET_ENVIRONMENT", reported)
     lines = stafet("doctor", "--registers", "example", "--bootstrap", "embedded")[1].splitlines()
     assert [line[:3] for line in lines if line[4:].startswith("environment:")] == [mark]

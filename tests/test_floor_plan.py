@@ -143,7 +143,7 @@ def test_libraries_stay_where_they_belong(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if _floor(name) <= PURE])
-def test_the_pure_floors_ask_no_clock_no_chance_and_no_file(module: str) -> None:
+def test_pure_floors_ask_no_clock_chance_or_file(module: str) -> None:
     imported = {each.name.split(".")[0] for each in _imports(module)}
     assert not imported & IMPURE_MODULES
     called = [
@@ -155,7 +155,7 @@ def test_the_pure_floors_ask_no_clock_no_chance_and_no_file(module: str) -> None
 
 
 @everywhere
-def test_a_module_is_short_and_says_what_it_is(module: str) -> None:
+def test_module_is_short_with_docstring(module: str) -> None:
     assert len(MODULES[module].read_text(encoding="utf-8").splitlines()) <= LONGEST_MODULE
     if _tree(module).body:
         assert ast.get_docstring(_tree(module)), f"{module} has no docstring"

@@ -46,37 +46,37 @@ def sections() -> dict[str, set[int]]:
     return explained
 
 
-def test_the_licence_is_the_one_that_the_project_names() -> None:
+def test_licence_is_one_that_project_names() -> None:
     assert PROJECT["license"] == "EUPL-1.2"
     [name] = PROJECT["license-files"]
     assert (ROOT / name).read_text(encoding="utf-8").split("\n")[0].strip() == "EUROPEAN UNION PUBLIC LICENCE v. 1.2"
 
 
-def test_the_installed_version_is_that_of_the_project() -> None:
+def test_installed_version_is_that_of_project() -> None:
     assert version("stafet") == PROJECT["version"]
 
 
-def test_the_newest_changes_are_of_this_version() -> None:
+def test_newest_changes_are_of_this_version() -> None:
     headings = re.findall(r"^## (\S+)", CHANGES, re.MULTILINE)
     assert headings[0] == PROJECT["version"]
     assert len(headings) == len(set(headings))
 
 
-def test_make_notes_prints_the_section_of_this_version() -> None:
+def test_make_notes_prints_section_of_this_version() -> None:
     printed = subprocess.run(["make", "-s", "notes"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert printed.startswith(f"## {PROJECT['version']}\n")
     assert re.findall(r"^## ", printed, re.MULTILINE) == ["## "]
     assert printed in CHANGES
 
 
-def test_a_term_in_code_font_is_a_name_in_the_code() -> None:
+def test_term_in_code_font_is_name_in_code() -> None:
     known = set(names())
     terms = {term for english, *_ in rows() for term in re.findall(r"`([^`]+)`", english)}
     assert len(terms) > 20
     assert terms - known == set()
 
 
-def test_the_glossary_is_short_and_each_term_has_its_danish_word() -> None:
+def test_glossary_is_short_with_danish_words() -> None:
     assert len(rows()) <= 40
     assert all(len(row) == 3 and all(row) for row in rows())
     assert len({row[0] for row in rows()}) == len(rows())
@@ -93,7 +93,7 @@ def test_every_cited_section_is_explained() -> None:
     assert {each for each in cited if each[1] not in explained.get(each[0], set())} == set()
 
 
-def test_the_door_leads_to_every_page() -> None:
+def test_door_leads_to_every_page() -> None:
     door = (ROOT / "README.md").read_text(encoding="utf-8")
     pages = sorted((ROOT / "docs").glob("*.md"))
     assert [path.name for path in pages if f"docs/{path.name}" not in door] == []

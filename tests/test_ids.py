@@ -25,7 +25,7 @@ words = st.text(min_size=1, max_size=40)
 
 
 @given(words, words, st.integers(0, 9))
-def test_the_episode_of_a_visit_number_is_a_uuid_of_version_4(feed: str, visit: str, chain: int) -> None:
+def test_episode_of_visit_number_is_uuid_of_version_4(feed: str, visit: str, chain: int) -> None:
     episode = IDS.episode(feed, visit, chain)
     assert str(UUID(episode)) == episode
     assert UUID(episode).version == 4
@@ -36,26 +36,24 @@ def hmac_of(*parts: str) -> bytes:
 
 
 @given(words, words, st.integers(1, 9))
-def test_the_episode_of_a_chain_is_an_hmac_over_feed_visit_and_number_of_the_chain(
-    feed: str, visit: str, chain: int
-) -> None:
+def test_episode_is_hmac_over_feed_visit_and_chain(feed: str, visit: str, chain: int) -> None:
     front = bytearray(hmac_of(feed, visit, str(chain))[:16])
     front[6], front[8] = front[6] & 0x0F | 0x40, front[8] & 0x3F | 0x80
     assert IDS.episode(feed, visit, chain) == str(UUID(bytes=bytes(front)))
 
 
 @given(words)
-def test_the_lane_of_a_stay_is_the_front_of_an_hmac_over_its_local_id(episode: str) -> None:
+def test_lane_is_front_of_hmac_over_local_id(episode: str) -> None:
     assert IDS.lane(EpisodeId(episode)) == hmac_of(episode).hex()[:8]
 
 
 @given(st.binary(min_size=16, max_size=200))
-def test_a_secret_of_any_length_is_a_key_as_rfc_2104_has_it(secret: bytes) -> None:
+def test_secret_of_any_length_is_rfc_2104_key(secret: bytes) -> None:
     lane = hmac.digest(secret, b"an episode", "sha256").hex()[:8]
     assert Ids(secret).lane(EpisodeId("an episode")) == lane
 
 
-def test_ids_beside_a_message_differ_from_it_and_from_each_other() -> None:
+def test_ids_beside_message_all_differ() -> None:
     message = IDS.mint(IDS.lane(EpisodeId("an episode")), "message")
     beside = ids_beside(message, range(1, 300))
     assert len({message, *beside}) == 300
@@ -63,9 +61,7 @@ def test_ids_beside_a_message_differ_from_it_and_from_each_other() -> None:
 
 
 @given(words, st.lists(words, max_size=3))
-def test_an_id_that_leaves_the_building_is_a_uuid_of_version_4_that_begins_with_its_lane(
-    episode: str, parts: list[str]
-) -> None:
+def test_outgoing_id_is_uuid4_beginning_with_lane(episode: str, parts: list[str]) -> None:
     lane = IDS.lane(EpisodeId(episode))
     minted = IDS.mint(lane, *parts)
     assert str(UUID(minted)) == minted
@@ -73,14 +69,14 @@ def test_an_id_that_leaves_the_building_is_a_uuid_of_version_4_that_begins_with_
     assert minted_lane(minted) == lane
 
 
-def test_a_visit_number_that_is_a_uuid_of_version_4_is_the_episode_of_its_first_chain_only() -> None:
+def test_uuid4_visit_number_is_first_episode_only() -> None:
     own = "7b1d3f52-8f6a-4b6e-9d0c-3a5b7c9d1e2f"
     assert IDS.episode("EPJ-SYD/OUH", own.upper()) == own
     assert IDS.episode("EPJ-SYD/OUH", own, 1) != own
 
 
 @given(st.integers(0, 0xFFFF_FFFF), st.text(max_size=20), st.lists(words, max_size=3))
-def test_a_letter_id_is_two_letters_the_lane_and_a_hash(lane: int, sender: str, parts: list[str]) -> None:
+def test_letter_id_is_two_letters_lane_and_hash(lane: int, sender: str, parts: list[str]) -> None:
     digits = Lane(f"{lane:08x}")
     letter = IDS.letter(digits, sender, *parts)
     hashed = int(hmac_of("letter", digits, *parts).hex()[:12], 16) % 36**5
@@ -90,7 +86,7 @@ def test_a_letter_id_is_two_letters_the_lane_and_a_hash(lane: int, sender: str, 
     assert minted_lane(letter) == digits
 
 
-def test_the_letters_of_a_letter_id_are_the_first_two_of_the_sender() -> None:
+def test_letters_of_letter_id_are_first_two_of_sender() -> None:
     lane = Lane("00000000")
     fronts = [IDS.letter(lane, sender)[:2] for sender in ("Odense", "9 ø a-b c", "z", "4711")]
     assert fronts == ["OD", "AB", "ZX", "XX"]
@@ -107,7 +103,7 @@ NOT_MINTED = [
 ]
 
 
-def test_what_cannot_be_an_id_of_ours_has_no_lane() -> None:
+def test_what_cannot_be_id_of_ours_has_no_lane() -> None:
     assert [minted_lane(text) for text in NOT_MINTED] == [None] * len(NOT_MINTED)
     assert minted_lane("AB1Z141Z300000") == "ffffffff"
     assert minted_lane("urn:uuid:0123ABCD-0000-4000-8000-000000000000") == "0123abcd"
@@ -115,13 +111,13 @@ def test_what_cannot_be_an_id_of_ours_has_no_lane() -> None:
     assert minted_lane("0123abcd-0000-4000-8000-00000000000") is None
 
 
-def test_a_masked_word_is_the_front_of_an_hmac() -> None:
+def test_masked_word_is_front_of_hmac() -> None:
     assert IDS.masked("a word") == hmac_of("masked", "a word").hex()[:16]
     assert IDS.person("a", "b") == hmac_of("person", "a", "b").hex()[:16]
     assert IDS.event("feed", "K1", "0") == hmac_of("event", "feed", "K1", "0").hex()[:32]
 
 
-def test_the_lane_of_a_foreign_message_is_that_of_its_uuid_in_any_spelling() -> None:
+def test_lane_of_foreign_message_is_that_of_its_uuid_in_any_spelling() -> None:
     id_ = "1a45224e-e361-1d6e-a146-b85b86713fa8"
     lane = hmac_of("message", id_).hex()[:8]
     assert IDS.lane_of_foreign(id_) == IDS.lane_of_foreign(f" urn:uuid:{id_.upper()}") == lane
@@ -131,7 +127,7 @@ def test_the_lane_of_a_foreign_message_is_that_of_its_uuid_in_any_spelling() -> 
 OWN = "7b1d3f52-8f6a-4b6e-9d0c-3a5b7c9d1e2f"
 
 
-def test_only_a_uuid_of_version_4_and_the_right_variant_is_one() -> None:
+def test_only_uuid_of_version_4_and_right_variant_is_one() -> None:
     spellings = (OWN, OWN.upper(), OWN.replace("-", ""), f"urn:uuid:{OWN}", f" {OWN} ")
     assert {uuid4_or_none(text) for text in spellings} == {OWN}
     others = (
@@ -145,13 +141,13 @@ def test_only_a_uuid_of_version_4_and_the_right_variant_is_one() -> None:
     assert [uuid4_or_none(OWN.replace("-9d", f"-{digit}d")) is None for digit in "89ab"] == [False] * 4
 
 
-def test_an_episode_is_the_same_in_any_spelling() -> None:
+def test_episode_is_same_in_any_spelling() -> None:
     assert same_episode(OWN, f"urn:uuid:{OWN.upper()}")
     assert not same_episode(OWN, OWN[:-1] + "0")
 
 
 @given(st.uuids())
-def test_the_lane_of_a_foreign_id_is_an_hmac_of_it(foreign: UUID) -> None:
+def test_lane_of_foreign_id_is_hmac_of_it(foreign: UUID) -> None:
     lane = hmac_of("message", str(foreign)).hex()[:8]
     for spelling in (str(foreign), f" urn:uuid:{foreign} ", foreign.hex.upper()):
         assert IDS.lane_of_foreign(spelling) == lane
@@ -159,7 +155,7 @@ def test_the_lane_of_a_foreign_id_is_an_hmac_of_it(foreign: UUID) -> None:
 
 
 @pytest.mark.parametrize("body", ["2".join(pair) for pair in product(("00", "13", "46", "79", "58"), repeat=2)])
-def test_a_check_digit_of_verhoeff_finds_every_wrong_digit_and_every_swap(body: str) -> None:
+def test_check_digit_of_verhoeff_finds_every_wrong_digit_and_every_swap(body: str) -> None:
     """What his tables were made for: each of their numbers is needed for it."""
     right = sor_digit(body)
     for place, digit in enumerate(body):

@@ -65,21 +65,21 @@ KNOWN: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize(("data", "kind"), KNOWN.values(), ids=KNOWN)
-def test_a_kind_is_known_by(data: bytes, kind: str) -> None:
+def test_kind_is_known_by(data: bytes, kind: str) -> None:
     assert kind_of(data) == kind
     assert judge(data)["kind"] == kind
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("data", [b"", b"{}", b"<a/>", UNB, b"\0\xff", bundle("x")], ids=range(6))
-def test_a_document_is_judged_as_the_kind_it_is_to_be_read_as(data: bytes, kind: str) -> None:
+def test_document_is_judged_as_named_kind(data: bytes, kind: str) -> None:
     judged = judge(data, kind=kind)
     assert set(judged) == {"kind", "valid", "issues", "reading"}
     assert judged["kind"] == kind
     assert judged["valid"] == (not [i for i in judged["issues"] if i["severity"] == "error"])
 
 
-def test_a_document_of_another_kind_than_asked_for_is_not_valid() -> None:
+def test_document_of_another_kind_is_invalid() -> None:
     judged = judge(UNB + b"UNH+1+CONTRL:D:93A:ZZ:C0330Q+CTL03'UCI+1+1:14+2:14+7'UNT+3+1'UNZ+1+X'", kind="dis20")
     assert (judged["valid"], judged["issues"][0]["rule"]) == (False, "kind")
 
@@ -106,7 +106,7 @@ READ: dict[str, str] = {
 @pytest.mark.published
 @pytest.mark.parametrize("data", [b"", b"{}", b"<a/>", b"<a", UNB, b"\0\xff", bundle("x")], ids=range(7))
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_key_of_a_kind_is_there_whatever_could_be_read(kind: str, data: bytes) -> None:
+def test_every_key_of_kind_is_always_there(kind: str, data: bytes) -> None:
     right, wrong = judge((SHARED / READ[kind]).read_bytes()), judge(data, kind=kind)
     assert right["kind"] == kind
     assert list(wrong["reading"]) == list(right["reading"])
@@ -128,7 +128,7 @@ def test_every_key_of_a_kind_is_there_whatever_could_be_read(kind: str, data: by
         pytest.param(b'{"resourceType":"Patient"}', "unknown", id="a resource that is no message"),
     ],
 )
-def test_a_document_that_cannot_be_read_has_the_keys_of_its_kind(data: bytes, kind: str) -> None:
+def test_unreadable_document_has_keys_of_kind(data: bytes, kind: str) -> None:
     judged = judge(data)
     assert (judged["kind"], judged["valid"]) == (kind, False)
     assert judged["reading"].keys() == judge(b"", kind=kind)["reading"].keys()

@@ -22,11 +22,11 @@ def test_relay_and_gateway_load_few_modules() -> None:
     assert len(loaded) <= MOST, sorted(loaded)
 
 
-def test_a_module_imports_few_of_ours_at_the_median() -> None:
+def test_module_imports_few_of_ours_at_median() -> None:
     own = {name: {each.name for each in _imports(name) if each.name in MODULES} for name in MODULES}
     assert median(len(names) for name, names in own.items() if MODULES[name].name != "__init__.py") <= 4
 
 
-def test_the_top_of_the_house_has_few_doors() -> None:
+def test_top_of_house_has_few_doors() -> None:
     doors = [path for path in (ROOT / "streams").iterdir() if path.name not in ("__init__.py", "__pycache__")]
     assert len(doors) <= 18

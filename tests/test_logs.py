@@ -1,4 +1,4 @@
-"""Log lines say what they may and nothing else: no field that is not listed, no number that looks like a person's."""
+"""Log lines show what they may and nothing else: no field that is not listed, no number that looks like a person's."""
 
 import io
 import json
@@ -33,14 +33,14 @@ def lines(stream: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-def test_a_line_is_one_json_object_with_event_level_and_time(stream: io.StringIO) -> None:
+def test_line_is_json_with_event_level_and_time(stream: io.StringIO) -> None:
     logs.get("relay").info("relay.notified", message_id="4f1c", kommunekode="0461", count=2)
     (line,) = lines(stream)
     assert line.pop("timestamp").endswith("Z")
     assert line == {"event": "relay.notified", "level": "info", "message_id": "4f1c", "kommunekode": "0461", "count": 2}
 
 
-def test_a_field_that_is_not_listed_is_dropped_and_named(stream: io.StringIO) -> None:
+def test_field_that_is_not_listed_is_dropped_and_named(stream: io.StringIO) -> None:
     logs.get("relay").warning("relay.refused", family="Elmer", address="Søndergade 12", rule="01, 6.5")
     (line,) = lines(stream)
     assert line["dropped"] == ["address", "family"]
@@ -50,7 +50,7 @@ def test_a_field_that_is_not_listed_is_dropped_and_named(stream: io.StringIO) ->
 
 @pytest.mark.parametrize("cpr", PERSONS)
 @pytest.mark.parametrize("form", ["{}", "{0:.6}-{1}", "{0:.6} {1}", "patient {}, ward 4", "CPR={}|x"])
-def test_a_number_of_a_person_never_reaches_a_line(stream: io.StringIO, cpr: str, form: str) -> None:
+def test_number_of_person_never_reaches_line(stream: io.StringIO, cpr: str, form: str) -> None:
     text = form.format(cpr, cpr[6:]) if "{1}" in form else form.format(cpr)
     logs.get("relay").info(
         f"relay.said {text}", text=text, path=[{text: text.encode()}], reason=(text,), count=int(cpr)
@@ -61,7 +61,7 @@ def test_a_number_of_a_person_never_reaches_a_line(stream: io.StringIO, cpr: str
     assert len(lines(stream)) == 2
 
 
-def test_a_number_in_an_exception_is_replaced_too(stream: io.StringIO) -> None:
+def test_number_in_exception_is_replaced_too(stream: io.StringIO) -> None:
     try:
         raise ValueError(f"bad value {PERSONS[0]}")
     except ValueError:
@@ -80,7 +80,7 @@ def test_a_number_in_an_exception_is_replaced_too(stream: io.StringIO) -> None:
         pytest.param("adt.raw/3/100", id="a place on a topic"),
     ],
 )
-def test_what_is_no_number_of_a_person_is_kept(kept: str) -> None:
+def test_what_is_no_number_of_person_is_kept(kept: str) -> None:
     assert redact({"text": kept})["text"] == kept
 
 
@@ -90,26 +90,26 @@ def test_redaction_leaves_no_number_in_any_field(event: dict[str, Any]) -> None:
     assert not any(cpr in str(cleaned) for cpr in PERSONS)
 
 
-def test_a_library_that_repeats_itself_is_heard_once_in_a_while() -> None:
+def test_library_that_repeats_itself_is_heard_once_in_while() -> None:
     now = [0.0]
     sparing = Sparing(every=10.0, clock=lambda: now[0])
 
-    def said(message: str) -> str | None:
+    def reported(message: str) -> str | None:
         record = logging.LogRecord("aiokafka", logging.WARNING, "", 0, message, None, None)
         return str(record.msg) if sparing.filter(record) else None
 
-    assert [said("gone"), said("gone"), said("gone"), said("else")] == ["gone", None, None, "else"]
+    assert [reported("gone"), reported("gone"), reported("gone"), reported("else")] == ["gone", None, None, "else"]
     now[0] = 10.0
-    assert said("gone") == "gone (and 2 more like it)"
+    assert reported("gone") == "gone (and 2 more like it)"
 
 
-def test_a_server_without_file_descriptors_does_not_fill_the_log(stream: io.StringIO) -> None:
-    for _ in range(100):  # as asyncio says it, for each connection that waits at /livez
+def test_server_without_file_descriptors_does_not_fill_log(stream: io.StringIO) -> None:
+    for _ in range(100):  # as asyncio shows it, for each connection that waits at /livez
         logging.getLogger("asyncio").error("socket.accept() out of system resource")
     assert len(lines(stream)) == 1
 
 
-def test_the_console_form_is_for_people() -> None:
+def test_console_form_is_for_people() -> None:
     root = logging.getLogger()
     handlers, level, stream = root.handlers[:], root.level, io.StringIO()
     logs.configure("console", "warning", stream=stream)
@@ -122,7 +122,7 @@ def test_the_console_form_is_for_people() -> None:
     assert "relay.quiet" not in stream.getvalue()
 
 
-def test_every_metric_can_be_counted_set_or_observed_by_its_labels() -> None:
+def test_every_metric_works_with_its_labels() -> None:
     metrics = Metrics()
     act = {"counter": metrics.count, "gauge": metrics.set, "histogram": metrics.observe}
     for row in METRICS:
@@ -133,6 +133,6 @@ def test_every_metric_can_be_counted_set_or_observed_by_its_labels() -> None:
     assert all(row.name in text for row in METRICS)
 
 
-def test_a_label_that_is_not_declared_is_refused() -> None:
+def test_label_that_is_not_declared_is_refused() -> None:
     with pytest.raises(ValueError, match="label"):
         Metrics().count("hn_attempts_total", cpr="x")

@@ -17,7 +17,7 @@ OURS = [
 
 
 @pytest.mark.parametrize(("operator", "example"), OURS)
-def test_an_operator_changes_its_examples(operator: type, example: object) -> None:
+def test_operator_changes_its_examples(operator: type, example: object) -> None:
     before, after, occurrence = example.pre_mutation_code, example.post_mutation_code, example.occurrence  # type: ignore[attr-defined]
     assert mutate_code(before, operator(), occurrence) == after
 
@@ -54,7 +54,7 @@ def test_what_has_no_behaviour_is_left_alone(tmp_path: Path) -> None:
     assert {fault.change(tmp_path)[1] for fault in faults_in(tmp_path, "rules.py")} == CHANGES
 
 
-def test_a_seed_draws_the_same_faults_of_every_kind() -> None:
+def test_seed_draws_same_faults_of_every_kind() -> None:
     folders = ["streams/words", "streams/formats/fhir"]
     first, again, other = ([fault.change(ROOT) for fault in drawn(ROOT, 10, seed, folders)] for seed in (1, 1, 2))
     assert first == again

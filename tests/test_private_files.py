@@ -21,31 +21,31 @@ def everybody() -> object:
     os.umask(before)
 
 
-def test_a_file_is_its_owners_alone(tmp_path: Path) -> None:
+def test_file_is_its_owners_alone(tmp_path: Path) -> None:
     write_private(tmp_path / "a.json", b"x")
     assert ((tmp_path / "a.json").read_bytes(), mode(tmp_path / "a.json")) == (b"x", 0o600)
 
 
-def test_a_file_that_all_could_read_no_longer_can_be(tmp_path: Path) -> None:
+def test_file_that_all_could_read_no_longer_can_be(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(b"longer than before")
     (tmp_path / "a.json").chmod(0o666)
     write_private(tmp_path / "a.json", b"x")
     assert ((tmp_path / "a.json").read_bytes(), mode(tmp_path / "a.json")) == (b"x", 0o600)
 
 
-def test_a_new_folder_is_its_owners_alone_with_its_parents(tmp_path: Path) -> None:
+def test_new_folder_is_its_owners_alone_with_its_parents(tmp_path: Path) -> None:
     private_folder(tmp_path / "a" / "b")
     assert (mode(tmp_path / "a"), mode(tmp_path / "a" / "b")) == (0o700, 0o700)
 
 
-def test_a_folder_that_is_there_keeps_its_rights(tmp_path: Path) -> None:
+def test_folder_that_is_there_keeps_its_rights(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir(mode=0o750)
     private_folder(tmp_path / "a")
     assert mode(tmp_path / "a") == 0o750
 
 
 @pytest.mark.parametrize("target", ["there", "nowhere"])
-def test_a_link_in_place_of_the_file_is_refused(tmp_path: Path, target: str) -> None:
+def test_link_in_place_of_file_is_refused(tmp_path: Path, target: str) -> None:
     (tmp_path / "there").write_bytes(b"of another")
     (tmp_path / "a.json").symlink_to(tmp_path / target)
     with pytest.raises(OSError):
@@ -54,7 +54,7 @@ def test_a_link_in_place_of_the_file_is_refused(tmp_path: Path, target: str) -> 
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_a_second_name_of_another_file_is_refused(tmp_path: Path) -> None:
+def test_second_name_of_another_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "there").write_bytes(b"of another")
     os.link(tmp_path / "there", tmp_path / "a.json")
     with pytest.raises(PermissionError):
@@ -62,14 +62,14 @@ def test_a_second_name_of_another_file_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "there").read_bytes() == b"of another"
 
 
-def test_a_pipe_in_place_of_the_file_holds_nobody(tmp_path: Path) -> None:
+def test_pipe_in_place_of_file_holds_nobody(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.json")
     with pytest.raises(OSError):
         write_private(tmp_path / "a.json", b"x")
 
 
 @pytest.mark.parametrize("target", ["there", "nowhere"])
-def test_a_link_in_place_of_the_folder_is_refused(tmp_path: Path, target: str) -> None:
+def test_link_in_place_of_folder_is_refused(tmp_path: Path, target: str) -> None:
     (tmp_path / "there").mkdir()
     (tmp_path / "out").symlink_to(tmp_path / target)
     with pytest.raises(OSError):

@@ -47,20 +47,20 @@ def consumer(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.mark.parametrize("name", samples())
-def test_a_sample_is_what_the_product_writes(name: str) -> None:
+def test_sample_is_what_product_writes(name: str) -> None:
     assert sample(name) == samples()[name], "run: make docs"
 
 
-def test_every_file_of_the_folder_is_a_sample_or_the_consumer() -> None:
+def test_every_file_of_folder_is_sample_or_consumer() -> None:
     assert {path.name for path in FOLDER.iterdir() if path.is_file()} == {*samples(), CONSUMER.name, ANSWER.name}
 
 
 @pytest.mark.parametrize("name", ["notification.xml", "resend.xml"])
-def test_the_sample_notifications_are_valid(name: str) -> None:
+def test_sample_notifications_are_valid(name: str) -> None:
     assert check(message(name), outgoing=True) == []
 
 
-def test_a_resend_keeps_the_message_and_changes_the_envelope() -> None:
+def test_resend_keeps_message_and_changes_envelope() -> None:
     first, again = message("notification.xml"), message("resend.xml")
     assert header(first)["id"] == header(again)["id"]
     assert first["id"] != again["id"]
@@ -68,7 +68,7 @@ def test_a_resend_keeps_the_message_and_changes_the_envelope() -> None:
     assert keys[0] == keys[1]
 
 
-def test_the_consumer_needs_nothing_of_the_product() -> None:
+def test_consumer_needs_nothing_of_product() -> None:
     nodes = [node for path in (CONSUMER, ANSWER) for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
@@ -86,7 +86,7 @@ def test_the_consumer_needs_nothing_of_the_product() -> None:
 
 
 @pytest.mark.parametrize("fault", ["", "no Encounter.class"])
-def test_the_consumer_answers_without_a_fault(consumer: ModuleType, fault: str) -> None:
+def test_consumer_answers_without_fault(consumer: ModuleType, fault: str) -> None:
     consumer.fault_of = lambda bundle: fault
     opened = vans.open_envelope(consumer.receipt(sample("notification.xml")))
     reaction, receipt, issues = judge(json.loads(opened.payload))
@@ -98,7 +98,7 @@ def test_the_consumer_answers_without_a_fault(consumer: ModuleType, fault: str) 
     )
 
 
-def test_the_consumer_gives_a_resend_its_first_verdict_in_a_new_receipt(consumer: ModuleType) -> None:
+def test_consumer_gives_resend_its_first_verdict_in_new_receipt(consumer: ModuleType) -> None:
     consumer.fault_of = lambda bundle: "the first time only"
     first = vans.open_envelope(consumer.receipt(sample("notification.xml")))
     consumer.fault_of = lambda bundle: ""
@@ -109,7 +109,7 @@ def test_the_consumer_gives_a_resend_its_first_verdict_in_a_new_receipt(consumer
     assert len({first.envelope_id, again.envelope_id, first.meta.identifier, again.meta.identifier}) == 4
 
 
-def test_the_page_names_every_file_beside_it() -> None:
+def test_page_names_every_file_beside_it() -> None:
     page = (ROOT / "docs" / "receive.md").read_text(encoding="utf-8")
     assert {name for name in map(str, Path(FOLDER).iterdir()) if f"receive/{Path(name).name}" not in page} == set()
 
@@ -181,12 +181,12 @@ def settled(receipt: bytes) -> list[str]:
 
 
 @pytest.mark.parametrize("name", TOLERATED)
-def test_what_the_page_calls_tolerated_counts(name: str) -> None:
+def test_what_page_calls_tolerated_counts(name: str) -> None:
     assert settled(changed(TOLERATED[name])) == ["ACKED_FATAL"]
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_answer_to_the_message_does_not_count(name: str) -> None:
+def test_what_is_no_answer_to_message_does_not_count(name: str) -> None:
     assert settled(changed(REFUSED[name])) == ["SENT"]
 
 
@@ -200,7 +200,7 @@ ENVELOPES: dict[str, tuple[bytes, bytes, str]] = {
 
 
 @pytest.mark.parametrize("name", ENVELOPES)
-def test_an_envelope_is_taken_as_the_page_says(name: str) -> None:
+def test_envelope_is_taken_as_page_promises(name: str) -> None:
     old, new, state = ENVELOPES[name]
     receipt = sample("acknowledgement-ok.xml")
     assert old in receipt

@@ -1,7 +1,7 @@
 """What the product answers to documents that are damaged in every place: the findings word for word, and what is read.
 
 Each file of tests/answers has the answers of one kind of document: a line per answer and below it the damage that leads
-there. `pytest tests/test_same_answers.py --update-golden` writes them anew; the diff is what is reviewed.
+there. `pytest tests/test_same_answers.py --update-golden` writes them again; the diff is what is reviewed.
 """
 
 import itertools
@@ -242,8 +242,8 @@ def short_stories() -> Cases:
     """Every story of two events, and what any third one would do."""
     for one, other in itertools.product(EVENTS, repeat=2):
         story = _after(_after(None, one, 8), other, 9)
-        thirds = sha256("".join(_told(_after(story, third, 10)) for third in EVENTS).encode()).hexdigest()[:12]
-        yield f"{one}, {other}", f"{_told(story)}; {thirds}"
+        thirds = sha256("".join(_notified(_after(story, third, 10)) for third in EVENTS).encode()).hexdigest()[:12]
+        yield f"{one}, {other}", f"{_notified(story)}; {thirds}"
 
 
 #: One of each kind, and what decides about it.
@@ -264,7 +264,7 @@ def _after(story: Story | None, line: str, hour: int) -> Story:
     return mine.play(" ".join((trigger, f"{hour:02}:00", *more)))
 
 
-def _told(story: Story) -> str:
+def _notified(story: Story) -> str:
     content = b"".join(to_json(bundle(note)) for note in story.notes)
     return f"{' '.join(story.notices) or 'silent'} ({story.outcome}) {sha256(content).hexdigest()[:8]}"
 

@@ -3,7 +3,7 @@
 Messages, envelopes, ledger rows, status events, dead letters, receipts and HL7 answers of every story that can be
 played without a broker, and the golden files. Not pinned: rows of state, and records from one stage to the next.
 
-`pytest tests/test_same_bytes.py --update-golden` records anew; its diff names the cases. For the bytes behind a hash,
+`pytest tests/test_same_bytes.py --update-golden` records again; its diff names the cases. For the bytes behind a hash,
 write them out at two commits and compare the folders: `python -m tests.test_same_bytes FOLDER`.
 
 Names of the product come by way of other test helpers wherever they can, so that moving a module changes those alone.
@@ -31,7 +31,7 @@ from tests.conformance.replayed import STORIES as TOLD
 from tests.conformance.replayed.er7 import Message, moment
 from tests.conformance.replayed.story import Story, when
 from tests.conformance.test_replay_as_specified import ReplayLine, files_of, registers_of
-from tests.conformance.test_replay_as_specified import played as told_lines
+from tests.conformance.test_replay_as_specified import played as notified_lines
 from tests.conformance.test_sender_flows import REGISTERS, TABLE, load
 from tests.conformance.test_sender_flows import played as flow_lines
 from tests.contracts.gateways import Running, adt, answered
@@ -85,10 +85,17 @@ def together(letters: Iterable[Letter]) -> list[bytes]:
     return [record for _, records in sorted(by_kind(letters).items()) for record in records]
 
 
-def line(told: ReplayLine) -> bytes:
-    """What `stafet replay` tells of a message, and its bytes."""
-    words = (told.notification, told.municipality, told.message_id, told.bundle_id, told.why, told.rule)
-    return b"%b\n%b\n" % (repr(words).encode(), told.payload)
+def line(notified: ReplayLine) -> bytes:
+    """What `stafet replay` shows a message, and its bytes."""
+    words = (
+        notified.notification,
+        notified.municipality,
+        notified.message_id,
+        notified.bundle_id,
+        notified.why,
+        notified.rule,
+    )
+    return b"%b\n%b\n" % (repr(words).encode(), notified.payload)
 
 
 # ---- the relay between hospitals and municipalities ---------------------------------------------------------------
@@ -131,12 +138,12 @@ class Relay:
             self._take(letter)
 
     def _take(self, letter: Letter) -> None:
-        for said in self.bench.take(letter).letters:
-            self.letters.append(said)
-            if said.topic in WITHIN:
-                self.expect(self.now, said)
-            elif said.topic.endswith(".inbox"):
-                self._answer(said)
+        for reported in self.bench.take(letter).letters:
+            self.letters.append(reported)
+            if reported.topic in WITHIN:
+                self.expect(self.now, reported)
+            elif reported.topic.endswith(".inbox"):
+                self._answer(reported)
 
     def _answer(self, letter: Letter) -> None:
         self._dispatches[letter.name] += 1
@@ -184,11 +191,11 @@ def stories() -> Cases:
 
 
 def replayed() -> Cases:
-    """The stories that are told in ADT: by `stafet replay`, by the gateway and by the relay, in the dialect of each."""
+    """The stories in ADT: by `stafet replay`, by the gateway and by the relay, in the dialect of each."""
     number: Counter[str] = Counter()  # of the stories under one name
     for story in TOLD:
         number[story.name] += 1
-        lines = [line(one) for lines in told_lines(story) for one in lines]
+        lines = [line(one) for lines in notified_lines(story) for one in lines]
         parts = [*lines, *asyncio.run(_answers(files_of(story))), *together(_relayed(story).letters)]
         yield f"{story.name} {number[story.name]}".removesuffix(" 1"), parts
 
@@ -198,7 +205,7 @@ async def _answers(blocks: Iterable[bytes]) -> list[bytes]:
 
 
 def _relayed(story: Story) -> Relay:
-    """Under one time for all, if the story says so; else each two minutes after its event."""
+    """Under one time for all, if the story shows it; else each two minutes after its event."""
     relay, at = Relay(registers_of(story), {}), datetime.fromisoformat(when(story.at)) if story.at else BEGIN
     for step, data in zip(story.steps, files_of(story), strict=True):
         if not story.at and isinstance(step.message, Message) and step.message.at.isdecimal():
@@ -224,11 +231,11 @@ def messages() -> Cases:
 
 
 def lanes() -> Cases:
-    """The same where lines tell it, in a lane: told to a municipality that never answers."""
+    """The same where lines show it, in a lane: notified to a municipality that never answers."""
     for name, lines in LINES.items():
         lane = ShellLane()
         lane.play(*lines).elapse(lane.now + DAY)
-        yield name, together(lane.said_to_kafka)
+        yield name, together(lane.written_to_kafka)
 
 
 Acts = Sequence[tuple[str, Any]]
@@ -260,7 +267,7 @@ ANSWERED: dict[str, Acts] = {
     "manual: given up by an operator": [A01, OVERDUE, ("decide", "give-up"), ("decide", "send-anew"), OK],
 }
 
-#: States in which an operator decides, in a way that the ledger tells of.
+#: States in which an operator decides, in a way that the ledger shows.
 DECIDED: dict[str, Acts] = {
     "under way": [A01],
     "overdue": [A01, OVERDUE],
@@ -273,19 +280,19 @@ DECIDED: dict[str, Acts] = {
 def answers() -> Cases:
     """What answers, timers, refused letters and decisions do in a lane, by hand and by chance."""
     for name, acts in ANSWERED.items():
-        yield name, together(_acted(ShellLane(context(Otherwise(mode=_mode(name)))), acts).said_to_kafka)
-    yield "no address", together(ShellLane(context(Unroutable())).play("A01 08:00").said_to_kafka)
+        yield name, together(_acted(ShellLane(context(Otherwise(mode=_mode(name)))), acts).written_to_kafka)
+    yield "no address", together(ShellLane(context(Unroutable())).play("A01 08:00").written_to_kafka)
     lane = ShellLane().play("A01 08:00")
     lane.answer(posted_by="0101")
-    yield "posted by another municipality", together(lane.said_to_kafka)
+    yield "posted by another municipality", together(lane.written_to_kafka)
     for (state, acts), action in itertools.product(DECIDED.items(), ACTIONS):
         lane = _acted(ShellLane(context(Otherwise(mode="manual"))), acts)
         lane.decide(action, id="decision-1")
-        yield f"{action} when {state}", together(lane.said_to_kafka)
+        yield f"{action} when {state}", together(lane.written_to_kafka)
     for number, mode in itertools.product(range(30), ("auto", "manual")):
         rng = Random(number)
         lane = ShellLane(context(Otherwise(mode=mode)), taken=lambda _, tries, rng=rng: tries > 1 or rng.random() < 0.8)
-        yield f"by chance, {mode} {number}", together(_acted(lane, [A01, *_by_chance(rng)], mode).said_to_kafka)
+        yield f"by chance, {mode} {number}", together(_acted(lane, [A01, *_by_chance(rng)], mode).written_to_kafka)
 
 
 def _mode(name: str) -> str:
@@ -348,8 +355,8 @@ def gateway() -> Cases:
         yield name, [ack or b"(none)", *map(written, (*taken, *refused))]
     for mode in MODES:
         asked = message(*mode.values[:2])
-        told = [acknowledgement(asked, code, refused=_refusal(code), **OURS) for code in ("AA", "AE", "AR")]
-        yield f"mode: {mode.id}", [one or b"(none)" for one in told]
+        notified = [acknowledgement(asked, code, refused=_refusal(code), **OURS) for code in ("AA", "AE", "AR")]
+        yield f"mode: {mode.id}", [one or b"(none)" for one in notified]
 
 
 def _refusal(code: str) -> Any:
@@ -409,9 +416,7 @@ def hashed(parts: Sequence[bytes]) -> str:
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_the_bytes_are_those_recorded(
-    group: str, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_bytes_are_those_recorded(group: str, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("CRITICAL")  # what is odd in the stories is meant
     recorded = json.loads(RECORDED.read_bytes())
     cases = list(GROUPS[group]())
@@ -430,7 +435,7 @@ def test_every_group_recorded_is_played() -> None:
     assert json.loads(RECORDED.read_bytes()).keys() == GROUPS.keys()
 
 
-def test_the_stories_use_every_feed_and_form() -> None:
+def test_stories_use_every_feed_and_form() -> None:
     sendings = [sending.data for number in range(len(STORIES)) for stay in stays(number) for sending in stay.sendings]
     assert {"/".join(data.decode("latin-1").split("|")[2:4]) for data in sendings} == EXAMPLE.feeds.keys()
     for form, mime in FORMS.items():

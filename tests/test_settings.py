@@ -37,11 +37,11 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", PROMISED)
-def test_every_promised_name_is_a_setting(name: str) -> None:
+def test_every_promised_name_is_setting(name: str) -> None:
     assert name in Settings.model_fields
 
 
-def test_the_stronger_source_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_stronger_source_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "stafet.toml"
     file.write_text('bootstrap = "file:1"\nworker_id = "file"\nstore = "rocksdb"\nreplication = 3\n')
     (tmp_path / ".env").write_text("STAFET_BOOTSTRAP=dotenv:1\nSTAFET_WORKER_ID=dotenv\nSTAFET_STORE=memory\nOTHER=1\n")
@@ -57,13 +57,13 @@ def test_the_stronger_source_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     ]  # fmt: skip
 
 
-def test_the_file_may_be_named_by_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_file_may_be_named_by_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_text('worker_id = "from-file"\n')
     monkeypatch.setenv("STAFET_CONFIG", str(tmp_path / "x.toml"))
     assert read_settings().worker_id == "from-file"
 
 
-def test_an_empty_value_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_value_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STAFET_REGISTERS", "")
     monkeypatch.setenv("STAFET_ACK_TIMEOUT", "")
     settings = read_settings()
@@ -78,13 +78,13 @@ def test_an_empty_value_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.param("STAFET_ZZZZZZZZZZZZ", "config reference", id="near to nothing"),
     ],
 )
-def test_an_unknown_name_is_refused_with_the_nearest(monkeypatch: pytest.MonkeyPatch, name: str, nearest: str) -> None:
+def test_unknown_name_is_refused_with_nearest(monkeypatch: pytest.MonkeyPatch, name: str, nearest: str) -> None:
     monkeypatch.setenv(name, "x")
     with pytest.raises(BadSettings, match=f"{name}.*no such setting.*{nearest}"):
         read_settings()
 
 
-def test_an_unknown_name_in_the_other_sources_is_refused_too(tmp_path: Path) -> None:
+def test_unknown_name_in_other_sources_is_refused_too(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("STAFET_STOR=memory\n")
     with pytest.raises(BadSettings, match=r"STAFET_STOR \(in \.env\).*STAFET_STORE"):
         read_settings()
@@ -95,7 +95,7 @@ def test_an_unknown_name_in_the_other_sources_is_refused_too(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("seconds", [1, 59])
-def test_a_short_wait_for_receipts_is_for_tests_only(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
+def test_short_wait_for_receipts_is_for_tests_only(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
     monkeypatch.setenv("STAFET_ACK_TIMEOUT", str(seconds))
     with pytest.raises(BadSettings, match="STAFET_ACK_TIMEOUT under a minute"):
         read_settings()
@@ -122,7 +122,7 @@ def test_what_does_not_hold_is_refused_by_name(given: dict[str, object], problem
         read_settings(given)
 
 
-def test_a_refusal_never_repeats_the_value() -> None:
+def test_refusal_never_repeats_value() -> None:
     with pytest.raises(BadSettings) as refused:
         read_settings({"store": "hunter2"})
     assert "hunter2" not in str(refused.value)
@@ -138,7 +138,7 @@ def test_a_refusal_never_repeats_the_value() -> None:
         ("gateway.example:2575", ("gateway.example", 2575), False),
     ],
 )
-def test_an_address_to_listen_on(text: str, address: tuple[str, int], loopback: bool) -> None:
+def test_address_to_listen_on(text: str, address: tuple[str, int], loopback: bool) -> None:
     assert Listen.of(text) == address
     assert Listen.of(text).loopback is loopback
 
@@ -149,7 +149,7 @@ def test_all_else_is_no_address(text: str) -> None:
         Listen.of(text)
 
 
-def test_the_secret_is_read_from_its_file(tmp_path: Path) -> None:
+def test_secret_is_read_from_its_file(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(SECRET + b"\n")
     assert secret(read_settings({"secret_file": tmp_path / "secret"})) == SECRET
 
@@ -164,7 +164,7 @@ def test_the_secret_is_read_from_its_file(tmp_path: Path) -> None:
         pytest.param(b"a secret of the region", r"can be guessed \(words\)", id="words"),
     ],
 )
-def test_a_start_without_a_secret_is_refused(tmp_path: Path, content: bytes | None, problem: str) -> None:
+def test_start_without_secret_is_refused(tmp_path: Path, content: bytes | None, problem: str) -> None:
     flags = {} if content is None else {"secret_file": tmp_path / "secret"}
     if content is not None:
         (tmp_path / "secret").write_bytes(content)
@@ -173,7 +173,7 @@ def test_a_start_without_a_secret_is_refused(tmp_path: Path, content: bytes | No
 
 
 @pytest.mark.parametrize("flags", [{}, {"secret_file": Path("nowhere")}], ids=["none named", "not there"])
-def test_a_missing_secret_asks_for_the_backup_first(flags: dict[str, object]) -> None:
+def test_missing_secret_asks_for_backup_first(flags: dict[str, object]) -> None:
     with pytest.raises(BadSettings) as refused:
         secret(read_settings(flags))
     text = str(refused.value)
@@ -182,6 +182,6 @@ def test_a_missing_secret_asks_for_the_backup_first(flags: dict[str, object]) ->
     )
 
 
-def test_a_secret_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+def test_unreadable_secret_is_reported(tmp_path: Path) -> None:
     with pytest.raises(BadSettings, match=r"^STAFET_SECRET_FILE: .* is a folder; name a file$"):
         secret(read_settings({"secret_file": tmp_path}))

@@ -23,7 +23,7 @@ EVIL = "a\x1b[2Jb\x9b31mc\x07d\u202ee\u2066f\u200bg\r\nh\x7fi"
 SHOWN = r"a\u001b[2Jb\u009b31mc\u0007d\u202ee\u2066f\u200bg\u000d\u000ah\u007fi"
 
 
-def test_what_acts_on_a_terminal_is_shown_by_its_number() -> None:
+def test_what_acts_on_terminal_is_shown_by_its_number() -> None:
     assert visible(EVIL) == SHOWN
     assert visible(EVIL, lines=True) == SHOWN.replace(r"\u000a", "\n")
     assert visible("\U000e0041\udc80") == r"\udb40\udc41\udc80"
@@ -35,13 +35,13 @@ def test_what_people_write_stays(text: str) -> None:
 
 
 @given(st.text(st.characters()))
-def test_no_text_of_others_is_more_than_one_printable_line(text: str) -> None:
+def test_foreign_text_is_one_printable_line(text: str) -> None:
     assert visible(text).isprintable()
     assert visible(text, lines=True).replace("\n", "").replace("\t", "").isprintable()
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_a_line_of_json_says_the_same(text: str) -> None:
+def test_line_of_json_is_the_same(text: str) -> None:
     assert json.loads(visible(json.dumps([text], ensure_ascii=False, indent=1), lines=True)) == [text]
 
 
@@ -79,14 +79,14 @@ def stafet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, 
     ],
     ids=" ".join,
 )
-def test_a_command_shows_what_others_wrote(stafet: Any, words: tuple[str, ...]) -> None:
+def test_command_shows_what_others_wrote(stafet: Any, words: tuple[str, ...]) -> None:
     out, err = stafet(*words)
     shown = (out + err).replace("\n", "")
     assert shown.isprintable()
     assert any(number in shown for number in (r"\u202e", r"\u001b", r"\x1b"))  # the last is typer's own
 
 
-def test_a_dead_letter_is_shown_with_all_that_its_sender_wrote(
+def test_dead_letter_shows_all_its_sender_wrote(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     headers = (("dlq.error-code", EVIL.encode()), (EVIL, EVIL.encode()))
@@ -103,9 +103,9 @@ def test_a_dead_letter_is_shown_with_all_that_its_sender_wrote(
         assert SHOWN in out.replace(r"\r\n", r"\u000d\u000a")
 
 
-def test_a_failure_is_told_in_lines_of_ours() -> None:
-    told = Failed(Code.FAILED, "x", f"cannot read {EVIL}", "Try: that").text(as_json=False)
-    assert told.replace("\n", "").isprintable()
+def test_failure_is_shown_in_our_lines() -> None:
+    notified = Failed(Code.FAILED, "x", f"cannot read {EVIL}", "Try: that").text(as_json=False)
+    assert notified.replace("\n", "").isprintable()
     assert json.loads(Failed(Code.FAILED, "x", EVIL).text(as_json=True))["message"] == EVIL
 
 
@@ -120,13 +120,13 @@ def log(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
     root.setLevel(level)
 
 
-def test_a_log_line_shows_what_others_wrote(log: io.StringIO) -> None:
+def test_log_line_shows_what_others_wrote(log: io.StringIO) -> None:
     logs.get("relay").info("event.rejected", feed=EVIL, path=EVIL.replace("\r\n", ""))
     assert log.getvalue().replace("\n", "").isprintable()
 
 
 def test_commands_print_through_one_door() -> None:
-    """`frame.say` and `emit`; `convert` writes a document, which is data."""
+    """`frame.echo` and `emit`; `convert` writes a document, which is data."""
     found = {
         path.name
         for path in (ROOT / "streams" / "cli").glob("*.py")

@@ -141,6 +141,6 @@ class ShellLane(Lane):
         return other
 
     @property
-    def said_to_kafka(self) -> list[Letter]:
+    def written_to_kafka(self) -> list[Letter]:
         """Everything that the broker has taken, in order."""
         return self.broker.letters

@@ -1,4 +1,4 @@
-"""The shell over records that no sender of ours writes: each is set aside, and the next good one is taken."""
+"""The shell over records that no sender of ours writes: each is dead-lettered, and the next good one is taken."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -60,7 +60,7 @@ RECORDS = {
 
 
 @pytest.mark.parametrize(("key", "value", "headers"), RECORDS.values(), ids=RECORDS)
-async def test_a_strange_record_is_set_aside_and_the_next_one_taken(
+async def test_strange_record_is_dead_lettered_and_next_taken(
     bench: Build, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]
 ) -> None:
     async with bench(choosy, partitions=1) as b:
@@ -68,14 +68,14 @@ async def test_a_strange_record_is_set_aside_and_the_next_one_taken(
             await send(producer, b.source, key, value, headers)
         await put(b.bootstrap, b.source, [(b"k", b"good")])
         [letter] = await at_least(b.bootstrap, b.out, 1)
-        [aside] = await dead_letters_of(b, 1)
+        [dead_lettered] = await dead_letters_of(b, 1)
     assert letter.value == b"taken"
     assert not b.left
-    assert header(aside.headers, "dlq.error-code") == b"unwanted"
+    assert header(dead_lettered.headers, "dlq.error-code") == b"unwanted"
 
 
 @pytest.mark.parametrize("store", ["memory", "rocksdb"])
-async def test_a_key_that_no_changelog_takes_carries_no_row(bench: Build, store: str) -> None:
+async def test_key_that_no_changelog_takes_carries_no_row(bench: Build, store: str) -> None:
     async with bench(forgetful, partitions=1, store=store) as b:
         await put(b.bootstrap, b.source, [(b"k" * 2_000_000, b"x"), (b"k", b"good")])
         letters = await at_least(b.bootstrap, b.out, 2)
@@ -83,19 +83,19 @@ async def test_a_key_that_no_changelog_takes_carries_no_row(bench: Build, store:
     assert not b.left
 
 
-async def test_a_record_that_claims_to_have_been_moved_is_not_folded_where_it_lies(bench: Build) -> None:
+async def test_record_with_a_false_move_mark_is_not_folded(bench: Build) -> None:
     right = partition_of(b"k", 4)
     async with bench(choosy) as b:
         more = {"partition": (right + 1) % 4, "headers": [("moved-from", b"x/0/0")]}
         await put(b.bootstrap, b.source, [(b"k", b"good")], **more)
-        [aside] = await dead_letters_of(b, 1)
+        [dead_lettered] = await dead_letters_of(b, 1)
         await put(b.bootstrap, b.source, [(b"k", b"good")])
         letters = await at_least(b.bootstrap, b.out, 1)
-    assert header(aside.headers, "dlq.error-code") == b"misplaced"
+    assert header(dead_lettered.headers, "dlq.error-code") == b"misplaced"
     assert len(letters) == 1
 
 
-async def test_no_number_of_faults_ends_a_worker_that_can_take_a_good_record(bench: Build) -> None:
+async def test_faults_never_end_worker_that_takes_good_records(bench: Build) -> None:
     async with bench(choosy, limits=Limits(faults_in_a_row=3), probe=lambda: None) as b:
         await put(b.bootstrap, b.source, [(b"k", b"bug")] * 20 + [(b"k", b"good")])
         [letter] = await at_least(b.bootstrap, b.out, 1)
@@ -105,22 +105,22 @@ async def test_no_number_of_faults_ends_a_worker_that_can_take_a_good_record(ben
     assert not b.left
 
 
-async def test_faults_end_a_worker_that_can_take_no_record(bench: Build) -> None:
+async def test_faults_end_worker_that_can_take_no_record(bench: Build) -> None:
     async with bench(choosy, limits=Limits(faults_in_a_row=3), probe=failing) as b:
         await put(b.bootstrap, b.source, [(b"k", b"bug")] * 4)
         assert "4 faults of ours in a row" in await b.departure()
 
 
-async def test_a_value_beyond_computing_is_a_fault_of_the_record(bench: Build) -> None:
+async def test_value_beyond_computing_is_fault_of_record(bench: Build) -> None:
     async with bench(choosy, limits=Limits(faults_in_a_row=3), probe=failing) as b:
         await put(b.bootstrap, b.source, [(b"k", b"late")] * 8 + [(b"k", b"good")])
         await at_least(b.bootstrap, b.out, 1)
-        aside = await dead_letters_of(b, 8)
-    assert {header(letter.headers, "dlq.error-code") for letter in aside} == {b"out-of-range"}
+        dead_lettered = await dead_letters_of(b, 8)
+    assert {header(letter.headers, "dlq.error-code") for letter in dead_lettered} == {b"out-of-range"}
 
 
 @pytest.mark.parametrize("store", ["memory", "rocksdb"])
-async def test_junk_on_a_changelog_does_not_end_a_start(bench: Build, embedded: EmbeddedBroker, store: str) -> None:
+async def test_junk_on_changelog_does_not_end_start(bench: Build, embedded: EmbeddedBroker, store: str) -> None:
     name = fresh("worker")
     async with bench(choosy, name=name, store=store):
         pass
@@ -144,9 +144,7 @@ async def test_junk_on_a_changelog_does_not_end_a_start(bench: Build, embedded: 
     assert rows[b"k"] == b"row"
 
 
-async def test_a_record_that_an_operator_passes_over_is_set_aside_unread(
-    bench: Build, embedded: EmbeddedBroker
-) -> None:
+async def test_skipped_record_is_dead_lettered_unread(bench: Build, embedded: EmbeddedBroker) -> None:
     embedded.create_topic(CONTROL, 1)
     embedded.create_topic(LEDGER, 4)
     skips, name = Skips(embedded.bootstrap), fresh("worker")
@@ -161,20 +159,20 @@ async def test_a_record_that_an_operator_passes_over_is_set_aside_unread(
     async with bench(choosy, name=name, partitions=1, skips=skips) as b:
         await put(b.bootstrap, b.source, [(b"k", b"good")] * 3)
         letters = await at_least(b.bootstrap, b.out, 2)
-        [aside] = await dead_letters_of(b, 1)
+        [dead_lettered] = await dead_letters_of(b, 1)
     assert [letter.value for letter in letters] == [b"taken", b"taken"]
-    assert (aside.value, header(aside.headers, "dlq.original-offset")) == (b"good", b"1")
-    assert header(aside.headers, "dlq.error-code") == b"skipped-by-operator"
+    assert (dead_lettered.value, header(dead_lettered.headers, "dlq.original-offset")) == (b"good", b"1")
+    assert header(dead_lettered.headers, "dlq.error-code") == b"skipped-by-operator"
 
 
-async def test_a_broker_that_does_not_answer_explains_no_gap() -> None:
+async def test_broker_that_does_not_answer_explains_no_gap() -> None:
     gaps = Gaps("127.0.0.1:1", standing=0)
     assert not await gaps.is_empty("x", 0, 1, 2)
     with pytest.raises(Skipped):
         await gaps.explained("x", 0, 1, 2)
 
 
-async def test_one_look_answers_for_the_gaps_ahead(embedded: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_look_answers_for_gaps_ahead(embedded: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch) -> None:
     topic, looks = fresh("gaps"), []
     embedded.create_topic(topic, 1)
     await put(embedded.bootstrap, topic, [(b"k", b"%d" % n) for n in range(10)])

@@ -42,7 +42,7 @@ async def test_it_is_open_where_no_receipt_lies(broker: EmbeddedBroker) -> None:
     assert await Barrier(broker.bootstrap, fresh("group"), {}).is_open(0, at(0))
 
 
-async def test_it_opens_when_the_receipts_of_the_rebalance_are_read(broker: EmbeddedBroker) -> None:
+async def test_it_opens_when_receipts_of_rebalance_are_read(broker: EmbeddedBroker) -> None:
     group = fresh("group")
     await put(broker.bootstrap, RECEIPTS_RAW, [(b"k", b"receipt")] * 3, partition=1)
     barrier = Barrier(broker.bootstrap, group, {})
@@ -53,7 +53,7 @@ async def test_it_opens_when_the_receipts_of_the_rebalance_are_read(broker: Embe
     assert await until(lambda: barrier.is_open(0, at(0)), 10)
 
 
-async def test_a_lane_waits_until_its_receipts_have_arrived_there(broker: EmbeddedBroker) -> None:
+async def test_lane_waits_until_its_receipts_have_arrived_there(broker: EmbeddedBroker) -> None:
     await put(broker.bootstrap, LANES, [(b"k", b"receipt")] * 2, partition=1)
     barrier = Barrier(broker.bootstrap, fresh("group"), {})
     assert await barrier.is_open(0, at(0))
@@ -72,7 +72,7 @@ async def test_it_closes_again_at_every_rebalance(broker: EmbeddedBroker) -> Non
     assert await until(lambda: barrier.is_open(0, at(0)), 10)
 
 
-async def test_receipts_in_a_letterbox_hold_it_closed(broker: EmbeddedBroker) -> None:
+async def test_receipts_in_letterbox_hold_it_closed(broker: EmbeddedBroker) -> None:
     group, box = fresh("group"), letterbox("0101")
     await put(broker.bootstrap, box, [(None, b"receipt")] * 2, partition=1)
     barrier = Barrier(broker.bootstrap, group, {}, [box])

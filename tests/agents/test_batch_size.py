@@ -21,14 +21,14 @@ from tests.rules.test_lane_properties import ACTIONS, EVENTS, VERDICTS, act
 
 
 def changes(lane: ShellLane) -> list[tuple[int, str, int]]:
-    """What the ledger says of the messages: number, state and attempt of every change."""
-    rows = [orjson.loads(letter.value or b"") for letter in lane.said_to_kafka if letter.topic == LEDGER]
+    """What the ledger holds of the messages: number, state and attempt of every change."""
+    rows = [orjson.loads(letter.value or b"") for letter in lane.written_to_kafka if letter.topic == LEDGER]
     return [(row["ordinal"], row["what"], row["attempt"]) for row in rows if row["kind"] == "message"]
 
 
 def outcomes(lane: ShellLane) -> list[tuple[str, str]]:
-    """What track and trace says: subtype and outcome of every event."""
-    events = [orjson.loads(letter.value or b"") for letter in lane.said_to_kafka if letter.topic == TRACE]
+    """What track and trace holds: subtype and outcome of every event."""
+    events = [orjson.loads(letter.value or b"") for letter in lane.written_to_kafka if letter.topic == TRACE]
     return [(event["subtype"][0]["code"], event["outcome"]) for event in events]
 
 
@@ -68,19 +68,19 @@ BEHIND: dict[str, tuple[str, Any, list[tuple[int, str, int]]]] = {
 
 
 @pytest.mark.parametrize("behind", BEHIND)
-def test_what_lies_behind_a_refused_resend_is_taken_after_the_refusal(behind: str) -> None:
-    mode, happens, told = BEHIND[behind]
+def test_what_lies_behind_refused_resend_is_taken_after_refusal(behind: str) -> None:
+    mode, happens, notified = BEHIND[behind]
     lane = resend_refused(mode)
     lane.overdue()
     happens(lane)
-    assert changes(lane) == [(0, "CREATED", 0), (1, "SENT", 1), *told]
+    assert changes(lane) == [(0, "CREATED", 0), (1, "SENT", 1), *notified]
     together = lane.again([1])
     assert changes(together) == changes(lane)
     assert outcomes(together) == outcomes(lane)
     assert together.row == lane.row
 
 
-def test_a_decision_whose_letter_is_refused_leaves_the_answer_behind_it_its_number() -> None:
+def test_refused_decision_leaves_next_answer_its_number() -> None:
     lane = resend_refused("manual")
     lane.overdue()
     lane.decide("resend")
@@ -89,13 +89,13 @@ def test_a_decision_whose_letter_is_refused_leaves_the_answer_behind_it_its_numb
     assert changes(lane.again([])) == changes(lane)
 
 
-def test_what_was_refused_is_tried_again_before_the_next_message_of_its_lane_leaves() -> None:
+def test_refused_message_is_retried_before_next_of_its_lane() -> None:
     lane = ShellLane(taken=lambda dispatch, tries: dispatch > 0 or tries > 1)
     lane.play("A01 08:00", "A21 09:00", "A22 10:00", "A03 11:00")
-    assert [letter.headers for letter in lane.again([]).said_to_kafka] == [x.headers for x in lane.said_to_kafka]
+    assert [letter.headers for letter in lane.again([]).written_to_kafka] == [x.headers for x in lane.written_to_kafka]
 
 
-def test_a_hand_over_that_was_refused_is_counted_as_refused() -> None:
+def test_hand_over_that_was_refused_is_counted_as_refused() -> None:
     lane = resend_refused()
     lane.overdue()
     go_on(lane)
@@ -131,7 +131,7 @@ refusals = st.frozensets(st.tuples(st.integers(0, 4), st.integers(0, 2)), max_si
     refusals,
     st.lists(st.integers(1, 9), max_size=6),
 )
-def test_a_batch_is_as_its_records_one_by_one(
+def test_batch_is_as_its_records_one_by_one(
     story: list[tuple[str, Any]], mode: str, refused: frozenset[tuple[int, int]], cuts: list[int]
 ) -> None:
     lane = ShellLane(context(Otherwise(mode=mode)), taken=lambda dispatch, tries: (dispatch, tries) not in refused)
@@ -139,11 +139,11 @@ def test_a_batch_is_as_its_records_one_by_one(
     for what, how in story:
         act(lane, what, how, mode)
     together = lane.again(cuts)
-    assert together.said_to_kafka == lane.said_to_kafka
+    assert together.written_to_kafka == lane.written_to_kafka
     assert together.table == lane.table
     numbers: dict[str, list[int]] = {}
     states: dict[str, str] = {}
-    for letter in lane.said_to_kafka:
+    for letter in lane.written_to_kafka:
         if letter.topic == LEDGER and (row := orjson.loads(letter.value or b""))["kind"] == "message":
             numbers.setdefault(row["subject"], []).append(row["ordinal"])
             states[row["subject"]] = row["what"]

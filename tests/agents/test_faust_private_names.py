@@ -33,17 +33,17 @@ from tests.agents.conftest import Build
 
 
 @pytest.mark.parametrize(("package", "pinned"), [("faust-streaming", "0.15.3"), ("mode-streaming", "0.7.1")])
-def test_the_version_whose_inside_was_read_is_the_one_installed(package: str, pinned: str) -> None:
+def test_version_whose_inside_was_read_is_one_installed(package: str, pinned: str) -> None:
     assert version(package) == pinned
 
 
-def test_the_table_manager_makes_its_recovery_where_ours_makes_the_careful_one() -> None:
+def test_table_manager_makes_recovery_where_ours_does() -> None:
     assert TableManager._recovery is None
     assert isinstance(inspect.getattr_static(TableManager, "recovery"), property)
     assert CarefulTables.recovery is not TableManager.recovery
 
 
-def test_recovery_ends_in_the_method_that_ours_wraps() -> None:
+def test_recovery_ends_in_method_that_ours_wraps() -> None:
     assert list(inspect.signature(Recovery.on_recovery_completed).parameters) == ["self", "generation_id"]
     assert "self.on_recovery_completed" in inspect.getsource(Recovery)
     body = inspect.getsource(Recovery.on_recovery_completed)
@@ -51,7 +51,7 @@ def test_recovery_ends_in_the_method_that_ours_wraps() -> None:
     assert CarefulRecovery.on_recovery_completed is not Recovery.on_recovery_completed
 
 
-def test_recovery_has_the_parts_that_ours_replaces_and_asks() -> None:
+def test_recovery_has_parts_that_ours_replaces_and_asks() -> None:
     source = inspect.getsource(Recovery)
     for name in ("_restart_recovery", "_slurp_changelogs"):
         assert f"@Service.task\n    async def {name}(self)" in source
@@ -68,19 +68,19 @@ def test_what_is_waited_for_ends_when_another_rebalance_begins() -> None:
     assert "fut.cancel()" in inspect.getsource(Service.wait_first)
 
 
-def test_every_write_of_a_table_passes_where_ours_keeps_the_promise() -> None:
+def test_every_write_of_table_passes_where_ours_keeps_promise() -> None:
     for method in ("on_key_set", "on_key_del"):
         assert "self.send_changelog(" in inspect.getsource(getattr(faust.Table, method))
     assert issubclass(FencedTable, faust.Table)
 
 
-def test_the_driver_makes_its_consumer_where_ours_shortens_the_wait() -> None:
+def test_driver_makes_its_consumer_where_ours_shortens_wait() -> None:
     assert "self._new_consumer_thread()" in inspect.getsource(ThreadDelegateConsumer)
     assert "self._consumer = self._create_consumer(" in inspect.getsource(AIOKafkaConsumerThread.on_start)
     assert "fetch_max_wait_ms=self._fetch_max_wait_ms" in inspect.getsource(AIOKafkaConsumer.start)
 
 
-def test_a_record_comes_to_its_agent_where_ours_shortens_the_way() -> None:
+def test_record_comes_to_its_agent_where_ours_shortens_way() -> None:
     way = inspect.getsource(Consumer._drain_messages)
     assert re.search(r"await self\.wait_first\(\s*callback\(message\), self\.suspend_flow\.wait\(\)\s*\)", way)
     assert "queue.full()" in inspect.getsource(ConductorCompiler), "a full queue is what holds a record up"
@@ -89,14 +89,14 @@ def test_a_record_comes_to_its_agent_where_ours_shortens_the_way() -> None:
     assert "generation_id" in Message.__slots__
 
 
-def test_the_thread_of_the_consumer_ends_where_ours_listens() -> None:
+def test_thread_of_consumer_ends_where_ours_listens() -> None:
     """`CancelledError` is no `Exception`: raised there by aiokafka it would end the thread unheard."""
     assert "await self.on_thread_stop()" in inspect.getsource(ServiceThread._shutdown_thread)
     assert "except Exception:" in inspect.getsource(ServiceThread._start_thread)
     assert "await self._consumer.stop()" in inspect.getsource(AIOKafkaConsumerThread.on_thread_stop)
 
 
-async def test_a_running_worker_uses_all_of_them(bench: Build) -> None:
+async def test_running_worker_uses_all_of_them(bench: Build) -> None:
     async with bench(lambda row, record: (row, [])) as b:
         assert isinstance(b.app.transport, Transport)
         assert isinstance(b.app.tables, CarefulTables)
@@ -104,7 +104,7 @@ async def test_a_running_worker_uses_all_of_them(bench: Build) -> None:
         assert isinstance(b.table, FencedTable)
 
 
-def test_the_fetcher_makes_batches_where_ours_reads_any_header_name() -> None:
+def test_fetcher_makes_batches_where_ours_reads_any_header_name() -> None:
     assert "MemoryRecords(part_data[-1])" in inspect.getsource(fetcher.Fetcher)
     assert isinstance(fetcher.MemoryRecords(b"0"), clients._Records)
     nothing = fetcher.MemoryRecords(b"")
@@ -115,7 +115,7 @@ def test_the_fetcher_makes_batches_where_ours_reads_any_header_name() -> None:
         assert name in source
 
 
-def test_a_fetch_is_asked_in_the_bytes_of_its_schema() -> None:
+def test_fetch_is_asked_in_bytes_of_its_schema() -> None:
     request = FetchRequest(500, 1, 1 << 20, 1, [("lanes", [(0, 5, 9), (11, 1 << 40, 9)]), ("ø", [])], rack_id="r1")
     struct = request.build(FetchRequest_v11)
     assert struct.encode() == struct.SCHEMA.encode([getattr(struct, name) for name in struct.SCHEMA.names])
@@ -132,7 +132,7 @@ _PARTITIONS = st.lists(
 
 
 @given(st.lists(st.tuples(st.text(max_size=3), _PARTITIONS), max_size=3))
-def test_an_answer_to_a_fetch_is_read_by_its_schema(topics: list[Any]) -> None:
+def test_answer_to_fetch_is_read_by_its_schema(topics: list[Any]) -> None:
     encoded = FetchResponse_v11(1, 0, 7, topics).encode()
     found = FetchResponse_v11.decode(BytesIO(encoded))
     assert FetchResponse_v11.decode(encoded) == found
@@ -141,7 +141,7 @@ def test_an_answer_to_a_fetch_is_read_by_its_schema(topics: list[Any]) -> None:
     )
 
 
-def test_every_consumer_of_the_product_is_one_that_reads_any_header_name() -> None:
+def test_every_consumer_reads_any_header_name() -> None:
     sources = [path for package in ("streams", "agents") for path in Path(package).rglob("*.py")]
     wanted = [path for path in sources if "AIOKafkaConsumer(" in path.read_text(encoding="utf-8")]
     assert len(wanted) > 4

@@ -79,7 +79,7 @@ async def scene(broker: LocalBroker) -> AsyncIterator[Scene]:
             await worker.fence.close()
 
 
-async def test_a_paused_worker_changes_nothing_after_its_successor(real: LocalBroker) -> None:
+async def test_paused_worker_changes_nothing_after_its_successor(real: LocalBroker) -> None:
     async with scene(real) as s:
         paused, successor, place = s.worker("w1"), s.worker("w2"), s.place(0)
         await paused.own(place)
@@ -97,7 +97,7 @@ async def test_a_paused_worker_changes_nothing_after_its_successor(real: LocalBr
         assert paused.stored[place][b"k"] == b"committed", "a store holds only what counts"
 
 
-async def test_a_quiet_worker_learns_its_loss_at_the_next_rebalance(real: LocalBroker) -> None:
+async def test_quiet_worker_learns_its_loss_at_next_rebalance(real: LocalBroker) -> None:
     async with scene(real) as s:
         paused, successor = s.worker("w1"), s.worker("w2")
         await paused.own(s.place(0), s.place(1))
@@ -106,7 +106,7 @@ async def test_a_quiet_worker_learns_its_loss_at_the_next_rebalance(real: LocalB
             await paused.own(s.place(0), s.place(1))
 
 
-async def test_a_worker_that_has_lost_one_takes_no_other(real: LocalBroker) -> None:
+async def test_worker_that_has_lost_one_takes_no_other(real: LocalBroker) -> None:
     async with scene(real) as s:
         paused, successor = s.worker("w1"), s.worker("w2")
         await paused.own(s.place(0))
@@ -143,7 +143,7 @@ async def test_many_rows_keep_their_order_over_several_batches(real: LocalBroker
         assert await s.restored(0) == rows
 
 
-async def test_a_changelog_that_ends_in_marks_is_read_to_its_end(real: LocalBroker) -> None:
+async def test_changelog_ending_in_marks_is_read_whole(real: LocalBroker) -> None:
     """Faust's own recovery would wait for ever: no consumer sees the mark of a transaction."""
     async with scene(real) as s:
         worker, place = s.worker("w1"), s.place(3)
@@ -156,7 +156,7 @@ async def test_a_changelog_that_ends_in_marks_is_read_to_its_end(real: LocalBrok
         assert await s.restored(3, start=2) == [(b"k", b"1"), (b"k", b"2"), (b"k", b"3")]
 
 
-async def test_what_a_killed_worker_left_open_is_not_restored(real: LocalBroker) -> None:
+async def test_what_killed_worker_left_open_is_not_restored(real: LocalBroker) -> None:
     async with scene(real) as s:
         killed, successor, place = s.worker("w1"), s.worker("w2"), s.place(0)
         await killed.own(place)
@@ -167,13 +167,13 @@ async def test_what_a_killed_worker_left_open_is_not_restored(real: LocalBroker)
         assert await s.restored(0) == [(b"k", b"committed")]
 
 
-async def test_a_changelog_that_was_made_again_is_named(real: LocalBroker) -> None:
+async def test_changelog_that_was_made_again_is_named(real: LocalBroker) -> None:
     async with scene(real) as s:
         with pytest.raises(Behind, match=r"ends at 0 and the state directory has read 7 records"):
             await s.restored(1, start=7)
 
 
-async def test_a_kept_partition_is_never_behind_its_own_claim(real: LocalBroker) -> None:
+async def test_kept_partition_is_never_behind_its_own_claim(real: LocalBroker) -> None:
     """The mark of a commit comes a moment after it; until then the last stable offset is that of before."""
     async with scene(real) as s:
         worker = s.worker("w1")
@@ -183,7 +183,7 @@ async def test_a_kept_partition_is_never_behind_its_own_claim(real: LocalBroker)
                 assert await s.restored(partition, start=s.read_to(worker, partition)) == []
 
 
-async def test_an_open_transaction_of_a_stranger_is_waited_for_and_named(real: LocalBroker) -> None:
+async def test_open_transaction_of_stranger_is_waited_for_and_named(real: LocalBroker) -> None:
     async with scene(real) as s:
         worker, place, restoring = s.worker("w1"), s.place(1), Restoring()
         stranger = state_producer(real.bootstrap, fresh("stranger"))
@@ -259,7 +259,7 @@ def fence_of(*producers: Producer) -> Fence:
     return Fence("app", lambda _name: next(ready, None) or Producer(), lambda *_words: None, fenced=True)
 
 
-async def test_no_producer_is_left_behind_when_a_rebalance_cuts_in() -> None:
+async def test_no_producer_is_left_behind_when_rebalance_cuts_in() -> None:
     Producer.made.clear()
     fence, places = fence_of(), [StatePartition("app-rows-changelog", number) for number in range(12)]
     for turn in range(10):
@@ -272,7 +272,7 @@ async def test_no_producer_is_left_behind_when_a_rebalance_cuts_in() -> None:
     assert Producer.made == set()
 
 
-async def test_after_an_end_without_commit_no_offset_may_follow() -> None:
+async def test_after_end_without_commit_no_offset_may_follow() -> None:
     producer = Producer()
     fence, place = fence_of(producer), StatePartition("app-rows-changelog", 0)
     await fence.own([place], lambda _place: (b"\0owner", b"w1"))
@@ -284,7 +284,7 @@ async def test_after_an_end_without_commit_no_offset_may_follow() -> None:
 
 
 @pytest.mark.parametrize("cause", [UnknownError, InvalidTxnState])
-async def test_a_transaction_cut_off_by_the_next_owner_names_it(cause: type[KafkaError]) -> None:
+async def test_transaction_cut_off_by_next_owner_names_it(cause: type[KafkaError]) -> None:
     producer = Producer()
     fence, place = fence_of(producer), StatePartition("app-rows-changelog", 0)
     await fence.own([place], lambda _place: (b"\0owner", b"w1"))
@@ -295,7 +295,7 @@ async def test_a_transaction_cut_off_by_the_next_owner_names_it(cause: type[Kafk
         await fence.commit()
 
 
-async def test_a_row_after_a_refusal_of_the_sender_names_the_owner() -> None:
+async def test_row_after_refusal_of_sender_names_owner() -> None:
     class Refused(Producer):
         refused = False
 

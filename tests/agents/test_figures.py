@@ -35,11 +35,11 @@ def text(figures: Figures) -> str:
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_the_effects_of_a_lane_are_counted(line: str) -> None:
+def test_effects_of_lane_are_counted(line: str) -> None:
     assert line in text(shown(Lane().play("A01 08:00")))
 
 
-def test_the_first_verdict_is_timed_from_the_first_dispatch() -> None:
+def test_first_verdict_is_timed_from_first_dispatch() -> None:
     lane = Lane().play("A01 08:00")
     lane.answer("ok", after=timedelta(seconds=90))
     lane.answer("ok")
@@ -48,7 +48,7 @@ def test_the_first_verdict_is_timed_from_the_first_dispatch() -> None:
     assert 'hn_time_to_verdict_seconds_count{municipality="0461"} 1.0' in found
 
 
-def test_a_refused_attempt_is_counted() -> None:
+def test_refused_attempt_is_counted() -> None:
     lane = Lane().play("A01 08:00")
     lane.refuse()
     assert 'hn_attempts_total{n="1",result="refused"} 1.0' in text(shown(lane))
@@ -62,14 +62,14 @@ def test_a_refused_attempt_is_counted() -> None:
         pytest.param(KeyError("2512489996"), "internal-error", id="a fault of ours, without its text"),
     ],
 )
-def test_a_dead_letter_is_counted_by_stage_and_reason(fault: Exception, reason: str) -> None:
+def test_dead_letter_is_counted_by_stage_and_reason(fault: Exception, reason: str) -> None:
     figures = Figures()
     figures.dead_letter("intake", fault)
     assert f'stafet_dead_letters_total{{reason="{reason}",stage="intake"}} 1.0' in text(figures)
     assert "2512489996" not in text(figures)
 
 
-def test_what_was_odd_about_a_message_is_counted_by_feed_and_rule() -> None:
+def test_oddities_are_counted_by_feed_and_rule() -> None:
     station = Station(Ids(b"a secret for the tests only"), registers())
     step = intake_stage(station, cast(Any, None)).step
     data = er7("A01", msh={18: "8859/1"}, pid={5: "Sørensen^Nancy"}, pv1={3: "ZZ9^^^OUH"})
@@ -80,13 +80,13 @@ def test_what_was_odd_about_a_message_is_counted_by_feed_and_rule() -> None:
         assert f'stafet_message_warnings_total{{feed="EPJ-SYD/OUH",rule="{rule}"}} 2.0' in text(station.figures)
 
 
-def test_a_dead_letter_of_a_lane_is_counted_as_the_lanes() -> None:
+def test_dead_letter_of_lane_is_counted_as_lanes() -> None:
     figures = Figures()
     figures.effect(DeadLetter(Rejected("x", "y", "z", "unmatched")), "lanes")
     assert 'reason="unmatched",stage="lanes"' in text(figures)
 
 
-def test_an_adt_record_that_gives_stay_events_is_counted_in_their_lanes_only() -> None:
+def test_adt_record_with_stay_events_counts_in_lanes_only() -> None:
     figures, at = Figures(), Lane().now
     figures.taken(event_row(at, "adt.raw/0/1", None, 1), Intake(PersonRow()))
     assert 'fate="accepted"' not in text(figures)

@@ -41,12 +41,12 @@ def lane_records(message_id: MessageId, at: datetime) -> list[tuple[tuple[str, b
     return [lane_letter(Lane(message_id[:8]), record, f"r{number}").headers for number, record in enumerate(records)]
 
 
-def test_all_records_about_a_message_are_one_trace() -> None:
+def test_all_records_about_message_are_one_trace() -> None:
     lane = ShellLane()
     lane.play("A01 08:00")
     lane.answer()
     message = lane.last.message_id
-    letters = [one for one in lane.said_to_kafka if one.topic in (inbox("0461"), inbox("0751"), LEDGER, TRACE)]
+    letters = [one for one in lane.written_to_kafka if one.topic in (inbox("0461"), inbox("0751"), LEDGER, TRACE)]
     about = [one.headers for one in letters if header(one.headers, "event-type") != b"ledger.stay-event"]
     assert len(about) >= 7, "a letter, four rows, three events"
     about += lane_records(message, NOON)
@@ -70,7 +70,7 @@ RECORDS: dict[str, tuple[LaneRecord, str]] = {
 
 
 @pytest.mark.parametrize(("kind", "record", "about"), [(kind, *case) for kind, case in RECORDS.items()], ids=RECORDS)
-def test_a_lane_record_belongs_to_what_it_is_about(kind: str, record: LaneRecord, about: str) -> None:
+def test_lane_record_belongs_to_what_it_is_about(kind: str, record: LaneRecord, about: str) -> None:
     letter = lane_letter(Lane("0123abcd"), record, "r1")
     expected = headers(
         message_id="r1", event_type=kind, schema="lane-record", content_type="application/json", about=about
@@ -78,7 +78,7 @@ def test_a_lane_record_belongs_to_what_it_is_about(kind: str, record: LaneRecord
     assert (letter.topic, letter.key, letter.headers) == (LANES, b"0123abcd", expected)
 
 
-def test_what_retention_took_is_a_dead_letter_and_a_row() -> None:
+def test_what_retention_took_is_dead_letter_and_row() -> None:
     lost = RetentionLoss("adt.raw", 3, expected=40, oldest=47)
     dead, row = loss_letters(lost, stage="intake", at=NOON, version="1")
     facts = {name: value.decode() for name, value in dead.headers}

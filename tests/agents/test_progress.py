@@ -7,7 +7,7 @@ from agents.start.watch import Progress
 LIMIT = timedelta(minutes=5)
 
 
-def test_work_that_is_not_taken_is_death_after_the_limit_and_not_before() -> None:
+def test_untaken_work_is_death_only_after_limit() -> None:
     progress = Progress(0.0, LIMIT)
     assert [progress.look({"a": (10, 12)}, now) for now in (0.0, 150.0, 299.9)] == ["", "", ""]
     assert progress.look({"a": (10, 15)}, 300.0) == "5 records wait and none was taken for 300 s"
@@ -19,14 +19,14 @@ def test_one_partition_that_moves_is_life() -> None:
         assert progress.look({"a": (10, 12), "b": (minute, 100)}, 60.0 * minute) == ""
 
 
-def test_nothing_to_do_is_life_and_the_time_begins_when_work_comes() -> None:
+def test_idle_is_alive_and_time_begins_with_work() -> None:
     progress = Progress(0.0, LIMIT)
     assert progress.look({"a": (12, 12)}, 86_400.0) == ""
     assert progress.look({"a": (12, 13)}, 86_401.0) == ""
     assert progress.look({"a": (12, 13)}, 86_700.0) != ""
 
 
-def test_a_recovery_has_no_positions_and_begins_the_time_again() -> None:
+def test_recovery_has_no_positions_and_begins_time_again() -> None:
     progress = Progress(0.0, LIMIT)
     progress.look({"a": (10, 12)}, 0.0)
     assert progress.look({}, 299.0) == ""
@@ -34,7 +34,7 @@ def test_a_recovery_has_no_positions_and_begins_the_time_again() -> None:
     assert progress.look({"a": (10, 12)}, 700.0) == ""
 
 
-def test_a_dead_worker_that_moves_again_is_alive() -> None:
+def test_dead_worker_that_moves_again_is_alive() -> None:
     progress = Progress(0.0, LIMIT)
     progress.look({"a": (10, 12)}, 0.0)
     assert progress.look({"a": (10, 12)}, 400.0) != ""

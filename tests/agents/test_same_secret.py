@@ -38,7 +38,7 @@ def ended_stay() -> bytes:
     return encode_row(lane.row)
 
 
-async def test_the_first_start_remembers_the_secret_and_the_next_ones_find_it(started: str) -> None:
+async def test_first_start_remembers_secret_and_next_ones_find_it(started: str) -> None:
     for _ in range(3):
         await check_secret(started, OLD)
     found = await records(started, CONTROL)
@@ -46,7 +46,7 @@ async def test_the_first_start_remembers_the_secret_and_the_next_ones_find_it(st
     assert b"secret" not in (found[0].value or b""), "a fingerprint, and nothing of the secret"
 
 
-async def test_another_secret_is_refused_while_a_stay_is_open(started: str) -> None:
+async def test_another_secret_is_refused_while_stay_is_open(started: str) -> None:
     await check_secret(started, OLD)
     rows = [(b"0e64678e", open_stay()), (b"0e64678f", ended_stay()), (position_key("lanes", 0), b"7")]
     await put(started, ROWS, rows, partition=0)
@@ -57,7 +57,7 @@ async def test_another_secret_is_refused_while_a_stay_is_open(started: str) -> N
 
 
 @pytest.mark.parametrize("newest", [None, ended_stay()], ids=["forgotten", "ended"])
-async def test_another_secret_is_taken_when_no_stay_is_open_any_more(started: str, newest: bytes | None) -> None:
+async def test_another_secret_is_taken_once_no_stay_is_open(started: str, newest: bytes | None) -> None:
     await check_secret(started, OLD)
     await put(started, ROWS, [(b"0e64678e", open_stay()), (b"0e64678e", newest)], partition=0)
     await check_secret(started, NEW)
@@ -68,7 +68,7 @@ async def test_another_secret_is_taken_when_no_stay_is_open_any_more(started: st
 
 
 @pytest.mark.parametrize("junk", [b"junk", b"[" * 100_000, b"{}", b"\xff"], ids=["text", "nested", "empty", "bytes"])
-async def test_junk_beside_the_fingerprint_is_passed_over(started: str, junk: bytes) -> None:
+async def test_junk_beside_fingerprint_is_passed_over(started: str, junk: bytes) -> None:
     await check_secret(started, OLD)
     await put(started, CONTROL, [(b"installation", junk), (None, junk), (b"", b"")])
     await check_secret(started, OLD)
@@ -77,7 +77,7 @@ async def test_junk_beside_the_fingerprint_is_passed_over(started: str, junk: by
         await check_secret(started, NEW)
 
 
-async def test_a_row_that_cannot_be_read_counts_as_an_open_stay(started: str) -> None:
+async def test_row_that_cannot_be_read_counts_as_open_stay(started: str) -> None:
     await check_secret(started, OLD)
     await put(started, ROWS, [(b"0e64678e", b"junk"), (None, b"junk")], partition=0)
     with pytest.raises(SecretChanged, match="2 stays are open"):

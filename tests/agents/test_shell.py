@@ -60,7 +60,7 @@ async def settled(bench: Bench, number: int) -> None:
     await until(taken)
 
 
-async def test_a_stage_folds_in_order_per_key_and_sends_a_letter_for_each(bench: Build) -> None:
+async def test_stage_folds_in_order_and_sends_each_letter(bench: Build) -> None:
     async with bench(concatenate) as b:
         assert readiness(b.app).ready
         await put(b.bootstrap, b.source, [(b"k%d" % (n % 5), b"%d" % n) for n in range(20)])
@@ -72,12 +72,12 @@ async def test_a_stage_folds_in_order_per_key_and_sends_a_letter_for_each(bench:
     assert rows == {key: values[-1] for key, values in by_key.items()}
 
 
-async def test_poison_reaches_the_stage_as_it_is_and_costs_no_neighbour(bench: Build) -> None:
+async def test_poison_reaches_stage_and_costs_no_neighbour(bench: Build) -> None:
     poison = [(None, b"a"), (b"", b"b"), (b"k", None), (b"k", b""), (b"k", b"\xff\x00"), (b"\0position/x/0", b"c")]
     async with bench(concatenate) as b:
         await put(b.bootstrap, b.source, [*poison, (b"good", b"1")])
         letters = await at_least(b.bootstrap, b.out, 6)
-        [aside] = await dead_letters_of(b, 1)
+        [dead_lettered] = await dead_letters_of(b, 1)
     assert sorted((r.key, r.value) for r in letters if r.key) == [
         (b"good", b"1"),
         (b"k", b"-"),
@@ -85,10 +85,10 @@ async def test_poison_reaches_the_stage_as_it_is_and_costs_no_neighbour(bench: B
         (b"k", b"--\xff\x00"),
     ]
     assert sorted(r.value or b"" for r in letters if not r.key) == [b"a", b"b"]
-    assert aside.key == b"\0position/x/0", "a key in the form of the table's own rows can carry no row"
+    assert dead_lettered.key == b"\0position/x/0", "a key in the form of the table's own rows can carry no row"
 
 
-async def test_a_bug_costs_its_own_record_only_and_tells_no_content(bench: Build) -> None:
+async def test_bug_costs_one_record_and_shows_no_content(bench: Build) -> None:
     async with bench(concatenate) as b:
         values = [b"1", b"bug", b"2", b"reject", b"3"]
         await put(b.bootstrap, b.source, [(b"k", v) for v in values], headers=[("feed", b"EPJ")])
@@ -103,7 +103,7 @@ async def test_a_bug_costs_its_own_record_only_and_tells_no_content(bench: Build
     assert CPR.decode() not in str(b.reported)
 
 
-async def test_what_the_stage_says_about_a_fault_goes_out_beside_the_dead_letter(bench: Build) -> None:
+async def test_on_fault_letters_leave_beside_dead_letter(bench: Build) -> None:
     def on_fault(row: bytes | None, record: Record, fault: Exception) -> tuple[bytes | None, Sequence[Letter]]:
         if record.value == b"bug":
             return row, [Letter(record.topic.replace(".in", ".out"), record.key, type(fault).__name__.encode())]
@@ -116,16 +116,16 @@ async def test_what_the_stage_says_about_a_fault_goes_out_beside_the_dead_letter
     assert [r.value for r in letters] == [b"KeyError", b"1"]
 
 
-async def test_a_row_too_large_for_its_changelog_is_set_aside_and_changes_nothing(bench: Build) -> None:
+async def test_row_too_large_for_changelog_is_dead_lettered(bench: Build) -> None:
     async with bench(concatenate) as b:
         await put(b.bootstrap, b.source, [(b"k", b"1"), (b"k", b"huge"), (b"k", b"2")])
         letters = await at_least(b.bootstrap, b.out, 2)
-        [aside] = await dead_letters_of(b, 1)
+        [dead_lettered] = await dead_letters_of(b, 1)
     assert [r.value for r in letters] == [b"1", b"12"]
-    assert header(aside.headers, "dlq.error-code") == b"too-large"
+    assert header(dead_lettered.headers, "dlq.error-code") == b"too-large"
 
 
-async def test_however_many_records_are_too_large_the_worker_does_not_leave(bench: Build) -> None:
+async def test_many_too_large_records_do_not_end_worker(bench: Build) -> None:
     """A sender may repeat the same message all night: that is no fault in every record."""
     async with bench(concatenate, limits=Limits(faults_in_a_row=3)) as b:
         await put(b.bootstrap, b.source, [(b"k", b"huge")] * 8 + [(b"k", b"1")])
@@ -134,26 +134,26 @@ async def test_however_many_records_are_too_large_the_worker_does_not_leave(benc
     assert letter.value == b"1"
 
 
-async def test_a_record_that_leads_to_a_letter_too_large_to_send_is_set_aside(bench: Build) -> None:
+async def test_record_whose_letter_is_too_large_is_dead_lettered(bench: Build) -> None:
     """Nobody can take it, so a worker that left would meet it again for ever."""
 
     def quoting(row: bytes | None, record: Record) -> tuple[bytes | None, Sequence[Letter]]:
-        said = b"x" * (1 << 20) if record.value == b"huge" else b"small"
-        return record.value, [Letter(OUT[0], record.key, b"before"), Letter(OUT[0], record.key, said)]
+        output = b"x" * (1 << 20) if record.value == b"huge" else b"small"
+        return record.value, [Letter(OUT[0], record.key, b"before"), Letter(OUT[0], record.key, output)]
 
     async with bench(quoting) as b:
         OUT[0] = b.out
         await put(b.bootstrap, b.source, [(b"k", b"huge"), (b"k", b"1")])
-        [aside] = await dead_letters_of(b, 1)
+        [dead_lettered] = await dead_letters_of(b, 1)
         letters = await at_least(b.bootstrap, b.out, 2)
         await settled(b, 2)
         rows = b.rows()
-    assert (aside.value, header(aside.headers, "dlq.error-code")) == (b"huge", b"too-large")
+    assert (dead_lettered.value, header(dead_lettered.headers, "dlq.error-code")) == (b"huge", b"too-large")
     assert [letter.value for letter in letters] == [b"before", b"small"]
     assert rows == {b"k": b"1"}
 
 
-async def test_faults_in_every_record_make_the_worker_leave_with_nothing_acknowledged(bench: Build) -> None:
+async def test_faults_in_every_record_end_worker_unacknowledged(bench: Build) -> None:
     async with bench(concatenate, limits=Limits(faults_in_a_row=3)) as b:
         await put(b.bootstrap, b.source, [(b"k", b"bug")] * 4)
         assert "4 faults of ours in a row" in await b.departure()
@@ -187,7 +187,7 @@ def back_to_created(row: bytes | None, record: Record, refusal: Refusal) -> tupl
 OUT = [""]
 
 
-async def test_a_refused_letter_comes_back_to_the_stage_at_once(bench: Build) -> None:
+async def test_refused_letter_comes_back_to_stage_at_once(bench: Build) -> None:
     async with bench(to_nowhere, on_refused=back_to_created) as b:
         OUT[0] = b.out
         await put(b.bootstrap, b.source, [(b"k", b"1")])
@@ -197,7 +197,7 @@ async def test_a_refused_letter_comes_back_to_the_stage_at_once(bench: Build) ->
     assert (letter.key, letter.value, rows) == (b"k", b"topic-missing", {b"k": b"CREATED"})
 
 
-async def test_a_letter_too_large_for_its_topic_is_refused_before_the_broker_sees_it(bench: Build) -> None:
+async def test_letter_too_large_is_refused_before_broker_sees_it(bench: Build) -> None:
     def large(row: bytes | None, record: Record) -> tuple[bytes | None, Sequence[Letter]]:
         return b"SENT", [Letter(OUT[0], record.key, b"x" * (1 << 20), refusable=True)]
 
@@ -208,14 +208,14 @@ async def test_a_letter_too_large_for_its_topic_is_refused_before_the_broker_see
     assert letter.value == b"too-large"
 
 
-async def test_a_letter_that_may_not_be_refused_makes_the_worker_leave(bench: Build) -> None:
+async def test_letter_that_may_not_be_refused_makes_worker_leave(bench: Build) -> None:
     async with bench(to_nowhere, on_refused=back_to_created) as b:
         await put(b.bootstrap, b.source, [(b"k", b"firm")])
         assert "topic-missing" in await b.departure()
         assert not b.rows()
 
 
-async def test_records_thrown_away_before_anything_was_committed_come_again_after_the_rebalance(bench: Build) -> None:
+async def test_records_dropped_before_commit_return_after_rebalance(bench: Build) -> None:
     async with bench(concatenate) as b:
         consumer, place = b.app.consumer, TP(b.source, partition_of(b"k", 4))
         consumer.stop_flow()
@@ -228,7 +228,7 @@ async def test_records_thrown_away_before_anything_was_committed_come_again_afte
         assert [letter.value for letter in await at_least(b.bootstrap, b.out, 3)] == [b"1", b"12", b"123"]
 
 
-async def test_a_hole_in_the_offsets_makes_the_worker_leave(bench: Build) -> None:
+async def test_hole_in_offsets_makes_worker_leave(bench: Build) -> None:
     name, partition = fresh("worker"), partition_of(b"k", 4)
     async with bench(concatenate, name=name) as b:
         await put(b.bootstrap, b.source, [(b"k", b"1"), (b"k", b"2"), (b"k", b"3")])
@@ -241,7 +241,7 @@ async def test_a_hole_in_the_offsets_makes_the_worker_leave(bench: Build) -> Non
         assert b.rows() == {b"k": b"123"}
 
 
-async def test_a_position_behind_the_committed_offset_is_named(bench: Build) -> None:
+async def test_position_behind_committed_offset_is_named(bench: Build) -> None:
     """So it looks when a changelog was emptied, or when a worker that was paused has written over its successor."""
     name, partition = fresh("worker"), partition_of(b"k", 4)
     async with bench(concatenate, name=name) as b:
@@ -251,8 +251,8 @@ async def test_a_position_behind_the_committed_offset_is_named(bench: Build) -> 
     begun: list[Bench] = []
     start = asyncio.create_task(bench(concatenate, name=name, create=False, before=begun.append).__aenter__())
     try:
-        told = f"{b.source}/{partition} ({b.changelog}): 3 records are committed and the state knows of 1"
-        assert told in await departure(begun)
+        notified = f"{b.source}/{partition} ({b.changelog}): 3 records are committed and the state knows of 1"
+        assert notified in await departure(begun)
     finally:
         start.cancel()
         await asyncio.wait([start])
@@ -268,7 +268,7 @@ async def departure(begun: list[Bench]) -> str:
 
 
 @pytest.mark.parametrize("store", ["memory", "rocksdb"])
-async def test_rows_and_positions_return_after_a_restart(bench: Build, store: str) -> None:
+async def test_rows_and_positions_return_after_restart(bench: Build, store: str) -> None:
     name = fresh("worker")
     async with bench(concatenate, name=name, store=store) as b:
         await put(b.bootstrap, b.source, [(b"k", b"1"), (b"gone", b"1"), (b"gone", b"forget")])
@@ -282,7 +282,7 @@ async def test_rows_and_positions_return_after_a_restart(bench: Build, store: st
     assert [r.value for r in letters if r.key == b"gone"] == [b"1", b"forgotten", b"2"]
 
 
-async def test_a_row_in_the_changelog_follows_every_record_even_a_repeat(bench: Build) -> None:
+async def test_row_in_changelog_follows_every_record_even_repeat(bench: Build) -> None:
     def seen(row: bytes | None, record: Record) -> tuple[bytes | None, Sequence[Letter]]:
         return b"seen", [Letter(record.topic.replace(".in", ".out"), record.key, b"letter")]
 
@@ -293,19 +293,19 @@ async def test_a_row_in_the_changelog_follows_every_record_even_a_repeat(bench: 
     assert [(r.key, r.value) for r in log] == [(b"k", b"seen")] * 3
 
 
-def test_a_record_behind_the_committed_position_is_not_taken_again() -> None:
+def test_record_behind_committed_position_is_not_taken_again() -> None:
     """Its row and its position are one transaction, and its letter left before that: it is wholly done."""
     before, lane = ShellLane(), ShellLane()
     before.play("A01 08:00").answer()
     events = before.events
     lane.app.repeats[LANES, 0] = range(len(events))
     lane.batch(events)
-    assert lane.said_to_kafka == []
+    assert lane.written_to_kafka == []
     lane.batch(events)
-    assert lane.said_to_kafka, "offsets that begin anew, in a topic that was made again, are taken"
+    assert lane.written_to_kafka, "offsets that begin anew, in a topic that was made again, are taken"
 
 
-async def test_a_record_in_the_wrong_partition_is_sent_on_to_the_row_of_its_key(bench: Build) -> None:
+async def test_record_in_wrong_partition_is_sent_to_its_row(bench: Build) -> None:
     right = partition_of(b"k", 4)
     async with bench(concatenate) as b:
         await put(b.bootstrap, b.source, [(b"k", b"1")])

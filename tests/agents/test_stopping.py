@@ -23,7 +23,7 @@ async def test_what_waits_is_given_up() -> None:
         await task
 
 
-async def test_a_stop_that_came_before_is_heeded_too() -> None:
+async def test_stop_that_came_before_is_heeded_too() -> None:
     stop = asyncio.Event()
     stop.set()
     with pytest.raises(Stopped):
@@ -41,13 +41,13 @@ async def test_what_has_started_goes_on() -> None:
     assert done.is_set(), "what had started came to its end"
 
 
-async def test_a_time_limit_inside_is_its_own() -> None:
+async def test_time_limit_inside_is_its_own() -> None:
     with pytest.raises(TimeoutError):
         async with unless(asyncio.Event()), asyncio.timeout(0):
             await asyncio.Event().wait()
 
 
-async def test_nothing_is_logged_after_the_end(caplog: pytest.LogCaptureFixture) -> None:
+async def test_nothing_is_logged_after_end(caplog: pytest.LogCaptureFixture) -> None:
     stop = asyncio.Event()
     async with unless(stop):
         stop.set()  # in the same breath as the end
@@ -56,13 +56,13 @@ async def test_nothing_is_logged_after_the_end(caplog: pytest.LogCaptureFixture)
     assert not caplog.records
 
 
-async def test_a_blocking_call_gives_its_result_or_its_fault() -> None:
+async def test_blocking_call_gives_its_result_or_its_fault() -> None:
     assert await beside(lambda: 7) == 7
     with pytest.raises(KeyError):
         await beside(lambda: {}["absent"])  # type: ignore[var-annotated]
 
 
-async def test_a_blocking_call_that_was_given_up_is_not_waited_for() -> None:
+async def test_abandoned_blocking_call_is_not_awaited() -> None:
     stop, begun, end = asyncio.Event(), threading.Event(), threading.Event()
 
     def call() -> None:
@@ -82,7 +82,7 @@ async def test_a_blocking_call_that_was_given_up_is_not_waited_for() -> None:
     end.set()
 
 
-async def test_the_last_resort_needs_no_turn_of_the_loop() -> None:
+async def test_last_resort_needs_no_turn_of_loop() -> None:
     left, reasons = threading.Event(), list[str]()
 
     def leave(reason: str) -> None:

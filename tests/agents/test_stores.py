@@ -20,7 +20,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return MemoryStore() if request.param == "memory" else DiskStore(tmp_path)
 
 
-def test_a_store_keeps_the_newest_rows_and_how_far_it_knows(store: Store) -> None:
+def test_store_keeps_newest_rows_and_how_far_it_knows(store: Store) -> None:
     assert store.known(PLACE) is None
     store.apply(PLACE, [(b"a", b"1"), (b"b", b"1"), (b"a", b"2"), (b"b", None), (b"c", b"")], 5)
     store.apply(PLACE, [], 7)
@@ -31,7 +31,7 @@ def test_a_store_keeps_the_newest_rows_and_how_far_it_knows(store: Store) -> Non
     assert store.get(OTHER, b"a") is None
 
 
-def test_a_partition_of_others_is_dropped(store: Store) -> None:
+def test_partition_of_others_is_dropped(store: Store) -> None:
     for place in (PLACE, OTHER):
         assert store.known(place) is None
         store.apply(place, [(b"k", b"row")], 1)
@@ -40,7 +40,7 @@ def test_a_partition_of_others_is_dropped(store: Store) -> None:
     assert (store.known(OTHER), store.get(OTHER, b"k")) == (1, b"row")
 
 
-def test_a_reading_goes_on_while_rows_change(store: Store) -> None:
+def test_reading_goes_on_while_rows_change(store: Store) -> None:
     assert store.known(PLACE) is None
     store.apply(PLACE, [(b"%d" % number, b"old") for number in range(9)], 9)
     reading = store.rows(PLACE)
@@ -75,30 +75,30 @@ def reopened(folder: Path, **more: Callable[[], float]) -> tuple[int | None, byt
     return found
 
 
-def test_a_store_on_disk_outlives_the_worker(tmp_path: Path, closed: Path) -> None:
+def test_store_on_disk_outlives_worker(tmp_path: Path, closed: Path) -> None:
     assert reopened(tmp_path) == (4, b"row")
 
 
 @pytest.mark.parametrize("spoil", [halved, overwritten])
-def test_a_spoilt_store_is_opened_empty(tmp_path: Path, closed: Path, spoil: Callable[[Path], None]) -> None:
+def test_spoilt_store_is_opened_empty(tmp_path: Path, closed: Path, spoil: Callable[[Path], None]) -> None:
     for path in [path for path in closed.rglob("*") if path.is_file()]:
         spoil(path)
     assert reopened(tmp_path) == (None, None)
 
 
-def test_a_file_in_the_place_of_a_store_is_replaced(tmp_path: Path, closed: Path) -> None:
+def test_file_in_place_of_store_is_replaced(tmp_path: Path, closed: Path) -> None:
     closed.rename(closed.with_name("elsewhere"))
     closed.write_bytes(b"of another version")
     assert reopened(tmp_path) == (None, None)
 
 
-def test_a_store_keeps_its_rows_beside_a_foreign_file(tmp_path: Path, closed: Path) -> None:
+def test_store_keeps_its_rows_beside_foreign_file(tmp_path: Path, closed: Path) -> None:
     (closed / "of-another-version.db").write_bytes(b"x")
     assert reopened(tmp_path) == (4, b"row")
 
 
 @pytest.mark.parametrize(("hours", "found"), [(11, (4, b"row")), (13, (None, None))])
-def test_a_store_older_than_tombstones_may_be_is_dropped(
+def test_store_older_than_tombstones_may_be_is_dropped(
     tmp_path: Path, closed: Path, hours: int, found: tuple[int | None, bytes | None]
 ) -> None:
     now = closed.stat().st_mtime
@@ -107,7 +107,7 @@ def test_a_store_older_than_tombstones_may_be_is_dropped(
     assert reopened(tmp_path, now=lambda: now) == found
 
 
-def test_a_store_that_another_process_has_is_left_alone(tmp_path: Path, closed: Path) -> None:
+def test_store_that_another_process_has_is_left_alone(tmp_path: Path, closed: Path) -> None:
     holder, late = DiskStore(tmp_path), DiskStore(tmp_path)
     assert holder.known(PLACE) == 4
     with pytest.raises(Exception, match="lock"):

@@ -48,7 +48,7 @@ async def ring(b: Bench, index: Deadlines, minutes: int, gate: Any = always) -> 
     return await publish_due(b.app, b.source, index, tick, clock=lambda: NOON + timedelta(minutes=minutes), gate=gate)
 
 
-async def test_what_is_due_is_published_once_into_the_partition_of_its_row(bench: Build) -> None:
+async def test_due_lane_is_published_once_into_its_partition(bench: Build) -> None:
     index = Deadlines()
     on_row = lambda key, row, partition: index.set(partition, key, deadline_of(row))  # noqa: E731
     async with bench(remember, on_row=on_row) as b:
@@ -61,7 +61,7 @@ async def test_what_is_due_is_published_once_into_the_partition_of_its_row(bench
     assert (a.key, a.partition) == (b"a", partition_of(b"a", 4))
 
 
-async def test_a_closed_gate_keeps_the_tick_for_later(bench: Build) -> None:
+async def test_closed_gate_keeps_tick_for_later(bench: Build) -> None:
     index = Deadlines()
     index.set(partition_of(b"a", 4), b"a", NOON)
 
@@ -73,8 +73,8 @@ async def test_a_closed_gate_keeps_the_tick_for_later(bench: Build) -> None:
         assert await ring(b, index, 1) == 1
 
 
-async def test_a_timer_that_fails_says_so_and_does_not_raise(bench: Build) -> None:
-    index, told = Deadlines(), list[str]()
+async def test_failing_timer_is_logged_and_does_not_raise(bench: Build) -> None:
+    index, notified = Deadlines(), list[str]()
     index.set(0, b"a", NOON)
 
     def broken(due: Due, now: datetime) -> Letter:
@@ -83,17 +83,17 @@ async def test_a_timer_that_fails_says_so_and_does_not_raise(bench: Build) -> No
     async with bench(remember) as b:
         rung = await publish_due(
             b.app, b.source, index, broken, clock=lambda: NOON, gate=always,
-            report=lambda event, **facts: told.append(f"{event} {facts}"),
+            report=lambda event, **facts: notified.append(f"{event} {facts}"),
         )  # fmt: skip
     assert rung == 0
-    assert told
-    assert told[0].startswith("timer.failed")
-    assert "2512489996" not in told[0]
+    assert notified
+    assert notified[0].startswith("timer.failed")
+    assert "2512489996" not in notified[0]
 
 
-async def test_a_lane_without_a_tick_holds_no_other_up(bench: Build) -> None:
+async def test_lane_without_tick_holds_no_other_up(bench: Build) -> None:
     """Its row cannot be read, or its key is none of ours: every later lane would wait behind it for ever."""
-    index, told = Deadlines(), list[str]()
+    index, notified = Deadlines(), list[str]()
     index.set(0, b"bad", NOON - timedelta(minutes=1))
     for partition, key in ((0, b"a"), (3, b"c")):
         index.set(partition, key, NOON)
@@ -103,17 +103,23 @@ async def test_a_lane_without_a_tick_holds_no_other_up(bench: Build) -> None:
 
     async def rung(b: Bench) -> int:
         return await publish_due(
-            b.app, b.source, index, picky, clock=lambda: NOON, gate=always, report=lambda event, **_: told.append(event)
+            b.app,
+            b.source,
+            index,
+            picky,
+            clock=lambda: NOON,
+            gate=always,
+            report=lambda event, **_: notified.append(event),
         )
 
     async with bench(remember) as b:
         assert [await rung(b), await rung(b)] == [2, 0]
         await at_least(b.bootstrap, b.source, 2)
-    assert told == ["timer.failed"]
+    assert notified == ["timer.failed"]
 
 
-async def test_a_row_that_cannot_be_read_is_left_out_of_the_index(bench: Build) -> None:
-    name, index, told = fresh("worker"), Kept(), list[str]()
+async def test_unreadable_row_is_left_out_of_index(bench: Build) -> None:
+    name, index, notified = fresh("worker"), Kept(), list[str]()
     async with bench(remember, name=name) as b:
         await put(b.bootstrap, b.source, [(b"%d" % n, b"10" if n % 2 else b"torn") for n in range(10)])
         await at_least(b.bootstrap, b.out, 10)
@@ -122,14 +128,14 @@ async def test_a_row_that_cannot_be_read_is_left_out_of_the_index(bench: Build) 
         return NOON + timedelta(minutes=int(row))
 
     def keep(b: Bench) -> None:
-        keep_index(b.app, b.table, b.source, index, strict, lambda event, **_: told.append(event))
+        keep_index(b.app, b.table, b.source, index, strict, lambda event, **_: notified.append(event))
 
     async with bench(remember, name=name, create=False, before=keep):
         assert len(index) == 5
-    assert told == ["row.unreadable"] * 5
+    assert notified == ["row.unreadable"] * 5
 
 
-async def test_the_loop_goes_on_while_the_index_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_loop_goes_on_while_index_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timer, "_TURN", -1.0)  # each row a turn of its own
     app: Any = SimpleNamespace(restoring=Restoring())
     table: Any = SimpleNamespace(rows=lambda: ((0, b"%d" % n, b"10") for n in range(50)))
@@ -146,7 +152,7 @@ async def test_the_loop_goes_on_while_the_index_is_made(monkeypatch: pytest.Monk
     assert (len(index), index.made) == (50, 1)
 
 
-async def test_the_index_returns_from_the_rows_after_a_restart(bench: Build) -> None:
+async def test_index_returns_from_rows_after_restart(bench: Build) -> None:
     name, index = fresh("worker"), Kept()
     async with bench(remember, name=name) as b:
         await put(b.bootstrap, b.source, [(b"a", b"10"), (b"b", b"never")])
@@ -160,7 +166,7 @@ async def test_the_index_returns_from_the_rows_after_a_restart(bench: Build) -> 
     assert [r.value for r in await records(b.bootstrap, b.source) if r.key == b"a"] == [b"10", b"tick"]
 
 
-async def test_a_partition_is_caught_up_when_its_position_has_reached_the_high_water(bench: Build) -> None:
+async def test_partition_is_caught_up_at_high_water(bench: Build) -> None:
     async with bench(remember) as b:
         await put(b.bootstrap, b.source, [(b"a", b"1")] * 3)
         await until(lambda: caught_up(b.app, b.table, b.source, partition_of(b"a", 4)))

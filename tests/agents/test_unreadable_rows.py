@@ -24,8 +24,8 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def arrived(line: str, offset: int) -> Event:
-    told, at = event(line)
-    return Event(str(told.lane).encode(), encode_lane_record(StayEventArrived(at=at, event=told)), offset)
+    notified, at = event(line)
+    return Event(str(notified.lane).encode(), encode_lane_record(StayEventArrived(at=at, event=notified)), offset)
 
 
 def dead(letters: list[Letter]) -> list[tuple[bytes | None, bytes | None]]:
@@ -40,7 +40,7 @@ def ledger(letters: list[Letter]) -> list[dict[str, object]]:
     return [json.loads(letter.value or b"") for letter in letters if letter.topic == LEDGER]
 
 
-def test_events_of_an_unreadable_lane_are_set_aside_and_its_row_stays() -> None:
+def test_unreadable_lane_dead_letters_events_and_keeps_row() -> None:
     lane = ShellLane()
     events = [arrived(line, number) for number, line in enumerate(("A01 08:00", "A21 10:00", "A03 18:00"))]
     key = events[0].message.key
@@ -48,7 +48,7 @@ def test_events_of_an_unreadable_lane_are_set_aside_and_its_row_stays() -> None:
     lane.batch(events[:2])
     lane.batch(events[2:])
     assert lane.table[key] == JUNK, "no stay begins again"
-    letters = lane.said_to_kafka
+    letters = lane.written_to_kafka
     changelog = b"stafet-relay-lanes-changelog"
     assert dead(letters) == [(changelog, b"row-unreadable"), *[(b"lanes", b"row-unreadable")] * 3]
     [row] = [letter for letter in letters if header(letter.headers, "dlq.original-topic") == changelog]
@@ -57,17 +57,17 @@ def test_events_of_an_unreadable_lane_are_set_aside_and_its_row_stays() -> None:
     assert fates == [("stay-event", "stopped", "row-unreadable")] * 3
 
 
-def test_a_receipt_of_an_unreadable_lane_has_its_class() -> None:
+def test_receipt_of_unreadable_lane_has_its_class() -> None:
     lane = ShellLane()
     receipt = Receipt(verdict="ok", message_id="00c0ffee-0000-5000-8000-000000000000", origin="receipts.raw/0/7")
     record = Event(b"00c0ffee", encode_lane_record(ReceiptArrived(at=NOON, receipt=receipt)), 0)
     lane.table[b"00c0ffee"] = JUNK
     lane.batch([record])
-    [row] = ledger(lane.said_to_kafka)
+    [row] = ledger(lane.written_to_kafka)
     assert (row["kind"], row["subject"], row["what"]) == ("receipt", "receipts.raw/0/7", "quarantined")
 
 
-def test_a_person_that_cannot_be_read_is_not_begun_again() -> None:
+def test_person_that_cannot_be_read_is_not_begun_again() -> None:
     stage = intake_stage(Station(IDS, registers(), lambda: NOON, version="1"), None)  # type: ignore[arg-type]  # unused
     with pytest.raises(Rejected) as refused:
         stage.step(JUNK, Record(ADT_RAW, 0, 0, b"k", b"MSH|^~\\&|"))
@@ -80,7 +80,7 @@ def test_a_person_that_cannot_be_read_is_not_begun_again() -> None:
 
 
 @pytest.mark.parametrize("name", ["intake", "lanes", "receipts"])
-def test_a_good_record_of_our_own_passes_every_stage(name: str) -> None:
+def test_good_record_of_our_own_passes_every_stage(name: str) -> None:
     probe = stages()[name].probe
     assert probe is not None
     probe()
@@ -94,7 +94,7 @@ def test_a_good_record_of_our_own_passes_every_stage(name: str) -> None:
         ("receipts", "agents.worker.any_record.take_receipt"),
     ],
 )
-def test_a_stage_that_is_broken_fails_its_probe(name: str, broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stage_that_is_broken_fails_its_probe(name: str, broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(*_words: object, **_more: object) -> None:
         raise KeyError
 

@@ -1,4 +1,4 @@
-"""A worker that cannot come up says so in time; one that has come up says what it owns."""
+"""A worker that cannot come up shows it in time; one that has come up shows what it owns."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -25,9 +25,7 @@ def relay(broker: LocalBroker, directory: Path) -> tuple[Any, str, str]:
 
 @pytest.mark.real
 @pytest.mark.parametrize("absent", ["source", "changelog"])
-async def test_a_worker_without_its_topic_is_not_ready_and_says_what_to_look_at(
-    real: LocalBroker, tmp_path: Path, absent: str
-) -> None:
+async def test_worker_without_its_topic_is_not_ready_with_hint(real: LocalBroker, tmp_path: Path, absent: str) -> None:
     app, source, changelog = relay(real, tmp_path)
     prepared(real, changelog if absent == "source" else source)
     with pytest.raises(NotReady, match=rf"no topic {source if absent == 'source' else changelog}; create"):
@@ -36,7 +34,7 @@ async def test_a_worker_without_its_topic_is_not_ready_and_says_what_to_look_at(
 
 
 @pytest.mark.real
-async def test_a_changelog_of_another_width_is_named(real: LocalBroker, tmp_path: Path) -> None:
+async def test_changelog_of_another_width_is_named(real: LocalBroker, tmp_path: Path) -> None:
     app, source, changelog = relay(real, tmp_path)
     prepared(real, source)
     prepared(real, changelog, partitions=3)
@@ -45,7 +43,7 @@ async def test_a_changelog_of_another_width_is_named(real: LocalBroker, tmp_path
             pytest.fail("it came up")
 
 
-async def test_a_broker_that_does_not_answer_is_said_plainly(tmp_path: Path) -> None:
+async def test_silent_broker_is_reported_plainly(tmp_path: Path) -> None:
     app = build_app(Worker(bootstrap="127.0.0.1:1", worker_id="w1", state_dir=tmp_path, app_id=fresh("worker")))
     with pytest.raises(NotReady, match="no connection to the broker"):
         async with running(app, patience=20.0):
@@ -53,7 +51,7 @@ async def test_a_broker_that_does_not_answer_is_said_plainly(tmp_path: Path) -> 
 
 
 @pytest.mark.real
-async def test_a_worker_with_its_topics_owns_them_all(real: LocalBroker, tmp_path: Path) -> None:
+async def test_worker_with_its_topics_owns_them_all(real: LocalBroker, tmp_path: Path) -> None:
     app, source, changelog = relay(real, tmp_path)
     prepared(real, source, changelog)
     async with running(app, patience=30.0):
@@ -61,7 +59,7 @@ async def test_a_worker_with_its_topics_owns_them_all(real: LocalBroker, tmp_pat
         assert readiness(app).assigned == {(topic, p) for topic in (source, changelog) for p in range(4)}
 
 
-async def test_a_worker_that_crashes_while_it_starts_is_not_ready(
+async def test_worker_that_crashes_while_it_starts_is_not_ready(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = build_app(Worker(bootstrap="127.0.0.1:1", worker_id="w1", state_dir=tmp_path, app_id=fresh("worker")))

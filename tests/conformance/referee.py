@@ -1,4 +1,4 @@
-"""The referee: HL7's own validation code judges what we send; nothing of ours has a say in it.
+"""The referee: HL7's own validation code judges what we send; nothing of ours has a part in it.
 
 `Referee.java` is compiled once (cached by the hash of its source and its library list) and then judges as many
 resources as a test session has, one JVM per set of packages. The allow-list is empty: an error or a warning is a
@@ -79,7 +79,7 @@ _FHIR_NS = {"f": "http://hl7.org/fhir"}
 
 
 class CannotBuild(Exception):
-    """The referee cannot stand up on this machine; the text says what is missing."""
+    """The referee cannot stand up on this machine; the text shows what is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +195,10 @@ class Referee:
         question = {"text": data.decode(), "media": media, "profile": profile}
         self._jvm.stdin.write(json.dumps(question).encode() + b"\n")  # type: ignore[union-attr]
         self._jvm.stdin.flush()  # type: ignore[union-attr]
-        said = [Finding(**({"id": "", "where": ""} | finding)) for finding in self._answer()["findings"]]
+        reported = [Finding(**({"id": "", "where": ""} | finding)) for finding in self._answer()["findings"]]
         closing.count(f"resources judged by the referee, {self.name} set")
         unnamed = undeclared(data, media)
-        return Verdict((*said, *(Finding("error", "no-profile", w, "names no profile") for w in unnamed)))
+        return Verdict((*reported, *(Finding("error", "no-profile", w, "names no profile") for w in unnamed)))
 
     def close(self) -> None:
         """End of input ends the JVM."""

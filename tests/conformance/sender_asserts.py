@@ -1,6 +1,6 @@
 """What MedCom's send scripts assert of a message, one function per row of the table of spec 01 §18.
 
-Each takes a `Sent`: a message, what the flow says of it, and the message it follows. It fails by AssertionError.
+Each takes a `Sent`: a message, what the flow shows of it, and the message it follows. It fails by AssertionError.
 The rows of `ROWS` are those of spec 01 §10, written from the specification; nothing here asks the product's tables.
 """
 
@@ -19,7 +19,7 @@ _V4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-
 
 
 class Row(NamedTuple):
-    """What a message must show (spec 01 §10); `flag`: it asks for a report of admission (§16), told on the first only."""
+    """What a message must show (spec 01 §10); `flag`: it asks for a report of admission (§16), notified on the first only."""
 
     activity: str
     class_: str
@@ -38,7 +38,7 @@ ROWS: dict[str, Row] = {
     "SLHJ-imp": Row("discharge-inpatient-home", "IMP", "finished"),
     "SLHJ-emer": Row("discharge-emergency-home", "EMER", "finished"),
     "MORS-arrival": Row("admit-inpatient", "IMP", "in-progress", True),  # 10.3, as the scripts ask
-    "MORS-arrival-finished": Row("admit-inpatient", "IMP", "finished", True),  # 10.3, as the code table says
+    "MORS-arrival-finished": Row("admit-inpatient", "IMP", "finished", True),  # 10.3, by the code table
     "MORS-imp": Row("admit-inpatient", "IMP", "finished", True),
     "MORS-emer": Row("admit-emergency", "EMER", "finished", True),
     "MORS-leave": Row("start-leave-inpatient", "IMP", "finished", True),

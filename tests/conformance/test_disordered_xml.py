@@ -28,7 +28,7 @@ MESSAGES: dict[str, tuple[Resource, str]] = {
 def disordered(message: Resource) -> Iterator[tuple[str, bytes]]:
     """For each element that differs in name from the last beside it, its path and the document with it moved there.
 
-    One of each kind: what stands in the second Provenance as in the first says nothing new.
+    One of each kind: what stands in the second Provenance as in the first shows nothing new.
     """
     root = etree.fromstring(to_xml(message))
     seen = set()
@@ -58,7 +58,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_both_find_an_element_out_of_order(referee: Referees, name: str) -> None:
+def test_both_find_element_out_of_order(referee: Referees, name: str) -> None:
     data, profile = CASES[name]
     ours = [issue for issue in judge(data)["issues"] if issue["severity"] == "error"]
     theirs = referee.primary.judge(data, "xml", profile).errors

@@ -84,9 +84,9 @@ def test_every_step_of_our_station(referee: Referees, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_every_notice_has_a_first_event(referee: Referees, name: str) -> None:
-    told = notification(*CASES[name])
-    passes(referee, created(about(told, MUNICIPALITY), bundle_id=envelope_id(told), **STATION))
+def test_every_notice_has_first_event(referee: Referees, name: str) -> None:
+    notified = notification(*CASES[name])
+    passes(referee, created(about(notified, MUNICIPALITY), bundle_id=envelope_id(notified), **STATION))
 
 
 @pytest.mark.parametrize("source", get_args(Source))

@@ -39,13 +39,13 @@ def files(case: str) -> list[Path]:
 
 
 @pytest.mark.parametrize("case", ADT)
-def test_a_blank_behind_a_value_means_nothing(case: str) -> None:
+def test_blank_behind_value_means_nothing(case: str) -> None:
     replay = Replay(load("example"))
     assert [line.notification for path in files(case) for line in replay.play(path.read_bytes())] == ADT[case]
 
 
 @pytest.mark.parametrize("name", MESSAGES)
-def test_a_message_is_judged_and_answered(name: str) -> None:
+def test_message_is_judged_and_answered(name: str) -> None:
     found, answer = MESSAGES[name]
     data = (FOLDER / name).read_bytes()
     judged: dict[str, Any] = judge(data, name)
@@ -54,7 +54,7 @@ def test_a_message_is_judged_and_answered(name: str) -> None:
     assert [line["acknowledgement"] for line in play([(name, data)])] == [answer]
 
 
-def test_what_a_receiver_takes_is_an_error_in_what_we_send() -> None:
+def test_what_receiver_takes_is_error_in_what_we_send() -> None:
     assert check(from_json((FOLDER / "debatable-foreign-extension.json").read_bytes()), outgoing=True)
 
 
@@ -63,7 +63,7 @@ def test_what_xml_cannot_carry_is_not_written() -> None:
         json_to_xml((FOLDER / "narrative-nbsp.json").read_bytes())
 
 
-def test_a_value_with_blanks_is_written_without_them() -> None:
+def test_value_with_blanks_is_written_without_them() -> None:
     data = (FOLDER / "xml-value-blank.xml").read_bytes()
     assert from_json(xml_to_json(data)) == from_xml(data)
     assert from_xml(data)["type"] == "message"

@@ -1,4 +1,4 @@
-"""The rows of `rules.py` say what the published profiles and value sets say: every element, every code, every fix."""
+"""The rows of `rules.py` show what the published profiles and value sets show: every element, every code, every fix."""
 
 import json
 import re
@@ -79,7 +79,7 @@ def ours(path: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("kind", RESOURCES)
-def test_cardinalities_are_the_published_ones(kind: str) -> None:
+def test_cardinalities_are_published_ones(kind: str) -> None:
     compared = 0
     for element in snapshot(rules.PROFILES[kind])[1:]:
         path = element["path"]
@@ -103,19 +103,19 @@ def test_where_we_differ_we_are_stricter(path: str) -> None:
     assert (least, most) != (element["min"], element["max"])
 
 
-def test_every_forbidden_element_of_the_encounter_is_forbidden() -> None:
+def test_every_forbidden_element_of_encounter_is_forbidden() -> None:
     published = {e["path"] for e in snapshot(rules.PROFILES["Encounter"]) if e["max"] == "0" and ":" not in e["id"]}
     assert published == {path for path, row in ROWS.items() if row.max == 0 and path.startswith("Encounter.")}
 
 
-def test_the_choices_are_the_published_ones() -> None:
+def test_choices_are_published_ones() -> None:
     event = {e["id"]: e for e in snapshot(rules.PROFILES["MessageHeader"])}["MessageHeader.event[x]"]
     assert [t["code"] for t in event["type"]] == ["Coding"]
     occurred = {e["id"]: e for e in snapshot(rules.PROFILES["Provenance"])}["Provenance.occurred[x]"]
     assert ([t["code"] for t in occurred["type"]], occurred["min"]) == (["dateTime"], 1)
 
 
-def test_patterns_are_the_published_ones() -> None:
+def test_patterns_are_published_ones() -> None:
     header = {e["id"]: e for e in snapshot(rules.PROFILES["MessageHeader"])}
     assert header["MessageHeader.event[x]"]["patternCoding"] == {
         "system": ROWS["MessageHeader.eventCoding.system"].fixed[0],
@@ -130,14 +130,14 @@ def test_patterns_are_the_published_ones() -> None:
     assert (kind["patternCode"],) == ROWS["Bundle.type"].fixed
 
 
-def test_slices_of_the_destination_are_closed_and_cc_is_forbidden() -> None:
+def test_slices_of_destination_are_closed_and_cc_is_forbidden() -> None:
     header = {e["id"]: e for e in snapshot(rules.PROFILES["MessageHeader"])}
     assert header["MessageHeader.destination"]["slicing"]["rules"] == "closed"
     assert [header[f"MessageHeader.destination:{name}"]["max"] for name in ("primary", "cc")] == ["1", "0"]
 
 
 @pytest.mark.parametrize("extension", rules.INCOMING.extensions, ids=lambda e: e.name)
-def test_extensions_are_the_published_ones(extension: Any) -> None:
+def test_extensions_are_published_ones(extension: Any) -> None:
     url = {e["id"]: e for e in snapshot(extension.url)}["Extension.url"]
     assert url["fixedUri"] == extension.url
     profile = snapshot(rules.PROFILES[extension.path.partition(".")[0]])
@@ -146,18 +146,18 @@ def test_extensions_are_the_published_ones(extension: Any) -> None:
     assert sliced["type"][0]["profile"] == [extension.url]
 
 
-def test_the_leave_period_needs_its_start() -> None:
+def test_leave_period_needs_its_start() -> None:
     period = {e["id"]: e for e in snapshot(rules.LEAVE_PERIOD_URL)}
     assert period["Extension.value[x]:valuePeriod.start"]["min"] == 1
     assert ROWS["Encounter.extension:leavePeriod.valuePeriod.start"].min == 1
 
 
-def test_the_eighteen_activities_are_the_published_ones() -> None:
+def test_eighteen_activities_are_published_ones() -> None:
     assert value_set("medcom-hospitalNotification-messageActivities") == {codes.ACTIVITY_SYSTEM: codes.ACTIVITIES}
     assert len(codes.ACTIVITIES) == 18
 
 
-def test_statuses_and_classes_are_the_published_ones() -> None:
+def test_statuses_and_classes_are_published_ones() -> None:
     (statuses,) = value_set("medcom-hospitalNotification-encounterStatus").values()
     assert statuses == ROWS["Encounter.status"].codes
     assert value_set("medcom-hospitalNotification-encounterClass") == {
@@ -173,18 +173,18 @@ def test_statuses_and_classes_are_the_published_ones() -> None:
         ("dk-core-gln-identifier", codes.GLN_SYSTEM),
     ],
 )
-def test_identifier_systems_and_their_official_use_are_the_published_ones(name: str, system: str) -> None:
+def test_identifier_systems_and_their_official_use_are_published_ones(name: str, system: str) -> None:
     found = {e["id"]: e for e in snapshot(f"http://hl7.dk/fhir/core/StructureDefinition/{name}")}
     assert found["Identifier.system"]["fixedUri"] == system
     assert found["Identifier.use"]["fixedCode"] == "official"
 
 
-def test_the_lpr3_system_is_that_of_medcom_core() -> None:
+def test_lpr3_system_is_that_of_medcom_core() -> None:
     found = {e["id"]: e for e in snapshot("http://medcomfhir.dk/ig/core/StructureDefinition/lpr3-Identifier")}
     assert found["Identifier.system"]["fixedUri"] == codes.LPR3_SYSTEM
 
 
-def test_the_cpr_form_is_the_published_expression() -> None:
+def test_cpr_form_is_published_expression() -> None:
 
     (rule,) = [
         c["expression"]
@@ -199,7 +199,7 @@ def test_the_cpr_form_is_the_published_expression() -> None:
             assert cpr_is_plausible(number) == (published.fullmatch(number) is not None), number
 
 
-def test_the_organizations_need_what_their_profiles_say() -> None:
+def test_organizations_need_what_profiles_demand() -> None:
     core = {e["id"]: e for e in snapshot(rules.PROFILES["Organization"])}
     messaging = {e["id"]: e for e in snapshot(rules.PROFILES["MessagingOrganization"])}
     assert [

@@ -27,7 +27,7 @@ _ENCOUNTER = "medcom-hospitalNotification-encounter"
 SLOR, STIN = bundle(notification(Notice.SLOR)), bundle(notification(Notice.STIN))
 CASES: dict[str, tuple[Resource, Damage]] = {
     **{f"SLOR {place}": (SLOR, damage) for place, damage in everywhere(SLOR).items()},
-    **{  # a first message asks for a report of admission: what is said of it stands in extensions of the header
+    **{  # a first message asks for a report of admission: what is reported of it stands in extensions of the header
         f"STIN {place}": (STIN, damage)
         for place, damage in everywhere(STIN, ["MessageHeader"]).items()
         if place.startswith("MessageHeader.extension")
@@ -59,7 +59,7 @@ def _own_errors(data: bytes, *, outgoing: bool = False) -> list[str]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_both_find_the_same_messages_wrong(referee: Referees, name: str) -> None:
+def test_both_find_same_messages_wrong(referee: Referees, name: str) -> None:
     message, damage = CASES[name]
     data = json.dumps(damaged(message, damage)).encode()
     ours, theirs = _own_errors(data), referee.primary.judge(data, "json", HOSPITAL_NOTIFICATION).errors
@@ -74,6 +74,6 @@ def test_both_find_the_same_messages_wrong(referee: Referees, name: str) -> None
         assert bool(ours) == bool(theirs), f"ours: {ours}\ntheirs: {theirs}"
 
 
-def test_there_are_enough_breaks_and_every_listed_place_is_one_of_them() -> None:
+def test_breaks_are_many_and_cover_every_listed_place() -> None:
     assert len(CASES) >= 400
     assert CASES.keys() >= STRICTER | MILDER

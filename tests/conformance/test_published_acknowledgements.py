@@ -39,7 +39,7 @@ def published(start: str) -> Path:
 
 
 @pytest.mark.parametrize("start", STATED)
-def test_each_file_gives_the_stated_reaction_for_the_stated_reason(start: str) -> None:
+def test_each_file_gives_stated_reaction_for_stated_reason(start: str) -> None:
     code, reaction, rules = STATED[start]
     found = inspect(published(start).read_bytes())
     assert (found["reading"]["response_code"], found["reading"]["reaction"]) == (code, reaction)
@@ -48,7 +48,7 @@ def test_each_file_gives_the_stated_reaction_for_the_stated_reason(start: str) -
 
 
 @pytest.mark.parametrize("start", STATED)
-def test_the_fast_way_the_strict_way_and_xml_read_the_same(start: str) -> None:
+def test_fast_way_strict_way_and_xml_read_same(start: str) -> None:
     data = published(start).read_bytes()
     bundle = from_bytes(data)
     if STATED[start][1] == "dead-letter":
@@ -60,13 +60,13 @@ def test_the_fast_way_the_strict_way_and_xml_read_the_same(start: str) -> None:
     assert read(bundle) == read_bytes(data) == read_bytes(to_xml(arranged(bundle)), "application/fhir+xml")
 
 
-def test_the_example_of_an_answered_message_is_no_acknowledgement() -> None:
+def test_example_of_answered_message_is_no_acknowledgement() -> None:
     with pytest.raises(Rejected) as rejected:
         read_bytes(published("Bundle-eb26").read_bytes())
     assert rejected.value.rule == "AV1"
 
 
-def test_the_message_that_the_provenance_names_is_kept_as_a_fallback() -> None:
+def test_message_that_provenance_names_is_kept_as_fallback() -> None:
     receipt = read_bytes(published("Bundle-bc9535ef").read_bytes())
     assert receipt.fallback_ids == ("42cb9200-f421-4d08-8391-7d51a2503cb4",)
 

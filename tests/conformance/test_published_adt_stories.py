@@ -39,28 +39,28 @@ def played(files: list[str]) -> dict[str, list[ReplayLine]]:
     return {name: replay.play((EXAMPLES / "adt" / name).read_bytes()) for name in files}
 
 
-def test_every_file_with_an_expected_notice_belongs_to_a_letter() -> None:
+def test_every_file_with_expected_notice_belongs_to_letter() -> None:
     assert sorted(expected()) == sorted(name for files in letters().values() for name in files)
 
 
 @pytest.mark.parametrize("letter", "abcdef")
-def test_each_letter_leads_to_the_notices_that_are_expected(letter: str) -> None:
+def test_each_letter_leads_to_notices_that_are_expected(letter: str) -> None:
     files = letters()[letter]
     lines = played(files)
-    assert {name: [line.notification for line in told] for name, told in lines.items()} == {
+    assert {name: [line.notification for line in notified] for name, notified in lines.items()} == {
         name: [expected()[name]] for name in files
     }
 
 
-def test_all_letters_in_one_replay_lead_to_the_same() -> None:
+def test_all_letters_in_one_replay_lead_to_same() -> None:
     together = played([name for files in letters().values() for name in files])
-    assert {name: told[0].notification for name, told in together.items()} == expected()
+    assert {name: notified[0].notification for name, notified in together.items()} == expected()
 
 
 @pytest.mark.parametrize("letter", "abcde")
-def test_every_message_is_right_and_has_a_municipality(letter: str) -> None:
-    for told in played(letters()[letter]).values():
-        for line in told:
+def test_every_message_is_right_and_has_municipality(letter: str) -> None:
+    for notified in played(letters()[letter]).values():
+        for line in notified:
             if line.message_id is None:
                 assert (line.municipality, line.bundle_id, line.payload) == (None, None, b"")
                 continue
@@ -76,7 +76,7 @@ def test_messages_of_other_countries_lead_to_nothing(path: Any) -> None:
     assert [line.notification for line in Replay(load("example")).play(path.read_bytes())] == ["none:rejected"]
 
 
-def test_two_processes_write_the_same_bytes() -> None:
+def test_two_processes_write_same_bytes() -> None:
     program = (
         "import sys, hashlib; from pathlib import Path; from streams.registry import load; from streams.relay.replay import Replay\n"
         "replay = Replay(load('example'))\n"
@@ -85,7 +85,7 @@ def test_two_processes_write_the_same_bytes() -> None:
         "        print(line.notification, line.message_id, line.bundle_id, hashlib.sha256(line.payload).hexdigest())\n"
     )
     files = [str(path) for path in examples("adt", "dk-*.hl7")]
-    said = [
+    reported = [
         subprocess.run(  # our own program
             [sys.executable, "-c", program, *files],
             check=True,
@@ -95,5 +95,5 @@ def test_two_processes_write_the_same_bytes() -> None:
         ).stdout
         for seed in ("1", "2")
     ]
-    assert said[0] == said[1]
-    assert said[0].count(b"\n") == len(files)
+    assert reported[0] == reported[1]
+    assert reported[0].count(b"\n") == len(files)

@@ -42,7 +42,7 @@ def schema() -> Any:
 
 
 @pytest.mark.parametrize("name", names(VALID))
-def test_a_valid_vans_envelope_is_read_in_full(name: str) -> None:
+def test_valid_vans_envelope_is_read_in_full(name: str) -> None:
     found = vans.inspect(read(VALID, name), inside)
     assert (found["valid"], found["issues"]) == (True, [])
     opened = vans.open_envelope(read(VALID, name))
@@ -68,7 +68,7 @@ REASONS = {
 
 
 @pytest.mark.parametrize("name", names(INVALID))
-def test_an_invalid_vans_envelope_is_refused_for_its_reason(name: str) -> None:
+def test_invalid_vans_envelope_is_refused_for_its_reason(name: str) -> None:
     with pytest.raises(Rejected) as caught:
         vans.open_envelope(read(INVALID, name))
     assert (caught.value.rule, caught.value.path) == REASONS[name]
@@ -106,7 +106,7 @@ def test_what_we_seal_again_is_what_was_published(name: str) -> None:
         )
     schema().assertValid(etree.fromstring(again))
     published, ours = (canonical(data) for data in (read(VALID, name), again))
-    # Only what is optional may differ: we always say that transport is reliable (spec 02 §2.3).
+    # Only what is optional may differ: we always show that transport is reliable (spec 02 §2.3).
     assert ours.replace(b"<Type>reliable</Type>", b"") == published.replace(b"<Type>reliable</Type>", b"")
 
 
@@ -141,7 +141,7 @@ def damaged(root: Any) -> Iterator[tuple[str, Any]]:
 
 
 @pytest.mark.parametrize("name", names(VALID))
-def test_our_table_takes_and_refuses_the_same_as_the_schema(name: str) -> None:
+def test_our_table_takes_and_refuses_same_as_schema(name: str) -> None:
     root = etree.fromstring(read(VALID, name))
     differing = {what for what, tree in damaged(root) if schema().validate(tree) != (not faults(tree, ENVELOPE, "V2"))}
     # The referee is libxml2, which alone refuses a time with white space around it (spec 02 §3.3).
@@ -159,7 +159,7 @@ WARNED = {
 
 
 @pytest.mark.parametrize(("folder", "name"), SBDH, ids=lambda text: text)
-def test_an_ehmi_envelope_is_valid_and_its_named_defects_are_warnings(folder: str, name: str) -> None:
+def test_ehmi_envelope_is_valid_with_named_warnings(folder: str, name: str) -> None:
     found = sbdh.inspect(read(folder, name), inside)
     assert found["valid"]
     assert bool(found["issues"]) == (folder == "sbdh/published" or name in WARNED)
@@ -177,7 +177,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_a_receipt_is_matched_by_its_header(name: str) -> None:
+def test_receipt_is_matched_by_its_header(name: str) -> None:
     receipt = sbdh.open_envelope(read("sbdh", name)).network_receipt()
     assert receipt is not None
     assert receipt.original_transport_id == ANSWERS[name]
@@ -187,7 +187,7 @@ def test_a_receipt_is_matched_by_its_header(name: str) -> None:
     ("name", "path"),
     [("01-no-correlation.xml", "CorrelationInformation"), ("02-mime-text-xml.xml", "BinaryContent@mimeType")],
 )
-def test_an_invalid_ehmi_envelope_is_refused_for_its_reason(name: str, path: str) -> None:
+def test_invalid_ehmi_envelope_is_refused_for_its_reason(name: str, path: str) -> None:
     with pytest.raises(Rejected) as caught:
         sbdh.open_envelope(read("sbdh/invalid", name))
     assert caught.value.path.endswith(path)
@@ -204,7 +204,7 @@ EVENTS = [
 
 
 @pytest.mark.parametrize(("folder", "name"), EVENTS, ids=lambda text: text)
-def test_a_status_event_is_right_and_the_defect_of_twelve_is_remarked(folder: str, name: str) -> None:
+def test_status_events_are_right_and_twelve_have_remarks(folder: str, name: str) -> None:
     found = edsevent.inspect(read(folder, name))
     assert found["valid"]
     remarked = [i["path"] for i in found["issues"] if (i["rule"], i["problem"]) == ("03 §2.2", "missing")]
@@ -219,7 +219,7 @@ def test_a_status_event_is_right_and_the_defect_of_twelve_is_remarked(folder: st
     assert found["reading"]["recorded"] == event["recorded"]
 
 
-def test_the_twelve_are_twelve() -> None:
+def test_twelve_are_twelve() -> None:
     assert set(names("eds/published-expanded", "*.json")) >= WITHOUT_ID
     assert len(names("eds/published-expanded", "*.json")) - len(WITHOUT_ID) == 22
 
@@ -233,7 +233,7 @@ def test_the_twelve_are_twelve() -> None:
         ("04-cpr-in-basic-status.json", "AuditEvent.entity", "ehmiPatient in a basic delivery status"),
     ],
 )
-def test_an_invalid_status_event_is_refused_for_its_reason(name: str, path: str, problem: str) -> None:
+def test_invalid_status_event_is_refused_for_its_reason(name: str, path: str, problem: str) -> None:
     found = edsevent.inspect(read("eds/invalid", name))
     assert not found["valid"]
     assert (path, problem) in [(issue["path"], issue["problem"]) for issue in found["issues"]]

@@ -56,7 +56,7 @@ def test_all_thirteen_are_here() -> None:
 
 
 @every_file
-def test_a1_it_is_read_written_and_read_again_to_the_same(path: Path) -> None:
+def test_a1_read_written_and_read_again_is_same(path: Path) -> None:
     document = from_bytes(path.read_bytes())
     assert border_check(document) == []
     assert from_json(to_json(document)) == document
@@ -71,19 +71,19 @@ def test_a2_it_is_valid(path: Path) -> None:
 
 
 @every_file
-def test_a2_our_models_at_the_border_take_it(path: Path) -> None:
+def test_a2_our_models_at_border_take_it(path: Path) -> None:
     assert border_check(from_bytes(path.read_bytes())) == []
 
 
 @every_file
-def test_a3_it_is_the_notice_that_the_guide_says(path: Path) -> None:
+def test_a3_it_is_notice_of_guide(path: Path) -> None:
     found = read(from_bytes(path.read_bytes()))
     assert (found.notice, found.class_) == NOTICES[path.name[7:11]]
     reading = inspect(path.read_bytes())["reading"]
     assert (reading["type"], reading["acknowledgement"]) == (found.notice, "ok")
 
 
-def test_the_xml_twin_is_the_json_twin() -> None:
+def test_xml_twin_is_json_twin() -> None:
     twins = [without_narrative(from_bytes(published("d312", suffix).read_bytes())) for suffix in (".json", ".xml")]
     assert twins[0] == twins[1]
     converted = [
@@ -115,7 +115,7 @@ MUTATIONS: dict[str, tuple[str, Any, str]] = {
 
 @pytest.mark.parametrize("path", [p for p in FILES if p.suffix == ".json"], ids=lambda path: path.name[7:15])
 @pytest.mark.parametrize(("place", "value", "rule"), MUTATIONS.values(), ids=MUTATIONS)
-def test_a5_a_mutation_is_refused_with_path_and_rule(path: Path, place: str, value: Any, rule: str) -> None:
+def test_a5_mutation_is_refused_with_path_and_rule(path: Path, place: str, value: Any, rule: str) -> None:
     found = inspect(json.dumps(damaged(from_json(path.read_bytes()), place, value)).encode())
     assert not found["valid"]
     assert found["reading"]["acknowledgement"] == "fatal-error"

@@ -33,7 +33,7 @@ def test_there_are_thirteen() -> None:
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_the_trace_goes_as_published_step_by_step(number: str) -> None:
+def test_trace_goes_as_published_step_by_step(number: str) -> None:
     path = published(number)
     trace = orjson.loads(path.read_bytes())
     played = play(path.name, trace)
@@ -49,10 +49,10 @@ _VERDICTS = {"ack_ok": "ok", "ack_fatal": "fatal-error", "ack_transient": "trans
 _DECISIONS = {"op_resend": "resend", "op_give_up": "give-up"}
 
 
-def words(said: Iterable[Effect]) -> list[str]:
-    """What a lane says, in the vocabulary of 02 §5.4 as far as it leaves the lane: events, dispatches, final states."""
+def words(reported: Iterable[Effect]) -> list[str]:
+    """What a lane shows, in the vocabulary of 02 §5.4 as far as it leaves the lane: events, dispatches, final states."""
     found = []
-    for effect in (one.action for one in said):
+    for effect in (one.action for one in reported):
         if isinstance(effect, Traced) and effect.step.subtype != "msg-created":
             found.append(f"eds:{effect.step.subtype}" + ("/outcome8" if effect.step.outcome == "8" else ""))
         elif isinstance(effect, Dispatch):
@@ -63,7 +63,7 @@ def words(said: Iterable[Effect]) -> list[str]:
 
 
 def comparable(step: dict[str, Any]) -> list[str]:
-    """The same words of a published step. Receipts of EHMI envelopes are told by who opens and answers those."""
+    """The same words of a published step. Receipts of EHMI envelopes are recorded by who opens and answers those."""
     kept = [word for word in step["emit"] if word.startswith(("terminal:", "correct:"))]
     kept += [word for word in step["emit"] if word.startswith("eds:") and "envelope-receipt" not in word]
     sends = step["event"] == "produced" or any(word.startswith("resend:") for word in step["emit"])
@@ -92,7 +92,7 @@ def happens(lane: Lane, step: dict[str, Any], zero: datetime) -> None:
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_a_lane_tells_the_events_of_the_trace_one_to_one(number: str) -> None:
+def test_lane_records_trace_events_one_to_one(number: str) -> None:
     trace = orjson.loads(published(number).read_bytes())
     # The layer is a signal of the trace alone: an EHMI envelope is not sealed, and asked for it is `no-format`.
     lane = Lane(context(Otherwise(mode=trace["mode"])))

@@ -41,7 +41,7 @@ def test_every_verdict(referee: Referees, verdict: Verdict) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_an_answer_to_every_notice(referee: Referees, name: str) -> None:
+def test_answer_to_every_notice(referee: Referees, name: str) -> None:
     passes(referee, acknowledged(bundle(notification(*CASES[name])), "ok"))
 
 
@@ -53,16 +53,16 @@ def test_every_error_code_of_medcom(referee: Referees, code: str) -> None:
     passes(referee, acknowledged(STIN, "fatal-error", issue))
 
 
-def test_a_repeat_is_remarked_in_words_without_a_code(referee: Referees) -> None:
+def test_repeat_is_remarked_in_words_without_code(referee: Referees) -> None:
     repeat = ReceiptIssue(severity="information", code="duplicate", text="Received before")
     passes(referee, acknowledged(STIN, "ok", repeat))
 
 
-def test_a_sender_that_is_not_the_provider(referee: Referees) -> None:
+def test_sender_that_is_not_provider(referee: Referees) -> None:
     passes(referee, acknowledged(bundle(notification(Notice.STIN, provider=SURGERY)), "ok"))
 
 
-def test_a_receivers_refusal_with_all_that_it_found(referee: Referees) -> None:
+def test_receivers_refusal_with_all_that_it_found(referee: Referees) -> None:
     faulty = damaged(STIN, put("Encounter.class.code", "AMB"))
     state, answered = answer(Subscriber(), to_json(faulty))
     assert (state, answered.acknowledgement) == (Subscriber(), "fatal-error")
@@ -71,7 +71,7 @@ def test_a_receivers_refusal_with_all_that_it_found(referee: Referees) -> None:
     passes(referee, receipt)
 
 
-def test_an_answer_to_a_resend(referee: Referees) -> None:
-    told = notification(Notice.SLOR)
-    again = bundle(msgspec.structs.replace(told, assembled=told.assembled + timedelta(minutes=30)))
+def test_answer_to_resend(referee: Referees) -> None:
+    notified = notification(Notice.SLOR)
+    again = bundle(msgspec.structs.replace(notified, assembled=notified.assembled + timedelta(minutes=30)))
     passes(referee, acknowledged(again, "ok"))

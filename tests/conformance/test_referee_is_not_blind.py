@@ -178,15 +178,15 @@ def test_broken_xml_is_refused(referee: Referees, old: str, new: str) -> None:
     assert referee.primary.judge(text.replace(old, new, 1).encode(), "xml", HOSPITAL_NOTIFICATION).errors
 
 
-def test_a_document_of_the_other_media_type_is_refused(referee: Referees, stin: Resource) -> None:
+def test_document_of_other_media_type_is_refused(referee: Referees, stin: Resource) -> None:
     assert referee.primary.judge(json.dumps(stin).encode(), "xml", HOSPITAL_NOTIFICATION).errors
 
 
-def test_a_profile_that_is_not_loaded_is_refused_rather_than_passed_over(referee: Referees, stin: Resource) -> None:
+def test_profile_that_is_not_loaded_is_refused(referee: Referees, stin: Resource) -> None:
     assert referee.primary.judge(json.dumps(stin).encode(), "json", HOSPITAL_NOTIFICATION + "s").errors
 
 
-#: What no profile says, so no validator can: our own check has to (streams/messages/hospitalnotification/check.py).
+#: What no profile demands, so no validator can: our own check has to (streams/messages/hospitalnotification/check.py).
 NOT_CAUGHT: dict[str, Damage] = {
     "activity contradicts the status": put(f"{ACTIVITY}.code", "discharge-inpatient-home"),
     "no word on the report of admission": drop("MessageHeader.extension"),
@@ -195,7 +195,7 @@ NOT_CAUGHT: dict[str, Damage] = {
 
 
 @pytest.mark.parametrize("name", NOT_CAUGHT)
-def test_what_no_profile_says_is_not_for_the_referee(referee: Referees, stin: Resource, name: str) -> None:
+def test_rules_beyond_profiles_are_not_for_referee(referee: Referees, stin: Resource, name: str) -> None:
     text = json.dumps(damaged(stin, NOT_CAUGHT[name])).encode()
     assert referee.primary.judge(text, "json", HOSPITAL_NOTIFICATION).clean
 
@@ -218,7 +218,7 @@ EVENTS_REFUSED: dict[str, Damage] = {
 
 
 @pytest.mark.parametrize("name", EVENTS_REFUSED)
-def test_damage_to_a_delivery_event_is_refused(referee: Referees, name: str) -> None:
+def test_damage_to_delivery_event_is_refused(referee: Referees, name: str) -> None:
     event: Resource = json.loads(examples(STATION, "02*.json")[0].read_bytes())
     verdict = referee.primary.judge(json.dumps(damaged(event, EVENTS_REFUSED[name])).encode())
     assert verdict.errors

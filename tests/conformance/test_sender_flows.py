@@ -88,12 +88,12 @@ def no_message_is_older_than_its_leave(sent: list[Sent]) -> None:
 
 
 def reaches(*municipalities: str) -> Special:
-    """Who is told, message by message."""
+    """Who is notified, message by message."""
 
-    def the_municipalities_are_told(sent: list[Sent]) -> None:
+    def the_municipalities_are_notified(sent: list[Sent]) -> None:
         assert [m.municipality for m in sent] == list(municipalities)
 
-    return the_municipalities_are_told
+    return the_municipalities_are_notified
 
 
 def offsets(start: str, leave: str, back: str, end: str) -> Special:
@@ -229,11 +229,11 @@ def played(name: str, registers: Registers) -> list[list[ReplayLine]]:
 
 
 def sent_by(name: str, registers: Registers) -> list[Sent]:
-    """The messages of a flow, each with what the table says of it."""
+    """The messages of a flow, each with its row of the table."""
     sent: list[Sent] = []
     chain: list[Sent] = []
     words = [word for expected in TABLE[name].files for word in expected.split() if not word.startswith("none")]
-    lines = [line for told in played(name, registers) for line in told if line.message_id]
+    lines = [line for notified in played(name, registers) for line in notified if line.message_id]
     for word, line in zip(words, lines, strict=True):
         row, _, place = word.removeprefix("+").partition("@")
         chain = [] if word.startswith("+") else chain
@@ -248,16 +248,16 @@ flows = pytest.mark.parametrize("name", TABLE)
 forms = pytest.mark.parametrize("media", ["json", "xml"])
 
 
-def test_every_flow_has_its_files_and_every_file_its_flow() -> None:
+def test_flows_and_files_match() -> None:
     folders = {path.name: len(list(path.glob("*.hl7"))) for path in FLOWS.iterdir() if path.is_dir()}
     assert folders.pop("registers") == 0
     assert folders == {name: len(flow.files) for name, flow in TABLE.items()}
 
 
 @flows
-def test_each_file_leads_to_what_the_flow_says(certified: dict[Media, Registers], name: str) -> None:
-    told = [" ".join(line.notification for line in lines) for lines in played(name, certified["json"])]
-    assert told == [" ".join(_notice(word) for word in words.split()) for words in TABLE[name].files]
+def test_each_file_leads_to_its_flow(certified: dict[Media, Registers], name: str) -> None:
+    notified = [" ".join(line.notification for line in lines) for lines in played(name, certified["json"])]
+    assert notified == [" ".join(_notice(word) for word in words.split()) for words in TABLE[name].files]
 
 
 def _notice(word: str) -> str:
@@ -267,7 +267,7 @@ def _notice(word: str) -> str:
 
 @flows
 @forms
-def test_every_message_is_what_the_scripts_assert(certified: dict[Media, Registers], name: str, media: Media) -> None:
+def test_every_message_is_what_scripts_assert(certified: dict[Media, Registers], name: str, media: Media) -> None:
     sent = sent_by(name, certified[media])
     for message in sent:
         assert message.payload.startswith(b"<") is (media == "xml")
@@ -307,9 +307,7 @@ def shipped() -> Registers:
 
 
 @flows
-def test_under_the_shipped_registers_the_same_files_give_the_same_bytes(
-    certified: dict[Media, Registers], name: str
-) -> None:
+def test_under_shipped_registers_same_files_give_same_bytes(certified: dict[Media, Registers], name: str) -> None:
     lines = played(name, shipped())
     if name in OTHERWISE:
         assert tuple(line.notification for (line,) in lines) == OTHERWISE[name]
@@ -318,7 +316,7 @@ def test_under_the_shipped_registers_the_same_files_give_the_same_bytes(
 
 
 @pytest.mark.parametrize("name", ["mors-on-arrival", "re-mors-on-arrival"])
-def test_a_death_on_arrival_is_finished_as_the_code_table_says(name: str) -> None:
+def test_death_on_arrival_is_finished_by_code_table(name: str) -> None:
     for message in sent_by(name, shipped()):
         finished = replace(message, expected=f"{message.expected}-finished")
         for holds in (*ALWAYS, *(LATER if message.names else INITIAL)):
@@ -358,7 +356,7 @@ DAMAGE: dict[Callable[[Sent], None], tuple[str, Damage]] = {
 
 
 @pytest.mark.parametrize("holds", [*ALWAYS, *INITIAL, *LATER], ids=lambda holds: holds.__name__)
-def test_an_assert_refuses_what_is_wrong(certified: dict[Media, Registers], holds: Callable[[Sent], None]) -> None:
+def test_assert_refuses_what_is_wrong(certified: dict[Media, Registers], holds: Callable[[Sent], None]) -> None:
     name, damage = DAMAGE[holds]
     last = sent_by(name, certified["json"])[-1]
     holds(last)

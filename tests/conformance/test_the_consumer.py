@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.published, pytest.mark.timeout(300)]
 
 
 @pytest.mark.parametrize("fault", ["", "Encounter.class is missing"])
-def test_an_answer_of_the_consumer(referee: Referees, consumer: ModuleType, fault: str) -> None:
+def test_answer_of_consumer(referee: Referees, consumer: ModuleType, fault: str) -> None:
     consumer.fault_of = lambda bundle: fault
     [data] = re.findall(rb"<Data>(.*)</Data>", consumer.receipt(sample("notification.xml")))
     payload = base64.b64decode(data)

@@ -36,8 +36,8 @@ cases = pytest.mark.parametrize("name", CASES)
 
 
 @cache
-def told() -> dict[str, list[bytes]]:
-    """Case -> its messages in JSON, without those that a case before it has told alike."""
+def notified() -> dict[str, list[bytes]]:
+    """Case -> its messages in JSON, without those that an earlier case has alike."""
     seen: set[bytes] = set()
     messages: dict[str, list[bytes]] = {}
     for name, story in CASES.items():
@@ -48,7 +48,7 @@ def told() -> dict[str, list[bytes]]:
 
 
 def test_there_are_enough_messages_and_chains_up_to_sixty() -> None:
-    messages = [json.loads(message) for mine in told().values() for message in mine]
+    messages = [json.loads(message) for mine in notified().values() for message in mine]
     closing.count("distinct messages of the stay's tables", len(messages))
     lengths = {sum(e["resource"]["resourceType"] == "Provenance" for e in message["entry"]) for message in messages}
     assert len(messages) >= 250
@@ -57,13 +57,13 @@ def test_there_are_enough_messages_and_chains_up_to_sixty() -> None:
 
 @cases
 def test_our_own_check_finds_nothing_in_any_case(name: str) -> None:
-    for message in told()[name]:
+    for message in notified()[name]:
         assert check(json.loads(message), outgoing=True) == []
 
 
 @cases
-def test_the_xml_of_any_case_is_its_json_element_for_element(name: str) -> None:
-    for message in told()[name]:
+def test_xml_of_any_case_equals_its_json(name: str) -> None:
+    for message in notified()[name]:
         xml = to_xml(json.loads(message))
         assert places_of_xml(xml) == places_of_json(message)
         assert (json_to_xml(message), xml_to_json(xml)) == (xml, message)
@@ -77,7 +77,7 @@ USUAL_LENGTH = 8
 @pytest.mark.published
 @pytest.mark.timeout(600)
 def test_every_message_of_every_case_passes(referee: Referees, name: str) -> None:
-    for message in told()[name]:
+    for message in notified()[name]:
         length = message.count(b'"resourceType":"Provenance"')
         if length <= USUAL_LENGTH or length % 10 == 0:
             passes_everywhere(referee, message)
@@ -127,7 +127,7 @@ def admission_of(name: str) -> tuple[ReplayLine, dict[str, object]]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_name_arrives_as_it_is_spelt(name: str) -> None:
+def test_name_arrives_as_it_is_spelt(name: str) -> None:
     line, shown = admission_of(name)
     _, family, given = NAMES[name]
     assert (shown["family"], shown["given"]) == (family, [given])
@@ -137,7 +137,7 @@ def test_a_name_arrives_as_it_is_spelt(name: str) -> None:
 @pytest.mark.published
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", NAMES)
-def test_a_name_of_any_spelling_passes(referee: Referees, name: str) -> None:
+def test_name_of_any_spelling_passes(referee: Referees, name: str) -> None:
     passes_everywhere(referee, admission_of(name)[0].payload)
 
 
@@ -161,13 +161,13 @@ def sent() -> tuple[ReplayLine, ...]:
     return tuple(line for line in lines if line.message_id)
 
 
-def test_three_hundred_stays_give_the_notices_of_their_stories() -> None:
+def test_three_hundred_stays_give_notices_of_their_stories() -> None:
     expected = sorted(notice for stay in stays() for notice in stay.notices)
     assert sorted(line.notification for line in sent()) == expected
     assert len({line.message_id for line in sent()}) == len({line.bundle_id for line in sent()}) == len(expected)
 
 
-def test_the_xml_of_every_simulated_message_is_its_json_element_for_element() -> None:
+def test_xml_of_every_simulated_message_equals_its_json() -> None:
     for line in sent():
         assert places_of_xml(json_to_xml(line.payload)) == places_of_json(line.payload)
 

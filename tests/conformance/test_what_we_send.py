@@ -57,9 +57,9 @@ def test_every_notice_of_every_contact_type(referee: Referees, name: str) -> Non
         pytest.param((N.MORS, N.AN_MORS), id="death on arrival retracted"),
     ],
 )
-def test_every_message_of_a_story(referee: Referees, notices: tuple[Notice, ...]) -> None:
-    for told in story(*notices):
-        passes(referee, bundle(told))
+def test_every_message_of_story(referee: Referees, notices: tuple[Notice, ...]) -> None:
+    for notified in story(*notices):
+        passes(referee, bundle(notified))
 
 
 @pytest.mark.parametrize("length", [2, 20, 60])
@@ -79,9 +79,9 @@ def test_chains_of_any_length(referee: Referees, length: int) -> None:
         pytest.param(datetime(2026, 12, 31, 21, 59, 59, 999_999, tzinfo=UTC), id="over New Year"),
     ],
 )
-def test_stays_across_a_change_of_the_clock(referee: Referees, begin: datetime) -> None:
-    for told in story(N.STIN, N.STOR, N.SLOR, N.SLHJ, begin=begin):
-        passes(referee, bundle(told))
+def test_stays_across_change_of_clock(referee: Referees, begin: datetime) -> None:
+    for notified in story(N.STIN, N.STOR, N.SLOR, N.SLHJ, begin=begin):
+        passes(referee, bundle(notified))
 
 
 NAMES = {
@@ -97,17 +97,19 @@ def test_names_of_any_spelling(referee: Referees, name: str) -> None:
     passes(referee, bundle(notification(N.STIN, patient=NAMES[name])))
 
 
-def _moved(told: Notification) -> Notification:
+def _moved(notified: Notification) -> Notification:
     """The same message when the actors of its history were another unit each."""
     units = (OTHER, HEART, msgspec.structs.replace(SURGERY, gln=Gln("5790000209354")))
-    chain = tuple(msgspec.structs.replace(link, agent=units[i % 3]) for i, link in enumerate(told.chain[:-1]))
-    return msgspec.structs.replace(told, chain=(*chain, told.chain[-1]))
+    chain = tuple(msgspec.structs.replace(link, agent=units[i % 3]) for i, link in enumerate(notified.chain[:-1]))
+    return msgspec.structs.replace(notified, chain=(*chain, notified.chain[-1]))
 
 
-def _continuing_a_letter(told: Notification) -> Notification:
+def _continuing_a_letter(notified: Notification) -> Notification:
     """The same message when its stay began with an OIOXML letter (15.9): one Provenance."""
-    link: Link = msgspec.structs.replace(told.chain[-1], previous="", previous_letter="5790001348120#BREV1234567890")
-    return msgspec.structs.replace(told, chain=(link,))
+    link: Link = msgspec.structs.replace(
+        notified.chain[-1], previous="", previous_letter="5790001348120#BREV1234567890"
+    )
+    return msgspec.structs.replace(notified, chain=(link,))
 
 
 VARIANTS: dict[str, Callable[[], Notification]] = {
@@ -134,9 +136,11 @@ def test_variants_of_units_and_ids(referee: Referees, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["STIN-IMP", "SLOR-IMP", "AN_MORS-EMER"])
-def test_a_message_sent_again(referee: Referees, name: str) -> None:
-    told = notification(*CASES[name])
-    again = redispatch(bundle(told), "0b0cb2d8-5b7a-4c55-9bd3-94da7ff5a0c6", told.assembled + timedelta(minutes=30))
+def test_message_sent_again(referee: Referees, name: str) -> None:
+    notified = notification(*CASES[name])
+    again = redispatch(
+        bundle(notified), "0b0cb2d8-5b7a-4c55-9bd3-94da7ff5a0c6", notified.assembled + timedelta(minutes=30)
+    )
     passes(referee, again)
 
 
@@ -149,7 +153,7 @@ def answer_passes(referee: Referees, answer: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_acknowledgement_of_every_notice(referee: Referees, name: str) -> None:
+def test_acknowledgement_of_every_notice(referee: Referees, name: str) -> None:
     answer_passes(referee, acknowledgement(original=bundle(notification(*CASES[name]))))
 
 
@@ -170,18 +174,18 @@ def test_every_type_of_issue(referee: Referees) -> None:
     answer_passes(referee, acknowledgement("transient-error", *issues))
 
 
-def test_a_duplicate_and_a_code_of_hl7_are_said_as_text(referee: Referees) -> None:
+def test_duplicate_and_hl7_code_are_text(referee: Referees) -> None:
     duplicate = ReceiptIssue(severity="information", code="duplicate", text="Message was received before")
     hl7 = "http://terminology.hl7.org/CodeSystem/operation-outcome"
     foreign = ReceiptIssue(severity="error", code="duplicate", details_code="MSG_DUPLICATE_ID", details_system=hl7)
     answer_passes(referee, acknowledgement("ok", duplicate, foreign))
 
 
-def test_what_our_check_found_in_a_notification(referee: Referees) -> None:
+def test_what_our_check_found_in_notification(referee: Referees) -> None:
     found = issues_of_findings(check_notification({"resourceType": "Bundle", "entry": [{}]}))
     assert found
     answer_passes(referee, acknowledgement("fatal-error", *found))
 
 
-def test_the_acknowledgement_of_a_stay_that_began_as_a_letter(referee: Referees) -> None:
+def test_acknowledgement_of_stay_that_began_as_letter(referee: Referees) -> None:
     answer_passes(referee, acknowledgement(original=bundle(_continuing_a_letter(notification(N.SLHJ)))))

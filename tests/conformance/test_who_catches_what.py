@@ -40,7 +40,7 @@ A_5: dict[str, Damage] = {
 }
 
 
-#: Legal, if not what we send: an absent flag says false (16.4). `test_sender_flows` asserts that ours is there.
+#: Legal, if not what we send: an absent flag means false (16.4). `test_sender_flows` asserts that ours is there.
 LEGAL = "no word on the report of admission"
 
 
@@ -74,7 +74,7 @@ def listed() -> list[str]:
     return [line for line in section.splitlines() if line.startswith("|")][2:]
 
 
-def test_each_mutation_is_caught_by_whom_the_table_says(referee: Referees) -> None:
+def test_each_mutation_is_caught_as_listed(referee: Referees) -> None:
     found = []
     for name, damage in {**A_5, **NOT_CAUGHT}.items():
         data = json.dumps(damaged(STIN, damage)).encode()
@@ -83,7 +83,7 @@ def test_each_mutation_is_caught_by_whom_the_table_says(referee: Referees) -> No
     assert found == listed(), "the table as it is now:\n" + "\n".join(found)
 
 
-def test_our_own_check_refuses_each_on_arrival_and_lets_none_leave() -> None:
+def test_own_check_refuses_each_in_and_out() -> None:
     for name, damage in {**A_5, **NOT_CAUGHT}.items():
         data = json.dumps(damaged(STIN, damage)).encode()
         assert ours(data) or name in NOT_CAUGHT, name

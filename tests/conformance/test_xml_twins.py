@@ -1,4 +1,4 @@
-"""FHIR XML and FHIR JSON of a message say the same, element for element; and `stafet convert` turns one into the other.
+"""FHIR XML and FHIR JSON of a message show the same, element for element; and `stafet convert` turns one into the other.
 
 The two are compared by `twins`, which shares nothing with our writer and reader. All messages of the stay's tables and of
 simulated stays: `test_what_the_relay_sends`.
@@ -33,20 +33,20 @@ texts = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"), ex
 
 
 @pytest.mark.parametrize("name", MESSAGES)
-def test_both_forms_hold_the_same_elements_in_the_same_order(name: str) -> None:
+def test_both_forms_hold_same_elements_in_same_order(name: str) -> None:
     message = MESSAGES[name]
     assert places_of_xml(to_xml(message)) == places_of_json(to_json(message))
 
 
 @settings(max_examples=200, deadline=None)
 @given(texts, st.lists(texts, max_size=3), texts)
-def test_any_text_is_the_same_in_both_forms(family: str, given_names: list[str], unit: str) -> None:
-    told = notification(
+def test_any_text_is_same_in_both_forms(family: str, given_names: list[str], unit: str) -> None:
+    notified = notification(
         Notice.SLOR,
         patient=Patient(cpr="2509479989", family=f"E{family}", given=tuple(given_names)),
         sender=replace(HEART, name=unit),
     )
-    message = bundle(told)
+    message = bundle(notified)
     data, xml = to_json(message), to_xml(message)
     assert places_of_xml(xml) == places_of_json(data)
     assert json_to_xml(data) == xml
@@ -70,7 +70,7 @@ def convert(capsysbinary: pytest.CaptureFixture[bytes], tmp_path: Path) -> Any:
 
 
 @pytest.mark.parametrize("name", MESSAGES)
-def test_the_command_turns_each_form_into_the_other(convert: Any, name: str) -> None:
+def test_command_turns_each_form_into_other(convert: Any, name: str) -> None:
     data, xml = to_json(MESSAGES[name]), to_xml(MESSAGES[name])
     assert convert(data, "fhir-xml") == xml
     assert convert(xml, "fhir-json") == data
@@ -84,7 +84,7 @@ def _shuffled(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", ["STIN-IMP", "RE_SLOR-IMP", "AN_MORS-EMER", "acknowledgement of STIN-IMP"])
-def test_the_command_puts_a_message_of_any_spelling_into_ours(convert: Any, name: str) -> None:
+def test_command_puts_message_of_any_spelling_into_ours(convert: Any, name: str) -> None:
     data, xml = to_json(MESSAGES[name]), to_xml(MESSAGES[name])
     spelt = json.dumps(_shuffled(MESSAGES[name]), indent=2).encode()
     assert convert(spelt, "fhir-xml") == convert(xml, "fhir-xml") == xml

@@ -57,13 +57,13 @@ def adt(
 
 @dataclass
 class Running:
-    """A gateway that is being served, and what it has published and said."""
+    """A gateway that is being served, and what it has published and reported."""
 
     port: int = 0
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     records: list[AdtRecord] = field(default_factory=list)
     refusals: list[GatewayRefusal] = field(default_factory=list)
-    said: list[tuple[str, GatewayFields]] = field(default_factory=list)
+    reported: list[tuple[str, GatewayFields]] = field(default_factory=list)
     also: GatewayReport = silent
 
     async def keep(self, record: AdtRecord) -> None:
@@ -73,15 +73,15 @@ class Running:
         self.refusals.append(refusal)
 
     def report(self, event: Event, **fields: object) -> None:
-        self.said.append((event, fields))  # type: ignore[arg-type]
+        self.reported.append((event, fields))  # type: ignore[arg-type]
         self.also(event, **fields)  # type: ignore[arg-type]
 
     def events(self) -> list[str]:
-        return [event for event, _ in self.said if event not in ("gateway.connected", "gateway.disconnected")]
+        return [event for event, _ in self.reported if event not in ("gateway.connected", "gateway.disconnected")]
 
     async def until(self, event: str) -> GatewayFields:
         while True:
-            for name, fields in self.said:
+            for name, fields in self.reported:
                 if name == event:
                     return fields
             await asyncio.sleep(0.002)

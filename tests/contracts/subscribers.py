@@ -32,7 +32,7 @@ Bundle = dict[str, Any]
 
 
 def cast(seed: str = "a seed of the tests") -> Cast:
-    """Odense under test, told by Odense and Aarhus."""
+    """Odense under test, notified by Odense and Aarhus."""
     address = EXAMPLE.address("0461", "hospital-notification", AT)
     odense, aarhus = (
         EXAMPLE.locate("EPJ-SYD/OUH", "OUH", "FAM", AT),
@@ -151,7 +151,7 @@ def _each_acknowledgement(change: Callable[[bytes, Bundle, Bundle], bytes]) -> F
 
 
 def _with_verdict(verdict: Verdict, when: Callable[[Bundle, set[str]], bool]) -> Fault:
-    """A fault in the verdict: another one where `when` says so of a message and of the ids seen before it."""
+    """A fault in the verdict: another one where `when` shows it of a message and of the ids seen before it."""
 
     def fault(subscriber: Subscriber) -> Subscriber:
         seen: set[str] = set()
@@ -174,7 +174,7 @@ def _with_verdict(verdict: Verdict, when: Callable[[Bundle, set[str]], bool]) ->
 # ---- the faults --------------------------------------------------------------------------------------------------
 
 
-def _says_both(subscriber: Subscriber) -> Subscriber:
+def _shows_both(subscriber: Subscriber) -> Subscriber:
     def answer(record: bytes, at: datetime) -> list[bytes]:
         receipts = subscriber(record, at)
         if receipts and (bundle := bundle_in(receipts[-1])) and header_of(bundle)["response"]["code"] == "ok":
@@ -306,7 +306,7 @@ def _notice(original: Bundle) -> str:
 
 
 def _is_overtaken(original: Bundle, seen: set[str]) -> bool:
-    """A STIN whose successor in the chain is known already: told to be wrong by those who refuse the late."""
+    """A STIN whose successor in the chain is known already: reported as wrong by those who refuse the late."""
     own = header_of(original)["id"]
     previous = read(original).previous
     late = bool(previous) and f"after {previous}" in seen and own not in seen
@@ -331,9 +331,9 @@ def _repeated(original: Bundle, seen: set[str]) -> bool:
     return header_of(original)["id"] in seen
 
 
-#: Fault -> how, and a line of the checklist that must tell of it.
+#: Fault -> how, and a line of the checklist that must name it.
 FAULTS: dict[str, tuple[Fault, str]] = {
-    "acknowledges twice with different verdicts": (_says_both, "one verdict"),
+    "acknowledges twice with different verdicts": (_shows_both, "one verdict"),
     "forgets to acknowledge duplicates": (_drops_duplicates, "resend"),
     "acknowledges nothing": (_is_silent, "admission"),
     "quotes Bundle.id": (_quotes(lambda original: str(original["id"])), "quotes the message"),

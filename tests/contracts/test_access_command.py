@@ -17,13 +17,13 @@ def stafet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
     def call(*words: str) -> tuple[int, str, str]:
         status = run(command_line(), words)
-        said = capsys.readouterr()
-        return status, said.out, said.err
+        reported = capsys.readouterr()
+        return status, reported.out, reported.err
 
     return call
 
 
-def test_the_plan_names_every_user_and_right(stafet: Any) -> None:
+def test_plan_names_every_user_and_right(stafet: Any) -> None:
     status, out, _ = stafet("access", "plan", "--json", "--registers", "example")
     plan = json.loads(out)
     assert (status, len(plan["users"])) == (Code.OK, 6 + 98)
@@ -36,7 +36,7 @@ def test_the_plan_names_every_user_and_right(stafet: Any) -> None:
     } in plan["rights"]
 
 
-def test_people_read_a_right_on_a_line(stafet: Any) -> None:
+def test_people_read_right_on_line(stafet: Any) -> None:
     _, out, _ = stafet("access", "plan")
     assert "stafet-relay                 WRITE on transactional-id stafet-relay*" in out.splitlines()
 
@@ -48,18 +48,18 @@ def test_without_yes_nothing_is_made(stafet: Any, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_a_broker_no_password_is_made(stafet: Any, tmp_path: Path) -> None:
+def test_without_broker_no_password_is_made(stafet: Any, tmp_path: Path) -> None:
     status, _, err = stafet("access", "apply", "--yes", "--bootstrap", "127.0.0.1:1")
     assert (status, "no broker answers at this address" in err) == (Code.NO_BROKER, True)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_embedded_broker_has_no_users(stafet: Any) -> None:
+def test_embedded_broker_has_no_users(stafet: Any) -> None:
     status, _, err = stafet("access", "apply", "--yes", "--bootstrap", "embedded")
     assert (status, "has no users" in err) == (Code.USAGE, True)
 
 
-def test_a_password_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
+def test_password_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     folder = tmp_path / "passwords"
     made = password(folder, "stafet-relay")
     file = folder / "stafet-relay.password"
@@ -69,13 +69,13 @@ def test_a_password_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     assert password(folder, "stafet-gateway") != made
 
 
-def test_a_password_that_is_there_is_taken(tmp_path: Path) -> None:
+def test_password_that_is_there_is_taken(tmp_path: Path) -> None:
     (tmp_path / "stafet-relay.password").write_text("given by hand\n")
     assert password(tmp_path, "stafet-relay") == "given by hand"
 
 
 @pytest.mark.parametrize("there", ["empty", "a folder", "a link to nothing"])
-def test_a_file_that_holds_no_password_is_named(tmp_path: Path, there: str) -> None:
+def test_file_that_holds_no_password_is_named(tmp_path: Path, there: str) -> None:
     file, target = tmp_path / "stafet-relay.password", tmp_path / "elsewhere"
     if there == "empty":
         file.touch()

@@ -40,16 +40,16 @@ def named(user: str, operation: str, kind: str = "topic") -> set[str]:
 
 
 @pytest.mark.parametrize("user", TOPICS)
-def test_each_user_writes_and_reads_these_topics_and_no_others(user: str) -> None:
+def test_each_user_has_exactly_these_topics(user: str) -> None:
     writes, reads = TOPICS[user]
     assert (named(user, "WRITE"), named(user, "READ")) == (set(writes.split()), set(reads.split()))
 
 
-def test_every_user_of_the_plan_is_in_the_table_above() -> None:
+def test_every_user_of_plan_is_in_table_above() -> None:
     assert set(users(KOMMUNER)) - set(TOPICS) == {"stafet-municipality-0461"}
 
 
-def test_only_the_relay_joins_its_group_and_fences_its_state() -> None:
+def test_only_relay_joins_its_group_and_fences_its_state() -> None:
     beside = [right for right in rights(PLAN, KOMMUNER) if right.kind != "topic" and not kommunekode_of(right.user)]
     assert beside == [
         Right("stafet-relay", "READ", "group", "stafet-relay"),
@@ -70,7 +70,7 @@ def test_no_municipality_may_write_where_all_receipts_are_believed() -> None:
 
 
 @pytest.mark.parametrize("user", [None, "stafet", "stafet-relay2", "somebody", "stafet-municipality-"])
-def test_a_user_of_another_naming_has_no_role(user: str | None) -> None:
+def test_user_of_another_naming_has_no_role(user: str | None) -> None:
     assert role_of(user) is None
     assert rights_of(user or "", PLAN) == ()
 

@@ -1,4 +1,4 @@
-"""`stafet broker start`: what it says of its port before any broker starts; and a real one on two ports in turn."""
+"""`stafet broker start`: what it shows of its port before any broker starts; and a real one on two ports in turn."""
 
 import socket
 from pathlib import Path
@@ -24,12 +24,12 @@ def stafet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "x"])
-def test_a_port_that_no_machine_has_is_refused(stafet: Any, port: str, tmp_path: Path) -> None:
+def test_port_that_no_machine_has_is_refused(stafet: Any, port: str, tmp_path: Path) -> None:
     assert stafet("start", f"--port={port}")[0] == Code.USAGE
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_port_that_is_taken_is_said_at_once(stafet: Any, tmp_path: Path) -> None:
+def test_taken_port_is_reported_at_once(stafet: Any, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         status, _, err = stafet("start", "--port", str(port))
@@ -46,7 +46,7 @@ def test_one_that_runs_on_another_port_is_named(stafet: Any, monkeypatch: pytest
 
 
 @pytest.mark.real
-def test_a_stopped_broker_starts_on_another_port(stafet: Any) -> None:
+def test_stopped_broker_starts_on_another_port(stafet: Any) -> None:
     for port in (free_port(), 0):  # 0: a free one
         try:
             status, address, _ = stafet("start", "--port", str(port))

@@ -25,7 +25,7 @@ LARGEST_BATCH = 2 * 100_000
 # ---- both brokers -----------------------------------------------------------------------------------------------
 
 
-async def test_records_of_a_key_come_back_in_the_order_they_were_sent(broker: AnyBroker) -> None:
+async def test_records_of_key_keep_their_order(broker: AnyBroker) -> None:
     topic = fresh("order")
     prepared(broker, topic)
     await put(broker.bootstrap, topic, [(b"k%d" % (n % 7), b"%d" % n) for n in range(700)])
@@ -35,7 +35,7 @@ async def test_records_of_a_key_come_back_in_the_order_they_were_sent(broker: An
         assert [int(r.value or 0) for r in found if r.key == b"k%d" % key] == list(range(key, 700, 7))
 
 
-async def test_keys_values_and_headers_come_back_as_they_were_sent(broker: AnyBroker) -> None:
+async def test_keys_values_and_headers_come_back_unchanged(broker: AnyBroker) -> None:
     topic = fresh("bytes")
     prepared(broker, topic, partitions=1)
     ours = headers(message_id="m1", event_type="notification", schema="s/1", content_type="application/fhir+json")
@@ -47,7 +47,7 @@ async def test_keys_values_and_headers_come_back_as_they_were_sent(broker: AnyBr
     assert header(found[0].headers, "traceparent") is not None
 
 
-async def test_every_client_puts_a_key_into_the_same_partition(broker: AnyBroker) -> None:
+async def test_every_client_puts_key_into_same_partition(broker: AnyBroker) -> None:
     topic, keys = fresh("partitions"), [f"{n:08x}".encode() for n in range(0, 1 << 32, 1 << 26)]
     prepared(broker, topic, partitions=12)
     await put(broker.bootstrap, topic, [(key, b"aiokafka") for key in keys])
@@ -60,7 +60,7 @@ async def test_every_client_puts_a_key_into_the_same_partition(broker: AnyBroker
     assert len(found) == 2 * len(keys)
 
 
-async def test_a_letter_to_a_topic_that_is_not_there_is_refused_at_once(broker: AnyBroker) -> None:
+async def test_letter_to_missing_topic_is_refused_at_once(broker: AnyBroker) -> None:
     there, absent = fresh("there"), fresh("absent")
     prepared(broker, there)
     letters = [Letter(absent, b"k", b"1"), Letter(there, b"k", b"2"), Letter(absent, b"k", b"3")]
@@ -79,7 +79,7 @@ async def test_reading_everything_of_nothing_ends(broker: AnyBroker) -> None:
 # ---- the embedded broker alone ----------------------------------------------------------------------------------
 
 
-async def test_of_a_partition_the_embedded_broker_keeps_the_newest_five_mebibytes(embedded: EmbeddedBroker) -> None:
+async def test_of_partition_embedded_broker_keeps_newest_five_mebibytes(embedded: EmbeddedBroker) -> None:
     """What `agents/demo/play.py` reckons with: counted as sent, and nothing more is kept than that."""
     topic, size = fresh("keeps"), 100_000
     prepared(embedded, topic, partitions=1)
@@ -98,14 +98,14 @@ async def test_of_a_partition_the_embedded_broker_keeps_the_newest_five_mebibyte
 
 @pytest.mark.real
 class TestTopics:
-    def test_the_whole_plan_is_created_once_and_then_agrees(self, tmp_path: Path, real: LocalBroker) -> None:
+    def test_whole_plan_is_created_once_and_then_agrees(self, tmp_path: Path, real: LocalBroker) -> None:
         whole = plan([f"{number:04d}" for number in range(101, 199)])
         assert len(missing(real.bootstrap, whole)) == len(whole) == 2 * 98 + 11
         assert set(apply(real.bootstrap, whole)) == {topic.name for topic in whole}
         assert apply(real.bootstrap, whole) == ()
         assert diff(real.bootstrap, whole) == missing(real.bootstrap, whole) == ()
 
-    def test_a_difference_is_named_and_never_changed(self, real: LocalBroker) -> None:
+    def test_difference_is_named_and_never_changed(self, real: LocalBroker) -> None:
         name, row = fresh("drift"), plan(())[0].row
         apply(real.bootstrap, [TopicPlan(name, 3, 1, {"retention.ms": "1000"}, row)])
         wanted = [TopicPlan(name, 12, 1, {"retention.ms": "2000"}, row), TopicPlan(fresh("absent"), 1, 1, {}, row)]
@@ -118,7 +118,7 @@ class TestTopics:
         [found] = describe(real.bootstrap, [name])
         assert (found.partitions, found.replication, (found.config or {})["retention.ms"]) == (3, 1, "1000")
 
-    def test_more_copies_than_brokers_is_said_plainly(self, real: LocalBroker) -> None:
+    def test_more_copies_than_brokers_is_reported(self, real: LocalBroker) -> None:
         with pytest.raises(BrokerProblem, match="more copies asked for than there are brokers"):
             apply(real.bootstrap, [TopicPlan(fresh("three"), 1, 3, {}, plan(())[0].row)])
 
@@ -133,7 +133,7 @@ class TestSizes:
         await put(real.bootstrap, topic, [(b"k", value)])
         assert [len(record.value or b"") async for record in read_all(real.bootstrap, [topic])] == [len(value)]
 
-    def test_the_broker_refuses_what_unpacks_to_more_than_the_topic_allows(self, real: LocalBroker) -> None:
+    def test_broker_refuses_what_unpacks_to_more_than_topic_allows(self, real: LocalBroker) -> None:
         [adt] = [topic for topic in plan(()) if topic.name == ADT_RAW]
         topic, answers = fresh("bomb"), list[int]()
         apply(real.bootstrap, [TopicPlan(topic, 1, 1, adt.config, adt.row)])
@@ -148,7 +148,7 @@ class TestSizes:
         assert producer.flush(60) == 0
         assert answers[1:] == [0]
 
-    async def test_the_broker_refuses_what_is_larger_than_the_topic_allows(self, real: LocalBroker) -> None:
+    async def test_broker_refuses_what_is_larger_than_topic_allows(self, real: LocalBroker) -> None:
         topic = fresh("small")
         prepared(real, topic, **{"max.message.bytes": "10000"})
         letters = [Letter(topic, b"k", random.Random(1).randbytes(20_000))]
@@ -163,7 +163,7 @@ class TestSizes:
 
 @pytest.mark.real
 class TestBrokerOfItsOwn:
-    async def test_what_was_confirmed_survives_sigkill_and_a_silent_broker_is_unavailable(self, tmp_path: Path) -> None:
+    async def test_confirmed_records_survive_sigkill_of_broker(self, tmp_path: Path) -> None:
         with LocalBroker(tmp_path / "broker", heap_mb=256) as broker:
             topic = fresh("kept")
             prepared(broker, topic)
@@ -177,7 +177,7 @@ class TestBrokerOfItsOwn:
             found = await records(broker.bootstrap, topic)
             assert len({r.key for r in found if r.value == b"1"}) == 50
 
-    def test_the_command_starts_finds_and_stops_it(self, tmp_path: Path) -> None:
+    def test_command_starts_finds_and_stops_it(self, tmp_path: Path) -> None:
         run, where = CliRunner(), ["--directory", str(tmp_path / "b")]
         assert run.invoke(broker_command, ["status", *where]).exit_code == 1
         started = run.invoke(broker_command, ["start", *where, "--port", "0"])
@@ -192,12 +192,12 @@ class TestBrokerOfItsOwn:
         assert run.invoke(broker_command, ["stop", *where]).output == "not running\n"
 
 
-def test_an_address_where_nobody_answers_is_said_plainly() -> None:
+def test_silent_address_is_reported_plainly() -> None:
     with pytest.raises(BrokerProblem, match="no broker answers at this address"):
         missing("127.0.0.1:1", plan(()))
 
 
-def test_without_maven_the_missing_jars_are_said_plainly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_maven_missing_jars_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from streams.kafka.local import find_jars
 
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -27,7 +27,7 @@ def can_be_sent(letter: Letter) -> bool:
     return sendable and size_of(letter) <= size_limit(DEAD_LETTERS) and len(encodable) == len(letter.headers)
 
 
-def test_a_record_without_key_and_value_has_a_letter() -> None:
+def test_record_without_key_and_value_has_letter() -> None:
     letter = letter_of(None, None)
     assert can_be_sent(letter)
     assert header(letter.headers, "dlq.value-null") == b"true"
@@ -41,7 +41,7 @@ def test_a_record_without_key_and_value_has_a_letter() -> None:
         "headers": (b"k", b"v", (("h", LARGE),)),
     }.items(),
 )
-def test_what_is_too_large_stays_behind_with_size_and_hash(
+def test_too_large_part_stays_behind_by_size_and_hash(
     part: str, record: tuple[bytes | None, bytes, tuple[tuple[str, bytes], ...]]
 ) -> None:
     letter = letter_of(*record)
@@ -52,32 +52,32 @@ def test_what_is_too_large_stays_behind_with_size_and_hash(
     assert (letter.value == record[1]) is (part != "value")
 
 
-def test_a_header_that_fits_stays_beside_one_that_does_not() -> None:
+def test_header_that_fits_stays_beside_one_that_does_not() -> None:
     letter = letter_of(b"k", b"v", (("large", LARGE), ("feed", b"EPJ")))
     assert header(letter.headers, "feed") == b"EPJ"
     assert header(letter.headers, "large") is None
 
 
 @pytest.mark.parametrize("count", [b"9" * 5000, b"-1", b"\xff", b"", b"1e9"])
-def test_a_count_that_is_none_of_ours_counts_as_none(count: bytes) -> None:
+def test_count_that_is_none_of_ours_counts_as_none(count: bytes) -> None:
     letter = letter_of(b"k", b"v", (("dlq.attempts", count), ("dlq.redrive-count", count)))
     assert header(letter.headers, "dlq.attempts") == b"1"
     assert header(letter.headers, "dlq.redrive-count") == b"0"
 
 
-def test_a_first_failure_that_is_no_time_is_not_believed() -> None:
+def test_first_failure_that_is_no_time_is_not_believed() -> None:
     letter = letter_of(b"k", b"v", (("dlq.first-failed-at", b"x" * 100_000),))
     assert header(letter.headers, "dlq.first-failed-at") == b"2026-03-01T12:00:00.000Z"
 
 
-def test_a_fault_that_quotes_a_megabyte_is_cut() -> None:
+def test_fault_that_quotes_megabyte_is_cut() -> None:
     fault = Rejected("Ã©" * 1_000_000, "empty", "send less")
     letter = dead_letter(Record(ADT_RAW, 0, 0, b"k", b"v"), fault, stage="intake", at=NOON)
     assert can_be_sent(letter)
     assert len(header(letter.headers, "dlq.path") or b"") <= 2048
 
 
-def test_the_last_form_says_origin_and_class_only() -> None:
+def test_last_form_has_origin_and_class_only() -> None:
     letter = last_dead_letter(Record(ADT_RAW, 3, 41, b"k", b"v", (("h", b"1"),)), KeyError("2512489996"), stage="lanes")
     assert can_be_sent(letter)
     assert (letter.key, letter.value) == (None, b"")
@@ -92,7 +92,7 @@ BYTES = st.binary(max_size=60) | st.sampled_from([b"x" * 70_000, b"9" * 5000, "Â
 
 @settings(max_examples=200, deadline=None)
 @given(st.none() | BYTES, st.none() | BYTES, st.lists(st.tuples(NAMES, BYTES), max_size=80), st.integers())
-def test_every_record_has_a_letter_that_can_be_sent(
+def test_every_record_has_letter_that_can_be_sent(
     key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]], time: int
 ) -> None:
     record = Record(ADT_RAW, 0, 0, key, value, tuple(headers), time)

@@ -95,7 +95,7 @@ def taken(_: str) -> str:
 
 
 @pytest.mark.parametrize("action", WORDS)
-def test_a_decision_is_a_record_in_the_lane_of_its_message(stafet: Any, action: str) -> None:
+def test_decision_is_record_in_lane_of_its_message(stafet: Any, action: str) -> None:
     words, reason = WORDS[action]
     with Lanes(stafet.bootstrap, taken):
         assert stafet(*words, "--actor", "duty officer") == (0, f"{ID} {action}: taken\n", "")
@@ -113,14 +113,14 @@ def test_a_decision_is_a_record_in_the_lane_of_its_message(stafet: Any, action: 
     assert header(record.headers, "event-type") == b"decision"
 
 
-def test_several_messages_are_decided_about_at_once_and_each_once(stafet: Any) -> None:
+def test_several_messages_are_decided_at_once(stafet: Any) -> None:
     with Lanes(stafet.bootstrap, taken):
         status, out, _ = stafet("send-anew", ID, OTHER, ID, "--reason", "mended", "--json")
     assert (status, [(one["id"], one["outcome"]) for one in json.loads(out)]) == (0, [(ID, "taken"), (OTHER, "taken")])
     assert sorted(record.key for record in stafet.on_lanes()) == [b"0e64678e", b"1f75789f"]
 
 
-def test_a_refusal_is_exit_3_and_its_reason_comes_first(stafet: Any) -> None:
+def test_refusal_is_exit_3_and_its_reason_comes_first(stafet: Any) -> None:
     with Lanes(stafet.bootstrap, lambda message: "not-allowed" if message == OTHER else ""):
         status, out, err = stafet("resend", ID, OTHER, "--reason", "back again")
     assert (status, out) == (3, f"{ID} resend: taken\n{OTHER} resend: refused\n")
@@ -131,13 +131,13 @@ def test_a_refusal_is_exit_3_and_its_reason_comes_first(stafet: Any) -> None:
     ("reason", "hints"),
     [("not-allowed", ["Where and why in full: stafet quarantine ls --stage lanes"]), ("unknown", [])],
 )
-def test_a_refusal_names_where_more_is_said(stafet: Any, reason: str, hints: list[str]) -> None:
+def test_refusal_names_where_to_read_more(stafet: Any, reason: str, hints: list[str]) -> None:
     with Lanes(stafet.bootstrap, lambda _: reason):
         status, _, err = stafet("resend", ID, "--reason", "back again")
     assert (status, err.splitlines()[1:]) == (3, hints)
 
 
-def test_a_refusal_is_an_object_for_a_machine(stafet: Any) -> None:
+def test_refusal_is_object_for_machine(stafet: Any) -> None:
     with Lanes(stafet.bootstrap, lambda _: "no-case"):
         status, out, err = stafet("close-case", ID, "--as", "obsolete", "--json")
     assert (status, [(one["outcome"], one["reason"], one["state"]) for one in json.loads(out)]) == (
@@ -147,20 +147,20 @@ def test_a_refusal_is_an_object_for_a_machine(stafet: Any) -> None:
     assert (json.loads(err)["code"], json.loads(err)["ids"]) == ("no-case", [ID])
 
 
-def test_without_an_answer_the_command_fails_in_time(stafet: Any) -> None:
+def test_without_answer_command_fails_in_time(stafet: Any) -> None:
     status, out, err = stafet("resend", ID, "--reason", "back again", "--timeout", "0.3")
     assert (status, out) == (1, f"{ID} resend: no-answer\n")
     assert err.startswith(f"no-answer: {ID}: the lane has not answered within 0.3 s; ")
     assert len(stafet.on_lanes()) == 1, "the decision waits in its lane"
 
 
-def test_an_answer_to_an_earlier_decision_is_none(stafet: Any) -> None:
+def test_answer_to_earlier_decision_is_none(stafet: Any) -> None:
     with Lanes(stafet.bootstrap, taken):
         assert stafet("resend", ID, "--reason", "back again")[0] == 0
     assert stafet("resend", ID, "--reason", "back again", "--timeout", "0.3")[0] == 1
 
 
-def test_without_a_ledger_nothing_is_sent(
+def test_without_ledger_nothing_is_sent(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -171,7 +171,7 @@ def test_without_a_ledger_nothing_is_sent(
     assert (status, capsys.readouterr().err.splitlines()[0]) == (6, f"no topic ledger at {broker.bootstrap}")
 
 
-def test_what_cannot_be_an_id_of_ours_is_said_and_nothing_is_sent(stafet: Any) -> None:
+def test_foreign_id_is_refused_and_nothing_sent(stafet: Any) -> None:
     status, _, err = stafet("resend", ID, "message-7", "--reason", "back again")
     assert (status, err.startswith("message-7: no id that we give to a message")) == (2, True)
     assert stafet.on_lanes() == []
@@ -189,6 +189,6 @@ def test_what_cannot_be_an_id_of_ours_is_said_and_nothing_is_sent(stafet: Any) -
         ("close-case", ID, "--as", "tired"),
     ],
 )
-def test_a_decision_without_its_reason_is_none(stafet: Any, words: tuple[str, ...]) -> None:
+def test_decision_without_its_reason_is_none(stafet: Any, words: tuple[str, ...]) -> None:
     assert stafet(*words)[0] == 2
     assert stafet.on_lanes() == []

@@ -14,7 +14,7 @@ from tests.contracts.gateways import Running, adt, client, gateway, raw
 # ---- acknowledged -------------------------------------------------------------------------------------------------
 
 
-async def test_a_client_written_by_others_is_acknowledged() -> None:
+async def test_client_written_by_others_is_acknowledged() -> None:
     def send(port: int) -> bytes:
         with hl7.client.MLLPClient("127.0.0.1", port) as other:
             return bytes(other.send_message(adt()))
@@ -26,7 +26,7 @@ async def test_a_client_written_by_others_is_acknowledged() -> None:
     assert str(parsed["MSH"][0][9]) == "ACK^A01^ACK"
 
 
-async def test_the_record_is_the_bytes_as_received_under_the_persons_key() -> None:
+async def test_record_is_bytes_as_received_under_persons_key() -> None:
     async with gateway() as running, client(running) as sender:
         assert (await sender.send(adt(charset="8859/1"))).taken
     (record,) = running.records
@@ -34,7 +34,7 @@ async def test_the_record_is_the_bytes_as_received_under_the_persons_key() -> No
     assert record.key == "EPJ-SYD/OUH#key"
 
 
-async def test_headers_say_what_arrived_and_nothing_of_the_patient() -> None:
+async def test_headers_describe_arrival_without_patient() -> None:
     async with gateway() as running, client(running) as sender:
         await sender.send(adt(charset="8859/1"))
     headers = {name: value.decode() for name, value in running.records[0].headers}
@@ -51,23 +51,23 @@ async def test_headers_say_what_arrived_and_nothing_of_the_patient() -> None:
         }.items()
     )
     assert len(headers["payload-sha256"]) == 64
-    assert not any(word in str(headers) + str(running.said) for word in ("2512489996", "mose", "Nancy"))
+    assert not any(word in str(headers) + str(running.reported) for word in ("2512489996", "mose", "Nancy"))
 
 
-async def test_a_duplicate_is_acknowledged_again_and_written_again_for_intake_to_absorb() -> None:
+async def test_duplicate_is_acknowledged_and_written_again() -> None:
     async with gateway() as running, client(running) as sender:
         assert [(await sender.send(adt())).code for _ in range(2)] == ["AA", "AA"]
     assert len(running.records) == 2
 
 
 @pytest.mark.parametrize(("accept", "code"), [("AL", "CA"), ("SU", "CA"), ("", "AA")])
-async def test_a_sender_in_enhanced_mode_gets_a_commit_answer(accept: str, code: str) -> None:
+async def test_sender_in_enhanced_mode_gets_commit_answer(accept: str, code: str) -> None:
     async with gateway() as running, client(running) as sender:
         assert (await sender.send(adt(accept=accept))).code == code
 
 
 @pytest.mark.parametrize("accept", ["NE", "ER"])
-async def test_a_sender_that_wants_no_positive_answer_gets_none_and_stays_connected(accept: str) -> None:
+async def test_sender_wanting_no_positive_answer_stays_connected(accept: str) -> None:
     async with gateway() as running, client(running) as sender:
         with pytest.raises(NoAnswer):
             await client(running, wait=0.1).send(adt(accept=accept))
@@ -78,18 +78,18 @@ async def test_a_sender_that_wants_no_positive_answer_gets_none_and_stays_connec
     assert len(running.records) == 4
 
 
-async def test_a_feed_with_a_forced_character_set_is_read_with_it_whatever_it_declares() -> None:
+async def test_forced_character_set_overrules_declaration() -> None:
     async with gateway() as running, client(running) as sender:
         assert (await sender.send(adt(application="EPJ-OLD"))).taken
     assert dict(running.records[0].headers)["hl7-charset"] == b"iso8859-1"
 
 
-async def test_a_forced_character_set_makes_up_for_a_declaration_nobody_knows() -> None:
+async def test_forced_character_set_makes_up_for_declaration_nobody_knows() -> None:
     async with gateway() as running, client(running) as sender:
         assert (await sender.send(adt(application="EPJ-OLD", charset="KLINGON"))).taken
 
 
-async def test_a_test_message_is_taken_on_a_test_feed() -> None:
+async def test_test_message_is_taken_on_test_feed() -> None:
     async with gateway() as running, client(running) as sender:
         assert (await sender.send(adt(application="EPJ-TEST", processing="T"))).taken
 
@@ -114,7 +114,7 @@ async def test_fifty_connections_are_served_at_once() -> None:
     assert len(running.records) == 50
 
 
-async def test_the_next_block_waits_for_the_answer_to_the_one_before() -> None:
+async def test_next_block_waits_for_answer_to_one_before() -> None:
     go = asyncio.Event()
 
     def held(running: Running) -> Publish:
@@ -153,7 +153,7 @@ async def test_the_next_block_waits_for_the_answer_to_the_one_before() -> None:
         pytest.param(adt(application="SOMEBODY", accept="AL"), "CR", "207", id="unknown sender, enhanced mode"),
     ],
 )
-async def test_a_message_that_cannot_be_taken_is_refused_and_not_written(message: bytes, code: str, error: str) -> None:
+async def test_unusable_message_is_refused_and_not_written(message: bytes, code: str, error: str) -> None:
     async with gateway() as running, client(running) as sender:
         answer = await sender.send(message)
         assert (await sender.send(adt("next"))).taken, "the connection stays open"
@@ -164,7 +164,7 @@ async def test_a_message_that_cannot_be_taken_is_refused_and_not_written(message
 
 
 @pytest.mark.parametrize("block", [b"hello", b"\r\n"], ids=["no MSH", "blank"])
-async def test_what_cannot_be_answered_closes_the_connection(block: bytes) -> None:
+async def test_what_cannot_be_answered_closes_connection(block: bytes) -> None:
     async with gateway() as running:
         reader, writer = await raw(running, framed(block))
         assert await reader.read() == b""
@@ -172,7 +172,7 @@ async def test_what_cannot_be_answered_closes_the_connection(block: bytes) -> No
     assert running.events() == ["gateway.refused"]
 
 
-async def test_an_empty_block_is_a_sign_of_life() -> None:
+async def test_empty_block_is_sign_of_life() -> None:
     async with gateway() as running:
         reader, writer = await raw(running, framed(b"") + framed(b"") + framed(adt("A1")))
         assert b"MSA|AA|A1" in await reader.readuntil(b"\x1c\r")
@@ -189,7 +189,7 @@ async def test_an_empty_block_is_a_sign_of_life() -> None:
         pytest.param(b"MSH#^~\\&#A#B#C#D#20260301##ack ^A01#1#P#2.5\r", id="other separators"),
     ],
 )
-async def test_an_acknowledgement_is_never_answered(answer: bytes) -> None:
+async def test_acknowledgement_is_never_answered(answer: bytes) -> None:
     async with gateway() as running:
         reader, writer = await raw(running, framed(answer) + framed(adt("A1")))
         got = await reader.readuntil(b"\x1c\r")
@@ -199,7 +199,7 @@ async def test_an_acknowledgement_is_never_answered(answer: bytes) -> None:
     assert (running.refusals, len(running.records)) == ([], 1)
 
 
-async def test_a_block_over_the_limit_is_refused_and_the_connection_closed() -> None:
+async def test_block_over_limit_is_refused_and_connection_closed() -> None:
     async with gateway(limits=GatewayLimits(block=400)) as running:
         reader, writer = await raw(running, framed(adt("A1") + b"OBX|" + b"x" * 1000) + framed(adt("A2")))
         answer = await reader.read()
@@ -212,7 +212,7 @@ async def test_a_block_over_the_limit_is_refused_and_the_connection_closed() -> 
 # ---- no answer ----------------------------------------------------------------------------------------------------
 
 
-async def test_what_the_log_does_not_confirm_is_not_acknowledged() -> None:
+async def test_what_log_does_not_confirm_is_not_acknowledged() -> None:
     def failing(running: Running) -> Publish:
         async def publish(record: AdtRecord) -> None:
             raise Unconfirmed
@@ -225,7 +225,7 @@ async def test_what_the_log_does_not_confirm_is_not_acknowledged() -> None:
     assert running.events() == ["gateway.unconfirmed"]
 
 
-async def test_a_log_that_takes_too_long_gives_no_acknowledgement() -> None:
+async def test_log_that_takes_too_long_gives_no_acknowledgement() -> None:
     def stuck(running: Running) -> Publish:
         async def publish(record: AdtRecord) -> None:
             await asyncio.Event().wait()
@@ -238,10 +238,10 @@ async def test_a_log_that_takes_too_long_gives_no_acknowledgement() -> None:
     ):
         with pytest.raises(NoAnswer):
             await sender.send(adt())
-    assert running.said[1] == ("gateway.unconfirmed", {"why": "TimeoutError"})
+    assert running.reported[1] == ("gateway.unconfirmed", {"why": "TimeoutError"})
 
 
-async def test_a_fault_of_ours_ends_one_connection_and_no_other() -> None:
+async def test_fault_of_ours_ends_one_connection_and_no_other() -> None:
     def broken(running: Running) -> Publish:
         async def publish(record: AdtRecord) -> None:
             if record.document.control_id == "bad":
@@ -255,4 +255,4 @@ async def test_a_fault_of_ours_ends_one_connection_and_no_other() -> None:
         with pytest.raises(NoAnswer):
             await client(running).send(adt("bad"))
         assert (await other.send(adt("A2"))).taken
-    assert ("gateway.fault", {"why": "ZeroDivisionError"}) in running.said
+    assert ("gateway.fault", {"why": "ZeroDivisionError"}) in running.reported

@@ -41,7 +41,7 @@ OURS = [
 
 
 @pytest.mark.parametrize("answers", OURS)
-async def test_the_acknowledgement_of_the_message_counts(answers: list[bytes]) -> None:
+async def test_acknowledgement_of_message_counts(answers: list[bytes]) -> None:
     async with receiver(*answers) as client:
         answer = await client.send(adt("A1"))
     assert (answer.code, answer.control_id.strip(), answer.taken) == ("AA", "A1", True)
@@ -58,7 +58,7 @@ OTHERS = [
 
 
 @pytest.mark.parametrize("answers", OTHERS)
-async def test_the_acknowledgement_of_another_message_leaves_the_fate_unknown(answers: list[bytes]) -> None:
+async def test_acknowledgement_of_another_message_leaves_fate_unknown(answers: list[bytes]) -> None:
     async with receiver(*answers) as client:
         with pytest.raises(NoAnswer, match=r"no acknowledgement .*sending the same message again is safe"):
             await client.send(adt("A1"))
@@ -74,5 +74,5 @@ async def test_the_acknowledgement_of_another_message_leaves_the_fate_unknown(an
         pytest.param(b"", "", id="no message"),
     ],
 )
-def test_the_control_id_is_read_as_it_is_quoted(message: bytes, control_id: str) -> None:
+def test_control_id_is_read_as_it_is_quoted(message: bytes, control_id: str) -> None:
     assert control_id_of(message) == control_id

@@ -30,7 +30,7 @@ async def before(bootstrap: str, limits: GatewayLimits = LIMITS) -> AsyncIterato
         yield running
 
 
-async def test_an_acknowledged_message_is_on_the_topic_under_its_key() -> None:
+async def test_acknowledged_message_is_on_topic_under_its_key() -> None:
     with EmbeddedBroker() as broker:
         broker.create_topic("adt.raw", 12)
         async with before(broker.bootstrap) as running, client(running) as sender:
@@ -50,7 +50,7 @@ def own_broker(tmp_path: Path) -> Iterator[LocalBroker]:
 
 
 @pytest.mark.real
-async def test_without_kafka_there_is_no_acknowledgement_and_after_it_the_resend_is_taken(
+async def test_without_kafka_no_acknowledgement_then_resend_is_taken(
     own_broker: LocalBroker,
 ) -> None:
     async with before(own_broker.bootstrap) as running, client(running) as sender:

@@ -44,7 +44,7 @@ async def closed(reader: asyncio.StreamReader) -> bool:
         pytest.param(Caps(connections_per_address=2), "too-many-connections-of-address", id="of one address"),
     ],
 )
-async def test_a_connection_too_many_is_closed_and_the_others_stay(caps: Caps, why: str) -> None:
+async def test_connection_too_many_is_closed_and_others_stay(caps: Caps, why: str) -> None:
     async with gateway(caps=caps) as running:
         async with client(running) as first, client(running) as second:
             assert (await first.send(adt("A1"))).taken
@@ -62,7 +62,7 @@ async def test_a_connection_too_many_is_closed_and_the_others_stay(caps: Caps, w
 
 async def left(running: Running, count: int) -> None:
     async with asyncio.timeout(10):
-        while [event for event, _ in running.said].count("gateway.disconnected") < count:
+        while [event for event, _ in running.reported].count("gateway.disconnected") < count:
             await asyncio.sleep(0.002)
 
 
@@ -92,7 +92,7 @@ def test_each_address_has_its_own_share() -> None:
         ("10.0.0.1", "10.0.0.2", False),
     ],
 )
-def test_a_network_of_ipv6_is_one_address(one: str, other: str, same: bool) -> None:
+def test_network_of_ipv6_is_one_address(one: str, other: str, same: bool) -> None:
     door = Door(Caps(connections_per_address=1))
     assert door.enter(one) is None
     assert (door.enter(other) is not None) is same
@@ -103,7 +103,7 @@ def test_a_network_of_ipv6_is_one_address(one: str, other: str, same: bool) -> N
 
 @asynccontextmanager
 async def logged(running: Running) -> AsyncIterator[tuple[io.StringIO, Metrics]]:
-    """What the log says of it, and the figures."""
+    """What the log holds of it, and the figures."""
     lines, metrics = io.StringIO(), Metrics()
     logs.configure(stream=lines)
     running.also = report_to(logs.get("gateway"), metrics)
@@ -138,7 +138,7 @@ async def test_no_file_descriptors_is_one_line_and_heals(few_descriptors: list[s
             with suppress(BlockingIOError):
                 each.connect(("127.0.0.1", running.port))
         async with asyncio.timeout(20):
-            while [event for event, _ in running.said].count("gateway.exhausted") < 5:
+            while [event for event, _ in running.reported].count("gateway.exhausted") < 5:
                 await asyncio.sleep(0.005)
         assert (await first.send(adt("A2"))).taken, "who is in is served"
         for each in few_descriptors:
@@ -148,8 +148,8 @@ async def test_no_file_descriptors_is_one_line_and_heals(few_descriptors: list[s
         assert b"MSA|AA|A3" in answer
         for each in mine:
             each.close()
-    said = [json.loads(line) for line in lines.getvalue().splitlines()]
-    exhausted = [line for line in said if line["event"] == "gateway.exhausted"]
+    reported = [json.loads(line) for line in lines.getvalue().splitlines()]
+    exhausted = [line for line in reported if line["event"] == "gateway.exhausted"]
     assert [line["why"] for line in exhausted] == [errno.errorcode[errno.EMFILE]]
     count = metrics.registry.get_sample_value("stafet_gateway_unserved_total", {"reason": "no-file-descriptor"})
     assert count is not None
@@ -159,7 +159,7 @@ async def test_no_file_descriptors_is_one_line_and_heals(few_descriptors: list[s
 # ---- lines and figures --------------------------------------------------------------------------------------------
 
 
-def test_what_a_stranger_repeats_is_one_line_in_ten_seconds() -> None:
+def test_what_stranger_repeats_is_one_line_in_ten_seconds() -> None:
     lines, metrics, now = io.StringIO(), Metrics(), [0.0]
     logs.configure(stream=lines)
     report = report_to(logs.get("gateway"), metrics, lambda: now[0])
@@ -167,15 +167,15 @@ def test_what_a_stranger_repeats_is_one_line_in_ten_seconds() -> None:
         now[0] = second
         report("gateway.handshake-failed", peer="10.0.0.1", why="NO_SHARED_CIPHER")
         report("gateway.turned-away", peer="10.0.0.2", why="too-many-connections")
-    said = [json.loads(line) for line in lines.getvalue().splitlines()]
-    assert [(line["peer"], line.get("count")) for line in said if line["event"] == "gateway.handshake-failed"] == [
+    reported = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert [(line["peer"], line.get("count")) for line in reported if line["event"] == "gateway.handshake-failed"] == [
         ("10.0.0.1", None), ("10.0.0.1", 9), ("10.0.0.1", 9),
     ]  # fmt: skip
     for reason in ("handshake-failed", "too-many-connections"):
         assert metrics.registry.get_sample_value("stafet_gateway_unserved_total", {"reason": reason}) == 25
 
 
-def test_a_stranger_with_many_addresses_does_not_fill_the_log() -> None:
+def test_stranger_with_many_addresses_does_not_fill_log() -> None:
     lines = io.StringIO()
     logs.configure(stream=lines)
     report = report_to(logs.get("gateway"), Metrics(), lambda: 0.0)

@@ -14,16 +14,16 @@ from tests.contracts.gateways import Running, adt, client, gateway, raw
 # ---- the line -----------------------------------------------------------------------------------------------------
 
 
-async def test_a_block_that_trickles_in_too_slowly_is_cut_off() -> None:
+async def test_block_that_trickles_in_too_slowly_is_cut_off() -> None:
     async with gateway(limits=GatewayLimits(between_bytes=timedelta(milliseconds=30))) as running:
         reader, writer = await raw(running, framed(adt())[:40])
         assert await reader.read() == b""
         writer.close()
-    said = {"length": 39, "why": "between two bytes", "peer": "127.0.0.1"}
-    assert ("gateway.slow", said) in running.said
+    reported = {"length": 39, "why": "between two bytes", "peer": "127.0.0.1"}
+    assert ("gateway.slow", reported) in running.reported
 
 
-async def test_a_block_that_never_ends_is_cut_off() -> None:
+async def test_block_that_never_ends_is_cut_off() -> None:
     limits = GatewayLimits(between_bytes=timedelta(seconds=10), whole_block=timedelta(milliseconds=50))
     async with gateway(limits=limits) as running, client(running) as other:
         reader, writer = await raw(running, framed(adt("slow"))[:120])
@@ -49,7 +49,7 @@ async def trickled(writer: asyncio.StreamWriter) -> None:
             await asyncio.sleep(0.002)
 
 
-async def test_a_block_of_which_nothing_came_is_only_logged() -> None:
+async def test_block_of_which_nothing_came_is_only_logged() -> None:
     async with gateway(limits=GatewayLimits(between_bytes=timedelta(milliseconds=30))) as running:
         reader, writer = await raw(running, b"\x0b")
         assert await reader.read() == b""
@@ -57,7 +57,7 @@ async def test_a_block_of_which_nothing_came_is_only_logged() -> None:
     assert (running.events(), running.refusals) == (["gateway.slow"], [])
 
 
-async def test_an_idle_connection_stays_open() -> None:
+async def test_idle_connection_stays_open() -> None:
     async with (
         gateway(limits=GatewayLimits(between_bytes=timedelta(milliseconds=5))) as running,
         client(running) as sender,
@@ -67,23 +67,23 @@ async def test_an_idle_connection_stays_open() -> None:
             for number in range(20):  # more round trips than the limit between bytes allows for
                 await other.send(adt(f"N{number}"))
         assert (await sender.send(adt("A2"))).taken
-    assert [event for event, _ in running.said].count("gateway.connected") == 2
+    assert [event for event, _ in running.reported].count("gateway.connected") == 2
 
 
-async def test_bytes_before_the_start_byte_are_dropped_and_counted() -> None:
+async def test_bytes_before_start_byte_are_dropped_and_counted() -> None:
     async with gateway() as running:
         reader, writer = await raw(running, b"\r\n" + framed(adt("A1")))
         assert b"MSA|AA|A1" in await reader.readuntil(b"\x1c\r")
         writer.close()
-    assert ("gateway.noise", {"length": 2}) in running.said
+    assert ("gateway.noise", {"length": 2}) in running.reported
 
 
-async def test_a_partial_block_at_the_end_of_the_stream_is_dropped_and_its_length_told() -> None:
+async def test_partial_block_at_end_is_dropped_and_reported() -> None:
     async with gateway() as running:
         reader, writer = await raw(running, framed(adt("A1")) + b"\x0bMSH|^~", end=True)
         assert (await reader.read()).count(b"MSA") == 1
         writer.close()
-    assert ("gateway.partial", {"length": 6}) in running.said
+    assert ("gateway.partial", {"length": 6}) in running.reported
     assert len(running.records) == 1
 
 
@@ -101,7 +101,7 @@ async def test_draining_closes_idle_connections_and_takes_no_new_ones() -> None:
             await client(running).send(adt("A2"))
 
 
-async def test_draining_answers_the_message_in_hand_and_leaves_the_next_one_with_its_sender() -> None:
+async def test_draining_answers_message_in_hand_and_no_next() -> None:
     confirmed = asyncio.Event()
 
     def held(running: Running) -> Publish:
@@ -122,7 +122,7 @@ async def test_draining_answers_the_message_in_hand_and_leaves_the_next_one_with
     assert [record.document.control_id for record in running.records] == ["A1"]
 
 
-async def test_draining_lets_a_block_that_is_arriving_arrive() -> None:
+async def test_draining_lets_block_that_is_arriving_arrive() -> None:
     async with gateway() as running:
         reader, writer = await raw(running, framed(adt("A1")) + framed(adt("A2"))[:30])
         await reader.readuntil(b"\x1c\r")
@@ -132,7 +132,7 @@ async def test_draining_lets_a_block_that_is_arriving_arrive() -> None:
         writer.close()
 
 
-async def test_a_connection_that_does_not_end_in_time_is_cut() -> None:
+async def test_connection_that_does_not_end_in_time_is_cut() -> None:
     async with gateway(limits=GatewayLimits(drain=timedelta(milliseconds=30))) as running:
         reader, writer = await raw(running, framed(adt())[:40])
         await running.until("gateway.connected")

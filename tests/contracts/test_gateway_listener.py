@@ -7,7 +7,7 @@ from typing import Any
 from streams.gateway.server import accepted, bound
 
 
-async def test_a_connection_at_the_moment_of_the_end_is_no_fault() -> None:
+async def test_connection_at_moment_of_end_is_no_fault() -> None:
     faults: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: faults.append(context))
     [listening] = await bound("127.0.0.1", 0)

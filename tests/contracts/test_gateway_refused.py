@@ -33,25 +33,29 @@ async def before_kafka(broker: EmbeddedBroker, limits: GatewayLimits = LIMITS) -
             yield running
 
 
-async def test_a_refused_message_is_a_dead_letter_with_its_reason() -> None:
+async def test_refused_message_is_dead_letter_with_its_reason() -> None:
     message = adt("A1", application="NOBODY")
     with EmbeddedBroker() as broker:
         async with before_kafka(broker) as running, client(running) as sender:
             assert (await sender.send(message)).code == "AR"
         (letter,) = await records(broker.bootstrap, DEAD_LETTERS)
         (row,) = await records(broker.bootstrap, LEDGER)
-    said = {name: value.decode() for name, value in letter.headers}
+    reported = {name: value.decode() for name, value in letter.headers}
     assert letter.value == message
-    assert (said["dlq.stage"], said["dlq.error-code"], said["dlq.path"]) == ("gateway", "hl7-207", "MSH-3")
-    assert (said["peer"], said["hl7-control-id"], said["dlq.original-topic"]) == ("127.0.0.1", "A1", ADT_RAW)
-    assert re.fullmatch(r"gateway/127\.0\.0\.1/A1/[0-9a-f]{16}", said["dlq.origin"])
-    told = json.loads(row.value or b"")
-    assert (told["kind"], told["what"], told["reason"]) == ("event", "refused", "hl7-207")
-    assert told["origin"] == said["dlq.origin"]
-    assert row.key == said["dlq.origin"].encode()
+    assert (reported["dlq.stage"], reported["dlq.error-code"], reported["dlq.path"]) == ("gateway", "hl7-207", "MSH-3")
+    assert (reported["peer"], reported["hl7-control-id"], reported["dlq.original-topic"]) == (
+        "127.0.0.1",
+        "A1",
+        ADT_RAW,
+    )
+    assert re.fullmatch(r"gateway/127\.0\.0\.1/A1/[0-9a-f]{16}", reported["dlq.origin"])
+    notified = json.loads(row.value or b"")
+    assert (notified["kind"], notified["what"], notified["reason"]) == ("event", "refused", "hl7-207")
+    assert notified["origin"] == reported["dlq.origin"]
+    assert row.key == reported["dlq.origin"].encode()
 
 
-async def test_every_kind_of_refusal_is_counted_and_the_balance_closes() -> None:
+async def test_every_kind_of_refusal_is_counted_and_balance_closes() -> None:
     limits = GatewayLimits(block=2000, between_bytes=timedelta(seconds=10), whole_block=timedelta(milliseconds=50))
     with EmbeddedBroker() as broker:
         async with before_kafka(broker, limits) as running:
@@ -73,7 +77,7 @@ async def test_every_kind_of_refusal_is_counted_and_the_balance_closes() -> None
     assert result.difference == 0, result.as_dict()
 
 
-async def test_a_refusal_without_its_row_is_a_difference() -> None:
+async def test_refusal_without_its_row_is_difference() -> None:
     with EmbeddedBroker() as broker:
         async with before_kafka(broker) as running, client(running) as sender:
             await sender.send(adt("A1", application="NOBODY"))
@@ -84,7 +88,7 @@ async def test_a_refusal_without_its_row_is_a_difference() -> None:
     assert (events.difference, events.ids) == (1, (origin,))
 
 
-async def test_a_row_without_its_letter_is_a_difference() -> None:
+async def test_row_without_its_letter_is_difference() -> None:
     with EmbeddedBroker() as broker:
         async with before_kafka(broker) as running, client(running) as sender:
             await sender.send(adt("A1", application="NOBODY"))
@@ -94,7 +98,7 @@ async def test_a_row_without_its_letter_is_a_difference() -> None:
     assert balance(book).difference == 2  # in the line and in the check
 
 
-async def test_the_same_refusal_sent_again_is_one() -> None:
+async def test_same_refusal_sent_again_is_one() -> None:
     with EmbeddedBroker() as broker:
         async with before_kafka(broker) as running, client(running) as sender:
             for _ in range(3):
@@ -108,7 +112,7 @@ async def test_the_same_refusal_sent_again_is_one() -> None:
     [CPR, f"{CPR[:6]}-{CPR[6:]}", f"M{CPR}", "Nancy Berggren", "Bølgemose", "x" * 5000, "a\\.br\\b", "../../etc"],
 )
 @pytest.mark.parametrize("application", ["NOBODY", "EPJ-SYD"])
-async def test_a_control_id_of_another_form_is_hashed(control_id: str, application: str) -> None:
+async def test_control_id_of_another_form_is_hashed(control_id: str, application: str) -> None:
     with EmbeddedBroker() as broker:
         async with before_kafka(broker) as running, client(running) as sender:
             await sender.send(adt(control_id, application=application))
@@ -118,7 +122,7 @@ async def test_a_control_id_of_another_form_is_hashed(control_id: str, applicati
     assert written
     for record in written:
         ids = [value.decode() for name, value in record.headers if name == "hl7-control-id"]
-        assert all(re.fullmatch(r"hash:[0-9a-f]{16}", told) for told in ids)
+        assert all(re.fullmatch(r"hash:[0-9a-f]{16}", notified) for notified in ids)
         around = repr((record.key, record.headers, record.value if record.topic == LEDGER else b""))
         assert not any(word in around for word in (control_id, CPR, "Nancy", "lgemose"))
 
@@ -133,8 +137,8 @@ async def test_a_control_id_of_another_form_is_hashed(control_id: str, applicati
 async def test_other_words_of_msh_are_hashed_too(old: str, new: str, name: str) -> None:
     async with gateway() as running, client(running) as sender:
         assert (await sender.send(adt().replace(old.encode(), new.encode()))).taken
-    told = dict(running.records[0].headers)
-    assert re.fullmatch(rb"hash:[0-9a-f]{16}", told[name])
+    notified = dict(running.records[0].headers)
+    assert re.fullmatch(rb"hash:[0-9a-f]{16}", notified[name])
 
 
 async def test_what_kafka_does_not_confirm_is_not_refused_either() -> None:
@@ -149,13 +153,13 @@ async def test_what_kafka_does_not_confirm_is_not_refused_either() -> None:
             await client(running).send(adt(application="NOBODY"))
         async with client(running) as sender:
             assert (await sender.send(adt("A1"))).taken
-    assert ("gateway.unconfirmed", {"why": "KafkaTimeoutError"}) in running.said
+    assert ("gateway.unconfirmed", {"why": "KafkaTimeoutError"}) in running.reported
     assert not any(event == "gateway.refused" for event in running.events())
 
 
-async def test_a_log_line_of_a_refusal_says_nothing_of_the_message() -> None:
+async def test_refusal_log_shows_nothing_of_message() -> None:
     async with gateway() as running, client(running) as sender:
         await sender.send(adt(CPR, application="NOBODY", family="Bølgemose"))
-    told = await running.until("gateway.refused")
-    assert (told["reason"], told["peer"]) == ("hl7-207", "127.0.0.1")
-    assert not any(word in str(running.said) for word in (CPR, "mose", "NOBODY", PERSON[:30]))
+    notified = await running.until("gateway.refused")
+    assert (notified["reason"], notified["peer"]) == ("hl7-207", "127.0.0.1")
+    assert not any(word in str(running.reported) for word in (CPR, "mose", "NOBODY", PERSON[:30]))

@@ -27,13 +27,13 @@ from tests.contracts.gateways import adt
 IDS = Ids(b"a secret of the tests")
 
 
-async def test_a_message_of_an_example_feed_becomes_a_record_under_the_persons_key() -> None:
+async def test_message_of_example_feed_becomes_record_under_persons_key() -> None:
     stop, ports, lines, metrics = asyncio.Event(), asyncio.Queue[int](), io.StringIO(), Metrics()
     logs.configure(stream=lines)
-    say = report_to(logs.get("gateway"), metrics)
+    show = report_to(logs.get("gateway"), metrics)
 
     def report(event, **fields):  # type: ignore[no-untyped-def]
-        say(event, **fields)
+        show(event, **fields)
         if event == "gateway.listening":
             ports.put_nowait(fields["port"])
 
@@ -62,13 +62,13 @@ async def test_a_message_of_an_example_feed_becomes_a_record_under_the_persons_k
     assert "stafet_gateway_connections 0.0" in counted
 
 
-async def test_nothing_is_opened_when_plain_text_is_asked_for_on_an_open_address() -> None:
+async def test_plain_text_on_open_address_opens_nothing() -> None:
     options = GatewayOptions(bootstrap="127.0.0.1:1", host="0.0.0.0", port=0)
     with pytest.raises(TlsProblem):
         await run_gateway(options, load("example"), IDS, asyncio.Event(), silent)
 
 
-async def test_feeds_without_certificate_names_are_refused_at_the_start(tmp_path: Path) -> None:
+async def test_feeds_without_certificate_names_are_refused_at_start(tmp_path: Path) -> None:
     ca = trustme.CA()
     own = ca.issue_cert("localhost")
     (tmp_path / "ca.pem").write_bytes(ca.cert_pem.bytes())
@@ -83,7 +83,7 @@ async def test_feeds_without_certificate_names_are_refused_at_the_start(tmp_path
         await run_gateway(options, registers, IDS, asyncio.Event(), silent)
 
 
-def test_the_limits_are_those_that_were_set() -> None:
+def test_limits_are_those_that_were_set() -> None:
     options = GatewayOptions.of(
         Settings(
             gateway_connections=5,
@@ -97,7 +97,7 @@ def test_the_limits_are_those_that_were_set() -> None:
     assert options.limits.whole_block == timedelta(seconds=7)
 
 
-def test_the_options_are_those_that_were_set(tmp_path: Path) -> None:
+def test_options_are_those_that_were_set(tmp_path: Path) -> None:
     files = {name: tmp_path / name for name in ("gateway_tls_cert", "gateway_tls_key", "gateway_tls_client_ca")}
     options = GatewayOptions.of(Settings(bootstrap="kafka:9092", gateway_listen="0.0.0.0:2575", **files))
     assert (options.bootstrap, options.host, options.port) == ("kafka:9092", "0.0.0.0", 2575)

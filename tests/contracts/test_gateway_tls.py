@@ -53,13 +53,13 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
     )
 
 
-async def test_a_client_with_a_certificate_of_ours_is_served(keys: Keys) -> None:
+async def test_client_with_certificate_of_ours_is_served(keys: Keys) -> None:
     async with gateway(tls=keys.server) as running, client(running, keys.known) as sender:
         assert (await sender.send(adt())).taken
 
 
 @pytest.mark.parametrize("who", ["unknown", "anonymous"])
-async def test_a_client_without_one_is_not(keys: Keys, who: str) -> None:
+async def test_client_without_one_is_not(keys: Keys, who: str) -> None:
     async with gateway(tls=keys.server) as running:
         with pytest.raises((NoAnswer, ConnectionError)):
             await client(running, getattr(keys, who)).send(adt())
@@ -73,7 +73,7 @@ REASONS = {"unknown": "CERTIFICATE_VERIFY_FAILED: ", "anonymous": "PEER_DID_NOT_
 
 
 @pytest.mark.parametrize("who", ["other", "unlisted"])
-async def test_a_certificate_speaks_for_its_own_feed_only(keys: Keys, who: str) -> None:
+async def test_certificate_speaks_for_its_own_feed_only(keys: Keys, who: str) -> None:
     async with (
         gateway(tls=keys.server) as running,
         client(running, getattr(keys, who)) as sender,
@@ -87,25 +87,29 @@ async def test_a_certificate_speaks_for_its_own_feed_only(keys: Keys, who: str) 
     assert [record.document.control_id for record in running.records] == ["own"]
     refusal = running.refusals[0]
     assert (refusal.why.rule, refusal.control_id, refusal.block) == ("foreign-certificate", "foreign", adt("foreign"))
-    told = await running.until("gateway.refused")
-    assert (told["reason"], told["feed"], told["peer"]) == ("foreign-certificate", "EPJ-SYD/OUH", refusal.peer)
+    notified = await running.until("gateway.refused")
+    assert (notified["reason"], notified["feed"], notified["peer"]) == (
+        "foreign-certificate",
+        "EPJ-SYD/OUH",
+        refusal.peer,
+    )
     assert re.fullmatch(PEERS[who], refusal.peer)
     assert not any(
-        word in str(running.said) + repr(refusal.dead_letter().headers) for word in ("Nancy", "foreign.test")
+        word in str(running.reported) + repr(refusal.dead_letter().headers) for word in ("Nancy", "foreign.test")
     )
 
 
-#: A name that a register knows is told; of any other certificate the fingerprint.
+#: A name that a register knows is shown; of any other certificate the fingerprint.
 PEERS = {"other": r"127\.0\.0\.1 old\.test", "unlisted": r"127\.0\.0\.1 sha256:[0-9a-f]{16}"}
 
 
-async def test_a_common_name_counts_in_any_case(keys: Keys) -> None:
+async def test_common_name_counts_in_any_case(keys: Keys) -> None:
     async with gateway(tls=keys.server) as running, client(running, keys.other) as sender:
         assert (await sender.send(adt("A1", application="EPJ-OLD"))).taken
         assert (await sender.send(adt("A2", application="EPJ-SYD"))).code == "AR"
 
 
-async def test_a_feed_without_certificates_is_taken_from_none(keys: Keys) -> None:
+async def test_feed_without_certificates_is_taken_from_none(keys: Keys) -> None:
     async with gateway(tls=keys.server) as running, client(running, keys.known) as sender:
         assert (await sender.send(adt("A1", application="EPJ-TEST"))).code == "AR"
     assert running.refusals[0].why.rule == "foreign-certificate"
@@ -122,13 +126,13 @@ async def test_names_are_common_name_dns_and_uri() -> None:
     assert names_of({}) == frozenset()
 
 
-async def test_without_an_authority_nobody_shows_a_certificate(keys: Keys) -> None:
+async def test_without_authority_nobody_shows_certificate(keys: Keys) -> None:
     alone = ServerTls(keys.server.cert, keys.server.key, None)
     async with gateway(tls=alone) as running, client(running, keys.anonymous) as sender:
         assert (await sender.send(adt())).taken
 
 
-async def test_a_handshake_too_many_is_closed_and_the_others_stay(keys: Keys) -> None:
+async def test_handshake_too_many_is_closed_and_others_stay(keys: Keys) -> None:
     caps = Caps(handshakes_per_address=2)
     async with gateway(tls=keys.server, caps=caps) as running, client(running, keys.known) as first:
         assert (await first.send(adt("A1"))).taken
@@ -137,8 +141,8 @@ async def test_a_handshake_too_many_is_closed_and_the_others_stay(keys: Keys) ->
         with contextlib.suppress(ConnectionError):
             assert await reader.read() == b""
         writer.close()
-        said = await running.until("gateway.turned-away")
-        assert said == {"peer": "127.0.0.1", "why": "too-many-handshakes-of-address"}
+        reported = await running.until("gateway.turned-away")
+        assert reported == {"peer": "127.0.0.1", "why": "too-many-handshakes-of-address"}
         assert (await first.send(adt("A2"))).taken
         for _, each in silent:
             each.close()
@@ -151,19 +155,17 @@ async def test_a_handshake_too_many_is_closed_and_the_others_stay(keys: Keys) ->
                             break
 
 
-async def test_a_handshake_without_an_end_is_named(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_handshake_without_end_is_named(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "_HANDSHAKE_S", 0.05)
     async with gateway(tls=keys.server) as running:
         reader, writer = await raw(running, b"")
         with contextlib.suppress(ConnectionError):
             assert await reader.read() == b""
         writer.close()
-    assert ("gateway.handshake-failed", {"peer": "127.0.0.1", "why": "not done in time"}) in running.said
+    assert ("gateway.handshake-failed", {"peer": "127.0.0.1", "why": "not done in time"}) in running.reported
 
 
-async def test_a_certificate_we_cannot_read_ends_one_connection_and_no_other(
-    keys: Keys, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_unreadable_certificate_ends_one_connection_only(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(certificate: object) -> frozenset[str]:
         raise ValueError
 
@@ -173,7 +175,7 @@ async def test_a_certificate_we_cannot_read_ends_one_connection_and_no_other(
             patched.setattr(server, "names_of", broken)
             await client(running, keys.known).send(adt("A2"))
         assert (await first.send(adt("A3"))).taken
-    assert ("gateway.fault", {"why": "ValueError"}) in running.said
+    assert ("gateway.fault", {"why": "ValueError"}) in running.reported
 
 
 async def test_draining_ends_handshakes_under_way(keys: Keys) -> None:
@@ -187,7 +189,7 @@ async def test_draining_ends_handshakes_under_way(keys: Keys) -> None:
         writer.close()
 
 
-async def test_plain_text_is_not_understood_by_a_listener_with_tls(keys: Keys) -> None:
+async def test_plain_text_is_not_understood_by_listener_with_tls(keys: Keys) -> None:
     async with gateway(tls=keys.server) as running:
         with pytest.raises((NoAnswer, ConnectionError)):
             await client(running).send(adt())
@@ -195,12 +197,12 @@ async def test_plain_text_is_not_understood_by_a_listener_with_tls(keys: Keys) -
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "10.1.2.3", "::", "gateway.example"])
-def test_plain_text_is_refused_on_any_address_that_others_can_reach(host: str) -> None:
+def test_plain_text_is_refused_beyond_loopback(host: str) -> None:
     with pytest.raises(TlsProblem, match="STAFET_GATEWAY_TLS_CERT"):
         server_context(host, None)
 
 
-def test_tls_without_an_authority_for_clients_is_refused_there_as_well(keys: Keys) -> None:
+def test_tls_without_client_authority_is_refused_there(keys: Keys) -> None:
     with pytest.raises(TlsProblem, match="CLIENT_CA"):
         server_context("0.0.0.0", ServerTls(keys.server.cert, keys.server.key, None))
 
@@ -210,20 +212,20 @@ def test_plain_text_is_allowed_on_loopback(host: str) -> None:
     assert server_context(host, None) is None
 
 
-def test_a_missing_key_file_is_named(tmp_path: Path) -> None:
+def test_missing_key_file_is_named(tmp_path: Path) -> None:
     missing = ServerTls(tmp_path / "gateway.pem", tmp_path / "gateway.key", tmp_path / "ca.pem")
     with pytest.raises(TlsProblem, match=r"gateway\.pem"):
         server_context("0.0.0.0", missing)
 
 
-def test_feeds_that_name_no_certificates_are_told() -> None:
-    said = FeedProfile(application="A", facility="X", certificates=())
+def test_feeds_without_certificates_are_reported() -> None:
+    reported = FeedProfile(application="A", facility="X", certificates=())
     silent = FeedProfile(application="B", facility="Y")
-    assert unnamed([said]) == ""
-    assert "no certificate names for B/Y" in unnamed([said, silent])
+    assert unnamed([reported]) == ""
+    assert "no certificate names for B/Y" in unnamed([reported, silent])
 
 
 @pytest.mark.parametrize("name", ["", " ", "a.test ", "*.test", "a\nb", "x" * 254])
-def test_what_cannot_be_a_certificate_name_is_refused(name: str) -> None:
+def test_what_cannot_be_certificate_name_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="certificates: "):
         FeedProfile(application="A", facility="X", certificates=(name,))

@@ -30,13 +30,13 @@ async def page() -> AsyncIterator[Any]:
         yield get
 
 
-async def test_a_role_that_starts_is_alive_and_not_ready(page: Any) -> None:
+async def test_role_that_starts_is_alive_and_not_ready(page: Any) -> None:
     assert await page("/livez", ready="relay: starting") == (200, "alive\n")
     assert await page("/readyz") == (503, "relay: starting\n")
     assert await page("/readyz", ready="") == (200, "ready\n")
 
 
-async def test_a_role_that_does_not_get_on_is_dead_and_says_why(page: Any) -> None:
+async def test_stuck_role_is_dead_with_reason(page: Any) -> None:
     assert await page("/livez", dead="3 records wait") == (503, "3 records wait\n")
 
 

@@ -1,4 +1,4 @@
-"""Every command that talks to Kafka takes the settings of the connection, and tells in a sentence what is wrong with them."""
+"""Every command that talks to Kafka takes the settings of the connection, and shows in a sentence what is wrong with them."""
 
 import contextlib
 import gc
@@ -66,7 +66,7 @@ def test_where_no_broker_is(stafet: Any, words: tuple[str, ...]) -> None:
         pytest.param("KAFKA_PASSWORD_FILE", {"KAFKA_USER": "stafet"}, id="password"),
     ],
 )
-def test_a_file_of_the_connection_that_cannot_be_read(
+def test_file_of_connection_that_cannot_be_read(
     stafet: Any, words: tuple[str, ...], setting: str, also: dict[str, str]
 ) -> None:
     status, err = stafet(*words, BOOTSTRAP="127.0.0.1:1", **{setting: "nowhere"}, **also)
@@ -100,7 +100,7 @@ def first_bytes() -> Iterator[tuple[str, list[bytes]]]:
 
 
 @pytest.mark.parametrize("words", COMMANDS)
-def test_with_an_authority_the_connection_is_tls(stafet: Any, tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_with_authority_connection_is_tls(stafet: Any, tmp_path: Path, words: tuple[str, ...]) -> None:
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     with first_bytes() as (address, heard):
         status, _ = stafet(*words, BOOTSTRAP=address, KAFKA_CA="ca.pem")

@@ -18,7 +18,7 @@ UP: list[type[Exception] | None] = [None]
 
 
 class Broker:
-    """In the place of both clients. `coordinator`: what is said of it, one per question, the last one for ever."""
+    """In the place of both clients. `coordinator`: what is reported of it, one per question, the last one for ever."""
 
     def __init__(self, coordinator: list[type[Exception] | None], described: int | None = None) -> None:
         self.coordinator, self.described = list(coordinator), described
@@ -34,9 +34,9 @@ class Broker:
         """Nothing to close."""
 
     async def find_coordinator(self, _: str) -> int:
-        said = self.coordinator.pop(0) if len(self.coordinator) > 1 else self.coordinator[0]
-        if said is not None:
-            raise said
+        reported = self.coordinator.pop(0) if len(self.coordinator) > 1 else self.coordinator[0]
+        if reported is not None:
+            raise reported
         return 1
 
     def describe_consumer_groups(self, names: list[str], **_: Any) -> dict[str, Any]:
@@ -75,12 +75,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Any:
         ([GroupAuthorizationFailedError], None, (READ,)),
     ],
 )
-def test_a_group_that_is_not_there_yet_lacks_nothing(
+def test_group_that_is_not_there_yet_lacks_nothing(
     asked: Any, coordinator: list[Any], described: int | None, missing: tuple[Right, ...]
 ) -> None:
     assert asked(Broker(coordinator, described)) == missing
 
 
-def test_a_broker_that_goes_meanwhile_is_a_problem(asked: Any) -> None:
+def test_broker_that_goes_meanwhile_is_problem(asked: Any) -> None:
     with pytest.raises(BrokerProblem, match="KafkaConnectionError"):
         asked(Broker([KafkaConnectionError]))

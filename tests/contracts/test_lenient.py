@@ -7,7 +7,7 @@ from tests.foreign import RawName, foreign_producer, raw_batch
 
 
 @pytest.mark.parametrize("compression", [None, "gzip", "zstd"])
-async def test_a_header_name_of_any_bytes_is_read(broker: AnyBroker, compression: str | None) -> None:
+async def test_header_name_of_any_bytes_is_read(broker: AnyBroker, compression: str | None) -> None:
     topic = fresh("names")
     prepared(broker, topic, partitions=1)
     async with foreign_producer(broker.bootstrap, compression=compression) as producer:

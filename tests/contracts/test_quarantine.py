@@ -64,7 +64,7 @@ def on_topic(stafet: Any) -> list[Record]:
     return found
 
 
-def test_all_are_listed_with_stage_and_code_and_may_be_chosen(stafet: Any) -> None:
+def test_list_filters_by_stage_and_code(stafet: Any) -> None:
     status, out, _ = stafet("ls", "--json")
     rows = json.loads(out)
     assert status == 0
@@ -76,7 +76,7 @@ def test_all_are_listed_with_stage_and_code_and_may_be_chosen(stafet: Any) -> No
     assert stafet("ls", "--code", "nothing-like-it")[1] == ""
 
 
-def test_a_list_says_what_is_wrong_with_each(stafet: Any) -> None:
+def test_list_shows_reason_of_each(stafet: Any) -> None:
     status, out, err = stafet("ls", "--stage", "intake")
     (line,) = out.splitlines()
     assert (status, err) == (0, "")
@@ -84,14 +84,14 @@ def test_a_list_says_what_is_wrong_with_each(stafet: Any) -> None:
     assert "empty" in line
 
 
-def test_an_empty_list_says_so(stafet: Any) -> None:
+def test_empty_list_is_reported(stafet: Any) -> None:
     assert stafet("ls", "--code", "nothing-like-it") == (0, "", "none\n")
     assert stafet("ls", "--code", "nothing-like-it", "--json") == (0, "[]\n", "")
 
 
 @pytest.mark.parametrize("name", ["adt.raw/0/0", "dead.letters", "dead.letters/0", "dead.letters/a/b", "0/0"])
 @pytest.mark.parametrize("words", [("show",), ("redrive", "--reason", "x")], ids=lambda words: words[0])
-def test_a_name_in_another_form_is_a_usage_error(stafet: Any, words: tuple[str, ...], name: str) -> None:
+def test_name_in_another_form_is_usage_error(stafet: Any, words: tuple[str, ...], name: str) -> None:
     status, out, err = stafet(*words, name)
     assert (status, out) == (2, "")
     assert err.splitlines() == [
@@ -100,7 +100,7 @@ def test_a_name_in_another_form_is_a_usage_error(stafet: Any, words: tuple[str, 
     ]
 
 
-def test_one_is_shown_with_its_remedy_and_its_value_only_when_asked_for(stafet: Any) -> None:
+def test_value_is_shown_only_on_request(stafet: Any) -> None:
     status, out, _ = stafet("show", ID)
     assert status == 0
     assert "remedy: send a number" in out.splitlines()
@@ -114,14 +114,14 @@ def test_one_that_is_not_there_is_not_found(stafet: Any) -> None:
     assert on_topic(stafet) == []
 
 
-def test_sending_again_needs_a_reason_and_a_dry_run_sends_nothing(stafet: Any) -> None:
+def test_sending_again_needs_reason_and_dry_run_sends_nothing(stafet: Any) -> None:
     assert stafet("redrive", ID)[0] == 2
     status, out, _ = stafet("redrive", ID, "--dry-run")
     assert (status, out) == (0, f"{ID} would go to {ADT_RAW}\n")
     assert on_topic(stafet) == []
 
 
-def test_what_is_sent_again_is_the_record_as_it_was_with_one_more_on_its_count(stafet: Any) -> None:
+def test_redriven_record_is_unchanged_but_for_its_count(stafet: Any) -> None:
     assert stafet("redrive", ID, "--reason", "mended")[:2] == (0, f"{ID} sent to {ADT_RAW}\n")
     (again,) = on_topic(stafet)
     assert (again.key, again.value) == (BAD.key, BAD.value)
@@ -133,7 +133,7 @@ def test_what_is_sent_again_is_the_record_as_it_was_with_one_more_on_its_count(s
     assert header(failed.headers, "dlq.redrive-count") == b"1"
 
 
-def test_a_value_that_was_left_behind_is_not_sent_as_nothing(stafet: Any) -> None:
+def test_value_left_behind_is_not_redriven(stafet: Any) -> None:
     left = LETTER._replace(value=None, headers=(*LETTER.headers, ("dlq.value-left-behind", b"17000000")))
     asyncio.run(lay(stafet.bootstrap, [left]))
     status, _, err = stafet("redrive", f"{DEAD_LETTERS}/0/2", "--reason", "x")
@@ -141,7 +141,7 @@ def test_a_value_that_was_left_behind_is_not_sent_as_nothing(stafet: Any) -> Non
     assert f"its value lies at {ADT_RAW}/2/7" in err
 
 
-def test_without_a_broker_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_broker_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(build(), ["quarantine", "ls", "--bootstrap", "127.0.0.1:1"]) == 6
     assert "STAFET_BOOTSTRAP" in capsys.readouterr().err
 
@@ -151,7 +151,7 @@ def test_without_a_broker_it_says_so(capsys: pytest.CaptureFixture[str]) -> None
 REFUSED = GatewayRefusal(b"MSH|...", MessageRefused("AR", "207", "unknown sender", "agree first"), "10.0.0.1", "A1", AT)
 
 
-def test_what_the_gateway_refused_is_sent_to_the_topic_it_never_reached(stafet: Any) -> None:
+def test_gateway_refusal_is_redriven_to_adt_raw(stafet: Any) -> None:
     asyncio.run(lay(stafet.bootstrap, [REFUSED.dead_letter("1.0")]))
     (row,) = json.loads(stafet("ls", "--stage", "gateway", "--json")[1])
     assert (row["error-code"], row["original-topic"]) == ("hl7-207", ADT_RAW)
@@ -163,7 +163,7 @@ def test_what_the_gateway_refused_is_sent_to_the_topic_it_never_reached(stafet: 
     assert header(sent.headers, "dlq.origin") is None
 
 
-def test_a_part_of_a_message_is_not_sent_again(stafet: Any) -> None:
+def test_part_of_message_is_not_sent_again(stafet: Any) -> None:
     asyncio.run(lay(stafet.bootstrap, [replace(REFUSED, whole=False).dead_letter()]))
     (row,) = json.loads(stafet("ls", "--stage", "gateway", "--json")[1])
     status, _, err = stafet("redrive", row["id"], "--reason", "x")
@@ -172,7 +172,7 @@ def test_a_part_of_a_message_is_not_sent_again(stafet: Any) -> None:
     assert on_topic(stafet) == []
 
 
-def test_a_record_is_passed_over_with_a_reason_and_by_name(stafet: Any) -> None:
+def test_record_is_passed_over_with_reason_and_by_name(stafet: Any) -> None:
     prepare = [Letter(ADT_RAW, b"k", b"junk"), Letter(ADT_RAW, b"k", b"more")]
     asyncio.run(lay(stafet.bootstrap, prepare))
     for words in (("adt.raw/0/1",), ("adt.raw/0/x", "--reason", "r"), ("ledger/0/0", "--reason", "r")):
@@ -188,7 +188,7 @@ def test_a_record_is_passed_over_with_a_reason_and_by_name(stafet: Any) -> None:
     assert json.loads(row.value or b"")["reason"] == "ends the worker (night shift)"
 
 
-def test_a_record_that_was_taken_is_not_passed_over(stafet: Any) -> None:
+def test_record_that_was_taken_is_not_passed_over(stafet: Any) -> None:
     asyncio.run(lay(stafet.bootstrap, [Letter(ADT_RAW, b"k", b"taken"), Letter(ADT_RAW, b"k", b"next")]))
     asyncio.run(committed(stafet.bootstrap, 1))
     status, _, err = stafet("skip", "adt.raw/0/0", "--reason", "r")
@@ -207,7 +207,7 @@ async def committed(bootstrap: str, offset: int) -> None:
         await member.commit({place: offset})
 
 
-def test_a_decision_without_value_is_taken_back() -> None:
+def test_decision_without_value_is_taken_back() -> None:
     decision = Skip(origin="adt.raw/0/1", reason="r", actor="a", at=AT)
     [_, control] = skip_letters(decision)
     lying = Record(CONTROL, 0, 0, control.key, control.value)
@@ -216,7 +216,7 @@ def test_a_decision_without_value_is_taken_back() -> None:
     assert skips_among([lying._replace(key=b"skip/adt.raw/0/2")]) == {}, "the name of another record"
 
 
-def test_a_row_of_a_workers_own_state_is_not_sent_again(stafet: Any) -> None:
+def test_row_of_workers_own_state_is_not_sent_again(stafet: Any) -> None:
     row = dead_letter(BAD._replace(topic="stafet-relay-lanes-changelog"), FAULT, stage="lanes", at=AT)
     asyncio.run(lay(stafet.bootstrap, [row]))
     status, _, err = stafet("redrive", f"{DEAD_LETTERS}/0/2", "--reason", "x")

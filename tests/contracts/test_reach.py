@@ -1,4 +1,4 @@
-"""Why a connection does not come up, from what librdkafka says: its own words, as heard from Kafka 4.3.1."""
+"""Why a connection does not come up, in librdkafka's own words, as heard from Kafka 4.3.1."""
 
 import pytest
 from confluent_kafka import KafkaError
@@ -24,7 +24,7 @@ from streams.kafka.connection import Heard, why_not
         (KafkaError._RESOLVE, "Failed to resolve 'kafka:9092'", False, "unreachable", "no host of this name"),
     ],
 )
-def test_each_trouble_is_told_apart(code: int, words: str, with_tls: bool, fault: str, part: str) -> None:
+def test_each_trouble_is_distinguished(code: int, words: str, with_tls: bool, fault: str, part: str) -> None:
     found = why_not(
         [Heard(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down"), Heard(code, words)], with_tls=with_tls
     )
@@ -33,6 +33,6 @@ def test_each_trouble_is_told_apart(code: int, words: str, with_tls: bool, fault
 
 
 @pytest.mark.parametrize("with_tls", [True, False])
-def test_nobody_there_says_nothing_particular(with_tls: bool) -> None:
+def test_silence_has_no_particular_meaning(with_tls: bool) -> None:
     words = "ssl://127.0.0.1:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused"
     assert why_not([Heard(KafkaError._TRANSPORT, words)], with_tls=with_tls) is None

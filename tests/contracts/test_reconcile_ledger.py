@@ -22,7 +22,7 @@ EVENT = StayEvent(
 )
 
 
-def told(*left_out: str) -> Balance:
+def notified(*left_out: str) -> Balance:
     """One event that waited, was notified, and whose notice was acknowledged; ledger rows but for those left out."""
     w = Writer()
     origin = w.adt()
@@ -44,12 +44,12 @@ def told(*left_out: str) -> Balance:
     return balance(w.log)
 
 
-def test_the_products_own_rows_close() -> None:
-    assert told().difference == 0
-    assert [line.total for line in told().lines] == [1, 1, 1, 1, 0, 1]
+def test_products_own_rows_close() -> None:
+    assert notified().difference == 0
+    assert [line.total for line in notified().lines] == [1, 1, 1, 1, 0, 1]
 
 
-def test_any_row_of_the_product_that_is_missing_is_reported() -> None:
+def test_any_row_of_product_that_is_missing_is_reported() -> None:
     for missing in (
         "event/adt.raw/0/0",
         f"stay-event/{EVENT.id}/waiting",
@@ -60,4 +60,4 @@ def test_any_row_of_the_product_that_is_missing_is_reported() -> None:
         "message/m-1/2",
         "receipt/receipts.raw/0/0",
     ):
-        assert told(missing).difference != 0, missing
+        assert notified(missing).difference != 0, missing

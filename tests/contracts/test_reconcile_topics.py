@@ -21,7 +21,7 @@ from tests.brokers import fresh, prepared, put
 from tests.rules.test_reconcile import LOG
 
 
-async def test_a_log_on_a_broker_balances_like_the_same_log_in_memory() -> None:
+async def test_log_on_broker_balances_like_same_log_in_memory() -> None:
     with EmbeddedBroker() as broker:
         broker.create(plan(["0461", "0751"], partitions=1, inbox_partitions=1))
         async with new_producer(broker.bootstrap) as producer:
@@ -33,7 +33,7 @@ async def test_a_log_on_a_broker_balances_like_the_same_log_in_memory() -> None:
     assert balance(book).as_dict() == balance(LOG).as_dict()
 
 
-async def test_one_row_too_few_on_a_broker_is_reported() -> None:
+async def test_one_row_too_few_on_broker_is_reported() -> None:
     with EmbeddedBroker() as broker:
         broker.create(plan(["0461", "0751"], partitions=1, inbox_partitions=1))
         async with new_producer(broker.bootstrap) as producer:
@@ -46,7 +46,7 @@ async def test_one_row_too_few_on_a_broker_is_reported() -> None:
     assert "m-fatal" in str(balance(book).as_dict())
 
 
-def test_what_a_topic_no_longer_keeps_is_told_beside_the_balance(capsys: pytest.CaptureFixture[str]) -> None:
+def test_deleted_records_are_remarked_beside_balance(capsys: pytest.CaptureFixture[str]) -> None:
     """The embedded broker keeps 5 MiB of a partition; a difference may be no more than that."""
     with EmbeddedBroker() as broker:
         broker.create(plan(["0461"], partitions=1, inbox_partitions=1))
@@ -58,12 +58,12 @@ def test_what_a_topic_no_longer_keeps_is_told_beside_the_balance(capsys: pytest.
     assert err == "no longer kept, and so not looked at: records 4 of dead.letters\n"
 
 
-async def test_an_empty_broker_balances() -> None:
+async def test_empty_broker_balances() -> None:
     with EmbeddedBroker() as broker:
         assert balance(await read_book(broker.bootstrap)).difference == 0
 
 
-async def test_a_position_that_went_back_in_a_changelog_is_named() -> None:
+async def test_position_that_went_back_in_changelog_is_named() -> None:
     with EmbeddedBroker() as broker:
         broker.create(plan(["0461"], partitions=2, inbox_partitions=1))
         rows = [(b"1a452512", b"row"), (position_key("lanes", 1), b"113"), (b"1a452512", None)]
@@ -75,9 +75,7 @@ async def test_a_position_that_went_back_in_a_changelog_is_named() -> None:
 
 
 @pytest.mark.real
-async def test_a_position_that_the_broker_took_back_is_not_seen(
-    real: LocalBroker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_position_that_broker_took_back_is_not_seen(real: LocalBroker, monkeypatch: pytest.MonkeyPatch) -> None:
     topic = fresh("changelog")
     monkeypatch.setattr(reading, "CHANGELOGS", (topic,))
     prepared(real, topic, partitions=1)

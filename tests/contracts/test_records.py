@@ -1,4 +1,4 @@
-"""What a record carries: the headers of every record, lane records as JSON, dead letters that tell why and not what."""
+"""What a record carries: the headers of every record, lane records as JSON, dead letters that give the reason and no content."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -42,7 +42,7 @@ LANE_RECORDS = {
 }
 
 
-def test_every_record_carries_the_five_headers() -> None:
+def test_every_record_carries_five_headers() -> None:
     made = headers(message_id="m1", event_type="ledger", schema="ledger/1", content_type="application/json")
     assert [name for name, _ in made] == ["message-id", "event-type", "schema", "content-type", "traceparent"]
     assert header(made, "schema") == b"ledger/1"
@@ -50,7 +50,7 @@ def test_every_record_carries_the_five_headers() -> None:
 
 
 @given(st.text(), st.text(), st.text())
-def test_the_trace_follows_from_the_message_and_has_the_form_of_w3c(about: str, record: str, event_type: str) -> None:
+def test_trace_follows_from_message_and_has_form_of_w3c(about: str, record: str, event_type: str) -> None:
     version, trace, span, flags = traceparent(about, record, event_type).split("-")
     assert (version, len(trace), len(span), flags) == ("00", 32, 16, "01")
     assert traceparent(about, record, event_type) == traceparent(about, record, event_type)
@@ -60,14 +60,14 @@ def test_the_trace_follows_from_the_message_and_has_the_form_of_w3c(about: str, 
 
 
 @pytest.mark.parametrize("record", LANE_RECORDS.values(), ids=LANE_RECORDS)
-def test_a_lane_record_survives_the_trip_and_always_has_the_same_bytes(record: LaneRecord) -> None:
+def test_lane_record_survives_trip_and_always_has_same_bytes(record: LaneRecord) -> None:
     data = encode_lane_record(record)
     assert decode_lane_record(data) == record
     assert encode_lane_record(decode_lane_record(data)) == data
 
 
 @pytest.mark.parametrize("kind", ["receipt", "network-receipt"])
-def test_a_lane_record_of_before_the_letterboxes_is_read(kind: str) -> None:
+def test_lane_record_of_before_letterboxes_is_read(kind: str) -> None:
     old = {
         "receipt": b'"verdict":"ok","message_id":"m"',
         "network-receipt": b'"positive":true,"original_transport_id":"t"',
@@ -93,7 +93,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize(("value", "path"), UNREADABLE.values(), ids=UNREADABLE)
-def test_an_unreadable_lane_record_is_refused_by_place_and_without_content(value: bytes | None, path: str) -> None:
+def test_unreadable_lane_record_is_refused_without_content(value: bytes | None, path: str) -> None:
     with pytest.raises(Rejected) as refused:
         decode_lane_record(value)
     assert refused.value.path == path
@@ -108,11 +108,11 @@ class TestDeadLetters:
         assert (letter.topic, letter.key, letter.value) == (DEAD_LETTERS, RECORD.key, RECORD.value)
         assert header(letter.headers, "feed") == b"EPJ"
 
-    def test_it_says_where_from_why_and_what_to_do(self) -> None:
+    def test_letter_names_origin_reason_and_remedy(self) -> None:
         fault = Rejected("PID-3", "empty", "send a CPR number", "no-person")
         letter = dead_letter(RECORD, fault, stage="intake", at=NOON, version="1.2")
-        said = {name: value.decode() for name, value in letter.headers if name != "feed"}
-        assert said == {
+        reported = {name: value.decode() for name, value in letter.headers if name != "feed"}
+        assert reported == {
             "dlq.original-topic": "adt.raw",
             "dlq.original-partition": "3",
             "dlq.original-offset": "41",
@@ -132,17 +132,17 @@ class TestDeadLetters:
             "kafka_dlt-original-topic": "adt.raw",
         }
 
-    def test_a_fault_of_ours_tells_its_class_and_place_and_never_its_text(self) -> None:
+    def test_fault_of_ours_shows_class_and_place_only(self) -> None:
         try:
             {}[CPR]
         except KeyError as fault:
             letter = dead_letter(RECORD, fault, stage="intake", at=NOON)
-        said = b" ".join(value for _, value in letter.headers).decode()
+        reported = b" ".join(value for _, value in letter.headers).decode()
         assert header(letter.headers, "dlq.error-code") == b"internal-error"
-        assert "KeyError at test_records.py:" in said
-        assert CPR not in said
+        assert "KeyError at test_records.py:" in reported
+        assert CPR not in reported
 
-    def test_failing_again_after_a_redrive_keeps_the_first_failure_and_counts(self) -> None:
+    def test_failing_again_after_redrive_keeps_first_failure_and_counts(self) -> None:
         first = dead_letter(RECORD, Rejected("a", "b", "c"), stage="intake", at=NOON)
         again = tuple((n, b"1" if n == "dlq.redrive-count" else v) for n, v in first.headers)
         second = dead_letter(

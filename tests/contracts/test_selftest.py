@@ -44,12 +44,12 @@ def test_our_own_subscriber_passes_every_line() -> None:
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_planted_fault_is_found(name: str) -> None:
+def test_planted_fault_is_found(name: str) -> None:
     fault, line = FAULTS[name]
     assert line in failed(judged(fault(ours())))
 
 
-def test_a_fault_in_one_scenario_leaves_the_others_alone() -> None:
+def test_fault_in_one_scenario_leaves_others_alone() -> None:
     lines = {"refuses an unknown predecessor", "refuses a death", "refuses who has no case", "refuses a cancellation"}
     for name in lines:
         fault, line = FAULTS[name]
@@ -58,17 +58,17 @@ def test_a_fault_in_one_scenario_leaves_the_others_alone() -> None:
         assert len(steps) <= 4, name
 
 
-def test_an_answer_after_the_limit_is_late() -> None:
+def test_answer_after_limit_is_late() -> None:
     assert failed(judged(ours(), LIMIT)) == {}
     assert set(failed(judged(ours(), LIMIT + timedelta(seconds=1)))) == {"in time"}
 
 
-def test_whoever_says_nothing_passes_nothing() -> None:
+def test_silent_subscriber_passes_nothing() -> None:
     assert [result.name for result in judged(lambda record, at: []) if result.passed] == []
 
 
 @pytest.mark.parametrize("stay", STAYS)
-def test_a_scripted_stay_tells_the_notices_of_its_name(stay: str) -> None:
+def test_scripted_stay_gives_notices_of_its_name(stay: str) -> None:
     run = cast()
     notes = notifications_of(
         stay,
@@ -83,7 +83,7 @@ def test_a_scripted_stay_tells_the_notices_of_its_name(stay: str) -> None:
 
 
 @pytest.mark.parametrize("number", range(len(SCENARIOS)), ids=[step.name for step in SCENARIOS])
-def test_what_is_sent_is_right_unless_the_step_is_about_what_is_not(number: int) -> None:
+def test_letters_are_right_unless_scenario_breaks_them(number: int) -> None:
     part = ALL[number]
     assert part.letters
     for letter in part.letters:
@@ -94,7 +94,7 @@ def test_what_is_sent_is_right_unless_the_step_is_about_what_is_not(number: int)
         assert check(from_bytes(opened.payload), outgoing=True) == []
 
 
-def test_no_run_repeats_an_id_of_another() -> None:
+def test_no_run_repeats_id_of_another() -> None:
     def ids(seed: str) -> set[str]:
         letters = [letter for part in parts(cast(seed)) for letter in part.letters]
         return {letter.message_id for letter in letters if letter.message_id} | {each.transport_id for each in letters}
@@ -103,13 +103,13 @@ def test_no_run_repeats_an_id_of_another() -> None:
     assert not ids("one seed of the tests") & ids("another seed of the tests")
 
 
-def test_every_line_has_a_name_of_its_own_and_a_rule() -> None:
+def test_every_line_has_name_of_its_own_and_rule() -> None:
     names = [result.name for result in judged(ours())]
     assert len(set(names)) == len(names) >= len(SCENARIOS) + len(CHECKS)
     assert all(result.rule.startswith(("01 ", "02 ")) for result in judged(ours()))
 
 
-def test_receipts_of_others_and_noise_are_counted_and_not_judged() -> None:
+def test_foreign_receipts_are_counted_not_judged() -> None:
     exchange = Exchange(ALL)
     for noise in (b"", b"\xff", b"<VANSEnvelope", b"{}", ALL[0].letters[0].data):
         exchange.take(noise, AT)
@@ -153,7 +153,7 @@ def selftest(broker: EmbeddedBroker, *options: str) -> tuple[int, str, BaseExcep
     return ran.exit_code, ran.stdout, ran.exception
 
 
-def test_a_subscriber_behind_topics_passes(embedded: EmbeddedBroker) -> None:
+def test_subscriber_behind_topics_passes(embedded: EmbeddedBroker) -> None:
     code = str(next(CODES))
     subscribers = Subscribers([code], {code: {cast().receiver.gln}})
     with answering(embedded, code, subscribers):
@@ -169,7 +169,7 @@ def test_a_subscriber_behind_topics_passes(embedded: EmbeddedBroker) -> None:
     assert {"advis.STIN", "advis.SLHJ", "advis.AN_STIN"} < kinds
 
 
-def test_one_who_only_says_fatal_does_not(embedded: EmbeddedBroker) -> None:
+def test_one_who_only_refuses_does_not(embedded: EmbeddedBroker) -> None:
     code = str(next(CODES))
     town = Town({code: behaviour("fatal")}, Random(1))
     town_at_once = _Hasty(town)
@@ -187,9 +187,9 @@ def test_one_who_only_says_fatal_does_not(embedded: EmbeddedBroker) -> None:
             "--json",
         )
     assert status == 3
-    told_of = json.loads(out)
-    assert told_of["passed"] is False
-    assert {"admission", "envelope receipts"} <= {s["name"] for s in told_of["steps"] if not s["passed"]}
+    noticed = json.loads(out)
+    assert noticed["passed"] is False
+    assert {"admission", "envelope receipts"} <= {s["name"] for s in noticed["steps"] if not s["passed"]}
 
 
 class _Hasty:
@@ -214,7 +214,7 @@ class _Hasty:
         (["--inbox", "municipality.0461.inbox", "--bootstrap", "embedded"], 2, "embedded"),
     ],
 )
-def test_what_cannot_be_tested_is_said_with_a_way_out(
+def test_untestable_setup_is_reported_with_way_out(
     embedded: EmbeddedBroker, options: list[str], exit_code: int, what: str
 ) -> None:
     _, _, problem = selftest(embedded, *options, "--receipts", "nowhere")

@@ -70,14 +70,14 @@ def test_each_acknowledgement_is_printed(serving: InThread, tmp_path: Path) -> N
     assert [line for line in out.splitlines() if line.startswith("MSA")] == ["MSA|AA|A1", "MSA|AA|A2"]
 
 
-def test_a_refusal_is_printed_and_the_command_fails(serving: InThread, tmp_path: Path) -> None:
+def test_refusal_is_printed_and_command_fails(serving: InThread, tmp_path: Path) -> None:
     code, out, _ = run(serving, *written(tmp_path, "no", "A2"))
     assert code == 1
     assert "MSA|AR|no" in out
     assert serving.records == ["A2"]
 
 
-def test_without_an_acknowledgement_it_stops_and_repeats_nothing(serving: InThread, tmp_path: Path) -> None:
+def test_without_acknowledgement_it_stops_and_repeats_nothing(serving: InThread, tmp_path: Path) -> None:
     code, out, err = run(serving, *written(tmp_path, "A1", "lost", "A2"))
     assert code == 1
     assert "MSA|AA|A1" in out
@@ -87,19 +87,19 @@ def test_without_an_acknowledgement_it_stops_and_repeats_nothing(serving: InThre
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_a_gateway_that_is_not_there_is_named(tmp_path: Path, host: str) -> None:
+def test_gateway_that_is_not_there_is_named(tmp_path: Path, host: str) -> None:
     (file,) = written(tmp_path, "A1")
     code, out, err = run(InThread(port=1), file, "--host", host)
     assert (code, out, err) == (1, "", f"{file}: nobody listens at {host}:1; Try: stafet run gateway\n")
 
 
-def test_a_host_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_host_that_is_not_there_is_named(tmp_path: Path) -> None:
     code, _, err = run(InThread(port=1), *written(tmp_path, "A1"), "--host", "gateway.invalid")
     assert code == 1
     assert "gateway.invalid: no such host" in err
 
 
-def test_a_gateway_that_says_nothing_is_named_with_the_time(tmp_path: Path) -> None:
+def test_silent_gateway_is_named_with_time(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         code, _, err = run(InThread(port=port), *written(tmp_path, "A1"), "--timeout", "0.2")
@@ -107,9 +107,7 @@ def test_a_gateway_that_says_nothing_is_named_with_the_time(tmp_path: Path) -> N
     assert "no acknowledgement (no answer within 0.2 s)" in err
 
 
-def test_a_connection_that_takes_too_long_is_named_with_the_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_connection_that_takes_too_long_is_named_with_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def never(*_: object, **__: object) -> None:
         await asyncio.Event().wait()
 

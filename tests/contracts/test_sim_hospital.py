@@ -33,17 +33,17 @@ def every_story(seed: int = 1) -> list[Script]:
     return list(scripts(len(STORIES), [PLACES], KOMMUNER, BEGIN, Random(seed), every_story_first=True))
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
+def test_same_seed_gives_same_bytes_and_another_seed_others() -> None:
     assert woven(every_story(1)) == woven(every_story(1))
     assert woven(every_story(1)) != woven(every_story(2))
 
 
-def test_the_stories_lead_to_every_one_of_the_eighteen_notices() -> None:
+def test_stories_lead_to_every_one_of_eighteen_notices() -> None:
     assert {notice for story in STORIES for notice in story.notices} == {notice.value for notice in Notice}
 
 
 @pytest.mark.parametrize("played", every_story(), ids=lambda played: played.story.name)
-def test_every_message_of_a_story_can_be_read_by_us_and_by_others(played: Script) -> None:
+def test_every_story_message_is_readable_by_all(played: Script) -> None:
     for sending in played.sendings:
         ours = read(sending.data)
         others = hl7.parse(sending.data.decode(ours.charset))
@@ -54,7 +54,7 @@ def test_every_message_of_a_story_can_be_read_by_us_and_by_others(played: Script
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
-def test_a_story_is_sent_in_the_order_of_its_sendings_and_within_its_length(story: Story) -> None:
+def test_story_is_sent_in_order_within_its_length(story: Story) -> None:
     (played,) = scripts(1, [PLACES], KOMMUNER, BEGIN, Random(3), stories=[story], spread=timedelta(0))
     times = [sending.at for sending in played.sendings]
     assert times == sorted(times)
@@ -62,20 +62,20 @@ def test_a_story_is_sent_in_the_order_of_its_sendings_and_within_its_length(stor
     assert times[-1] == BEGIN + story.length
 
 
-def test_control_ids_are_unique_but_for_the_message_that_is_sent_twice() -> None:
+def test_control_ids_are_unique_except_repeats() -> None:
     sent = [sending.data for sending in woven(scripts(400, [PLACES], KOMMUNER, BEGIN, Random(5)))]
     assert len({read(data).control_id for data in sent}) == len(set(sent))
     assert len(set(sent)) < len(sent)
 
 
-def test_an_older_engine_writes_danish_letters_in_one_byte() -> None:
+def test_older_engine_writes_danish_letters_in_one_byte() -> None:
     played = next(p for p in every_story() if p.story.name.startswith("an older engine"))
     first, second = played.sendings
     assert read(first.data).charset == "iso8859-1"
     assert read(second.data).charset == "utf-8"
 
 
-def test_a_discharge_that_overtakes_the_admission_is_sent_first() -> None:
+def test_discharge_that_overtakes_admission_is_sent_first() -> None:
     played = next(p for p in every_story() if p.story.name.startswith("discharge overtakes"))
     assert [read(sending.data).trigger for sending in played.sendings] == ["A03", "A01"]
     assert played.sendings[1].at - played.sendings[0].at < timedelta(minutes=15)
@@ -95,7 +95,7 @@ LOCATIONS = [
 ]
 
 
-def test_a_journey_is_found_for_every_hospital_with_an_acute_ward_and_two_others() -> None:
+def test_every_fitting_hospital_gets_journey() -> None:
     homes = [(p["acute"].facility, p["same-region"].facility, p["other-region"]) for p in journeys(LOCATIONS, BEGIN)]
     assert homes == [
         ("OUH", "SHS", Ward("EPJ-MIDT", "AUH", "AUH", "NEU")),
@@ -104,12 +104,12 @@ def test_a_journey_is_found_for_every_hospital_with_an_acute_ward_and_two_others
     ]
 
 
-def test_registers_without_such_a_hospital_are_refused() -> None:
+def test_registers_without_such_hospital_are_refused() -> None:
     with pytest.raises(ValueError, match="acute ward"):
         journeys(LOCATIONS[:4], BEGIN)
 
 
-def test_the_published_persons_come_first_and_all_others_cannot_exist() -> None:
+def test_published_persons_come_first_and_all_others_cannot_exist() -> None:
     everybody = [person(number, KOMMUNER) for number in range(3000)]
     assert [p.cpr for p in everybody[:6]] == [cpr for cpr, _, _ in PUBLISHED]
     assert len({p.cpr for p in everybody}) == 3000
@@ -128,10 +128,10 @@ def test_every_municipality_has_citizens() -> None:
     assert {person(number, KOMMUNER).kommunekode for number in range(98)} == set(KOMMUNER)
 
 
-def test_the_names_have_danish_letters() -> None:
+def test_names_have_danish_letters() -> None:
     names = "".join(person(number, KOMMUNER).family for number in range(200)).lower()
     assert all(letter in names for letter in "æøå")
 
 
-def test_a_person_does_not_print() -> None:
+def test_person_does_not_print() -> None:
     assert repr(person(0, KOMMUNER)) == "Person(******)"

@@ -81,7 +81,7 @@ def answers(how: str, envelope: bytes = ENVELOPE, dispatch: int = 1) -> list[Due
         ("wrong-sender", ["ok"]),
     ],
 )
-def test_a_behaviour_gives_the_verdicts_of_its_row(how: str, codes: list[str]) -> None:
+def test_behaviour_gives_verdicts_of_its_row(how: str, codes: list[str]) -> None:
     assert [quoted(a.data) for a in answers(how)] == [Quoted(ORIGINAL, code) for code in codes]
 
 
@@ -96,7 +96,7 @@ def test_every_behaviour_is_tested() -> None:
     }  # fmt: skip
 
 
-def test_the_envelope_goes_back_to_where_the_notification_came_from() -> None:
+def test_envelope_goes_back_to_where_notification_came_from() -> None:
     root = etree.fromstring(answers("ok")[0].data)
     assert root.findtext(f"{VANS}SenderID") == TOWN_GLN
     assert root.findtext(f"{VANS}ReceiverID") == HOSPITAL_GLN
@@ -106,12 +106,12 @@ def test_the_envelope_goes_back_to_where_the_notification_came_from() -> None:
     assert root.findtext(f".//{VANS}MetaInformation/{VANS}Identifier") == json.loads(payload)["id"]
 
 
-def test_a_stranger_answers_from_an_address_of_its_own() -> None:
+def test_stranger_answers_from_address_of_its_own() -> None:
     assert etree.fromstring(answers("wrong-sender")[0].data).findtext(f"{VANS}SenderID") == STRANGER
 
 
 @pytest.mark.parametrize("how", ["ok", "fatal", "transient"])
-def test_the_acknowledgement_is_a_fhir_message_without_patient_data(how: str) -> None:
+def test_acknowledgement_is_fhir_message_without_patient_data(how: str) -> None:
     root = etree.fromstring(answers(how)[0].data)
     payload = base64.b64decode(root.findtext(f".//{VANS}Data") or "")
     Bundle.model_validate_json(payload)
@@ -122,29 +122,29 @@ def test_the_acknowledgement_is_a_fhir_message_without_patient_data(how: str) ->
     assert not any(word in payload.decode() for word in ("2512489996", "Nancy", "Berggren"))
 
 
-def test_the_same_arrival_gets_the_same_answer_and_a_resend_another_envelope_about_the_same_message() -> None:
+def test_same_arrival_gets_same_answer() -> None:
     assert answers("ok") == answers("ok")
     again = answers("ok", sealed(to_json(BUNDLE), "e-2"))
     assert quoted(again[0].data) == quoted(answers("ok")[0].data)
     assert open_letter(again[0].data) != open_letter(answers("ok")[0].data)
 
 
-def test_two_answers_to_one_dispatch_have_ids_of_their_own_and_come_in_order() -> None:
+def test_two_answers_have_own_ids_in_order() -> None:
     first, second = answers("duplicate")
     assert open_letter(first.data) != open_letter(second.data)
     assert second.after - first.after == timedelta(seconds=20)
 
 
-def test_a_late_answer_comes_as_late_as_asked_for() -> None:
+def test_late_answer_comes_as_late_as_asked_for() -> None:
     assert timedelta(minutes=50) < answers("late:50m")[0].after < timedelta(minutes=52)
 
 
 @pytest.mark.parametrize(("dispatch", "number"), [(1, 0), (2, 1), (3, 1)])
-def test_a_behaviour_may_change_with_the_resend(dispatch: int, number: int) -> None:
+def test_behaviour_may_change_with_resend(dispatch: int, number: int) -> None:
     assert len(answers("silent>ok", dispatch=dispatch)) == number
 
 
-def test_a_notification_in_xml_or_without_an_envelope_is_answered_as_well() -> None:
+def test_xml_and_bare_notifications_are_answered() -> None:
     assert quoted(answers("ok", sealed(to_xml(BUNDLE)))[0].data) == Quoted(ORIGINAL, "ok")
     bare = answers("ok", to_json(BUNDLE))[0].data
     assert json.loads(bare)["resourceType"] == "Bundle"
@@ -157,7 +157,7 @@ def test_what_is_no_fhir_message_is_not_answered(envelope: bytes) -> None:
     assert message_id(envelope) is None
 
 
-async def test_at_work_it_answers_from_its_inbox_when_the_answer_is_due() -> None:
+async def test_inbox_is_answered_when_due() -> None:
     town = Town({"0461": behaviour("ok"), "0751": behaviour("silent>late:45m")}, Random(1))
     clock, stop = [AT], asyncio.Event()
     with EmbeddedBroker() as broker:
@@ -182,7 +182,7 @@ async def test_at_work_it_answers_from_its_inbox_when_the_answer_is_due() -> Non
     assert [quoted(record.value or b"") for record in (first, second)] == [Quoted(ORIGINAL, "ok")] * 2
 
 
-async def test_without_inboxes_it_says_what_to_do() -> None:
+async def test_missing_inboxes_come_with_hint() -> None:
     with EmbeddedBroker() as broker:
         broker.create_topic("other", 1)
         async with new_producer(broker.bootstrap) as producer:
@@ -192,12 +192,12 @@ async def test_without_inboxes_it_says_what_to_do() -> None:
 
 
 @pytest.mark.parametrize("how", ["polite", "ok:5m", "late:soon", "", "ok>"])
-def test_an_unknown_behaviour_is_answered_with_the_known_ones(how: str) -> None:
+def test_unknown_behaviour_is_answered_with_known_ones(how: str) -> None:
     with pytest.raises(ValueError, match=r"one of ok|write 90s"):
         behaviour(how)
 
 
-def test_a_delay_is_written_as() -> None:
+def test_delay_is_written_as() -> None:
     assert [delay(text) for text in ("90s", "45m", "2h")] == [
         timedelta(seconds=90),
         timedelta(minutes=45),
@@ -206,7 +206,7 @@ def test_a_delay_is_written_as() -> None:
 
 
 @pytest.mark.parametrize("how", ["ok", "fatal", "transient", "duplicate", "conflicting", "wrong-sender"])
-def test_the_product_finds_nothing_wrong_with_the_receipts_of_a_municipality(how: str) -> None:
+def test_product_finds_nothing_wrong_with_receipts_of_municipality(how: str) -> None:
     for receipt in answers(how):
         found = inspect_envelope(receipt.data, inspect_acknowledgement)
         assert found["issues"] == []
@@ -216,7 +216,7 @@ def test_the_product_finds_nothing_wrong_with_the_receipts_of_a_municipality(how
         assert inside["reading"]["response_identifier"] == ORIGINAL
 
 
-def test_without_a_behaviour_a_municipality_does_what_the_standard_asks() -> None:
+def test_without_behaviour_municipality_does_what_standard_asks() -> None:
     town = Subscribers(["0461"])
     town.receive("municipality.0461.inbox", b"<VANSEnvelope", AT)
     assert town.due(AT) == []  # nobody who could be answered

@@ -31,7 +31,7 @@ JUNK = (
 
 
 @pytest.mark.parametrize("junk", JUNK, ids=range(len(JUNK)))
-def test_junk_in_an_inbox_ends_no_municipality(junk: bytes) -> None:
+def test_junk_in_inbox_ends_no_municipality(junk: bytes) -> None:
     town, standard = Town({"0101": behaviour("ok")}, Random(1)), Subscribers(["0101"])
     town.receive("municipality.0101.inbox", junk, NOON)
     standard.receive("municipality.0101.inbox", junk, NOON)

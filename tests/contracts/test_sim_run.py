@@ -34,7 +34,7 @@ SENDINGS = woven(
 )
 
 
-async def test_a_message_without_an_answer_is_sent_again_until_it_has_one() -> None:
+async def test_unanswered_message_is_sent_until_answered() -> None:
     def every_third_fails(running: Running) -> Publish:
         tries = 0
 
@@ -89,7 +89,7 @@ async def test_where_nobody_listens_nothing_is_sent_again() -> None:
     assert tries == 3
 
 
-def test_a_gateway_that_is_not_there_is_said_once() -> None:
+def test_missing_gateway_is_reported_once() -> None:
     code = "from agents.cli import main; main()"
     words = ["simulate", "hospital", "--registers", "example", "--stays", "1", "--gateway", "127.0.0.1:1"]
     with subprocess.Popen(
@@ -104,7 +104,7 @@ def test_a_gateway_that_is_not_there_is_said_once() -> None:
     assert (out, rest) == ("0 taken, 0 refused, 0 sent again\n", "")
 
 
-async def test_onto_the_topic_the_same_keys_are_written_as_by_the_gateway() -> None:
+async def test_onto_topic_same_keys_are_written_as_by_gateway() -> None:
     with EmbeddedBroker() as broker:
         broker.create_topic("adt.raw", 1)
         async with new_producer(broker.bootstrap) as producer:
@@ -114,7 +114,7 @@ async def test_onto_the_topic_the_same_keys_are_written_as_by_the_gateway() -> N
     assert all(record.key is not None and len(record.key) == 16 for record in written)
 
 
-async def test_being_told_to_stop_ends_between_two_messages() -> None:
+async def test_stop_ends_between_two_messages() -> None:
     stop, sent = asyncio.Event(), []
 
     async def deliver(data: bytes) -> bool:
@@ -132,20 +132,20 @@ def run(*options: str) -> tuple[int, str]:
     return result.exit_code, result.stderr + result.stdout
 
 
-def test_the_registers_must_be_named() -> None:
+def test_registers_must_be_named() -> None:
     assert run("--gateway", "127.0.0.1:1") == (
         2,
         "name the registers: --registers FOLDER, or --registers example for the set that ships with us\n",
     )
 
 
-def test_a_story_that_is_not_there_is_answered_with_those_that_are() -> None:
+def test_unknown_story_lists_known_ones() -> None:
     code, out = run("--registers", "example", "--story", "holiday")
     assert code == 2
     assert "leave; two leaves" in out
 
 
-def test_messages_are_written_to_the_topic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_are_written_to_topic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "secret").write_bytes(SECRET)
     monkeypatch.setenv("STAFET_SECRET_FILE", str(tmp_path / "secret"))
     with EmbeddedBroker() as broker:
@@ -163,9 +163,9 @@ def ids_of(records: Iterable[Record]) -> set[bytes]:
     return {line[9] for line in lines if line[0] == b"MSH"} | {line[19] for line in lines if line[0] == b"PV1"}
 
 
-@pytest.mark.parametrize(("words", "anew"), [((), True), (("--seed", "7"), False)])
-def test_every_run_has_ids_of_its_own_unless_a_seed_is_given(
-    words: tuple[str, ...], anew: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("words", "once_more"), [((), True), (("--seed", "7"), False)])
+def test_runs_differ_unless_seed_is_given(
+    words: tuple[str, ...], once_more: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "secret").write_bytes(SECRET)
     monkeypatch.setenv("STAFET_SECRET_FILE", str(tmp_path / "secret"))
@@ -177,4 +177,4 @@ def test_every_run_has_ids_of_its_own_unless_a_seed_is_given(
             assert (code, out.startswith("seed ")) == (0, True)
             seen.append(ids_of(asyncio.run(records(broker.bootstrap, "adt.raw"))))
     first, second = seen
-    assert (not first & second) if anew else (first == second)
+    assert (not first & second) if once_more else (first == second)

@@ -45,7 +45,7 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_each_topic_is_as_the_design_says(name: str) -> None:
+def test_each_topic_is_as_designed(name: str) -> None:
     partitions, cleanup, days, mebibytes = EXPECTED[name]
     [topic] = [t for t in plan(KOMMUNER, systems={"0147": ["A"]}) if t.name == name]
     assert (topic.partitions, topic.config["cleanup.policy"]) == (partitions, cleanup)
@@ -53,16 +53,16 @@ def test_each_topic_is_as_the_design_says(name: str) -> None:
     assert topic.config["max.message.bytes"] == str(mebibytes << 20) == str(size_limit(name))
 
 
-def test_the_plan_holds_these_topics_and_no_others() -> None:
+def test_plan_holds_these_topics_and_no_others() -> None:
     names = [topic.name for topic in plan(KOMMUNER, systems={"0147": ["A"]})]
     assert sorted(names) == sorted({*EXPECTED, *map(inbox, KOMMUNER), *map(letterbox, KOMMUNER)})
 
 
-def test_names_are_lower_case_with_dots_and_hyphens_and_never_person_like() -> None:
+def test_topic_names_are_plain_and_impersonal() -> None:
     assert all(re.fullmatch(r"[a-z0-9.\-]+", topic.name) for topic in plan(KOMMUNER))
 
 
-def test_every_topic_that_is_folded_has_the_partitions_of_its_changelog() -> None:
+def test_folded_topics_match_changelog_partitions() -> None:
     counts = {topic.name: topic.partitions for topic in plan(KOMMUNER, partitions=24)}
     assert {counts[name] for name in (ADT_RAW, LANES, RECEIPTS_RAW)} == {24}
     assert counts[changelog(RELAY, "persons")] == counts[changelog(RELAY, "lanes")] == 24
@@ -77,12 +77,12 @@ def test_what_workers_read_is_stored_uncompressed() -> None:
 @pytest.mark.parametrize(
     "topic", ["receipts.raw", "municipality.0101.inbox", "municipality.101.receipts", "x" + letterbox("0101")]
 )
-def test_a_letterbox_alone_names_its_municipality(topic: str) -> None:
+def test_letterbox_alone_names_its_municipality(topic: str) -> None:
     assert (municipality_of(topic), municipality_of(letterbox("0101"))) == ("", "0101")
 
 
 @pytest.mark.parametrize(("replication", "in_sync"), [(1, "1"), (2, "1"), (3, "2"), (5, "2")])
-def test_with_three_copies_two_must_have_a_record_before_it_counts(replication: int, in_sync: str) -> None:
+def test_with_three_copies_two_must_confirm(replication: int, in_sync: str) -> None:
     assert {t.config["min.insync.replicas"] for t in plan(KOMMUNER, replication=replication)} == {in_sync}
 
 
@@ -91,5 +91,5 @@ def test_changelogs_are_compacted_early() -> None:
     assert float(lanes.config["min.cleanable.dirty.ratio"]) <= 0.1
 
 
-def test_every_row_says_who_writes_and_who_reads() -> None:
+def test_every_row_names_writers_and_readers() -> None:
     assert all(t.row.key and t.row.value and t.row.written_by and t.row.read_by for t in plan(KOMMUNER))

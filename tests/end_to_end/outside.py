@@ -44,13 +44,13 @@ class Process:
             self.err.append(line.decode().rstrip("\n"))
 
     async def ready(self, limit: float = 60.0) -> None:
-        """Until it says so on standard error."""
+        """Until the word stands on standard error."""
 
-        async def said() -> bool:
+        async def reported() -> bool:
             assert self.child.returncode is None, "\n".join(self.err)
             return "ready" in self.err
 
-        await until(said, limit)
+        await until(reported, limit)
 
     async def end(self, how: int, limit: float = 45.0) -> int:
         """Its exit code after a signal."""
@@ -110,7 +110,7 @@ class Outside:
 
     @contextlib.asynccontextmanager
     async def running(self, *words: str, **more: str) -> AsyncIterator[Process]:
-        """A command that goes on until it is told to stop; killed at the end if it still runs."""
+        """A command that goes on until asked to stop; killed at the end if it still runs."""
         process = Process(await self._start(words, more))
         listening = asyncio.create_task(process.listen())
         try:

@@ -57,11 +57,11 @@ async def main(orders: RelayOrders) -> None:
 
 @contextlib.asynccontextmanager
 async def relay_process(orders: RelayOrders, log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The worker as a child; killed at the end if it still runs. What it says goes to `log`."""
-    with log.open("ab") as said:
+    """The worker as a child; killed at the end if it still runs. Its output goes to `log`."""
+    with log.open("ab") as reported:
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.end_to_end.relay_worker", msgspec.json.encode(orders).decode(), cwd=_ROOT,
-            stdout=asyncio.subprocess.PIPE, stderr=said,
+            stdout=asyncio.subprocess.PIPE, stderr=reported,
         )  # fmt: skip
     try:
         yield child
@@ -72,7 +72,7 @@ async def relay_process(orders: RelayOrders, log: Path) -> AsyncIterator[asyncio
 
 
 async def ready(child: asyncio.subprocess.Process, limit: float = 60.0) -> None:
-    """Until the worker says that records can flow."""
+    """Until the worker shows that records can flow."""
     assert child.stdout is not None
     assert await asyncio.wait_for(child.stdout.readline(), limit) == b"ready\n"
 

@@ -66,7 +66,7 @@ class Ledger:
         return [row for row in self.rows.values() if row["kind"] == kind and what in ("", row["what"])]
 
     async def until(self, holds: Callable[["Ledger"], bool], limit: float = 60.0) -> None:
-        """Until something can be said of the ledger."""
+        """Until something can be reported of the ledger."""
         end = time.monotonic() + limit
         while True:
             await self.look()

@@ -100,7 +100,7 @@ async def posted(broker: Secured, user: str, topic: str, receipt: bytes) -> str:
     return f"{place.topic}/{place.partition}/{place.offset}"
 
 
-async def test_each_role_does_its_work_and_no_receipt_is_forged(granted: Secured, tmp_path: Path) -> None:
+async def test_each_role_works_and_forges_no_receipt(granted: Secured, tmp_path: Path) -> None:
     relay = outside(granted, "stafet-relay", tmp_path / "relay")
     gateway = outside(granted, "stafet-gateway", tmp_path / "gateway")
     hospital = outside(granted, "stafet-hospital", tmp_path / "hospital")
@@ -158,11 +158,11 @@ async def test_each_role_does_its_work_and_no_receipt_is_forged(granted: Secured
 
 @dataclass(frozen=True)
 class Trouble:
-    """Settings that are wrong in one way, and what is said of it."""
+    """Settings that are wrong in one way, and what is reported of it."""
 
     user: str
     code: Code
-    said: str
+    reported: str
     more: dict[str, str] = field(default_factory=dict)
 
 
@@ -197,15 +197,15 @@ def troubled(broker: Secured, trouble: Trouble, folder: Path) -> Outside:
 
 
 @pytest.mark.parametrize("name", TROUBLES)
-async def test_a_relay_that_cannot_work_says_why(granted: Secured, tmp_path: Path, name: str) -> None:
+async def test_relay_that_cannot_work_names_reason(granted: Secured, tmp_path: Path, name: str) -> None:
     trouble = TROUBLES[name]
     ended = await troubled(granted, trouble, tmp_path / "relay").stafet("run", "relay")
-    assert (ended.code, trouble.said in ended.err) == (trouble.code, True), ended.err
+    assert (ended.code, trouble.reported in ended.err) == (trouble.code, True), ended.err
     assert "Traceback" not in ended.err
 
 
 @pytest.mark.parametrize("name", TROUBLES)
-async def test_doctor_tells_the_troubles_apart(granted: Secured, tmp_path: Path, name: str) -> None:
+async def test_doctor_distinguishes_troubles(granted: Secured, tmp_path: Path, name: str) -> None:
     trouble = TROUBLES[name]
     user = "stafet-observer" if name == "missing rights" else trouble.user
     looked = await troubled(granted, replace(trouble, user=user), tmp_path / "doctor").stafet("doctor", "--json")
@@ -213,16 +213,16 @@ async def test_doctor_tells_the_troubles_apart(granted: Secured, tmp_path: Path,
     if name == "missing rights":  # of its own role a user lacks none
         assert found["rights"]["ok"], found
     else:
-        assert (found["broker"]["ok"], trouble.said in found["broker"]["found"]) == (False, True), found["broker"]
+        assert (found["broker"]["ok"], trouble.reported in found["broker"]["found"]) == (False, True), found["broker"]
 
 
-async def test_a_gateway_without_its_right_says_which(granted: Secured, tmp_path: Path) -> None:
+async def test_gateway_names_right_it_lacks(granted: Secured, tmp_path: Path) -> None:
     ended = await outside(granted, "stafet-network", tmp_path / "gateway").stafet("run", "gateway")
     assert ended.code == Code.NOT_PERMITTED
     assert "user stafet-network lacks WRITE on topic adt.raw" in ended.err
 
 
-async def test_a_right_that_was_taken_away_is_named(granted: Secured, tmp_path: Path) -> None:
+async def test_right_that_was_taken_away_is_named(granted: Secured, tmp_path: Path) -> None:
     admin = AdminClient({"bootstrap.servers": granted.admin})
     taken = _acl("stafet-relay", "ledger", AclOperation.WRITE)
     admin.delete_acls([_filter(taken)])[_filter(taken)].result(30)
@@ -241,7 +241,7 @@ async def test_a_right_that_was_taken_away_is_named(granted: Secured, tmp_path: 
         admin.create_acls([taken])[taken].result(30)
 
 
-async def test_a_municipality_that_may_pass_for_others_is_warned_of(granted: Secured, tmp_path: Path) -> None:
+async def test_municipality_that_may_pass_for_others_is_warned_of(granted: Secured, tmp_path: Path) -> None:
     admin = AdminClient({"bootstrap.servers": granted.admin})
     opened = _acl(user_of("municipality", B), "receipts.raw", AclOperation.WRITE)
     admin.create_acls([opened])[opened].result(30)
@@ -347,7 +347,7 @@ def joined(broker: Secured, user: str, group: str, topic: str) -> bool:
 
 
 def begun(broker: Secured, user: str, name: str) -> int:
-    """What the broker says to a producer of that transactional id: 0, or the code of its refusal."""
+    """What the broker shows to a producer of that transactional id: 0, or the code of its refusal."""
     try:
         Producer({**broker.librdkafka(user), "transactional.id": name, "log_level": 0}).init_transactions(30)
     except KafkaException as refusal:
@@ -383,5 +383,5 @@ def test_each_user_joins_its_own_group(filled: Secured, user: str, group: str, t
         (user_of("municipality", A), "stafet-relay-lanes-0", False),
     ],
 )
-def test_only_the_relay_fences_its_state(granted: Secured, user: str, name: str, may: bool) -> None:
+def test_only_relay_fences_its_state(granted: Secured, user: str, name: str, may: bool) -> None:
     assert begun(granted, user, name) == (0 if may else KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)

@@ -76,7 +76,7 @@ def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Scene:
     return Scene(plain, tmp_path, ("0101",), clock=FastClock(NOON, 100), partitions=1, secured=secured)
 
 
-async def test_each_record_that_was_seen_is_set_aside_and_the_good_ones_are_taken(scene: Scene) -> None:
+async def test_bad_records_are_dead_lettered_and_good_taken(scene: Scene) -> None:
     prepare(scene)
     await put(scene.bootstrap, CONTROL, [(b"installation", b"junk"), (b"skip/x", b"[")])
     await stored_as_sent(scene.bootstrap)
@@ -102,10 +102,10 @@ async def test_each_record_that_was_seen_is_set_aside_and_the_good_ones_are_take
         await scene.send(everybody)
         await ledger.rest(60, lambda: town.is_idle)
 
-        async def all_aside() -> bool:
+        async def all_dead_lettered() -> bool:
             return len(await origin_of(scene.bootstrap)) >= 2 * len(SOURCES) * len(SEEN)
 
-        await until(all_aside)
+        await until(all_dead_lettered)
     dead = await origin_of(scene.bootstrap)
     for lying in await records(scene.bootstrap, *SOURCES):
         if lying.origin in dead and lying.value == LARGE:

@@ -51,7 +51,7 @@ class Foreign(NamedTuple):
 
 
 def good_lane_records() -> list[dict[str, Any]]:
-    told, at = event("A01 08:00")
+    notified, at = event("A01 08:00")
     message = MessageId(f"{LANE}-0000-5000-8000-000000000000")
     receipt = Receipt(verdict="ok", message_id=message, origin="receipts.raw/0/0")
     made = [
@@ -60,7 +60,7 @@ def good_lane_records() -> list[dict[str, Any]]:
         Decision(at=at, action="resend", message_id=message, actor="a", reason="r", id="d"),
         ReceiptArrived(at=at, receipt=receipt),
     ]
-    arrived = {"type": "stay-event", "at": at.isoformat(), "event": json.loads(msgspec.json.encode(told))}
+    arrived = {"type": "stay-event", "at": at.isoformat(), "event": json.loads(msgspec.json.encode(notified))}
     return [*(json.loads(encode_lane_record(record)) for record in made), arrived]
 
 
@@ -203,14 +203,14 @@ def working(scene: Scene) -> Iterator[tuple[asyncio.Runner, Site]]:
             runner.run(stack.aclose())
 
 
-def test_after_any_records_the_next_good_one_is_taken(embedded: Scene) -> None:
+def test_after_any_records_next_good_one_is_taken(embedded: Scene) -> None:
     with working(embedded) as (runner, site):
         takes_any(runner, site, examples=25)
 
 
 @pytest.mark.real
 @pytest.mark.timeout(300)
-def test_after_any_records_a_broker_with_users_serves_the_next(secured: Scene) -> None:
+def test_after_any_records_broker_with_users_serves_next(secured: Scene) -> None:
     with working(secured) as (runner, site):
         takes_any(runner, site, examples=10)
 

@@ -16,23 +16,19 @@ from tests.end_to_end.outside import STAFET, Ended
 
 pytestmark = pytest.mark.timeout(240)
 
-#: The line of the story that tells each kind of thing.
+#: The line of the story that shows each kind of thing.
 STORY = ("ADT A01", "message …", "sent to the municipality (attempt 1)", "receipt ok: settled", "status events:")
 
 
 #: Test -> the words of each demo it looks at.
 PLAYED = {
-    "test_with_json_the_last_line_is_a_balance_that_closes": ["--stays 40 --json"],
-    "test_a_person_is_told_broker_progress_story_and_balance": ["--stays 28 --municipalities 5"],
-    "test_without_faults_nothing_is_sent_twice_and_all_is_delivered": ["--stays 10 --faults none --json"],
-    "test_only_the_faults_asked_for_are_played": ["--stays 10 --faults silent,late --municipalities 4"],
-    "test_the_same_seed_plays_the_same_stays": [
-        f"--stays 8 --faults none --seed {seed} --json" for seed in ("7", "7", "8")
-    ],
+    "test_with_json_last_line_is_balance_that_closes": ["--stays 40 --json"],
+    "test_person_sees_broker_progress_story_and_balance": ["--stays 28 --municipalities 5"],
+    "test_without_faults_all_is_delivered_once": ["--stays 10 --faults none --json"],
+    "test_only_faults_asked_for_are_played": ["--stays 10 --faults silent,late --municipalities 4"],
+    "test_same_seed_plays_same_stays": [f"--stays 8 --faults none --seed {seed} --json" for seed in ("7", "7", "8")],
     # 280 stays in one municipality are 6 MB in its inbox; the embedded broker drops what is older than 5 MiB.
-    "test_nothing_is_forgotten_where_one_inbox_takes_more_than_a_partition_keeps": [
-        "--stays 280 --municipalities 1 --json"
-    ],
+    "test_inbox_larger_than_partition_forgets_nothing": ["--stays 280 --municipalities 1 --json"],
 }
 
 
@@ -72,39 +68,39 @@ def balance(ended: Ended) -> dict[str, Any]:
     return found
 
 
-def test_with_json_the_last_line_is_a_balance_that_closes(ended: list[Ended]) -> None:
+def test_with_json_last_line_is_balance_that_closes(ended: list[Ended]) -> None:
     found = balance(ended[0])
     assert (ended[0].code, found["difference"]) == (0, 0)
     assert found["lines"]["notifications"]["total"] > 40
     assert found["lines"]["open"]["total"] == 0
 
 
-def test_a_person_is_told_broker_progress_story_and_balance(ended: list[Ended]) -> None:
-    told = ended[0]
-    assert told.code == 0
-    assert all(piece in told.out for piece in STORY)
-    assert "Embedded broker: for demo and development only" in told.out
-    assert "the installation secret of a demo is no secret" in told.out
-    assert "28 stays over 5 municipalities" in told.out
-    assert "difference 0" in told.out.splitlines()[-1]
-    assert "100 %" in told.err
-    assert "Traceback" not in told.err
+def test_person_sees_broker_progress_story_and_balance(ended: list[Ended]) -> None:
+    notified = ended[0]
+    assert notified.code == 0
+    assert all(piece in notified.out for piece in STORY)
+    assert "Embedded broker: for demo and development only" in notified.out
+    assert "the installation secret of a demo is no secret" in notified.out
+    assert "28 stays over 5 municipalities" in notified.out
+    assert "difference 0" in notified.out.splitlines()[-1]
+    assert "100 %" in notified.err
+    assert "Traceback" not in notified.err
 
 
-def test_without_faults_nothing_is_sent_twice_and_all_is_delivered(ended: list[Ended]) -> None:
+def test_without_faults_all_is_delivered_once(ended: list[Ended]) -> None:
     found = balance(ended[0])
     line = found["lines"]["notifications"]
     assert line["delivered"] == line["total"] > 0
 
 
-def test_only_the_faults_asked_for_are_played(ended: list[Ended]) -> None:
+def test_only_faults_asked_for_are_played(ended: list[Ended]) -> None:
     assert ended[0].code == 0
     towns = ended[0].out.split("The municipalities\n")[1].split("\n\n")[0]
     assert {word for word in ("fatal", "transient", "garbage", "duplicate") if word in towns} == set()
     assert "late:45m" in towns
 
 
-def test_the_same_seed_plays_the_same_stays(ended: list[Ended]) -> None:
+def test_same_seed_plays_same_stays(ended: list[Ended]) -> None:
     one, again, other = ended
     counts = [Counter({name: line["total"] for name, line in balance(each)["lines"].items()}) for each in (one, again)]
     assert counts[0] == counts[1]
@@ -112,7 +108,7 @@ def test_the_same_seed_plays_the_same_stays(ended: list[Ended]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "shows"),
     [
         pytest.param(("--faults", "silent,laet"), "laet: no such fault", id="an unknown fault"),
         pytest.param(("--faults", ""), "nothing: no such fault", id="no name"),
@@ -121,17 +117,17 @@ def test_the_same_seed_plays_the_same_stays(ended: list[Ended]) -> None:
         pytest.param(("--municipalities", "99"), "--municipalities", id="more municipalities than there are"),
     ],
 )
-def test_what_cannot_be_played_is_a_usage_error(tmp_path: Path, words: tuple[str, ...], says: str) -> None:
+def test_what_cannot_be_played_is_usage_error(tmp_path: Path, words: tuple[str, ...], shows: str) -> None:
     refused = demo(tmp_path, *words)
     assert (refused.code, refused.out) == (2, "")
-    assert says in refused.err
+    assert shows in refused.err
 
 
-def test_nothing_is_forgotten_where_one_inbox_takes_more_than_a_partition_keeps(ended: list[Ended]) -> None:
+def test_inbox_larger_than_partition_forgets_nothing(ended: list[Ended]) -> None:
     assert (ended[0].code, balance(ended[0])["difference"]) == (0, 0), ended[0].err
 
 
-async def test_on_a_busy_machine_it_ends_all_the_same(tmp_path: Path) -> None:
+async def test_on_busy_machine_it_ends_all_same(tmp_path: Path) -> None:
     """Deadlines run on a clock 600 times faster: what the machine is too slow for is sent again, and the books close."""
     busy = [await asyncio.create_subprocess_exec(sys.executable, "-c", "while True: pass") for _ in range(2)]
     try:

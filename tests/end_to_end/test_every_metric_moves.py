@@ -1,4 +1,4 @@
-"""Every documented metric moves in a running installation, and tells what is so (spec 03 §10)."""
+"""Every documented metric moves in a running installation, and shows what is so (spec 03 §10)."""
 
 import asyncio
 import re
@@ -49,10 +49,10 @@ async def test_every_documented_metric_moves_and_is_true(own_embedded: EmbeddedB
     prepare(scene)
     station = Station(scene.ids, scene.registers, scene.clock)
     metrics, stop, ports = station.figures.metrics, asyncio.Event(), asyncio.Queue[int]()
-    say = report_to(logs.get("gateway"), metrics)
+    show = report_to(logs.get("gateway"), metrics)
 
     def report(event: Any, **fields: Any) -> None:
-        say(event, **fields)
+        show(event, **fields)
         if event == "gateway.listening":
             ports.put_nowait(fields["port"])
 

@@ -163,7 +163,7 @@ class TestARowThatTheChangelogRefuses:
         prepared(real, DEAD_LETTERS, partitions=3)
         return made
 
-    async def test_stock_faust_commits_the_offset_all_the_same(self, orders: Orders) -> None:
+    async def test_stock_faust_commits_offset_all_same(self, orders: Orders) -> None:
         orders.tables, orders.shell = "stock", False
         await send(orders, 1, 2)
         async with process(orders):
@@ -188,7 +188,7 @@ async def load(orders: Orders, numbers: int, pause: float) -> None:
             )
 
 
-async def test_under_load_workers_come_and_go_and_nothing_is_skipped(orders: Orders) -> None:
+async def test_workers_come_and_go_and_nothing_is_skipped(orders: Orders) -> None:
     numbers = 150
     second = msgspec.structs.replace(orders, worker_id="w2")
     sending = asyncio.create_task(load(orders, numbers, 0.1))

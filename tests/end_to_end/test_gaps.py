@@ -34,7 +34,7 @@ async def laid_out(broker: LocalBroker) -> str:
     return topic
 
 
-async def test_markers_and_aborted_records_are_no_loss_and_a_record_is(real: LocalBroker) -> None:
+async def test_markers_are_no_loss_but_records_are(real: LocalBroker) -> None:
     topic = await laid_out(real)
     gaps = Gaps(real.bootstrap, standing=0)
     assert await gaps.explained(topic, 0, 2, 3) is None, "the marker of a commit"
@@ -47,7 +47,7 @@ async def test_markers_and_aborted_records_are_no_loss_and_a_record_is(real: Loc
     assert not await gaps.is_empty(topic, 0, 5, 6)
 
 
-async def test_a_partition_that_ends_in_a_marker_is_empty_up_to_its_end(real: LocalBroker) -> None:
+async def test_partition_ending_in_marker_is_empty(real: LocalBroker) -> None:
     topic = fresh("gaps")
     prepared(real, topic, partitions=1)
     async with foreign_producer(real.bootstrap, transactional=True) as producer:
@@ -68,7 +68,7 @@ async def test_what_retention_has_deleted_is_counted(real: LocalBroker) -> None:
         await Gaps(real.bootstrap).explained(topic, 0, 1, 6)
 
 
-async def test_a_relay_takes_what_a_transactional_sender_writes(own_real: LocalBroker, tmp_path: Path) -> None:
+async def test_relay_takes_what_transactional_sender_writes(own_real: LocalBroker, tmp_path: Path) -> None:
     scene = Scene(own_real, tmp_path, ("0101",), clock=FastClock(NOON, 100), partitions=1)
     prepare(scene)
     async with (

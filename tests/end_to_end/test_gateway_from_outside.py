@@ -79,7 +79,7 @@ async def connected(
     writer.transport.abort()
 
 
-async def test_what_is_refused_is_named_and_counted_and_disturbs_nobody(site: Outside, engines: Engines) -> None:
+async def test_refusals_are_counted_and_disturb_nobody(site: Outside, engines: Engines) -> None:
     odense, other = engines.signed("odense.example"), engines.signed("engine.example")
     for name in ("foreign", "own", "after"):
         (site.folder / name).write_bytes(adt(name))
@@ -108,11 +108,11 @@ async def test_what_is_refused_is_named_and_counted_and_disturbs_nobody(site: Ou
         assert await running.end(signal.SIGTERM) == 0
     assert Counter(row["error-code"] for row in letters) == {"foreign-certificate": 1, "too-slow": 1}
     assert counts >= {"handshake-failed", "too-many-connections-of-address"}
-    said = [json.loads(line) for line in lines(running)]
-    events = {line["event"]: line for line in said}
+    reported = [json.loads(line) for line in lines(running)]
+    events = {line["event"]: line for line in reported}
     assert events["gateway.handshake-failed"]["why"].startswith("PEER_DID_NOT_RETURN_A_CERTIFICATE")
     assert events["gateway.turned-away"]["peer"] == "127.0.0.1"
-    foreign_line = next(line for line in said if line.get("reason") == "foreign-certificate")
+    foreign_line = next(line for line in reported if line.get("reason") == "foreign-certificate")
     assert (foreign_line["peer"], foreign_line["feed"]) == ("127.0.0.1 engine.example", "EPJ-SYD/OUH")
 
 
@@ -125,7 +125,7 @@ async def taken(site: Outside, name: str, to: tuple[str, ...], who: tuple[str, .
 
 
 async def unserved(site: Outside) -> set[str]:
-    """Why connections were not served, as the figures say it."""
+    """Why connections were not served, as the figures show it."""
     page = await site.get("/metrics")
     assert page is not None
     rows = (row for row in page[1].splitlines() if row.startswith("stafet_gateway_unserved_total{"))

@@ -63,7 +63,7 @@ def widen(bootstrap: str, topic: str) -> None:
 
 
 async def refusals(bootstrap: str) -> dict[str, list[datetime]]:
-    """Message -> times of its status events that say it could not be handed over, in order."""
+    """Message -> times of its status events that show it could not be handed over, in order."""
     found: dict[str, list[datetime]] = defaultdict(list)
     for record in await read_topics(bootstrap, lambda name: name == "track-and-trace"):
         event = json.loads(record.value)
@@ -87,9 +87,7 @@ def created(ledger: Ledger, code: str) -> set[str]:
     return {row["subject"] for row in ledger.of("message", "CREATED") if row["kommunekode"] == code}
 
 
-async def test_a_message_the_broker_will_not_have_waits_and_leaves_in_order_with_the_ids_it_was_made_with(
-    own_real: LocalBroker, tmp_path: Path
-) -> None:
+async def test_refused_hand_over_waits_and_leaves_in_order(own_real: LocalBroker, tmp_path: Path) -> None:
     scene = Scene(own_real, tmp_path, KOMMUNER, clock=FastClock(datetime(2026, 3, 2, 7, tzinfo=UTC), 30))
     prepare(scene, without=[inbox(MISSING), inbox(NARROW)])
     create(own_real, [planned(scene, NARROW, **{"max.message.bytes": "1000"})])

@@ -15,7 +15,7 @@ from tests.end_to_end.outside import Outside, Process
 
 ID = "0e64678e-d541-4ebd-9409-3b5de1e571d9"
 
-#: `{}` is the port of a peer that takes connections and never says a word.
+#: `{}` is the port of a peer that takes connections and never answers.
 WAITING = {
     "reconcile": "reconcile --bootstrap 127.0.0.1:{}",
     "resend": f"resend {ID} --reason x --bootstrap 127.0.0.1:{{}}",
@@ -31,7 +31,7 @@ WAITING = {
 
 
 class Silent:
-    """A peer that takes connections and never says a word."""
+    """A peer that takes connections and never answers."""
 
     def __init__(self) -> None:
         self.connections, self.port = 0, 0
@@ -57,13 +57,13 @@ async def ends_with_130(process: Process, limit: float = 5.0) -> None:
     begun = time.monotonic()
     assert await process.end(signal.SIGINT, 30) == 130
     assert time.monotonic() - begun < limit
-    said = "\n".join(process.err)
-    assert "Traceback" not in said, said
-    assert "Exception ignored" not in said, said
+    reported = "\n".join(process.err)
+    assert "Traceback" not in reported, reported
+    assert "Exception ignored" not in reported, reported
 
 
 @pytest.mark.parametrize("name", WAITING)
-async def test_a_command_that_waits_for_others_ends_at_once(name: str, tmp_path: Path) -> None:
+async def test_command_that_waits_for_others_ends_at_once(name: str, tmp_path: Path) -> None:
     installation = Outside.at("127.0.0.1:1", tmp_path)
     (tmp_path / "message.hl7").write_bytes(b"MSH|^~\\&|EPJ|OUH|||20260301080000||ADT^A01|C1|P|2.5.1\r")
     async with Silent().listening() as peer:
@@ -78,7 +78,7 @@ async def test_a_command_that_waits_for_others_ends_at_once(name: str, tmp_path:
             await ends_with_130(process)
 
 
-async def test_a_command_that_reads_its_input_ends_at_once(tmp_path: Path) -> None:
+async def test_command_that_reads_its_input_ends_at_once(tmp_path: Path) -> None:
     os.mkfifo(pipe := tmp_path / "pipe.json")
     async with Outside.at("127.0.0.1:1", tmp_path).running("inspect", str(pipe)) as process:
 
@@ -96,27 +96,27 @@ async def test_a_command_that_reads_its_input_ends_at_once(tmp_path: Path) -> No
             os.close(writing)
 
 
-@pytest.mark.parametrize("until_it_says", ["Test persons only", " 10 %"])
-async def test_the_demo_ends_at_once_and_leaves_no_folder(until_it_says: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("until_it_shows", ["Test persons only", " 10 %"])
+async def test_demo_ends_at_once_and_leaves_no_folder(until_it_shows: str, tmp_path: Path) -> None:
     installation = Outside.at("127.0.0.1:1", tmp_path, TMPDIR=str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
     async with installation.running("demo", "--stays", "30", "--faults", "none") as process:
         assert process.child.stdout is not None
-        if until_it_says == "Test persons only":
-            while until_it_says not in (await process.child.stdout.readline()).decode():
+        if until_it_shows == "Test persons only":
+            while until_it_shows not in (await process.child.stdout.readline()).decode():
                 assert process.child.returncode is None, process.err
         else:
 
-            async def said() -> bool:
+            async def reported() -> bool:
                 assert process.child.returncode is None, process.err
-                return any(until_it_says in line for line in process.err)
+                return any(until_it_shows in line for line in process.err)
 
-            await until(said, 90)
+            await until(reported, 90)
         await ends_with_130(process)
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-async def test_a_second_ctrl_c_ends_a_role_that_drains(tmp_path: Path) -> None:
+async def test_second_ctrl_c_ends_role_that_drains(tmp_path: Path) -> None:
     installation = Outside.at("embedded", tmp_path)
     async with installation.running("run", "gateway") as process:
         await process.ready(90)

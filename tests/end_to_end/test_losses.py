@@ -18,7 +18,7 @@ from tests.end_to_end.outside import Outside
 pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
 
 
-async def test_a_hole_that_nothing_can_fill_is_passed_over_and_named(own_real: LocalBroker, tmp_path: Path) -> None:
+async def test_unfillable_hole_is_passed_over_and_named(own_real: LocalBroker, tmp_path: Path) -> None:
     site = Outside.at(own_real.bootstrap, tmp_path, STAFET_PARTITIONS="1")
     assert (await site.stafet("topics", "apply", "--yes")).code == 0
     await put(own_real.bootstrap, ADT_RAW, [(b"k", b"record")] * 5)
@@ -42,7 +42,7 @@ async def test_a_hole_that_nothing_can_fill_is_passed_over_and_named(own_real: L
     assert json.loads(balance.out)["lines"]["lost to retention"]["total"] == 2
 
 
-async def test_a_record_that_is_still_there_is_never_passed_over(own_real: LocalBroker, tmp_path: Path) -> None:
+async def test_record_that_is_still_there_is_never_passed_over(own_real: LocalBroker, tmp_path: Path) -> None:
     site = Outside.at(own_real.bootstrap, tmp_path, STAFET_PARTITIONS="1")
     assert (await site.stafet("topics", "apply", "--yes")).code == 0
     await put(own_real.bootstrap, ADT_RAW, [(b"k", b"record")] * 3)

@@ -1,4 +1,4 @@
-"""No key, header, log line, figure, ledger row, topic name or error text says who it is about (design §4; 03 §9).
+"""No key, header, log line, figure, ledger row, topic name or error text shows who it is about (design §4; 03 §9).
 
 The whole relay with all stories, some of them through the gateway, with a municipality for every way to misbehave, with
 poison; then everything that is not content is searched for every number, name and address of everybody who was there.
@@ -47,7 +47,7 @@ def log_lines() -> Iterator[io.StringIO]:
 
 
 def traces_of(who: Person) -> Iterator[str]:
-    """Whatever tells who somebody is, as it is spelled in messages and as it would be in a key."""
+    """Whatever shows who somebody is, as it is spelled in messages and as it would be in a key."""
     yield who.cpr
     yield f"{who.cpr[:6]}-{who.cpr[6:]}"
     yield who.family
@@ -75,10 +75,10 @@ def outside(records: Iterable[Any]) -> str:
 async def gateway(scene: Scene, station: Station) -> AsyncIterator[MllpClient]:
     """The gateway on a free port of loopback, and somebody who speaks to it."""
     stop, ports = asyncio.Event(), asyncio.Queue[int]()
-    say = report_to(logs.get("gateway"), station.figures.metrics)
+    show = report_to(logs.get("gateway"), station.figures.metrics)
 
     def report(event: Any, **facts: Any) -> None:
-        say(event, **facts)
+        show(event, **facts)
         if event == "gateway.listening":
             ports.put_nowait(facts["port"])
 
@@ -111,7 +111,7 @@ def in_two(what: Sequence[Script]) -> tuple[list[Sending], list[Sending]]:
     return [s for s in everything if id(s) not in last], [s for s in everything if id(s) in last]
 
 
-async def test_nothing_but_content_says_who_it_is_about(
+async def test_only_content_shows_whom_it_is_about(
     own_embedded: EmbeddedBroker, tmp_path: Path, log_lines: io.StringIO
 ) -> None:
     scene = Scene(own_embedded, tmp_path, tuple(BEHAVIOURS), clock=FastClock(datetime(2026, 3, 2, 7, tzinfo=UTC), 300))

@@ -1,4 +1,4 @@
-"""State has one writer, and a start that would do harm says why: real processes on real Kafka."""
+"""State has one writer, and a start that would do harm gives the reason: real processes on real Kafka."""
 
 import asyncio
 import os
@@ -41,7 +41,7 @@ def sentences(process: Process, words: str) -> list[str]:
     return [line for line in process.err if words in line]
 
 
-async def test_a_second_process_in_the_same_directory_is_refused(own_real: LocalBroker, tmp_path: Path) -> None:
+async def test_second_process_in_same_directory_is_refused(own_real: LocalBroker, tmp_path: Path) -> None:
     site = await installed(own_real, tmp_path)
     other = Outside(site.folder, site.env, http=site.http)  # the port is not what is wrong
     async with site.running("run", "relay") as first:
@@ -54,7 +54,7 @@ async def test_a_second_process_in_the_same_directory_is_refused(own_real: Local
         assert await first.end(signal.SIGTERM) == 0
 
 
-async def test_of_two_processes_with_one_id_the_elder_leaves(own_real: LocalBroker, tmp_path: Path) -> None:
+async def test_of_two_processes_with_one_id_elder_leaves(own_real: LocalBroker, tmp_path: Path) -> None:
     site = await installed(own_real, tmp_path)
     other = Outside(site.folder, {**site.env, "STAFET_STATE_DIR": str(tmp_path / "elsewhere")})
     async with site.running("run", "relay") as elder:
@@ -68,7 +68,7 @@ async def test_of_two_processes_with_one_id_the_elder_leaves(own_real: LocalBrok
             assert await younger.end(signal.SIGTERM) == 0
 
 
-async def test_an_emptied_changelog_is_named_and_accepted(own_real: LocalBroker, tmp_path: Path) -> None:
+async def test_emptied_changelog_is_named_and_accepted(own_real: LocalBroker, tmp_path: Path) -> None:
     site = await installed(own_real, tmp_path)
     async with site.running("run", "relay") as process:
         await works(own_real, 1)
@@ -79,15 +79,15 @@ async def test_an_emptied_changelog_is_named_and_accepted(own_real: LocalBroker,
     assert (await site.stafet("topics", "apply", "--yes")).code == 0
     async with site.running("run", "relay") as process:
         assert await gone(process) == 70
-    told = f"adt.raw/0 ({changelog(RELAY, 'persons')}): 1 records are committed and the state knows of 0"
-    assert len(sentences(process, told)) == 1
+    notified = f"adt.raw/0 ({changelog(RELAY, 'persons')}): 1 records are committed and the state knows of 0"
+    assert len(sentences(process, notified)) == 1
     async with site.running("run", "relay", "--accept-loss") as process:
         await works(own_real, 2)
         assert await process.end(signal.SIGTERM) == 0
     assert [line for line in sentences(process, "records.lost") if "adt.raw" in line]
 
 
-async def test_added_partitions_stop_a_worker_before_harm(own_real: LocalBroker, tmp_path: Path) -> None:
+async def test_added_partitions_stop_worker_before_harm(own_real: LocalBroker, tmp_path: Path) -> None:
     site = await installed(own_real, tmp_path)
     async with site.running("run", "relay") as process:
         await process.ready()
@@ -104,7 +104,7 @@ async def test_added_partitions_stop_a_worker_before_harm(own_real: LocalBroker,
     assert sentences(process, "partitions where the state has")
 
 
-async def test_readiness_tells_a_frozen_and_a_dead_broker(own_real: LocalBroker, tmp_path: Path) -> None:
+async def test_readiness_shows_frozen_and_dead_broker(own_real: LocalBroker, tmp_path: Path) -> None:
     site = await installed(own_real, tmp_path)
 
     async def status() -> int:

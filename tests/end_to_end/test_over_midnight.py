@@ -22,9 +22,7 @@ def delivered(record: Record) -> tuple[str, str]:
     return root.findtext(".//{*}ReceiverID"), root.findtext(".//{*}ServiceTag")
 
 
-async def test_each_event_is_routed_by_its_date_in_one_run_and_after_a_restart(
-    own_embedded: EmbeddedBroker, tmp_path: Path
-) -> None:
+async def test_events_are_routed_by_date_across_restart(own_embedded: EmbeddedBroker, tmp_path: Path) -> None:
     folder, now = dated(tmp_path / "registers"), [EVE]
 
     def clock() -> datetime:

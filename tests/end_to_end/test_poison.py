@@ -1,4 +1,4 @@
-"""Poison on the inputs: each record is set aside with its bytes and what was wrong, and the next good one is taken.
+"""Poison on the inputs: each record is dead-lettered with its bytes and what was wrong, and the next good one is taken.
 
 One partition per topic, so that every good record lies behind a bad one. On both brokers.
 """
@@ -38,7 +38,7 @@ def oversize(broker: AnyBroker) -> bytes:
 
 
 class Dead(NamedTuple):
-    """A dead letter: what it says, and what it holds."""
+    """A dead letter: what it shows, and what it holds."""
 
     facts: dict[str, str]
     key: bytes | None
@@ -54,10 +54,10 @@ async def dead_letters(bootstrap: str) -> list[Dead]:
     return [Dead({k: (v or b"").decode() for k, v in one.headers}, one.key, one.value) for one in found]
 
 
-def told_whole(letter: Dead, stage: str) -> bool:
-    """Whether it says who set it aside, where the fault is, what is wrong and what to send instead."""
-    said = [letter.facts[f"dlq.{name}"] for name in ("path", "problem", "remedy", "error-code")]
-    return letter.facts["dlq.stage"] == stage and all(said)
+def explained_whole(letter: Dead, stage: str) -> bool:
+    """Whether it shows who refused it, where the fault is, what is wrong and what to send instead."""
+    reported = [letter.facts[f"dlq.{name}"] for name in ("path", "problem", "remedy", "error-code")]
+    return letter.facts["dlq.stage"] == stage and all(reported)
 
 
 @dataclass
@@ -104,9 +104,7 @@ def key_of(scene: Scene, data: bytes) -> bytes:
     return record_key(document, feed, scene.ids).encode()
 
 
-async def test_a_bad_adt_record_is_set_aside_with_its_bytes_and_the_next_one_is_taken(
-    own_broker: AnyBroker, tmp_path: Path
-) -> None:
+async def test_bad_adt_record_is_dead_lettered_whole(own_broker: AnyBroker, tmp_path: Path) -> None:
     scene = Scene(own_broker, tmp_path, KOMMUNER, clock=FastClock(NOON, 100), partitions=1)
     prepare(scene)
     everybody = stays(scene, 12, seed=2, stories=ADMITTED)
@@ -128,7 +126,7 @@ async def test_a_bad_adt_record_is_set_aside_with_its_bytes_and_the_next_one_is_
     expected = {place: r for place, r in lying.items() if (r.key, r.value) in bad.values()}
     assert dead.keys() == expected.keys()
     assert [(dead[place].key, dead[place].value) for place in expected] == [(r.key, r.value) for r in expected.values()]
-    assert [one.facts for one in dead.values() if not told_whole(one, "intake")] == []
+    assert [one.facts for one in dead.values() if not explained_whole(one, "intake")] == []
     assert len([row for row in ledger.of("event", "not-subject") if row["reason"] == "re-keyed"]) == len(keys)
     assert faults_of(await inbox_letters(scene.bootstrap), expected_letters(everybody)) == []
     await closes(scene.bootstrap)
@@ -181,9 +179,7 @@ def classes_of(ledger: Ledger) -> list[dict[str, Any]]:
     return [row for row in ledger.of("receipt") if row["delta"]]
 
 
-async def test_a_bad_receipt_is_set_aside_with_its_bytes_and_settles_nothing(
-    own_broker: AnyBroker, tmp_path: Path
-) -> None:
+async def test_bad_receipt_is_dead_lettered_and_settles_nothing(own_broker: AnyBroker, tmp_path: Path) -> None:
     clock = Hands()
     scene = Scene(own_broker, tmp_path, KOMMUNER, clock=clock, partitions=1)
     prepare(scene)
@@ -215,9 +211,9 @@ async def test_a_bad_receipt_is_set_aside_with_its_bytes_and_settles_nothing(
     assert {names[origin]: one.value for origin, one in from_receipts.items()} == {
         name: value for name, value in bad.items() if name not in ("unknown id of our form", "wrong sender")
     }
-    assert [one.facts for one in from_receipts.values() if not told_whole(one, "receipts")] == []
+    assert [one.facts for one in from_receipts.values() if not explained_whole(one, "receipts")] == []
     from_lanes = [one for one in dead if one not in from_receipts.values()]
-    assert [one.facts for one in from_lanes if not told_whole(one, "lanes")] == []
+    assert [one.facts for one in from_lanes if not explained_whole(one, "lanes")] == []
     assert {json.loads(one.value or b"")["receipt"]["origin"] for one in from_lanes} == {
         origin for origin, name in names.items() if name in ("unknown id of our form", "wrong sender")
     }
@@ -243,9 +239,7 @@ class Faulty:
         return self._good.address(kommunekode, message_type, at)
 
 
-async def test_a_bug_of_ours_costs_the_event_it_meets_and_no_other(
-    own_embedded: EmbeddedBroker, tmp_path: Path
-) -> None:
+async def test_bug_of_ours_costs_one_event(own_embedded: EmbeddedBroker, tmp_path: Path) -> None:
     scene = Scene(own_embedded, tmp_path, KOMMUNER, clock=FastClock(NOON, 100), partitions=1)
     prepare(scene)
     everybody = stays(scene, 12, seed=2, stories=ADMITTED)
@@ -260,7 +254,7 @@ async def test_a_bug_of_ours_costs_the_event_it_meets_and_no_other(
         await ledger.rest(60, lambda: town.is_idle)  # a discharge without its admission has waited a quarter of an hour
     dead = await dead_letters(scene.bootstrap)
     ours = [one for one in dead if one.facts["dlq.error-code"] == "internal-error"]
-    assert [one.facts for one in ours if not told_whole(one, "lanes")] == []
+    assert [one.facts for one in ours if not explained_whole(one, "lanes")] == []
     assert (
         len(ours) == len(met) == len([r for r in ledger.of("stay-event", "stopped") if r["reason"] == "internal-error"])
     )

@@ -32,9 +32,7 @@ class Hands:
         return self.now
 
 
-async def test_what_was_answered_while_the_worker_was_down_is_not_sent_again(
-    own_embedded: EmbeddedBroker, tmp_path: Path
-) -> None:
+async def test_answer_during_downtime_prevents_resend(own_embedded: EmbeddedBroker, tmp_path: Path) -> None:
     clock = Hands(datetime(2026, 3, 2, 7, tzinfo=UTC))
     scene = Scene(own_embedded, tmp_path, KOMMUNER, clock=clock)
     prepare(scene)
@@ -61,9 +59,7 @@ def _ok(envelope: bytes) -> list[bytes]:
     return [one.data for one in answer(envelope, behaviour("ok"), at, Random(0))]
 
 
-async def test_what_was_not_answered_is_sent_again_once_the_receipts_are_read(
-    own_embedded: EmbeddedBroker, tmp_path: Path
-) -> None:
+async def test_unanswered_message_is_resent_after_receipts(own_embedded: EmbeddedBroker, tmp_path: Path) -> None:
     clock = Hands(datetime(2026, 3, 2, 7, tzinfo=UTC))
     scene = Scene(own_embedded, tmp_path, KOMMUNER, clock=clock)
     prepare(scene)
@@ -88,7 +84,7 @@ async def test_what_was_not_answered_is_sent_again_once_the_receipts_are_read(
 
 
 @pytest.mark.real
-async def test_receipts_that_are_no_longer_kept_hold_no_timer_up(own_real: LocalBroker) -> None:
+async def test_deleted_receipts_hold_no_timer_up(own_real: LocalBroker) -> None:
     """The group has no offset where it found no record: after a long rest every partition would wait for ever."""
     prepared(own_real, RECEIPTS_RAW, LANES, partitions=1)
     await put(own_real.bootstrap, RECEIPTS_RAW, [(b"k", b"receipt")] * 3)

@@ -40,7 +40,7 @@ async def consuming(bootstrap: str, folder: Path) -> AsyncIterator[None]:
         await process.wait()
 
 
-async def test_the_consumer_settles_what_the_relay_sends(own_embedded: EmbeddedBroker, tmp_path: Path) -> None:
+async def test_consumer_settles_what_relay_sends(own_embedded: EmbeddedBroker, tmp_path: Path) -> None:
     scene = Scene(own_embedded, tmp_path / "state", [CODE])
     prepare(scene)
     story = next(one for one in STORIES if one.name == "admitted, home")
@@ -58,7 +58,7 @@ async def test_the_consumer_settles_what_the_relay_sends(own_embedded: EmbeddedB
     assert record.key.decode() == dict(record.headers)["message-id"].decode()[:8]
 
 
-async def test_the_self_test_finds_what_the_page_admits(
+async def test_self_test_finds_what_page_admits(
     own_embedded: EmbeddedBroker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     prepare(Scene(own_embedded, tmp_path, [CODE]))

@@ -17,9 +17,7 @@ KOMMUNER = ("0101", "0461", "0751")
 BEHAVIOURS = {"0101": "ok", "0461": "silent>ok", "0751": "duplicate"}
 
 
-async def test_a_relay_with_its_tables_on_disk_is_restarted_and_the_balance_closes(
-    own_embedded: EmbeddedBroker, tmp_path: Path
-) -> None:
+async def test_restart_with_tables_on_disk_balances(own_embedded: EmbeddedBroker, tmp_path: Path) -> None:
     clock = FastClock(datetime(2026, 3, 2, 7, tzinfo=UTC), 600)
     scene = Scene(own_embedded, tmp_path, KOMMUNER, clock=clock)
     prepare(scene)

@@ -72,7 +72,7 @@ def written(folder: Path, played: Iterable[Script]) -> list[str]:
     return names
 
 
-async def told(bootstrap: str, played: Sequence[Script]) -> Counter[str]:
+async def notified(bootstrap: str, played: Sequence[Script]) -> Counter[str]:
     """The notices that the messages of these stays have led to, each message once."""
     ours = {sending.data for stay in played for sending in stay.sendings}
     origins = {record.origin for record in await records(bootstrap, ADT_RAW) if record.value in ours}
@@ -106,17 +106,17 @@ def open_(found: dict[str, Any]) -> int:
     return int(found["lines"]["open"]["total"])
 
 
-async def test_without_its_topics_a_role_ends_and_names_the_next_command(kafka: LocalBroker, tmp_path: Path) -> None:
+async def test_without_its_topics_role_ends_and_names_next_command(kafka: LocalBroker, tmp_path: Path) -> None:
     ended = await Outside.at(kafka.bootstrap, tmp_path).stafet("run", "all")
-    said = ended.err.splitlines()
+    reported = ended.err.splitlines()
     assert (ended.code, ended.out) == (1, "")
-    assert len(said) == 2
-    assert "topics are missing" in said[0]
-    assert said[1] == "Try: stafet topics apply --yes"
+    assert len(reported) == 2
+    assert "topics are missing" in reported[0]
+    assert reported[1] == "Try: stafet topics apply --yes"
 
 
 @pytest.mark.parametrize("command", [("run", "all"), ("run", "relay"), ("run", "gateway")], ids=" ".join)
-async def test_where_no_broker_is_a_role_says_so_soon(tmp_path: Path, command: tuple[str, ...]) -> None:
+async def test_role_without_broker_ends_soon(tmp_path: Path, command: tuple[str, ...]) -> None:
     began = time.monotonic()
     ended = await Outside.at("127.0.0.1:1", tmp_path).stafet(*command)
     assert ended.code == 6
@@ -125,7 +125,7 @@ async def test_where_no_broker_is_a_role_says_so_soon(tmp_path: Path, command: t
 
 
 @pytest.mark.parametrize(
-    ("setting", "value", "says"),
+    ("setting", "value", "shows"),
     [
         pytest.param("STAFET_SECRET_FILE", "", "STAFET_SECRET_FILE", id="no secret"),
         pytest.param("STAFET_SECRET_FILE", "nowhere", "STAFET_SECRET_FILE", id="a secret that is not there"),
@@ -133,16 +133,14 @@ async def test_where_no_broker_is_a_role_says_so_soon(tmp_path: Path, command: t
         pytest.param("STAFET_BOOTSTRAPP", "x", "STAFET_BOOTSTRAPP", id="a name that is not there"),
     ],
 )
-async def test_what_must_be_said_on_purpose_is_asked_for_at_the_start(
-    tmp_path: Path, setting: str, value: str, says: str
-) -> None:
+async def test_start_asks_for_what_must_be_set(tmp_path: Path, setting: str, value: str, shows: str) -> None:
     ended = await Outside.at("127.0.0.1:1", tmp_path).stafet("run", "all", **{setting: value})
     assert (ended.code, ended.out) == (2, "")
-    assert says in ended.err
+    assert shows in ended.err
     assert "Traceback" not in ended.err
 
 
-async def test_a_port_that_is_taken_ends_the_process_with_a_sentence(site: Outside) -> None:
+async def test_port_that_is_taken_ends_process_with_sentence(site: Outside) -> None:
     for setting, port in (("STAFET_GATEWAY_LISTEN", site.gateway), ("STAFET_HTTP_LISTEN", site.http)):
         with socket.create_server(("127.0.0.1", port)):
             ended = await site.stafet("run", "gateway")
@@ -151,7 +149,7 @@ async def test_a_port_that_is_taken_ends_the_process_with_a_sentence(site: Outsi
         assert f"{setting}: 127.0.0.1:{port} is taken; give this process a port of its own" in ended.err
 
 
-async def test_a_day_in_the_life_of_one_process(site: Outside, stays: Sequence[Script]) -> None:
+async def test_day_in_life_of_one_process(site: Outside, stays: Sequence[Script]) -> None:
     """From start to SIGTERM: probes, a message by our client and one by another's, receipts, balance, drain."""
     played = stays[:28]
     files = written(site.folder, played)
@@ -197,12 +195,10 @@ async def _sent(site: Outside, files: list[str]) -> None:
 
 
 async def _equal(site: Outside, played: Sequence[Script]) -> bool:
-    return await told(site.env["STAFET_BOOTSTRAP"], played) == due(played)
+    return await notified(site.env["STAFET_BOOTSTRAP"], played) == due(played)
 
 
-async def test_killed_at_any_moment_nothing_is_lost_and_a_repeat_is_absorbed(
-    site: Outside, stays: Sequence[Script]
-) -> None:
+async def test_kill_at_any_moment_loses_nothing(site: Outside, stays: Sequence[Script]) -> None:
     """SIGKILL three times while an engine sends; the engine repeats what was not acknowledged, as engines do."""
     played, chance = stays[28:68], Random(12)
     sendings, stop = woven(list(played)), asyncio.Event()
@@ -228,9 +224,7 @@ async def test_killed_at_any_moment_nothing_is_lost_and_a_repeat_is_absorbed(
     )
 
 
-async def test_relay_and_gateway_run_as_two_processes_and_the_gateway_waits_for_nobody(
-    site: Outside, stays: Sequence[Script]
-) -> None:
+async def test_relay_and_gateway_run_as_two_processes(site: Outside, stays: Sequence[Script]) -> None:
     """The gateway takes messages while the relay is down; the relay takes them up when it comes."""
     played = stays[68:88]
     relay_side = Outside(site.folder, site.env)
@@ -246,7 +240,7 @@ async def test_relay_and_gateway_run_as_two_processes_and_the_gateway_waits_for_
         assert await gateway.end(signal.SIGINT) == 0
 
 
-async def test_the_embedded_broker_is_enough_for_one_process(tmp_path: Path, stays: Sequence[Script]) -> None:
+async def test_embedded_broker_is_enough_for_one_process(tmp_path: Path, stays: Sequence[Script]) -> None:
     alone = Outside.at("embedded", tmp_path)
     files = written(tmp_path, stays[:28])
     async with alone.running("run", "all") as process:
@@ -262,7 +256,7 @@ async def test_the_embedded_broker_is_enough_for_one_process(tmp_path: Path, sta
         assert await process.end(signal.SIGTERM) == 0
 
 
-async def test_with_tls_only_a_client_of_the_authority_is_served(site: Outside, stays: Sequence[Script]) -> None:
+async def test_with_tls_only_client_of_authority_is_served(site: Outside, stays: Sequence[Script]) -> None:
     authority = trustme.CA()
     paths = {name: str(site.folder / f"{name}.pem") for name in ("ca", "server", "server-key", "client", "client-key")}
     authority.cert_pem.write_to_path(paths["ca"])

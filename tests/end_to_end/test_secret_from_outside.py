@@ -1,4 +1,4 @@
-"""A relay that is given another secret while a stay is open does not start, and says what to do (00 §1.5)."""
+"""A relay that is given another secret while a stay is open does not start, and names what to do (00 §1.5)."""
 
 import signal
 from pathlib import Path
@@ -16,7 +16,7 @@ from tests.rules.lanes import Lane
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
 
-async def test_another_secret_is_refused_and_the_old_one_put_back_starts(own_real: LocalBroker, tmp_path: Path) -> None:
+async def test_another_secret_is_refused_until_old_returns(own_real: LocalBroker, tmp_path: Path) -> None:
     site = Outside.at(own_real.bootstrap, tmp_path)
     assert (await site.stafet("topics", "apply", "--yes")).code == 0
     async with site.running("run", "relay") as relay:

@@ -1,4 +1,4 @@
-"""An operator sends anew what a municipality has refused: new messages, the old ones replaced, the balance closed (00 §3.5)."""
+"""An operator reissues what a municipality has refused: new messages, the old ones replaced, the balance closed (00 §3.5)."""
 
 import asyncio
 import json
@@ -42,7 +42,7 @@ def states(ledger: Ledger) -> list[str]:
     return [ledger.states[message][1] for message in order(ledger)]
 
 
-async def test_what_was_refused_is_sent_anew_and_the_balance_closes(
+async def test_refused_message_is_reissued_and_balance_closes(
     own_embedded: EmbeddedBroker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     scene = Scene(own_embedded, tmp_path, [CODE])
@@ -66,9 +66,9 @@ async def test_what_was_refused_is_sent_anew_and_the_balance_closes(
         new = order(ledger)[2:]
         capsys.readouterr()
         assert await decide(scene, "send-anew", admitted, new[0], "--reason", "by mistake") == 3
-        aside = await at_least(scene.bootstrap, DEAD_LETTERS, 2)
+        dead_lettered = await at_least(scene.bootstrap, DEAD_LETTERS, 2)
         await ledger.rest(30, lambda: town.is_idle)
-    assert [header(one.headers, "dlq.error-code") for one in aside] == [b"replaced", b"not-allowed"]
+    assert [header(one.headers, "dlq.error-code") for one in dead_lettered] == [b"replaced", b"not-allowed"]
     first, second, *_ = capsys.readouterr().err.splitlines()
     assert first == f"replaced: {admitted}: send-anew is refused; a message in state ACKED_FATAL"
     assert second.startswith(f"not-allowed: {new[0]}: ")

@@ -1,4 +1,4 @@
-"""An operator passes over a record while the relay runs: it is set aside unread, named, and counted."""
+"""An operator passes over a record while the relay runs: it is dead-lettered unread, named, and counted."""
 
 import json
 import signal
@@ -15,7 +15,7 @@ from tests.end_to_end.outside import Outside
 pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
 
 
-async def test_a_record_is_passed_over_with_a_reason(own_real: LocalBroker, tmp_path: Path) -> None:
+async def test_record_is_passed_over_with_reason(own_real: LocalBroker, tmp_path: Path) -> None:
     site = Outside.at(own_real.bootstrap, tmp_path, STAFET_PARTITIONS="1")
     assert (await site.stafet("topics", "apply", "--yes")).code == 0
     await put(own_real.bootstrap, ADT_RAW, [(b"k", b"0"), (b"k", b"1")])

@@ -26,7 +26,7 @@ ROWS = 60_000  # some six seconds of recovery
 
 
 class Silent:
-    """A broker that takes connections and never says a word."""
+    """A broker that takes connections and never answers."""
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()
@@ -58,7 +58,7 @@ async def terminated(process: Process) -> tuple[int, float]:
 
 
 @pytest.mark.parametrize("role", ["relay", "gateway", "all"])
-async def test_while_a_broker_is_asked_that_does_not_answer(tmp_path: Path, role: str) -> None:
+async def test_while_broker_is_asked_that_does_not_answer(tmp_path: Path, role: str) -> None:
     async with (
         Silent().listening() as broker,
         Outside.at(broker.bootstrap, tmp_path).running("run", role) as process,
@@ -84,7 +84,7 @@ class TestOnARealBroker:
         assert "ready" not in process.err
         note(f"SIGTERM to the end of `run all` while {ROWS} rows were recovered: {took:.1f} s")
 
-    async def test_told_twice_it_drains_all_the_same(self, own_real: LocalBroker, tmp_path: Path) -> None:
+    async def test_second_sigterm_still_drains(self, own_real: LocalBroker, tmp_path: Path) -> None:
         site = Outside.at(own_real.bootstrap, tmp_path)
         assert (await site.stafet("topics", "apply", "--yes")).code == 0
         async with site.running("run", "all") as process:
@@ -95,7 +95,7 @@ class TestOnARealBroker:
         assert took < SOON
         assert any("relay.drained" in line for line in process.err)
 
-    async def test_when_the_broker_has_gone_meanwhile(self, own_real: LocalBroker, tmp_path: Path) -> None:
+    async def test_when_broker_has_gone_meanwhile(self, own_real: LocalBroker, tmp_path: Path) -> None:
         site = Outside.at(own_real.bootstrap, tmp_path)
         assert (await site.stafet("topics", "apply", "--yes")).code == 0
         async with site.running("run", "all") as process:
@@ -106,7 +106,7 @@ class TestOnARealBroker:
         assert took < SOON
         note(f"SIGTERM to the end of `run all` after its broker was killed: {took:.1f} s")
 
-    async def test_a_broker_that_hangs_holds_no_process_up(self, own_real: LocalBroker, tmp_path: Path) -> None:
+    async def test_broker_that_hangs_holds_no_process_up(self, own_real: LocalBroker, tmp_path: Path) -> None:
         """It leaves before supervisors kill; what it could not acknowledge comes again."""
         site = Outside.at(own_real.bootstrap, tmp_path)
         assert (await site.stafet("topics", "apply", "--yes")).code == 0

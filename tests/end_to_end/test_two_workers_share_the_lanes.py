@@ -1,4 +1,4 @@
-"""A second worker joins under load, takes its share, and leaves on SIGTERM: nothing is lost, nothing is said twice anew."""
+"""A second worker joins under load, takes its share, and leaves on SIGTERM: nothing is lost, nothing is sent twice."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ async def shares(bootstrap: str) -> list[int]:
     return sorted(sum(tp.topic == "lanes" for tp in one.assignment.topic_partitions) for one in group.members)
 
 
-async def test_a_second_worker_joins_and_leaves_under_load(own_real: LocalBroker, tmp_path: Path) -> None:
+async def test_second_worker_joins_and_leaves_under_load(own_real: LocalBroker, tmp_path: Path) -> None:
     scene = Scene(own_real, tmp_path, KOMMUNER)
     prepare(scene)
     first, second, third = (stays(scene, 180, seed=8)[n::3] for n in range(3))

@@ -53,13 +53,13 @@ class Orders(msgspec.Struct):
 
 
 def count(orders: Orders, row: bytes | None, record: Record) -> tuple[bytes, Sequence[Letter]]:
-    """The row is the last number of the key, numbers are sent in order from 1; a number left out is said aloud."""
+    """The row is the last number of the key, numbers are sent in order from 1; a number left out is shown."""
     last, number = int((row or b"0").split()[0]), int(record.value or b"0")
-    said = record.value if number <= last + 1 else b"after %d came %d" % (last, number)
+    reported = record.value if number <= last + 1 else b"after %d came %d" % (last, number)
     new = b"%d" % max(last, number)
     if orders.row_padding:
         new += b" " + Random(7).randbytes(orders.row_padding)  # which no compression makes smaller
-    return new, [Letter(orders.out, record.key, said)]
+    return new, [Letter(orders.out, record.key, reported)]
 
 
 def hold_open(app: Any, seconds: float) -> None:

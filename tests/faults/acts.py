@@ -28,7 +28,7 @@ async def paused(run: Experiment, worker: Worker, *, backlog: int = 0) -> None:
 
 
 async def doubled(run: Experiment, worker: Worker, number: int) -> None:
-    """A second process under the worker's name: one of the two says so in one sentence and leaves, the other works on.
+    """A second process under the worker's name: one of the two shows it in one sentence and leaves, the other works on.
 
     The second has a state directory of its own, as on another machine, and no supervisor.
     """

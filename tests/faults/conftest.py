@@ -42,7 +42,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 @pytest.fixture
 def line(request: pytest.FixtureRequest) -> Iterator[Line]:
-    """Takes a line of the record; kept where `--proof` asks for it. A test that came to none says so in its place."""
+    """Takes a line of the record; kept where `--proof` asks for it. A test that came to none shows it in its place."""
     test = request.node.name
     taken: list[str] = []
 

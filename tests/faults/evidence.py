@@ -155,7 +155,7 @@ def _longest(logs: Sequence[Path]) -> list[Written]:
 
 
 def written_in(folder: Path) -> list[Written]:
-    """The batches of a partition's folder, in order. What was never committed says so."""
+    """The batches of a partition's folder, in order. What was never committed shows it."""
     changelog, _, partition = folder.name.rpartition("-")
     found: list[Written] = []
     open_: dict[int, list[int]] = defaultdict(list)  # producer -> places in `found`
@@ -177,7 +177,7 @@ def _batches(folder: Path) -> Iterator[tuple[int, int, int, int, int]]:
         data, at = segment.read_bytes(), 0
         while at + _BATCH.size <= len(data):
             offset, length, _, _, _, attributes, _, _, _, producer, epoch, _, _ = _BATCH.unpack_from(data, at)
-            if length <= 0:  # room that was set aside and not written
+            if length <= 0:  # room that was reserved and not written
                 break
             yield offset, attributes, producer, epoch, _marker(data[at + _BATCH.size : at + _BEFORE_LENGTH + length])
             at += _BEFORE_LENGTH + length

@@ -88,10 +88,10 @@ class Experiment:
         """
         await self.quiet()
         verdict = await self._settled()
-        said = sorted({end.said for end in self.ends()})
+        reported = sorted({end.reported for end in self.ends()})
         faults = verdict.faults()
         faults += [
-            f"exit {end.code} of {end.worker}: {end.said}" for end in self.ends() if end.traceback or not end.said
+            f"exit {end.code} of {end.worker}: {end.said}" for end in self.ends() if end.traceback or not end.reported
         ]
         if repeats is not None and verdict.repeats > repeats:
             faults.append(f"{verdict.repeats} repeats, allowed {repeats}")
@@ -108,7 +108,7 @@ class Experiment:
             resends=verdict.resends,
             worst_wait=round(verdict.worst_wait, 1),
             exits=len(self.ends()),
-            said=said,
+            reported=reported,
             held=not faults,
         )
         note(

@@ -87,7 +87,7 @@ class IntentLog:
 
 @dataclass
 class Hospitals:
-    """Sends the next step of some open stay, `rate` times a second, until told to stop; then nothing is outstanding."""
+    """Sends the next step of some open stay, `rate` times a second, until asked to stop; then nothing is outstanding."""
 
     log: IntentLog
     deliver: Any

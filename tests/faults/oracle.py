@@ -33,7 +33,7 @@ class Intent(NamedTuple):
 
     @property
     def name(self) -> tuple[str, str, int]:
-        """What the letter about it must say."""
+        """What the letter about it must show."""
         return self.person, self.notice, self.occurred
 
 
@@ -53,7 +53,7 @@ class Letter(NamedTuple):
 
     @property
     def name(self) -> tuple[str, str, int]:
-        """The intent it tells of."""
+        """The intent it shows."""
         return self.person, self.notice, self.occurred
 
 

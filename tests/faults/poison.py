@@ -104,10 +104,10 @@ def _producer(bootstrap: str, **more: Any) -> Producer:
 
 
 def _noting(places: list[str]) -> Any:
-    def told(error: Any, message: Any) -> None:
+    def notified(error: Any, message: Any) -> None:
         if error is not None and error.code() in _REFUSALS:
             return
         assert error is None, error
         places.append(f"{message.topic()}/{message.partition()}/{message.offset()}")
 
-    return told
+    return notified

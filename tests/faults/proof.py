@@ -86,7 +86,7 @@ def record(name: str, facts: Mapping[str, Any], path: Path = RECORD) -> None:
 
 
 def forget(test: str, path: Path = RECORD) -> None:
-    """Takes out what this test has found before: it is about to find it anew."""
+    """Takes out what this test has found before: it is about to find it again."""
     with _alone(path):
         _put({name: one for name, one in lines(path).items() if one.get("test") != test}, path)
 
@@ -129,7 +129,10 @@ def document(found: Mapping[str, Mapping[str, Any]]) -> str:
                 if one.keys() == {"test", "held"}
             ),
             "\n## The last sentence of a process that ends by itself\n\n",
-            _table(["Experiment", "Its words"], [[name, said] for name, one in load.items() for said in one["said"]]),
+            _table(
+                ["Experiment", "Its words"],
+                [[name, reported] for name, one in load.items() for reported in one["reported"]],
+            ),
             "\n## Starts that are refused\n\n",
             _table(
                 ["Experiment", "Fault", "Exit", "Written before it stopped", "Its words"],
@@ -154,10 +157,10 @@ def _cell(value: Any) -> str:
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     titles = list(head)
-    told = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
-    if not told:
+    notified = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
+    if not notified:
         return "None in this record.\n"
-    return "".join(f"| {' | '.join(row)} |\n" for row in [titles, ["---"] * len(titles), *told])
+    return "".join(f"| {' | '.join(row)} |\n" for row in [titles, ["---"] * len(titles), *notified])
 
 
 def closing(found: Mapping[str, Mapping[str, Any]]) -> str:

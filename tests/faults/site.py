@@ -24,16 +24,16 @@ MOST_FAILED_STARTS: Final = 6
 
 @dataclass(frozen=True)
 class End:
-    """How a process ended that nobody had asked to: its exit code and what it said."""
+    """How a process ended that nobody had asked to: its exit code and its last words."""
 
     worker: str
     code: int
-    said: str
+    reported: str
     traceback: bool
 
 
 def sentence(err: list[str]) -> str:
-    """The last thing a process said about its own end: the reason of the line `worker.left`, or its last words."""
+    """The last words of a process about its own end: the reason of the line `worker.left`, or its last words."""
     for line in reversed(err):
         with contextlib.suppress(ValueError):
             found = json.loads(line)
@@ -45,7 +45,7 @@ def sentence(err: list[str]) -> str:
 
 @dataclass
 class Worker:
-    """One `stafet run relay` with a name of its own, started again whenever it ends, until it is told to rest."""
+    """One `stafet run relay` with a name of its own, started again whenever it ends, until asked to rest."""
 
     site: Outside
     name: str
@@ -85,12 +85,12 @@ class Worker:
         await self.ready(limit)
 
     async def ready(self, limit: float = 60.0) -> None:
-        """Until the process that runs now has said so."""
+        """Until the process that runs now has shown it."""
 
-        async def said() -> bool:
+        async def reported() -> bool:
             return not self._down.is_set() and self.process is not None and "ready" in self.process.err
 
-        await until(said, limit)
+        await until(reported, limit)
 
     async def rest(self, how: int = signal.SIGTERM, limit: float = 45.0) -> int:
         """Ends it by a signal, for good until `up`; its exit code."""

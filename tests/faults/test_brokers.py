@@ -12,7 +12,7 @@ from tests.faults.experiment import Line, under_load
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 
-async def test_e10_the_broker_is_killed_and_comes_back(kafka: LocalBroker, tmp_path: Path, line: Line) -> None:
+async def test_e10_broker_is_killed_and_comes_back(kafka: LocalBroker, tmp_path: Path, line: Line) -> None:
     """Short outages and one that is longer than a session."""
     async with under_load(kafka.bootstrap, tmp_path, line, logs=[kafka.directory / "data"], seed=10) as run:
         worker = await run.worker("w1")
@@ -31,7 +31,7 @@ async def test_e10_the_broker_is_killed_and_comes_back(kafka: LocalBroker, tmp_p
         )
 
 
-async def test_e22_the_leader_of_three_is_killed(tmp_path: Path, line: Line) -> None:
+async def test_e22_leader_of_three_is_killed(tmp_path: Path, line: Line) -> None:
     with three_brokers(tmp_path) as nodes:
         bootstrap = ",".join(node.bootstrap for node in nodes.values())
         logs = [node.directory / "data" for node in nodes.values()]

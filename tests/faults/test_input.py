@@ -13,7 +13,7 @@ from tests.faults.poison import CORPUS, SMALL, committed_transaction, fits, put_
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
 LARGE = 15 << 20  # bytes: below the limit of the topics for what others send
-#: Topic -> bytes that it takes; each is set aside in `dead.letters`, but for the control topic, which is only read.
+#: Topic -> bytes that it takes; each is dead-lettered in `dead.letters`, but for the control topic, which is only read.
 TOPICS = {"adt.raw": LARGE, "receipts.raw": LARGE, "lanes": SMALL, "recipients.control": SMALL}
 
 
@@ -35,9 +35,9 @@ async def test_e32_poison_flows_among_good_messages(kafka: LocalBroker, tmp_path
         fault = f"{len(bad)} records of {len(CORPUS)} kinds and transactions on {', '.join(TOPICS)}"
         await run.judged("E32 poison among good messages", fault=fault, rounds=1)
         assert run.ends() == [], "a record ended the worker"
-    aside = {
+    dead_lettered = {
         "/".join(dict(one.headers)[f"dlq.original-{part}"].decode() for part in ("topic", "partition", "offset"))
         for one in await read_committed(kafka.bootstrap, "dead.letters".__eq__)
     }
-    missing = [place for place in bad if place not in aside and not place.startswith("recipients.control")]
+    missing = [place for place in bad if place not in dead_lettered and not place.startswith("recipients.control")]
     assert missing == [], "neither used nor set aside"

@@ -121,12 +121,12 @@ def test_what_is_allowed_is_counted_and_no_fault() -> None:
     assert (verdict.repeats, verdict.resends) == (1, 1)
 
 
-def test_a_wait_is_told_from_the_sending() -> None:
+def test_wait_counts_from_sending() -> None:
     slow = letters(lambda found: [found[0]._replace(at=1030.5), *found[1:]])
     assert judge(INTENTS, slow).worst_wait == 30.5
 
 
-def test_no_report_names_a_person() -> None:
+def test_no_report_names_person() -> None:
     intents = [one._replace(person="2512489996") if one.person == "a" else one for one in INTENTS]
     assert "2512489996" not in "".join(judge(intents, replace(GOOD, letters=[])).faults())
 
@@ -141,7 +141,7 @@ def marker(offset: int, producer: tuple[int, int], kind: int) -> bytes:
     return batch(offset, producer, 0x30, b"\x10\0\0\0\x08" + struct.pack(">hh", 0, kind))
 
 
-def test_writers_are_read_from_the_segments_of_a_changelog(tmp_path: Path) -> None:
+def test_writers_are_read_from_segments_of_changelog(tmp_path: Path) -> None:
     folder = tmp_path / "stafet-relay-lanes-changelog-3"
     folder.mkdir()
     first = batch(0, (7, 0)) + batch(1, (8, 0), 0x10, b"rows") + marker(2, (8, 0), 1)

@@ -14,7 +14,7 @@ from tests.faults.poison import NOTHING, put_poison
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
 
-async def test_a_kill_and_a_record_of_nothing_cost_nothing(kafka: LocalBroker, tmp_path: Path, line: Line) -> None:
+async def test_kill_and_record_of_nothing_cost_nothing(kafka: LocalBroker, tmp_path: Path, line: Line) -> None:
     async with under_load(kafka.bootstrap, tmp_path, line, logs=[kafka.directory / "data"]) as run:
         worker = await run.worker("w1")
         await worker.up()
@@ -28,7 +28,7 @@ async def test_a_kill_and_a_record_of_nothing_cost_nothing(kafka: LocalBroker, t
         await run.judged("Q1 kill, and a record of nothing", fault="SIGKILL; null key and null value", rounds=1)
 
 
-async def test_a_paused_worker_changes_nothing(kafka: LocalBroker, tmp_path: Path, line: Line) -> None:
+async def test_paused_worker_changes_nothing(kafka: LocalBroker, tmp_path: Path, line: Line) -> None:
     async with under_load(kafka.bootstrap, tmp_path, line, logs=[kafka.directory / "data"]) as run:
         stopped, successor = await run.worker("w1"), await run.worker("w2")
         await stopped.up()
@@ -41,7 +41,7 @@ async def test_a_paused_worker_changes_nothing(kafka: LocalBroker, tmp_path: Pat
         await run.judged("Q2 paused worker", fault=f"SIGSTOP for {PAUSE:g} s, then CONT", rounds=1)
 
 
-async def test_a_second_process_of_one_name_costs_nothing(kafka: LocalBroker, tmp_path: Path, line: Line) -> None:
+async def test_second_process_of_one_name_costs_nothing(kafka: LocalBroker, tmp_path: Path, line: Line) -> None:
     async with under_load(kafka.bootstrap, tmp_path, line, logs=[kafka.directory / "data"]) as run:
         worker = await run.worker("w1")
         await worker.up()

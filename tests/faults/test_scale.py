@@ -47,7 +47,7 @@ async def test_many_rows_are_recovered(kafka: LocalBroker, tmp_path: Path, line:
 
 
 @pytest.mark.parametrize("store", ["memory", "rocksdb"])
-async def test_many_deliveries_are_open_when_the_worker_is_killed(
+async def test_many_deliveries_are_open_when_worker_is_killed(
     kafka: LocalBroker, tmp_path: Path, line: Line, store: str
 ) -> None:
     """From SIGKILL to the letter of a message that waits; with RocksDB also without its directory."""
@@ -61,11 +61,11 @@ async def test_many_deliveries_are_open_when_the_worker_is_killed(
         size = await _filled(run, LANES, OPEN)
         await worker.up(LIMIT)
         kept = await _killed(run, worker)
-        said = [f"{kept} with its directory" if store == "rocksdb" else kept]
+        reported = [f"{kept} with its directory" if store == "rocksdb" else kept]
         if store == "rocksdb":
-            said.append(f"{await _killed(run, worker, gone=True)} without it")
+            reported.append(f"{await _killed(run, worker, gone=True)} without it")
     rows = f"{OPEN:,} open deliveries, rows of {size / OPEN:.0f} bytes"
-    line(f"Open deliveries, {store}", figures=f"{rows}, SIGKILL: {'; '.join(said)}")
+    line(f"Open deliveries, {store}", figures=f"{rows}, SIGKILL: {'; '.join(reported)}")
 
 
 async def _killed(run: Experiment, worker: Worker, *, gone: bool = False) -> str:

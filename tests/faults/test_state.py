@@ -120,7 +120,7 @@ def _admin(run: Experiment) -> AdminClient:
     return AdminClient({"bootstrap.servers": run.bootstrap, "log_level": 0})
 
 
-#: Name -> what is done, to which topic, in words, and what the sentence must say.
+#: Name -> what is done, to which topic, in words, and what the sentence must show.
 REFUSED = {
     "Emptied changelog": (_emptied, LANES, "all records of {topic} deleted", ("lanes/", "changelog")),
     "Emptied changelog of persons": (_emptied, PERSONS, "all records of {topic} deleted", ("adt.raw/", "changelog")),
@@ -132,7 +132,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-async def test_a_start_over_damage_is_refused_before_harm(
+async def test_start_over_damage_is_refused_before_harm(
     kafka: LocalBroker, tmp_path: Path, line: Line, name: str
 ) -> None:
     """Done while no worker runs; new messages wait. The start ends by itself, names the topic, and writes nothing."""
@@ -149,13 +149,13 @@ async def test_a_start_over_damage_is_refused_before_harm(
         before = await run.written()
         async with run.site.running("run", "relay", **worker.options) as process:
             code = await asyncio.wait_for(process.child.wait(), 120)
-        said = sentence(process.err)
+        reported = sentence(process.err)
         written = await run.written() - before
-        line(name, fault=fault.format(topic=topic), exit=code, written=written, sentence=said)
-        _refused(code, said, process.err, written, words)
+        line(name, fault=fault.format(topic=topic), exit=code, written=written, sentence=reported)
+        _refused(code, reported, process.err, written, words)
 
 
-async def test_partitions_added_under_a_running_worker_end_it(kafka: LocalBroker, tmp_path: Path, line: Line) -> None:
+async def test_partitions_added_under_running_worker_end_it(kafka: LocalBroker, tmp_path: Path, line: Line) -> None:
     """No message is taken to have been delivered that nobody reads: the worker leaves and names the topic."""
     async with under_load(kafka.bootstrap, tmp_path, line, seed=21) as run:
         worker = await run.worker("w1")
@@ -169,14 +169,14 @@ async def test_partitions_added_under_a_running_worker_end_it(kafka: LocalBroker
         worker.rests_when_it_ends()
         await _widened(run, "lanes")
         code = await asyncio.wait_for(process.child.wait(), 120)
-        said, written = sentence(process.err), await run.written() - before
+        reported, written = sentence(process.err), await run.written() - before
         name, fault = "Added partitions under a running worker", "lanes from 12 to 24 partitions"
-        line(name, fault=fault, exit=code, written=written, sentence=said)
-        _refused(code, said, process.err, written, ("lanes has 24",))
+        line(name, fault=fault, exit=code, written=written, sentence=reported)
+        _refused(code, reported, process.err, written, ("lanes has 24",))
 
 
-def _refused(code: int, said: str, err: list[str], written: int, words: Sequence[str]) -> None:
+def _refused(code: int, reported: str, err: list[str], written: int, words: Sequence[str]) -> None:
     assert code != 0
-    assert [word for word in words if word not in said] == [], said
+    assert [word for word in words if word not in reported] == [], reported
     assert "Traceback" not in "\n".join(err)
     assert written == 0, "letters, lane records or ledger rows after the damage"

@@ -20,7 +20,7 @@ ROUNDS = 6
 STORM = 180.0  # seconds
 
 
-async def test_e01_a_worker_is_killed_twenty_times(kafka: LocalBroker, tmp_path: Path, line: Line) -> None:
+async def test_e01_worker_is_killed_twenty_times(kafka: LocalBroker, tmp_path: Path, line: Line) -> None:
     """Two kills of three hit a worker at work, one a worker that starts or recovers."""
     rng = Random(1)
     async with under_load(kafka.bootstrap, tmp_path, line, logs=[kafka.directory / "data"]) as run:
@@ -38,7 +38,7 @@ async def test_e01_a_worker_is_killed_twenty_times(kafka: LocalBroker, tmp_path:
 
 
 @pytest.mark.parametrize("backlog", [0, 150], ids=["quiet", "backlog"])
-async def test_e04_a_worker_is_paused_for_longer_than_its_session(
+async def test_e04_worker_is_paused_for_longer_than_its_session(
     kafka: LocalBroker, tmp_path: Path, line: Line, backlog: int
 ) -> None:
     """Two workers take turns; after each round the successor is killed, so that the state it left is recovered."""
@@ -62,7 +62,7 @@ async def test_e04_a_worker_is_paused_for_longer_than_its_session(
         await run.judged(f"E04 paused worker, {kind}", fault=fault, rounds=ROUNDS)
 
 
-async def test_e07_a_worker_joins_and_leaves_every_ten_seconds(kafka: LocalBroker, tmp_path: Path, line: Line) -> None:
+async def test_e07_worker_joins_and_leaves_every_ten_seconds(kafka: LocalBroker, tmp_path: Path, line: Line) -> None:
     async with under_load(kafka.bootstrap, tmp_path, line, logs=[kafka.directory / "data"], seed=7) as run:
         first, second = await run.worker("w1"), await run.worker("w2")
         await first.up()
@@ -96,7 +96,7 @@ async def test_rolling_restart(kafka: LocalBroker, tmp_path: Path, line: Line) -
 
 
 async def test_two_processes_with_one_name(kafka: LocalBroker, tmp_path: Path, line: Line) -> None:
-    """One of the two says so in one sentence and leaves; the other works on."""
+    """One of the two shows it in one sentence and leaves; the other works on."""
     async with under_load(kafka.bootstrap, tmp_path, line, logs=[kafka.directory / "data"], seed=10) as run:
         worker = await run.worker("w1")
         await worker.up()

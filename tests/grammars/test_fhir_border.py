@@ -17,7 +17,7 @@ STIN = bundle(notification(Notice.STIN))
 
 
 @pytest.mark.parametrize(("notice", "class_"), CASES.values(), ids=CASES)
-def test_the_models_take_every_notice(notice: Notice, class_: Any) -> None:
+def test_models_take_every_notice(notice: Notice, class_: Any) -> None:
     assert border_check(bundle(notification(notice, class_))) == []
 
 
@@ -32,13 +32,13 @@ def test_the_models_take_every_notice(notice: Notice, class_: Any) -> None:
         ("Bundle.entry", {"a": PATIENT.cpr}),
     ],
 )
-def test_the_models_refuse_without_repeating_content(place: str, value: Any) -> None:
+def test_models_refuse_without_repeating_content(place: str, value: Any) -> None:
     found = border_check(damaged(STIN, place, value))
     assert found
     assert PATIENT.cpr not in str(found)
 
 
-def test_only_the_border_imports_the_models() -> None:
+def test_only_border_imports_models() -> None:
     root = Path(streams.__file__).parent
     importing = [p.relative_to(root).as_posix() for p in root.rglob("*.py") if "fhir.resources" in _code(p)]
     assert importing == ["formats/fhir/structure.py"]
@@ -48,6 +48,6 @@ def _code(path: Path) -> str:
     return "\n".join(line for line in path.read_text().splitlines() if "import" in line)
 
 
-def test_writing_and_checking_do_not_load_the_models() -> None:
+def test_writing_and_checking_do_not_load_models() -> None:
     program = "import sys, streams.messages.hospitalnotification; sys.exit('fhir' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -129,7 +129,7 @@ DISORDERED: dict[str, tuple[str, str, str]] = {
 
 
 @pytest.mark.parametrize(("inner", "path", "later"), DISORDERED.values(), ids=DISORDERED)
-def test_xml_out_of_order_is_read_with_a_finding(inner: str, path: str, later: str) -> None:
+def test_xml_out_of_order_is_read_with_finding(inner: str, path: str, later: str) -> None:
     read = document(wrapped(inner))
     found = [(issue.severity, issue.path, issue.rule) for issue in read.issues]
     assert found == [("error", path, "element-order")]
@@ -145,7 +145,7 @@ def test_elements_of_one_choice_have_no_order_among_themselves() -> None:
     assert document(wrapped(both)).issues == ()
 
 
-def test_unknown_xml_is_left_out_with_a_finding() -> None:
+def test_unknown_xml_is_left_out_with_finding() -> None:
     inner = f'<weather value="fine"><sun/></weather><resourceType value="Bundle"/><_gender value="x"/>{GENDER}'
     read = document(wrapped(inner))
     assert read.resource == {"resourceType": "Patient", "gender": "male"}
@@ -159,7 +159,7 @@ def test_unknown_xml_is_left_out_with_a_finding() -> None:
     ['<name><id value="a"/></name>', '<extension><url value="x"/><valueBoolean value="true"/></extension>'],
     ids=["the id of a datatype", "the url of an extension"],
 )
-def test_what_xml_has_as_an_attribute_is_no_element(inner: str) -> None:
+def test_what_xml_has_as_attribute_is_no_element(inner: str) -> None:
     assert [issue.remedy for issue in document(wrapped(inner)).issues] == ["send it as an attribute"]
 
 
@@ -218,7 +218,7 @@ LATIN = '<?xml version="1.0" encoding="{}"?><Patient xmlns="http://hl7.org/fhir"
     ("declared", "codec", "more"),
     [("ISO-8859-1", "latin-1", ""), ("iso-8859-15", "iso8859-15", " €"), ("windows-1252", "cp1252", " –")],
 )
-def test_another_declared_charset_is_read_with_a_finding(declared: str, codec: str, more: str) -> None:
+def test_another_declared_charset_is_read_with_finding(declared: str, codec: str, more: str) -> None:
     data = LATIN.format(declared, more).encode(codec)
     read = document(data)
     assert read.resource["name"] == [{"family": f"Sørensen{more}"}]
@@ -226,7 +226,7 @@ def test_another_declared_charset_is_read_with_a_finding(declared: str, codec: s
     assert orjson.loads(xml_to_json(data)) == read.resource
 
 
-def test_a_character_set_that_hides_markup_is_refused() -> None:
+def test_character_set_that_hides_markup_is_refused() -> None:
     data = LATIN.format("UTF-7", "").encode("utf-7")
     with pytest.raises(Rejected):
         document(data)
@@ -235,7 +235,7 @@ def test_a_character_set_that_hides_markup_is_refused() -> None:
 @pytest.mark.parametrize(
     "div", ["<p>x&nbsp;</p>", "<p>&oslash;</p>", "<p>&amp;&nosuch;</p>", "<!-- x -->x", "<?x y?>x"]
 )
-def test_a_narrative_that_cannot_stand_in_xml_is_not_written(div: str) -> None:
+def test_narrative_that_cannot_stand_in_xml_is_not_written(div: str) -> None:
     text = {"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{div}</div>'}
     with pytest.raises(Rejected) as rejected:
         json_to_xml(orjson.dumps({"resourceType": "Patient", "text": text}))
@@ -243,7 +243,7 @@ def test_a_narrative_that_cannot_stand_in_xml_is_not_written(div: str) -> None:
     assert document(orjson.dumps({"resourceType": "Patient", "text": text})).issues == ()
 
 
-def test_a_prefixed_div_becomes_a_plain_one() -> None:
+def test_prefixed_div_becomes_plain_one() -> None:
     data = wrapped(
         '<text><status value="generated"/><x:div xmlns:x="http://www.w3.org/1999/xhtml"><x:p>a</x:p></x:div></text>'
     )
@@ -262,7 +262,7 @@ FOREIGN = (
 )
 
 
-def test_a_resource_of_an_unknown_type_is_read_as_type_and_id() -> None:
+def test_unknown_resource_is_read_by_type_and_id() -> None:
     inside = {"resourceType": "Practitioner", "id": "p1"}
     assert from_xml(FOREIGN) == {"resourceType": "Bundle", "entry": [{"resource": inside}]}
 
@@ -275,7 +275,7 @@ def test_a_resource_of_an_unknown_type_is_read_as_type_and_id() -> None:
     ],
     ids=["XML", "JSON"],
 )
-def test_a_resource_of_an_unknown_type_cannot_change_form(turn: Callable[[bytes], bytes], data: bytes) -> None:
+def test_resource_of_unknown_type_cannot_change_form(turn: Callable[[bytes], bytes], data: bytes) -> None:
     with pytest.raises(Rejected) as rejected:
         turn(data)
     assert (rejected.value.path, rejected.value.rule) == ("Bundle.entry[0].resource", "2.4")

@@ -30,7 +30,7 @@ TYPES = sorted(
 
 
 @pytest.mark.parametrize("name", TYPES)
-def test_elements_and_their_order_are_those_of_the_models(name: str) -> None:
+def test_elements_and_their_order_are_those_of_models(name: str) -> None:
     theirs = [e for e in _model(name).elements_sequence() if e not in ("resourceType",)]
     ours = [e.name for e in elements(name).values()]
     if name == "Extension":  # R4B adds types, and no message reaches all of R4's
@@ -42,7 +42,7 @@ def test_elements_and_their_order_are_those_of_the_models(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TYPES)
-def test_repetition_is_that_of_the_models(name: str) -> None:
+def test_repetition_is_that_of_models(name: str) -> None:
     fields = {(f.alias or n): f for n, f in _model(name).model_fields.items()}
     for element in elements(name).values():
         assert ("List[" in str(fields[element.name].annotation)) == element.many, element.name
@@ -53,7 +53,7 @@ def test_repetition_is_that_of_the_models(name: str) -> None:
     "package",
     ["medcom.fhir.dk.hospitalnotification#3.0.2", "medcom.fhir.dk.messaging#2.1.0", "medcom.fhir.dk.core#2.3.0"],
 )
-def test_every_element_of_the_published_profiles_has_its_type(package: str) -> None:
+def test_every_element_of_published_profiles_has_its_type(package: str) -> None:
     seen = 0
     for definition in _definitions(package):
         if definition["type"] not in RESOURCES:
@@ -79,7 +79,7 @@ def _definitions(package: str) -> list[dict[str, Any]]:
         return [json.load(files.extractfile(n)) for n in names]  # type: ignore[arg-type]
 
 
-def test_every_primitive_has_a_test_and_a_form_for_people() -> None:
+def test_every_primitive_has_test_and_form_for_people() -> None:
     assert set(FORMS) == PRIMITIVES
     assert set(TESTS) == PRIMITIVES - {"xhtml"}
 
@@ -104,7 +104,7 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_values_of_a_primitive(name: str) -> None:
+def test_values_of_primitive(name: str) -> None:
     good, bad = VALUES[name]
     assert [v for v in good if not TESTS[name](v)] == []
     assert [v for v in bad if TESTS[name](v)] == []

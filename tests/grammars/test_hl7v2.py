@@ -19,7 +19,7 @@ def names(document: Document) -> list[str]:
     return [segment.name for segment in document.segments]
 
 
-def test_the_bytes_are_kept_as_they_came() -> None:
+def test_bytes_are_kept_as_they_came() -> None:
     data = b"\x0b" + message("PID|1") + b"\x1c\r"
     document = read(data)
     assert document.data == data
@@ -39,7 +39,7 @@ def test_the_bytes_are_kept_as_they_came() -> None:
         pytest.param(message("PID|1").rstrip(), id="last line not ended"),
     ],
 )
-def test_what_stands_around_the_segments_is_dropped(data: bytes) -> None:
+def test_what_stands_around_segments_is_dropped(data: bytes) -> None:
     assert names(read(data)) == ["MSH", "PID"]
 
 
@@ -53,7 +53,7 @@ def test_what_stands_around_the_segments_is_dropped(data: bytes) -> None:
         pytest.param(message("PID|1") + b"PV1|1\r\n", "crlf", id="CR and CRLF"),
     ],
 )
-def test_the_line_end_is_known(data: bytes, newline: str) -> None:
+def test_line_end_is_known(data: bytes, newline: str) -> None:
     assert read(data).newline == newline
 
 
@@ -92,7 +92,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("data", "ack", "code", "path"), REFUSED)
-def test_a_message_of_another_form_is_refused(data: bytes, ack: str | None, code: str, path: str) -> None:
+def test_message_of_another_form_is_refused(data: bytes, ack: str | None, code: str, path: str) -> None:
     with pytest.raises(MessageRefused) as caught:
         read(data)
     assert (caught.value.ack, caught.value.code, caught.value.path) == (ack, code, path)
@@ -109,7 +109,7 @@ IN_ORDER = [
 
 
 @pytest.mark.parametrize(("text", "code", "path"), IN_ORDER)
-def test_the_first_step_that_fails_names_the_error(text: str, code: str, path: str) -> None:
+def test_first_step_that_fails_names_error(text: str, code: str, path: str) -> None:
     with pytest.raises(MessageRefused) as caught:
         read(text.encode())
     assert (caught.value.code, caught.value.path) == (code, path)
@@ -133,7 +133,7 @@ CHARSETS = [
 
 
 @pytest.mark.parametrize(("declared", "codec", "used", "text"), CHARSETS)
-def test_the_declared_character_set_is_used(declared: str, codec: str, used: str, text: str) -> None:
+def test_declared_character_set_is_used(declared: str, codec: str, used: str, text: str) -> None:
     document = read(message(charset=declared) + f"PID|{text}\r".encode(codec))
     pid = document.first("PID")
     assert pid is not None
@@ -142,7 +142,7 @@ def test_the_declared_character_set_is_used(declared: str, codec: str, used: str
 
 @pytest.mark.parametrize("declared", ["ASCII", "ISO IR6"])
 @pytest.mark.parametrize("codec", ["utf-8", "iso8859-1"])
-def test_ascii_that_is_none_is_read_with_a_warning(declared: str, codec: str) -> None:
+def test_ascii_that_is_none_is_read_with_warning(declared: str, codec: str) -> None:
     document = read(message(charset=declared) + "PID|Sønder\r".encode(codec))
     pid = document.first("PID")
     assert pid is not None
@@ -164,9 +164,7 @@ LIES = [
 
 
 @pytest.mark.parametrize(("declared", "sent", "codec", "used", "text"), LIES)
-def test_a_declaration_that_is_not_true_is_read_by_its_bytes(
-    declared: str, sent: str, codec: str, used: str, text: str
-) -> None:
+def test_false_charset_declaration_is_read_by_bytes(declared: str, sent: str, codec: str, used: str, text: str) -> None:
     document = read(message(charset=declared) + f"PID|{sent}\r".encode(codec))
     pid = document.first("PID")
     assert pid is not None
@@ -174,7 +172,7 @@ def test_a_declaration_that_is_not_true_is_read_by_its_bytes(
     assert [(issue.path, issue.rule) for issue in document.warnings] == [("MSH-18", "charset-lie")]
 
 
-def test_blanks_at_the_end_of_a_value_are_not_part_of_it() -> None:
+def test_trailing_blanks_are_dropped() -> None:
     pid = read(message('PID|1 |a  ^b ^c&d &e  ~f |\\X20\\g\\X20\\ |""  |h i  ', charset="UTF-8 ")).first("PID")
     assert pid is not None
     assert [pid.raw(n) for n in (1, 2, 5)] == ["1", "a^b^c&d&e~f", "h i"]
@@ -182,19 +180,19 @@ def test_blanks_at_the_end_of_a_value_are_not_part_of_it() -> None:
     assert (pid.text(3), pid.is_null(4), pid.repetitions(4)) == (" g", True, [])
 
 
-def test_blanks_are_found_before_the_delimiters_of_the_message() -> None:
+def test_blanks_are_found_before_delimiters_of_message() -> None:
     pid = read(b"MSH!@#%*!A!B!!!1!!ADT@A01 !K1!P !2.5\rPID!1 !a |b @c *d #e \r").first("PID")
     assert pid is not None
     assert (pid.raw(1), pid.raw(2)) == ("1", "a |b@c*d#e")
 
 
-def test_a_blank_within_a_segment_name_is_still_refused() -> None:
+def test_blank_within_segment_name_is_still_refused() -> None:
     with pytest.raises(MessageRefused) as caught:
         read(message("PID |1"))
     assert caught.value.code == "100"
 
 
-def test_a_forced_character_set_overrides_msh_18() -> None:
+def test_forced_character_set_overrides_msh_18() -> None:
     data = message(charset="UTF-8") + "PID|Sønder\r".encode("iso8859-1")
     pid = read(data, charset="iso8859-1").first("PID")
     assert pid is not None
@@ -204,7 +202,7 @@ def test_a_forced_character_set_overrides_msh_18() -> None:
     assert (caught.value.ack, caught.value.code) == ("AE", "102")
 
 
-def test_delimiters_are_those_of_the_message() -> None:
+def test_delimiters_are_those_of_message() -> None:
     document = read(b"MSH!@#%*!A!B!!!1!!ADT@A01!K1!P!2.5\rPID!!!1@@@X*Y*Z#2@@@V!!a%S%b|^~\\&\r")
     pid = document.first("PID")
     assert pid is not None
@@ -213,24 +211,24 @@ def test_delimiters_are_those_of_the_message() -> None:
     assert document.separators.text == "!@#%*"
 
 
-def test_a_line_that_only_begins_like_a_known_segment_is_refused_under_other_delimiters() -> None:
+def test_segment_lookalike_is_refused_under_other_delimiters() -> None:
     with pytest.raises(MessageRefused) as caught:
         read(b"MSH!@#%*!A!B!!!1!!ADT@A01!K1!P!2.5\rPID|1\r")
     assert (caught.value.ack, caught.value.code) == ("AR", "100")
 
 
-def test_msh_1_is_the_separator_itself() -> None:
+def test_msh_1_is_separator_itself() -> None:
     header = read(message()).header
     assert (header.raw(1), header.raw(2), header.text(3), header.text(9, comp=2)) == ("|", "^~\\&", "EPJ", "A01")
 
 
-def test_unknown_segments_and_extra_fields_in_any_order_are_kept() -> None:
+def test_unknown_segments_and_extra_fields_are_kept() -> None:
     document = read(message("ZBE|1", "PV1|1" + "|" * 80 + "x", "EVN|A01", "PID|1", "Z9Z"))
     assert names(document) == ["MSH", "ZBE", "PV1", "EVN", "PID", "Z9Z"]
     assert [segment.name for segment in document.all("PID")] == ["PID"]
 
 
-def test_absent_empty_and_null_are_all_not_there_but_null_can_be_asked_for() -> None:
+def test_absent_empty_and_null_differ_on_request() -> None:
     pid = read(message('PID|1||""|a^""^c')).first("PID")
     assert pid is not None
     assert [pid.text(2), pid.text(3), pid.text(4, comp=2), pid.text(99), pid.text(1, rep=2), pid.text(1, sub=2)] == [
@@ -240,7 +238,7 @@ def test_absent_empty_and_null_are_all_not_there_but_null_can_be_asked_for() -> 
     assert (pid.repetitions(2), pid.repetitions(3), pid.repetitions(4)) == ([], [], ['a^""^c'])
 
 
-def test_the_trigger_of_evn_stands_in_for_a_missing_one_and_loses_against_another() -> None:
+def test_evn_trigger_replaces_missing_msh_trigger() -> None:
     assert read(message("EVN|A08").replace(b"^A01^ADT_A01", b"")).trigger == "A08"
     document = read(message("EVN|A08"))
     assert document.trigger == "A01"
@@ -251,12 +249,12 @@ def test_the_trigger_of_evn_stands_in_for_a_missing_one_and_loses_against_anothe
     ("version", "warned"),
     [("2.1", False), ("2.3.1", False), ("2.9", False), ("2.9999", True), ("", True), ("3.0", True)],
 )
-def test_an_unknown_version_gives_a_warning(version: str, warned: bool) -> None:
+def test_unknown_version_gives_warning(version: str, warned: bool) -> None:
     document = read(message().replace(b"|2.5.1", f"|{version}".encode()))
     assert [issue.rule for issue in document.warnings] == ["version"] * warned
 
 
-def test_a_wrong_structure_in_msh_9_3_decides_nothing() -> None:
+def test_wrong_structure_in_msh_9_3_decides_nothing() -> None:
     assert read(message().replace(b"ADT_A01", b"ADT^A01")).trigger == "A01"
 
 

@@ -22,7 +22,7 @@ def message(accept: str = "", application: str = "", *, version: str = "2.5.1", 
 REFUSAL = MessageRefused("AR", "101", "empty", "send message type and control id", field=10)
 
 
-def test_the_answer_is_addressed_back_and_quotes_the_control_id() -> None:
+def test_answer_is_addressed_back_and_quotes_control_id() -> None:
     answer = acknowledgement(read(message(charset="UNICODE UTF-8")), "AA", **OURS)
     assert answer == (
         b"MSH|^~\\&|STAFET|RELAY|EPJ|OUH^1.2.3^ISO|20260301081501+0100||ACK^A01^ACK|R1|P|2.5.1||||||UNICODE UTF-8\r"
@@ -30,7 +30,7 @@ def test_the_answer_is_addressed_back_and_quotes_the_control_id() -> None:
     )
 
 
-def test_the_control_id_goes_back_as_it_came_blanks_and_all() -> None:
+def test_control_id_is_echoed_with_blanks() -> None:
     document = read(message(version="2.4 ").replace(b"|K1|", b"|K1  |").replace(b"^A01^", b"^A01 ^"))
     answer = acknowledgement(document, "AR", refused=REFUSAL, **OURS)
     assert document.control_id == "K1"
@@ -39,7 +39,7 @@ def test_the_control_id_goes_back_as_it_came_blanks_and_all() -> None:
     assert b"|ACK^A01^ACK|" in answer
 
 
-def test_a_negative_answer_names_place_code_and_remedy() -> None:
+def test_negative_answer_names_place_code_and_remedy() -> None:
     answer = acknowledgement(message(), "AR", refused=REFUSAL, **OURS)
     assert answer is not None
     assert answer.split(b"\r")[1:] == [
@@ -50,7 +50,7 @@ def test_a_negative_answer_names_place_code_and_remedy() -> None:
 
 
 @pytest.mark.parametrize("version", ["2.1", "2.3.1", "2.4"])
-def test_before_version_2_5_the_text_stands_in_msa_3_as_well(version: str) -> None:
+def test_before_2_5_text_stands_in_msa_3(version: str) -> None:
     answer = acknowledgement(message(version=version), "AR", refused=REFUSAL, **OURS)
     assert answer is not None
     assert b"\rMSA|AR|K1|MSH-10: empty; send message type and control id\r" in answer
@@ -71,7 +71,7 @@ MODES = [
 
 
 @pytest.mark.parametrize(("accept", "application", "expected"), MODES)
-def test_the_sender_chooses_the_mode(accept: str, application: str, expected: tuple[str | None, ...]) -> None:
+def test_sender_chooses_mode(accept: str, application: str, expected: tuple[str | None, ...]) -> None:
     found: list[str | None] = []
     for code in ("AA", "AE", "AR"):
         refused = REFUSAL if code != "AA" else None
@@ -80,12 +80,12 @@ def test_the_sender_chooses_the_mode(accept: str, application: str, expected: tu
     assert tuple(found) == expected
 
 
-def test_a_message_without_msh_cannot_be_answered() -> None:
+def test_message_without_msh_cannot_be_answered() -> None:
     for data in (b"", b"PID|1", b"\x0b\x1c\r"):
         assert acknowledgement(data, "AR", refused=REFUSAL, **OURS) is None
 
 
-def test_the_answer_uses_the_delimiters_and_the_character_set_of_the_message() -> None:
+def test_answer_uses_delimiters_and_character_set_of_message() -> None:
     data = b"MSH!@#%*!S\xf8g!B!!!1!!ADT@A01!K1!P!2.5!!!!!!8859/1\r"
     answer = acknowledgement(read(data), "AA", **OURS)
     assert answer is not None
@@ -94,7 +94,7 @@ def test_the_answer_uses_the_delimiters_and_the_character_set_of_the_message() -
     assert answer.endswith(b"\rMSA!AA!K1\r")
 
 
-def test_unusable_delimiters_are_answered_with_the_standard_ones() -> None:
+def test_unusable_delimiters_are_answered_with_standard_ones() -> None:
     data = b"MSH|^~\\\\&|EPJ|OUH|||1||ADT^A01|K9|P|2.5\r"
     with pytest.raises(MessageRefused) as caught:
         read(data)
@@ -106,7 +106,7 @@ def test_unusable_delimiters_are_answered_with_the_standard_ones() -> None:
     assert answer.split(b"\rERR|")[1].count(b"|") == 7
 
 
-def test_no_answer_holds_anything_of_the_person() -> None:
+def test_no_answer_holds_anything_of_person() -> None:
     answer = acknowledgement(message(), "AE", refused=REFUSAL, **OURS)
     assert answer is not None
     assert b"2512489996" not in answer
@@ -127,7 +127,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize(("data", "is_answer"), ANSWERS.values(), ids=ANSWERS)
-def test_an_answer_is_known_by_its_type_or_its_segment(data: bytes, is_answer: bool) -> None:
+def test_answer_is_known_by_its_type_or_its_segment(data: bytes, is_answer: bool) -> None:
     assert is_acknowledgement(data) is is_answer
 
 
@@ -135,5 +135,5 @@ def test_an_answer_is_known_by_its_type_or_its_segment(data: bytes, is_answer: b
     ("data", "control_id"),
     [(b"MSH|^~\\&|A|B|||1||ADT^A01| K1^x |P|2.5\r", " K1^x "), (b"MSH|^~\\&|A", ""), (b"PID|1||||||||||K1", "")],
 )
-def test_the_control_id_is_read_as_it_was_sent(data: bytes, control_id: str) -> None:
+def test_control_id_is_read_as_it_was_sent(data: bytes, control_id: str) -> None:
     assert sent_control_id(data) == control_id

@@ -45,7 +45,7 @@ AS_WRITTEN = [
 
 
 @pytest.mark.parametrize(("written", "meant"), RESOLVED)
-def test_an_escape_sequence_is_resolved(written: str, meant: str) -> None:
+def test_escape_sequence_is_resolved(written: str, meant: str) -> None:
     assert unescape(written, STANDARD, "utf-8") == (meant, True)
 
 
@@ -54,19 +54,19 @@ def test_what_is_not_understood_is_left_as_written(written: str) -> None:
     assert unescape(written, STANDARD, "utf-8") == (written, False)
 
 
-def test_hex_is_read_in_the_character_set_of_the_message() -> None:
+def test_hex_is_read_in_character_set_of_message() -> None:
     assert unescape(r"\XE6\ ", STANDARD, "iso8859-1") == ("æ ", True)
 
 
-def test_the_truncation_character_is_meant_when_declared() -> None:
+def test_truncation_character_is_meant_when_declared() -> None:
     assert unescape(r"a\P\b", Separators("|", "^", "~", "\\", "&", "#"), "utf-8") == ("a#b", True)
 
 
-def test_escapes_stand_for_the_delimiters_of_this_message() -> None:
+def test_escapes_stand_for_delimiters_of_this_message() -> None:
     assert unescape("%F%%S%%R%%T%%E%", Separators("!", "@", "#", "%", "*"), "utf-8") == ("!@#*%", True)
 
 
-def test_a_value_is_unescaped_after_splitting_and_warned_about_once() -> None:
+def test_value_is_unescaped_after_splitting_and_warned_about_once() -> None:
     document = read(b"MSH|^~\\&|A|B|||1||ADT^A01|K1|P|2.5\rPID|||a\\S\\b^c\\Q\\d\r")
     pid = document.first("PID")
     assert pid is not None

@@ -60,7 +60,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
 
 @given(st.data())
 @settings(suppress_health_check=[HealthCheck.too_slow])
-def test_a_damaged_message_is_read_or_refused(data: st.DataObject) -> None:
+def test_damaged_message_is_read_or_refused(data: st.DataObject) -> None:
     damaged = bytearray(VALID)
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(damaged)))
@@ -92,7 +92,7 @@ def seconds(data: bytes) -> float:
 )
 def test_reading_takes_time_in_proportion_to_length(filling: bytes) -> None:
     short, long = (seconds(VALID + b"ZZZ|" + filling * (size // len(filling)) + b"x\r") for size in (50_000, 800_000))
-    # In proportion is 16 times, with the square of the length 256 times: a ratio within one run tells them apart.
+    # In proportion is 16 times, with the square of the length 256 times: a ratio within one run separates them.
     assert long < 80 * max(short, 0.0005)
 
 
@@ -110,7 +110,7 @@ def naive(line: str, field: int, rep: int, comp: int) -> str:
 
 @given(st.lists(_SENT, max_size=3))
 @example(["x^\\T\\~&", '|""^x'])
-def test_every_way_to_ask_for_a_value_gives_what_splitting_at_every_level_gives(lines: list[str]) -> None:
+def test_every_access_equals_plain_splitting(lines: list[str]) -> None:
     document = read(VALID + b"".join(f"ZZZ|{line}\r".encode() for line in lines))
     fields = Fields(*range(1, 9))
     for line, segment in zip(lines, document.all("ZZZ"), strict=True):
@@ -133,7 +133,7 @@ _lines = st.lists(st.lists(_fields, min_size=1, max_size=2).map("~".join), max_s
 
 
 @given(st.lists(st.tuples(st.sampled_from(["EVN", "PID", "PV1", "ZBE"]), _lines), min_size=1, max_size=4))
-def test_both_readers_find_the_same_values(lines: list[tuple[str, str]]) -> None:
+def test_both_readers_find_same_values(lines: list[tuple[str, str]]) -> None:
     text = "MSH|^~\\&|A|B|||2026||ADT^A01|K1|P|2.5\r" + "".join(f"{name}|{line}\r" for name, line in lines)
     ours, theirs = read(text.encode()), hl7.parse(text)
     assert [segment.name for segment in ours.segments] == [str(segment[0]) for segment in theirs]
@@ -144,7 +144,7 @@ def test_both_readers_find_the_same_values(lines: list[tuple[str, str]]) -> None
 
 @pytest.mark.published
 @pytest.mark.parametrize("path", examples("adt", "*.hl7"), ids=lambda path: path.stem)
-def test_both_readers_agree_on_the_published_examples(path: Path) -> None:
+def test_both_readers_agree_on_published_examples(path: Path) -> None:
     data = path.read_bytes()
     ours = read(data)
     text = data.decode(ours.charset).replace("\r\n", "\r").replace("\n", "\r")

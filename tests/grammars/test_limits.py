@@ -89,7 +89,7 @@ BOUNDS: dict[str, tuple[Callable[[bytes], Any], Callable[[int], bytes], int, str
 
 
 @pytest.mark.parametrize(("read", "document", "bound", "problem"), BOUNDS.values(), ids=BOUNDS)
-def test_a_bound_is_the_last_size_that_is_read(
+def test_bound_is_last_size_that_is_read(
     read: Callable[[bytes], Any], document: Callable[[int], bytes], bound: int, problem: str
 ) -> None:
     assert _problem(read, document(bound)) != problem
@@ -115,14 +115,14 @@ def test_more_members_than_any_message_are_one_finding(wrong: dict[str, Any]) ->
 @pytest.mark.parametrize(
     "data", [b"<!DOCTYPE a><a/>", b"<!DOCTYPE a SYSTEM 'x'><a/>", b"<a><!ENTITY x 'y'></a>", b"<a>&lt;!</a><!ENTITY"]
 )
-def test_a_document_type_or_an_entity_is_refused_unread(data: bytes) -> None:
+def test_document_type_or_entity_is_refused_unread(data: bytes) -> None:
     with pytest.raises(Rejected) as rejected:
         xml.parse(data, "rule", "send XML")
     assert (rejected.value.path, rejected.value.problem) == ("/", "has a document type")
     assert (rejected.value.remedy, rejected.value.rule) == ("send XML without document type and entities", "rule")
 
 
-def test_an_error_names_its_line_where_it_is_asked_to() -> None:
+def test_error_names_its_line_where_it_is_asked_to() -> None:
     for lines, problem in ((True, "not well-formed XML at line 2"), (False, "not well-formed XML")):
         with pytest.raises(Rejected) as rejected:
             xml.parse(b"<a>\n<b></a>", "rule", "send XML", lines=lines)
@@ -142,7 +142,7 @@ EDIFACT_FORMS = {
 
 
 @pytest.mark.parametrize(("there", "instead"), EDIFACT_FORMS.values(), ids=EDIFACT_FORMS)
-def test_the_form_of_an_interchange_changes_nothing(there: bytes, instead: bytes) -> None:
+def test_form_of_interchange_changes_nothing(there: bytes, instead: bytes) -> None:
     assert edifact.read(NOTICE.replace(there, instead)) == edifact.read(NOTICE)
 
 
@@ -158,7 +158,7 @@ def test_una_names_six_separators_that_differ(una: bytes) -> None:
     assert rejected.value.path == "UNA"
 
 
-def test_a_released_character_is_text() -> None:
+def test_released_character_is_text() -> None:
     found = edifact.read(NOTICE.replace(b"Hospital:Ward:Bed", b"A?+B:C?:D:E?'F??\n"))
     sender = found.first("NAD", "SOR")
     assert sender is not None
@@ -169,7 +169,7 @@ def test_a_released_character_is_text() -> None:
 @pytest.mark.parametrize(
     "end", [b"UNZ+1+AB0000000000A1", b"UNZ+1+AB0000000000A1'x", b"UNZ+1+AB0000000000A1'?", b"UNZ+1+AB0000000000A1'+"]
 )
-def test_the_last_segment_has_an_end(end: bytes) -> None:
+def test_last_segment_has_end(end: bytes) -> None:
     with pytest.raises(Rejected) as rejected:
         edifact.read(NOTICE.replace(b"UNZ+1+AB0000000000A1'\n", end))
     assert (rejected.value.path, rejected.value.problem) == ("UNZ", "the last segment has no end")

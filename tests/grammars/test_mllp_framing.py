@@ -28,7 +28,7 @@ def read_in_pieces(wire: bytes, cuts: st.DataObject, reader: FrameReader) -> lis
 
 
 @given(payloads, noises, st.data())
-def test_blocks_do_not_depend_on_how_the_stream_was_cut(blocks: list[bytes], noise: bytes, cuts: st.DataObject) -> None:
+def test_blocks_do_not_depend_on_how_stream_was_cut(blocks: list[bytes], noise: bytes, cuts: st.DataObject) -> None:
     reader = FrameReader()
     wire = b"".join(noise + framed(block) for block in blocks)
     assert read_in_pieces(wire, cuts, reader) == blocks
@@ -37,7 +37,7 @@ def test_blocks_do_not_depend_on_how_the_stream_was_cut(blocks: list[bytes], noi
 
 
 @given(st.integers(0, 12), st.data())
-def test_a_block_over_the_limit_is_refused_wherever_the_stream_was_cut(length: int, cuts: st.DataObject) -> None:
+def test_block_over_limit_is_refused_wherever_stream_was_cut(length: int, cuts: st.DataObject) -> None:
     reader, payload = FrameReader(limit=8), b"M" * length
     wire = framed(b"first") + framed(payload) + framed(b"last")
     if length <= 8:
@@ -48,7 +48,7 @@ def test_a_block_over_the_limit_is_refused_wherever_the_stream_was_cut(length: i
     assert refused.value.head == payload[:8]
 
 
-def test_a_block_that_never_ends_is_refused_at_the_limit_and_not_stored() -> None:
+def test_endless_block_is_refused_at_limit() -> None:
     reader = FrameReader(limit=8)
     reader.feed(b"\x0b12345678")
     assert reader.next_block() is None
@@ -73,7 +73,7 @@ def test_a_block_that_never_ends_is_refused_at_the_limit_and_not_stored() -> Non
         pytest.param(b"\x1c\r\x0bMSH\x1c\r", [b"MSH"], 2, 0, id="an end without a start"),
     ],
 )
-def test_a_stream_gives(wire: bytes, blocks: list[bytes], noise: int, partial: int) -> None:
+def test_stream_gives(wire: bytes, blocks: list[bytes], noise: int, partial: int) -> None:
     reader = FrameReader()
     reader.feed(wire)
     assert drained(reader) == blocks
@@ -82,7 +82,7 @@ def test_a_stream_gives(wire: bytes, blocks: list[bytes], noise: int, partial: i
     assert reader.take_noise() == 0
 
 
-def test_the_time_limit_between_bytes_runs_inside_a_block_only() -> None:
+def test_time_limit_between_bytes_runs_inside_block_only() -> None:
     reader = FrameReader()
     reader.feed(b"\r\n")
     assert reader.next_block() is None

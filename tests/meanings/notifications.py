@@ -89,7 +89,7 @@ def path_to(notice: Notice, class_: EncounterClass) -> tuple[Notice, ...]:
 
 @dataclass
 class _Stay:
-    """What the stay looks like while its story is told."""
+    """What the stay looks like while its story goes on."""
 
     class_: EncounterClass
     status: EncounterStatus = "in-progress"
@@ -137,7 +137,7 @@ class _Stay:
     def _current_activity(self) -> str:
         return self.chain[-1].activity if self.chain else NOTICES[_STARTS[self.class_]].activity[self.class_]
 
-    def told(self, notice: Notice, at: datetime, to: Unit) -> Notification:
+    def notified(self, notice: Notice, at: datetime, to: Unit) -> Notification:
         asks = not self.chain[:-1] and notice in (_N.STAA, _N.STIN)
         return Notification(
             notice=notice,
@@ -174,7 +174,7 @@ def story(
         at = begin + timedelta(hours=hour)
         stay.happens(notice, at)
         stay.link(notice, at, sender)
-        yield stay.told(notice, at, sender)
+        yield stay.notified(notice, at, sender)
 
 
 def notification(notice: Notice, class_: EncounterClass | None = None, **changes: Any) -> Notification:
@@ -184,21 +184,21 @@ def notification(notice: Notice, class_: EncounterClass | None = None, **changes
     return msgspec.structs.replace(last, **changes)
 
 
-def envelope_id(told: Notification, attempt: int = 1) -> EnvelopeId:
+def envelope_id(notified: Notification, attempt: int = 1) -> EnvelopeId:
     """The Bundle.id of one dispatch of it."""
-    return EnvelopeId(IDS.mint(LANE, "Bundle", told.message_id, str(attempt)))
+    return EnvelopeId(IDS.mint(LANE, "Bundle", notified.message_id, str(attempt)))
 
 
-def bundle(told: Notification, receiver: Unit = MUNICIPALITY) -> dict[str, Any]:
+def bundle(notified: Notification, receiver: Unit = MUNICIPALITY) -> dict[str, Any]:
     """The notification written for a municipality."""
-    return write(told, receiver, envelope_id(told))
+    return write(notified, receiver, envelope_id(notified))
 
 
 #: What status events name a notification.
 TRACED = TracedDocument("hospital-notification-message", "3.0")
 
 
-def about(told: Notification, receiver: Unit = MUNICIPALITY, document: TracedDocument = TRACED) -> About:
+def about(notified: Notification, receiver: Unit = MUNICIPALITY, document: TracedDocument = TRACED) -> About:
     """What the status events of a notification are about."""
-    postfix = postfix_of_activity(told.activity)
-    return About(told.message_id, document, postfix, told.sender, receiver, told.patient.cpr)
+    postfix = postfix_of_activity(notified.activity)
+    return About(notified.message_id, document, postfix, notified.sender, receiver, notified.patient.cpr)

@@ -26,7 +26,7 @@ KEYS = {
 }
 
 
-def test_everything_a_lane_needs_is_read() -> None:
+def test_everything_lane_needs_is_read() -> None:
     assert read(ANSWER) == Receipt(
         verdict="fatal-error",
         message_id=ANSWERED_ID,
@@ -59,7 +59,7 @@ def test_everything_a_lane_needs_is_read() -> None:
         pytest.param("MessageHeader.response.code", ["ok"], "AV2", id="a list of verdicts"),
     ],
 )
-def test_what_is_no_acknowledgement_is_a_dead_letter(place: str, value: Any, rule: str) -> None:
+def test_what_is_no_acknowledgement_is_dead_letter(place: str, value: Any, rule: str) -> None:
     wrong = damaged(ANSWER, place, value)
     with pytest.raises(Rejected) as rejected:
         read(wrong)
@@ -93,9 +93,7 @@ ODD: dict[str, tuple[str, Any, tuple[str, ...], str]] = {
 
 
 @pytest.mark.parametrize(("place", "value", "checks", "reaction_"), ODD.values(), ids=ODD)
-def test_a_fault_of_form_is_noted_and_does_not_lose_the_verdict(
-    place: str, value: Any, checks: tuple[str, ...], reaction_: str
-) -> None:
+def test_fault_of_form_keeps_verdict(place: str, value: Any, checks: tuple[str, ...], reaction_: str) -> None:
     odd = damaged(ANSWER, place, value)
     receipt = read(odd)
     assert (receipt.verdict, receipt.nonconformant, reaction(receipt)) == ("fatal-error", checks, reaction_)
@@ -103,20 +101,20 @@ def test_a_fault_of_form_is_noted_and_does_not_lose_the_verdict(
     assert read_bytes(to_json(odd)) == receipt
 
 
-def test_an_own_provenance_about_the_wrong_message_makes_no_answer_to_an_answer() -> None:
+def test_wrong_own_provenance_is_no_answer_to_answer() -> None:
     odd = damaged(ANSWER, "Provenance[1].target.0.reference", f"MessageHeader/{ANSWERED_ID}")
     odd = damaged(odd, "Bundle.entry.1", ABSENT)
     assert reaction(read(odd)) == "apply-nonconformant"
 
 
-def test_a_legacy_letter_is_named_by_its_number() -> None:
+def test_legacy_letter_is_named_by_its_number() -> None:
     letter = damaged(ANSWER, "Provenance[1].entity.0.what", {"identifier": {"value": "5790001348120#BREV1234567890"}})
     assert read(letter).fallback_ids == ("BREV1234567890",)
     assert read(damaged(letter, "MessageHeader.response.identifier", "BREV1234567890")).nonconformant == ()
 
 
 @pytest.mark.parametrize("form", ["https://medcomfhir.dk/ig/acknowledgement/{}", "urn:uuid:{}"])
-def test_references_of_any_form_lead_to_the_same(form: str) -> None:
+def test_references_of_any_form_lead_to_same(form: str) -> None:
     text = json.dumps(ANSWER)
     for entry in ANSWER["entry"]:
         name = f"{entry['resource']['resourceType']}/{entry['resource']['id']}"
@@ -127,7 +125,7 @@ def test_references_of_any_form_lead_to_the_same(form: str) -> None:
     assert judge(json.loads(text)).issues == []
 
 
-def test_patient_data_in_an_acknowledgement_is_an_error() -> None:
+def test_patient_data_in_acknowledgement_is_error() -> None:
     patient = {"fullUrl": "https://medcomfhir.dk/ig/x/Patient/1", "resource": {"resourceType": "Patient", "id": "1"}}
     judged = judge(changed(ANSWER, lambda b: b["entry"].append(patient)))
     assert [(issue.severity, issue.rule) for issue in judged.issues] == [("error", "4.1")]
@@ -153,16 +151,14 @@ ADDRESS = Address(kommunekode=Kommunekode("0163"), topic="t", receiver=MUNICIPAL
         pytest.param("", "", "", False, id="bare, from nobody"),
     ],
 )
-def test_only_the_addressed_unit_or_an_alias_may_answer(
-    envelope: str, sender: str, destination: str, matches: bool
-) -> None:
+def test_only_addressed_unit_or_alias_may_answer(envelope: str, sender: str, destination: str, matches: bool) -> None:
     receipt = Receipt(
         verdict="ok", message_id="1", transport_sender=envelope, sender_gln=sender, destination_gln=destination
     )
     assert sender_matches(receipt, ADDRESS) is matches
 
 
-def test_a_unit_without_number_is_matched_by_nobody() -> None:
+def test_unit_without_number_is_matched_by_nobody() -> None:
     nobody = Address(kommunekode=Kommunekode("0163"), topic="t", receiver=Unit(sor=Sor("1"), gln=Gln(""), name=""))
     assert not sender_matches(Receipt(verdict="ok", message_id="1"), nobody)
 
@@ -172,15 +168,18 @@ def test_a_unit_without_number_is_matched_by_nobody() -> None:
 
 @given(any_damage(ANSWER))
 @settings(max_examples=300, deadline=None)
-def test_no_damage_raises_anything_but_rejected_and_both_ways_read_the_same(wrong: dict[str, Any]) -> None:
+def test_damage_raises_only_rejected(wrong: dict[str, Any]) -> None:
     data = json.dumps(wrong, ensure_ascii=False).encode()
-    told = [outcome_of(lambda: read(from_json(data))), outcome_of(lambda: read_bytes(data))]
-    assert told[0] in (told[1], "unreadable")  # the strict way refuses characters and numbers that the fast one skips
+    notified = [outcome_of(lambda: read(from_json(data))), outcome_of(lambda: read_bytes(data))]
+    assert notified[0] in (
+        notified[1],
+        "unreadable",
+    )  # the strict way refuses characters and numbers that the fast one skips
     found = inspect(data)
     assert set(found["reading"]) == KEYS
-    if isinstance(told[0], Receipt):
-        assert told[0].verdict in ACK_CODES
-        assert found["reading"]["reaction"] == reaction(told[0])
+    if isinstance(notified[0], Receipt):
+        assert notified[0].verdict in ACK_CODES
+        assert found["reading"]["reaction"] == reaction(notified[0])
     else:
         assert (found["reading"]["reaction"], found["valid"]) == ("dead-letter", False)
 
@@ -206,6 +205,6 @@ def test_what_is_no_document_is_judged_too(document: Any) -> None:
     assert judge(document).reaction == "dead-letter"
 
 
-def test_xml_is_read_to_the_same() -> None:
+def test_xml_is_read_to_same() -> None:
     assert read_bytes(to_xml(ANSWER)) == read(ANSWER)
     assert inspect(to_xml(ANSWER)) == inspect(to_json(ANSWER))

@@ -39,11 +39,11 @@ def test_sender_and_receiver_have_changed_places() -> None:
 
 
 @pytest.mark.parametrize("verdict", VERDICTS)
-def test_a_negative_verdict_always_says_why(verdict: Verdict) -> None:
+def test_negative_verdict_always_has_reason(verdict: Verdict) -> None:
     assert len(of_kind(acknowledgement(verdict), "OperationOutcome")) == (verdict != "ok")
 
 
-def test_the_newest_provenance_is_copied_and_its_agent_is_in_the_bundle() -> None:
+def test_newest_provenance_is_copied_with_its_agent() -> None:
     *_, last = story(Notice.STIN, Notice.STOR, Notice.SLOR)
     answer = acknowledgement(original=bundle(last))
     copy, own = of_kind(answer, "Provenance")
@@ -55,7 +55,7 @@ def test_the_newest_provenance_is_copied_and_its_agent_is_in_the_bundle() -> Non
     assert own["entity"] == [{"role": "revision", "what": {"reference": f"MessageHeader/{last.message_id}"}}]
 
 
-def test_what_a_vendor_added_to_the_provenance_is_not_carried_back() -> None:
+def test_what_vendor_added_to_provenance_is_not_carried_back() -> None:
     *_, last = story(Notice.STIN, Notice.STOR)
     vendors, message = {"extension": [{"url": "urn:vendor", "valueString": "x"}]}, bundle(last)
     newest = of_kind(message, "Provenance")[-1]
@@ -65,7 +65,7 @@ def test_what_a_vendor_added_to_the_provenance_is_not_carried_back() -> None:
     assert acknowledgement(original=message) == acknowledgement(original=bundle(last))
 
 
-def test_every_resource_names_its_profile_has_a_text_and_an_absolute_address() -> None:
+def test_every_resource_has_profile_text_and_address() -> None:
     for entry in acknowledgement("fatal-error")["entry"]:
         resource = entry["resource"]
         assert resource["meta"]["profile"]
@@ -79,19 +79,19 @@ def test_no_patient_data_is_in_it() -> None:
     assert not [word for word in ("2509479989", "Bruno", "Elmer", "Encounter/", "Patient/") if word in text]
 
 
-def test_the_same_answer_is_the_same_bytes_and_another_header_another_message() -> None:
+def test_same_answer_gives_same_bytes() -> None:
     assert to_json(acknowledgement()) == to_json(acknowledgement())
     other = acknowledgement(header_id="6e0cb2d8-5b7a-4c55-9bd3-94da7ff5a0c6")
     ids = [{o["id"] for o in of_kind(answer, "Organization")} for answer in (acknowledgement(), other)]
     assert not ids[0] & ids[1]
 
 
-def test_ids_may_be_minted_by_the_caller() -> None:
+def test_ids_may_be_minted_by_caller() -> None:
     answer = write(ANSWERED, "ok", header_id=HEADER, envelope_id=ENVELOPE, at=AT, ids=lambda name: name.lower())
     assert [o["id"] for o in of_kind(answer, "Organization")] == ["organization/receiver", "organization/sender"]
 
 
-def test_a_code_that_we_may_not_write_becomes_text() -> None:
+def test_code_that_we_may_not_write_becomes_text() -> None:
     ours = ReceiptIssue(severity="error", code="code-invalid", details_code="MSG_VALUESET_VALUE_UNKNOWN", text="class")
     foreign = ReceiptIssue(severity="strange", code="strange", details_code="MSG_DUPLICATE_ID", text="again")
     first, second = of_kind(acknowledgement("fatal-error", ours, foreign), "OperationOutcome")[0]["issue"]
@@ -110,7 +110,7 @@ def test_a_code_that_we_may_not_write_becomes_text() -> None:
         "Bundle.entry",
     ],
 )
-def test_nobody_is_answered_where_the_message_does_not_say_whom(place: str) -> None:
+def test_message_without_sender_is_not_answered(place: str) -> None:
     with pytest.raises(Rejected):
         acknowledgement(original=damaged(ANSWERED, place, ABSENT))
 
@@ -118,12 +118,12 @@ def test_nobody_is_answered_where_the_message_does_not_say_whom(place: str) -> N
 @pytest.mark.parametrize(
     "place", ["Patient.identifier", "Encounter.status", "Organization[0].name", "Bundle.timestamp"]
 )
-def test_a_message_that_is_wrong_elsewhere_is_answered(place: str) -> None:
+def test_message_that_is_wrong_elsewhere_is_answered(place: str) -> None:
     answer = acknowledgement("fatal-error", original=damaged(ANSWERED, place, ABSENT))
     assert check(answer) == []
 
 
-def test_the_answer_to_an_answer_is_recognised() -> None:
+def test_answer_to_answer_is_recognised() -> None:
     answer = acknowledgement(original=acknowledgement(), header_id="6e0cb2d8-5b7a-4c55-9bd3-94da7ff5a0c6")
     found = inspect(json.dumps(answer).encode())
     assert (found["valid"], found["reading"]["reaction"]) == (False, "ignore")

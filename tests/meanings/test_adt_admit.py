@@ -40,7 +40,7 @@ def name_read(data: bytes, feed: FeedProfile) -> str:
         pytest.param("EBCDIC", "latin-1", "iso8859-1", id="the message names a set that there is not"),
     ],
 )
-def test_a_name_keeps_its_letters(declared: str, encoding: str, forced: str) -> None:
+def test_name_keeps_its_letters(declared: str, encoding: str, forced: str) -> None:
     assert name_read(message(declared, encoding), feeds(charset=forced)) == NAME
 
 
@@ -56,7 +56,7 @@ def test_a_name_keeps_its_letters(declared: str, encoding: str, forced: str) -> 
         pytest.param(message("EBCDIC", "latin-1", sender="ELSE"), FEED, "103", id="no such character set, nobody"),
     ],
 )
-def test_what_cannot_be_taken_says_what_to_answer(data: bytes, feed: FeedProfile, code: str) -> None:
+def test_refusal_carries_its_answer(data: bytes, feed: FeedProfile, code: str) -> None:
     with pytest.raises(MessageRefused) as refused:
         name_read(data, feed)
     assert refused.value.code == code
@@ -78,11 +78,11 @@ def test_another_character_set_is_read_or_refused(declared: str, encoding: str, 
     assert (refused.value.ack, refused.value.code, refused.value.field) == ("AE", "102", 18)
 
 
-def test_the_agreed_set_is_no_mismatch() -> None:
+def test_agreed_set_is_no_mismatch() -> None:
     data = message("8859/1", "utf-8")
     document, _ = read_from_feed(data, lambda *_: feeds(charset="utf-8", charset_mismatch="refuse"))
     assert document.warnings == []
 
 
-def test_a_feed_of_test_messages_takes_them() -> None:
+def test_feed_of_test_messages_takes_them() -> None:
     assert name_read(message("UNICODE UTF-8", "utf-8", processing="T"), feeds(test=True)) == NAME

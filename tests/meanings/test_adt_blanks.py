@@ -104,12 +104,12 @@ def outcome(data: bytes) -> Any:
 @pytest.mark.parametrize("blanks", [" ", "   "], ids=["one blank", "three blanks"])
 @pytest.mark.parametrize("tail", ["", "^x", "&x", "~x"], ids=["at the end", "component", "subcomponent", "repetition"])
 @pytest.mark.parametrize("kind", [*KINDS, *LINES], ids=lambda kind: kind.name)
-def test_blanks_behind_a_value_mean_nothing(kind: Kind, tail: str, blanks: str) -> None:
+def test_blanks_behind_value_mean_nothing(kind: Kind, tail: str, blanks: str) -> None:
     assert outcome(data_of(kind, blanks, tail)) == outcome(data_of(kind, "", tail))
 
 
 @pytest.mark.parametrize("kind", [*KINDS, *LINES], ids=lambda kind: kind.name)
-def test_each_value_of_the_table_matters(kind: Kind) -> None:
+def test_each_value_of_table_matters(kind: Kind) -> None:
     assert outcome(data_of(kind, "")) != outcome(data_of(kind, "X"))
 
 
@@ -125,6 +125,6 @@ def test_each_value_of_the_table_matters(kind: Kind) -> None:
         pytest.param("evn", 6, "·&x", id="time of the event"),
     ],
 )
-def test_a_value_of_blanks_alone_is_no_value(segment: str, field: int, text: str) -> None:
+def test_value_of_blanks_alone_is_no_value(segment: str, field: int, text: str) -> None:
     kind = Kind("", "A03", {segment: {field: text}})
     assert outcome(data_of(kind, "  ")) == outcome(data_of(kind, ""))

@@ -25,7 +25,7 @@ FORMS = [
 
 
 @pytest.mark.parametrize(("text", "instant"), FORMS)
-def test_a_time_is_an_instant_to_the_second(text: str, instant: str) -> None:
+def test_time_is_instant_to_second(text: str, instant: str) -> None:
     found = moment(text, FEED)
     assert isinstance(found, datetime)
     assert found.isoformat() == instant
@@ -37,28 +37,28 @@ BAD = ["abc", "202", "20261301", "20260230", "202603012460", "2026030124", "2026
 
 
 @pytest.mark.parametrize("text", COARSE)
-def test_a_time_without_minutes_is_never_padded(text: str) -> None:
+def test_time_without_minutes_is_never_padded(text: str) -> None:
     assert moment(text, FEED) == "coarse-time"
 
 
 @pytest.mark.parametrize("text", BAD)
-def test_what_is_no_time_has_a_reason(text: str) -> None:
+def test_what_is_no_time_has_reason(text: str) -> None:
     assert moment(text, FEED) == "bad-time"
 
 
 @given(st.text(max_size=30))
-def test_any_text_is_a_time_or_none(text: str) -> None:
+def test_any_text_is_time_or_none(text: str) -> None:
     moment(text, FEED)
 
 
 @given(st.from_regex(r"[0-9]{4,14}([+-][0-9]{4})?", fullmatch=True))
-def test_any_digits_are_a_time_or_none(text: str) -> None:
+def test_any_digits_are_time_or_none(text: str) -> None:
     found = moment(text, FEED)
     if isinstance(found, datetime):
         found.astimezone(FEED.tz)
 
 
-def test_a_feed_may_live_in_another_zone() -> None:
+def test_feed_may_live_in_another_zone() -> None:
     feed = FeedProfile(application="A", facility="B", zone="America/Nuuk")
     found = moment("202607010807", feed)
     assert isinstance(found, datetime)
@@ -94,7 +94,7 @@ ORDER = [
 
 
 @pytest.mark.parametrize(("trigger", "parts", "expected"), ORDER)
-def test_the_best_field_has_the_event_time(trigger: str, parts: dict[str, dict[int, str]], expected: str) -> None:
+def test_best_field_has_event_time(trigger: str, parts: dict[str, dict[int, str]], expected: str) -> None:
     occurred = one(trigger, **parts).occurred
     assert occurred is not None
     assert occurred.strftime("%H:%M:%S") == expected
@@ -102,7 +102,7 @@ def test_the_best_field_has_the_event_time(trigger: str, parts: dict[str, dict[i
 
 @pytest.mark.parametrize("trigger", ["A01", "A04", "A02", "A03", "A06", "A07", "A21", "A22"])
 @pytest.mark.parametrize("sent", ["", "20260301", "soon"])
-def test_without_a_usable_time_the_event_is_parked(trigger: str, sent: str) -> None:
+def test_without_usable_time_event_is_parked(trigger: str, sent: str) -> None:
     with pytest.raises(Rejected) as caught:
         one(trigger, evn={6: sent})
     assert (caught.value.rule, caught.value.path) == ("no-event-time", "EVN-6")
@@ -145,7 +145,7 @@ def test_coarse_and_bad_times_are_warned_of() -> None:
     assert (event.snapshot.start_time, event.snapshot.end_time, event.snapshot.death_time) == (None, None, None)
 
 
-def test_an_update_has_what_it_is_compared_on() -> None:
+def test_update_has_what_it_is_compared_on() -> None:
     event = one("A08", pv1={44: PV44, 45: PV45}, pid={29: PID29})
     assert [
         at and at.strftime("%H:%M:%S")
@@ -166,7 +166,7 @@ DOUBTFUL = [
 
 
 @pytest.mark.parametrize(("evn", "pv1", "offset"), DOUBTFUL)
-def test_a_doubled_hour_is_judged_by_its_neighbours(evn: dict[int, str], pv1: dict[int, str], offset: str) -> None:
+def test_doubled_hour_is_judged_by_its_neighbours(evn: dict[int, str], pv1: dict[int, str], offset: str) -> None:
     occurred = one("A02", msh={7: "20261025040000+0100"}, evn=evn, pv1=pv1).occurred
     assert occurred is not None
     assert occurred.isoformat()[-6:] == offset
@@ -181,6 +181,6 @@ def test_a_doubled_hour_is_judged_by_its_neighbours(evn: dict[int, str], pv1: di
         pytest.param("202610250330", None, id="once"),
     ],
 )
-def test_a_doubled_hour_brings_its_other_instant(text: str, again: str | None) -> None:
+def test_doubled_hour_brings_its_other_instant(text: str, again: str | None) -> None:
     event = one("A02", msh={7: "20261025040000+0100"}, evn={2: "20261025040000+0100", 6: text})
     assert (event.occurred_again and event.occurred_again.isoformat()) == again

@@ -18,7 +18,7 @@ def profile(text: str) -> FeedProfile:
 
 
 @pytest.mark.parametrize(("name", "key"), EXAMPLES.items())
-def test_the_example_feeds_are_profiles(name: str, key: str) -> None:
+def test_example_feeds_are_profiles(name: str, key: str) -> None:
     text = (files("streams.registry") / "feeds" / name).read_text()
     found = profile(text)
     application, facility = key.split("/")
@@ -26,7 +26,7 @@ def test_the_example_feeds_are_profiles(name: str, key: str) -> None:
     assert found.key == key
 
 
-def test_every_key_of_the_documentation_is_one() -> None:
+def test_every_key_of_documentation_is_one() -> None:
     import streams.messages.adt.feed as module
 
     text = "\n".join(line.strip() for line in (module.__doc__ or "").splitlines() if line.startswith("    "))
@@ -48,25 +48,25 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("text", "named"), WRONG)
-def test_a_wrong_profile_is_refused_by_name(text: str, named: str) -> None:
+def test_wrong_profile_is_refused_by_name(text: str, named: str) -> None:
     with pytest.raises(msgspec.ValidationError) as caught:
         profile(text)
     assert named in str(caught.value)
 
 
-def test_a_place_is_segment_field_repetition_component() -> None:
+def test_place_is_segment_field_repetition_component() -> None:
     assert FieldPath.of("PV1-50") == ("PV1", 50, 1, 1)
     assert FieldPath.of("PV1-50[2].3") == ("PV1", 50, 2, 3)
 
 
-def test_an_unknown_sender_is_refused() -> None:
+def test_unknown_sender_is_refused() -> None:
     with pytest.raises(MessageRefused) as caught:
         check_sender(read(er7("A01")), None)
     assert (caught.value.ack, caught.value.code, caught.value.problem) == ("AR", "207", "unknown sender")
 
 
 @pytest.mark.parametrize("code", ["T", "D"])
-def test_only_a_test_feed_takes_test_messages(code: str) -> None:
+def test_only_test_feed_takes_test_messages(code: str) -> None:
     document = read(er7("A01", msh={11: code}))
     with pytest.raises(MessageRefused) as caught:
         check_sender(document, FEED)
@@ -74,5 +74,5 @@ def test_only_a_test_feed_takes_test_messages(code: str) -> None:
     assert check_sender(document, FeedProfile(application="E", facility="O", test=True)).test
 
 
-def test_a_production_message_is_taken() -> None:
+def test_production_message_is_taken() -> None:
     assert check_sender(read(er7("A01")), FEED) is FEED

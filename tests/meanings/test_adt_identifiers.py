@@ -31,7 +31,7 @@ OFFICIAL = [
 
 
 @pytest.mark.parametrize("pid", OFFICIAL)
-def test_every_spelling_of_a_cpr_is_taken(pid: dict[int, str]) -> None:
+def test_every_spelling_of_cpr_is_taken(pid: dict[int, str]) -> None:
     found = reported("A01", pid=pid)
     assert (found.who.cprs, found.who.replacement) == ((NUMBER,), False)
 
@@ -57,12 +57,12 @@ def test_anything_else_is_no_official_number(pid: dict[int, str], replacement: b
     assert (found.who.cprs, found.who.replacement) == ((), replacement)
 
 
-def test_a_replacement_beside_the_official_number_is_none() -> None:
+def test_replacement_beside_official_number_is_none() -> None:
     found = reported("A01", pid={3: f"0101801AB2^^^CPR^CPR~{NUMBER}^^^CPR^CPR"})
     assert (found.who.cprs, found.who.replacement, found.who.local_ids) == ((NUMBER,), False, ("CPR|0101801AB2",))
 
 
-def test_two_official_numbers_stop_the_event() -> None:
+def test_two_official_numbers_stop_event() -> None:
     with pytest.raises(Rejected) as caught:
         one("A01", pid={3: f"{NUMBER}^^^CPR^CPR~0201609995^^^CPR^CPR"})
     assert (caught.value.rule, caught.value.path) == ("two-cprs", "PID-3")
@@ -73,7 +73,7 @@ def test_local_identifiers_keep_order_and_authority() -> None:
     assert found.who.local_ids == ("OUH|800", "|900")
 
 
-def test_a_feed_marks_numbers_its_own_way() -> None:
+def test_feed_marks_numbers_its_own_way() -> None:
     feed = FeedProfile(
         application="EPJ-SYD", facility="OUH", cpr_authorities=frozenset({"FOLK"}), cpr_types=frozenset()
     )
@@ -82,7 +82,7 @@ def test_a_feed_marks_numbers_its_own_way() -> None:
 
 
 @pytest.mark.parametrize("number", ["2512489996", "2509479989", "0201609995", "1509819996", "0201919990", "2902000000"])
-def test_the_check_digit_of_a_cpr_is_ignored(number: str) -> None:
+def test_check_digit_of_cpr_is_ignored(number: str) -> None:
     assert is_official_cpr(number)
 
 
@@ -106,7 +106,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize(("name", "family", "given"), NAMES)
-def test_the_legal_name_is_taken(name: str, family: str, given: tuple[str, ...]) -> None:
+def test_legal_name_is_taken(name: str, family: str, given: tuple[str, ...]) -> None:
     found = reported("A01", pid={5: name})
     assert (found.family, found.given) == (family, given)
 
@@ -126,11 +126,11 @@ KEYS = [
 
 
 @pytest.mark.parametrize(("pid", "identity"), KEYS)
-def test_gateway_and_intake_find_the_same_key(pid: dict[int, str], identity: tuple[str, ...]) -> None:
+def test_gateway_and_intake_find_same_key(pid: dict[int, str], identity: tuple[str, ...]) -> None:
     key = record_key(read(er7("A01", pid=pid)), FEED, IDS)
     assert key == IDS.person(*identity) == person_key(reported("A01", pid=pid), IDS)
 
 
-def test_a_message_about_nobody_has_its_own_key() -> None:
+def test_message_about_nobody_has_its_own_key() -> None:
     document = read(er7("A01").split(b"PID|")[0])
     assert record_key(document, FEED, IDS) == IDS.person("EPJ-SYD/OUH", "", "K1")

@@ -22,7 +22,7 @@ def test_there_are_36_published_examples() -> None:
 
 @pytest.mark.published
 @pytest.mark.parametrize("case", CASES, ids=lambda case: Path(case["file"]).stem)
-def test_a_published_example_reads_as_expected(case: dict[str, Any]) -> None:
+def test_published_example_reads_as_expected(case: dict[str, Any]) -> None:
     data = (FOLDER / case["file"]).read_bytes()
     expected = {key: value for key, value in case["expected"].items() if key not in ("result", "notification")}
     began = time.process_time()
@@ -51,7 +51,7 @@ CANNOT_BE_READ = [
 
 
 @pytest.mark.parametrize(("data", "ack", "error"), CANNOT_BE_READ)
-def test_an_unreadable_message_is_shown_with_its_answer(data: bytes, ack: str | None, error: str) -> None:
+def test_unreadable_message_is_shown_with_its_answer(data: bytes, ack: str | None, error: str) -> None:
     found = inspect(data)
     assert (found["kind"], found["valid"]) == ("adt", False)
     assert (found["reading"]["ack"], found["reading"]["error"]) == (ack, error)
@@ -60,12 +60,12 @@ def test_an_unreadable_message_is_shown_with_its_answer(data: bytes, ack: str | 
     assert set(found["reading"]) == READABLE
 
 
-def test_a_message_of_another_type_is_shown() -> None:
+def test_message_of_another_type_is_shown() -> None:
     reading = inspect(b"MSH|^~\\&|A|B|||20260301||ORU^R01|77|P|2.5\rPID|1||123^^^X^MR\r")["reading"]
     assert (reading["msh9_1"], reading["msh10"], reading["pid3"]) == ("ORU", "77", [["123", "X", "MR"]])
 
 
-def test_warnings_do_not_make_a_message_invalid() -> None:
+def test_warnings_do_not_make_message_invalid() -> None:
     found = inspect(b"MSH|^~\\&|A|B|||2026||ADT^A01|1|P|2.9999||||||ASCII\rEVN|A02\rPID|||||\xc3\x86\r")
     assert found["valid"] is True
     assert {issue["rule"] for issue in found["issues"]} == {"charset-lie", "trigger-differs", "version"}

@@ -56,7 +56,7 @@ def _reports(document: Document) -> tuple[Reported, ...]:
     )
 )
 @example([("A01", {}, {}, {}, []), ("A34", {}, {3: ""}, {}, [("MRG", "2512489996^^^CPR^CPR")])])
-def test_every_message_gives_events_or_a_reason(
+def test_every_message_gives_events_or_reason(
     messages: list[tuple[str, dict[int, str], dict[int, str], dict[int, str], list[tuple[str, str]]]],
 ) -> None:
     table: dict[str, PersonRow] = {}

@@ -25,7 +25,7 @@ FOUND = [
 
 
 @pytest.mark.parametrize(("pid", "kommune"), FOUND)
-def test_the_first_hit_is_the_municipality(pid: dict[int, str], kommune: str) -> None:
+def test_first_hit_is_municipality(pid: dict[int, str], kommune: str) -> None:
     event = one("A01", pid=pid)
     assert (event.residence, event.residence_problem) == (kommune, "")
 
@@ -43,7 +43,7 @@ NOT_FOUND = [
 
 
 @pytest.mark.parametrize(("pid", "problem"), NOT_FOUND)
-def test_without_a_hit_the_message_says_why(pid: dict[int, str], problem: str) -> None:
+def test_unrouted_message_names_reason(pid: dict[int, str], problem: str) -> None:
     event = one("A01", pid=pid)
     assert (event.residence, event.residence_problem) == (None, problem)
 
@@ -54,6 +54,6 @@ def test_pid_11_10_is_read_last() -> None:
     assert one("A01", feed, pid={12: "", 11: "^^^^^DNK^H^^0461^8510"}).residence == "0461"
 
 
-def test_a_feed_may_name_a_substitute_municipality() -> None:
+def test_feed_may_name_substitute_municipality() -> None:
     feed = FeedProfile(application="EPJ-SYD", facility="OUH", substitutes={"0411": "0101"})
     assert one("A01", feed, pid={12: "411"}).residence == "0101"

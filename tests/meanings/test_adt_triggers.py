@@ -39,30 +39,30 @@ ROWS = [(trigger, kind) for kind, triggers in KINDS.items() for trigger in trigg
 
 
 @pytest.mark.parametrize(("trigger", "kind"), ROWS, ids=[trigger for trigger, _ in ROWS])
-def test_a_trigger_has_its_kind_of_event(trigger: str, kind: EventKind) -> None:
+def test_trigger_has_its_kind_of_event(trigger: str, kind: EventKind) -> None:
     event = one(trigger)
     assert (event.kind, event.trigger, event.feed, event.control_id) == (kind, trigger, "EPJ-SYD/OUH", "K1")
 
 
-def test_the_table_holds_exactly_the_relevant_triggers() -> None:
+def test_table_holds_exactly_relevant_triggers() -> None:
     assert set(TRIGGERS) == {trigger for trigger, kind in ROWS if kind is not K.IRRELEVANT}
 
 
 @pytest.mark.parametrize("trigger", ["A01", "A04"])
 @pytest.mark.parametrize(("code", "class_"), [("I", "IMP"), ("E", "EMER"), ("", ""), ('""', "")])
-def test_an_admission_starts_a_stay_of_its_class(trigger: str, code: str, class_: str) -> None:
+def test_admission_starts_stay_of_its_class(trigger: str, code: str, class_: str) -> None:
     event = one(trigger, pv1={2: code})
     assert (event.kind, event.class_, event.planned) == (K.START, class_, False)
 
 
 @pytest.mark.parametrize("trigger", ["A01", "A04"])
 @pytest.mark.parametrize("code", ["O", "R", "P", "B", "C", "N", "U", "X"])
-def test_an_outpatient_attendance_is_never_notified(trigger: str, code: str) -> None:
+def test_outpatient_attendance_is_never_notified(trigger: str, code: str) -> None:
     event = one(trigger, pv1={2: code})
     assert (event.kind, event.planned) == (K.IRRELEVANT, True)
 
 
-def test_a_feed_maps_classes_and_acute_outpatients() -> None:
+def test_feed_maps_classes_and_acute_outpatients() -> None:
     rules = (FieldRule(field="PV1-4", values=frozenset({"AK"})), FieldRule(field="PV1-3.1", values=frozenset({"FAM"})))
     feed = FeedProfile(application="EPJ-SYD", facility="OUH", classes={"INDLAGT": "IMP"}, acute=rules)
     assert one("A01", feed, pv1={2: "INDLAGT"}).class_ == "IMP"
@@ -72,12 +72,12 @@ def test_a_feed_maps_classes_and_acute_outpatients() -> None:
 
 
 @pytest.mark.parametrize(("code", "class_"), [("I", "IMP"), ("E", "IMP"), ("", "IMP"), ("O", "IMP")])
-def test_a06_is_to_inpatient_whatever_the_class(code: str, class_: str) -> None:
+def test_a06_is_to_inpatient_whatever_class(code: str, class_: str) -> None:
     assert one("A06", pv1={2: code}).class_ == class_
 
 
 @pytest.mark.parametrize(("code", "class_"), [("E", "EMER"), ("O", "OUTPATIENT"), ("", "")])
-def test_a07_has_the_new_class(code: str, class_: str) -> None:
+def test_a07_has_new_class(code: str, class_: str) -> None:
     assert one("A07", pv1={2: code}).class_ == class_
 
 
@@ -91,25 +91,25 @@ DISPOSITIONS = [
 
 
 @pytest.mark.parametrize(("code", "disposition"), DISPOSITIONS)
-def test_a_discharge_says_where_to(code: str, disposition: str) -> None:
+def test_discharge_has_destination(code: str, disposition: str) -> None:
     event = one("A03", pv1={36: code})
     assert (event.kind, event.disposition, event.snapshot.dead) == (K.END, disposition, None)
 
 
 @pytest.mark.parametrize("code", ["20", "40", "41", "42"])
-def test_a_discharge_may_say_death(code: str) -> None:
+def test_discharge_may_mean_death(code: str) -> None:
     event = one("A03", pv1={36: code})
     assert (event.kind, event.disposition, event.snapshot.dead) == (K.END, "death", True)
 
 
 @pytest.mark.parametrize("code", ["09", "30"])
-def test_a_discharge_without_leaving_is_no_end(code: str) -> None:
+def test_discharge_without_leaving_is_no_end(code: str) -> None:
     event = one("A03", pv1={36: code})
     assert event.kind is K.IRRELEVANT
     assert one("A03", pv1={36: code}, pid={30: "Y"}).kind is K.END
 
 
-def test_a_feed_maps_its_own_dispositions() -> None:
+def test_feed_maps_its_own_dispositions() -> None:
     feed = FeedProfile(
         application="EPJ-SYD",
         facility="OUH",
@@ -121,13 +121,13 @@ def test_a_feed_maps_its_own_dispositions() -> None:
     assert one("A03", feed, pv1={36: "X", 37: "PLH"}).disposition == "other-primary"
 
 
-def test_an_empty_disposition_of_a_discharge_is_home() -> None:
+def test_empty_disposition_of_discharge_is_home() -> None:
     assert one("A08").disposition is None
 
 
 @pytest.mark.parametrize(("indicator", "dead"), [("Y", True), ("N", False), ('""', False), ("", None)])
 @pytest.mark.parametrize("trigger", ["A01", "A04", "A03", "A08", "A31"])
-def test_the_death_indicator_is_read(trigger: str, indicator: str, dead: bool | None) -> None:
+def test_death_indicator_is_read(trigger: str, indicator: str, dead: bool | None) -> None:
     event = one(trigger, pid={30: indicator})
     assert event.snapshot.dead is dead
     assert ("dead" in event.snapshot.deleted) is (indicator == '""')
@@ -144,13 +144,13 @@ NEED_A_VISIT = [trigger for trigger, row in TRIGGERS.items() if row.visit]
 
 @pytest.mark.parametrize("trigger", NEED_A_VISIT)
 @pytest.mark.parametrize("number", ["", '""'])
-def test_without_a_visit_number_no_stay_is_guessed(trigger: str, number: str) -> None:
+def test_without_visit_number_no_stay_is_guessed(trigger: str, number: str) -> None:
     with pytest.raises(Rejected) as caught:
         one(trigger, pv1={19: number})
     assert (caught.value.rule, caught.value.path) == ("no-visit-id", "PV1-19")
 
 
-def test_a_message_without_pv1_has_no_visit_number() -> None:
+def test_message_without_pv1_has_no_visit_number() -> None:
     data = er7("A03").split(b"PV1|")[0]
     with pytest.raises(Rejected) as caught:
         reports(data)
@@ -161,7 +161,7 @@ RELEVANT = [trigger for trigger, kind in ROWS if kind not in (K.IRRELEVANT, K.PL
 
 
 @pytest.mark.parametrize("trigger", RELEVANT)
-def test_a_message_about_nobody_is_stopped(trigger: str) -> None:
+def test_message_about_nobody_is_stopped(trigger: str) -> None:
     data = b"\r".join(line for line in er7(trigger).split(b"\r") if not line.startswith(b"PID"))
     with pytest.raises(Rejected) as caught:
         reports(data)
@@ -169,11 +169,11 @@ def test_a_message_about_nobody_is_stopped(trigger: str) -> None:
 
 
 @pytest.mark.parametrize("trigger", ["A05", "A60", "A38"])
-def test_an_unnotified_trigger_needs_no_person(trigger: str) -> None:
+def test_unnotified_trigger_needs_no_person(trigger: str) -> None:
     assert reports(er7(trigger).split(b"PID|")[0])[0].event.control_id == "K1"
 
 
-def test_a_bed_swap_moves_two_people() -> None:
+def test_bed_swap_moves_two_people() -> None:
     other = (
         segment("PID", {3: "0201609995^^^CPR^CPR", 5: "Mortensen^Lone Test"}),
         segment("PV1", {2: "I", 3: "KIR^^^SHS", 19: "V2"}),
@@ -191,7 +191,7 @@ def test_a_bed_swap_moves_two_people() -> None:
     assert first.event.occurred == second.event.occurred
 
 
-def test_a_merge_has_one_event_per_pair() -> None:
+def test_merge_has_one_event_per_pair() -> None:
     pairs = (
         segment("MRG", {1: "0201919990^^^CPR^CPR~4711^^^OUH^PI", 5: "OLD1"}),
         segment("PID", {3: "0201609995^^^CPR^CPR"}),
@@ -224,7 +224,7 @@ def test_moved_visits_have_old_and_new_numbers() -> None:
     assert found == [(K.STAY_MOVED, ("2512489996",), f"NEW{n}", (f"OLD{n}",)) for n in (1, 2)]
 
 
-def test_ihe_updates_need_the_feeds_word() -> None:
+def test_ihe_updates_need_feeds_word() -> None:
     ihe = FeedProfile(application="EPJ-SYD", facility="OUH", zbe=True)
     update = (segment("ZBE", {1: "1", 4: "UPDATE"}),)
     assert one("Z99", more=update).kind is K.IRRELEVANT
@@ -234,7 +234,7 @@ def test_ihe_updates_need_the_feeds_word() -> None:
     assert one("A08", ihe, more=(segment("ZBE", {4: "INSERT"}),)).correction is False
 
 
-def test_the_dialect_travels_with_the_event() -> None:
+def test_dialect_travels_with_event() -> None:
     elsewhere = (FieldRule(field="EVN-4", values=frozenset({"PSYK"})),)
     feed = FeedProfile(
         application="EPJ-SYD",
@@ -259,7 +259,7 @@ def test_the_dialect_travels_with_the_event() -> None:
     )
 
 
-def test_an_lpr3_id_is_a_version_5_uuid() -> None:
+def test_lpr3_id_is_version_5_uuid() -> None:
     v5 = "886313e1-3b8a-5372-9b90-0c9aee199e5d"
     for spelling in (v5, v5.upper(), f"urn:uuid:{v5}", v5.replace("-", "")):
         assert one("A01", pv1={50: spelling}).lpr3 == f"urn:uuid:{v5}"
@@ -270,7 +270,7 @@ def test_an_lpr3_id_is_a_version_5_uuid() -> None:
     assert one("A01", FeedProfile(application="E", facility="O", lpr3=""), pv1={50: v5}).lpr3 == ""
 
 
-def test_ward_and_facility_find_the_unit() -> None:
+def test_ward_and_facility_find_unit() -> None:
     event = one("A02", pv1={3: "NEU^1^2^AUH", 6: "C4^^^OUH"})
     assert (event.unit and event.unit.department, event.prior_unit and event.prior_unit.department) == (
         "Neurologi",
@@ -278,7 +278,7 @@ def test_ward_and_facility_find_the_unit() -> None:
     )
 
 
-def test_evn_7_or_msh_4_may_name_the_facility() -> None:
+def test_evn_7_or_msh_4_may_name_facility() -> None:
     hospitals = [
         event.unit and event.unit.name
         for event in (
@@ -291,7 +291,7 @@ def test_evn_7_or_msh_4_may_name_the_facility() -> None:
     assert hospitals == ["AUH", "OUH", "OUH", "SHS"]
 
 
-def test_an_unknown_ward_is_shown_as_its_facility() -> None:
+def test_unknown_ward_is_shown_as_its_facility() -> None:
     event = one("A01", pv1={3: "NYT^^^OUH"})
     assert event.unit is not None
     assert event.unit.sor == "999000011000016004"
@@ -299,7 +299,7 @@ def test_an_unknown_ward_is_shown_as_its_facility() -> None:
 
 
 @pytest.mark.parametrize("trigger", ["A01", "A02", "A03", "A08", "A11"])
-def test_an_unknown_facility_stops_the_event(trigger: str) -> None:
+def test_unknown_facility_stops_event(trigger: str) -> None:
     with pytest.raises(Rejected) as caught:
         one(trigger, pv1={3: "C4^^^XYZ"})
     assert (caught.value.rule, caught.value.path) == ("unknown-facility", "PV1-3.4")
@@ -313,11 +313,11 @@ def test_outpatients_need_no_known_clinic_or_time() -> None:
     assert caught.value.rule == "unknown-facility"
 
 
-def test_without_a_location_the_last_known_one_stands() -> None:
+def test_without_location_last_known_one_stands() -> None:
     assert one("A03", pv1={3: ""}).unit is None
 
 
-def test_no_error_shows_what_a_field_holds() -> None:
+def test_no_error_shows_what_field_holds() -> None:
     for trigger, parts in (
         ("A01", {"pv1": {3: "C4^^^Berggren"}}),
         ("A01", {"pid": {3: "2512489996^^^CPR~0201609995^^^CPR"}}),
@@ -327,6 +327,6 @@ def test_no_error_shows_what_a_field_holds() -> None:
         assert not any(secret in str(caught.value) for secret in ("Berggren", "2512489996", "0201609995"))
 
 
-def test_the_same_message_gives_the_same_events() -> None:
+def test_same_message_gives_same_events() -> None:
     document = read(er7("A01"))
     assert events(document, FEED, locate, KOMMUNER) == events(document, FEED, locate, KOMMUNER)

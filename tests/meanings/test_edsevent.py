@@ -99,7 +99,7 @@ ERRORS: dict[str, tuple[dict[str, Any], Change, str]] = {
 
 
 @pytest.mark.parametrize("name", ERRORS)
-def test_a_departure_from_the_profile_is_an_error_at_its_place(name: str) -> None:
+def test_departure_from_profile_is_error_at_its_place(name: str) -> None:
     event, change, path = ERRORS[name]
     assert ("error", path) in checked(event, change)
 
@@ -114,18 +114,18 @@ WARNINGS: dict[str, tuple[Change, str]] = {
 
 
 @pytest.mark.parametrize("name", WARNINGS)
-def test_what_is_only_unusual_is_a_warning(name: str) -> None:
+def test_what_is_only_unusual_is_warning(name: str) -> None:
     change, path = WARNINGS[name]
     assert checked(PDS, change) == [("warning", path)]
 
 
 @pytest.mark.parametrize("name", WARNINGS)
-def test_what_is_unusual_is_an_error_in_an_event_of_ours(name: str) -> None:
+def test_what_is_unusual_is_error_in_event_of_ours(name: str) -> None:
     change, path = WARNINGS[name]
     assert checked(PDS, change, outgoing=True) == [("error", path)]
 
 
-def test_inspect_says_what_an_event_means() -> None:
+def test_inspect_shows_what_event_means() -> None:
     found = edsevent.inspect(orjson.dumps(BDS))
     assert (found["kind"], found["valid"], found["issues"]) == ("eds-event", True, [])
     assert found["reading"] == {
@@ -144,7 +144,7 @@ def test_inspect_says_what_an_event_means() -> None:
     }
 
 
-def test_no_finding_repeats_the_person() -> None:
+def test_no_finding_repeats_person() -> None:
     event = copy.deepcopy(BDS)
     event["entity"].append(PDS["entity"][0])
     assert PATIENT.cpr not in str(edsevent.check(event))
@@ -172,11 +172,11 @@ def test_any_value_in_place_of_another_is_judged(name: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "value"), [("foo", 1), ("language", 7), ("meta", []), ("text", {"status": "generated"})], ids=str
 )
-def test_what_fhir_does_not_know_is_an_error_in_an_event_too(name: str, value: Any) -> None:
+def test_unknown_fhir_element_is_error_in_event(name: str, value: Any) -> None:
     found = edsevent.inspect(orjson.dumps(PDS | {name: value}))
     assert not found["valid"]
     assert all(issue["path"] != "AuditEvent." for issue in found["issues"])
 
 
-def test_an_event_reads_alike_in_both_forms() -> None:
+def test_event_reads_alike_in_both_forms() -> None:
     assert edsevent.inspect(json_to_xml(orjson.dumps(PDS))) == edsevent.inspect(orjson.dumps(PDS))

@@ -80,13 +80,13 @@ def each(data: bytes, form: re.Pattern[bytes], extreme: bytes) -> list[bytes]:
     ],
     ids=[*NOTICES, "XML", "acknowledgement", "envelope", "event of a patient", "event"],
 )
-def test_a_document_of_an_extreme_year_is_judged(data: bytes, extreme: bytes) -> None:
+def test_document_of_extreme_year_is_judged(data: bytes, extreme: bytes) -> None:
     for changed in each(data, FHIR, extreme):
         assert judge(changed)["kind"] == judge(data)["kind"]
 
 
 @pytest.mark.parametrize("extreme", EXTREMES[:-1], ids=bytes.decode)
-def test_a_municipality_answers_and_shows_a_message_of_an_extreme_year(extreme: bytes) -> None:
+def test_municipality_answers_and_shows_message_of_extreme_year(extreme: bytes) -> None:
     for data in MESSAGES:
         for changed in each(data, FHIR, extreme):
             lines: list[dict[str, Any]] = play([("before", data), ("extreme", changed), ("after", MESSAGES[0])])
@@ -97,7 +97,7 @@ def test_a_municipality_answers_and_shows_a_message_of_an_extreme_year(extreme: 
 
 @pytest.mark.parametrize("coarse", ["0000", "0001", "2026", "9999-12", "2026-03-02", "0001-01-01"])
 @pytest.mark.parametrize("element", ["start", "end", "occurredDateTime"])
-def test_a_time_without_zone_is_refused_where_it_is_shown(element: str, coarse: str) -> None:
+def test_time_without_zone_is_refused_where_it_is_shown(element: str, coarse: str) -> None:
     form = re.compile(rb'(?<="%s":")[^"]+' % element.encode())
     for data in MESSAGES:
         if not form.search(data):
@@ -108,14 +108,14 @@ def test_a_time_without_zone_is_refused_where_it_is_shown(element: str, coarse: 
 
 
 @pytest.mark.parametrize("extreme", EXTREMES, ids=bytes.decode)
-def test_a_receipt_of_an_extreme_year_is_taken_or_refused(extreme: bytes) -> None:
+def test_receipt_of_extreme_year_is_taken_or_refused(extreme: bytes) -> None:
     for changed in each(ANSWER, FHIR, extreme):
         taken = take_receipt(changed, origin="receipts.raw/0/1", at=AT, ids=IDS)
         assert taken.record is not None or taken.rejected is not None
 
 
 @pytest.mark.parametrize("extreme", HL7_EXTREMES, ids=bytes.decode)
-def test_an_adt_message_of_an_extreme_year_leads_to_a_line(extreme: bytes) -> None:
+def test_adt_message_of_extreme_year_leads_to_line(extreme: bytes) -> None:
     for data in (adt("A01"), home()):
         for changed in each(data, HL7, extreme):
             replay = Replay(registers())

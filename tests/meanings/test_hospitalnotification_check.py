@@ -104,12 +104,12 @@ def warnings(message: dict[str, Any]) -> set[str]:
 
 
 @pytest.mark.parametrize(("message", "place", "value", "rule", "path"), REFUSED.values(), ids=REFUSED)
-def test_a_receiver_refuses(message: dict[str, Any], place: str, value: Any, rule: str, path: str) -> None:
+def test_receiver_refuses(message: dict[str, Any], place: str, value: Any, rule: str, path: str) -> None:
     assert (rule, path) in errors(damaged(message, place, value))
 
 
 @pytest.mark.parametrize(("message", "place", "value", "rule", "path"), REFUSED.values(), ids=REFUSED)
-def test_we_do_not_send_what_a_receiver_refuses(
+def test_we_do_not_send_what_receiver_refuses(
     message: dict[str, Any], place: str, value: Any, rule: str, path: str
 ) -> None:
     wrong = damaged(message, place, value)
@@ -143,7 +143,7 @@ STRUCTURES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
 
 
 @pytest.mark.parametrize(("change", "rule"), STRUCTURES.values(), ids=STRUCTURES)
-def test_a_receiver_refuses_a_message_with(change: Callable[[dict[str, Any]], object], rule: str) -> None:
+def test_receiver_refuses_message_with(change: Callable[[dict[str, Any]], object], rule: str) -> None:
     wrong = changed(STIN, change)
     assert rule in {found for found, _ in errors(wrong)}
     assert errors(wrong, outgoing=True)
@@ -181,7 +181,7 @@ TOLERATED: dict[str, tuple[dict[str, Any], str, Any, str]] = {
 
 
 @pytest.mark.parametrize(("message", "place", "value", "rule"), TOLERATED.values(), ids=TOLERATED)
-def test_a_receiver_warns_and_takes(message: dict[str, Any], place: str, value: Any, rule: str) -> None:
+def test_receiver_warns_and_takes(message: dict[str, Any], place: str, value: Any, rule: str) -> None:
     wrong = damaged(message, place, value)
     assert rule in warnings(wrong)
     assert errors(wrong, outgoing=True)
@@ -201,7 +201,7 @@ ACCEPTED: dict[str, tuple[dict[str, Any], str, Any]] = {
 
 
 @pytest.mark.parametrize(("message", "place", "value"), ACCEPTED.values(), ids=ACCEPTED)
-def test_a_receiver_takes_without_a_word(message: dict[str, Any], place: str, value: Any) -> None:
+def test_receiver_takes_without_word(message: dict[str, Any], place: str, value: Any) -> None:
     assert check(damaged(message, place, value)) == []
 
 
@@ -212,22 +212,22 @@ def _by_uuid(bundle: dict[str, Any]) -> dict[str, Any]:
         id_ = entry["resource"]["id"]
         for written in (entry["fullUrl"], f"{entry['resource']['resourceType']}/{id_}"):
             text = text.replace(f'"{written}"', f'"urn:uuid:{id_}"')
-    told: dict[str, Any] = json.loads(text)
-    for entry in told["entry"]:
+    notified: dict[str, Any] = json.loads(text)
+    for entry in notified["entry"]:
         for place in [*entry["resource"].get("target", ()), *(e["what"] for e in entry["resource"].get("entity", ()))]:
             place["reference"] = place["reference"].replace("MessageHeader/", "urn:uuid:")
-    return told
+    return notified
 
 
 @pytest.mark.parametrize("message", [STIN, SLHJ, AN_MORS], ids=["STIN", "SLHJ", "AN_MORS"])
-def test_a_receiver_takes_every_reference_as_urn_uuid(message: dict[str, Any]) -> None:
-    told = _by_uuid(message)
-    assert '"MessageHeader/' not in json.dumps(told)
-    assert errors(told) == set()
-    assert warnings(told) == set()
+def test_receiver_takes_every_reference_as_urn_uuid(message: dict[str, Any]) -> None:
+    notified = _by_uuid(message)
+    assert '"MessageHeader/' not in json.dumps(notified)
+    assert errors(notified) == set()
+    assert warnings(notified) == set()
 
 
-def test_a_resource_that_a_notification_does_not_have_is_taken_with_the_same_warning_in_both_forms() -> None:
+def test_foreign_resource_gives_same_warning_in_both_forms() -> None:
     id_ = "0b5c2f0e-9a53-4a3e-8d0f-2f6b7f0f5a11"
     extra = {
         "fullUrl": f"https://medcomfhir.dk/ig/hospitalnotification/Practitioner/{id_}",
@@ -242,15 +242,15 @@ def test_a_resource_that_a_notification_does_not_have_is_taken_with_the_same_war
     assert [(i["severity"], i["rule"]) for i in inspect(as_json)["issues"]] == [("warning", "2.4")]
 
 
-def test_a_sor_code_with_a_wrong_digit_is_loaded_with_a_warning_and_sent_as_registered() -> None:
+def test_wrong_sor_digit_is_warned_of_and_sent() -> None:
     sor = resources_of(STIN, "Organization")[0]["identifier"][0]["value"]
     wrong = damaged(STIN, "Organization.identifier.0.value", sor[:-1] + str((int(sor[-1]) + 1) % 10))
-    told = [(issue.severity, issue.rule, issue.path) for issue in check(wrong)]
-    assert told == [("warning", "sor-check-digit", "Bundle.entry[3].resource.identifier[0].value")]
-    assert check(wrong, outgoing=True) == []  # a register that says `strict` refuses
+    notified = [(issue.severity, issue.rule, issue.path) for issue in check(wrong)]
+    assert notified == [("warning", "sor-check-digit", "Bundle.entry[3].resource.identifier[0].value")]
+    assert check(wrong, outgoing=True) == []  # a register set to `strict` refuses
 
 
-def test_two_provenances_with_one_id_are_loaded_with_a_warning() -> None:
+def test_two_provenances_with_one_id_are_loaded_with_warning() -> None:
     def same_id(bundle: dict[str, Any]) -> None:
         first, second = bundle["entry"][-2:]
         second["fullUrl"], second["resource"]["id"] = first["fullUrl"], first["resource"]["id"]
@@ -258,46 +258,46 @@ def test_two_provenances_with_one_id_are_loaded_with_a_warning() -> None:
     assert "P-5" in warnings(changed(STOR, same_id))
 
 
-def test_a_chain_with_two_beginnings_is_loaded_with_a_warning() -> None:
+def test_chain_with_two_beginnings_is_loaded_with_warning() -> None:
     assert "P-4" in warnings(changed(STOR, lambda b: b["entry"][-1]["resource"].pop("entity")))
 
 
 @pytest.mark.parametrize(
     "place", ["Patient.gender", "Patient.birthDate", "Encounter.identifier", "MessageHeader.definition"]
 )
-def test_what_we_do_not_need_to_say_we_do_not_send(place: str) -> None:
+def test_nothing_unneeded_is_sent(place: str) -> None:
     value = [CPR] if place.endswith("identifier") else "1947-09-25" if "birth" in place else "male"
     wrong = damaged(STIN, place, value)
     assert check(wrong) == []
     assert {rule for rule, _ in errors(wrong, outgoing=True)} == {"not-emitted"}
 
 
-def test_no_finding_repeats_what_the_message_says() -> None:
-    said = {PATIENT.cpr, PATIENT.family, *PATIENT.given, HEART.name, MUNICIPALITY.name, HEART.gln}
+def test_no_finding_repeats_content() -> None:
+    reported = {PATIENT.cpr, PATIENT.family, *PATIENT.given, HEART.name, MUNICIPALITY.name, HEART.gln}
     for message, place, value, _, _ in REFUSED.values():
         for issue in check(damaged(message, place, value)):
             text = f"{issue.path} {issue.problem} {issue.remedy}"
-            assert not [word for word in said if word in text]
+            assert not [word for word in reported if word in text]
 
 
 @pytest.mark.parametrize(
     ("number", "right"),
     [("5790000209354", True), ("5790000209355", False), ("579000020935", False), ("٥٧٩٠٠٠٠٢٠٩٣٥٤", False)],
 )
-def test_a_gln_has_thirteen_digits_and_a_check_digit(number: str, right: bool) -> None:
+def test_gln_has_thirteen_digits_and_check_digit(number: str, right: bool) -> None:
     assert gln_is_valid(number) is right
 
 
 @pytest.mark.parametrize(
     ("number", "right"), [("2902240000", True), ("3002240000", False), ("3104240000", False), ("3112240000", True)]
 )
-def test_a_cpr_number_begins_with_a_day_and_a_month(number: str, right: bool) -> None:
+def test_cpr_number_begins_with_day_and_month(number: str, right: bool) -> None:
     assert cpr_is_plausible(number) is right
 
 
 @settings(max_examples=400, deadline=None)
 @given(st.sampled_from([STIN, SLOR, AN_MORS]).flatmap(any_damage))
-def test_whatever_is_damaged_the_check_answers(message: dict[str, Any]) -> None:
+def test_whatever_is_damaged_check_answers(message: dict[str, Any]) -> None:
     for outgoing in (False, True):
         for issue in check(message, outgoing=outgoing):
             assert issue.path.startswith("Bundle")
@@ -325,7 +325,7 @@ def test_nesting_without_end_is_refused_not_followed() -> None:
     assert {rule for rule, _ in errors(message)} == {"json"}
 
 
-def test_resources_inside_resources_do_not_multiply_the_work() -> None:
+def test_resources_inside_resources_do_not_multiply_work() -> None:
     inner: dict[str, Any] = {"resourceType": "Organization", "weather": "fine"}
     for _ in range(60):
         inner = {"resourceType": "Organization", "contained": [inner]}
@@ -339,7 +339,7 @@ def test_what_is_no_notification_is_not_sent(value: Any) -> None:
 
 
 @pytest.mark.parametrize("place", [0, 1], ids=["the Bundle's", "an entry's"])
-def test_an_id_that_reads_like_two_is_refused(place: int) -> None:
+def test_id_that_reads_like_two_is_refused(place: int) -> None:
     def merge(bundle: dict[str, Any]) -> None:
         gone = bundle["entry"].pop(place)["resource"]
         reference = f" {gone['resourceType']}/{gone['id']}"
@@ -361,14 +361,14 @@ LPR3_4 = {"system": LPR3, "value": "urn:uuid:0b0f1b3c-7a55-4c0e-9d7e-3c1a5d2f4e6
     [([LPR3_5], True), ([LPR3_4], False), ([LPR3_5, LPR3_5], False), ([{"system": LPR3}], False)],
     ids=["one LPR3 id", "of another version", "two", "without value"],
 )
-def test_an_lpr3_id_beside_the_local_one(more: list[dict[str, str]], right: bool) -> None:
+def test_lpr3_id_beside_local_one(more: list[dict[str, str]], right: bool) -> None:
     def extend(bundle: dict[str, Any]) -> None:
         bundle["entry"][1]["resource"]["episodeOfCare"].extend({"identifier": one} for one in more)
 
     assert bool(check(changed(SLOR, extend), outgoing=True)) != right
 
 
-def test_findings_come_in_the_order_of_the_resource_types() -> None:
+def test_findings_come_in_order_of_resource_types() -> None:
     message = bundle(notification(Notice.STIN))
     for entry in message["entry"]:
         del entry["resource"]["text"]

@@ -7,11 +7,11 @@ from streams.words.codes import Notice
 from tests.meanings.notifications import bundle, notification
 
 
-def test_a_period_in_another_extension_is_no_leave() -> None:
-    told = copy.deepcopy(bundle(notification(Notice.SLOR)))
-    encounter = next(e["resource"] for e in told["entry"] if e["resource"]["resourceType"] == "Encounter")
-    leaves = reading(told)["leave_periods"]
+def test_period_in_another_extension_is_no_leave() -> None:
+    notified = copy.deepcopy(bundle(notification(Notice.SLOR)))
+    encounter = next(e["resource"] for e in notified["entry"] if e["resource"]["resourceType"] == "Encounter")
+    leaves = reading(notified)["leave_periods"]
     stranger = {"url": "http://medcomfhir.dk/other", "valuePeriod": {"start": "2026-03-01T08:00:00+01:00"}}
     encounter["extension"].insert(0, stranger)
     assert len(leaves) == 1
-    assert reading(told)["leave_periods"] == leaves
+    assert reading(notified)["leave_periods"] == leaves

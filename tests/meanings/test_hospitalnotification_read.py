@@ -25,22 +25,26 @@ READING = {
 
 @every_case
 def test_what_was_written_is_what_is_read(notice: Notice, class_: Any) -> None:
-    told = notification(notice, class_)
-    found = read(bundle(told))
+    notified = notification(notice, class_)
+    found = read(bundle(notified))
     assert found.notice is notice
-    assert (found.message_id, found.class_, found.status) == (told.message_id, told.class_, told.status)
-    assert (found.start, found.end) == (told.start, told.end)
-    assert (found.leave_start, found.leave_end, found.deceased) == (told.leave_start, told.leave_end, told.deceased)
+    assert (found.message_id, found.class_, found.status) == (notified.message_id, notified.class_, notified.status)
+    assert (found.start, found.end) == (notified.start, notified.end)
+    assert (found.leave_start, found.leave_end, found.deceased) == (
+        notified.leave_start,
+        notified.leave_end,
+        notified.deceased,
+    )
     assert (found.cpr, found.family, found.given) == (PATIENT.cpr, PATIENT.family, PATIENT.given)
     assert (found.sender.sor, found.receiver.gln, found.provider.name) == (HEART.sor, MUNICIPALITY.gln, HEART.name)
-    assert found.chain == tuple(link.message_id for link in told.chain)
-    assert found.previous == told.chain[-1].previous
-    assert found.report_of_admission is told.report_of_admission
-    assert found.episode == told.episode
+    assert found.chain == tuple(link.message_id for link in notified.chain)
+    assert found.previous == notified.chain[-1].previous
+    assert found.report_of_admission is notified.report_of_admission
+    assert found.episode == notified.episode
 
 
 @pytest.mark.parametrize(
-    ("told", "notice"),
+    ("notified", "notice"),
     [
         ((Notice.STIN, Notice.MORS, Notice.RE_MORS), Notice.RE_MORS),
         ((Notice.STIN, Notice.STOR, Notice.MORS), Notice.MORS),
@@ -51,12 +55,12 @@ def test_what_was_written_is_what_is_read(notice: Notice, class_: Any) -> None:
     ],
     ids=lambda value: str(value) if isinstance(value, Notice) else "-".join(value),
 )
-def test_deaths_are_told_apart_by_the_chain(told: tuple[Notice, ...], notice: Notice) -> None:
-    *_, last = story(*told)
+def test_deaths_are_distinguished_by_chain(notified: tuple[Notice, ...], notice: Notice) -> None:
+    *_, last = story(*notified)
     assert read(bundle(last)).notice is notice
 
 
-def test_a_correction_of_a_death_on_arrival_is_known_only_to_who_knows_of_the_death() -> None:
+def test_corrected_death_on_arrival_needs_known_death() -> None:
     first, second = story(Notice.MORS, Notice.RE_MORS)
     assert read(bundle(first)).notice is Notice.MORS
     assert read(bundle(second)).notice is Notice.MORS
@@ -74,18 +78,18 @@ def test_a_correction_of_a_death_on_arrival_is_known_only_to_who_knows_of_the_de
     ],
     ids=str,
 )
-def test_the_time_shown_is_that_of_the_event(notice: Notice, shown: str) -> None:
+def test_time_shown_is_that_of_event(notice: Notice, shown: str) -> None:
     found = read(bundle(notification(notice, "IMP")))
     assert found.shown_at == getattr(found, shown) is not None
 
 
-def test_a_message_that_says_nothing_of_itself_is_rejected() -> None:
+def test_message_without_identity_is_rejected() -> None:
     with pytest.raises(Rejected) as rejected:
         read(damaged(bundle(notification(Notice.STIN)), "Provenance.target.0.reference", "MessageHeader/another"))
     assert rejected.value.rule == "P-1"
 
 
-def test_a_value_never_prints_the_person() -> None:
+def test_value_never_prints_person() -> None:
     assert PATIENT.cpr not in repr(read(bundle(notification(Notice.STIN))))
 
 
@@ -96,19 +100,21 @@ def test_both_forms_are_inspected_alike(notice: Notice, class_: Any) -> None:
 
 
 @every_case
-def test_an_inspection_is_what_acceptance_asks_for(notice: Notice, class_: Any) -> None:
-    told = notification(notice, class_)
-    found = inspect(to_json(bundle(told)))
+def test_inspection_is_what_acceptance_asks_for(notice: Notice, class_: Any) -> None:
+    notified = notification(notice, class_)
+    found = inspect(to_json(bundle(notified)))
     assert (found["kind"], found["valid"], found["issues"]) == ("hospital-notification", True, [])
     reading = found["reading"]
     assert set(reading) == READING
-    assert (reading["type"], reading["provenances"]) == (notice, len(told.chain))
-    assert reading["period"]["start"] == danish(told.start).isoformat()
-    assert reading["previous_message"] == (f"MessageHeader/{told.chain[-1].previous}" if told.chain[1:] else None)
+    assert (reading["type"], reading["provenances"]) == (notice, len(notified.chain))
+    assert reading["period"]["start"] == danish(notified.start).isoformat()
+    assert reading["previous_message"] == (
+        f"MessageHeader/{notified.chain[-1].previous}" if notified.chain[1:] else None
+    )
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"<a/>", b"\xff\xfe", b"null", b'{"resourceType": "Bundle"}'])
-def test_what_cannot_be_read_is_an_issue_and_every_key_is_there(data: bytes) -> None:
+def test_unreadable_parts_are_issues_with_every_key(data: bytes) -> None:
     found = inspect(data)
     assert not found["valid"]
     assert found["issues"]
@@ -116,7 +122,7 @@ def test_what_cannot_be_read_is_an_issue_and_every_key_is_there(data: bytes) -> 
     assert found["reading"]["acknowledgement"] == "fatal-error"
 
 
-def test_a_faulty_message_still_says_what_it_can() -> None:
+def test_faulty_message_is_read_as_far_as_possible() -> None:
     faulty = damaged(bundle(notification(Notice.STIN)), "Encounter.class", ABSENT)
     faulty["entry"][0]["resource"].pop("eventCoding")
     found = inspect(json.dumps(faulty).encode())

@@ -51,14 +51,14 @@ def by_stencil(n: Notification, receiver: Unit = MUNICIPALITY) -> bool:
 
 @FORMS
 @pytest.mark.parametrize("name", CASES)
-def test_every_notice_is_the_plain_writers(name: str, form: Representation) -> None:
+def test_every_notice_is_plain_writers(name: str, form: Representation) -> None:
     same(notification(*CASES[name]), form=form)
     assert by_stencil(notification(*CASES[name]))
 
 
 @FORMS
 @pytest.mark.parametrize("number", range(len(LONG)))
-def test_every_message_of_a_long_chain_is_the_plain_writers(number: int, form: Representation) -> None:
+def test_every_message_of_long_chain_is_plain_writers(number: int, form: Representation) -> None:
     same(LONG[number], form=form)
 
 
@@ -163,13 +163,13 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
 
 @settings(max_examples=400, deadline=None)
 @given(changed(), units, st.sampled_from([JSON, XML]))
-def test_any_message_is_the_plain_writers(n: Notification, receiver: Unit, form: Representation) -> None:
+def test_any_message_is_plain_writers(n: Notification, receiver: Unit, form: Representation) -> None:
     same(n, receiver, form=form)
 
 
 @settings(max_examples=300, deadline=None)
 @given(changed(), units)
-def test_a_specimen_has_the_shape_it_is_made_from(n: Notification, receiver: Unit) -> None:
+def test_specimen_has_shape_it_is_made_from(n: Notification, receiver: Unit) -> None:
     shape = stencil.shape_of(n, receiver, stencil.roles_of(n, receiver))
     try:
         marked, to, _ = stencil.specimen(shape)
@@ -180,14 +180,14 @@ def test_a_specimen_has_the_shape_it_is_made_from(n: Notification, receiver: Uni
 
 
 @pytest.mark.parametrize("envelope", ["", "x", IDS[0] + "\n", "the message's own", "a Provenance's"])
-def test_a_wrong_bundle_id_is_found(envelope: str) -> None:
+def test_wrong_bundle_id_is_found(envelope: str) -> None:
     n = notification(Notice.SLOR)
     named = {"the message's own": n.message_id, "a Provenance's": n.chain[0].provenance_id}
     same(n, envelope=named.get(envelope) or envelope or " ")
     assert compose(n, MUNICIPALITY, named.get(envelope, envelope), JSON)[1]
 
 
-def test_times_of_the_hour_that_comes_twice_are_compared_as_moments() -> None:
+def test_doubled_hour_is_compared_by_instant() -> None:
     """On the wall clock the end stands before the start; and in another case after it."""
     first = datetime(2026, 10, 25, 0, 50, tzinfo=UTC)  # 02:50+02:00
     for start, end in ((first, first + timedelta(minutes=20)), (first + timedelta(minutes=20), first)):

@@ -1,4 +1,4 @@
-"""What we say to a municipality, byte for byte and rule by rule (spec 01 §§2-10, 14-16)."""
+"""What we show to a municipality, byte for byte and rule by rule (spec 01 §§2-10, 14-16)."""
 
 import json
 import re
@@ -58,12 +58,12 @@ def test_every_notice_passes_our_own_check(notice: Notice, class_: Any) -> None:
 
 
 @every_case
-def test_the_same_notification_gives_the_same_bytes(notice: Notice, class_: Any) -> None:
+def test_same_notification_gives_same_bytes(notice: Notice, class_: Any) -> None:
     assert to_json(bundle(notification(notice, class_))) == to_json(bundle(notification(notice, class_)))
 
 
 @every_case
-def test_class_status_deceased_and_activity_are_those_of_the_code_table(notice: Notice, class_: Any) -> None:
+def test_content_follows_code_table(notice: Notice, class_: Any) -> None:
     written = bundle(notification(notice, class_))
     stay, row = one(written, "Encounter"), NOTICES[notice]
     activity = resources(written, "Provenance")[-1]["activity"]["coding"][0]["code"]
@@ -75,7 +75,7 @@ def test_class_status_deceased_and_activity_are_those_of_the_code_table(notice: 
 
 
 @every_case
-def test_the_header_comes_first_and_every_reference_is_an_entry(notice: Notice, class_: Any) -> None:
+def test_header_comes_first_and_every_reference_is_entry(notice: Notice, class_: Any) -> None:
     written = bundle(notification(notice, class_))
     assert written["entry"][0]["resource"]["resourceType"] == "MessageHeader"
     names = {f"{e['resource']['resourceType']}/{e['resource']['id']}" for e in written["entry"]}
@@ -85,7 +85,7 @@ def test_the_header_comes_first_and_every_reference_is_an_entry(notice: Notice, 
 
 
 @every_case
-def test_every_entry_names_its_profile_and_has_an_absolute_url_and_a_uuid(notice: Notice, class_: Any) -> None:
+def test_every_entry_has_profile_url_and_uuid(notice: Notice, class_: Any) -> None:
     written = bundle(notification(notice, class_))
     assert written["meta"]["profile"] == [PROFILES["Bundle"]]
     for entry in written["entry"]:
@@ -97,7 +97,7 @@ def test_every_entry_names_its_profile_and_has_an_absolute_url_and_a_uuid(notice
 
 
 @every_case
-def test_every_entry_tells_a_person_what_it_holds(notice: Notice, class_: Any) -> None:
+def test_every_entry_has_narrative(notice: Notice, class_: Any) -> None:
     for entry in bundle(notification(notice, class_))["entry"]:
         resource = entry["resource"]
         assert resource["text"]["status"] == ("extensions" if "extension" in resource else "generated")
@@ -105,13 +105,13 @@ def test_every_entry_tells_a_person_what_it_holds(notice: Notice, class_: Any) -
         assert resource["id"] in shown
 
 
-def test_codes_are_shown_in_danish_first_and_then_in_english() -> None:
+def test_codes_show_danish_then_english() -> None:
     shown = resources(bundle(notification(Notice.STIN)), "Provenance")[0]["text"]["div"]
     assert "Start sygehusophold - indlagt / Start hospital stay - admitted (admit-inpatient)" in shown
 
 
 @pytest.mark.parametrize("name", ["", "  "], ids=["none", "blank"])
-def test_a_unit_without_a_name_has_none_and_its_narrative_speaks_of_none(name: str) -> None:
+def test_unnamed_unit_stays_unnamed(name: str) -> None:
     written = bundle(notification(Notice.STIN, provider=msgspec.structs.replace(SURGERY, name=name)))
     *_, nameless = resources(written, "Organization")
     assert "name" not in nameless
@@ -120,22 +120,22 @@ def test_a_unit_without_a_name_has_none_and_its_narrative_speaks_of_none(name: s
     assert [(issue.rule, issue.problem) for issue in check(written, outgoing=True)] == [("3.5", "missing")]
 
 
-def test_what_stands_in_a_name_cannot_break_the_narrative() -> None:
-    told = notification(Notice.STIN)
+def test_what_stands_in_name_cannot_break_narrative() -> None:
+    notified = notification(Notice.STIN)
     wild = Unit(sor=HEART.sor, gln=HEART.gln, name='Afsnit <b>&"K1"</b>  \n Øst')
-    written = bundle(notification(Notice.STIN, sender=wild, provider=wild, report_recipient=wild, chain=told.chain))
+    written = bundle(notification(Notice.STIN, sender=wild, provider=wild, report_recipient=wild, chain=notified.chain))
     sender = resources(written, "Organization")[0]
     assert sender["name"] == 'Afsnit <b>&"K1"</b> Øst'
     assert sender["name"] in "".join(etree.fromstring(sender["text"]["div"]).itertext())
     assert check(written, outgoing=True) == []
 
 
-def test_the_sender_that_also_provides_is_one_entry_with_the_messaging_profile() -> None:
+def test_providing_sender_is_one_entry() -> None:
     profiles = [o["meta"]["profile"][0] for o in resources(bundle(notification(Notice.STIN)), "Organization")]
     assert profiles == [PROFILES["MessagingOrganization"]] * 2
 
 
-def test_a_providing_ward_is_an_entry_of_its_own_and_needs_no_gln() -> None:
+def test_providing_ward_is_own_entry_without_gln() -> None:
     written = bundle(notification(Notice.STIN, provider=SURGERY))
     provider = resources(written, "Organization")[2]
     assert provider["meta"]["profile"] == [PROFILES["Organization"]]
@@ -144,9 +144,9 @@ def test_a_providing_ward_is_an_entry_of_its_own_and_needs_no_gln() -> None:
     assert check(written, outgoing=True) == []
 
 
-def test_who_acted_before_stays_in_the_message() -> None:
-    told = notification(Notice.STOR)
-    first, last = told.chain
+def test_who_acted_before_stays_in_message() -> None:
+    notified = notification(Notice.STOR)
+    first, last = notified.chain
     moved = bundle(notification(Notice.STOR, chain=(_by(first, OTHER), last)))
     before, now = resources(moved, "Provenance")
     actor = {f"Organization/{o['id']}": o["name"] for o in resources(moved, "Organization")}
@@ -162,15 +162,15 @@ def _by(link: Any, unit: Unit) -> Any:
 @pytest.mark.parametrize(
     ("notice", "asked"), [(Notice.STIN, True), (Notice.STAA, True), (Notice.STOR, False), (Notice.AN_STIN, False)]
 )
-def test_the_report_flag_is_always_said_and_the_recipient_only_with_it(notice: Notice, asked: bool) -> None:
+def test_report_flag_is_always_there(notice: Notice, asked: bool) -> None:
     extensions = one(bundle(notification(notice)), "MessageHeader")["extension"]
     assert extensions[0] == {"url": REPORT_FLAG_URL, "valueBoolean": asked}
     assert [e["url"] for e in extensions[1:]] == ([REPORT_RECIPIENT_URL] if asked else [])
 
 
-def test_the_chain_grows_by_one_and_keeps_what_was() -> None:
-    told = list(story(Notice.STIN, Notice.RE_STIN, Notice.AN_STIN))
-    chains = [resources(bundle(n), "Provenance") for n in told]
+def test_chain_grows_by_one_and_keeps_what_was() -> None:
+    notified = list(story(Notice.STIN, Notice.RE_STIN, Notice.AN_STIN))
+    chains = [resources(bundle(n), "Provenance") for n in notified]
     assert [len(chain) for chain in chains] == [1, 2, 3]
     kept = ("id", "target", "occurredDateTime", "recorded", "activity", "entity")
     for shorter, longer in pairwise(chains):
@@ -179,16 +179,16 @@ def test_the_chain_grows_by_one_and_keeps_what_was() -> None:
     assert [p.get("entity", [{}])[0].get("role") for p in chains[-1]] == [None, "revision", "removal"]
 
 
-def test_a_legacy_predecessor_is_named_by_its_letter() -> None:
-    told = notification(Notice.STOR)
-    link = msgspec.structs.replace(told.chain[-1], previous="", previous_letter="5790000209354#OU0A1B2C3D4E5F")
+def test_legacy_predecessor_is_named_by_its_letter() -> None:
+    notified = notification(Notice.STOR)
+    link = msgspec.structs.replace(notified.chain[-1], previous="", previous_letter="5790000209354#OU0A1B2C3D4E5F")
     written = bundle(notification(Notice.STOR, chain=(link,)))
     what = resources(written, "Provenance")[0]["entity"][0]["what"]
     assert what == {"identifier": {"value": "5790000209354#OU0A1B2C3D4E5F"}}
     assert check(written, outgoing=True) == []
 
 
-def test_times_show_the_danish_offset_of_their_moment() -> None:
+def test_times_show_danish_offset_of_their_moment() -> None:
     begin = datetime(2026, 3, 28, 23, 30, tzinfo=UTC)
     *_, last = story(Notice.STIN, Notice.STOR, Notice.SLOR, begin=begin)
     period = one(bundle(last), "Encounter")
@@ -199,13 +199,13 @@ def test_times_show_the_danish_offset_of_their_moment() -> None:
     }
 
 
-def test_a_leap_day_is_a_day() -> None:
-    (told,) = story(Notice.STIN, begin=datetime(2024, 2, 29, 8, 0, tzinfo=UTC))
-    assert one(bundle(told), "Encounter")["period"]["start"] == "2024-02-29T09:00:00+01:00"
-    assert check(bundle(told), outgoing=True) == []
+def test_leap_day_is_day() -> None:
+    (notified,) = story(Notice.STIN, begin=datetime(2024, 2, 29, 8, 0, tzinfo=UTC))
+    assert one(bundle(notified), "Encounter")["period"]["start"] == "2024-02-29T09:00:00+01:00"
+    assert check(bundle(notified), outgoing=True) == []
 
 
-def test_both_episode_ids_go_out_the_local_one_first() -> None:
+def test_both_episode_ids_go_out_local_one_first() -> None:
     ids = (
         EpisodeIdentifier(system="https://sor2.sum.dsdn.dk/#id=265161000016000", value=EPISODE),
         EpisodeIdentifier(
@@ -218,15 +218,15 @@ def test_both_episode_ids_go_out_the_local_one_first() -> None:
     assert check(written, outgoing=True) == []
 
 
-def test_a_resend_is_the_same_message_in_a_new_envelope() -> None:
-    told = notification(Notice.SLOR)
-    first = bundle(told)
+def test_resend_is_same_message_in_new_envelope() -> None:
+    notified = notification(Notice.SLOR)
+    first = bundle(notified)
     untouched = to_json(first)
-    at = told.assembled + timedelta(minutes=31)
-    again = redispatch(json.loads(untouched), envelope_id(told, 2), at)
+    at = notified.assembled + timedelta(minutes=31)
+    again = redispatch(json.loads(untouched), envelope_id(notified, 2), at)
     assert to_json(first) == untouched
-    assert again["id"] == envelope_id(told, 2) != first["id"]
-    assert one(again, "MessageHeader")["id"] == told.message_id
+    assert again["id"] == envelope_id(notified, 2) != first["id"]
+    assert one(again, "MessageHeader")["id"] == notified.message_id
     assert to_json({**again, "entry": again["entry"][:-1], "id": "", "timestamp": ""}) == to_json(
         {**first, "entry": first["entry"][:-1], "id": "", "timestamp": ""}
     )
@@ -238,15 +238,15 @@ def test_a_resend_is_the_same_message_in_a_new_envelope() -> None:
     assert check(again, outgoing=True) == []
 
 
-def test_a_resend_in_the_second_of_its_predecessor_is_raised_by_one() -> None:
-    told = notification(Notice.STOR)
-    again = redispatch(bundle(told), envelope_id(told, 2), told.chain[0].occurred)
+def test_resend_in_same_second_is_raised_by_one() -> None:
+    notified = notification(Notice.STOR)
+    again = redispatch(bundle(notified), envelope_id(notified, 2), notified.chain[0].occurred)
     before, now = resources(again, "Provenance")
     assert before["recorded"] == "2026-03-02T10:00:02+01:00"
     assert now["recorded"] == "2026-03-02T10:00:03+01:00"
 
 
-def test_ids_of_what_belongs_to_one_message_are_new_in_the_next() -> None:
+def test_ids_of_one_message_are_new_in_next() -> None:
     first, second = (bundle(n) for n in story(Notice.STIN, Notice.STOR))
     ids = [
         {e["resource"]["id"] for e in b["entry"] if e["resource"]["resourceType"] != "Provenance"}
@@ -255,13 +255,13 @@ def test_ids_of_what_belongs_to_one_message_are_new_in_the_next() -> None:
     assert not ids[0] & ids[1]
 
 
-def test_the_receiver_is_addressed_by_its_sor_code() -> None:
+def test_receiver_is_addressed_by_its_sor_code() -> None:
     header = one(bundle(notification(Notice.STIN)), "MessageHeader")
     assert header["destination"][0]["endpoint"] == f"https://sor2.sum.dsdn.dk/#id={MUNICIPALITY.sor}"
     assert header["source"]["endpoint"] == f"https://sor2.sum.dsdn.dk/#id={HEART.sor}"
 
 
-def test_nothing_but_the_needed_is_said_of_a_person() -> None:
+def test_only_needed_facts_of_person_are_written() -> None:
     person = one(bundle(notification(Notice.STIN)), "Patient")
     assert set(person) == {"resourceType", "id", "meta", "text", "identifier", "name"}
     assert person["name"] == [{"use": "official", "family": "Elmer", "given": ["Bruno", "Test"]}]

@@ -81,7 +81,7 @@ XML = b"""<?xml version="1.0" encoding="ISO-8859-1"?>
 </AcknowledgementCode></Envelope><NotificationOfAdmission/></Emessage>"""
 
 
-def test_a_letter_is_right_and_gives_its_identifying_fields() -> None:
+def test_letter_is_right_and_gives_its_identifying_fields() -> None:
     judged = inspect(NOTICE)
     assert (judged["kind"], judged["valid"], judged["issues"]) == ("dis20", True, [])
     assert judged["reading"]["sent"] == "2026-03-01T01:30"
@@ -89,7 +89,7 @@ def test_a_letter_is_right_and_gives_its_identifying_fields() -> None:
     assert "2509479989" not in json.dumps(judged)
 
 
-def test_a_receipt_that_speaks_of_a_letter_is_a_receipt() -> None:
+def test_receipt_that_speaks_of_letter_is_receipt() -> None:
     judged = inspect(RECEIPT)
     assert (judged["kind"], judged["valid"]) == ("ctl", True)
     assert judged["reading"]["letters"][0]["refuse_code"] == "problem_med_version"
@@ -123,7 +123,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("there", "instead"), BROKEN.values(), ids=BROKEN)
-def test_a_letter_is_refused_for(there: bytes, instead: bytes) -> None:
+def test_letter_is_refused_for(there: bytes, instead: bytes) -> None:
     assert NOTICE.count(there) == 1
     judged = judge(NOTICE.replace(there, instead))
     assert (judged["kind"], judged["valid"]) == ("dis20", False)
@@ -131,7 +131,7 @@ def test_a_letter_is_refused_for(there: bytes, instead: bytes) -> None:
     assert judged["issues"][0]["remedy"]
 
 
-def test_a_message_without_content_is_refused() -> None:
+def test_message_without_content_is_refused() -> None:
     head, tail = NOTICE.split(b"BGM")[0], NOTICE.split(b"PAS+HS'\n")[1].replace(b"UNT+25", b"UNT+2")
     assert inspect(head + tail)["issues"][0]["path"] == "UNH"
 
@@ -139,12 +139,12 @@ def test_a_message_without_content_is_refused() -> None:
 @pytest.mark.parametrize(
     ("year", "read"), [(b"26", "2026"), (b"75", "2075"), (b"76", "1976"), (b"99", "1999"), (b"00", "2000")]
 )
-def test_a_year_of_two_digits_lies_within_fifty_years(year: bytes, read: str) -> None:
+def test_year_of_two_digits_lies_within_fifty_years(year: bytes, read: str) -> None:
     assert inspect(NOTICE.replace(b"260301:0130", year + b"0301:0130"))["reading"]["sent"] == f"{read}-03-01T01:30"
 
 
 @pytest.mark.parametrize("date", [b"2\xb9\xb2301", b"\xb2\xb30301", b"      ", b"2603"])
-def test_a_sending_time_that_is_none_is_not_read(date: bytes) -> None:
+def test_sending_time_that_is_none_is_not_read(date: bytes) -> None:
     assert inspect(NOTICE.replace(b"260301", date))["reading"]["sent"] is None
 
 
@@ -160,7 +160,7 @@ DANGEROUS = {
 
 
 @pytest.mark.parametrize("data", DANGEROUS.values(), ids=DANGEROUS)
-def test_a_letter_is_refused_and_read_no_further_with(data: bytes) -> None:
+def test_letter_is_refused_and_read_no_further_with(data: bytes) -> None:
     judged = inspect(data)
     assert not judged["valid"]
     assert judged["issues"]

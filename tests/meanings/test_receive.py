@@ -26,13 +26,13 @@ KEYS = ["file", "acknowledgement", "shown", "status", "report_of_admission", "hi
 Bundle = dict[str, Any]
 
 
-def told(*documents: Bundle | bytes, basis: bool = True) -> list[dict[str, Any]]:
+def notified(*documents: Bundle | bytes, basis: bool = True) -> list[dict[str, Any]]:
     files = [(str(i), d if isinstance(d, bytes) else to_json(d)) for i, d in enumerate(documents)]
     return play(files, basis=basis)
 
 
 def bundles(*notices: Notice) -> list[Bundle]:
-    return [bundle(told_) for told_ in story(*notices)]
+    return [bundle(notified_) for notified_ in story(*notices)]
 
 
 def rules(line: dict[str, Any], severity: str) -> set[str]:
@@ -42,16 +42,16 @@ def rules(line: dict[str, Any], severity: str) -> set[str]:
 @pytest.mark.parametrize("name", CASES)
 def test_every_story_we_send_is_taken(name: str) -> None:
     notice, class_ = CASES[name]
-    lines = told(*(bundle(m) for m in story(*path_to(notice, class_), class_=class_)))
+    lines = notified(*(bundle(m) for m in story(*path_to(notice, class_), class_=class_)))
     assert [(line["acknowledgement"], line["shown"], line["issues"]) for line in lines] == [("ok", True, [])] * len(
         lines
     )
 
 
-def test_a_line_has_the_keys_of_the_interface() -> None:
+def test_line_has_keys_of_interface() -> None:
     (start,) = bundles(N.STIN)
     for data in (to_json(start), to_xml(start)):
-        (line,) = told(data)
+        (line,) = notified(data)
         assert list(line) == KEYS
         assert line | {"file": ""} == {
             "file": "",
@@ -64,16 +64,16 @@ def test_a_line_has_the_keys_of_the_interface() -> None:
         }
 
 
-def test_a_messages_xml_repeats_its_json() -> None:
+def test_messages_xml_repeats_its_json() -> None:
     (start,) = bundles(N.STIN)
-    first, second = told(to_json(start), to_xml(start))
+    first, second = notified(to_json(start), to_xml(start))
     assert (second["acknowledgement"], second["shown"], second["status"]) == ("ok", False, first["status"])
     assert rules(second, "warning") == {"01 19.6"}
 
 
 def test_without_basis_nothing_is_kept() -> None:
     start, leave = bundles(N.STIN, N.STOR)
-    for line in told(start, leave, start, basis=False):
+    for line in notified(start, leave, start, basis=False):
         assert line | {"file": ""} == {
             "file": "",
             "acknowledgement": "ok",
@@ -86,10 +86,10 @@ def test_without_basis_nothing_is_kept() -> None:
 
 
 @pytest.mark.parametrize("basis", [True, False], ids=["with a case", "without a case"])
-def test_a_refused_message_hides_no_later_one(basis: bool) -> None:
+def test_refused_message_hides_no_later_one(basis: bool) -> None:
     (start,) = bundles(N.STIN)
     faulty = damaged(start, each(drop("Encounter.class"), drop("MessageHeader.eventCoding")))
-    refused, accepted = told(faulty, start, basis=basis)
+    refused, accepted = notified(faulty, start, basis=basis)
     assert (refused["acknowledgement"], refused["shown"], refused["status"]) == ("fatal-error", False, None)
     assert rules(refused, "error")
     assert (accepted["acknowledgement"], accepted["shown"]) == ("ok", basis)
@@ -163,28 +163,28 @@ ODD: dict[str, Callable[[Bundle], object]] = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_an_odd_discharge_is_loaded_with_a_warning(name: str) -> None:
+def test_odd_discharge_is_loaded_with_warning(name: str) -> None:
     start, leave, home = bundles(N.STIN, N.STOR, N.SLHJ)
-    *_, line = told(start, leave, damaged(home, ODD[name]))
+    *_, line = notified(start, leave, damaged(home, ODD[name]))
     assert (line["acknowledgement"], line["shown"], line["status"]) == ("ok", True, "at-home")
     assert line["history"] == ["STIN", "STOR", "SLHJ"]
     assert line["issues"]
 
 
-def test_a_discharge_may_give_another_start() -> None:
+def test_discharge_may_give_another_start() -> None:
     start, home = bundles(N.STIN, N.SLHJ)
-    _, line = told(start, damaged(home, put("Encounter.period.start", "2026-02-27T08:00:00+01:00")))
+    _, line = notified(start, damaged(home, put("Encounter.period.start", "2026-02-27T08:00:00+01:00")))
     assert (line["acknowledgement"], line["status"], line["history"]) == ("ok", "at-home", ["STIN", "SLHJ"])
 
 
-def test_a_death_on_arrival_may_be_in_progress() -> None:
+def test_death_on_arrival_may_be_in_progress() -> None:
     (death,) = bundles(N.MORS)
     odd = damaged(death, each(put("Encounter.status", "in-progress"), drop("Encounter.period.end")))
-    (line,) = told(odd)
+    (line,) = notified(odd)
     assert (line["acknowledgement"], line["status"], line["history"]) == ("ok", "dead", ["MORS"])
 
 
-def test_a_cancellation_may_name_another_stays_correction() -> None:
+def test_cancellation_may_name_another_stays_correction() -> None:
     start, corrected, cancelled = bundles(N.STIN, N.RE_STIN, N.AN_STIN)
     odd = damaged(
         cancelled,
@@ -194,7 +194,7 @@ def test_a_cancellation_may_name_another_stays_correction() -> None:
             put("Encounter.period.end", "2026-03-02T13:00:00+01:00"),
         ),
     )
-    *_, line = told(start, corrected, odd)
+    *_, line = notified(start, corrected, odd)
     assert (line["acknowledgement"], line["status"], line["history"]) == ("ok", "void", ["STIN(cancelled)"])
     assert "01 19.16" in rules(line, "warning")
 
@@ -215,29 +215,29 @@ def _again(message: Notification, **changes: Any) -> Bundle:
         ),
     ],
 )
-def test_a_message_with_a_used_id_is_loaded(changes: dict[str, Any]) -> None:
+def test_message_with_used_id_is_loaded(changes: dict[str, Any]) -> None:
     start = notification(N.STIN)
-    first, second = told(bundle(start), _again(start, **changes))
+    first, second = notified(bundle(start), _again(start, **changes))
     assert (first["acknowledgement"], second["acknowledgement"]) == ("ok", "ok")
     assert (second["shown"], second["status"]) == (True, "admitted")
     assert "01 19.17" in rules(second, "warning")
 
 
-def test_a_start_overtaken_by_its_discharge_becomes_history() -> None:
+def test_start_overtaken_by_its_discharge_becomes_history() -> None:
     acute, admitted, home = bundles(N.STAA, N.STIN, N.SLHJ)
-    lines = told(acute, home, admitted)
+    lines = notified(acute, home, admitted)
     assert [line["status"] for line in lines] == ["acute-ambulant", "at-home", "at-home"]
     assert lines[2]["history"] == ["STAA", "STIN", "SLHJ"]
     assert {line["acknowledgement"] for line in lines} == {"ok"}
 
 
-def test_a_transfer_begins_while_the_stay_is_open() -> None:
+def test_transfer_begins_while_stay_is_open() -> None:
     (here,) = story(N.STIN)
     there_unit = msgspec.structs.replace(SURGERY, gln="5790001348120")
     (there,) = story(N.STIN, sender=there_unit, begin=BEGIN + timedelta(hours=3))
     own = msgspec.structs.replace(there.chain[0], message_id="0b0cb2d8-5b7a-4c55-9bd3-94da7ff5a0c6")
     there = msgspec.structs.replace(there, message_id=own.message_id, chain=(own,), report_of_admission=False)
-    lines = told(bundle(here), bundle(there))
+    lines = notified(bundle(here), bundle(there))
     assert (lines[1]["status"], lines[1]["history"]) == ("admitted", ["STIN", "STIN"])
     assert "01 19.17" not in rules(lines[1], "warning")
 
@@ -262,7 +262,7 @@ STORIES: dict[str, tuple[list[str], list[str], list[str]]] = {
 
 @pytest.mark.published
 @pytest.mark.parametrize("name", STORIES)
-def test_the_published_stories_are_followed(name: str) -> None:
+def test_published_stories_are_followed(name: str) -> None:
     starts, statuses, history = STORIES[name]
     files = [examples("hospitalnotification", f"Bundle-{start}*.json")[0] for start in starts]
     lines = play([(f.name, f.read_bytes()) for f in files])
@@ -287,7 +287,7 @@ def command() -> Typer:
     return app
 
 
-def test_the_command_prints_one_json_object_per_document(command: Typer, tmp_path: Any) -> None:
+def test_command_prints_one_json_object_per_document(command: Typer, tmp_path: Any) -> None:
     folder = tmp_path / "stay"
     folder.mkdir()
     (folder / "README.md").write_text("about the folder")
@@ -300,21 +300,21 @@ def test_the_command_prints_one_json_object_per_document(command: Typer, tmp_pat
     assert [line["status"] for line in lines] == ["admitted", "on-leave"]
 
 
-def test_the_command_reads_standard_input(command: Typer) -> None:
+def test_command_reads_standard_input(command: Typer) -> None:
     done = CliRunner().invoke(command, ["-"], input=to_json(bundles(N.STIN)[0]))
     assert done.stdout == "-: ok; admitted: STIN\n"
 
 
-def test_each_remark_is_a_line_of_its_own(command: Typer) -> None:
+def test_each_remark_is_line_of_its_own(command: Typer) -> None:
     (start,) = bundles(N.STIN)
     done = CliRunner().invoke(command, ["-"], input=to_json(damaged(start, ODD["ids that are no UUIDs"])))
     assert done.stdout.splitlines() == ["-: ok; admitted: STIN", "  warning Bundle.id [P-5] not a UUID"]
 
 
-def test_the_command_says_when_nothing_is_kept(command: Typer) -> None:
+def test_command_reports_when_nothing_is_kept(command: Typer) -> None:
     done = CliRunner().invoke(command, ["-", "--no-basis"], input=to_json(bundles(N.STIN)[0]))
     assert done.stdout == "-: ok; not shown\n"
 
 
-def test_a_missing_file_is_a_usage_error(command: Typer) -> None:
+def test_missing_file_is_usage_error(command: Typer) -> None:
     assert run(command, ["nothing-here.json"]) == 2

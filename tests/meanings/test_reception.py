@@ -87,7 +87,7 @@ ANSWERED = ["positive-message", "ok"]
 REFUSED = ["positive-message", "fatal-error"]
 
 
-def test_a_notification_gets_a_receipt_and_an_acknowledgement() -> None:
+def test_notification_gets_receipt_and_acknowledgement() -> None:
     reception, ((network, ack),) = received(sealed(START))
     assert kinds([network, ack]) == ANSWERED
     for receipt in (network, ack):
@@ -100,7 +100,7 @@ def test_a_notification_gets_a_receipt_and_an_acknowledgement() -> None:
     assert [status(stay) for stay in reception.subscriber.stays] == ["admitted"]
 
 
-def test_a_whole_stay_ends_where_it_should() -> None:
+def test_whole_stay_ends_where_it_should() -> None:
     letters = [
         sealed(bundle(each), numbered(i)) for i, each in enumerate(story(N.STAA, N.STIN, N.STOR, N.SLOR, N.SLHJ))
     ]
@@ -109,7 +109,7 @@ def test_a_whole_stay_ends_where_it_should() -> None:
     assert [status(stay) for stay in reception.subscriber.stays] == ["at-home"]
 
 
-def test_the_same_records_give_the_same_receipts() -> None:
+def test_same_records_give_same_receipts() -> None:
     letters = [sealed(START), sealed(START), sealed(bundle(notification(N.SLHJ)), numbered(2))]
     assert received(*letters) == received(*letters)
 
@@ -127,7 +127,7 @@ def resent(message: Bundle) -> Bundle:
         pytest.param(sealed(to_xml(START), numbered(2), media_type=vans.FHIR_XML), id="in XML"),
     ],
 )
-def test_a_resend_gets_the_same_verdict_in_new_ids(again: bytes) -> None:
+def test_resend_gets_same_verdict_in_new_ids(again: bytes) -> None:
     first_state, (first,) = received(sealed(START))
     reception, (_, second) = received(sealed(START), again)
     assert kinds(second) == ANSWERED
@@ -142,7 +142,7 @@ def test_a_resend_gets_the_same_verdict_in_new_ids(again: bytes) -> None:
 FAULTY = damaged(START, drop("Encounter.class"))
 
 
-def test_a_refusal_repeats_its_reasons() -> None:
+def test_refusal_repeats_its_reasons() -> None:
     reception, (first, second) = received(sealed(FAULTY), sealed(resent(FAULTY), numbered(2)))
     assert (kinds(first), kinds(second)) == (REFUSED, REFUSED)
     outcomes = [each["entry"][-1]["resource"]["issue"] for each in (acknowledged(first), acknowledged(second))]
@@ -151,7 +151,7 @@ def test_a_refusal_repeats_its_reasons() -> None:
     assert reception.subscriber.stays == ()
 
 
-def test_no_positive_verdict_follows_a_negative_one() -> None:
+def test_no_positive_verdict_follows_negative_one() -> None:
     _, (first, second) = received(sealed(FAULTY), sealed(resent(START), numbered(2)))
     assert (kinds(first), kinds(second)) == (REFUSED, REFUSED)  # R9: what is mended is a new message (6.5 no. 5)
 
@@ -170,27 +170,27 @@ def test_no_positive_verdict_follows_a_negative_one() -> None:
     ],
     ids=["a code", "a time", "another message", "something missing"],
 )
-def test_a_refusal_carries_the_codes_of_medcom(damage: Any, code: str, details: str | None) -> None:
+def test_refusal_carries_codes_of_medcom(damage: Any, code: str, details: str | None) -> None:
     _, (receipts,) = received(sealed(damaged(START, damage)))
     issues = acknowledged(receipts)["entry"][-1]["resource"]["issue"]
     codings = [i["details"].get("coding", [{"code": None}])[0]["code"] for i in issues]
     assert (code, details) in list(zip([i["code"] for i in issues], codings, strict=True))
 
 
-def test_without_a_case_the_verdict_is_positive() -> None:
+def test_without_case_verdict_is_positive() -> None:
     reception, (receipts,) = received(sealed(START), basis=False)
     assert kinds(receipts) == ANSWERED
     assert reception.subscriber.stays == ()
 
 
-def test_another_citizens_message_may_share_an_id() -> None:
+def test_another_citizens_message_may_share_id() -> None:
     other = notification(N.STIN, episode=(EpisodeIdentifier(system="https://example.org", value=EpisodeId("other")),))
     reception, (_, receipts) = received(sealed(START), sealed(bundle(other) | {"id": numbered(9)}, numbered(2)))
     assert kinds(receipts) == ANSWERED
     assert len(reception.subscriber.stays) == 2
 
 
-def test_a_used_bundle_id_is_refused() -> None:
+def test_used_bundle_id_is_refused() -> None:
     other = bundle(notification(N.SLHJ)) | {"id": START["id"]}
     reception, (_, receipts) = received(sealed(START), sealed(other, numbered(2)))
     assert kinds(receipts) == REFUSED
@@ -198,7 +198,7 @@ def test_a_used_bundle_id_is_refused() -> None:
     assert [status(stay) for stay in reception.subscriber.stays] == ["admitted"]
 
 
-def test_a_used_envelope_id_is_refused() -> None:
+def test_used_envelope_id_is_refused() -> None:
     reception, (_, receipts) = received(sealed(START), sealed(bundle(notification(N.SLHJ))))
     assert kinds(receipts) == ["negative-message"]
     assert len(reception.settled) == 1
@@ -222,7 +222,7 @@ LEGACY = {"name": "MCM:XDIS20", "version": "XD2030C", "media_type": "", "format"
     ],
     ids=["V1: cut", "V1: no XML", "V1: nothing", "V2", "V4", "V5", "V5: a letter", "V6", "nobody to answer"],
 )
-def test_an_unusable_envelope_is_refused(record: bytes, answer: list[str]) -> None:
+def test_unusable_envelope_is_refused(record: bytes, answer: list[str]) -> None:
     reception, (receipts,) = received(record)
     assert kinds(receipts) == answer
     assert reception.subscriber.stays == ()
@@ -239,17 +239,17 @@ def test_an_unusable_envelope_is_refused(record: bytes, answer: list[str]) -> No
     ],
     ids=["V3", "V5", "V5: a letter", "V2", "V4"],
 )
-def test_a_refused_envelope_gets_the_reason(record: bytes, ours: set[str] | None, description: str) -> None:
+def test_refused_envelope_gets_reason(record: bytes, ours: set[str] | None, description: str) -> None:
     _, ((receipt,),) = received(record, ours=ours)
     assert description in vans.open_envelope(receipt).error
 
 
-def test_a_letter_to_somebody_else_is_refused() -> None:
+def test_letter_to_somebody_else_is_refused() -> None:
     assert kinds(received(sealed(START), ours={"5790000000005"})[1][0]) == ["negative-message"]  # V3
     assert kinds(received(sealed(START), ours={MUNICIPALITY.gln})[1][0]) == ANSWERED
 
 
-def test_an_unreliable_envelope_gets_no_receipt() -> None:
+def test_unreliable_envelope_gets_no_receipt() -> None:
     assert kinds(received(sealed(START).replace(b">reliable<", b">unreliable<"))[1][0]) == ["ok"]
 
 
@@ -260,14 +260,14 @@ def test_receipts_are_never_answered() -> None:
     assert received(to_json(acknowledgement()))[1] == [[]]
 
 
-def test_a_bare_message_is_answered_bare() -> None:
+def test_bare_message_is_answered_bare() -> None:
     for data in (to_json(START), to_xml(START)):
         _, (receipts,) = received(data)
         assert [verdict_of(each) for each in receipts] == ["ok"]
     assert received(b'{"resourceType": "Patient"}')[1] == [[]]
 
 
-def test_the_spelling_of_an_episode_is_indifferent() -> None:
+def test_spelling_of_episode_is_indifferent() -> None:
     one, two = (
         replace(read(START), episode=tuple(EpisodeIdentifier(system="s", value=value) for value in values))
         for values in (

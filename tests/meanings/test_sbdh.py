@@ -97,12 +97,12 @@ def found(data: bytes) -> list[tuple[str, str, str]]:
     return [(i["severity"], i["path"].rpartition(".")[2], i["rule"]) for i in sbdh.inspect(data, inside)["issues"]]
 
 
-def test_an_envelope_of_the_schema_has_no_finding() -> None:
+def test_envelope_of_schema_has_no_finding() -> None:
     assert found(envelope()) == []
     assert found(receipt()) == []
 
 
-def test_a_message_comes_out_with_its_ids() -> None:
+def test_message_comes_out_with_its_ids() -> None:
     opened = sbdh.open_envelope(envelope())
     assert (opened.envelope_id, opened.sender, opened.content_kind) == (OWN, TOWN, "message")
     assert opened.created == datetime(2026, 3, 2, 7, 14, 5, tzinfo=UTC)
@@ -111,26 +111,26 @@ def test_a_message_comes_out_with_its_ids() -> None:
     assert opened.network_receipt() is None
 
 
-def test_a_receipt_answers_the_envelope_of_its_correlation() -> None:
+def test_receipt_answers_envelope_of_its_correlation() -> None:
     answer = sbdh.open_envelope(receipt()).network_receipt(origin="receipts.raw/0/7")
     assert answer is not None
     assert (answer.positive, answer.layer, answer.origin) == (True, "sbdh", "receipts.raw/0/7")
     assert (answer.original_transport_id, answer.transport_id, answer.transport_sender) == (ANSWERED, OWN, TOWN)
 
 
-def test_without_correlation_the_scope_names_the_answered() -> None:
+def test_without_correlation_scope_names_answered() -> None:
     data = receipt(correlated="", scopes=MESSAGE | {"ORIGINALENVELOPEIDENTIFIER": ANSWERED})
     assert sbdh.open_envelope(data).original_envelope_id == ANSWERED
 
 
-def test_the_payload_never_names_the_answered() -> None:
+def test_payload_never_names_answered() -> None:
     data = receipt(
         payload=signal("ReceiptAcknowledgement", "<s:OriginalMessageIdentifier>other</s:OriginalMessageIdentifier>")
     )
     assert sbdh.open_envelope(data).original_envelope_id == ANSWERED
 
 
-def test_an_exception_is_negative_with_its_reason() -> None:
+def test_exception_is_negative_with_its_reason() -> None:
     payload = signal(
         "Exception", "<s:Reason>Header not valid</s:Reason><s:ExceptionMessage>no scope</s:ExceptionMessage>"
     )
@@ -159,7 +159,7 @@ ERRORS: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("name", ERRORS)
-def test_what_leaves_the_schema_or_lacks_a_part_is_refused(name: str) -> None:
+def test_what_leaves_schema_or_lacks_part_is_refused(name: str) -> None:
     data, path = ERRORS[name]
     assert ("error", path) in [(severity, where) for severity, where, _ in found(data)]
     with pytest.raises(Rejected):
@@ -185,13 +185,13 @@ DEFECTS: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("name", DEFECTS)
-def test_a_published_defect_is_a_warning_and_is_read(name: str) -> None:
+def test_published_defect_is_warning_and_is_read(name: str) -> None:
     data, path = DEFECTS[name]
     assert found(data) == [("warning", path, "02 §3.3")]
     assert sbdh.open_envelope(data).envelope_id == OWN
 
 
-def test_inspect_shows_a_message_and_what_is_inside() -> None:
+def test_inspect_shows_message_and_what_is_inside() -> None:
     assert sbdh.inspect(envelope(), inside)["reading"] == {
         "envelope_id": OWN,
         "sender": f"0088:{TOWN}",
@@ -206,7 +206,7 @@ def test_inspect_shows_a_message_and_what_is_inside() -> None:
     }
 
 
-def test_inspect_shows_what_a_receipt_answers_and_not_its_payload() -> None:
+def test_inspect_shows_what_receipt_answers_and_not_its_payload() -> None:
     reading = sbdh.inspect(receipt(), inside)["reading"]
     assert reading["content_kind"] == "receipt-acknowledgement"
     assert (reading["original_envelope_id"], reading["content"]) == (ANSWERED, None)
@@ -220,7 +220,7 @@ def test_arbitrary_bytes_are_refused_and_every_key_is_there(data: bytes) -> None
 
 
 @given(st.integers(0, len(envelope())), st.integers(0, 40), st.binary(max_size=20))
-def test_a_damaged_envelope_is_opened_or_refused(start: int, length: int, put: bytes) -> None:
+def test_damaged_envelope_is_opened_or_refused(start: int, length: int, put: bytes) -> None:
     damaged = envelope()[:start] + put + envelope()[start + length :]
     with contextlib.suppress(Rejected):
         sbdh.open_envelope(damaged)

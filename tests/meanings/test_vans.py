@@ -53,7 +53,7 @@ def refused(data: bytes, **how: Any) -> vans.EnvelopeRefused:
 # ---- sealing and opening ----------------------------------------------------------------------------------------
 
 
-def test_an_opened_message_is_what_was_sealed() -> None:
+def test_opened_message_is_what_was_sealed() -> None:
     opened = vans.open_envelope(sealed())
     assert (opened.sender, opened.sender_kind, opened.receiver) == (HOSPITAL, "EAN", TOWN)
     assert (opened.envelope_id, opened.sent, opened.content_kind) == (ENVELOPE_ID, SENT, "message")
@@ -72,20 +72,20 @@ def test_any_bytes_come_out_as_they_went_in(payload: bytes, sent: datetime) -> N
     assert opened.sent == sent.replace(microsecond=0)
 
 
-def test_the_same_arguments_give_the_same_bytes_and_the_time_is_danish() -> None:
+def test_same_arguments_give_same_bytes_and_time_is_danish() -> None:
     assert sealed() == sealed()
     assert b"<SentDateTime>2026-07-02T11:00:05+02:00</SentDateTime>" in sealed()
 
 
 @pytest.mark.parametrize("activity", sorted(ACTIVITIES))
-def test_every_activity_has_a_document_name_that_we_know(activity: str) -> None:
+def test_every_activity_has_document_name_that_we_know(activity: str) -> None:
     name = MESSAGE_TYPES[HOSPITAL_NOTIFICATION].document_name(activity)
     assert name.removeprefix("MCM:FDIS20#") in VANS_POSTFIX.values()
     assert vans.open_envelope(sealed(name=name)).warnings == ()
 
 
 @pytest.mark.parametrize("activity", sorted(ACTIVITIES))
-def test_a_name_by_activity_gives_a_warning(activity: str) -> None:
+def test_name_by_activity_gives_warning(activity: str) -> None:
     (warning,) = vans.open_envelope(sealed(name=f"MCM:FDIS20#{activity}")).warnings
     assert (warning.severity, warning.rule, warning.path) == ("warning", "V5", f"{META}.Document.Name")
     assert MESSAGE_TYPES[HOSPITAL_NOTIFICATION].document_name(activity) in warning.remedy
@@ -94,7 +94,7 @@ def test_a_name_by_activity_gives_a_warning(activity: str) -> None:
 
 
 @pytest.mark.parametrize("verdict", ["ok", "transient-error", "fatal-error"])
-def test_every_verdict_has_a_document_name_that_we_know(verdict: Any) -> None:
+def test_every_verdict_has_document_name_that_we_know(verdict: Any) -> None:
     data = sealed(name=f"MCM:FCTL#{verdict}", version="2.0.0")
     assert vans.open_envelope(data).warnings == ()
 
@@ -116,7 +116,7 @@ def receipt(kind: Any, **changes: Any) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["positive-message", "negative-message", "negative-vans"])
-def test_a_receipt_names_the_envelope_and_copies_its_document(kind: str) -> None:
+def test_receipt_names_envelope_and_copies_its_document(kind: str) -> None:
     opened = vans.open_envelope(receipt(kind, error="unknown receiver"))
     answer = opened.network_receipt(origin="receipts.raw/0/7")
     assert answer is not None
@@ -128,13 +128,13 @@ def test_a_receipt_names_the_envelope_and_copies_its_document(kind: str) -> None
     assert opened.meta == vans.open_envelope(sealed()).meta
 
 
-def test_an_operator_may_not_know_the_message() -> None:
+def test_operator_may_not_know_message() -> None:
     data = receipt("negative-vans", original=None, sender="VANSFJORD", sender_kind="VANS", error_code=2)
     opened = vans.open_envelope(data)
     assert (opened.meta, opened.sender_kind, opened.error_code, opened.error) == (None, "VANS", 2, "unknown")
 
 
-def test_a_long_error_is_cut_to_what_the_schema_takes() -> None:
+def test_long_error_is_cut_to_what_schema_takes() -> None:
     assert vans.open_envelope(receipt("negative-message", error="<&>" * 400)).error == ("<&>" * 400)[:512]
 
 
@@ -156,7 +156,7 @@ UNREADABLE: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
-def test_what_is_no_safe_xml_is_a_dead_letter(name: str) -> None:
+def test_what_is_no_safe_xml_is_dead_letter(name: str) -> None:
     error = refused(UNREADABLE[name])
     assert error.rule == "V1"
     assert error.answer is None
@@ -193,7 +193,7 @@ SCHEMA: dict[str, tuple[str, str, str]] = {
 
 
 @pytest.mark.parametrize("name", SCHEMA)
-def test_what_leaves_the_schema_is_refused_at_its_place(name: str) -> None:
+def test_what_leaves_schema_is_refused_at_its_place(name: str) -> None:
     old, new, path = SCHEMA[name]
     data = changed(old, new) if name != "no-data" else sealed().replace(b"Data>", b"Date>")
     error = refused(data)
@@ -224,7 +224,7 @@ LATER: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", LATER)
-def test_a_document_that_is_not_for_us_is_refused_and_can_be_answered(name: str) -> None:
+def test_document_for_others_is_refused_and_answered(name: str) -> None:
     changes, rule = LATER[name]
     error = refused(sealed(**changes))
     assert error.rule == rule
@@ -232,24 +232,24 @@ def test_a_document_that_is_not_for_us_is_refused_and_can_be_answered(name: str)
     assert (error.answer.sender, error.answer.envelope_id) == (HOSPITAL, ENVELOPE_ID)
 
 
-def test_a_wrong_size_is_refused_before_the_document_is_read() -> None:
+def test_wrong_size_is_refused_before_document_is_read() -> None:
     assert refused(changed("<SizeInBytes>25<", "<SizeInBytes>26<")).rule == "V4"
 
 
-def test_an_envelope_for_someone_else_is_refused_by_V3() -> None:
+def test_envelope_for_someone_else_is_refused_by_V3() -> None:
     assert vans.open_envelope(sealed(), ours={TOWN}).receiver == TOWN
     error = refused(sealed(), ours={HOSPITAL})
     assert (error.rule, error.problem) == ("V3", "unknown receiver")
 
 
-def test_a_refused_message_can_be_answered_even_when_its_document_is_not_described() -> None:
+def test_undescribed_document_can_still_be_answered() -> None:
     error = refused(changed("<Format>HL7", "<Format>FHIR"))
     assert error.answer is not None
     data = receipt("negative-message", original=error.answer.meta, error=error.problem)
     assert vans.open_envelope(data).original_envelope_id == ENVELOPE_ID
 
 
-def test_a_receipt_is_never_answered() -> None:
+def test_receipt_is_never_answered() -> None:
     broken = receipt("positive-message").replace(b"<Format>HL7", b"<Format>FHIR")
     assert refused(broken).answer is None
 
@@ -258,7 +258,7 @@ def test_without_sender_or_id_there_is_no_answer() -> None:
     assert refused(changed(ENVELOPE_ID, "x")).answer is None
 
 
-def test_no_error_repeats_the_content() -> None:
+def test_no_error_repeats_content() -> None:
     secret = "2512489996"  # a published test person
     for old in ("MCM:FDIS20#AdmissionInpatient", BUNDLE_ID, ENVELOPE_ID, "EAN", "reliable", "3.0.0"):
         assert secret not in str(refused(changed(old, secret)))
@@ -267,7 +267,7 @@ def test_no_error_repeats_the_content() -> None:
 # ---- what is tolerated ------------------------------------------------------------------------------------------
 
 
-def test_line_breaks_in_the_data_and_capital_ids_are_read() -> None:
+def test_line_breaks_in_data_and_capital_ids_are_read() -> None:
     lines = base64.encodebytes(PAYLOAD).decode().strip()
     data = changed(f"<Data>{lines}", f"<Data>\r\n  {lines[:10]}\n {lines[10:]}\n").replace(
         ENVELOPE_ID.encode(), ENVELOPE_ID.upper().encode()
@@ -282,13 +282,13 @@ def test_line_breaks_in_the_data_and_capital_ids_are_read() -> None:
     [(PAYLOAD, "application/fhir+json"), (b'<Bundle xmlns="http://hl7.org/fhir"/>', "application/fhir+xml")],
     ids=["json", "xml"],
 )
-def test_a_document_without_label_is_recognised_and_noted(payload: bytes, media_type: str) -> None:
+def test_document_without_label_is_recognised_and_noted(payload: bytes, media_type: str) -> None:
     opened = vans.open_envelope(sealed(payload, media_type=""))
     assert opened.media_type == media_type
     assert [issue.severity for issue in opened.warnings] == ["warning"]
 
 
-def test_the_media_types_of_older_pages_are_read() -> None:
+def test_media_types_of_older_pages_are_read() -> None:
     assert vans.open_envelope(sealed(media_type="text/fhir+json")).media_type == "application/fhir+json"
 
 
@@ -297,7 +297,7 @@ def test_versions_of_older_pages_are_read(version: str) -> None:
     assert vans.open_envelope(sealed(version=version)).payload == PAYLOAD
 
 
-def test_a_time_without_zone_is_danish() -> None:
+def test_time_without_zone_is_danish() -> None:
     assert vans.open_envelope(changed("11:00:05+02:00", "11:00:05")).sent == SENT
 
 
@@ -324,7 +324,7 @@ def test_arbitrary_bytes_are_refused_and_nothing_else_happens(data: bytes) -> No
 
 
 @given(st.integers(0, len(sealed())), st.integers(0, 40), st.binary(max_size=20))
-def test_a_damaged_envelope_is_opened_or_refused(start: int, length: int, put: bytes) -> None:
+def test_damaged_envelope_is_opened_or_refused(start: int, length: int, put: bytes) -> None:
     data = sealed()
     damaged = data[:start] + put + data[start + length :]
     with contextlib.suppress(Rejected):
@@ -339,7 +339,7 @@ def inside(data: bytes) -> dict[str, Any]:
     return {"length": len(data)}
 
 
-def test_inspect_shows_a_message_and_what_is_inside() -> None:
+def test_inspect_shows_message_and_what_is_inside() -> None:
     assert vans.inspect(sealed(), inside) == {
         "kind": "vans-envelope",
         "valid": True,
@@ -359,14 +359,14 @@ def test_inspect_shows_a_message_and_what_is_inside() -> None:
     }
 
 
-def test_inspect_shows_a_receipt_without_looking_inside() -> None:
+def test_inspect_shows_receipt_without_looking_inside() -> None:
     reading = vans.inspect(receipt("negative-message", error="unknown receiver"), inside)["reading"]
     assert reading["content_kind"] == "negative-message"
     assert (reading["original_envelope_id"], reading["error"]) == (ENVELOPE_ID, "unknown receiver")
     assert (reading["message_id"], reading["content"]) == (BUNDLE_ID, None)
 
 
-def test_inspect_shows_what_it_can_of_an_envelope_that_is_not_right() -> None:
+def test_inspect_shows_what_broken_envelope_holds() -> None:
     found = vans.inspect(changed("<Format>HL7", "<Format>FHIR"), inside)
     assert not found["valid"]
     assert found["issues"][0]["rule"] == "V2"

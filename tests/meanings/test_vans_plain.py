@@ -69,7 +69,7 @@ def test_what_we_seal_is_plain() -> None:
         pytest.param("+02:00</SentDateTime>", "Z</SentDateTime>", id="universal time"),
     ],
 )
-def test_a_plain_envelope_is_what_the_parser_reads(old: str, new: str) -> None:
+def test_plain_envelope_is_what_parser_reads(old: str, new: str) -> None:
     data = _SEALED.replace(old, new).encode() if old else _SEALED.encode()
     assert read_plain(data) is not None
     assert vans.open_envelope(data) == by_parser(data)
@@ -87,7 +87,7 @@ def test_a_plain_envelope_is_what_the_parser_reads(old: str, new: str) -> None:
         pytest.param("</VANSEnvelope>", "</VANSEnvelope><a/>", id="a second root"),
     ],
 )
-def test_any_other_spelling_is_left_to_the_parser(old: str, new: str) -> None:
+def test_any_other_spelling_is_left_to_parser(old: str, new: str) -> None:
     data = _SEALED.replace(old, new, 1).encode()
     assert read_plain(data) is None
     try:
@@ -102,7 +102,7 @@ def test_any_other_spelling_is_left_to_the_parser(old: str, new: str) -> None:
     st.integers(0, 40),
     st.lists(st.sampled_from(_PIECES), max_size=3).map("".join),
 )
-def test_a_damaged_envelope_is_plain_only_when_the_parser_reads_the_same(at: int, cut: int, instead: str) -> None:
+def test_damaged_envelope_is_plain_only_when_parser_reads_same(at: int, cut: int, instead: str) -> None:
     data = (_SEALED[:at] + instead + _SEALED[at + cut :]).encode()
     try:
         opened = vans.open_envelope(data)
@@ -127,7 +127,7 @@ PLAIN = sorted({text.plain for text in _texts(ENVELOPE) if text.plain and text i
 @pytest.mark.parametrize("expression", PLAIN)
 @settings(max_examples=50)
 @given(st.data())
-def test_the_schema_takes_every_plain_text(expression: str, data: st.DataObject) -> None:
+def test_schema_takes_every_plain_text(expression: str, data: st.DataObject) -> None:
     value = data.draw(st.from_regex(expression, fullmatch=True))
     assert value == value.strip()
     assert all(text.accepts(value) for text in _texts(ENVELOPE) if text.plain == expression)
@@ -135,7 +135,7 @@ def test_the_schema_takes_every_plain_text(expression: str, data: st.DataObject)
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.from_regex(vans_rules._HEAD, fullmatch=True), st.binary(max_size=9), st.sampled_from(["", "\n", " \t"]))
-def test_whatever_the_expression_takes_is_what_the_parser_reads(head: str, payload: bytes, blank: str) -> None:
+def test_whatever_expression_takes_is_what_parser_reads(head: str, payload: bytes, blank: str) -> None:
     head = re.sub("(?<=<SentDateTime>)[^<]*", "2026-03-02T10:00:00+01:00", head)  # one that the calendar has
     tail = f"</Data>{blank}</Message>{blank}</VANSEnvelope>{blank}"
     document = f"{head}<Data>{base64.b64encode(payload).decode()}{tail}".encode()

@@ -1,6 +1,6 @@
-"""A message whose XML breaks FHIR's form is told from one that is right, read as far as it goes, and answered.
+"""A message whose XML breaks FHIR's form is distinguished from one that is right, read as far as it goes, and answered.
 
-FHIR R4, "XML Representation": the order of elements is fixed. What JSON says in the same case is the measure.
+FHIR R4, "XML Representation": the order of elements is fixed. What JSON shows in the same case is the measure.
 """
 
 import copy
@@ -71,7 +71,7 @@ every_element = pytest.mark.parametrize(("message", "place", "path"), ELEMENTS.v
 
 
 @every_element
-def test_an_element_out_of_order_is_an_error_with_its_place(message: dict[str, Any], place: str, path: str) -> None:
+def test_element_out_of_order_is_error_with_its_place(message: dict[str, Any], place: str, path: str) -> None:
     right, wrong = judge(to_xml(message)), judge(changed(message, last(place)))
     assert (right["valid"], wrong["valid"], wrong["kind"]) == (True, False, right["kind"])
     (issue,) = [issue for issue in wrong["issues"] if issue["severity"] == "error"]
@@ -81,7 +81,7 @@ def test_an_element_out_of_order_is_an_error_with_its_place(message: dict[str, A
 
 
 @every_element
-def test_what_it_says_is_read_all_the_same(message: dict[str, Any], place: str, path: str) -> None:
+def test_its_content_is_read_all_the_same(message: dict[str, Any], place: str, path: str) -> None:
     right, wrong = judge(to_json(message))["reading"], judge(changed(message, last(place)))["reading"]
     judged = {"acknowledgement": "fatal-error"} if "acknowledgement" in right else {}
     assert wrong == right | judged
@@ -99,7 +99,7 @@ OBJECTS: dict[str, tuple[dict[str, Any], str, Change]] = {
 
 
 @pytest.mark.parametrize(("message", "place", "inside"), OBJECTS.values(), ids=OBJECTS)
-def test_an_unknown_element_is_judged_as_it_is_in_json(message: dict[str, Any], place: str, inside: Change) -> None:
+def test_unknown_element_is_judged_as_it_is_in_json(message: dict[str, Any], place: str, inside: Change) -> None:
     in_json = copy.deepcopy(message)
     inside(in_json)["weather"] = "fine"
     judged = judge(to_json(in_json))
@@ -119,13 +119,13 @@ def test_every_notice_and_its_answer_are_right_in_xml(notice: Notice, class_: An
 DISORDERED = changed(STIN, last("entry/resource/Encounter/status"))
 
 
-def test_a_receiver_refuses_it_and_says_what_is_wrong() -> None:
+def test_receiver_refuses_it_with_reason() -> None:
     (line,) = play([("a", DISORDERED)])
     assert (line["acknowledgement"], line["shown"], line["status"]) == ("fatal-error", False, None)
     assert [issue["rule"] for issue in line["issues"]] == ["element-order"]
 
 
-def test_its_sender_gets_a_fatal_error_and_not_silence() -> None:
+def test_its_sender_gets_fatal_error_and_not_silence() -> None:
     reception, (receipt,) = take(Reception(), DISORDERED, AT)
     answered = read_bytes(receipt)
     assert (answered.verdict, answered.message_id) == ("fatal-error", STIN["entry"][0]["resource"]["id"])
@@ -134,5 +134,5 @@ def test_its_sender_gets_a_fatal_error_and_not_silence() -> None:
 
 @pytest.mark.parametrize("media", ["application/fhir+xml", ""])
 @pytest.mark.parametrize("change", [last, strange])
-def test_a_verdict_is_not_lost_over_the_form_of_its_letter(change: Any, media: str) -> None:
+def test_verdict_is_not_lost_over_form_of_its_letter(change: Any, media: str) -> None:
     assert read_bytes(changed(ANSWER, change("entry/resource/MessageHeader/response/code")), media) == read(ANSWER)

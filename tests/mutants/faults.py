@@ -1,6 +1,6 @@
 """The small faults that can be made in the product: one changed comparison, constant, boolean or return.
 
-Cosmic Ray finds the places and changes the source; `_OPERATORS` says which of its changes are used and adds three of
+Cosmic Ray finds the places and changes the source; `_OPERATORS` shows which of its changes are used and adds three of
 our own. What carries no behaviour is left alone: annotations, docstrings and other prose, names of exports and types,
 and the arguments of `_NO_BEHAVIOUR`, which speed up or guard.
 """

@@ -1,4 +1,4 @@
-"""Every case of the stay's tables as the story that tells it, for those who judge what is written of them.
+"""Every case of the stay's tables as the story that shows it, for those who judge what is written of them.
 
 The tables stand where they are tested: spec 01 §10, §15 and §21.3 in `test_stay_content`, §11 in `test_stay_transitions`,
 §13 in `test_stay_corrections`, §12 and §16 in `test_stay_transfers`, §21.1 and the published letters in
@@ -42,7 +42,7 @@ def _lines() -> Iterator[tuple[str, list[str]]]:
 #: Section of spec 01 and name -> the lines of the story, where lines are all there is to it.
 LINES: dict[str, list[str]] = dict(_lines())
 
-#: Section of spec 01 and name -> the story, told when it is asked for.
+#: Section of spec 01 and name -> the story, made when it is asked for.
 CASES: dict[str, Callable[[], Story]] = {
     **{name: _played(*lines) for name, lines in LINES.items()},
     **{f"16 {name}": (lambda story=story: story) for name, (story, _) in test_stay_transfers.FLAGS.items()},  # type: ignore[misc]

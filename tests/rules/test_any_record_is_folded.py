@@ -61,7 +61,9 @@ def of_a_lane() -> list[dict[str, Any]]:
     message, delivery = next(iter(row.deliveries.items()))
     receipt = ReceiptArrived(at=NOON, receipt=Receipt(verdict="ok", message_id=message, origin="receipts.raw/0/0"))
     network = NetworkReceipt(positive=True, original_transport_id=delivery.attempts[0].transport_id, origin="r/0/1")
-    events = [StayEventArrived(at=at, event=told) for told, at in map(event, ("A01 08:00", "A08 12:00", "A03 18:00"))]
+    events = [
+        StayEventArrived(at=at, event=notified) for notified, at in map(event, ("A01 08:00", "A08 12:00", "A03 18:00"))
+    ]
     made = [
         Overdue(at=NOON, message_id=message, attempt=1, deadline=delivery.deadline or NOON),
         Wake(at=NOON, due=NOON),
@@ -102,7 +104,7 @@ mutated = st.composite(mutate)
 
 @settings(max_examples=400, deadline=None)
 @given(st.sampled_from(ROWS), st.sampled_from(LANE_RECORDS).flatmap(mutated))
-def test_a_lane_record(row: bytes | None, record: Any) -> None:
+def test_lane_record(row: bytes | None, record: Any) -> None:
     try:
         result = fold(decode_row(row), decode_lane_record(json.dumps(record).encode()), CONTEXT)
     except Rejected:
@@ -144,7 +146,7 @@ def adt_messages(draw: st.DrawFn) -> bytes:
 
 @settings(max_examples=400, deadline=None)
 @given(st.lists(adt_messages(), min_size=1, max_size=3))
-def test_an_adt_message(values: list[bytes]) -> None:
+def test_adt_message(values: list[bytes]) -> None:
     row = None
     for number, value in enumerate(values):
         try:
@@ -156,8 +158,8 @@ def test_an_adt_message(values: list[bytes]) -> None:
             value, row, key=key, origin=f"adt.raw/0/{number}", headers={}, at=NOON, ids=IDS, registers=registers()
         )
         row = taken.row
-        for told in taken.stay_events:
-            record = StayEventArrived(at=NOON, event=told)
+        for notified in taken.stay_events:
+            record = StayEventArrived(at=NOON, event=notified)
             try:
                 fold(None, decode_lane_record(encode_lane_record(record)), CONTEXT)
             except Rejected:
@@ -172,7 +174,7 @@ def receipt_document() -> Any:
 
 @settings(max_examples=400, deadline=None)
 @given(mutated(receipt_document()))
-def test_a_receipt(document: Any) -> None:
+def test_receipt(document: Any) -> None:
     taken = take_receipt(json.dumps(document).encode(), origin="receipts.raw/0/0", at=NOON, ids=IDS)
     if taken.record is not None:
         fold(decode_row(ROWS[1]), decode_lane_record(encode_lane_record(taken.record)), CONTEXT)

@@ -1,4 +1,4 @@
-"""The index of deadlines: due once, replaced by a later deadline, by partition, and always what the rows say."""
+"""The index of deadlines: due once, replaced by a later deadline, by partition, and always what the rows show."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -11,14 +11,14 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HALF_PAST = NOON + timedelta(minutes=30)
 
 
-def test_nothing_is_due_before_its_time_and_everything_at_its_time() -> None:
+def test_all_is_due_exactly_at_its_time() -> None:
     index = Deadlines()
     index.set(3, b"a", HALF_PAST)
     assert index.due(3, HALF_PAST - timedelta(microseconds=1)) == ()
     assert index.due(3, HALF_PAST) == (Due(HALF_PAST, b"a", 3),)
 
 
-def test_a_due_lane_stays_due_until_its_record_is_in_the_log() -> None:
+def test_due_lane_stays_due_until_published() -> None:
     index = Deadlines()
     index.set(0, b"a", NOON)
     [first] = index.due(0, NOON)
@@ -28,7 +28,7 @@ def test_a_due_lane_stays_due_until_its_record_is_in_the_log() -> None:
     assert index.due(0, NOON) == ()
 
 
-def test_a_new_deadline_replaces_the_old_one() -> None:
+def test_new_deadline_replaces_old_one() -> None:
     index = Deadlines()
     index.set(0, b"a", NOON)
     index.set(0, b"a", HALF_PAST)
@@ -36,7 +36,7 @@ def test_a_new_deadline_replaces_the_old_one() -> None:
     assert [due.deadline for due in index.due(0, HALF_PAST)] == [HALF_PAST]
 
 
-def test_done_for_an_old_deadline_leaves_the_new_one() -> None:
+def test_done_for_old_deadline_leaves_new_one() -> None:
     index = Deadlines()
     index.set(0, b"a", NOON)
     [due] = index.due(0, NOON)
@@ -45,7 +45,7 @@ def test_done_for_an_old_deadline_leaves_the_new_one() -> None:
     assert index.due(0, HALF_PAST) == (Due(HALF_PAST, b"a", 0),)
 
 
-def test_a_lane_that_waits_for_nothing_is_never_due() -> None:
+def test_lane_that_waits_for_nothing_is_never_due() -> None:
     index = Deadlines()
     index.set(0, b"a", NOON)
     index.set(0, b"a", None)
@@ -60,7 +60,7 @@ def test_partitions_are_asked_one_by_one() -> None:
     assert index.due(7, NOON) == ()
 
 
-def test_the_earliest_come_first_and_no_more_than_asked_for() -> None:
+def test_earliest_come_first_and_no_more_than_asked_for() -> None:
     index = Deadlines()
     for minute in (3, 1, 2):
         index.set(0, b"%d" % minute, NOON + timedelta(minutes=minute))
@@ -73,7 +73,7 @@ deadlines = st.none() | st.integers(0, 5).map(lambda minutes: NOON + timedelta(m
 
 
 @given(st.lists(st.tuples(keys, deadlines, st.booleans())))
-def test_the_index_agrees_with_a_plain_dictionary(steps: list[tuple[bytes, datetime | None, bool]]) -> None:
+def test_index_agrees_with_plain_dictionary(steps: list[tuple[bytes, datetime | None, bool]]) -> None:
     index, plain = Deadlines(), dict[bytes, datetime]()
     for key, deadline, publish in steps:
         index.set(0, key, deadline)

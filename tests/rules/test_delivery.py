@@ -1,4 +1,4 @@
-"""One outgoing message: what each happening does in each state, told by spec 02 §5.4 and §5.6."""
+"""One outgoing message: what each happening does in each state, notified by spec 02 §5.4 and §5.6."""
 
 from datetime import datetime, timedelta
 from itertools import product
@@ -107,20 +107,20 @@ SQUARE = {
 
 
 @pytest.mark.parametrize(("state", "signal"), SQUARE, ids=lambda value: str(value).replace(" ", "-"))
-def test_each_pair_follows_the_standard(state: DeliveryState, signal: Signal) -> None:
+def test_each_pair_follows_standard(state: DeliveryState, signal: Signal) -> None:
     before = after(*WAY[state])
     assert before.state is state
     done = signalled(before, signal, START + LIMIT)
     assert (done.delivery.state, frozenset(done.words)) == SQUARE[state, signal]
 
 
-def test_every_pair_of_state_and_signal_is_spoken_for_and_listed_here() -> None:
+def test_every_state_and_signal_is_listed() -> None:
     assert set(SQUARE) == set(product(DeliveryState, Signal))
     answered_after_hand_over = {(DeliveryState.CREATED, signal) for signal in (OK, FATAL, TRANSIENT)}
     assert set(SQUARE) - set(TRANSITIONS) == answered_after_hand_over
 
 
-def test_every_emission_is_performed_or_part_of_the_delivery() -> None:
+def test_every_emission_is_performed_or_part_of_delivery() -> None:
     in_the_delivery = {one for one in Emission if one.startswith(("timer:", "log:", "refused:"))}
     envelope_receipts = {one for one in Emission if one.startswith("eds:envelope-receipt/")}  # no route has them yet
     others = in_the_delivery | envelope_receipts | {Emission.CLOSE_CASE, Emission.NOTHING}
@@ -135,17 +135,17 @@ def test_only_these_states_are_final() -> None:
 # ---- attempts and their time limit ------------------------------------------------------------------------------
 
 
-def test_the_time_limit_runs_from_the_hand_over() -> None:
+def test_time_limit_runs_from_hand_over() -> None:
     sent = signalled(stored(), P, START + SECOND).delivery
     assert (sent.attempt, sent.attempts[0].sent, sent.deadline) == (1, START + SECOND, START + SECOND + LIMIT)
 
 
 @pytest.mark.parametrize("signal", [POS, TRANSIENT, Signal.NET_POS_OLD, F, RESEND], ids=lambda s: s.name)
-def test_nothing_but_a_verdict_or_a_new_attempt_moves_the_time_limit(signal: Signal) -> None:
+def test_nothing_but_verdict_or_new_attempt_moves_time_limit(signal: Signal) -> None:
     assert signalled(after(P), signal, START + 60 * SECOND).delivery.deadline == START + LIMIT
 
 
-def test_an_unanswered_message_is_resent_twice_and_then_given_up() -> None:
+def test_unanswered_message_is_resent_twice_and_then_given_up() -> None:
     world = World(stored())
     for what in ("produced", "deadline", "deadline", "deadline", "deadline"):
         world.happens(what)  # type: ignore[arg-type]  # all are happenings
@@ -158,13 +158,13 @@ def test_an_unanswered_message_is_resent_twice_and_then_given_up() -> None:
     assert world.delivery.case == Case(reason="timeout", opened=world.delivery.finished or START)
 
 
-def test_each_attempt_has_its_own_ids_and_its_own_time() -> None:
+def test_each_attempt_has_own_ids_and_time() -> None:
     resent = after(P, AGAIN, AGAIN)
     assert [a.envelope_id for a in resent.attempts] == ["B1", "B2", "B3"]
     assert [a.sent for a in resent.attempts] == [START, START + SECOND, START + 2 * SECOND]
 
 
-def test_a_resend_without_the_ids_of_its_dispatch_is_our_own_fault() -> None:
+def test_resend_without_dispatch_ids_is_our_fault() -> None:
     with pytest.raises(ValueError, match="ids of its dispatch"):
         advance(after(P), AGAIN, START + LIMIT)
 
@@ -182,17 +182,17 @@ def test_a_resend_without_the_ids_of_its_dispatch_is_our_own_fault() -> None:
         (2, "auto", 2, 3, STALE),
     ],
 )
-def test_what_a_firing_means(sent: int, mode: str, max_resends: int, fired: int, expected: Signal) -> None:
+def test_what_firing_means(sent: int, mode: str, max_resends: int, fired: int, expected: Signal) -> None:
     delivery = after(P, *[AGAIN] * (sent - 1), mode=mode, max_resends=max_resends)
     assert timer_signal(delivery, fired) is expected
 
 
 @pytest.mark.parametrize(("sent", "expected"), [(1, RESEND), (2, RESEND), (3, SPENT)])
-def test_an_operator_may_resend_twice(sent: int, expected: Signal) -> None:
+def test_operator_may_resend_twice(sent: int, expected: Signal) -> None:
     assert resend_signal(after(P, *[AGAIN] * (sent - 1))) is expected
 
 
-def test_the_time_limit_is_the_municipalitys() -> None:
+def test_time_limit_is_municipalitys() -> None:
     assert signalled(stored(ack_timeout_s=60), P, START).delivery.deadline == START + timedelta(minutes=1)
 
 
@@ -202,11 +202,11 @@ def test_the_time_limit_is_the_municipalitys() -> None:
 @pytest.mark.parametrize(
     ("verdict", "signal"), [("ok", OK), ("fatal-error", FATAL), ("transient-error", TRANSIENT)], ids=lambda v: str(v)
 )
-def test_a_verdict_is_known_by_its_code_alone(verdict: Verdict, signal: Signal) -> None:
+def test_verdict_is_known_by_its_code_alone(verdict: Verdict, signal: Signal) -> None:
     assert verdict_signal(verdict) is signal
 
 
-def test_an_acknowledgement_settles_the_message_whatever_attempt_it_answers() -> None:
+def test_acknowledgement_settles_message_whatever_attempt_it_answers() -> None:
     settled = signalled(after(P, AGAIN), OK, START + LIMIT).delivery
     assert (settled.state, settled.verdict, settled.verdict_at) == (DeliveryState.ACKED_OK, "ok", START + LIMIT)
     assert (settled.deadline, settled.due, settled.content) == (None, None, None)
@@ -214,7 +214,7 @@ def test_an_acknowledgement_settles_the_message_whatever_attempt_it_answers() ->
 
 @pytest.mark.parametrize("times", [1, 2, 5])
 @pytest.mark.parametrize("verdict", [OK, FATAL], ids=["ok", "fatal"])
-def test_a_repeated_receipt_changes_nothing_but_the_counter(verdict: Signal, times: int) -> None:
+def test_repeated_receipt_changes_nothing_but_counter(verdict: Signal, times: int) -> None:
     settled = after(P, verdict)
     repeated = settled
     for number in range(times):
@@ -234,7 +234,7 @@ def test_never_positive_after_negative_or_negative_after_positive(first: Signal,
 
 @pytest.mark.parametrize("lost", [LAST, NEG], ids=["given-up", "undeliverable"])
 @pytest.mark.parametrize(("verdict", "closed"), [(OK, True), (FATAL, False)], ids=["ok", "fatal"])
-def test_a_late_verdict_corrects_the_books_and_is_called_late(lost: Signal, verdict: Signal, closed: bool) -> None:
+def test_late_verdict_corrects_books_and_is_called_late(lost: Signal, verdict: Signal, closed: bool) -> None:
     _, late, words, receipt = signalled(after(P, lost), verdict, START + LIMIT)
     assert (late.late, receipt) == (True, "first")
     assert {w.partition(":")[0] for w in words} >= {"correct", "terminal"}
@@ -242,12 +242,12 @@ def test_a_late_verdict_corrects_the_books_and_is_called_late(lost: Signal, verd
     assert (late.case.closed, late.case.closing) == ((START + LIMIT, "late-ok") if closed else (None, ""))
 
 
-def test_a_transient_error_may_be_followed_by_ok() -> None:
+def test_transient_error_may_be_followed_by_ok() -> None:
     settled = signalled(after(P, TRANSIENT), OK).delivery
     assert (settled.state, settled.counts.transient, settled.late) == (DeliveryState.ACKED_OK, 1, False)
 
 
-def test_a_receipt_may_arrive_before_our_own_hand_over_is_booked() -> None:
+def test_receipt_may_precede_booked_hand_over() -> None:
     _, settled, words, receipt = signalled(stored(), OK, START + SECOND)
     assert (settled.state, settled.attempt, settled.attempts[0].sent, receipt) == (
         DeliveryState.ACKED_OK,
@@ -262,16 +262,16 @@ def test_a_receipt_may_arrive_before_our_own_hand_over_is_booked() -> None:
 
 
 @pytest.mark.parametrize(("quoted", "place"), [("E1", "old"), ("E2", "cur"), ("E3", None), ("B2", None)])
-def test_an_envelope_is_found_by_its_id(quoted: str, place: str | None) -> None:
+def test_envelope_is_found_by_its_id(quoted: str, place: str | None) -> None:
     assert envelope_of(after(P, AGAIN), quoted) == place
 
 
-def test_the_network_never_settles_a_message_for_the_good() -> None:
+def test_network_never_settles_message_for_good() -> None:
     assert signalled(after(P), POS).delivery.state is DeliveryState.NETWORK_OK
     assert signalled(after(P), POS).delivery.attempts[-1].network == "positive"
 
 
-def test_the_network_cannot_take_back_a_verdict() -> None:
+def test_network_cannot_take_back_verdict() -> None:
     settled = after(P, OK)
     assert unsettled(signalled(settled, NEG).delivery) == unsettled(settled)
 
@@ -291,7 +291,7 @@ def test_every_network_receipt_is_counted_also_without_effect() -> None:
     ],
     ids=lambda value: getattr(value, "name", ""),
 )
-def test_on_the_sbdh_route_envelope_receipts_are_messages_of_their_own(signal: Signal, word: str) -> None:
+def test_sbdh_envelope_receipts_are_own_messages(signal: Signal, word: str) -> None:
     assert word in signalled(after(P, envelope="sbdh"), signal).words
     assert word not in signalled(after(P, envelope="vans"), signal).words
 
@@ -303,7 +303,7 @@ def pause(delivery: Delivery, since: datetime) -> timedelta | None:
     return None if delivery.due is None else delivery.due - since
 
 
-def test_a_message_that_cannot_leave_is_tried_again_ever_more_seldom() -> None:
+def test_unsendable_message_is_retried_ever_more_seldom() -> None:
     delivery, pauses = stored(), []
     for _ in range(len(PAUSES) + 2):
         delivery = signalled(delivery, F).delivery
@@ -313,7 +313,7 @@ def test_a_message_that_cannot_leave_is_tried_again_ever_more_seldom() -> None:
     assert (delivery.state, delivery.attempt, delivery.attempts) == (DeliveryState.CREATED, 0, (attempt(1),))
 
 
-def test_trying_again_assumes_success_until_a_refusal() -> None:
+def test_trying_again_assumes_success_until_refusal() -> None:
     delivery, pauses = stored(), []
     for _ in PAUSES:
         delivery = hand_over_refused(signalled(delivery, P).delivery, START).now
@@ -331,7 +331,7 @@ def test_refusals_are_counted_per_dispatch() -> None:
     assert (again.refusals, pause(again, START)) == (2, PAUSES[1])
 
 
-def test_a_first_hand_over_that_the_broker_refused_was_none() -> None:
+def test_first_hand_over_that_broker_refused_was_none() -> None:
     back = hand_over_refused(after(P), START).now
     assert (back.state, back.attempt, back.deadline, pause(back, START)) == (DeliveryState.CREATED, 0, None, PAUSES[0])
     assert back.attempts == (attempt(1),)
@@ -346,16 +346,16 @@ def test_a_first_hand_over_that_the_broker_refused_was_none() -> None:
     ],
     ids=["sent", "network-ok", "transient"],
 )
-def test_a_resend_that_the_broker_refused_was_none(way: tuple[Signal, ...], state: DeliveryState) -> None:
+def test_resend_that_broker_refused_was_none(way: tuple[Signal, ...], state: DeliveryState) -> None:
     back = hand_over_refused(after(*way), START).now
     assert (back.state, back.attempt, pause(back, START)) == (state, 1, PAUSES[0])
 
 
-def test_an_answer_is_stronger_than_our_own_failed_hand_over() -> None:
+def test_answer_is_stronger_than_our_own_failed_hand_over() -> None:
     settled = after(P, OK)
     assert hand_over_refused(settled, START) == (settled, settled, (), None)
 
 
-def test_no_delivery_without_an_attempt_can_be_refused() -> None:
+def test_no_delivery_without_attempt_can_be_refused() -> None:
     empty = replace(stored(), attempts=())
     assert hand_over_refused(empty, START) == (empty, empty, (), None)

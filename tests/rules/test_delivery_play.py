@@ -22,7 +22,7 @@ def last(*steps: dict[str, Any], **more: Any) -> dict[str, Any]:
 SENT = step(0, "produced")
 
 
-def test_a_step_shows_state_attempt_timer_and_words() -> None:
+def test_step_shows_state_attempt_timer_and_words() -> None:
     assert last(SENT) == {
         "t": 0,
         "event": "produced",
@@ -34,7 +34,7 @@ def test_a_step_shows_state_attempt_timer_and_words() -> None:
     }
 
 
-def test_the_final_record_shows_counts_and_case() -> None:
+def test_final_record_shows_counts_and_case() -> None:
     steps = [SENT, *(step(t, "tick") for t in (1800, 3600, 5400)), step(6000, "ack_ok"), step(6001, "ack_fatal")]
     assert play("trace", trace(*steps))["final"] == {
         "state": "ACKED_OK",
@@ -45,32 +45,32 @@ def test_the_final_record_shows_counts_and_case() -> None:
     }
 
 
-def test_a_tick_before_the_time_limit_does_nothing_and_at_the_limit_it_fires() -> None:
+def test_tick_fires_at_limit_and_not_before() -> None:
     assert last(SENT, step(1799, "tick"))["emit"] == ["none"]
     assert last(SENT, step(1800, "tick"))["state"] == "SENT"
     assert last(SENT, step(1800, "tick"))["attempt"] == 2
 
 
-def test_a_message_that_has_not_left_has_no_attempt_and_no_timer() -> None:
+def test_unsent_message_has_no_attempt_or_timer() -> None:
     refused = last(step(0, "produce_failed"))
     assert (refused["state"], refused["attempt"], refused["timer_due"]) == ("CREATED", 0, None)
     assert last(step(0, "produce_failed"), step(9999, "tick"))["emit"] == ["none"]
 
 
 @pytest.mark.parametrize(("envelope", "state"), [("E1", "SENT"), ("E2", "UNDELIVERABLE"), ("E3", "SENT")])
-def test_an_envelope_is_that_of_the_attempt_with_its_number(envelope: str, state: str) -> None:
+def test_envelope_is_that_of_attempt_with_its_number(envelope: str, state: str) -> None:
     refused = last(SENT, step(1800, "tick"), step(1900, "net_neg", envelope))
     assert (refused["event"], refused["state"]) == (f"net_neg:{envelope}", state)
 
 
-def test_the_settings_of_the_trace_are_those_of_the_address() -> None:
+def test_settings_of_trace_are_those_of_address() -> None:
     config = {"ack_timeout_seconds": 60, "max_resends": 0}
     assert last(SENT, config=config)["timer_due"] == 60
     assert last(SENT, step(60, "tick"), config=config)["state"] == "GIVEN_UP"
     assert last(SENT, step(1800, "tick"), mode="manual")["state"] == "TIMED_OUT"
 
 
-def test_a_trace_matches_in_any_order_of_words_and_differs_by_any_value() -> None:
+def test_trace_matches_in_any_order_of_words() -> None:
     played = play("trace", trace(SENT))
     expected = [{**s, "emit": list(reversed(s["emit"]))} for s in played["steps"]]
     assert play("trace", trace(SENT, expected=expected, final=played["final"]))["matches"]
@@ -82,7 +82,7 @@ def test_a_trace_matches_in_any_order_of_words_and_differs_by_any_value() -> Non
 
 
 @pytest.mark.parametrize("key", ["mode", "layer", "input"])
-def test_a_trace_of_another_form_is_refused(key: str) -> None:
+def test_trace_of_another_form_is_refused(key: str) -> None:
     broken = trace(SENT)
     del broken[key]
     with pytest.raises(KeyError):

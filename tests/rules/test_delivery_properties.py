@@ -31,7 +31,7 @@ def play(events: list[tuple[Happening, int]], address: dict[str, str], *, restar
 
 @given(happenings, addresses)
 @example([("produced", 1), ("deadline", 1), ("deadline", 1), ("deadline", 1), ("resend", 1)], {"mode": "auto"})
-def test_a_message_is_never_sent_more_than_three_times(
+def test_message_is_never_sent_more_than_three_times(
     events: list[tuple[Happening, int]], address: dict[str, str]
 ) -> None:
     world = play(events, address)
@@ -41,7 +41,7 @@ def test_a_message_is_never_sent_more_than_three_times(
 
 
 @given(happenings, addresses, st.lists(st.tuples(st.sampled_from(RECEIPTS), st.integers(1, 4)), max_size=25))
-def test_any_order_and_number_of_receipts_after_one_ok_leaves_the_message_acknowledged(
+def test_after_one_ok_message_stays_acknowledged(
     events: list[tuple[Happening, int]], address: dict[str, str], receipts: list[tuple[Happening, int]]
 ) -> None:
     world = play([*events, ("ok", 1)], address)
@@ -54,7 +54,7 @@ def test_any_order_and_number_of_receipts_after_one_ok_leaves_the_message_acknow
 
 
 @given(happenings, addresses)
-def test_no_sequence_leaves_a_message_without_a_state_or_an_open_one_without_someone_to_move_it(
+def test_every_open_message_has_someone_to_move_it(
     events: list[tuple[Happening, int]], address: dict[str, str]
 ) -> None:
     delivery = play(events, address).delivery
@@ -68,7 +68,7 @@ def test_no_sequence_leaves_a_message_without_a_state_or_an_open_one_without_som
 
 
 @given(happenings, addresses)
-def test_the_books_hold_every_message_as_open_or_in_one_final_state(
+def test_every_message_is_open_or_in_one_final_state(
     events: list[tuple[Happening, int]], address: dict[str, str]
 ) -> None:
     world = play(events, address)
@@ -99,13 +99,13 @@ def test_every_acknowledgement_has_one_class_and_one_event(
 
 
 @given(happenings, addresses)
-def test_a_restart_between_any_two_happenings_changes_nothing(
+def test_restart_between_any_two_happenings_changes_nothing(
     events: list[tuple[Happening, int]], address: dict[str, str]
 ) -> None:
     assert play(events, address, restarts=True).delivery == play(events, address).delivery
 
 
 @pytest.mark.parametrize("state", sorted(FINAL), ids=str)
-def test_no_timer_moves_a_settled_message(state: DeliveryState) -> None:
+def test_no_timer_moves_settled_message(state: DeliveryState) -> None:
     timers = [signal for signal in Signal if signal.name.startswith("TIMER")]
     assert {TRANSITIONS[state, signal].to for signal in timers} == {state}

@@ -53,7 +53,7 @@ def sealed(payload: bytes, **changes: Any) -> bytes:
 
 
 @pytest.mark.parametrize("topic", ["a letterbox", "no letterbox"])
-def test_who_has_posted_a_receipt_goes_along(topic: str) -> None:
+def test_who_has_posted_receipt_goes_along(topic: str) -> None:
     posted_by = "0101" if topic == "a letterbox" else ""
     network = vans.seal_receipt("positive-message", **NETWORK)
     for value in (sealed(to_json(ANSWER)), ehmi.envelope(payload=to_json(ANSWER)), to_json(ANSWER), network):
@@ -72,7 +72,7 @@ FORMS = [
 
 
 @pytest.mark.parametrize(("value", "transport", "sender"), FORMS)
-def test_an_acknowledgement_goes_to_the_quoted_lane(value: bytes, transport: str, sender: str) -> None:
+def test_acknowledgement_goes_to_quoted_lane(value: bytes, transport: str, sender: str) -> None:
     result = taken(value)
     assert (result.lane, result.row, result.rejected) == (LANE, None, None)
     assert isinstance(result.record, ReceiptArrived)
@@ -83,7 +83,7 @@ def test_an_acknowledgement_goes_to_the_quoted_lane(value: bytes, transport: str
     assert (receipt.transport_id, receipt.transport_sender) == (transport, sender)
 
 
-def test_provenance_finds_the_lane_of_a_foreign_id() -> None:
+def test_provenance_finds_lane_of_foreign_id() -> None:
     result = taken(to_json(damaged(ANSWER, "MessageHeader.response.identifier", "none-of-ours")))
     assert result.lane == LANE
     assert isinstance(result.record, ReceiptArrived)
@@ -91,7 +91,7 @@ def test_provenance_finds_the_lane_of_a_foreign_id() -> None:
 
 
 @pytest.mark.parametrize("positive", [True, False], ids=["positive", "negative"])
-def test_a_vans_receipt_goes_to_its_envelopes_lane(positive: bool) -> None:
+def test_vans_receipt_goes_to_its_envelopes_lane(positive: bool) -> None:
     kind, error = ("positive-message", "") if positive else ("negative-message", "mailbox unknown")
     value = vans.seal_receipt(kind, **NETWORK, error=error)
     result = taken(value)
@@ -103,14 +103,14 @@ def test_a_vans_receipt_goes_to_its_envelopes_lane(positive: bool) -> None:
 
 
 @pytest.mark.parametrize("kind", ["ReceiptAcknowledgement", "ReceiptException"])
-def test_an_ehmi_receipt_goes_to_its_envelopes_lane(kind: str) -> None:
+def test_ehmi_receipt_goes_to_its_envelopes_lane(kind: str) -> None:
     result = taken(ehmi.receipt(kind))
     assert isinstance(result.record, NetworkReceiptArrived)
     assert (result.record.receipt.layer, result.record.receipt.positive) == ("sbdh", kind == "ReceiptAcknowledgement")
     assert result.lane == minted_lane(result.record.receipt.original_transport_id)
 
 
-def test_a_foreign_network_receipt_is_dead_lettered() -> None:
+def test_foreign_network_receipt_is_dead_lettered() -> None:
     value = ehmi.receipt(correlated=ehmi.correlation("4711"))
     result = taken(value)
     assert (result.lane, result.record, result.row) == (None, None, None)
@@ -134,7 +134,7 @@ NO_RECEIPT = [
 
 
 @pytest.mark.parametrize("value", NO_RECEIPT)
-def test_an_unreadable_receipt_is_counted_and_dead_lettered(value: bytes) -> None:
+def test_unreadable_receipt_is_counted_and_dead_lettered(value: bytes) -> None:
     result = taken(value)
     assert (result.lane, result.record) == (None, None)
     assert result.row is not None
@@ -143,7 +143,7 @@ def test_an_unreadable_receipt_is_counted_and_dead_lettered(value: bytes) -> Non
     assert not [word for word in (PATIENT.cpr, PATIENT.family, *PATIENT.given) if word in str(result.rejected)]
 
 
-def test_an_answer_to_our_answer_is_quarantined() -> None:
+def test_answer_to_our_answer_is_quarantined() -> None:
     answer = acknowledgement(original=ANSWER, header_id="1e0cb2d8-5b7a-4c55-9bd3-94da7ff5a0c6")
     result = taken(to_json(answer))
     assert result.row is not None
@@ -152,7 +152,7 @@ def test_an_answer_to_our_answer_is_quarantined() -> None:
     assert result.rejected.rule == "AV6"
 
 
-def test_a_receipt_without_our_id_is_unmatched() -> None:
+def test_receipt_without_our_id_is_unmatched() -> None:
     text = to_json(ANSWER).replace(ANSWERED.message_id.encode(), b"4711")
     result = taken(text)
     assert result.row is not None
@@ -161,6 +161,6 @@ def test_a_receipt_without_our_id_is_unmatched() -> None:
 
 
 @pytest.mark.parametrize("value", [FORMS[0].values[0], NO_RECEIPT[1].values[0]], ids=["read", "unreadable"])
-def test_the_same_arrival_is_the_same_again(value: bytes) -> None:
+def test_same_arrival_is_same_again(value: bytes) -> None:
     first, second = taken(value), taken(value)
     assert (first.lane, first.record, first.row) == (second.lane, second.record, second.row)

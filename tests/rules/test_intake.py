@@ -38,7 +38,7 @@ def taken(
     at: datetime = AT,
     known: Registers | None = None,
 ) -> Intake:
-    """One record, under its person's key unless said otherwise."""
+    """One record, under its person's key unless set otherwise."""
     key = key or key_of(data)
     return take_in(
         data, row, key=key, origin=origin, headers=headers or {}, at=at, ids=IDS, registers=known or registers()
@@ -55,7 +55,7 @@ def feed(**changes: Any) -> Registers:
 # ---- taken ------------------------------------------------------------------------------------------------------
 
 
-def test_an_admission_becomes_one_event_of_one_stay() -> None:
+def test_admission_becomes_one_event_of_one_stay() -> None:
     result = taken(er7("A01"))
     (event,) = result.stay_events
     assert (event.kind, event.visit, event.lane) == (EventKind.START, VISIT, IDS.lane(event.visit))
@@ -65,7 +65,7 @@ def test_an_admission_becomes_one_event_of_one_stay() -> None:
     assert [visit.local for visit in result.row.visits] == [VISIT]
 
 
-def test_warnings_come_with_the_feed() -> None:
+def test_warnings_come_with_feed() -> None:
     data = er7("A01", msh={18: "8859/1"}, pid={5: "Sørensen^Nancy"}, pv1={3: "ZZ9^^^OUH"})
     result = taken(data)
     (event,) = result.stay_events
@@ -74,28 +74,28 @@ def test_warnings_come_with_the_feed() -> None:
     assert (result.feed, [issue.rule for issue in result.warnings]) == ("EPJ-SYD/OUH", ["charset-lie", "unknown-ward"])
 
 
-def test_a_feed_may_refuse_a_mislabelled_character_set() -> None:
+def test_feed_may_refuse_mislabelled_character_set() -> None:
     data = er7("A01", msh={18: "8859/1"}, pid={5: "Sørensen^Nancy"})
     result = taken(data, key=NANCY, known=feed(charset_mismatch="refuse"))
     assert result.rejected is not None
     assert (result.rejected.rule, result.rejected.path) == ("hl7-102", "MSH-18")
 
 
-def test_the_row_finds_a_visit_number_again() -> None:
+def test_row_finds_visit_number_again() -> None:
     first = taken(er7("A01", control="K1", pv1={19: "4711"}))
     second = taken(er7("A03", control="K2", pv1={19: "4711"}), first.row, origin="adt.raw/3/42")
     assert first.stay_events[0].visit == second.stay_events[0].visit
     assert first.stay_events[0].lane == second.stay_events[0].lane
 
 
-def test_the_key_is_the_persons_and_names_nobody() -> None:
+def test_key_is_persons_and_names_nobody() -> None:
     assert key_of(er7("A01")) == key_of(er7("A03", control="K2", pv1={19: "another"}))
     assert key_of(er7("A01")) != key_of(er7("A01", pid={3: f"{OTHER}^^^CPR^CPR"}))
     assert len(key_of(er7("A01"))) == 16
 
 
 @pytest.mark.parametrize("forced", ["", "iso8859-1"], ids=["as the message says", "as the feed says"])
-def test_a_feed_may_override_the_character_set(forced: str) -> None:
+def test_feed_may_override_character_set(forced: str) -> None:
     data = er7("A01", msh={18: "UNICODE UTF-8"}, pid={5: "Sørensen^Ane"})
     if forced:
         data = data.decode().encode("latin-1")
@@ -104,7 +104,7 @@ def test_a_feed_may_override_the_character_set(forced: str) -> None:
     assert event.patient.family == "Sørensen"
 
 
-def test_a_feed_may_override_an_unknown_character_set() -> None:
+def test_feed_may_override_unknown_character_set() -> None:
     data = er7("A01", msh={18: "EBCDIC"}, pid={5: "Sørensen^Ane"}).decode().encode("latin-1")
     assert taken(data, key=NANCY).outcome is not None
     (event,) = taken(data, known=feed(charset="iso8859-1"), key=key_of(er7("A01"))).stay_events
@@ -126,7 +126,7 @@ def test_a_feed_may_override_an_unknown_character_set() -> None:
         pytest.param(er7("A01", msh={18: "UNICODE UTF-8"}) + b"\xff\xfe", id="bytes of no character set"),
     ],
 )
-def test_intake_refuses_what_the_gateway_refuses(data: bytes) -> None:
+def test_intake_refuses_what_gateway_refuses(data: bytes) -> None:
     result = taken(data, PersonRow(), key=NANCY)
     assert result.outcome is not None
     assert (result.outcome.fate, result.outcome.reason) == (Fate.REFUSED, "rejected")
@@ -145,7 +145,7 @@ def test_intake_refuses_what_the_gateway_refuses(data: bytes) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_stops_has_a_reason_and_changes_nothing(parts: dict[str, Any], reason: str) -> None:
+def test_what_stops_has_reason_and_changes_nothing(parts: dict[str, Any], reason: str) -> None:
     before = taken(er7("A01", control="K0")).row
     result = taken(er7("A01", **parts), before)
     assert result.outcome is not None
@@ -155,7 +155,7 @@ def test_what_stops_has_a_reason_and_changes_nothing(parts: dict[str, Any], reas
     assert result.rejected.rule == reason
 
 
-def test_a_dead_letter_names_no_person() -> None:
+def test_dead_letter_names_no_person() -> None:
     for data in (er7("A01", pv1={19: ""}), er7("A01", msh={11: "T"}), er7("A01", pid={3: f"{CPR}~{OTHER}^^^CPR^CPR"})):
         rejected = taken(data, key=key_of(er7("A01"))).rejected
         assert rejected is not None
@@ -165,7 +165,7 @@ def test_a_dead_letter_names_no_person() -> None:
 # ---- seen before ------------------------------------------------------------------------------------------------
 
 
-def test_the_same_message_sent_twice_is_a_duplicate() -> None:
+def test_same_message_sent_twice_is_duplicate() -> None:
     first = taken(er7("A01"))
     second = taken(er7("A01"), first.row, origin="adt.raw/3/42")
     assert second.outcome is not None
@@ -173,7 +173,7 @@ def test_the_same_message_sent_twice_is_a_duplicate() -> None:
     assert second.rejected is None
 
 
-def test_another_message_under_the_same_control_id_stops() -> None:
+def test_another_message_under_same_control_id_stops() -> None:
     first = taken(er7("A01"))
     second = taken(er7("A03"), first.row, origin="adt.raw/3/42")
     assert second.outcome is not None
@@ -182,17 +182,17 @@ def test_another_message_under_the_same_control_id_stops() -> None:
     assert second.rejected.rule == "control-id-reuse"
 
 
-def test_a_record_again_after_a_crash_counts_once() -> None:
+def test_record_again_after_crash_counts_once() -> None:
     first = taken(er7("A01"))
     again = taken(er7("A01"), first.row)
     assert (again.repeated, again.outcome, again.stay_events, again.row) == (True, None, (), first.row)
 
 
-def test_a_crash_before_the_row_repeats_the_step() -> None:
+def test_crash_before_row_repeats_step() -> None:
     assert taken(er7("A01")) == taken(er7("A01"))
 
 
-# ---- nothing to tell --------------------------------------------------------------------------------------------
+# ---- nothing to show --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_what_is_no_stay_reaches_no_lane(data: bytes) -> None:
 # ---- other keys -------------------------------------------------------------------------------------------------
 
 
-def test_a_record_under_a_wrong_key_is_rekeyed() -> None:
+def test_record_under_wrong_key_is_rekeyed() -> None:
     before = PersonRow()
     result = taken(er7("A01"), before, key="0" * 16)
     assert result.outcome is not None
@@ -225,7 +225,7 @@ def test_a_record_under_a_wrong_key_is_rekeyed() -> None:
     assert (len(again.stay_events), again.pass_on) == (1, ())
 
 
-def test_a_merge_brings_open_visits_back_once() -> None:
+def test_merge_brings_open_visits_back_once() -> None:
     merge = er7("A40", pid={3: f"{OTHER}^^^CPR^CPR"}, more=(segment("MRG", {1: CPR}),))
     result = taken(merge)
     (copy,) = result.pass_on

@@ -68,14 +68,14 @@ def refused_twice() -> Lane:
         pytest.param(refused_twice, ["alert:produce", "alert:produce"], id="the broker would not have it, twice"),
     ],
 )
-def test_each_alert_and_case_of_the_standard_is_heard_once(lane: Callable[[], Lane], words: list[str]) -> None:
+def test_each_alert_and_case_of_standard_is_heard_once(lane: Callable[[], Lane], words: list[str]) -> None:
     made = lane()
     found = made.alarms
     assert [alarm.word for alarm in found] == words
     assert {alarm.message_id for alarm in found} <= {made.last.message_id}
 
 
-def test_an_alarm_names_message_municipality_state_and_reason() -> None:
+def test_alarm_names_message_municipality_state_and_reason() -> None:
     lane = given_up()
     (alarm,) = lane.alarms
     kommunekode = lane.last.address.kommunekode
@@ -94,7 +94,7 @@ class TestTheSecondOpinion:
         assert (alarm.word, alarm.reason) == ("alert:border-check", "fhir-r4")
         assert alarm.path.startswith("Bundle")
 
-    def test_looks_at_the_sample_only(self) -> None:
+    def test_looks_at_sample_only(self) -> None:
         delivery, content = self.spoilt()
         number = int(delivery.message_id[-8:], 16)
         taken = [n for n in range(1, 40) if list(second_opinion(delivery, content, n))]

@@ -24,7 +24,7 @@ def admitted(**terms: object) -> Lane:
 
 
 def states(lane: Lane) -> list[str]:
-    """What the ledger says the message went through."""
+    """What the ledger shows the message went through."""
     return [("-" if row.delta < 0 else "") + row.what for row in lane.rows if row.kind == "message"]
 
 
@@ -36,7 +36,7 @@ def silent(result: LaneTurn, lane: Lane) -> bool:
 # ---- acknowledgements -------------------------------------------------------------------------------------------
 
 
-def test_an_ok_settles_the_message_and_is_traced() -> None:
+def test_ok_settles_message_and_is_traced() -> None:
     lane = admitted()
     receipt = lane.answer()
     assert (lane.states, lane.classes, states(lane)) == (
@@ -51,7 +51,7 @@ def test_an_ok_settles_the_message_and_is_traced() -> None:
     assert (lane.last.ack_message_id, lane.last.verdict, lane.last.content) == (receipt.ack_message_id, "ok", None)
 
 
-def test_a_fatal_error_opens_a_case_with_what_was_wrong() -> None:
+def test_fatal_error_opens_case_with_what_was_wrong() -> None:
     lane, issue = admitted(), ReceiptIssue(severity="error", code="code-invalid")
     receipt = Receipt(
         verdict="fatal-error",
@@ -85,14 +85,14 @@ def test_every_receipt_has_one_class_and_one_event(verdicts: tuple[str, ...], cl
     assert len({audit_event(step)["id"] for step in lane.steps}) == len(lane.steps)
 
 
-def test_the_same_arrival_twice_is_recorded_once() -> None:
+def test_same_arrival_twice_is_recorded_once() -> None:
     lane = admitted()
     receipt = lane.answer("transient-error")
     assert silent(lane.take(ReceiptArrived(at=lane.now + MINUTE, receipt=receipt)), lane)
     assert (lane.classes, lane.last.counts.transient) == (["transient"], 1)
 
 
-def test_a_receipt_that_physically_arrives_again_has_an_event_of_its_own() -> None:
+def test_receipt_arriving_again_has_own_event() -> None:
     lane = admitted()
     first = lane.answer()
     lane.answer(
@@ -101,7 +101,7 @@ def test_a_receipt_that_physically_arrives_again_has_an_event_of_its_own() -> No
     assert (lane.classes, [s.ordinal for s in lane.steps[-2:]]) == (["first", "repeated"], [0, 1])
 
 
-def test_a_receipt_may_quote_the_id_of_the_bundle() -> None:
+def test_receipt_may_quote_id_of_bundle() -> None:
     lane = admitted()
     lane.overdue()
     lane.answer(message_id=lane.last.attempts[0].envelope_id)
@@ -110,14 +110,14 @@ def test_a_receipt_may_quote_the_id_of_the_bundle() -> None:
     assert lane.steps[-1].original_message_id == lane.last.message_id
 
 
-def test_a_receipt_that_quotes_nothing_known_is_matched_by_what_its_provenance_names() -> None:
+def test_receipt_is_matched_by_provenance() -> None:
     lane = admitted()
     lane.answer(message_id="nothing-known", fallback_ids=(lane.last.message_id,))
     assert lane.states == [DeliveryState.ACKED_OK]
     assert lane.last.nonconformant
 
 
-def test_a_receipt_quotes_its_own_message_and_settles_no_other() -> None:
+def test_receipt_quotes_its_own_message_and_settles_no_other() -> None:
     lane = Lane().play("A01 08:00", "A21 10:00")
     first = next(iter(lane.row.deliveries))  # type: ignore[union-attr]  # two messages are under way
     lane.answer(message_id=first)
@@ -131,7 +131,7 @@ def test_a_receipt_quotes_its_own_message_and_settles_no_other() -> None:
         pytest.param({"transport_id": "", "transport_sender": "", "sender_gln": SECOND_UNIT}, id="a bare document"),
     ],
 )
-def test_a_receipt_of_another_unit_is_quarantined_and_not_applied(who: dict[str, Any]) -> None:
+def test_receipt_of_another_unit_is_quarantined_and_not_applied(who: dict[str, Any]) -> None:
     lane = admitted()
     lane.answer(**who)
     assert (lane.states, lane.classes) == ([DeliveryState.SENT], ["quarantined"])
@@ -149,7 +149,7 @@ def test_a_receipt_of_another_unit_is_quarantined_and_not_applied(who: dict[str,
         pytest.param({"transport_sender": SECOND_UNIT}, id="an alias in the envelope"),
     ],
 )
-def test_a_receipt_from_a_foreign_letterbox_is_quarantined(who: dict[str, Any]) -> None:
+def test_receipt_from_foreign_letterbox_is_quarantined(who: dict[str, Any]) -> None:
     lane = admitted(aliases=(SECOND_UNIT,))
     lane.answer(**who, posted_by=FOREIGN)
     assert (lane.states, lane.classes) == ([DeliveryState.SENT], ["quarantined"])
@@ -167,13 +167,13 @@ def test_a_receipt_from_a_foreign_letterbox_is_quarantined(who: dict[str, Any]) 
         pytest.param({"transport_sender": "", "sender_gln": SECOND_UNIT}, DeliveryState.ACKED_OK, id="a bare document"),
     ],
 )
-def test_within_a_municipality_the_envelope_names_the_unit(who: dict[str, Any], state: DeliveryState) -> None:
+def test_within_municipality_envelope_names_unit(who: dict[str, Any], state: DeliveryState) -> None:
     lane = admitted()
     lane.answer(**who, posted_by=lane.last.address.kommunekode)
     assert lane.states == [state]
 
 
-def test_an_orphan_from_a_foreign_letterbox_settles_nothing() -> None:
+def test_orphan_from_foreign_letterbox_settles_nothing() -> None:
     admission = admitted().last
     lane = Lane()
     receipt = Receipt(
@@ -188,7 +188,7 @@ def test_an_orphan_from_a_foreign_letterbox_settles_nothing() -> None:
     assert (lane.states, lane.classes) == ([DeliveryState.SENT], ["quarantined"])
 
 
-def test_a_network_receipt_from_a_foreign_letterbox_changes_nothing() -> None:
+def test_network_receipt_from_foreign_letterbox_changes_nothing() -> None:
     lane = admitted()
     before = lane.row
     lane.network(positive=False, posted_by=FOREIGN)
@@ -198,13 +198,13 @@ def test_a_network_receipt_from_a_foreign_letterbox_changes_nothing() -> None:
     assert lane.row != before
 
 
-def test_a_quarantined_arrival_is_not_counted_twice() -> None:
+def test_quarantined_arrival_is_not_counted_twice() -> None:
     lane = admitted()
     receipt = lane.answer(transport_sender=SECOND_UNIT)
     assert silent(lane.take(ReceiptArrived(at=lane.now, receipt=receipt)), lane)
 
 
-def test_an_alias_of_the_addressed_unit_may_answer() -> None:
+def test_alias_of_addressed_unit_may_answer() -> None:
     lane = admitted(aliases=(SECOND_UNIT,))
     lane.answer(transport_sender=SECOND_UNIT)
     assert lane.states == [DeliveryState.ACKED_OK]
@@ -213,7 +213,7 @@ def test_an_alias_of_the_addressed_unit_may_answer() -> None:
 # ---- receipts without a message ---------------------------------------------------------------------------------
 
 
-def test_a_receipt_without_a_message_is_tried_again_then_dead_lettered() -> None:
+def test_receipt_without_message_is_tried_again_then_dead_lettered() -> None:
     lane = admitted()
     units: dict[str, Any] = {"sender_sor": "1", "destination_sor": "2", "sender_gln": "3", "destination_gln": "4"}
     receipt = lane.answer(message_id="unknown", **units)
@@ -229,14 +229,14 @@ def test_a_receipt_without_a_message_is_tried_again_then_dead_lettered() -> None
     assert lane.dead_letters[-1].record == ReceiptArrived(at=arrived + timedelta(minutes=5), receipt=receipt)
 
 
-def test_an_unmatched_receipt_without_sender_gives_no_event() -> None:
+def test_unmatched_receipt_without_sender_gives_no_event() -> None:
     lane = admitted()
     lane.answer(message_id="unknown")
     lane.elapse(lane.now + timedelta(minutes=6))
     assert (lane.classes, len(lane.steps)) == (["unmatched"], 2)
 
 
-def test_the_same_orphan_again_is_one_orphan() -> None:
+def test_same_orphan_again_is_one_orphan() -> None:
     lane = admitted()
     receipt = lane.answer(message_id="unknown")
     assert silent(lane.take(ReceiptArrived(at=lane.now, receipt=receipt)), lane)
@@ -244,7 +244,7 @@ def test_the_same_orphan_again_is_one_orphan() -> None:
     assert silent(lane.take(ReceiptArrived(at=lane.now, receipt=receipt)), lane)
 
 
-def test_a_receipt_that_overtook_its_message_is_taken_up() -> None:
+def test_receipt_that_overtook_its_message_is_taken_up() -> None:
     admission = admitted().last
     lane = Lane()
     receipt = Receipt(
@@ -273,7 +273,7 @@ def test_a_receipt_that_overtook_its_message_is_taken_up() -> None:
     ],
     ids=["current-positive", "current-negative", "earlier-positive", "earlier-negative"],
 )
-def test_the_network_answers_for_one_envelope(positive: bool, envelope: int, state: DeliveryState) -> None:
+def test_network_answers_for_one_envelope(positive: bool, envelope: int, state: DeliveryState) -> None:
     lane = admitted()
     lane.overdue()
     steps = len(lane.steps)
@@ -281,14 +281,14 @@ def test_the_network_answers_for_one_envelope(positive: bool, envelope: int, sta
     assert (lane.states, lane.classes, len(lane.steps)) == ([state], [], steps)
 
 
-def test_the_same_arrival_of_a_network_receipt_counts_once() -> None:
+def test_same_arrival_of_network_receipt_counts_once() -> None:
     lane = admitted()
     receipt = lane.network()
     assert silent(lane.take(NetworkReceiptArrived(at=lane.now, receipt=receipt)), lane)
     assert lane.last.counts.net_pos == 1
 
 
-def test_a_network_receipt_for_no_envelope_of_ours_is_dead_lettered() -> None:
+def test_network_receipt_for_foreign_envelope_is_dead_lettered() -> None:
     lane = admitted()
     lane.network(original_transport_id="unknown")
     assert (lane.dead_letters[-1].rejected.rule, lane.classes, lane.states) == (
@@ -298,7 +298,7 @@ def test_a_network_receipt_for_no_envelope_of_ours_is_dead_lettered() -> None:
     )
 
 
-def test_a_verdict_after_the_networks_refusal_corrects_the_books() -> None:
+def test_verdict_after_networks_refusal_corrects_books() -> None:
     lane = admitted()
     lane.network(positive=False)
     lane.answer()
@@ -309,7 +309,7 @@ def test_a_verdict_after_the_networks_refusal_corrects_the_books() -> None:
 # ---- time limits ------------------------------------------------------------------------------------------------
 
 
-def test_a_resend_keeps_message_and_chain_and_renews_envelope_and_times() -> None:
+def test_resend_keeps_message_and_renews_envelope() -> None:
     lane = Lane().play("A01 08:00", "A21 10:00")
     lane.overdue()
     first, second = lane.letters[-2:]
@@ -330,7 +330,7 @@ def test_a_resend_keeps_message_and_chain_and_renews_envelope_and_times() -> Non
     assert two.meta.identifier == after["id"]
 
 
-def test_without_an_answer_it_is_sent_three_times_and_then_given_up() -> None:
+def test_without_answer_it_is_given_up_after_three() -> None:
     lane = admitted().elapse(clock("10:00"))
     assert [envelope(letter).sent for letter in lane.letters] == [clock("08:01"), clock("08:31"), clock("09:01")]
     assert states(lane) == ["CREATED", "SENT", "SENT", "SENT", "GIVEN_UP"]
@@ -339,7 +339,7 @@ def test_without_an_answer_it_is_sent_three_times_and_then_given_up() -> None:
     assert [step.subtype for step in lane.steps] == ["msg-created", *["msg-sent"] * 3]
 
 
-def test_a_late_ok_corrects_the_books_and_closes_the_case() -> None:
+def test_late_ok_corrects_books_and_closes_case() -> None:
     lane = admitted().elapse(clock("10:00"))
     lane.answer()
     assert states(lane)[-2:] == ["-GIVEN_UP", "ACKED_OK"]
@@ -348,7 +348,7 @@ def test_a_late_ok_corrects_the_books_and_closes_the_case() -> None:
     assert (lane.last.case.reason, lane.last.case.closing) == ("timeout", "late-ok")
 
 
-def test_a_deadline_that_is_no_longer_the_current_one_is_ignored() -> None:
+def test_deadline_that_is_no_longer_current_one_is_ignored() -> None:
     lane = admitted()
     last = lane.last
     assert last.deadline is not None
@@ -357,7 +357,7 @@ def test_a_deadline_that_is_no_longer_the_current_one_is_ignored() -> None:
     assert silent(lane.take(stale), lane)
 
 
-def test_a_deadline_fires_at_its_time_and_not_before() -> None:
+def test_deadline_fires_at_its_time_and_not_before() -> None:
     lane = admitted()
     deadline = lane.last.deadline
     assert deadline is not None
@@ -365,7 +365,7 @@ def test_a_deadline_fires_at_its_time_and_not_before() -> None:
     assert silent(lane.take(early), lane)
 
 
-def test_in_manual_mode_a_message_waits_for_an_operator() -> None:
+def test_in_manual_mode_message_waits_for_operator() -> None:
     lane = admitted(mode="manual").elapse(clock("12:00"))
     assert (lane.states, len(lane.letters)) == ([DeliveryState.TIMED_OUT], 1)
     lane.decide("resend")

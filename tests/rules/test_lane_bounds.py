@@ -1,4 +1,4 @@
-"""What others say in a lane is bounded: neither a long text nor many receipts take the room of the next event."""
+"""What others show in a lane is bounded: neither a long text nor many receipts take the room of the next event."""
 
 import json
 from datetime import timedelta
@@ -35,28 +35,28 @@ def receipt(number: int, text: str = "") -> Receipt:
     return Receipt(verdict="fatal-error", message_id=f"m-{number}", issues=issues, origin=f"receipts.raw/0/{number}")
 
 
-def test_a_receipt_within_the_bounds_is_itself() -> None:
+def test_receipt_within_bounds_is_itself() -> None:
     short = replace(receipt(1), issues=())
     assert bounded(short) is short
 
 
-def test_texts_and_issues_of_a_receipt_are_cut() -> None:
+def test_texts_and_issues_of_receipt_are_cut() -> None:
     found = bounded(replace(receipt(1, MEGABYTE), sender_sor=MEGABYTE, fallback_ids=(MEGABYTE,)))
     assert len(found.issues) == ISSUES
     assert len(found.issues[0].text) == TEXT
     assert len(encode_lane_record(ReceiptArrived(at=DAY_ONE, receipt=found))) < LANE_RECORD
 
 
-def test_a_text_of_the_network_is_cut() -> None:
+def test_text_of_network_is_cut() -> None:
     found = bounded(NetworkReceipt(positive=False, original_transport_id="t", description=MEGABYTE))
     assert len(found.description) == TEXT
 
 
-def test_a_cut_text_shows_that_it_is_cut() -> None:
+def test_cut_text_shows_that_it_is_cut() -> None:
     assert (cut("abcd", 4), cut("abcde", 4)) == ("abcd", "abc…")
 
 
-def test_receipts_with_invented_ids_do_not_fill_the_row() -> None:
+def test_receipts_with_invented_ids_do_not_fill_row() -> None:
     lane = Lane()
     row: LaneRow | None = None
     actions = []
@@ -88,23 +88,23 @@ OUT_OF_RANGE: dict[str, LaneRecord] = {
 
 
 @pytest.mark.parametrize(("path", "record"), OUT_OF_RANGE.items(), ids=OUT_OF_RANGE)
-def test_a_time_out_of_range_is_refused_by_its_place(path: str, record: LaneRecord) -> None:
+def test_time_out_of_range_is_refused_by_its_place(path: str, record: LaneRecord) -> None:
     with pytest.raises(Rejected) as refused:
         decode_lane_record(encode_lane_record(record))
     assert (refused.value.path, refused.value.rule) == (path, "out-of-range")
 
 
-def test_a_good_record_has_good_times() -> None:
+def test_good_record_has_good_times() -> None:
     check_lane_record(arrived())
 
 
-def test_a_record_large_enough_to_fill_a_row_is_refused() -> None:
+def test_record_large_enough_to_fill_row_is_refused() -> None:
     with pytest.raises(Rejected) as refused:
         decode_lane_record(b" " * (LANE_RECORD + 1))
     assert refused.value.rule == "too-large"
 
 
-def test_events_that_wait_do_not_fill_the_row() -> None:
+def test_events_that_wait_do_not_fill_row() -> None:
     lane = Lane()
     row: LaneRow | None = None
     fates = []
@@ -117,14 +117,14 @@ def test_events_that_wait_do_not_fill_the_row() -> None:
     assert fates.count("stopped") == 16
 
 
-def test_a_row_that_cannot_be_read_is_no_empty_row() -> None:
+def test_row_that_cannot_be_read_is_no_empty_row() -> None:
     for junk in (b"junk", b"", b"\xc1" * 10, b"\x91" * 100_000):
         with pytest.raises(Rejected) as refused:
             decode_row(junk)
         assert refused.value.rule == "row-unreadable"
 
 
-def test_a_receipt_with_a_megabyte_of_words_settles_its_message() -> None:
+def test_receipt_with_megabyte_of_words_settles_its_message() -> None:
     lane = Lane().play("A01 08:00")
     message = arrived_in_inbox(lane.letters[0].payload)
     assert message is not None
@@ -141,7 +141,7 @@ def test_a_receipt_with_a_megabyte_of_words_settles_its_message() -> None:
     assert [len(issue.text) for issue in case.issues] == [TEXT]
 
 
-def test_a_name_long_enough_to_fill_the_row_is_refused() -> None:
+def test_name_long_enough_to_fill_row_is_refused() -> None:
     record = arrived()
     patient = record.event.patient
     assert patient is not None

@@ -34,7 +34,7 @@ STATES = {
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_an_open_stay_that_fell_silent_is_a_case_that_names_the_hospital(state: str) -> None:
+def test_silent_open_stay_is_case_naming_hospital(state: str) -> None:
     lane = silent(*STATES[state])
     assert lane.row is not None
     found = lane.row.cases[only_case(lane)]
@@ -49,7 +49,7 @@ def test_so_is_one_that_was_never_notified() -> None:
     assert lane.row.cases[only_case(lane)].state == "untold"
 
 
-def test_it_holds_nothing_of_the_person() -> None:
+def test_it_holds_nothing_of_person() -> None:
     lane = silent("A01 08:00")
     assert lane.row is not None
     assert "2512489996" not in repr(lane.row)
@@ -61,11 +61,11 @@ def test_it_is_heard_of_like_every_case_and_once() -> None:
 
 
 @pytest.mark.parametrize("end", ["A03 18:00", "A11 09:00"], ids=["ended", "cancelled"])
-def test_a_stay_that_has_ended_leaves_no_case(end: str) -> None:
+def test_stay_that_has_ended_leaves_no_case(end: str) -> None:
     assert silent("A01 08:00", end).row is None
 
 
-def test_an_event_within_the_time_keeps_the_stay() -> None:
+def test_event_within_time_keeps_stay() -> None:
     lane = Lane().play("A01 08:00")
     lane.answer()
     lane.elapse(lane.now + 399 * DAY)
@@ -75,7 +75,7 @@ def test_an_event_within_the_time_keeps_the_stay() -> None:
     assert (len(lane.row.visits), lane.row.cases) == (1, {})
 
 
-def test_an_operator_closes_it_and_nothing_is_left() -> None:
+def test_operator_closes_it_and_nothing_is_left() -> None:
     lane = silent("A01 08:00")
     key = only_case(lane)
     assert minted_lane(key) == next(iter(lane.letters)).lane
@@ -89,7 +89,7 @@ def test_nothing_else_can_be_decided_about_it(action: str) -> None:
         lane.decide(action, message_id=MessageId(only_case(lane)))
 
 
-def test_the_case_waits_for_the_operator_alone() -> None:
+def test_case_waits_for_operator_alone() -> None:
     lane = silent("A01 08:00")
     before = lane.row
     lane.elapse(lane.now + 1000 * DAY)

@@ -48,7 +48,7 @@ def test_every_message_is_written_again_as_it_was_sent(mime: str) -> None:
         assert WRITERS[delivery.address.format].write(bundle) == envelope(letter).payload
 
 
-def test_a_message_keeps_the_chain_that_it_was_sent_with() -> None:
+def test_message_keeps_chain_that_it_was_sent_with() -> None:
     lane = Lane().play("A01 08:00")
     lane.answer()
     lane.play("A21 09:00")
@@ -61,7 +61,7 @@ def test_a_message_keeps_the_chain_that_it_was_sent_with() -> None:
     assert to_json(bundle_of(row_of(lane), delivery)) == envelope(follower).payload
 
 
-def test_links_are_kept_once_and_let_go_with_the_last_message() -> None:
+def test_links_are_kept_once_and_let_go_with_last_message() -> None:
     lane = Lane().play("A01 08:00", "A21 09:00", "A22 10:00")
     assert len(row_of(lane).links) == 3
     for delivery in list(row_of(lane).deliveries.values()):
@@ -69,7 +69,7 @@ def test_links_are_kept_once_and_let_go_with_the_last_message() -> None:
     assert row_of(lane).links == ()
 
 
-def test_a_row_of_sixty_unanswered_messages_is_small() -> None:
+def test_row_of_sixty_unanswered_messages_is_small() -> None:
     sizes = {number: len(encode_row(row_of(Lane().play(*LONG[:number])))) for number in (30, 60)}
     assert sizes[60] < 60_000
     assert sizes[60] < 2.2 * sizes[30]
@@ -80,9 +80,9 @@ class TestWhenTheWriterHasChanged:
 
     @pytest.fixture(autouse=True)
     def lane(self, monkeypatch: pytest.MonkeyPatch) -> Lane:
-        self.told = Lane().play("A01 08:00")
+        self.notified = Lane().play("A01 08:00")
         self.monkeypatch = monkeypatch
-        return self.told
+        return self.notified
 
     def update(self) -> None:
         def otherwise(*about: Any) -> dict[str, Any]:
@@ -90,13 +90,13 @@ class TestWhenTheWriterHasChanged:
 
         self.monkeypatch.setattr(hospitalnotification, "write", otherwise)
 
-    def test_it_waits_for_a_person(self, lane: Lane) -> None:
+    def test_it_waits_for_person(self, lane: Lane) -> None:
         self.update()
         lane.overdue()
         assert (lane.last.state, len(lane.letters)) == (DeliveryState.TIMED_OUT, 1)
         assert [alarm.word for alarm in lane.alarms] == ["alert:timeout"]
 
-    def test_a_person_may_not_resend_it(self, lane: Lane) -> None:
+    def test_person_may_not_resend_it(self, lane: Lane) -> None:
         self.update()
         lane.overdue()
         with pytest.raises(Rejected, match="would be written otherwise"):
@@ -110,7 +110,7 @@ class TestWhenTheWriterHasChanged:
         assert len(lane.letters) == 2
         assert lane.letters[0].message_id != lane.letters[1].message_id
 
-    def test_an_answer_settles_it_all_the_same(self, lane: Lane) -> None:
+    def test_answer_settles_it_all_same(self, lane: Lane) -> None:
         self.update()
         lane.overdue()
         lane.answer()
@@ -124,7 +124,7 @@ class TestWhenTheWriterHasChanged:
         lane.overdue()
         assert (lane.last.state, lane.last.attempt) == (DeliveryState.SENT, 2)
 
-    def test_a_refused_resend_is_not_tried_again(self, lane: Lane) -> None:
+    def test_refused_resend_is_not_tried_again(self, lane: Lane) -> None:
         lane = Lane(context(Otherwise(mode="manual"))).play("A01 08:00")
         lane.overdue()
         lane.decide("resend")
@@ -135,19 +135,19 @@ class TestWhenTheWriterHasChanged:
         assert (lane.last.state, lane.last.due, len(lane.letters)) == (DeliveryState.TIMED_OUT, None, sent)
 
 
-def test_the_dictionary_of_rows_is_never_changed() -> None:
+def test_dictionary_of_rows_is_never_changed() -> None:
     """Rows that were written by it could not be read; a better one gets a number of its own (decision 0048)."""
     assert sha256(DICTIONARY).hexdigest()[:16] == "f2bd024e8143948c"
 
 
-def test_a_row_of_another_dictionary_is_none_of_ours() -> None:
+def test_row_of_another_dictionary_is_none_of_ours() -> None:
     row = encode_row(row_of(Lane().play("A01 08:00")))
     for damaged in (row[1:], b"\x02" + row[1:], row[:1], b""):
         with pytest.raises(Rejected, match="none of ours"):
             decode_row(damaged)
 
 
-def test_a_row_that_claims_to_be_huge_is_not_unpacked() -> None:
+def test_row_that_claims_to_be_huge_is_not_unpacked() -> None:
     huge = zstandard.ZstdCompressor().compress(b"\0" * (65 * 1024 * 1024))
     assert len(huge) < 10_000
     with pytest.raises(Rejected, match="none of ours"):

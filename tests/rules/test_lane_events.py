@@ -27,7 +27,7 @@ from tests.rules.stay_events import IDS, VISIT, clock, event
 # ---- letters ----------------------------------------------------------------------------------------------------
 
 
-def test_an_admission_is_sent_to_the_municipality_of_residence() -> None:
+def test_admission_is_sent_to_municipality_of_residence() -> None:
     lane = Lane().play("A01 08:00")
     (letter,) = lane.letters
     assert (letter.label, letter.kommunekode, letter.topic) == ("STIN", "0461", "municipality.0461.inbox")
@@ -35,7 +35,7 @@ def test_an_admission_is_sent_to_the_municipality_of_residence() -> None:
     assert lane.states == [DeliveryState.SENT]
 
 
-def test_the_records_of_a_letter_come_after_it_and_depend_on_it() -> None:
+def test_records_of_letter_depend_on_it() -> None:
     lane = Lane().play("A01 08:00")
     kinds = [(type(one.action).__name__, bool(one.after)) for one in lane.effects]
     assert kinds == [
@@ -60,7 +60,7 @@ def test_envelope_message_and_content_name_each_other() -> None:
     assert resources(bundle, "MessageHeader")[0]["id"] == letter.message_id
 
 
-def test_every_id_that_leaves_begins_with_the_lane() -> None:
+def test_every_id_that_leaves_begins_with_lane() -> None:
     lane = Lane().play("A01 08:00", "A21 10:00")
     lane.overdue()
     ids = [i for d in lane.row.deliveries.values() for a in d.attempts for i in (a.envelope_id, a.transport_id)]  # type: ignore[union-attr]  # two messages are under way
@@ -68,7 +68,7 @@ def test_every_id_that_leaves_begins_with_the_lane() -> None:
     assert {minted_lane(i) for i in (*ids, *lane.row.deliveries)} == {IDS.lane(VISIT)}  # type: ignore[union-attr]
 
 
-def test_the_messages_of_a_lane_are_counted_and_each_carries_the_chain() -> None:
+def test_messages_of_lane_are_counted_and_each_carries_chain() -> None:
     lane = Lane().play("A01 08:00", "A21 10:00", "A22 16:00", "A03 18:00 disposition=home")
     assert lane.row is not None
     assert lane.row.ordinal == 4
@@ -77,14 +77,14 @@ def test_the_messages_of_a_lane_are_counted_and_each_carries_the_chain() -> None
     assert chain == [f"MessageHeader/{letter.message_id}" for letter in lane.letters]
 
 
-def test_a_municipality_that_wants_xml_gets_xml() -> None:
+def test_municipality_that_wants_xml_gets_xml() -> None:
     lane = Lane(context(Otherwise(mime="application/fhir+xml"))).play("A01 08:00")
     assert lane.last.address.format == "fhir-xml"
     sealed = envelope(lane.letters[0])
     assert (sealed.media_type, sealed.payload[:1]) == ("application/fhir+xml", b"<")
 
 
-def test_the_journey_begins_with_created_and_sent_in_strict_order_of_time() -> None:
+def test_journey_begins_created_then_sent() -> None:
     steps = Lane().play("A01 08:00", "A21 10:00").steps
     assert [(s.subtype, s.profile, s.outcome) for s in steps] == [
         ("msg-created", "patient", "0"),
@@ -96,7 +96,7 @@ def test_the_journey_begins_with_created_and_sent_in_strict_order_of_time() -> N
     assert len({audit_event(s)["id"] for s in steps}) == len(steps)
 
 
-def test_an_end_at_home_with_the_missing_number_sends_the_start_first() -> None:
+def test_end_at_home_with_missing_number_sends_start_first() -> None:
     lane = Lane()
     lane.event("A01 08:00", patient=None)
     lane.event("A03 18:00 disposition=home")
@@ -104,7 +104,7 @@ def test_an_end_at_home_with_the_missing_number_sends_the_start_first() -> None:
     assert lane.fates == ["+not-subject:no-official-cpr", "+converted"]
 
 
-def test_a_lane_that_never_sent_anything_leaves_nothing() -> None:
+def test_lane_that_never_sent_anything_leaves_nothing() -> None:
     lane = Lane().play("A05 08:00 planned=yes class_=OUTPATIENT")
     assert (lane.letters, lane.fates) == ([], ["+not-subject"])
 
@@ -112,7 +112,7 @@ def test_a_lane_that_never_sent_anything_leaves_nothing() -> None:
 # ---- events that cannot be sent ---------------------------------------------------------------------------------
 
 
-def test_an_event_without_an_address_stops_and_leaves_the_stay_as_it_was() -> None:
+def test_event_without_address_leaves_stay_unchanged() -> None:
     lane = Lane().play("A01 08:00")
     before, lane.context = lane.row, context(Unroutable())
     lane.play("A03 18:00 disposition=home")
@@ -122,11 +122,11 @@ def test_an_event_without_an_address_stops_and_leaves_the_stay_as_it_was() -> No
     assert (letter.rejected.rule, letter.record) == ("unroutable", None)
 
 
-def test_a_first_event_without_an_address_leaves_no_lane_behind() -> None:
+def test_first_event_without_address_leaves_no_lane_behind() -> None:
     assert Lane(context(Unroutable())).play("A01 08:00").row is None
 
 
-def test_a_stopped_event_notifies_when_redriven_after_the_cause_is_mended() -> None:
+def test_stopped_event_notifies_when_redriven_after_cause_is_mended() -> None:
     lane = Lane(context(Unroutable()))
     built, now = event("A01 08:00")
     lane.take(StayEventArrived(at=now, event=built))
@@ -136,7 +136,7 @@ def test_a_stopped_event_notifies_when_redriven_after_the_cause_is_mended() -> N
     assert opened(lane.letters[0])["timestamp"] == "2026-03-01T11:00:00+01:00"
 
 
-def test_a_redriven_event_is_no_longer_a_dead_letter() -> None:
+def test_redriven_event_is_no_longer_dead_letter() -> None:
     lane = Lane(context(Unroutable()))
     built, now = event("A01 08:00")
     lane.take(StayEventArrived(at=now, event=built))
@@ -148,7 +148,7 @@ def test_a_redriven_event_is_no_longer_a_dead_letter() -> None:
     assert len({row.id for row in lane.rows if row.kind == "stay-event"}) == len(fates)
 
 
-def test_a_message_that_does_not_pass_our_own_check_never_leaves() -> None:
+def test_message_failing_own_check_never_leaves() -> None:
     nameless = msgspec.structs.replace(event("A01 08:00")[0].unit, name="")  # type: ignore[type-var]  # it has one
     lane = Lane().play("A01 08:00", unit=nameless)
     assert (lane.letters, lane.row, lane.fates) == ([], None, ["+stopped:profile-check"])
@@ -156,7 +156,7 @@ def test_a_message_that_does_not_pass_our_own_check_never_leaves() -> None:
 
 
 @pytest.mark.parametrize("family", ["", " "], ids=["none", "blank"])
-def test_a_stay_of_a_person_without_a_name_is_dead_lettered(family: str) -> None:
+def test_stay_of_person_without_name_is_dead_lettered(family: str) -> None:
     (built, now), lane = event("A01 08:00"), Lane()
     assert built.patient is not None
     nameless = msgspec.structs.replace(built, patient=msgspec.structs.replace(built.patient, family=family))
@@ -169,7 +169,7 @@ def test_a_stay_of_a_person_without_a_name_is_dead_lettered(family: str) -> None
     assert lane.notices == ["STIN"]
 
 
-def test_a_chain_that_has_grown_too_large_stops_and_is_never_cut() -> None:
+def test_too_large_chain_stops_uncut() -> None:
     small = Lane().play("A01 08:00")
     limit = len(envelope(small.letters[0]).payload)
     lane = Lane(context(size_limit=limit)).play("A01 08:00", "A21 10:00")
@@ -190,7 +190,7 @@ def test_a_chain_that_has_grown_too_large_stops_and_is_never_cut() -> None:
         pytest.param(("A01 2/08:00",), "A21 1/07:00 now=2/09:00", "too-late", id="older than the limit"),
     ],
 )
-def test_an_event_that_the_stay_forbids_is_dead_lettered(way: tuple[str, ...], line: str, reason: str) -> None:
+def test_event_that_stay_forbids_is_dead_lettered(way: tuple[str, ...], line: str, reason: str) -> None:
     lane = Lane().play(*way)
     sent = list(lane.notices)
     lane.play(line)
@@ -217,7 +217,7 @@ HAPPENINGS = (
 
 @pytest.mark.parametrize("line", HAPPENINGS, ids=lambda line: line.replace(" 10:00", ""))
 @pytest.mark.parametrize("state", STATES)
-def test_every_event_in_every_state_notifies_or_not_or_is_dead_lettered(state: str, line: str) -> None:
+def test_every_event_in_every_state_has_fate(state: str, line: str) -> None:
     lane = Lane().play(*STATES[state])
     letters = len(lane.letters)
     lane.play(line)
@@ -235,7 +235,7 @@ def test_every_event_in_every_state_notifies_or_not_or_is_dead_lettered(state: s
 # ---- held events ------------------------------------------------------------------------------------------------
 
 
-def test_an_event_of_the_future_waits_for_its_time() -> None:
+def test_event_of_future_waits_for_its_time() -> None:
     lane = Lane().play("A01 08:00 now=07:00")
     assert (lane.letters, lane.fates) == ([], ["+waiting:held"])
     lane.elapse(clock("07:59"))
@@ -245,13 +245,13 @@ def test_an_event_of_the_future_waits_for_its_time() -> None:
     assert [row.k for row in lane.rows if row.kind == "stay-event"] == [0, 0, 1]
 
 
-def test_an_event_that_came_before_its_start_notifies_after_it() -> None:
+def test_event_that_came_before_its_start_notifies_after_it() -> None:
     lane = Lane().play("A21 10:00", "A01 08:00 now=10:05")
     assert lane.notices == ["STIN", "STOR"]
     assert sorted(lane.fates) == sorted(["+waiting:held", "+converted", "-waiting", "+converted"])
 
 
-def test_an_event_whose_start_never_comes_is_dead_lettered_whole() -> None:
+def test_event_whose_start_never_comes_is_dead_lettered_whole() -> None:
     lane = Lane()
     late = lane.event("A21 10:00")
     lane.elapse(clock("12:00"))
@@ -261,7 +261,7 @@ def test_an_event_whose_start_never_comes_is_dead_lettered_whole() -> None:
     assert letter.record.event == late
 
 
-def test_a_held_event_that_cannot_leave_when_its_time_comes_waits_no_longer_and_can_be_sent_again() -> None:
+def test_held_event_that_cannot_leave_is_dead_lettered() -> None:
     lane = Lane().play("A01 08:00")
     lane.answer()
     held = lane.event("A03 18:00 disposition=home now=17:00")
@@ -283,7 +283,7 @@ def test_what_was_held_and_is_taken_back_leaves_waiting() -> None:
 # ---- our own steps again ----------------------------------------------------------------------------------------
 
 
-def test_an_event_taken_before_has_no_effect() -> None:
+def test_event_taken_before_has_no_effect() -> None:
     lane = Lane()
     built, now = event("A01 08:00")
     lane.take(StayEventArrived(at=now, event=built))
@@ -292,7 +292,7 @@ def test_an_event_taken_before_has_no_effect() -> None:
     assert (again.row, again.effects) == (row, ())
 
 
-def test_a_step_repeated_after_a_crash_gives_the_same_bytes() -> None:
+def test_step_repeated_after_crash_gives_same_bytes() -> None:
     lane = Lane().play("A01 08:00")
     before = encode_row(lane.row)  # type: ignore[arg-type]  # a message is under way
     built, now = event("A21 10:00")
@@ -306,7 +306,7 @@ def test_a_step_repeated_after_a_crash_gives_the_same_bytes() -> None:
 
 
 @pytest.mark.parametrize("keep_ended", [30, 60], ids=["as-published", "longer"])
-def test_a_lane_is_forgotten_after_its_stay_and_its_messages_and_is_at_rest_until_then(keep_ended: int) -> None:
+def test_lane_is_forgotten_after_stay_and_messages(keep_ended: int) -> None:
     policy = StayPolicy(keep_ended=timedelta(days=keep_ended))
     lane = Lane(context(stay=policy)).play("A01 08:00")
     lane.answer()
@@ -318,7 +318,7 @@ def test_a_lane_is_forgotten_after_its_stay_and_its_messages_and_is_at_rest_unti
     assert lane.row is None
 
 
-def test_a_stay_that_has_ended_is_remembered_while_one_of_its_events_waits() -> None:
+def test_ended_stay_is_remembered_while_events_wait() -> None:
     lane = Lane().play("A01 08:00", "A03 10:00 disposition=home")
     lane.play("A01 60/10:00 now=10:30")
     assert lane.fates[-1] == "+waiting:held"
@@ -329,7 +329,7 @@ def test_a_stay_that_has_ended_is_remembered_while_one_of_its_events_waits() -> 
     assert lane.fates[-2] == "-waiting"
 
 
-def test_a_stay_of_which_nothing_is_heard_is_forgotten_after_400_days_but_for_its_case() -> None:
+def test_silent_stay_is_forgotten_after_400_days() -> None:
     lane = Lane().play("A01 08:00")
     lane.answer()
     lane.elapse(clock("399/00:00"))
@@ -340,7 +340,7 @@ def test_a_stay_of_which_nothing_is_heard_is_forgotten_after_400_days_but_for_it
     assert (lane.row.visits, lane.row.deliveries, len(lane.row.cases)) == ({}, {}, 1)
 
 
-def test_a_visit_that_begins_again_after_it_was_forgotten_has_messages_of_its_own() -> None:
+def test_forgotten_visit_begins_with_new_messages() -> None:
     lane = Lane().play("A01 08:00")
     lane.answer()
     lane.play("A03 09:00 disposition=home")
@@ -352,5 +352,5 @@ def test_a_visit_that_begins_again_after_it_was_forgotten_has_messages_of_its_ow
     assert len({row.id for row in lane.rows}) == len(lane.rows)
 
 
-def test_the_registers_of_the_tests_are_the_shipped_ones() -> None:
+def test_registers_of_tests_are_shipped_ones() -> None:
     assert len(registers().kommuner) == 98

@@ -17,7 +17,7 @@ GLN = admitted().last.address.receiver.gln
 # ---- hand-overs that fail ---------------------------------------------------------------------------------------
 
 
-def test_a_hand_over_that_the_broker_refused_is_an_event_with_outcome_8_and_leaves_the_message_created() -> None:
+def test_refused_hand_over_is_outcome_8_and_stays_created() -> None:
     lane = admitted()
     lane.refuse()
     assert (lane.states, states(lane)) == ([DeliveryState.CREATED], ["CREATED"])
@@ -25,7 +25,7 @@ def test_a_hand_over_that_the_broker_refused_is_an_event_with_outcome_8_and_leav
     assert lane.last.due == lane.now + timedelta(seconds=5)
 
 
-def test_it_is_tried_again_with_the_same_ids_until_it_is_taken() -> None:
+def test_retry_keeps_ids_until_taken() -> None:
     lane = admitted()
     first = lane.letters[0]
     lane.refuse()
@@ -39,7 +39,7 @@ def test_it_is_tried_again_with_the_same_ids_until_it_is_taken() -> None:
     assert lane.last.deadline == lane.now + LIMIT
 
 
-def test_failures_and_the_success_after_them_are_different_events() -> None:
+def test_failures_and_success_after_them_are_different_events() -> None:
     lane = admitted()
     lane.refuse()
     lane.elapse(lane.now + timedelta(seconds=5))
@@ -49,7 +49,7 @@ def test_failures_and_the_success_after_them_are_different_events() -> None:
     assert len({audit_event(step)["id"] for step in lane.steps}) == 4
 
 
-def test_a_resend_that_the_broker_refused_is_tried_again_and_does_not_count() -> None:
+def test_refused_resend_is_retried_uncounted() -> None:
     lane = admitted()
     lane.overdue()
     second = lane.letters[-1]
@@ -60,7 +60,7 @@ def test_a_resend_that_the_broker_refused_is_tried_again_and_does_not_count() ->
     assert [row.ordinal for row in lane.rows if row.kind == "message"] == [0, 1, 2]
 
 
-def test_a_resend_by_an_operator_that_the_broker_refused_is_tried_again_too() -> None:
+def test_refused_operator_resend_is_retried() -> None:
     lane = admitted(mode="manual").elapse(clock("09:00"))
     lane.decide("resend")
     lane.refuse()
@@ -68,7 +68,7 @@ def test_a_resend_by_an_operator_that_the_broker_refused_is_tried_again_too() ->
     assert (lane.states, lane.last.attempt, len(lane.letters)) == ([DeliveryState.SENT], 2, 3)
 
 
-def test_an_answer_to_a_refused_hand_over_proves_that_it_was_none() -> None:
+def test_answer_proves_hand_over_happened() -> None:
     lane = admitted()
     lane.refuse()
     lane.answer()
@@ -81,7 +81,7 @@ def test_an_answer_to_a_refused_hand_over_proves_that_it_was_none() -> None:
     assert silent(lane.take(Wake(at=lane.now + LIMIT, due=lane.now + LIMIT)), lane)
 
 
-def test_a_refusal_that_comes_after_the_answer_changes_nothing() -> None:
+def test_refusal_that_comes_after_answer_changes_nothing() -> None:
     lane = admitted()
     letter = lane.letters[0].message_id
     lane.answer()
@@ -89,7 +89,7 @@ def test_a_refusal_that_comes_after_the_answer_changes_nothing() -> None:
     assert lane.refuse(letter).row == row
 
 
-def test_a_refused_hand_over_leaves_the_message_in_the_state_that_the_ledger_names() -> None:
+def test_refused_hand_over_state_matches_ledger() -> None:
     lane = admitted(mode="manual").elapse(clock("09:00"))
     lane.decide("resend")
     lane.refuse()
@@ -104,7 +104,7 @@ def test_a_refused_hand_over_leaves_the_message_in_the_state_that_the_ledger_nam
     )
 
 
-def test_an_operator_may_still_give_up_what_could_not_be_resent() -> None:
+def test_operator_may_give_up_refused_resend() -> None:
     lane = admitted(mode="manual").elapse(clock("09:00"))
     lane.decide("resend")
     lane.refuse()
@@ -112,7 +112,7 @@ def test_an_operator_may_still_give_up_what_could_not_be_resent() -> None:
     assert (lane.states, states(lane)[-1], lane.last.due) == ([DeliveryState.GIVEN_UP], "GIVEN_UP", None)
 
 
-def test_an_answer_that_waited_for_its_message_is_taken_before_the_message_is_tried_again() -> None:
+def test_waiting_answer_is_taken_before_retry() -> None:
     known = admitted().last.message_id
     lane = Lane()
     receipt = Receipt(verdict="ok", message_id=known, transport_sender=GLN, origin="receipts.raw/0/1")
@@ -129,13 +129,13 @@ def test_an_answer_that_waited_for_its_message_is_taken_before_the_message_is_tr
 
 
 @pytest.mark.parametrize("action", ["resend", "give-up", "close-case", "send-anew"])
-def test_a_decision_about_an_unknown_message_is_refused(action: str) -> None:
+def test_decision_about_unknown_message_is_refused(action: str) -> None:
     with pytest.raises(Rejected) as refused:
         admitted().decide(action, message_id="unknown")
     assert refused.value.rule == "unknown"
 
 
-def test_giving_up_is_an_operators_to_decide_only_when_the_time_is_out() -> None:
+def test_operator_gives_up_only_after_time() -> None:
     lane = admitted()
     with pytest.raises(Rejected) as refused:
         lane.decide("give-up")
@@ -157,7 +157,7 @@ def test_what_is_not_timed_out_is_not_resent(verdict: str | None) -> None:
     assert refused.value.rule == "not-allowed"
 
 
-def test_a_case_is_closed_once_and_with_a_reason() -> None:
+def test_case_is_closed_once_and_with_reason() -> None:
     lane = admitted()
     lane.answer("fatal-error")
     lane.decide("close-case", reason="delivered-otherwise")

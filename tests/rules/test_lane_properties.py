@@ -91,7 +91,7 @@ def played(story: list[tuple[str, Any]], mode: str) -> tuple[Lane, int]:
 
 @settings(max_examples=150, deadline=None)
 @given(stories, modes)
-def test_the_ledger_of_a_lane_closes(story: list[tuple[str, Any]], mode: str) -> None:
+def test_ledger_of_lane_closes(story: list[tuple[str, Any]], mode: str) -> None:
     lane, received = played(story, mode)
     events, messages, receipts = books(lane)
     events_in = sum(what == "event" for what, _ in story)
@@ -121,7 +121,7 @@ def test_every_step_has_one_event_of_its_own(story: list[tuple[str, Any]], mode:
 
 @settings(max_examples=100, deadline=None)
 @given(stories, modes)
-def test_the_changes_of_every_message_are_numbered_without_holes(story: list[tuple[str, Any]], mode: str) -> None:
+def test_changes_of_every_message_are_numbered_without_holes(story: list[tuple[str, Any]], mode: str) -> None:
     lane, _ = played(story, mode)
     numbers: dict[str, list[int]] = {}
     for row in lane.rows:
@@ -132,7 +132,7 @@ def test_the_changes_of_every_message_are_numbered_without_holes(story: list[tup
 
 @settings(max_examples=60, deadline=None)
 @given(stories, modes)
-def test_a_story_has_one_ending_to_the_byte(story: list[tuple[str, Any]], mode: str) -> None:
+def test_story_has_one_ending_to_byte(story: list[tuple[str, Any]], mode: str) -> None:
     (one, _), (two, _) = played(story, mode), played(story, mode)
     assert [repr(result.effects) for result in one.results] == [repr(result.effects) for result in two.results]
     assert (one.row is None) is (two.row is None)

@@ -43,7 +43,7 @@ def reissue(lane: Lane, number: int = 0, **more: str) -> str:
 
 
 @pytest.mark.parametrize("way", SENDABLE)
-def test_a_message_that_no_municipality_has_is_reissued_under_a_new_id(way: str) -> None:
+def test_undelivered_message_is_reissued_under_new_id(way: str) -> None:
     lane = SENDABLE[way]()
     old = lane.last
     letter = lane.letters[-1]
@@ -61,7 +61,7 @@ def test_a_message_that_no_municipality_has_is_reissued_under_a_new_id(way: str)
 
 
 @pytest.mark.parametrize("way", SENDABLE)
-def test_the_old_one_is_linked_to_it_and_its_case_is_closed(way: str) -> None:
+def test_old_message_is_linked_and_case_closed(way: str) -> None:
     lane = SENDABLE[way]()
     state = lane.last.state
     new = reissue(lane)
@@ -73,7 +73,7 @@ def test_the_old_one_is_linked_to_it_and_its_case_is_closed(way: str) -> None:
     assert (lane.last.state, lane.last.attempt, lane.last.event_id) == (DeliveryState.SENT, 1, old.event_id)
 
 
-def test_a_progress_notice_keeps_its_place_and_role_and_names_what_it_named() -> None:
+def test_progress_notice_keeps_place_and_role() -> None:
     lane = admitted()
     lane.answer()
     lane.play("A21 09:00")
@@ -89,7 +89,7 @@ def test_a_progress_notice_keeps_its_place_and_role_and_names_what_it_named() ->
 
 
 @pytest.mark.parametrize("behind", [[], ["A21 08:30"]], ids=["the last", "one with a message behind it"])
-def test_later_messages_carry_the_new_one_and_pass_our_own_check(behind: list[str]) -> None:
+def test_later_messages_carry_new_link_and_pass(behind: list[str]) -> None:
     lane = Lane().play("A01 08:00", *behind).elapse(clock("12:00"))
     old = lane.letters[0].message_id
     new = reissue(lane)
@@ -101,7 +101,7 @@ def test_later_messages_carry_the_new_one_and_pass_our_own_check(behind: list[st
         assert f"MessageHeader/{old}" not in targets
 
 
-def test_two_messages_in_a_row_are_reissued_one_upon_the_other() -> None:
+def test_two_messages_in_row_are_reissued_one_upon_other() -> None:
     lane = given_up("A21 12:30").elapse(clock("18:00"))
     first = reissue(lane, 0)
     second = reissue(lane, 1)
@@ -110,7 +110,7 @@ def test_two_messages_in_a_row_are_reissued_one_upon_the_other() -> None:
     assert check(opened(lane.letters[-1]), outgoing=True) == []
 
 
-def test_a_message_of_an_ended_chain_is_reissued_with_its_chain() -> None:
+def test_message_of_ended_chain_is_reissued_with_its_chain() -> None:
     lane = admitted()
     lane.answer()
     lane.play("A11 09:00")
@@ -123,7 +123,7 @@ def test_a_message_of_an_ended_chain_is_reissued_with_its_chain() -> None:
     assert resources(bundle, "Provenance")[1]["entity"] == resources(cancelled, "Provenance")[1]["entity"]
 
 
-def test_the_municipality_sees_one_stay() -> None:
+def test_municipality_sees_one_stay() -> None:
     """Admission and leave reached nobody; then both are reissued, and the return."""
     lane = given_up("A21 12:30").elapse(clock("18:00"))
     reissue(lane, 0)
@@ -140,7 +140,7 @@ def test_the_municipality_sees_one_stay() -> None:
 
 
 @pytest.mark.parametrize("settled", [False, True], ids=["under way", "received"])
-def test_an_overtaken_start_is_not_reissued(settled: bool) -> None:
+def test_overtaken_start_is_not_reissued(settled: bool) -> None:
     lane = given_up("A03 12:30")
     if settled:
         lane.answer()
@@ -149,14 +149,14 @@ def test_an_overtaken_start_is_not_reissued(settled: bool) -> None:
     assert refused.value.rule == "overtaken"
 
 
-def test_a_start_of_an_ended_chain_is_not_reissued() -> None:
+def test_start_of_ended_chain_is_not_reissued() -> None:
     lane = refused_by_receiver().play("A11 09:00", "A01 10:00")
     with pytest.raises(Rejected) as refused:
         reissue(lane, 0)
     assert refused.value.rule == "overtaken"
 
 
-def test_a_message_in_the_middle_lands_in_the_middle() -> None:
+def test_message_in_middle_lands_in_middle() -> None:
     lane = admitted()
     lane.answer()
     lane.play("A21 09:00").answer("fatal-error")
@@ -166,7 +166,7 @@ def test_a_message_in_the_middle_lands_in_the_middle() -> None:
     assert (lines[-1]["status"], lines[-1]["history"]) == ("admitted", ["STIN", "STOR", "SLOR"])
 
 
-def test_it_goes_to_the_address_of_today() -> None:
+def test_it_goes_to_address_of_today() -> None:
     lane = refused_by_receiver()
     lane.context = context(Otherwise(mode="manual"))
     reissue(lane)
@@ -174,7 +174,7 @@ def test_it_goes_to_the_address_of_today() -> None:
 
 
 @pytest.mark.parametrize("verdict", [None, "ok"], ids=["under way", "delivered"])
-def test_a_message_that_a_municipality_may_have_is_not_reissued(verdict: Verdict | None) -> None:
+def test_message_that_municipality_may_have_is_not_reissued(verdict: Verdict | None) -> None:
     lane = admitted()
     if verdict:
         lane.answer(verdict)
@@ -183,7 +183,7 @@ def test_a_message_that_a_municipality_may_have_is_not_reissued(verdict: Verdict
     assert refused.value.rule == "not-allowed"
 
 
-def test_a_message_is_reissued_once_but_the_new_one_may_be_too() -> None:
+def test_message_is_reissued_once_new_one_too() -> None:
     lane = given_up()
     new = reissue(lane)
     with pytest.raises(Rejected, match=f"already, as {new}"):
@@ -192,7 +192,7 @@ def test_a_message_is_reissued_once_but_the_new_one_may_be_too() -> None:
     assert reissue(lane, 1) not in ("", new)
 
 
-def test_a_closed_case_has_dropped_the_content() -> None:
+def test_closed_case_has_dropped_content() -> None:
     lane = given_up()
     assert lane.last.content
     lane.decide("close-case", reason="delivered-otherwise")
@@ -201,7 +201,7 @@ def test_a_closed_case_has_dropped_the_content() -> None:
         reissue(lane)
 
 
-def test_a_decision_that_cannot_be_carried_out_changes_nothing() -> None:
+def test_decision_that_cannot_be_carried_out_changes_nothing() -> None:
     lane = given_up()
     row, lane.context = lane.row, context(Unroutable())
     with pytest.raises(Rejected) as refused:
@@ -209,7 +209,7 @@ def test_a_decision_that_cannot_be_carried_out_changes_nothing() -> None:
     assert (refused.value.rule, lane.row) == ("unroutable", row)
 
 
-def test_a_step_repeated_after_a_crash_is_recorded_once() -> None:
+def test_step_repeated_after_crash_is_recorded_once() -> None:
     lane = given_up()
     old = lane.last.message_id
     new = reissue(lane, id="decision-1")
@@ -217,7 +217,7 @@ def test_a_step_repeated_after_a_crash_is_recorded_once() -> None:
     assert lane.last.message_id == new
 
 
-def test_a_new_message_goes_behind_what_waits_for_its_hand_over() -> None:
+def test_new_message_queues_behind_waiting_ones() -> None:
     lane = admitted()
     lane.answer()
     lane.play("A21 09:00").answer("fatal-error")
@@ -227,7 +227,7 @@ def test_a_new_message_goes_behind_what_waits_for_its_hand_over() -> None:
     assert [letter.message_id for letter in lane.letters[-2:]] == [waiting, new]
 
 
-def test_a_late_receipt_for_the_old_one_settles_the_old_one_and_leaves_its_case() -> None:
+def test_late_receipt_settles_old_message_only() -> None:
     lane = given_up()
     old = lane.last.message_id
     new = reissue(lane)
@@ -240,7 +240,7 @@ def test_a_late_receipt_for_the_old_one_settles_the_old_one_and_leaves_its_case(
 
 
 @pytest.mark.parametrize("way", SENDABLE)
-def test_it_is_one_notification_more_of_the_event(way: str) -> None:
+def test_it_is_one_notification_more_of_event(way: str) -> None:
     lane = SENDABLE[way]()
     state = str(lane.last.state)
     reissue(lane)
@@ -250,7 +250,7 @@ def test_it_is_one_notification_more_of_the_event(way: str) -> None:
     assert (messages[state], messages["ACKED_OK"]) == (1, 1)
 
 
-def test_the_old_one_is_forgotten_when_it_is_old_and_the_new_one_later() -> None:
+def test_old_message_is_forgotten_before_new_one() -> None:
     lane = given_up()
     new = reissue(lane)
     lane.elapse(lane.now + 30 * DAY + timedelta(minutes=1))

@@ -1,4 +1,4 @@
-"""No message of a stay overtakes one that the broker would not have: whatever is sent next, those that wait go first."""
+"""No message of a stay overtakes one that the broker refuses: whatever is sent next, those that wait go first."""
 
 from datetime import timedelta
 
@@ -7,7 +7,7 @@ from tests.rules.lanes import Lane
 
 
 def turned_away(lane: Lane, times: int = 1) -> None:
-    """The broker would not have the newest message, so often in a row."""
+    """The broker refuses the newest message, so often in a row."""
     for _ in range(times):
         assert lane.row is not None
         result = refused(lane.row, lane.last.message_id, lane.now, lane.context)
@@ -20,14 +20,14 @@ def letters(result: object) -> list[str]:
     return [one.action.label for one in result.effects if isinstance(one.action, Dispatch)]  # type: ignore[attr-defined]
 
 
-def test_a_discharge_lets_the_admission_that_waits_go_first() -> None:
+def test_discharge_lets_admission_that_waits_go_first() -> None:
     lane = Lane().play("A01 08:00")
     turned_away(lane, times=4)
     lane.play("A03 18:00")
     assert letters(lane.results[-1]) == ["STIN", "SLHJ"]
 
 
-def test_a_wake_for_the_newer_of_two_lets_the_older_go_first() -> None:
+def test_wake_for_newer_of_two_lets_older_go_first() -> None:
     lane = Lane().play("A01 08:00")
     turned_away(lane, times=4)
     lane.play("A03 08:01")
@@ -37,7 +37,7 @@ def test_a_wake_for_the_newer_of_two_lets_the_older_go_first() -> None:
     assert letters(lane.wake(due)) == ["STIN", "SLHJ"]
 
 
-def test_without_a_new_message_each_pending_one_waits_for_its_pause() -> None:
+def test_pending_messages_wait_for_their_pause() -> None:
     lane = Lane().play("A01 08:00")
     turned_away(lane)
     assert letters(lane.wake(lane.now + timedelta(seconds=1))) == []

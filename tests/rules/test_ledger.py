@@ -27,17 +27,17 @@ EVENT = "0" * 32
 # ---- rows -------------------------------------------------------------------------------------------------------
 
 
-def test_a_record_that_gives_stay_events_is_accepted_with_their_number() -> None:
+def test_accepted_record_counts_its_stay_events() -> None:
     row = event_row(START, ORIGIN, None, 2, subject=EVENT)
     assert (row.id, row.what, row.parts, row.subject, row.origin) == (f"event/{ORIGIN}", "accepted", 2, EVENT, ORIGIN)
 
 
-def test_a_record_that_cannot_be_read_is_named_by_where_it_lies() -> None:
+def test_unreadable_record_is_named_by_place() -> None:
     row = event_row(START, ORIGIN, Outcome(fate=Fate.REFUSED, reason="no-person", problem="-", remedy="-"), 0)
     assert (row.subject, row.what, row.reason) == (ORIGIN, "refused", "no-person")
 
 
-def test_leaving_waiting_is_a_pair_and_the_fate_after_it_has_an_id_of_its_own() -> None:
+def test_leaving_waiting_gives_pair_with_own_ids() -> None:
     waiting = stay_event_row(START, EVENT, Outcome(fate=Fate.WAITING), 0, ORIGIN, "b978b278")
     left = left_row(START, EVENT, Fate.WAITING, ORIGIN, "b978b278")
     done = stay_event_row(START, EVENT, Outcome(fate=Fate.CONVERTED), 1, ORIGIN, "b978b278", time="again")
@@ -50,16 +50,16 @@ def test_leaving_waiting_is_a_pair_and_the_fate_after_it_has_an_id_of_its_own() 
 
 
 @pytest.mark.parametrize("state", DeliveryState, ids=str)
-def test_a_message_counts_in_the_books_only_when_it_is_final(state: DeliveryState) -> None:
+def test_message_counts_in_books_only_when_it_is_final(state: DeliveryState) -> None:
     assert message_row(START, "m", state, 4).delta == (1 if state in FINAL else 0)
 
 
-def test_a_receipt_is_named_by_where_it_arrived() -> None:
+def test_receipt_is_named_by_where_it_arrived() -> None:
     row = receipt_row(START, "receipts.raw/0/7", "repeated", "ok", "b978b278")
     assert (row.id, row.what, row.verdict) == ("receipt/receipts.raw/0/7", "repeated", "ok")
 
 
-def test_a_row_writes_every_field_because_readers_sum_and_sort_by_them() -> None:
+def test_row_writes_every_field() -> None:
     written = orjson.loads(to_json(message_row(START, "m", DeliveryState.SENT, 1)))
     *always, last = LedgerRow.__struct_fields__
     assert (list(written), last) == (always, "message_type")  # which a hospital notification leaves out
@@ -105,9 +105,7 @@ modes = st.sampled_from(["auto", "manual"])
 
 
 @given(happenings, modes)
-def test_the_changes_of_a_message_are_numbered_from_its_creation_without_holes(
-    events: list[tuple[Happening, int]], mode: str
-) -> None:
+def test_message_changes_are_numbered_without_holes(events: list[tuple[Happening, int]], mode: str) -> None:
     delivery, rows = rows_of(events, mode)
     assert [row.ordinal for row in rows] == list(range(len(rows)))
     assert (rows[0].what, rows[-1].what) == (DeliveryState.CREATED, str(delivery.state))
@@ -115,7 +113,7 @@ def test_the_changes_of_a_message_are_numbered_from_its_creation_without_holes(
 
 
 @given(happenings, modes)
-def test_the_deltas_of_a_message_sum_to_one_final_state_or_none(events: list[tuple[Happening, int]], mode: str) -> None:
+def test_deltas_sum_to_one_final_state_or_none(events: list[tuple[Happening, int]], mode: str) -> None:
     delivery, rows = rows_of(events, mode)
     booked_in: Counter[str] = Counter()
     for row in rows:
@@ -126,12 +124,12 @@ def test_the_deltas_of_a_message_sum_to_one_final_state_or_none(events: list[tup
 
 
 @given(happenings, modes)
-def test_the_same_story_gives_the_same_rows(events: list[tuple[Happening, int]], mode: str) -> None:
+def test_same_story_gives_same_rows(events: list[tuple[Happening, int]], mode: str) -> None:
     assert rows_of(events, mode) == rows_of(events, mode)
 
 
 @pytest.mark.parametrize("refused", [1, 2, 5])
-def test_a_hand_over_that_was_refused_leaves_no_hole(refused: int) -> None:
+def test_hand_over_that_was_refused_leaves_no_hole(refused: int) -> None:
     delivery, rows = created()
     for _ in range(refused):
         handed, _ = recorded(delivery, *advance(delivery, Signal.PRODUCED, START))  # held back with the letter
@@ -140,7 +138,7 @@ def test_a_hand_over_that_was_refused_leaves_no_hole(refused: int) -> None:
     assert [(row.ordinal, row.what) for row in (*rows, *sent)] == [(0, "CREATED"), (1, "SENT")]
 
 
-def test_a_late_verdict_is_a_pair_that_keeps_the_sum_at_one() -> None:
+def test_late_verdict_is_pair_that_keeps_sum_at_one() -> None:
     events: list[tuple[Happening, int]] = [("produced", 1), ("net-", 1), ("ok", 1)]
     _, rows = rows_of(events, "auto")
     assert [(row.what, row.delta, row.late) for row in rows[-2:]] == [

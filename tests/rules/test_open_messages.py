@@ -38,7 +38,7 @@ def rebuild(standing: Standing, rows: Iterable[tuple[int, bytes, LaneRow | None]
     standing.begin()
 
 
-def test_a_message_is_open_until_it_is_settled() -> None:
+def test_message_is_open_until_it_is_settled() -> None:
     lane, messages = admitted()
     code = lane.last.address.kommunekode
     assert messages.counts([0]) == {code: 1}
@@ -49,7 +49,7 @@ def test_a_message_is_open_until_it_is_settled() -> None:
     assert messages.oldest([0]) == {}
 
 
-def test_a_resend_keeps_the_age() -> None:
+def test_resend_keeps_age() -> None:
     lane, messages = admitted()
     created = lane.last.created
     lane.overdue()
@@ -58,19 +58,19 @@ def test_a_resend_keeps_the_age() -> None:
     assert messages.counts([0]).total() == 1
 
 
-def test_only_the_partitions_asked_for_count() -> None:
+def test_only_partitions_asked_for_count() -> None:
     _, messages = admitted()
     messages.set(3, OTHER, Lane().row)
     assert (messages.counts([1, 3]).total(), messages.oldest([1, 3])) == (0, {})
 
 
-def test_a_row_that_is_gone_has_no_open_messages() -> None:
+def test_row_that_is_gone_has_no_open_messages() -> None:
     _, messages = admitted()
     messages.set(0, KEY, None)
     assert (len(messages), messages.counts([0]).total(), messages.oldest([0])) == (0, 0, {})
 
 
-def test_the_law_of_messages_holds_from_creation_to_the_end() -> None:
+def test_law_of_messages_holds_from_creation_to_end() -> None:
     lane, messages = admitted()
     assert messages.residual == 0
     begin = len(lane.rows)
@@ -81,7 +81,7 @@ def test_the_law_of_messages_holds_from_creation_to_the_end() -> None:
     assert (messages.residual, len(messages)) == (0, 0)
 
 
-def test_a_late_verdict_is_a_pair_and_breaks_no_law() -> None:
+def test_late_verdict_is_pair_and_breaks_no_law() -> None:
     lane, messages = admitted()
     begin = len(lane.rows)
     for _ in range(3):
@@ -94,7 +94,7 @@ def test_a_late_verdict_is_a_pair_and_breaks_no_law() -> None:
 
 
 @pytest.mark.parametrize("lost", ["a message without a row", "a settled message that is open again"])
-def test_a_message_without_a_state_breaks_the_law(lost: str) -> None:
+def test_message_without_state_breaks_law(lost: str) -> None:
     lane, messages = admitted()
     before = lane.row
     begin = len(lane.rows)
@@ -109,7 +109,7 @@ def test_a_message_without_a_state_breaks_the_law(lost: str) -> None:
     assert messages.residual == 1
 
 
-def test_a_recovery_begins_the_law_where_the_rows_are() -> None:
+def test_recovery_begins_law_where_rows_are() -> None:
     lane, _ = admitted()
     standing = Standing(lane.context.stay)
     rebuild(standing, [(0, KEY, lane.row), (1, OTHER, None)])
@@ -118,7 +118,7 @@ def test_a_recovery_begins_the_law_where_the_rows_are() -> None:
     assert (len(standing.messages), standing.messages.residual, len(standing.deadlines)) == (0, 0, 0)
 
 
-def test_a_row_has_the_same_deadline_as_folded_and_as_read() -> None:
+def test_row_has_same_deadline_as_folded_and_as_read() -> None:
     lane = Lane().play("A21 08:00")  # held until its start comes
     assert lane.row is not None
     texts = []
@@ -130,7 +130,7 @@ def test_a_row_has_the_same_deadline_as_folded_and_as_read() -> None:
     assert texts[0] == texts[1]
 
 
-def test_a_deadline_without_a_record_in_the_lane_breaks_law_8() -> None:
+def test_deadline_without_record_in_lane_breaks_law_8() -> None:
     lane, _ = admitted()
     standing = Standing(lane.context.stay)
     standing.set(0, KEY, lane.row)
@@ -152,7 +152,7 @@ def test_a_deadline_without_a_record_in_the_lane_breaks_law_8() -> None:
         st.tuples(st.integers(0, 2), st.sampled_from(["answer", "overdue", "again", "gone", "rebuild"])), max_size=6
     )
 )
-def test_after_any_changes_the_index_is_as_one_made_of_the_rows(changes: list[tuple[int, str]]) -> None:
+def test_index_always_equals_one_from_rows(changes: list[tuple[int, str]]) -> None:
     lanes = [Lane() for _ in range(3)]
     for number, lane in enumerate(lanes):
         visit = EpisodeId(f"7b1d3f52-8f6a-4b6e-9d0c-3a5b7c9d1e2{number}")

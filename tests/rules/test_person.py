@@ -16,7 +16,7 @@ from tests.rules.persons import AT, CPR, DAY, HOUR, IDS, NOT_SUBJECT, OTHER, OUH
 # ---- one visit ----------------------------------------------------------------------------------------------------
 
 
-def test_an_event_gets_patient_residence_and_lane() -> None:
+def test_event_gets_patient_residence_and_lane() -> None:
     stay_event = Intake().stay_event(K.START, lpr3="urn:uuid:x", disposition=None, start_time=AT)
     assert (stay_event.kind, stay_event.visit, stay_event.visit_number, stay_event.lane) == (
         K.START,
@@ -48,7 +48,7 @@ def test_an_event_gets_patient_residence_and_lane() -> None:
 ADDED = {"id", "lane", "visit", "visit_number", "origin", "patient", "residence", "class_", "transfer", "protected"}
 
 
-def test_an_event_keeps_all_that_was_reported() -> None:
+def test_event_keeps_all_that_was_reported() -> None:
     sent = event(
         K.LEAVE_START,
         recorded=AT + HOUR,
@@ -71,7 +71,7 @@ def test_an_event_keeps_all_that_was_reported() -> None:
     assert replace(stay_event, **{name: getattr(sent.event, name) for name in ADDED}) == sent.event
 
 
-def test_a_plain_visit_number_has_its_feeds_id() -> None:
+def test_plain_visit_number_has_its_feeds_id() -> None:
     here, there = (
         Intake().stay_event(K.START, visit_number="4711", feed=feed) for feed in ("EPJ-SYD/OUH", "EPJ-MIDT/AUH")
     )
@@ -88,7 +88,7 @@ EVENTS_OF_A_STAY = [
 
 
 @pytest.mark.parametrize("kind", EVENTS_OF_A_STAY)
-def test_all_events_of_a_visit_share_its_lane(kind: EventKind) -> None:
+def test_all_events_of_visit_share_its_lane(kind: EventKind) -> None:
     assert Intake().stay_event(kind, trigger="A23").lane == IDS.lane(EpisodeId(V1))
     intake = Intake()
     intake.send(K.START)
@@ -101,20 +101,20 @@ def test_what_is_planned_or_irrelevant_reaches_no_lane(kind: EventKind) -> None:
     assert (result.stay_events, reasons(result)) == ((), NOT_SUBJECT)
 
 
-def test_without_an_official_number_there_is_no_patient() -> None:
+def test_without_official_number_there_is_no_patient() -> None:
     stay_event = Intake().stay_event(K.START, cprs=(), replacement=True)
     assert stay_event.patient is None
     assert stay_event.snapshot.cpr is None
 
 
-def test_a_missing_class_is_the_last_known() -> None:
+def test_missing_class_is_last_known() -> None:
     intake = Intake()
     intake.send(K.START, class_="EMER")
     stay_event = intake.stay_event(K.END, class_="")
     assert (stay_event.class_, stay_event.snapshot.class_) == ("EMER", "")
 
 
-def test_a_planned_attendance_reaches_no_lane() -> None:
+def test_planned_attendance_reaches_no_lane() -> None:
     intake = Intake()
     assert reasons(intake.send(K.IRRELEVANT, planned=True, class_="OUTPATIENT")) == NOT_SUBJECT
     for kind in (K.UPDATE, K.MOVE, K.END, K.START_CANCELLED):
@@ -124,13 +124,13 @@ def test_a_planned_attendance_reaches_no_lane() -> None:
     assert intake.stay_event(K.END, class_="").class_ == "IMP"
 
 
-def test_an_outpatient_never_heard_of_is_planned_too() -> None:
+def test_outpatient_never_heard_of_is_planned_too() -> None:
     intake = Intake()
     assert reasons(intake.send(K.END, class_="OUTPATIENT")) == NOT_SUBJECT
     assert reasons(intake.send(K.UPDATE, class_="")) == NOT_SUBJECT
 
 
-def test_a_stay_that_becomes_outpatient_is_kept() -> None:
+def test_stay_that_becomes_outpatient_is_kept() -> None:
     intake = Intake()
     intake.send(K.START)
     assert intake.stay_event(K.CLASS_CHANGE, class_="OUTPATIENT").class_ == "OUTPATIENT"
@@ -154,7 +154,7 @@ def test_missing_name_and_residence_are_those_last_seen() -> None:
     assert stay_event.snapshot.residence is None
 
 
-def test_a_person_who_moved_away_has_no_municipality() -> None:
+def test_person_who_moved_away_has_no_municipality() -> None:
     intake = Intake()
     intake.send(K.START)
     stay_event = intake.stay_event(K.LEAVE_START, residence=None, residence_problem="abroad")
@@ -162,7 +162,7 @@ def test_a_person_who_moved_away_has_no_municipality() -> None:
     assert intake.stay_event(K.LEAVE_END, residence=None).residence is None
 
 
-def test_a_move_is_known_to_the_next_event() -> None:
+def test_move_is_known_to_next_event() -> None:
     intake = Intake()
     intake.send(K.START)
     intake.send(K.PERSON_CHANGED, visit_number="", residence="0461")
@@ -177,7 +177,7 @@ def test_protection_lasts_until_it_is_taken_back() -> None:
     assert intake.stay_event(K.END).protected is False
 
 
-def test_a_death_reaches_every_open_stay_once() -> None:
+def test_death_reaches_every_open_stay_once() -> None:
     intake = Intake()
     intake.send(K.START)
     intake.send(K.START, visit_number=V2, unit=OUH)
@@ -191,7 +191,7 @@ def test_a_death_reaches_every_open_stay_once() -> None:
     assert reasons(intake.send(K.PERSON_CHANGED, trigger="A31", visit_number="", dead=True)) == NOT_SUBJECT
 
 
-def test_a_deleted_person_has_every_stay_deleted() -> None:
+def test_deleted_person_has_every_stay_deleted() -> None:
     intake = Intake()
     intake.send(K.START)
     intake.send(K.START, visit_number=V2, unit=OUH)
@@ -202,7 +202,7 @@ def test_a_deleted_person_has_every_stay_deleted() -> None:
     assert reasons(intake.send(K.DELETED, trigger="A29", visit_number="")) == NOT_SUBJECT
 
 
-def test_a_bed_swap_teaches_only_the_first_person() -> None:
+def test_bed_swap_teaches_only_first_person() -> None:
     intake = Intake()
     second = event(K.MOVE, part=1, cprs=(OTHER,), visit_number=V2, residence=Kommunekode("0101"), family="Mortensen")
     result = intake.take(event(K.MOVE), second)
@@ -217,14 +217,14 @@ def test_a_bed_swap_teaches_only_the_first_person() -> None:
 # ---- duplicates ---------------------------------------------------------------------------------------------------
 
 
-def test_the_same_bytes_again_are_a_duplicate() -> None:
+def test_same_bytes_again_are_duplicate() -> None:
     intake = Intake()
     intake.take(event(K.START), payload="same")
     result = intake.take(event(K.START), payload="same", at=AT + 7 * DAY)
     assert (result.stay_events, reasons(result)) == ((), [(Fate.DUPLICATE, "duplicate")])
 
 
-def test_other_bytes_under_a_control_id_are_stopped() -> None:
+def test_other_bytes_under_control_id_are_stopped() -> None:
     intake = Intake()
     intake.take(event(K.START), payload="first")
     result = intake.take(event(K.END), payload="second")
@@ -234,7 +234,7 @@ def test_other_bytes_under_a_control_id_are_stopped() -> None:
     assert result.row.visits[0].state == "open"
 
 
-def test_a_control_id_is_unique_for_seven_days() -> None:
+def test_control_id_is_unique_for_seven_days() -> None:
     intake = Intake()
     first = intake.take(event(K.START), payload="first").stay_events[0]
     assert intake.take(event(K.START, feed="EPJ-MIDT/AUH", visit_number=V2, unit=OUH), payload="second").stay_events
@@ -242,7 +242,7 @@ def test_a_control_id_is_unique_for_seven_days() -> None:
     assert first.id != again.id
 
 
-def test_a_record_again_after_a_crash_is_no_duplicate() -> None:
+def test_record_again_after_crash_is_no_duplicate() -> None:
     key = IDS.person(CPR)
     first = fold(None, (event(K.START),), key=key, payload_hash="h", origin="adt.raw/0/7", at=AT, ids=IDS)
     again = fold(first.row, (event(K.START),), key=key, payload_hash="h", origin="adt.raw/0/7", at=AT, ids=IDS)
@@ -251,13 +251,13 @@ def test_a_record_again_after_a_crash_is_no_duplicate() -> None:
     assert (later.repeated, reasons(later)) == (False, [(Fate.DUPLICATE, "duplicate")])
 
 
-def test_an_irrelevant_message_is_remembered_as_well() -> None:
+def test_irrelevant_message_is_remembered_as_well() -> None:
     intake = Intake()
     intake.take(event(K.IRRELEVANT), payload="same")
     assert reasons(intake.take(event(K.IRRELEVANT), payload="same")) == [(Fate.DUPLICATE, "duplicate")]
 
 
-def test_the_step_repeated_gives_the_same_ids() -> None:
+def test_step_repeated_gives_same_ids() -> None:
     assert Intake().stay_event(K.START).id == Intake().stay_event(K.START).id
 
 
@@ -273,12 +273,12 @@ KEPT = [
 
 
 @pytest.mark.parametrize(("kind", "later", "kept"), KEPT)
-def test_a_visit_is_forgotten_in_time(kind: EventKind, later: timedelta, kept: bool) -> None:
+def test_visit_is_forgotten_in_time(kind: EventKind, later: timedelta, kept: bool) -> None:
     row = Intake().send(kind).row
     assert bool(retained(row, AT + later).visits) is kept
 
 
-def test_an_end_taken_back_opens_the_visit_again() -> None:
+def test_end_taken_back_opens_visit_again() -> None:
     intake = Intake()
     intake.send(K.END)
     row = intake.send(K.END_CANCELLED).row
@@ -298,7 +298,7 @@ def test_control_ids_are_forgotten_after_thirty_days() -> None:
     assert (row.residence, row.family) == ("0751", "Berggren")
 
 
-def test_a_row_reads_back_and_prints_no_person() -> None:
+def test_row_reads_back_and_prints_no_person() -> None:
     row = Intake().send(K.START).row
     assert msgspec.json.decode(msgspec.json.encode(row), type=PersonRow) == row
     assert "Berggren" not in repr(row)
@@ -306,7 +306,7 @@ def test_a_row_reads_back_and_prints_no_person() -> None:
 
 # ---- what is known of the person --------------------------------------------------------------------------------------
 
-#: What a message says, and the row after it; the row before has a residence, a name, and is marked as protected and dead.
+#: What a message shows, and the row after it; the row before has a residence, a name, and is marked as protected and dead.
 SAID = {
     "nothing": ({"residence": None, "family": "", "given": ()}, {}),
     "another residence": ({"residence": Kommunekode("0461")}, {"residence": "0461"}),
@@ -320,13 +320,13 @@ SAID = {
 }
 
 
-@pytest.mark.parametrize(("said", "changed"), SAID.values(), ids=SAID)
-def test_a_row_takes_what_a_message_says_and_keeps_the_rest(said: dict[str, Any], changed: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("reported", "changed"), SAID.values(), ids=SAID)
+def test_row_takes_what_message_says_and_keeps_rest(reported: dict[str, Any], changed: dict[str, Any]) -> None:
     before = PersonRow(residence=Kommunekode("0751"), protected=True, dead=True, family="Berggren", given=("Nancy",))
-    assert learned(before, event(K.UPDATE, **said)) == replace(before, **changed)
+    assert learned(before, event(K.UPDATE, **reported)) == replace(before, **changed)
 
 
-def test_a_protected_person_is_marked_once_and_stays_so() -> None:
+def test_protected_person_is_marked_once_and_stays_so() -> None:
     row = learned(PersonRow(), event(K.UPDATE, protected=True))
     assert row.protected
     assert learned(row, event(K.UPDATE)).protected

@@ -14,7 +14,7 @@ def merge(**fields: Any) -> Reported:
     return event(K.PERSON_MERGED, **defaults | fields)
 
 
-def test_a_merge_goes_on_under_the_retired_key() -> None:
+def test_merge_goes_on_under_retired_key() -> None:
     intake = Intake()
     intake.send(K.START, cprs=(OTHER,), family="Mortensen")
     result = intake.take(merge(), payload="merge")
@@ -38,7 +38,7 @@ def handed_over(there: PersonFold) -> str:
     return headers.pop(ADOPTS)
 
 
-def test_open_visits_pass_to_the_surviving_person() -> None:
+def test_open_visits_pass_to_surviving_person() -> None:
     intake = Intake()
     intake.send(K.START, visit_number="4711", cprs=(OTHER,))
     intake.send(K.END, visit_number="ended", cprs=(OTHER,))
@@ -60,7 +60,7 @@ def test_another_citizen_gets_no_home_or_name() -> None:
     assert (stay_event.residence, stay_event.patient.family, stay_event.protected) == (None, "", True)
 
 
-def test_a_replacement_number_keeps_home_and_name() -> None:
+def test_replacement_number_keeps_home_and_name() -> None:
     intake = Intake()
     intake.send(K.START, cprs=(), replacement=True, local_ids=("|0101801AB2",), family="Unknown", residence="0101")
     known = merge(retired_cprs=(), retired_ids=("CPR|0101801AB2",), family="", residence=None)
@@ -69,7 +69,7 @@ def test_a_replacement_number_keeps_home_and_name() -> None:
     assert (stay_event.residence, stay_event.patient.family) == ("0101", "Unknown")
 
 
-def test_a_merge_takes_back_home_and_protection() -> None:
+def test_merge_takes_back_home_and_protection() -> None:
     intake = Intake()
     intake.send(K.START, cprs=(), local_ids=("|0101801AB2",), residence="0101", protected=True)
     abroad: dict[str, Any] = {"residence": None, "residence_problem": "abroad", "unprotected": True}
@@ -78,14 +78,14 @@ def test_a_merge_takes_back_home_and_protection() -> None:
     assert (stay_event.residence, stay_event.protected) == (None, False)
 
 
-def test_a_visit_taken_over_has_its_number() -> None:
+def test_visit_taken_over_has_its_number() -> None:
     intake = Intake()
     intake.send(K.START, cprs=(OTHER,))
     intake.take(merge(), adopts=handed_over(intake.take(merge(), key=WRONG, passed_on=True)))
     assert intake.stay_event(K.END).visit_number == V1
 
 
-def test_a_visit_taken_over_keeps_its_lane() -> None:
+def test_visit_taken_over_keeps_its_lane() -> None:
     intake = Intake()
     intake.send(K.START, cprs=(OTHER,))
     intake.send(K.START, visit_number="4711", unit=SHS, cprs=(OTHER,))  # within the region: the lane of the first stay
@@ -96,7 +96,7 @@ def test_a_visit_taken_over_keeps_its_lane() -> None:
     assert (stay_event.lane, stay_event.visit_number) == (IDS.lane(EpisodeId(V1)), "4711")
 
 
-def test_a_merge_reaches_open_and_ended_stays() -> None:
+def test_merge_reaches_open_and_ended_stays() -> None:
     intake = Intake()
     for number, kind, at in (("old", K.END, AT - 31 * DAY), ("ended", K.END, AT - 29 * DAY), ("open", K.START, AT)):
         intake.send(kind, visit_number=number, cprs=(OTHER,), at=at)
@@ -105,7 +105,7 @@ def test_a_merge_reaches_open_and_ended_stays() -> None:
     assert [stay_event.visit_number for stay_event in there.stay_events] == ["ended", "open"]
 
 
-def test_a_merge_that_names_visits_moves_those() -> None:
+def test_merge_that_names_visits_moves_those() -> None:
     intake = Intake()
     for number in ("A", "B"):
         intake.send(K.START, visit_number=number, cprs=(OTHER,))
@@ -114,7 +114,7 @@ def test_a_merge_that_names_visits_moves_those() -> None:
     assert [visit.numbers for visit in there.row.visits] == [("A",)]
 
 
-def test_a_merge_gives_a_replacement_its_cpr() -> None:
+def test_merge_gives_replacement_its_cpr() -> None:
     intake = Intake()
     intake.send(K.START, cprs=(), replacement=True, local_ids=("|0101801AB2", "OUH|800"), family="Unknown")
     known = merge(retired_cprs=(), retired_ids=("CPR|0101801AB2",))
@@ -133,7 +133,7 @@ def test_two_identifiers_of_one_person_reach_no_stay() -> None:
     assert len(result.row.visits) == 1
 
 
-def test_nothing_is_learned_from_a_copy() -> None:
+def test_nothing_is_learned_from_copy() -> None:
     intake = Intake()
     intake.send(K.START, cprs=(OTHER,), family="Mortensen", residence="0101")
     there = intake.take(merge(retired_ids=("OUH|9",)), event(K.MOVE, part=1), key=WRONG, passed_on=True)
@@ -142,12 +142,12 @@ def test_nothing_is_learned_from_a_copy() -> None:
     assert [stay_event.kind for stay_event in there.stay_events] == [K.PERSON_MERGED]
 
 
-def test_each_pair_of_a_merge_stands_alone() -> None:
+def test_each_pair_of_merge_stands_alone() -> None:
     result = Intake().take(merge(), merge(part=1, cprs=("0201919990",), retired_cprs=("1509819996",)))
     assert [copy.key for copy in result.pass_on] == [WRONG, IDS.person("1509819996")]
 
 
-def test_a_moved_visit_is_known_at_both_persons() -> None:
+def test_moved_visit_is_known_at_both_persons() -> None:
     intake = Intake()
     intake.send(K.START, cprs=(OTHER,))
     move = event(
@@ -162,7 +162,7 @@ def test_a_moved_visit_is_known_at_both_persons() -> None:
     assert intake.stay_event(K.END, visit_number="NEW").visit == V1
 
 
-def test_a_renumbered_visit_keeps_id_and_lane() -> None:
+def test_renumbered_visit_keeps_id_and_lane() -> None:
     intake = Intake()
     lane = intake.stay_event(K.START).lane
     result = intake.send(K.STAY_MOVED, trigger="A50", visit_number="NEW", retired_visits=(V1,), retired_cprs=(CPR,))

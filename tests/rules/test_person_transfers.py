@@ -16,7 +16,7 @@ def arrive(intake: Intake, at_hospital: Unit, *, after: timedelta = HOUR, **fiel
 
 
 @pytest.mark.parametrize("class_", ["IMP", "EMER"])
-def test_a_start_in_the_region_continues_the_stay(class_: str) -> None:
+def test_start_in_region_continues_stay(class_: str) -> None:
     intake = Intake()
     intake.send(K.START, class_=class_)
     stay_event = arrive(intake, SHS, class_=class_)
@@ -25,7 +25,7 @@ def test_a_start_in_the_region_continues_the_stay(class_: str) -> None:
     assert (stay_event.transfer.same_region, stay_event.lane, stay_event.visit) == (True, IDS.lane(EpisodeId(V1)), V2)
 
 
-def test_later_events_stay_in_the_continued_lane() -> None:
+def test_later_events_stay_in_continued_lane() -> None:
     intake = Intake()
     intake.send(K.START)
     lane = arrive(intake, SHS).lane
@@ -34,7 +34,7 @@ def test_later_events_stay_in_the_continued_lane() -> None:
     assert intake.stay_event(K.END).lane == lane
 
 
-def test_a_third_hospital_continues_the_first_episode() -> None:
+def test_third_hospital_continues_first_episode() -> None:
     intake = Intake()
     intake.send(K.START)
     arrive(intake, SHS)
@@ -50,7 +50,7 @@ def test_a_third_hospital_continues_the_first_episode() -> None:
 
 
 @pytest.mark.parametrize("hospital", [AUH, PRIVATE], ids=["other region", "no region"])
-def test_across_regions_the_stay_is_new(hospital: Unit) -> None:
+def test_across_regions_stay_is_new(hospital: Unit) -> None:
     intake = Intake()
     intake.send(K.START)
     stay_event = arrive(intake, hospital, feed="EPJ-MIDT/AUH")
@@ -75,7 +75,7 @@ ENDED = [
 
 
 @pytest.mark.parametrize(("disposition", "before", "transferred"), ENDED)
-def test_a_transfer_continues_within_a_day(disposition: str, before: timedelta, transferred: bool) -> None:
+def test_transfer_continues_within_day(disposition: str, before: timedelta, transferred: bool) -> None:
     intake = Intake()
     intake.send(K.START, occurred=AT - 5 * DAY)
     intake.send(K.END, disposition=disposition, occurred=AT)
@@ -84,7 +84,7 @@ def test_a_transfer_continues_within_a_day(disposition: str, before: timedelta, 
     assert (stay_event.lane == IDS.lane(EpisodeId(V1))) is transferred
 
 
-def test_the_latest_stay_is_the_one_continued() -> None:
+def test_latest_stay_is_one_continued() -> None:
     intake = Intake()
     intake.send(K.START, visit_number="A", unit=AUH, at=AT)
     intake.send(K.START, at=AT + HOUR)
@@ -93,20 +93,20 @@ def test_the_latest_stay_is_the_one_continued() -> None:
     assert stay_event.transfer.visit == V1
 
 
-def test_a_second_start_here_is_no_transfer() -> None:
+def test_second_start_here_is_no_transfer() -> None:
     intake = Intake()
     intake.send(K.START)
     assert arrive(intake, OUH).transfer is None
 
 
-def test_a_cancelled_start_is_no_origin() -> None:
+def test_cancelled_start_is_no_origin() -> None:
     intake = Intake()
     intake.send(K.START)
     intake.send(K.START_CANCELLED)
     assert arrive(intake, SHS).transfer is None
 
 
-def test_a_repeated_start_is_judged_once() -> None:
+def test_repeated_start_is_judged_once() -> None:
     intake = Intake()
     intake.send(K.START)
     first, again = arrive(intake, SHS), arrive(intake, SHS)
@@ -114,7 +114,7 @@ def test_a_repeated_start_is_judged_once() -> None:
     assert again.transfer is None
 
 
-def test_a_start_after_a_cancelled_one_keeps_its_lane() -> None:
+def test_start_after_cancelled_one_keeps_its_lane() -> None:
     intake = Intake()
     lane = intake.stay_event(K.START, visit_number=V2, unit=SHS).lane
     intake.send(K.START_CANCELLED, visit_number=V2, unit=SHS)
@@ -124,7 +124,7 @@ def test_a_start_after_a_cancelled_one_keeps_its_lane() -> None:
     assert stay_event.transfer is not None
 
 
-def test_the_regions_of_the_day_of_arrival_count() -> None:
+def test_regions_of_day_of_arrival_count() -> None:
     """1 January 2027: two regions become one (spec 05 §1.4)."""
     merged = unit("RIG", "1086")
     intake = Intake()

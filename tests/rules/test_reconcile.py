@@ -46,8 +46,8 @@ class Writer:
 
     def lane(self, event: str, origin: str) -> str:
         control_id = f"C{origin.rpartition('/')[2]}"
-        told = {"id": event, "feed": "EPJ/OUH", "control_id": control_id}
-        return self.add("lanes", {"type": "stay-event", "at": BEGIN.isoformat(), "event": told})
+        notified = {"id": event, "feed": "EPJ/OUH", "control_id": control_id}
+        return self.add("lanes", {"type": "stay-event", "at": BEGIN.isoformat(), "event": notified})
 
     def stay_event(self, event: str, origin: str, what: str, **more: object) -> None:
         self.row("stay-event", event, what, origin=self.lane(event, origin), **more)
@@ -160,14 +160,14 @@ def opened(result: Balance) -> list[str]:
     return [part.name for part in (*result.lines, *result.checks) if part.difference]
 
 
-def test_a_log_where_all_is_right_closes() -> None:
+def test_log_where_all_is_right_closes() -> None:
     result = balance(LOG)
     assert opened(result) == []
     assert result.difference == 0
     assert [part.ids for part in (*result.lines, *result.checks) if part.ids] == []
 
 
-def test_every_term_of_the_balance_is_given_by_name() -> None:
+def test_every_term_of_balance_is_given_by_name() -> None:
     lines = balance(LOG).as_dict()["lines"]
     assert {name: {k: v for k, v in line.items() if k not in ("difference", "ids")} for name, line in lines.items()} == {
         "events received": {"total": 14, "refused": 1, "duplicates": 1, "accepted": 12},
@@ -185,12 +185,12 @@ def test_every_term_of_the_balance_is_given_by_name() -> None:
     }  # fmt: skip
 
 
-def test_records_written_twice_by_a_repeated_step_change_nothing() -> None:
+def test_records_written_twice_by_repeated_step_change_nothing() -> None:
     again = [replace(seen, offset=seen.offset + 1000) for seen in LOG if seen.topic not in ("adt.raw", "receipts.raw")]
     assert balance([*LOG, *again]).difference == 0
 
 
-def test_the_order_of_reading_does_not_matter() -> None:
+def test_order_of_reading_does_not_matter() -> None:
     assert balance(LOG[::-1]).as_dict() == balance(LOG).as_dict()
 
 
@@ -199,7 +199,7 @@ def test_the_order_of_reading_does_not_matter() -> None:
 Mutation = Callable[[Log, int], Log]
 
 
-def test_a_message_sent_anew_is_one_notification_more_of_its_event() -> None:
+def test_reissued_message_is_one_notification_more() -> None:
     w = Writer()
     w.row("event", origin := w.adt(), "accepted", origin=origin, parts=1)
     w.stay_event("e-anew", origin, "converted", k=1)
@@ -239,7 +239,7 @@ def test_any_one_record_that_is_dropped_is_reported(index: int) -> None:
 @pytest.mark.parametrize(
     "index", [index for index, seen in enumerate(LOG) if seen.topic in ("adt.raw", "receipts.raw") and is_judged(index)]
 )
-def test_an_input_that_came_twice_and_was_counted_once_is_reported(index: int) -> None:
+def test_input_twice_counted_once_is_reported(index: int) -> None:
     twice = replace(LOG[index], offset=900)
     result = balance([*LOG, twice])
     assert result.difference != 0
@@ -247,34 +247,34 @@ def test_an_input_that_came_twice_and_was_counted_once_is_reported(index: int) -
 
 
 @pytest.mark.parametrize("index", [index for index, seen in enumerate(LOG) if seen.topic == "ledger"])
-def test_a_ledger_row_that_is_counted_twice_under_another_id_is_reported(index: int) -> None:
+def test_row_counted_twice_is_reported(index: int) -> None:
     row = json.loads(LOG[index].value) | {"id": "another"}
     assert balance([*LOG, replace(LOG[index], offset=900, value=json.dumps(row).encode())]).difference != 0
 
 
 @pytest.mark.parametrize("index", [index for index, seen in enumerate(LOG) if seen.topic.endswith(".inbox")])
-def test_a_letter_that_lies_in_a_second_municipality_is_reported(index: int) -> None:
+def test_letter_that_lies_in_second_municipality_is_reported(index: int) -> None:
     astray = replace(LOG[index], topic="municipality.0101.inbox", offset=900)
     result = balance([*LOG, astray])
     assert opened(result) == ["a message lies in the inbox of one municipality"]
 
 
-def test_a_letter_nobody_has_made_is_reported_with_its_id() -> None:
+def test_letter_nobody_has_made_is_reported_with_its_id() -> None:
     stray = TopicRecord("municipality.0461.inbox", 0, 900, vans(bundle("m-nobody", "b")))
     assert "m-nobody" in str(balance([*LOG, stray]).as_dict())
 
 
-def test_a_fourth_dispatch_is_reported() -> None:
+def test_fourth_dispatch_is_reported() -> None:
     fourth = TopicRecord("municipality.0461.inbox", 0, 900, vans(bundle("m-late", "b-4")))
     assert opened(balance([*LOG, fourth])) == ["a message is dispatched three times at most"]
 
 
-def test_a_letter_that_cannot_be_opened_is_reported() -> None:
+def test_letter_that_cannot_be_opened_is_reported() -> None:
     broken = TopicRecord("municipality.0461.inbox", 0, 900, b"<broken")
     assert opened(balance([*LOG, broken])) == ["every letter in an inbox can be opened"]
 
 
-def test_two_errors_that_cancel_out_in_the_sums_are_reported_all_the_same() -> None:
+def test_errors_that_cancel_out_are_reported() -> None:
     lost = next(index for index, seen in enumerate(LOG) if b"m-ok" in seen.value and b"ACKED_OK" in seen.value)
     row = json.loads(LOG[lost].value) | {"subject": "m-SENT", "ordinal": 2}
     swapped = [*LOG]
@@ -284,7 +284,7 @@ def test_two_errors_that_cancel_out_in_the_sums_are_reported_all_the_same() -> N
     assert balance(swapped).difference > 0
 
 
-def test_a_receipt_that_waits_for_its_message_is_a_term_until_it_has_a_class() -> None:
+def test_waiting_receipt_is_term_until_classed() -> None:
     w = Writer()
     w.row("receipt", place := w.add("receipts.raw", receipt("m-later", "ok")), "waiting-for-recheck", delta=0)
     result = balance(w.log)
@@ -295,7 +295,7 @@ def test_a_receipt_that_waits_for_its_message_is_a_term_until_it_has_a_class() -
     assert result.lines[-1].terms["unmatched"] == 1
 
 
-def test_a_letter_of_the_self_test_is_left_out() -> None:
+def test_letter_of_self_test_is_left_out() -> None:
     headers = {"selftest": "1"}
     ours = TopicRecord("municipality.0461.inbox", 0, 900, vans(bundle("m-test", "b")), headers)
     broken = TopicRecord("municipality.0461.inbox", 0, 901, b"<broken", headers)
@@ -308,7 +308,7 @@ def written_again(index: int, **changes: object) -> Log:
 
 
 @pytest.mark.parametrize("index", [index for index, seen in enumerate(LOG) if seen.topic == "ledger"])
-def test_an_id_with_two_contents_is_named(index: int) -> None:
+def test_id_with_two_contents_is_named(index: int) -> None:
     log = written_again(index, reason="another")
     for order in (log, log[::-1]):
         found = {check.name: check.ids for check in balance(order).checks}
@@ -316,12 +316,12 @@ def test_an_id_with_two_contents_is_named(index: int) -> None:
 
 
 @pytest.mark.parametrize("index", [index for index, seen in enumerate(LOG) if seen.topic == "ledger"])
-def test_a_step_repeated_a_little_later_has_one_content(index: int) -> None:
+def test_step_repeated_little_later_has_one_content(index: int) -> None:
     assert balance(written_again(index, at="2026-03-01T08:00:07Z")).difference == 0
 
 
 def turned_back(*rows: tuple[int, str, int], same_id: bool = False) -> Log:
-    """A message that was settled, and what a second writer of its lane has said of it afterwards."""
+    """A message that was settled, and what a second writer of its lane has written about it afterwards."""
     w = Writer()
     w.row("event", origin := w.adt(), "accepted", origin=origin, parts=1)
     w.stay_event("e", origin, "converted", k=1)
@@ -343,13 +343,13 @@ def turned_back(*rows: tuple[int, str, int], same_id: bool = False) -> Log:
         pytest.param(turned_back((2, "SENT 2", 0), (3, "ACKED_OK", 1), same_id=True), id="under an id that was used"),
     ],
 )
-def test_a_settled_message_that_went_back_is_named(log: Log) -> None:
+def test_settled_message_that_went_back_is_named(log: Log) -> None:
     for order in (log, log[::-1]):
         found = {check.name: check.ids for check in balance(order).checks}
         assert found["went-back"] == ("m-ok",)
 
 
-def test_a_position_that_went_back_is_named() -> None:
+def test_position_that_went_back_is_named() -> None:
     book = Book(LOG)
     for place, position in ((("lanes", 3), 100), (("lanes", 3), 113), (("lanes", 4), 7), (("lanes", 3), 113)):
         book.note(place, position)
@@ -371,7 +371,7 @@ def test_a_position_that_went_back_is_named() -> None:
         (None, b"113", None),
     ],
 )
-def test_only_a_position_row_notes_a_position(key: bytes | None, value: bytes | None, noted: object) -> None:
+def test_only_position_row_notes_position(key: bytes | None, value: bytes | None, noted: object) -> None:
     assert position_of(key, value) == noted
 
 
@@ -387,13 +387,13 @@ def two_days() -> Log:
     return w.log
 
 
-def test_a_period_follows_the_events_received_in_it_and_nothing_else() -> None:
+def test_period_follows_events_received_in_it_and_nothing_else() -> None:
     result = balance(two_days(), since=BEGIN + timedelta(hours=12))
     assert result.difference == 0
     assert [line.total for line in result.lines] == [1, 1, 1, 1, 0, 4]
 
 
-def test_rows_about_records_the_topic_has_forgotten_are_not_judged() -> None:
+def test_rows_about_records_topic_has_forgotten_are_not_judged() -> None:
     kept = [seen for seen in LOG if not (seen.topic == "adt.raw" and seen.offset < 2)]
     assert balance(kept).difference != 0
     book = Book(kept)
@@ -401,7 +401,7 @@ def test_rows_about_records_the_topic_has_forgotten_are_not_judged() -> None:
     assert balance(book).difference == 0
 
 
-def test_rows_about_records_that_came_after_the_reading_are_not_judged() -> None:
+def test_rows_about_later_records_are_not_judged() -> None:
     last = max(seen.offset for seen in LOG if seen.topic == "receipts.raw" and not is_network_receipt(seen.value))
     book = Book(seen for seen in LOG if not (seen.topic == "receipts.raw" and seen.offset >= last))
     assert balance(book).difference != 0
@@ -409,7 +409,7 @@ def test_rows_about_records_that_came_after_the_reading_are_not_judged() -> None
     assert balance(book).difference == 0
 
 
-def test_a_recording_gives_the_same_balance() -> None:
+def test_recording_gives_same_balance() -> None:
     lines = [recorded(seen) for seen in LOG]
     assert list(read_recording([*lines, ""])) == LOG
 
@@ -446,7 +446,7 @@ def test_a_recording_gives_the_same_balance() -> None:
         pytest.param(vans(vans(vans(vans(vans(vans(b"{}")))))), None, id="envelopes without end"),
     ],
 )
-def test_a_document_is_opened_as_far_as_its_id(value: bytes, letter: InboxLetter | None) -> None:
+def test_document_is_opened_as_far_as_its_id(value: bytes, letter: InboxLetter | None) -> None:
     assert open_letter(value) == letter
 
 
@@ -462,32 +462,32 @@ def at_the_gateway(hours: float = 0, name: str = "A1") -> Log:
     return w.log
 
 
-def test_a_message_that_the_gateway_refused_is_received_and_refused() -> None:
+def test_message_that_gateway_refused_is_received_and_refused() -> None:
     line = balance(at_the_gateway()).lines[0]
     assert (line.total, line.terms["refused"], line.difference) == (1, 1, 0)
 
 
 @pytest.mark.parametrize("missing", ["dead.letters", "ledger"])
-def test_half_a_refusal_is_reported(missing: str) -> None:
+def test_half_refusal_is_reported(missing: str) -> None:
     result = balance([seen for seen in at_the_gateway() if seen.topic != missing])
     assert result.lines[0].ids == ("gateway/10.0.0.1 engine.test/A1/0011223344556677",)
 
 
-def test_a_period_takes_the_refusals_in_it() -> None:
+def test_period_takes_refusals_in_it() -> None:
     late = [replace(seen, offset=seen.offset + 10) for seen in at_the_gateway(hours=30, name="A2")]
     late = [replace(s, value=s.value.replace(b'"L0"', b'"L9"')) for s in late]
     result = balance([*at_the_gateway(), *late], since=BEGIN + timedelta(hours=24))
     assert (result.lines[0].total, result.difference) == (1, 0)
 
 
-def test_a_refusal_whose_letter_may_be_forgotten_is_not_judged() -> None:
+def test_refusal_whose_letter_may_be_forgotten_is_not_judged() -> None:
     book = Book(seen for seen in at_the_gateway() if seen.topic == "ledger")
     book.starts["dead.letters", 0] = 7
     assert balance(book).difference == 0
 
 
 @pytest.mark.parametrize("at", [None, 7, "yesterday", "2026-03-01T08:00:00"])
-def test_a_row_of_a_refusal_without_a_time_is_judged(at: object) -> None:
+def test_row_of_refusal_without_time_is_judged(at: object) -> None:
     w, origin = Writer(), "gateway/10.0.0.1/A1/0011223344556677"
     w.row("event", origin, "refused", origin=origin, at=at)
     assert balance(w.log, since=BEGIN).lines[0].ids == (origin,)

@@ -28,27 +28,27 @@ def run(folder: Path, log: Log, *options: str) -> Result:
     return CliRunner().invoke(command, ["--recording", str(file), *options])
 
 
-def test_a_balance_that_closes_ends_with_0(tmp_path: Path) -> None:
+def test_balance_that_closes_ends_with_0(tmp_path: Path) -> None:
     result = run(tmp_path, LOG, "--json")
     assert result.exit_code == 0
     assert json.loads(result.stdout)["difference"] == 0
 
 
-def test_a_difference_ends_with_3_and_the_ids_behind_it(tmp_path: Path) -> None:
+def test_difference_ends_with_3_and_ids_behind_it(tmp_path: Path) -> None:
     result = run(tmp_path, drop(LOG, 0), "--json")
     assert result.exit_code == 3
     line = json.loads(result.stdout)["lines"]["events received"]
     assert (line["difference"], line["ids"]) == (-1, ["adt.raw/0/0"])
 
 
-def test_for_the_eye_every_equation_is_one_line(tmp_path: Path) -> None:
+def test_for_eye_every_equation_is_one_line(tmp_path: Path) -> None:
     result = run(tmp_path, drop(LOG, 0))
     assert "events received 13 = 1 refused + 1 duplicates + 12 accepted   difference -1" in result.stdout
     assert "    adt.raw/0/0" in result.stdout
     assert result.stdout.splitlines()[-1] == "difference 1"
 
 
-def test_a_record_to_be_passed_over_is_no_difference(tmp_path: Path) -> None:
+def test_record_to_be_passed_over_is_no_difference(tmp_path: Path) -> None:
     rows = [skipped_row(NOW, "adt.raw/3/41", "ends the worker (operator)"), lost_row(NOW, "lanes/0/7", 2)]
     ledger = [TopicRecord(LEDGER, 0, 10_000 + n, to_json(row), {}, NOW) for n, row in enumerate(rows)]
     result = run(tmp_path, (*LOG, *ledger))
@@ -68,23 +68,23 @@ def test_a_record_to_be_passed_over_is_no_difference(tmp_path: Path) -> None:
         ("2026-03-01", datetime(2026, 3, 1, 0, 0, tzinfo=UTC)),
     ],
 )
-def test_a_period_is_written_as(text: str, begin: datetime) -> None:
+def test_period_is_written_as(text: str, begin: datetime) -> None:
     assert period(text, NOW) == begin
 
 
 @pytest.mark.parametrize("text", ["yesterday", "24", "h", "-1h"])
-def test_anything_else_is_a_usage_error(capsys: pytest.CaptureFixture[str], text: str) -> None:
+def test_anything_else_is_usage_error(capsys: pytest.CaptureFixture[str], text: str) -> None:
     status = frame.run(build(), ["reconcile", f"--since={text}"])
     assert (status, "write 24h" in capsys.readouterr().err) == (2, True)
 
 
 @pytest.mark.parametrize("text", ['{"a": 1}\n', "[]\n", "nothing\n"])
-def test_what_is_no_recording_is_a_usage_error(tmp_path: Path, text: str) -> None:
+def test_what_is_no_recording_is_usage_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "other").write_text(text)
     assert frame.run(build(), ["reconcile", "--recording", str(tmp_path / "other")]) == 2
 
 
-def test_a_broker_that_does_not_answer_is_told_as_an_object_and_ends_with_6(capsys: pytest.CaptureFixture[str]) -> None:
+def test_silent_broker_gives_object_and_exit_6(capsys: pytest.CaptureFixture[str]) -> None:
     status = frame.run(build(), ["reconcile", "--bootstrap", "127.0.0.1:1", "--json"])
-    told = json.loads(capsys.readouterr().err)
-    assert (status, told["code"], bool(told["hint"])) == (6, "broker", True)
+    notified = json.loads(capsys.readouterr().err)
+    assert (status, notified["code"], bool(notified["hint"])) == (6, "broker", True)

@@ -42,7 +42,7 @@ def test_junk_does_not_end_it(topic: str) -> None:
     assert result.as_dict()["difference"] >= 0
 
 
-def test_a_record_of_the_ledger_that_is_no_row_is_named() -> None:
+def test_record_of_ledger_that_is_no_row_is_named() -> None:
     result = balance([*LOG, TopicRecord("ledger", 1, 7, b'{"kind":"event"}')])
     assert [check.ids for check in result.checks if check.name == "every record of the ledger is a row"] == [
         ("ledger/1/7",)
@@ -57,12 +57,12 @@ def test_arbitrary_records_do_not_end_it(found: list[tuple[str, bytes, str]]) ->
 
 
 @pytest.mark.parametrize("text", ["2026-01-01T00:00:00", "9999", "x", "9999-12-31T23:59:59+00:00"])
-def test_a_time_of_receipt_that_is_none_is_not_compared(text: str) -> None:
+def test_time_of_receipt_that_is_none_is_not_compared(text: str) -> None:
     balance(Book([TopicRecord("adt.raw", 0, 0, b"MSH|", {"received-at": text})]), NOON)
 
 
 @pytest.mark.parametrize("milliseconds", [-1, -(2**63), 2**63 - 1, 253_402_300_800_000, 0, None])
-def test_a_timestamp_of_no_year_is_read_as_none(milliseconds: Any) -> None:
+def test_timestamp_of_no_year_is_read_as_none(milliseconds: Any) -> None:
     message = SimpleNamespace(
         topic="adt.raw", partition=0, offset=0, value=None, headers=(("h", None),), timestamp=milliseconds
     )

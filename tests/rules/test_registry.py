@@ -31,14 +31,14 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(lines))
 
 
-def test_the_shipped_set_holds_without_a_remark(example: Registers) -> None:
+def test_shipped_set_holds_without_remark(example: Registers) -> None:
     assert example.warnings == ()
     assert example.environment == "test"
     assert len(example.kommuner) == 98
     assert not example.not_connected
 
 
-def test_every_municipality_can_be_told_every_notice(example: Registers) -> None:
+def test_every_municipality_can_get_every_notice(example: Registers) -> None:
     for code in example.kommuner:
         for notice in Notice:
             result = route_notice(code, notice, "IMP", NOW, example)
@@ -47,14 +47,14 @@ def test_every_municipality_can_be_told_every_notice(example: Registers) -> None
             assert len(result.receivers) == 1
 
 
-def test_the_addresses_are_the_fictional_ones_by_the_rule(example: Registers) -> None:
+def test_addresses_are_fictional_ones_by_rule(example: Registers) -> None:
     for code in example.kommuner:
         address = example.address(code, TYPE, NOW)
         assert address is not None
         assert (address.sor, address.gln) == (fictional_sor(code), fictional_gln(code))
 
 
-def test_every_region_has_a_feed_with_several_hospitals_or_wards(example: Registers) -> None:
+def test_every_region_has_feed_with_several_hospitals_or_wards(example: Registers) -> None:
     regions: dict[str, set[tuple[str, str]]] = {}
     feeds: dict[str, set[str]] = {}
     for row in example.locations:
@@ -65,11 +65,11 @@ def test_every_region_has_a_feed_with_several_hospitals_or_wards(example: Regist
     assert {feed for some in feeds.values() for feed in some} == set(example.feeds)
 
 
-def test_every_shipped_hospital_is_called_a_test(example: Registers) -> None:
+def test_every_shipped_hospital_is_called_test(example: Registers) -> None:
     assert all(row.hospital.endswith("(test)") for row in example.locations)
 
 
-def test_a_number_names_one_unit(example: Registers) -> None:
+def test_number_names_one_unit(example: Registers) -> None:
     names: dict[str, set[str]] = {}
     for row in example.locations:
         for number in (row.sor, row.gln):
@@ -89,14 +89,14 @@ def test_a_number_names_one_unit(example: Registers) -> None:
         ),
     ],
 )
-def test_the_shipped_files_hold_what_was_agreed(own: str, published: str, columns: tuple[str, ...]) -> None:
+def test_shipped_files_hold_what_was_agreed(own: str, published: str, columns: tuple[str, ...]) -> None:
     ours = {tuple(row[column] for column in columns) for row in rows(EXAMPLE / own)}
     theirs = {tuple(row[column] for column in columns) for row in rows(SHARED / "data" / published)}
     assert theirs <= ours
 
 
 @pytest.mark.published
-def test_the_shipped_addresses_are_the_agreed_ones(example: Registers) -> None:
+def test_shipped_addresses_are_agreed_ones(example: Registers) -> None:
     for row in rows(SHARED / "data" / "test-addresses.csv"):
         address = example.address(row["kommunekode"], TYPE, NOW)
         assert address is not None
@@ -119,7 +119,7 @@ def test_the_shipped_addresses_are_the_agreed_ones(example: Registers) -> None:
         pytest.param("SHS", "KIR", "Sygehus Sønderjylland (test), Kirurgi Aabenraa", id="another hospital of the feed"),
     ],
 )
-def test_a_place_is_the_most_exact_unit_known(example: Registers, facility: str, ward: str, name: str) -> None:
+def test_place_is_most_exact_unit_known(example: Registers, facility: str, ward: str, name: str) -> None:
     unit = example.locate("EPJ-SYD/OUH", facility, ward, NOW)
     assert unit is not None
     assert unit.name == name
@@ -136,18 +136,18 @@ def test_a_place_is_the_most_exact_unit_known(example: Registers, facility: str,
         pytest.param("EPJ-SYD/OUH", "OUH", datetime(2023, 12, 31, 12, tzinfo=UTC), id="not valid yet"),
     ],
 )
-def test_a_facility_that_is_not_known_is_no_place(example: Registers, feed: str, facility: str, at: datetime) -> None:
+def test_facility_that_is_not_known_is_no_place(example: Registers, feed: str, facility: str, at: datetime) -> None:
     assert example.locate(feed, facility, "C4", at) is None
 
 
-def test_a_feed_is_found_by_application_and_facility(example: Registers) -> None:
+def test_feed_is_found_by_application_and_facility(example: Registers) -> None:
     feed = example.feed("EPJ-MIDT", "AUH")
     assert feed is not None
     assert feed.key == "EPJ-MIDT/AUH"
     assert example.feed("EPJ-MIDT", "OUH") is None
 
 
-def test_the_region_of_a_municipality_and_of_a_hospital(example: Registers) -> None:
+def test_region_of_municipality_and_of_hospital(example: Registers) -> None:
     assert example.region("0751", NOW) == "1082"
     assert example.region("0411", NOW) == ""
     unit = example.locate("EPJ-SYD/OUH", "AUH", "", NOW)
@@ -155,21 +155,21 @@ def test_the_region_of_a_municipality_and_of_a_hospital(example: Registers) -> N
     assert example.region_at(unit.sor, NOW) == "1082"
 
 
-def test_the_registers_do_not_change(example: Registers) -> None:
+def test_registers_do_not_change(example: Registers) -> None:
     with pytest.raises((AttributeError, TypeError)):
         example.environment = "production"  # type: ignore[misc]
     with pytest.raises(TypeError):
         example.feeds["x"] = example.feeds["EPJ-MIDT/AUH"]  # type: ignore[index]
 
 
-def test_a_general_wait_is_replaced_and_municipal_ones_are_kept(example: Registers) -> None:
+def test_general_wait_is_replaced_and_municipal_ones_are_kept(example: Registers) -> None:
     shorter = example.with_ack_timeout(timedelta(seconds=3))
     assert shorter.policy("0461").ack_timeout == timedelta(seconds=3)
     assert example.policy("0461").ack_timeout == timedelta(minutes=30)
 
 
 @given(st.text("0123456789", min_size=12, max_size=12), st.integers(0, 12), st.integers(1, 9))
-def test_one_wrong_digit_in_a_gln_is_seen(body: str, place: int, by: int) -> None:
+def test_one_wrong_digit_in_gln_is_seen(body: str, place: int, by: int) -> None:
     gln = body + gln_digit(body)
     assert not gln_problem(gln)
     wrong = gln[:place] + str((int(gln[place]) + by) % 10) + gln[place + 1 :]
@@ -177,7 +177,7 @@ def test_one_wrong_digit_in_a_gln_is_seen(body: str, place: int, by: int) -> Non
 
 
 @given(st.text("0123456789", min_size=10, max_size=17), st.data())
-def test_one_wrong_digit_or_two_exchanged_in_a_sor_code_are_seen(body: str, data: st.DataObject) -> None:
+def test_wrong_or_exchanged_sor_digits_are_seen(body: str, data: st.DataObject) -> None:
     sor = body + sor_digit(body)
     assert sor_problem(sor) == ("", False)
     place = data.draw(st.integers(0, len(sor) - 2))
@@ -188,14 +188,14 @@ def test_one_wrong_digit_or_two_exchanged_in_a_sor_code_are_seen(body: str, data
 
 
 @pytest.mark.parametrize("gln", ["5790000123456", "5790000143055", "5790000120400", "5790000128700"])
-def test_the_published_numbers_that_fail_do_fail(gln: str) -> None:
+def test_published_numbers_that_fail_do_fail(gln: str) -> None:
     assert "must be" in gln_problem(gln)
 
 
 @pytest.mark.parametrize(
     ("text", "seconds"), [("5 s", 5), ("30 min", 1800), ("24 h", 86_400), ("400 d", 34_560_000), ("30min", 1800)]
 )
-def test_a_duration_is_a_number_and_a_unit(text: str, seconds: int) -> None:
+def test_duration_is_number_and_unit(text: str, seconds: int) -> None:
     assert duration(text) == timedelta(seconds=seconds)
 
 

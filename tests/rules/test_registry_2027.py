@@ -54,14 +54,14 @@ STARTS = [EVE, BEFORE, AFTER - timedelta(microseconds=1), AFTER, AFTER + SECOND,
 
 @pytest.mark.parametrize("now", STARTS, ids=str)
 @pytest.mark.parametrize("own", [True, False], ids=["own set", "example"])
-def test_a_start_is_refused_on_neither_side_of_midnight(folder: Path, now: datetime, own: bool) -> None:
+def test_start_is_refused_on_neither_side_of_midnight(folder: Path, now: datetime, own: bool) -> None:
     named: Path | str = folder if own else "example"
     assert inspect_registers(named, now=now) == ()
     assert load(named, now=now).region("0101", now) == ("1084" if now < MIDNIGHT else EAST)
 
 
 @pytest.mark.parametrize(("at", "count"), [(BEFORE, 5), (AFTER, 4)])
-def test_every_municipality_lies_in_a_region_on_both_days(registers: Registers, at: datetime, count: int) -> None:
+def test_every_municipality_lies_in_region_on_both_days(registers: Registers, at: datetime, count: int) -> None:
     regions = [registers.region(code, at) for code in registers.kommuner]
     assert len(regions) == 98
     assert all(regions)
@@ -69,7 +69,7 @@ def test_every_municipality_lies_in_a_region_on_both_days(registers: Registers, 
     assert regions.count(EAST) == (0 if at < MIDNIGHT else 46)
 
 
-def test_the_code_of_the_new_region_is_named_a_placeholder() -> None:
+def test_code_of_new_region_is_named_placeholder() -> None:
     assert f"# {EAST} is a placeholder for Region Østdanmark" in (EXAMPLE / "policy.toml").read_text(encoding="utf-8")
 
 
@@ -85,16 +85,16 @@ LATER = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("file", "was", "now", "says"), LATER.values(), ids=LATER)
-def test_what_is_wrong_from_a_date_on_is_found_before(
-    folder: Path, tmp_path: Path, file: str, was: str, now: str, says: str
+@pytest.mark.parametrize(("file", "was", "now", "shows"), LATER.values(), ids=LATER)
+def test_what_is_wrong_from_date_on_is_found_before(
+    folder: Path, tmp_path: Path, file: str, was: str, now: str, shows: str
 ) -> None:
     copy = Path(shutil.copytree(folder, tmp_path / "set"))
     text = (copy / file).read_text(encoding="utf-8")
     assert was in text
     (copy / file).write_text(text.replace(was, now, 1), encoding="utf-8")
     (finding,) = inspect_registers(copy, now=EVE_BEFORE)
-    assert says in finding.problem
+    assert shows in finding.problem
     assert (finding.file, finding.severity) == ("municipalities.csv" if file == "policy.toml" else file, "error")
     assert finding.line
     with pytest.raises(BadRegisters):
@@ -133,7 +133,7 @@ def test_each_event_is_routed_by_its_date(registers: Registers) -> None:
     [(BEFORE, "fhir-json", "0461", "odense-eoj"), (AFTER, "fhir-xml", NEW, "odense-nyt-eoj")],
     ids=["the last second", "the first"],
 )
-def test_the_route_changes_at_midnight_in_a_running_process(
+def test_route_changes_at_midnight_in_running_process(
     registers: Registers, at: datetime, form: str, unit: str, system: str
 ) -> None:
     lane = Lane(context(registers))
@@ -143,7 +143,7 @@ def test_the_route_changes_at_midnight_in_a_running_process(
     assert (address.format, address.receiver.gln, address.receivers) == (form, fictional_gln(unit), (system,))
 
 
-def test_a_resend_after_midnight_goes_where_the_first_dispatch_went(registers: Registers) -> None:
+def test_resend_after_midnight_goes_where_first_dispatch_went(registers: Registers) -> None:
     lane = Lane(context(registers))
     built, _ = event("A01 08:00", 1)
     lane.take(StayEventArrived(at=BEFORE.astimezone(UTC), event=built))
@@ -162,7 +162,7 @@ def test_a_resend_after_midnight_goes_where_the_first_dispatch_went(registers: R
         pytest.param(BEFORE, AFTER + HOUR, False, id="before midnight, sent after it"),
     ],
 )
-def test_two_regions_are_one_from_the_arrival_after_midnight(
+def test_two_regions_are_one_from_arrival_after_midnight(
     registers: Registers, arrival: datetime, sent: datetime, same: bool
 ) -> None:
     lines = played(
@@ -176,7 +176,7 @@ def test_two_regions_are_one_from_the_arrival_after_midnight(
     assert (first.message_id[:8] == second.message_id[:8]) is same, "the lane of the stay that goes on"
 
 
-def test_a_lane_says_the_same_bytes_when_it_is_played_again_next_year(folder: Path, registers: Registers) -> None:
+def test_lane_replayed_next_year_gives_same_bytes(folder: Path, registers: Registers) -> None:
     again = load(folder, now=MIDNIGHT + timedelta(days=3))
     messages = adt("A01", BEFORE, ODENSE_C4, 1), adt("A03", AFTER, ODENSE_C4, 1, disposition="01", end=AFTER)
     assert played(again, *messages) == played(registers, *messages)

@@ -19,7 +19,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_receipts_count_from_the_unit_its_number_and_its_aliases(folder: Path) -> None:
+def test_receipts_count_from_unit_its_number_and_its_aliases(folder: Path) -> None:
     registers = load(folder)
     row = registers.address("0461", "hospital-notification", AT)
     assert row is not None
@@ -27,7 +27,7 @@ def test_receipts_count_from_the_unit_its_number_and_its_aliases(folder: Path) -
     assert registers.senders("0999", AT) == frozenset()
 
 
-def test_systems_are_those_that_read_at_the_time(folder: Path) -> None:
+def test_systems_are_those_that_read_at_time(folder: Path) -> None:
     own = folder / OWN
     rows = [
         f'[[receiver]]\nkommunekode = "0461"\nmessage_type = "hospital-notification"\nsystem = "{name}"\nkind = "EOJ"\n'
@@ -46,7 +46,7 @@ def test_systems_are_those_that_read_at_the_time(folder: Path) -> None:
     assert all("here" not in systems for code, systems in now.items() if code != "0461")
 
 
-def test_the_example_is_copied_into_an_empty_folder_only(tmp_path: Path) -> None:
+def test_example_is_copied_into_empty_folder_only(tmp_path: Path) -> None:
     copied = copy_example(tmp_path / "set")
     assert {path.relative_to(tmp_path / "set").parts[0] for path in copied} == set(FILES)
     with pytest.raises(BadRegisters):
@@ -71,7 +71,7 @@ WARDS = {
 }
 
 
-def test_a_ward_nobody_knows_is_its_department_else_its_hospital(tmp_path: Path) -> None:
+def test_ward_nobody_knows_is_its_department_else_its_hospital(tmp_path: Path) -> None:
     places = nine_municipalities(tmp_path / "set") / "locations.csv"
     row = "EPJ-SYD/OUH,OUH,{},,{},2990000000019,Hospital,{},,1083,2024-01-01T00:00:00+01:00,"
     sor = {"420205": "999000121000016007", "4202057": "999000111000016003"}

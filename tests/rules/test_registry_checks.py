@@ -1,4 +1,4 @@
-"""Each check of spec 05 §1.1 and §6.7 has a set that breaks it, and the finding says where and what to do."""
+"""Each check of spec 05 §1.1 and §6.7 has a set that breaks it, and the finding shows where and what to do."""
 
 import shutil
 from collections.abc import Callable
@@ -97,7 +97,7 @@ class Break(NamedTuple):
 
     change: Callable[[Path], None]
     file: str
-    says: str
+    shows: str
     severity: str = "error"
 
 
@@ -183,40 +183,40 @@ def found(folder: Path) -> tuple[RegisterFinding, ...]:
 
 
 @pytest.mark.parametrize("case", BREAKS)
-def test_a_mistake_is_one_finding_with_file_and_line(folder: Path, case: str) -> None:
+def test_mistake_is_one_finding_with_file_and_line(folder: Path, case: str) -> None:
     broken = BREAKS[case]
     broken.change(folder)
     (finding,) = found(folder)
-    assert broken.says in finding.problem
+    assert broken.shows in finding.problem
     assert (finding.file, finding.severity) == (broken.file, broken.severity)
     assert finding.remedy
     assert finding.line
 
 
-def test_a_folder_of_ones_own_is_as_good_as_the_shipped_set(folder: Path) -> None:
+def test_own_folder_loads_like_shipped_set(folder: Path) -> None:
     assert found(folder) == ()
 
 
-def test_what_is_national_may_be_left_to_the_product(folder: Path) -> None:
+def test_what_is_national_may_be_left_to_product(folder: Path) -> None:
     for name in (M, Y, P):
         (folder / name).unlink()
     assert isinstance(load(folder, now=NOW), Registers)
 
 
-def test_a_finding_names_the_line_of_the_key(folder: Path) -> None:
+def test_finding_names_line_of_key(folder: Path) -> None:
     BREAKS["a GLN with a wrong digit"].change(folder)
     lines = (folder / S).read_text(encoding="utf-8").splitlines()
     (finding,) = found(folder)
     assert lines[finding.line - 1] == 'gln = "2990000004612"'
 
 
-def test_all_findings_are_listed_and_the_set_is_refused(folder: Path) -> None:
+def test_all_findings_are_listed_and_set_is_refused(folder: Path) -> None:
     cases = ("a GLN with a wrong digit", "no SHAK code", "a name twice")
     for case in cases:
         BREAKS[case].change(folder)
     with pytest.raises(BadRegisters) as refused:
         load(folder, now=NOW)
-    assert all(BREAKS[case].says in str(refused.value) for case in cases)
+    assert all(BREAKS[case].shows in str(refused.value) for case in cases)
 
 
 NONE: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -236,12 +236,12 @@ def test_what_is_no_register_set_is_one_sentence(folder: Path, change: Callable[
 
 
 @pytest.mark.parametrize("name", [S, L])
-def test_a_file_that_is_missing_is_one_finding_and_not_one_for_each_row_it_lacks(folder: Path, name: str) -> None:
+def test_missing_file_is_one_finding(folder: Path, name: str) -> None:
     (folder / name).unlink()
     assert [(finding.file, finding.line) for finding in found(folder)] == [(name, 0)]
 
 
-def test_a_wrong_sor_digit_is_a_warning_until_the_set_says_strict(folder: Path) -> None:
+def test_wrong_sor_digit_is_warning_unless_strict(folder: Path) -> None:
     BREAKS["a SOR code with a wrong digit"].change(folder)
     assert len(load(folder, now=NOW).warnings) == 1
     replaced(P, 'value = "warn"', 'value = "strict"')(folder)
@@ -249,7 +249,7 @@ def test_a_wrong_sor_digit_is_a_warning_until_the_set_says_strict(folder: Path) 
         load(folder, now=NOW)
 
 
-def test_a_municipality_that_is_not_connected_needs_nothing_but_a_reason(folder: Path) -> None:
+def test_municipality_that_is_not_connected_needs_nothing_but_reason(folder: Path) -> None:
     row = (folder / S).read_text(encoding="utf-8").split('[[acceptance]]\nkommunekode = "0461"')[1].split("\n\n")[0]
     replaced(S, '[[acceptance]]\nkommunekode = "0461"' + row, "")(folder)
     replaced(S, "[not_connected]\n", '[not_connected]\n"0461" = "starts in June"\n')(folder)
@@ -264,21 +264,21 @@ RETIRED = {
 
 
 @pytest.mark.parametrize("change", RETIRED.values(), ids=RETIRED)
-def test_an_option_without_effect_is_a_warning(folder: Path, change: Callable[[Path], None]) -> None:
+def test_option_without_effect_is_warning(folder: Path, change: Callable[[Path], None]) -> None:
     change(folder)
     (finding,) = load(folder, now=NOW).warnings
     assert "has no effect" in finding.problem
     assert finding.line
 
 
-def test_a_gap_on_purpose_is_none(folder: Path) -> None:
+def test_gap_on_purpose_is_none(folder: Path) -> None:
     BREAKS["a gap between acceptances"].change(folder)
     row = '[[acceptance]]\nkommunekode = "0461"\n'
     replaced(S, row, row + "after_gap = true\n")(folder)
     assert found(folder) == ()
 
 
-def test_a_shared_endpoint_on_purpose_is_none(folder: Path) -> None:
+def test_shared_endpoint_on_purpose_is_none(folder: Path) -> None:
     BREAKS["a GLN for two"].change(folder)
     replaced(S, 'gln = "2990000007513"\n', 'gln = "2990000007513"\nshared_endpoint = true\n', 2)(folder)
     assert found(folder) == ()

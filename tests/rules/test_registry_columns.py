@@ -274,12 +274,12 @@ def each_wrong(*names: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_every_column_has_a_wrong_value_here(name: str) -> None:
+def test_every_column_has_wrong_value_here(name: str) -> None:
     assert set(WRONG[name]) | FREE.get(name, set()) == set(columns(FORMS[name]))
 
 
 @pytest.mark.parametrize(("name", "key", "value"), each_wrong(*TABLES, FEED))
-def test_a_wrong_value_is_one_finding_at_its_key(folder: Path, name: str, key: str, value: str) -> None:
+def test_wrong_value_is_one_finding_at_its_key(folder: Path, name: str, key: str, value: str) -> None:
     rows = table(folder, name)
     line = rows.write(key, value)
     finding = only(folder)
@@ -291,7 +291,7 @@ def test_a_wrong_value_is_one_finding_at_its_key(folder: Path, name: str, key: s
 
 
 @pytest.mark.parametrize(("name", "key"), each_key(*TABLES, FEED, "receipts", "stay"))
-def test_a_foreign_type_is_one_finding_at_its_key(folder: Path, name: str, key: str) -> None:
+def test_foreign_type_is_one_finding_at_its_key(folder: Path, name: str, key: str) -> None:
     rows = table(folder, name)
     value = "{ a = 1 }" if name in TABLES or name == FEED else '{ value = { a = 1 }, source = "x" }'
     line = rows.write(key, value)
@@ -301,7 +301,7 @@ def test_a_foreign_type_is_one_finding_at_its_key(folder: Path, name: str, key: 
 
 
 @pytest.mark.parametrize(("name", "key"), each_key(*TABLES, FEED, "receipts", "stay"))
-def test_a_key_that_is_missing_is_one_finding_or_has_a_default(folder: Path, name: str, key: str) -> None:
+def test_missing_key_is_one_finding_or_default(folder: Path, name: str, key: str) -> None:
     rows = table(folder, name)
     if key in ("valid_from",) or rows.place(key) is None:
         assert key not in needed(FORMS[name])
@@ -318,7 +318,7 @@ def test_a_key_that_is_missing_is_one_finding_or_has_a_default(folder: Path, nam
 
 
 @pytest.mark.parametrize(("name", "key"), each_key(*TABLES, FEED, "receipts", "stay"))
-def test_a_key_that_stands_twice_is_one_finding(folder: Path, name: str, key: str) -> None:
+def test_key_that_stands_twice_is_one_finding(folder: Path, name: str, key: str) -> None:
     rows = table(folder, name)
     if rows.place(key) is None:
         rows.write(key, "1")
@@ -332,7 +332,7 @@ def test_a_key_that_stands_twice_is_one_finding(folder: Path, name: str, key: st
 
 
 @pytest.mark.parametrize("name", [*TABLES, FEED, "receipts", "stay"])
-def test_an_unknown_key_is_one_finding_at_its_line(folder: Path, name: str) -> None:
+def test_unknown_key_is_one_finding_at_its_line(folder: Path, name: str) -> None:
     rows = table(folder, name)
     value = "1" if name in TABLES or name == FEED else '{ value = 1, source = "x" }'
     line = rows.write("wibble", value)
@@ -342,7 +342,7 @@ def test_an_unknown_key_is_one_finding_at_its_line(folder: Path, name: str) -> N
 
 
 @pytest.mark.parametrize(("name", "key", "value"), each_wrong("receipts", "stay"))
-def test_a_wrong_value_of_the_policy_is_one_finding(folder: Path, name: str, key: str, value: str) -> None:
+def test_wrong_value_of_policy_is_one_finding(folder: Path, name: str, key: str, value: str) -> None:
     rows = table(folder, name)
     line = rows.write(key, f'{{ value = {value}, source = "x" }}')
     finding = only(folder)
@@ -350,7 +350,7 @@ def test_a_wrong_value_of_the_policy_is_one_finding(folder: Path, name: str, key
 
 
 @pytest.mark.parametrize(("key", "value"), WRONG["receipts"].items())
-def test_an_override_is_held_to_the_same_rules(folder: Path, key: str, value: str) -> None:
+def test_override_is_held_to_same_rules(folder: Path, key: str, value: str) -> None:
     rows = table(folder, "sender")
     rows.lines += ['[policy."0461"]', f"{key} = {value}"]
     rows.save()
@@ -368,7 +368,7 @@ def test_an_override_is_held_to_the_same_rules(folder: Path, key: str, value: st
         pytest.param('count = { value = 9, source = "x", valid_to = 2027-01-01T12:00:00+01:00 }', id="noon"),
     ],
 )
-def test_a_wrong_count_is_one_finding(folder: Path, text: str) -> None:
+def test_wrong_count_is_one_finding(folder: Path, text: str) -> None:
     rows = Table(folder, POLICY, "[municipalities]")
     place = rows.place("count")
     assert place is not None
@@ -406,7 +406,7 @@ class Csv:
 
 
 @pytest.mark.parametrize(("file", "key", "value"), each_wrong(*SHEETS))
-def test_a_wrong_cell_is_one_finding(folder: Path, file: str, key: str, value: str) -> None:
+def test_wrong_cell_is_one_finding(folder: Path, file: str, key: str, value: str) -> None:
     sheet = Csv(folder, file)
     sheet.rows[sheet.number][sheet.column(key)] = value
     sheet.save()
@@ -420,7 +420,7 @@ def test_a_wrong_cell_is_one_finding(folder: Path, file: str, key: str, value: s
 
 
 @pytest.mark.parametrize(("file", "key"), each_key(*SHEETS))
-def test_a_missing_cell_is_one_finding_or_has_a_default(folder: Path, file: str, key: str) -> None:
+def test_missing_cell_is_one_finding_or_has_default(folder: Path, file: str, key: str) -> None:
     sheet = Csv(folder, file)
     if key not in needed(SHEETS[file]):
         return
@@ -432,7 +432,7 @@ def test_a_missing_cell_is_one_finding_or_has_a_default(folder: Path, file: str,
 
 
 @pytest.mark.parametrize(("file", "key"), each_key(*SHEETS))
-def test_a_column_twice_or_misspelt_or_missing_is_one_finding(folder: Path, small: Path, file: str, key: str) -> None:
+def test_column_twice_or_misspelt_or_missing_is_one_finding(folder: Path, small: Path, file: str, key: str) -> None:
     for name in (sorted({*columns(SHEETS[file])} - {key})[0], f"{key}x"):
         sheet = Csv(folder, file)
         sheet.rows[0][sheet.column(key)] = name
@@ -451,7 +451,7 @@ def test_a_column_twice_or_misspelt_or_missing_is_one_finding(folder: Path, smal
 
 
 @pytest.mark.parametrize("file", SHEETS)
-def test_a_row_twice_is_one_finding(folder: Path, file: str) -> None:
+def test_row_twice_is_one_finding(folder: Path, file: str) -> None:
     sheet = Csv(folder, file)
     sheet.rows.insert(sheet.number + 1, sheet.rows[sheet.number])
     sheet.save()
@@ -460,7 +460,7 @@ def test_a_row_twice_is_one_finding(folder: Path, file: str) -> None:
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_a_table_twice_is_one_finding(folder: Path, name: str) -> None:
+def test_table_twice_is_one_finding(folder: Path, name: str) -> None:
     rows = table(folder, name)
     end = next((n for n, line in enumerate(rows.lines[rows.start :]) if not line), 0) + rows.start
     rows.lines += ["", *rows.lines[rows.start : end]]
@@ -479,18 +479,18 @@ BYTES = {
 }
 
 
-@pytest.mark.parametrize(("change", "line", "says"), BYTES.values(), ids=BYTES)
-def test_a_file_that_cannot_be_read_is_one_finding(folder: Path, change: Any, line: int | None, says: str) -> None:
+@pytest.mark.parametrize(("change", "line", "shows"), BYTES.values(), ids=BYTES)
+def test_file_that_cannot_be_read_is_one_finding(folder: Path, change: Any, line: int | None, shows: str) -> None:
     path = folder / "municipalities.csv"
     path.write_bytes(change(path.read_bytes()))
     finding = only(folder)
     assert finding.file == "municipalities.csv"
-    assert says in finding.problem
+    assert shows in finding.problem
     assert finding.line
     assert line in (None, finding.line)
 
 
-def test_the_mark_of_a_spreadsheet_is_no_mistake(folder: Path) -> None:
+def test_mark_of_spreadsheet_is_no_mistake(folder: Path) -> None:
     for path in [*folder.glob("*.csv"), *folder.glob("*.toml"), *folder.glob("feeds/*.toml")]:
         path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
     assert inspect_registers(folder, now=NOW) == ()
@@ -498,7 +498,7 @@ def test_the_mark_of_a_spreadsheet_is_no_mistake(folder: Path) -> None:
 
 @pytest.mark.parametrize("file", [OWN, POLICY, FEED])
 @pytest.mark.parametrize("text", ["[[address", "key", "key = ", 'key = "x', "key = 2024-13-01", "\x01"])
-def test_a_slip_of_toml_is_one_finding_with_its_line(folder: Path, file: str, text: str) -> None:
+def test_slip_of_toml_is_one_finding_with_its_line(folder: Path, file: str, text: str) -> None:
     path = folder / file
     lines = path.read_text(encoding="utf-8").splitlines()
     path.write_text("\n".join([lines[0], text, *lines[1:], ""]), encoding="utf-8")
@@ -508,13 +508,13 @@ def test_a_slip_of_toml_is_one_finding_with_its_line(folder: Path, file: str, te
 
 
 @pytest.mark.parametrize("file", [OWN, "locations.csv", "feeds"])
-def test_a_file_that_is_missing_is_one_finding(folder: Path, file: str) -> None:
+def test_file_that_is_missing_is_one_finding(folder: Path, file: str) -> None:
     path = folder / file
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     assert only(folder).file == file
 
 
-def test_a_file_that_nothing_reads_is_a_warning(folder: Path) -> None:
+def test_file_that_nothing_reads_is_warning(folder: Path) -> None:
     (folder / "municipality.csv").write_text("x", encoding="utf-8")
     finding = only(folder)
     assert (finding.file, finding.severity) == ("municipality.csv", "warning")
@@ -524,7 +524,7 @@ def test_a_file_that_nothing_reads_is_a_warning(folder: Path) -> None:
 @pytest.mark.parametrize(
     "text", ['environment = "prod"', "environment = 1", "address = 1", "not_connected = 1", "policy = 1"]
 )
-def test_a_word_of_the_whole_file_is_one_finding(folder: Path, text: str) -> None:
+def test_word_of_whole_file_is_one_finding(folder: Path, text: str) -> None:
     path, key = folder / OWN, text.split(" ")[0]
     lines = [
         line for line in path.read_text(encoding="utf-8").splitlines() if not re.match(rf"environment = .*{key}", "")

@@ -58,15 +58,13 @@ _MOMENTS = st.lists(
 
 
 @given(moments=_MOMENTS)
-def test_a_route_and_a_place_change_at_the_instant_of_their_rows_in_any_order_of_asking(
-    registers: Registers, moments: list[datetime]
-) -> None:
+def test_route_and_place_change_at_their_instant(registers: Registers, moments: list[datetime]) -> None:
     for at in moments:
         assert form(registers, at) == ("fhir-json" if at < CUT else "fhir-xml")
         assert ward(registers, at) == ("Afsnit C4" if at < CUT else "Afsnit C44")
 
 
-def test_without_a_time_the_row_that_began_last_describes_a_place(registers: Registers) -> None:
+def test_without_time_row_that_began_last_describes_place(registers: Registers) -> None:
     unit = registers.locate("EPJ-SYD/OUH", "OUH", "C4", None)
     assert unit is not None
     assert unit.unit == "Afsnit C44"

@@ -45,9 +45,7 @@ def promise(folder: Path, form: str, mime: str, envelope: str, *more: str) -> Pa
 
 
 @pytest.mark.parametrize(("form", "mime", "envelope"), FORMS)
-def test_a_form_is_sealed_as_promised_or_refused_at_the_start(
-    tmp_path: Path, form: str, mime: str, envelope: str
-) -> None:
+def test_form_is_sealed_as_promised_or_refused_at_start(tmp_path: Path, form: str, mime: str, envelope: str) -> None:
     folder = promise(tmp_path / "set", form, mime, envelope)
     if (form, mime, envelope) not in SEALED:
         (finding,) = inspect_registers(folder, now=NOW)
@@ -63,7 +61,7 @@ def test_a_form_is_sealed_as_promised_or_refused_at_the_start(
     assert opened.payload[:1] == (b"{" if mime == MIMES[0] else b"<")
 
 
-def test_every_envelope_that_a_row_may_name_is_tried_here() -> None:
+def test_every_envelope_that_row_may_name_is_tried_here() -> None:
     assert {(form, envelope) for form, _, envelope in FORMS} >= {(form, envelope) for form, envelope, _ in EXISTS}
     assert len(SEALED) == 2
 
@@ -92,7 +90,7 @@ valid_from = 2026-02-01T00:00:00+01:00
     assert before.problem.startswith("no-format")
 
 
-def test_a_form_that_begins_later_is_refused_today(tmp_path: Path) -> None:
+def test_form_that_begins_later_is_refused_today(tmp_path: Path) -> None:
     folder = promise(tmp_path / "set", "fhir", MIMES[0], "vans", "valid_to = 2027-02-01T00:00:00+01:00")
     later = '\n[[acceptance]]\nkommunekode = "0461"\nmessage_type = "hospital-notification"\nformat = "oioxml"\n'
     later += (

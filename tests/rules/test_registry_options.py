@@ -1,4 +1,4 @@
-"""No option is there for show: every column is read somewhere, and what the policy says is what happens."""
+"""No option is there for show: every column is read somewhere, and what the policy shows is what happens."""
 
 import shutil
 import sys
@@ -31,7 +31,7 @@ from streams.registry.tables import EXAMPLE
 from streams.stay.state import StayPolicy
 from streams.words.codes import Notice
 from tests.conformance.replayed import STORIES
-from tests.conformance.test_replay_as_specified import test_the_story_is_told_as_specified as play
+from tests.conformance.test_replay_as_specified import test_story_is_notified_as_specified as play
 from tests.rules.lanes import Lane, Otherwise, context
 from tests.rules.test_registry_columns import NOW, OWN
 from tests.rules.test_route import Register, accepts, routed
@@ -117,12 +117,12 @@ def played(reads: dict[type, set[str]], tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
-def test_every_field_of_a_register_is_read_by_the_product(played: dict[type, set[str]], form: type) -> None:
+def test_every_field_of_register_is_read_by_product(played: dict[type, set[str]], form: type) -> None:
     fields = set(form.__struct_fields__)  # type: ignore[attr-defined]
     assert fields - played[form] == set()
 
 
-# ---- what the policy says is what happens ------------------------------------------------------------------------
+# ---- what the policy shows is what happens ------------------------------------------------------------------------
 
 
 def lane(**terms: object) -> Lane:
@@ -134,7 +134,7 @@ def seconds(*values: int) -> tuple[timedelta, ...]:
     return tuple(timedelta(seconds=value) for value in values)
 
 
-def test_the_pauses_of_a_refused_hand_over_are_those_of_the_policy() -> None:
+def test_pauses_of_refused_hand_over_are_those_of_policy() -> None:
     refused, waited = lane(retry_pauses=seconds(7, 70)), []
     for _ in range(3):
         refused.refuse()
@@ -145,7 +145,7 @@ def test_the_pauses_of_a_refused_hand_over_are_those_of_the_policy() -> None:
 
 
 @pytest.mark.parametrize("days", [30, 60])
-def test_a_settled_message_is_known_as_long_as_the_policy_says(days: int) -> None:
+def test_settled_message_is_known_as_policy_wants(days: int) -> None:
     settled = lane(memory=timedelta(days=days))
     settled.answer()
     end = settled.now.astimezone(UTC) + timedelta(days=days)
@@ -155,7 +155,7 @@ def test_a_settled_message_is_known_as_long_as_the_policy_says(days: int) -> Non
     assert settled.states == []
 
 
-def test_a_receipt_waits_for_its_message_as_long_as_the_policy_says() -> None:
+def test_receipt_waits_as_long_as_policy_allows() -> None:
     waiting = lane(orphan_recheck=timedelta(seconds=40))
     waiting.answer(message_id=waiting.last.message_id[:8] + "-0000-4000-8000-000000000000")
     assert waiting.row is not None

@@ -34,7 +34,7 @@ def behind(folder: Path, product: str, type_: str = "A", now: datetime = AFTER) 
     return inspect_registers(folder, now=now)
 
 
-def test_the_facts_are_those_of_the_ninth_of_july() -> None:
+def test_facts_are_those_of_ninth_of_july() -> None:
     with (EXAMPLE / "systems.csv").open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))
     assert {row["valid_from"] for row in rows} == {"2026-07-09"}
@@ -50,7 +50,7 @@ def test_the_facts_are_those_of_the_ninth_of_july() -> None:
 
 
 @pytest.mark.parametrize("product", ["VITAE", "Modulus"])
-def test_an_acceptance_of_a_system_that_is_not_approved_is_a_warning(folder: Path, product: str) -> None:
+def test_acceptance_of_system_that_is_not_approved_is_warning(folder: Path, product: str) -> None:
     (finding,) = behind(folder, product)
     assert finding.severity == "warning"
     assert finding.problem.startswith(f"{product} is not approved to receive hospital-notification fhir 3.0")
@@ -58,27 +58,27 @@ def test_an_acceptance_of_a_system_that_is_not_approved_is_a_warning(folder: Pat
     assert (folder / OWN).read_text(encoding="utf-8").splitlines()[finding.line - 1] == "[[acceptance]]"
 
 
-def test_an_approval_to_come_is_said_with_its_date(folder: Path) -> None:
+def test_coming_approval_is_reported_with_date(folder: Path) -> None:
     (finding,) = behind(folder, "Modulus", now=BEFORE)
     assert "from 2026-07-09" in finding.problem
 
 
 @pytest.mark.parametrize("product", ["Nexus", "Cura", "Sensum", ""])
-def test_a_system_that_is_approved_or_not_named_is_none(folder: Path, product: str) -> None:
+def test_system_that_is_approved_or_not_named_is_none(folder: Path, product: str) -> None:
     assert behind(folder, product) == ()
 
 
-def test_a_system_that_never_answers_is_no_receiver_a(folder: Path) -> None:
+def test_silent_system_is_no_receiver_a(folder: Path) -> None:
     (finding,) = behind(folder, "SAPA")
     assert (finding.severity, "it cannot be receiver A" in finding.problem) == ("error", True)
 
 
 @pytest.mark.parametrize("product", ["SAPA", "Modulus"])
-def test_a_receiver_of_copies_need_not_answer(folder: Path, product: str) -> None:
+def test_receiver_of_copies_need_not_answer(folder: Path, product: str) -> None:
     assert behind(folder, product, "C") == ()
 
 
-def test_a_hospital_system_that_is_not_approved_to_send_is_a_warning(folder: Path) -> None:
+def test_unapproved_hospital_system_is_warning(folder: Path) -> None:
     own = folder / OWN
     text = own.read_text(encoding="utf-8")
     own.write_text(text.replace("[[sender]]", '[[sender]]\nproduct = "Cosmic"'), encoding="utf-8")

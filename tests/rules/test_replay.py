@@ -25,13 +25,13 @@ def home(occurred: str = DISCHARGED, **more: str) -> bytes:
     return adt("A03", occurred, pv1={36: "01", 45: occurred}, **more)  # type: ignore[arg-type]
 
 
-def told(*files: bytes, at: datetime | None = None) -> list[list[str]]:
+def notified(*files: bytes, at: datetime | None = None) -> list[list[str]]:
     """The notices of each file."""
     replay = Replay(registers(), at)
     return [[line.notification for line in replay.play(data)] for data in files]
 
 
-def test_each_file_gives_a_line_per_message() -> None:
+def test_each_file_gives_line_per_message() -> None:
     (line,) = Replay(registers()).play(adt("A01"))
     assert (line.notification, line.municipality) == ("STIN", "0751")
     bundle = orjson.loads(line.payload)
@@ -39,8 +39,8 @@ def test_each_file_gives_a_line_per_message() -> None:
     assert minted_lane(line.message_id or "") == minted_lane(line.bundle_id or "")
 
 
-def test_a_story_keeps_its_order() -> None:
-    assert told(adt("A01"), adt("A21", LEFT), adt("A22", "20260302090000+0100"), home()) == [
+def test_story_keeps_its_order() -> None:
+    assert notified(adt("A01"), adt("A21", LEFT), adt("A22", "20260302090000+0100"), home()) == [
         ["STIN"],
         ["STOR"],
         ["SLOR"],
@@ -74,12 +74,12 @@ REASONS = [
 
 
 @pytest.mark.parametrize(("files", "expected"), REASONS)
-def test_a_file_without_a_message_says_why(files: list[bytes], expected: str) -> None:
-    assert told(*files)[-1] == [expected]
+def test_file_without_message_has_reason(files: list[bytes], expected: str) -> None:
+    assert notified(*files)[-1] == [expected]
 
 
 @pytest.mark.parametrize(("files", "expected"), REASONS)
-def test_a_file_without_message_has_its_reason(files: list[bytes], expected: str) -> None:
+def test_file_without_message_has_its_reason(files: list[bytes], expected: str) -> None:
     (line,) = list(Replay(registers()).play_all(files))[-1]
     assert line.notification == expected
     assert len(line.why) > 10
@@ -87,7 +87,7 @@ def test_a_file_without_message_has_its_reason(files: list[bytes], expected: str
     assert "2512489996" not in line.why
 
 
-def test_a_municipality_without_an_address_is_unroutable() -> None:
+def test_municipality_without_address_is_unroutable() -> None:
     replay = Replay(Unroutable())  # a double of the registers
     assert [line.notification for line in replay.play(adt("A01"))] == ["none:unroutable"]
 
@@ -100,34 +100,34 @@ def timestamp(data: bytes, at: datetime | None = None) -> str:
     return str(orjson.loads(line.payload)["timestamp"])
 
 
-def test_the_clock_is_msh_7_of_each_file() -> None:
+def test_clock_is_msh_7_of_each_file() -> None:
     assert timestamp(adt("A01", sent="20260301091500+0100")) == "2026-03-01T09:15:00+01:00"
 
 
-def test_the_clock_may_be_given_for_all_files() -> None:
+def test_clock_may_be_given_for_all_files() -> None:
     assert timestamp(adt("A01"), datetime(2026, 7, 1, 10, 0, tzinfo=UTC)) == "2026-07-01T12:00:00+02:00"
 
 
 @pytest.mark.parametrize("sent", ["", "20260301"], ids=["absent", "coarse"])
-def test_without_msh_7_the_clock_is_the_recording(sent: str) -> None:
+def test_without_msh_7_clock_is_recording(sent: str) -> None:
     assert timestamp(adt("A01", msh={7: sent}, evn={2: "20260301091500+0100"})) == "2026-03-01T09:15:00+01:00"
     assert timestamp(adt("A01", msh={7: sent}, evn={2: ""})) == "2026-03-01T08:07:00+01:00"
 
 
-def test_an_older_file_of_another_stay_keeps_its_time() -> None:
+def test_older_file_of_another_stay_keeps_its_time() -> None:
     replay = Replay(registers())
     replay.play(adt("A01", "20260401080000+0200", pid=OTHER_PERSON, pv1={19: "0b1c2d3e-4f50-4162-8374-95a6b7c8d9e0"}))
     (line,) = replay.play(adt("A01"))
     assert orjson.loads(line.payload)["timestamp"] == "2026-03-01T08:08:00+01:00"
 
 
-def test_within_a_stay_time_never_runs_backwards() -> None:
-    assert told(home(), adt("A01")) == [["none:held"], ["STIN", "SLHJ"]]
+def test_within_stay_time_never_runs_backwards() -> None:
+    assert notified(home(), adt("A01")) == [["none:held"], ["STIN", "SLHJ"]]
 
 
-def test_a_held_event_is_taken_up_when_due() -> None:
+def test_held_event_is_taken_up_when_due() -> None:
     files = [adt("A01"), home(sent="20260302080000+0100"), adt("A31", "20260303080000+0100", pid=OTHER_PERSON)]
-    assert told(*files) == [["STIN"], ["none:held"], ["SLHJ", "none"]]
+    assert notified(*files) == [["STIN"], ["none:held"], ["SLHJ", "none"]]
 
 
 # ---- waiting for a START ------------------------------------------------------------------------------------------
@@ -142,12 +142,12 @@ def of_another(sent: str) -> bytes:
     return adt("A31", sent, sent=sent, pid=OTHER_PERSON, control=sent)
 
 
-def test_an_event_whose_start_never_came_has_no_start() -> None:
+def test_event_whose_start_never_came_has_no_start() -> None:
     files = [home(), of_another("20260302101000+0100"), of_another("20260302103000+0100")]
     assert final(*files) == [["none:no-start"], ["none"], ["none"]]
 
 
-def test_an_event_whose_start_may_come_is_held() -> None:
+def test_event_whose_start_may_come_is_held() -> None:
     assert final(home(), adt("A01")) == [["none:held"], ["STIN", "SLHJ"]]
     assert final(home()) == [["none:held"]]
     assert final(home(), of_another("20260302101000+0100")) == [["none:held"], ["none"]]
@@ -161,7 +161,7 @@ def test_lines_come_in_order_once_decided() -> None:
     assert ([line.notification for line in next(lines)], len(taken)) == (["none:no-start"], 3)
 
 
-def test_a_line_waits_for_a_start_alone() -> None:
+def test_line_waits_for_start_alone() -> None:
     replay, taken = Replay(registers()), []
     files = [adt("A01"), home(sent="20260302080000+0100"), of_another("20260302080100+0100")]
     lines = replay.play_all(taken.append(data) or data for data in files)  # type: ignore[func-returns-value]
@@ -172,12 +172,12 @@ def test_a_line_waits_for_a_start_alone() -> None:
 # ---- people -----------------------------------------------------------------------------------------------------
 
 
-def test_a_merge_reaches_the_stays_of_both_people() -> None:
+def test_merge_reaches_stays_of_both_people() -> None:
     merge = adt("A40", "20260301200000+0100", pid=OTHER_PERSON, more=(segment("MRG", {1: "2512489996^^^CPR^CPR"}),))  # type: ignore[arg-type]
-    assert told(adt("A01"), merge)[-1] == ["AN_STIN", "STIN"]
+    assert notified(adt("A01"), merge)[-1] == ["AN_STIN", "STIN"]
 
 
-def test_the_same_files_give_the_same_bytes() -> None:
+def test_same_files_give_same_bytes() -> None:
     files = [adt("A01"), adt("A21", LEFT), home()]
     first, second = (Replay(registers()) for _ in range(2))
     assert [first.play(data) for data in files] == [second.play(data) for data in files]

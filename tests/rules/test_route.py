@@ -100,7 +100,7 @@ def form_of(result: Address | Outcome) -> str:
     return result.format if isinstance(result, Address) else result.reason
 
 
-def test_a_notice_goes_to_the_inbox_of_its_municipality_with_all_that_a_resend_needs() -> None:
+def test_notice_goes_to_inbox_of_its_municipality() -> None:
     register = Register(
         addresses=[address(aliases=(Gln("2990000000019"),))],
         systems=[
@@ -129,7 +129,7 @@ def test_a_notice_goes_to_the_inbox_of_its_municipality_with_all_that_a_resend_n
     )
 
 
-def test_the_topic_is_the_one_that_the_topic_table_creates() -> None:
+def test_topic_is_one_that_topic_table_creates() -> None:
     result = routed(Register())
     assert isinstance(result, Address)
     assert result.topic == inbox(ODENSE)
@@ -149,7 +149,7 @@ def test_the_topic_is_the_one_that_the_topic_table_creates() -> None:
         ),
     ],
 )
-def test_the_first_step_that_fails_names_the_outcome(register: Register, fate: Fate, reason: str, begins: str) -> None:
+def test_first_step_that_fails_names_outcome(register: Register, fate: Fate, reason: str, begins: str) -> None:
     result = routed(register)
     assert isinstance(result, Outcome)
     assert (result.fate, result.reason) == (fate, reason)
@@ -165,11 +165,11 @@ def test_the_first_step_that_fails_names_the_outcome(register: Register, fate: F
         pytest.param(["edifact"], "edifact", id="edifact when there is nothing else"),
     ],
 )
-def test_the_best_of_several_formats_is_sent(accepted: list[str], chosen: str) -> None:
+def test_best_of_several_formats_is_sent(accepted: list[str], chosen: str) -> None:
     assert form_of(routed(Register(accepted=[accepts(form) for form in accepted]))) == chosen
 
 
-def test_a_municipality_may_prefer_fhir_in_xml() -> None:
+def test_municipality_may_prefer_fhir_in_xml() -> None:
     assert form_of(routed(Register(accepted=[accepts("fhir", mime="application/fhir+xml")]))) == "fhir-xml"
 
 
@@ -183,7 +183,7 @@ def test_a_municipality_may_prefer_fhir_in_xml() -> None:
         pytest.param(Notice.SLHJ, "oioxml", ["fhir", "oioxml"], "fhir-json", id="a new notice does not"),
     ],
 )
-def test_corrections_keep_the_format_of_what_they_concern(
+def test_corrections_keep_format_of_what_they_concern(
     notice: Notice, concerns: str, accepted: list[str], chosen: str
 ) -> None:
     register = Register(accepted=[accepts(form) for form in accepted])
@@ -202,12 +202,12 @@ def test_what_legacy_cannot_express_is_final_and_no_alarm(notice: Notice, class_
     assert form_of(routed(Register(), notice, class_)) == "fhir-json"
 
 
-def test_leave_and_acute_stays_have_no_legacy_form_at_all() -> None:
+def test_leave_and_acute_stays_have_no_legacy_form() -> None:
     without = {family for family in Family if not any((family, c) in LEGACY_FORMS for c in ("EMER", "IMP"))}
     assert without == {Family.STAA, Family.STOR, Family.SLOR}
 
 
-def test_an_acute_stay_is_sent_as_an_admission_where_the_subscription_wants_it() -> None:
+def test_acute_stay_is_admission_where_subscribed() -> None:
     accepted = [accepts("oioxml", send_acute_as_admission=True)]
     assert form_of(routed(Register(accepted=accepted), Notice.STAA, "EMER")) == "oioxml"
     assert not has_legacy_form(Notice.SLHJ, "EMER", accepted[0])
@@ -221,12 +221,12 @@ def test_an_acute_stay_is_sent_as_an_admission_where_the_subscription_wants_it()
         pytest.param(CUT_OVER + timedelta(days=1), "fhir-json", id="after"),
     ],
 )
-def test_a_municipality_is_switched_over_by_one_dated_row(at: datetime, chosen: str) -> None:
+def test_municipality_is_switched_over_by_one_dated_row(at: datetime, chosen: str) -> None:
     register = Register(accepted=[accepts("oioxml", valid_to=CUT_OVER), accepts("fhir", valid_from=CUT_OVER)])
     assert form_of(routed(register, at=at)) == chosen
 
 
-def test_a_stay_that_crosses_the_cut_over_goes_on_in_fhir() -> None:
+def test_stay_that_crosses_cut_over_goes_on_in_fhir() -> None:
     register = Register(accepted=[accepts("oioxml", valid_to=CUT_OVER), accepts("fhir", valid_from=CUT_OVER)])
     before, after = CUT_OVER - timedelta(hours=1), CUT_OVER + timedelta(hours=1)
     assert form_of(routed(register, Notice.STIN, at=before)) == "oioxml"
@@ -235,7 +235,7 @@ def test_a_stay_that_crosses_the_cut_over_goes_on_in_fhir() -> None:
     assert form_of(routed(register, Notice.RE_STIN, at=after, concerns="oioxml")) == "fhir-json"
 
 
-def test_b_and_c_receivers_get_the_types_they_asked_for_and_a_gets_all() -> None:
+def test_receiver_a_gets_all_b_and_c_their_types() -> None:
     systems = [
         ReceiverRow(
             kommunekode=ODENSE, message_type="hospital-notification", system=name, kind="EOJ", type=kind, notices=wants
@@ -246,12 +246,12 @@ def test_b_and_c_receivers_get_the_types_they_asked_for_and_a_gets_all() -> None
             ("all", "B", frozenset()),
         )
     ]
-    told = {}
+    notified = {}
     for notice in (Notice.STIN, Notice.RE_STIN, Notice.STOR):
         result = routed(Register(systems=systems), notice)
         assert isinstance(result, Address)
-        told[notice] = result.receivers
-    assert told == {
+        notified[notice] = result.receivers
+    assert notified == {
         Notice.STIN: ("eoj", "sapa", "all"),
         Notice.RE_STIN: ("eoj", "sapa", "all"),
         Notice.STOR: ("eoj", "all"),

@@ -47,7 +47,7 @@ def test_what_can_be_guessed_is_named(secret: bytes, problem: str) -> None:
     assert weakness(secret).startswith(problem) or problem in weakness(secret)
 
 
-def test_a_refusal_repeats_nothing_of_the_secret() -> None:
+def test_refusal_repeats_nothing_of_secret() -> None:
     assert "secret of" not in weakness(WORDS)
 
 

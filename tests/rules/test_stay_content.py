@@ -156,7 +156,7 @@ def at(text: str | None) -> datetime | None:
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=list(ROWS))
-def test_a_message_shows_its_row_of_section_10(row: Row) -> None:
+def test_message_shows_its_row_of_section_10(row: Row) -> None:
     last = Story().play(*row.story).last
     assert (last.notice, last.activity, last.class_, last.status) == (row.notice, row.activity, row.class_, row.status)
     assert (last.start, last.end) == (at(row.start), at(row.end))
@@ -164,12 +164,12 @@ def test_a_message_shows_its_row_of_section_10(row: Row) -> None:
     assert (last.deceased, last.chain[-1].role, last.report_of_admission) == (row.deceased, row.role, row.flag)
 
 
-def test_every_notice_has_a_row() -> None:
+def test_every_notice_has_row() -> None:
     assert {row.notice for row in ROWS.values()} == {str(n) for n in NOTICES}
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=list(ROWS))
-def test_the_flag_alone_names_a_report_recipient(row: Row) -> None:
+def test_flag_alone_names_report_recipient(row: Row) -> None:
     for note in Story().play(*row.story).notes:
         assert (note.report_recipient is not None) is note.report_of_admission
         assert note.report_recipient in (None, note.sender)
@@ -181,21 +181,21 @@ def test_certification_shows_death_on_arrival_in_progress(story: list[str]) -> N
     assert (last.status, last.end, last.deceased) == ("in-progress", None, True)
 
 
-def test_a_death_during_the_stay_is_finished() -> None:
+def test_death_during_stay_is_finished() -> None:
     assert Story(StayPolicy(death_on_arrival_status="in-progress")).play(*DEAD).last.status == "finished"
 
 
 # ---- episode identifiers (§14) -----------------------------------------------------------------------------------
 
 
-def test_the_local_id_has_the_first_senders_system() -> None:
+def test_local_id_has_first_senders_system() -> None:
     story = Story().play(*IN, "A02 09:00 unit=SUR", "A21 10:00 unit=SUR")
     assert {n.episode for n in story.notes} == {story.notes[0].episode}
     assert story.last.sender == SUR
     assert [(i.system, i.value) for i in story.last.episode] == [(SOR_ENDPOINT + MED.sor, VISIT)]
 
 
-def test_an_lpr3_id_known_later_is_not_added() -> None:
+def test_lpr3_id_known_later_is_not_added() -> None:
     lpr3 = "urn:uuid:0b1c2d3e-4f50-5162-8374-95a6b7c8d9e0"
     with_it = Story().play("A01 08:00", lpr3=lpr3).play("A21 10:00")
     without = Story().play("A01 08:00").play("A21 10:00", lpr3=lpr3)
@@ -203,7 +203,7 @@ def test_an_lpr3_id_known_later_is_not_added() -> None:
     assert [i.value for i in without.last.episode] == [VISIT]
 
 
-def test_a_chain_after_a_cancelled_start_has_its_id() -> None:
+def test_chain_after_cancelled_start_has_its_id() -> None:
     story = Story().play("A01 08:00", "A11 09:00", "A01 10:00", "A11 11:00", "A01 12:00")
     ids = [n.episode[0].value for n in story.notes if n.notice is Notice.STIN]
     assert ids[0] == VISIT
@@ -266,7 +266,7 @@ CHAINS: dict[str, Chain] = {
 
 
 @pytest.mark.parametrize("case", CHAINS.values(), ids=list(CHAINS))
-def test_a_chain_is_as_section_21_3_shows(case: Chain) -> None:
+def test_chain_is_as_section_21_3_shows(case: Chain) -> None:
     story = Story().play(*case.story)
     last = story.last
     assert [link.activity for link in last.chain] == case.activities
@@ -275,20 +275,20 @@ def test_a_chain_is_as_section_21_3_shows(case: Chain) -> None:
     assert [link.message_id for link in last.chain] == [n.message_id for n in story.notes]
 
 
-def test_earlier_provenances_keep_the_unit_that_acted() -> None:
+def test_earlier_provenances_keep_unit_that_acted() -> None:
     story = Story().play(*IN, "A02 09:00 unit=SUR", "A21 10:00 unit=SUR")
     assert story.last.chain[0] == story.notes[0].chain[0]
     assert [link.agent for link in story.last.chain] == [MED, SUR]
     assert story.notes[0].chain[0].role == story.notes[0].chain[0].previous == ""
 
 
-def test_messages_of_one_event_are_a_second_apart() -> None:
+def test_messages_of_one_event_are_second_apart() -> None:
     notes = Story().play(*ON_LEAVE, "A11 11:00").notes
     assert [n.assembled.strftime("%H:%M:%S") for n in notes] == ["08:01:00", "10:01:00", "11:01:00", "11:01:01"]
     assert all(n.chain[-1].occurred == n.assembled for n in notes)
 
 
-def test_chain_times_increase_when_the_clock_stands() -> None:
+def test_chain_times_increase_when_clock_stands() -> None:
     story = Story().play("A01 08:00 now=08:05", "A21 08:01 now=08:05", "A22 08:02 now=08:05", "A03 08:03 now=08:05")
     times = [link.occurred for link in story.last.chain]
     assert times == sorted(set(times))
@@ -305,7 +305,7 @@ def sixty() -> Story:
     return Story().play(*lines)
 
 
-def test_a_chain_of_sixty_is_carried_whole() -> None:
+def test_chain_of_sixty_is_carried_whole() -> None:
     story = sixty()
     assert len(story.last.chain) == len(story.notes) == 60
     assert len({link.message_id for link in story.last.chain}) == 60
@@ -314,7 +314,7 @@ def test_a_chain_of_sixty_is_carried_whole() -> None:
 # ---- addressing (§17, 13.7) ---------------------------------------------------------------------------------------
 
 
-def test_a_cancellation_goes_to_the_old_municipality() -> None:
+def test_cancellation_goes_to_old_municipality() -> None:
     story = Story().play(
         "A01 08:00", "A08 09:00 residence=0751", "A21 10:00 residence=0751", "A11 11:00 residence=0751"
     )
@@ -326,11 +326,11 @@ def test_a_cancellation_goes_to_the_old_municipality() -> None:
     ]
 
 
-def test_without_an_address_the_last_municipality_is_notified() -> None:
+def test_without_address_last_municipality_is_notified() -> None:
     assert Story().play("A01 08:00", "A21 10:00 residence=none").last.to == ODENSE
 
 
-def test_a_citizen_abroad_gives_no_message() -> None:
+def test_citizen_abroad_gives_no_message() -> None:
     story = Story().play("A01 08:00", "A21 10:00 residence=none residence_problem=abroad")
     assert (story.notices, story.outcome) == (["STIN"], "stopped:unroutable")
     assert "abroad" in story.outcomes[-1].problem
@@ -348,7 +348,7 @@ def test_optional_corrections_can_be_left_out() -> None:
     assert (arrival.notices, arrival.last.start) == (["MORS", "AN_MORS"], clock("08:20"))
 
 
-def test_leaves_may_require_a_report_of_admission() -> None:
+def test_leaves_may_require_report_of_admission() -> None:
     asked, not_asked = (Story(StayPolicy(leave_requires_report=True)) for _ in "ab")
     assert asked.play(*RETURNED).notices == ["STIN", "STOR", "SLOR"]
     first, now = event("A01 08:00")
@@ -356,7 +356,7 @@ def test_leaves_may_require_a_report_of_admission() -> None:
     assert not_asked.play("A21 10:00", "A22 12:00").notices == ["STIN"]
 
 
-def test_ids_begin_with_the_lane_and_repeat() -> None:
+def test_ids_begin_with_lane_and_repeat() -> None:
     first, second = (Story().play(*RETURNED, "A03 14:00") for _ in "ab")
     assert first.notes == second.notes
     ids = [n.message_id for n in first.notes] + [link.provenance_id for link in first.last.chain]

@@ -152,7 +152,7 @@ ROWS: dict[str, Row] = {
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=list(ROWS))
-def test_an_event_follows_its_row(row: Row) -> None:
+def test_event_follows_its_row(row: Row) -> None:
     story = Story().play(*row.before)
     known = len(story.notes)
     story.play(row.line)
@@ -180,14 +180,14 @@ LETTERS = {
 
 
 @pytest.mark.parametrize(("lines", "notices"), LETTERS.values(), ids=list(LETTERS))
-def test_the_published_letters_lead_to_their_notices(lines: list[str], notices: list[str]) -> None:
+def test_published_letters_lead_to_their_notices(lines: list[str], notices: list[str]) -> None:
     story = Story()
     for line in lines:
         story.play(line)
     assert [" ".join(str(n.notice) for n in f.notifications) for f in story.folds] == notices
 
 
-def test_the_letters_that_give_nothing_give_a_reason() -> None:
+def test_letters_that_give_nothing_give_reason() -> None:
     outcomes = {name: Story().play(*lines).outcome for name, (lines, _) in LETTERS.items()}
     assert outcomes["d"] == "not-subject:transfer"
     assert outcomes["e1"] == "not-subject:no-official-cpr"
@@ -199,7 +199,7 @@ def test_the_letters_that_give_nothing_give_a_reason() -> None:
 # ---- starts that cannot be sent yet ---------------------------------------------------------------------------------
 
 
-def test_a_known_cpr_brings_the_pending_start() -> None:
+def test_known_cpr_brings_pending_start() -> None:
     story = Story().play("A01 08:00 patient=none", "A02 09:00 patient=none unit=SUR")
     assert story.notices == []
     story.play("A40 2/10:00")
@@ -209,47 +209,47 @@ def test_a_known_cpr_brings_the_pending_start() -> None:
 
 
 @pytest.mark.parametrize("line", ["A08 09:00", "A02 09:00 unit=SUR", "A01 08:00 now=09:00", "A21 09:00"])
-def test_the_start_follows_when_the_municipality_becomes_known(line: str) -> None:
+def test_start_follows_when_municipality_becomes_known(line: str) -> None:
     story = Story().play("A01 08:00 residence=none residence_problem=no-municipality", line)
     assert (story.notices[0], story.notes[0].start, story.notes[0].to) == ("STIN", clock("08:00"), ODENSE)
 
 
-def test_without_municipality_an_update_is_not_reported_again() -> None:
+def test_without_municipality_update_is_not_reported_again() -> None:
     missing = "residence=none residence_problem=abroad"
     story = Story().play(f"A01 08:00 {missing}", f"A08 09:00 {missing}")
     assert story.outcome == "not-subject"
     assert story.play(f"A21 10:00 {missing}").outcome == "stopped:unroutable"
 
 
-def test_a_pending_start_has_the_contact_type_of_now() -> None:
+def test_pending_start_has_contact_type_of_now() -> None:
     story = Story().play("A04 08:00 patient=none", "A06 09:00 patient=none", "A40 10:00")
     assert (story.notices, story.last.start, story.last.class_) == (["STIN"], clock("09:00"), "IMP")
 
 
-def test_a_pending_stay_that_ended_is_not_notified() -> None:
+def test_pending_stay_that_ended_is_not_notified() -> None:
     story = Story().play("A01 08:00 patient=none", "A03 09:00 patient=none", "A40 10:00")
     assert (story.notices, story.outcome) == ([], "not-subject")
 
 
-def test_a_cancelled_discharge_makes_the_start_due() -> None:
+def test_cancelled_discharge_makes_start_due() -> None:
     story = Story().play("A01 08:00 patient=none", "A03 09:00 patient=none", "A40 10:00", "A13 11:00")
     assert story.notices == ["STIN"]
 
 
-def test_a_death_with_the_cpr_follows_its_start() -> None:
+def test_death_with_cpr_follows_its_start() -> None:
     story = Story().play("A01 08:00 patient=none", "A03 09:00 dead=yes")
     assert story.notices == ["STIN", "MORS"]
     assert (story.last.start, story.last.end) == (clock("08:00"), clock("09:00"))
 
 
-def test_a_pending_start_has_its_corrected_time() -> None:
+def test_pending_start_has_its_corrected_time() -> None:
     story = Story().play(
         "A01 08:00 patient=none start_time=08:00", "A08 09:00 patient=none start_time=07:30", "A40 10:00"
     )
     assert story.last.start == clock("07:30")
 
 
-def test_a_cancelled_pending_start_is_forgotten_silently() -> None:
+def test_cancelled_pending_start_is_forgotten_silently() -> None:
     story = Story().play("A01 08:00 patient=none", "A11 09:00 patient=none", "A40 10:00")
     assert (story.notices, story.outcome) == ([], "not-subject")
 
@@ -257,7 +257,7 @@ def test_a_cancelled_pending_start_is_forgotten_silently() -> None:
 # ---- another person ---------------------------------------------------------------------------------------------------
 
 
-def test_a_merge_unwinds_the_old_cpr_then_starts() -> None:
+def test_merge_unwinds_old_cpr_then_starts() -> None:
     story = Story().play("A04 08:00", "A06 09:00", "A40 10:00 patient=MAJA residence=0751")
     wrong, right = story.notes[-2:]
     assert (wrong.patient, wrong.to) == (BRUNO, ODENSE)  # 13.14, 13.7
@@ -267,32 +267,32 @@ def test_a_merge_unwinds_the_old_cpr_then_starts() -> None:
     assert story.play("A03 11:00 patient=MAJA residence=0751").last.patient == MAJA
 
 
-def test_a_merge_never_notifies_the_wrong_municipality() -> None:
+def test_merge_never_notifies_wrong_municipality() -> None:
     story = Story().play("A01 08:00", "A40 10:00 patient=MAJA residence=none")
     assert story.notices == ["STIN", "AN_STIN"]
     story.play("A08 11:00 patient=MAJA residence=0751")
     assert (story.notices[-1], story.last.to) == ("STIN", AARHUS)
 
 
-def test_a_merge_reaches_all_hospitals_of_the_visit() -> None:
+def test_merge_reaches_all_hospitals_of_visit() -> None:
     story = Story().play("A01 08:00", "A02 09:00 unit=FAR", "A40 10:00 unit=FAR patient=MAJA residence=0751")
     assert story.notices == ["STIN", "STIN", "AN_STIN", "AN_STIN", "STIN"]
 
 
 @pytest.mark.parametrize("line", ["A40", "A08"])
-def test_a_merge_takes_back_an_earlier_hospitals_notices(line: str) -> None:
+def test_merge_takes_back_earlier_hospitals_notices(line: str) -> None:
     story = Story().play("A01 08:00", "A02 09:00 unit=FAR residence=none residence_problem=abroad")
     assert story.outcome == "stopped:unroutable"
     story.play(f"{line} 10:00 unit=FAR patient=MAJA residence=0751")
     assert [(str(n.notice), n.patient) for n in story.notes[1:]] == [("AN_STIN", BRUNO), ("STIN", MAJA)]
 
 
-def test_the_right_person_begins_a_new_chain() -> None:
+def test_right_person_begins_new_chain() -> None:
     story = Story().play("A01 08:00", "A11 09:00", "A01 08:00 now=09:10 patient=MAJA residence=0751")
     assert [(str(n.notice), n.patient) for n in story.notes] == [("STIN", BRUNO), ("AN_STIN", BRUNO), ("STIN", MAJA)]
 
 
-def test_a_new_name_travels_on_silently() -> None:
+def test_new_name_travels_on_silently() -> None:
     story = Story().play("A01 08:00")
     renamed = BRUNO.__class__(cpr=BRUNO.cpr, family="Elmer-Berggren", given=BRUNO.given)
     story.play("A08 09:00", patient=renamed).play("A21 10:00", patient=renamed)

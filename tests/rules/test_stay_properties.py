@@ -143,7 +143,7 @@ walks = st.lists(
 
 @settings(max_examples=300, deadline=None)
 @given(walks)
-def test_no_story_in_order_breaks_the_standard(steps: list[tuple[str, str]]) -> None:
+def test_no_story_in_order_breaks_standard(steps: list[tuple[str, str]]) -> None:
     lines = [
         "A01 05:00",
         *(f"{trigger} {6 + i // 2}:{i % 2 * 30:02d} {more}" for i, (trigger, more) in enumerate(steps)),
@@ -158,7 +158,7 @@ def test_no_story_in_order_breaks_the_standard(steps: list[tuple[str, str]]) -> 
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(arrivals(), max_size=25))
-def test_no_order_of_events_breaks_the_standard(events: list[tuple[StayEvent, datetime]]) -> None:
+def test_no_order_of_events_breaks_standard(events: list[tuple[StayEvent, datetime]]) -> None:
     story = play(Story(), events)
     for chain in chains(story.notes):
         check_chain(chain)
@@ -173,7 +173,7 @@ def test_no_order_of_events_breaks_the_standard(events: list[tuple[StayEvent, da
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(arrivals(), min_size=1, max_size=15))
-def test_an_event_taken_again_is_a_duplicate(events: list[tuple[StayEvent, datetime]]) -> None:
+def test_event_taken_again_is_duplicate(events: list[tuple[StayEvent, datetime]]) -> None:
     story = play(Story(), events)
     before = story.visit
     if before is None:
@@ -186,7 +186,7 @@ def test_an_event_taken_again_is_a_duplicate(events: list[tuple[StayEvent, datet
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(arrivals(), max_size=15))
-def test_a_row_read_back_gives_the_same_notices(events: list[tuple[StayEvent, datetime]]) -> None:
+def test_row_read_back_gives_same_notices(events: list[tuple[StayEvent, datetime]]) -> None:
     straight = play(Story(), events)
     stored = Story()
     for built, now in events:
@@ -217,5 +217,5 @@ def _by_event(notes: tuple[Notification, ...], released: tuple[tuple[str, object
     return bool({n.event_id for n in notes} - {i for i, _ in released})
 
 
-def test_the_state_is_read_off_what_stands() -> None:
+def test_state_is_read_off_what_stands() -> None:
     assert "state" not in {*Stay.__struct_fields__, *Sent.__struct_fields__, *Visit.__struct_fields__}

@@ -22,7 +22,7 @@ def reissued(story: Story, index: int, time: str) -> str:
     return link.message_id
 
 
-def test_later_messages_carry_and_name_the_new_one() -> None:
+def test_later_messages_carry_and_name_new_one() -> None:
     story = Story().play("A01 08:00", "A21 09:00")
     new = reissued(story, 1, "10:00")
     story.play("A22 11:00")
@@ -30,14 +30,14 @@ def test_later_messages_carry_and_name_the_new_one() -> None:
     assert story.last.chain[-1].previous == new
 
 
-def test_a_cancellation_names_the_new_one() -> None:
+def test_cancellation_names_new_one() -> None:
     story = Story().play("A01 08:00")
     new = reissued(story, 0, "09:00")
     assert story.play("A11 10:00").last.chain[-1].previous == new
 
 
 @pytest.mark.parametrize("lines", [["A02 09:00 unit=NEAR"], ["A21 09:00"]], ids=["another hospital", "later message"])
-def test_an_earlier_message_is_replaced_where_it_stands(lines: list[str]) -> None:
+def test_earlier_message_is_replaced_where_it_stands(lines: list[str]) -> None:
     story = Story().play("A01 08:00", *lines)
     new = reissued(story, 0, "10:00")
     story.play("A12 11:00 unit=MED" if "A02" in lines[0] else "A22 11:00", "A03 12:00")
@@ -46,14 +46,14 @@ def test_an_earlier_message_is_replaced_where_it_stands(lines: list[str]) -> Non
     assert all(link.previous in held for link in story.last.chain[1:]), "a chain holds what it names (P-3)"
 
 
-def test_a_message_of_a_replaced_chain_is_not_found() -> None:
+def test_message_of_replaced_chain_is_not_found() -> None:
     story = Story().play("A01 08:00", "A11 09:00", "A01 10:00")
     assert isinstance(story.visit, Visit)
     for message_id in (story.notes[0].message_id, MessageId("no such message")):
         assert reissue_in_stay(story.visit, message_id, at=clock("11:00"), ids=IDS, ordinal=3) is None
 
 
-def test_a_message_reissued_alone_keeps_its_chain() -> None:
+def test_message_reissued_alone_keeps_its_chain() -> None:
     story = Story().play("A01 08:00", "A11 09:00", "A01 10:00")
     chain = story.notes[1].chain
     kwargs = {"lane": story.notes[1].lane, "visit": story.notes[1].visit, "ids": IDS, "ordinal": 3}
@@ -67,7 +67,7 @@ def test_a_message_reissued_alone_keeps_its_chain() -> None:
     assert not {new[-1].message_id, new[-1].provenance_id} & {chain[-1].message_id, chain[-1].provenance_id}
 
 
-def test_a_reissue_is_sent_after_what_it_follows() -> None:
+def test_reissue_is_sent_after_what_it_follows() -> None:
     story = Story().play("A01 08:00", "A21 09:00")
     last = story.last.chain[-1]
     new = reissue_alone(

@@ -53,7 +53,7 @@ FLAGS = {
 
 
 @pytest.mark.parametrize(("story", "flag"), FLAGS.values(), ids=list(FLAGS))
-def test_section_16_decides_the_report_of_admission(story: Story, flag: bool) -> None:
+def test_section_16_decides_report_of_admission(story: Story, flag: bool) -> None:
     assert story.last.report_of_admission is flag
 
 
@@ -65,24 +65,24 @@ def test_another_department_is_shown_by_later_messages() -> None:
     assert (story.notices, story.last.sender, story.last.provider) == (["STIN", "STOR"], SUR, SUR)
 
 
-def test_a_cancelled_move_restores_the_department() -> None:
+def test_cancelled_move_restores_department() -> None:
     story = Story().play("A01 08:00", "A02 09:00 unit=SUR", "A12 10:00 unit=MED").play("A21 11:00", unit=None)
     assert story.last.sender == MED
 
 
-def test_a_move_within_the_region_reuses_the_episode() -> None:
+def test_move_within_region_reuses_episode() -> None:
     story = Story().play("A01 08:00", "A21 08:30", "A22 08:45", "A02 09:00 unit=NEAR")
     assert (story.last.episode, len(story.last.chain), story.last.chain[0].role) == (story.notes[0].episode, 1, "")
     assert story.last.sender == NEAR
 
 
-def test_a_move_to_another_region_has_its_episode() -> None:
+def test_move_to_another_region_has_its_episode() -> None:
     story = Story().play("A01 08:00", "A02 09:00 unit=FAR")
     assert story.last.episode[0].system == SOR_ENDPOINT + FAR.sor
     assert story.last.episode[0].value == IDS.episode(FEED, VISIT_NUMBER, 1)
 
 
-def test_a_cancelled_transfer_takes_the_arrival_back() -> None:
+def test_cancelled_transfer_takes_arrival_back() -> None:
     story = Story().play("A01 08:00", "A02 09:00 unit=NEAR", "A12 10:00 unit=MED", "A03 12:00")
     assert [(str(n.notice), n.sender) for n in story.notes] == [
         ("STIN", MED),
@@ -93,7 +93,7 @@ def test_a_cancelled_transfer_takes_the_arrival_back() -> None:
     assert [link.activity for link in story.last.chain] == ["admit-inpatient", "discharge-inpatient-home"]
 
 
-def test_a_cancelled_ward_move_is_no_cancelled_transfer() -> None:
+def test_cancelled_ward_move_is_no_cancelled_transfer() -> None:
     story = Story().play("A01 08:00", "A02 09:00 unit=SUR", "A02 10:00 unit=NEAR")
     ward = replace(NEAR, sor=FAR.sor)
     story.play("A02 11:00", unit=ward).play("A12 12:00", unit=NEAR)
@@ -101,7 +101,7 @@ def test_a_cancelled_ward_move_is_no_cancelled_transfer() -> None:
     assert story.play("A12 13:00 unit=SUR").notices == ["STIN", "STIN", "AN_STIN"]
 
 
-def test_an_admission_at_another_hospital_is_an_arrival() -> None:
+def test_admission_at_another_hospital_is_arrival() -> None:
     story = Story().play("A01 08:00", "A01 09:00 unit=NEAR")
     assert (story.notices, story.last.sender) == (["STIN", "STIN"], NEAR)
 
@@ -109,7 +109,7 @@ def test_an_admission_at_another_hospital_is_an_arrival() -> None:
 # ---- between patient systems -----------------------------------------------------------------------------------------
 
 
-def test_an_arrival_reuses_the_referring_chains_identifiers() -> None:
+def test_arrival_reuses_referring_chains_identifiers() -> None:
     theirs = referring("A01 06:00", "A11 06:10", "A01 06:20", "A03 07:00 disposition=transfer-hospital")
     assert theirs.outcome == "not-subject:transfer"
     ours = arrive("A01 08:00", same_region=True, origin=theirs.visit)
@@ -117,15 +117,15 @@ def test_an_arrival_reuses_the_referring_chains_identifiers() -> None:
     assert (len(ours.last.chain), ours.last.chain[0].role) == (1, "")
 
 
-def test_an_arrival_reuses_the_id_intake_knows() -> None:
+def test_arrival_reuses_id_intake_knows() -> None:
     assert arrive("A01 08:00", same_region=True).last.episode[0].value == EpisodeId(THEIRS)
 
 
-def test_an_arrival_across_regions_has_its_id() -> None:
+def test_arrival_across_regions_has_its_id() -> None:
     assert arrive("A01 08:00", same_region=False).last.episode[0].value == VISIT
 
 
-def test_a_void_arrivals_id_is_never_reused() -> None:
+def test_void_arrivals_id_is_never_reused() -> None:
     story = arrive("A01 08:00", same_region=True)
     story.play("A11 09:00")
     again, now = event("A01 10:00")
@@ -135,18 +135,18 @@ def test_a_void_arrivals_id_is_never_reused() -> None:
     assert not story.last.report_of_admission
 
 
-def test_the_referring_side_is_silent_and_can_reopen() -> None:
+def test_referring_side_is_silent_and_can_reopen() -> None:
     story = Story().play("A01 08:00", "A03 10:00 disposition=transfer-hospital", "A13 10:30", "A03 12:00")
     assert story.notices == ["STIN", "SLHJ"]
 
 
-def test_a_patient_who_returns_begins_a_new_chain() -> None:
+def test_patient_who_returns_begins_new_chain() -> None:
     story = Story().play("A01 08:00", "A03 10:00 disposition=transfer-hospital", "A01 2/08:00")
     assert (story.notices, len(story.last.chain)) == (["STIN", "STIN"], 1)
     assert story.notes[0].episode != story.notes[1].episode
 
 
-def test_sending_times_increase_though_a_clock_goes_back() -> None:
+def test_sending_times_increase_though_clock_goes_back() -> None:
     story = Story().play("A01 08:00 now=2026-03-01T12:00:00+01:00", "A02 09:00 unit=NEAR now=2026-03-01T09:30:00+01:00")
     assert [note.assembled.isoformat()[11:19] for note in story.notes] == ["12:00:00", "12:00:01"]
 

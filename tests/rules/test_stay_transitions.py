@@ -33,7 +33,7 @@ ALLOWED = {
 }
 
 
-def test_the_table_is_that_of_the_standard() -> None:
+def test_table_is_that_of_standard() -> None:
     table = {(s.value, n.value): t and t.value for (s, n), t in TRANSITIONS.items()}
     assert table == {(s, n): t for s, row in ALLOWED.items() for n, t in row.items()}
 
@@ -92,7 +92,7 @@ MOVES = {
 
 
 @pytest.mark.parametrize(("case", "expected"), MOVES.items(), ids=[f"{s}: {e}" for s, e in MOVES])
-def test_an_allowed_transition_gives_its_notice(case: tuple[str, str], expected: tuple[str, str]) -> None:
+def test_allowed_transition_gives_its_notice(case: tuple[str, str], expected: tuple[str, str]) -> None:
     before, line = case
     story = Story().play(*TO[before])
     known = len(story.notices)
@@ -131,7 +131,7 @@ REFUSED = [(s, e) for s, events in FORBIDDEN.items() for e in events]
 
 
 @pytest.mark.parametrize(("before", "name"), REFUSED, ids=[f"{s}: {e}" for s, e in REFUSED])
-def test_a_forbidden_transition_gives_no_message(before: str, name: str) -> None:
+def test_forbidden_transition_gives_no_message(before: str, name: str) -> None:
     story = Story().play(*TO[before])
     visit, known = story.visit, len(story.notices)
     story.play(LATER[name])
@@ -143,7 +143,7 @@ def test_a_forbidden_transition_gives_no_message(before: str, name: str) -> None
 
 
 @pytest.mark.parametrize("name", ["A03", "A21", "A22", "A52", "A53", "A11", "A13", "A07"])
-def test_without_a_start_an_event_is_refused(name: str) -> None:
+def test_without_start_event_is_refused(name: str) -> None:
     story = Story().play(LATER[name])
     assert (story.outcome, story.notices) == ("waiting:held", [])
     story.wake("12:16")
@@ -151,7 +151,7 @@ def test_without_a_start_an_event_is_refused(name: str) -> None:
     assert story.notices == []
 
 
-def test_refusals_hold_nothing_of_the_person() -> None:
+def test_refusals_hold_nothing_of_person() -> None:
     for before, name in REFUSED:
         outcome = Story().play(*TO[before], LATER[name]).outcomes[-1]
         text = outcome.path + outcome.problem + outcome.remedy
@@ -165,6 +165,6 @@ def test_times_out_of_order_are_refused() -> None:
         assert "P-8" in story.outcomes[-1].problem
 
 
-def test_the_machine_has_the_standards_seven_states() -> None:
+def test_machine_has_standards_seven_states() -> None:
     assert {s.value for s in StayState} == set(ALLOWED)
     assert {n.value for row in ALLOWED.values() for n in map(Notice, row)} == {n.value for n in Notice}

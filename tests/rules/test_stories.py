@@ -1,4 +1,4 @@
-"""The simulator's stories, played through intake and stay rules: each gives the notices that the specification says.
+"""The simulator's stories, played through intake and stay rules: each gives the notices that the specification shows.
 
 The notices stand in `streams/sim/stories.py`, written by hand from specs 01 and 04; the rules know nothing of them.
 """
@@ -111,7 +111,7 @@ def played(number: int) -> Script:
 
 
 @pytest.mark.parametrize("number", range(len(STORIES)), ids=[story.name for story in STORIES])
-def test_a_story_gives_the_notices_of_the_specification(number: int) -> None:
+def test_story_gives_notices_of_specification(number: int) -> None:
     script, house = played(number), House()
     for sending in script.sendings:
         house.take(sending.data, sending.at)
@@ -120,7 +120,7 @@ def test_a_story_gives_the_notices_of_the_specification(number: int) -> None:
     assert tuple(house.notices) == script.notices
 
 
-def test_a_hundred_stays_at_once_give_all_their_notices_and_no_other() -> None:
+def test_hundred_stays_give_exactly_their_notices() -> None:
     stays = list(scripts(100, JOURNEYS, sorted(EXAMPLE.kommuner), BEGIN, Random(7), spread=timedelta(hours=12)))
     house = House()
     for sending in sorted((s for stay in stays for s in stay.sendings), key=lambda sending: sending.at):

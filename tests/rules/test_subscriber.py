@@ -80,7 +80,7 @@ STORIES: dict[str, tuple[list[Notice], str, list[str]]] = {
 
 
 @pytest.mark.parametrize("name", STORIES)
-def test_a_stay_is_followed_from_its_notices(name: str) -> None:
+def test_stay_is_followed_from_its_notices(name: str) -> None:
     notices, where, seen = STORIES[name]
     story = Story()
     _, answers = received(*(story.add(notice) for notice in notices))
@@ -89,13 +89,13 @@ def test_a_stay_is_followed_from_its_notices(name: str) -> None:
     assert shown(answers[-1]) == seen
 
 
-def test_every_notice_says_where_the_citizen_is() -> None:
+def test_every_notice_shows_where_citizen_is() -> None:
     for notice in Notice:
         subscriber, _ = received(Story().add(notice))
         assert status(subscriber.stays[0])
 
 
-def test_after_a_cancelled_death_the_leave_goes_on() -> None:
+def test_after_cancelled_death_leave_goes_on() -> None:
     story = Story()
     _, answers = received(
         story.add(N.STIN), story.add(N.STOR), story.add(N.MORS), story.add(N.AN_MORS, status="onleave")
@@ -103,7 +103,7 @@ def test_after_a_cancelled_death_the_leave_goes_on() -> None:
     assert answers[-1].status == "on-leave"
 
 
-def test_the_notice_outranks_an_odd_encounter_status() -> None:
+def test_notice_outranks_odd_encounter_status() -> None:
     story = Story()
     _, discharged = received(story.add(N.STIN), story.add(N.STOR), story.add(N.SLHJ, status="onleave"))
     _, dead = received(Story().add(N.MORS, status="in-progress"))
@@ -113,7 +113,7 @@ def test_the_notice_outranks_an_odd_encounter_status() -> None:
 # ---- repeats and ids ---------------------------------------------------------------------------------------------
 
 
-def test_a_repeated_notification_changes_nothing() -> None:
+def test_repeated_notification_changes_nothing() -> None:
     message = Story().add(N.STIN, report_of_admission=True)
     before, (first,) = received(message)
     after, second = receive(before, message)
@@ -123,7 +123,7 @@ def test_a_repeated_notification_changes_nothing() -> None:
     assert (second.status, shown(second)) == ("admitted", ["STIN"])
 
 
-def test_a_resend_sent_later_is_a_repeat() -> None:
+def test_resend_sent_later_is_repeat() -> None:
     first = Story().add(N.STIN)
     resent = Story().add(N.STIN, occurred=first.occurred + timedelta(minutes=30))
     _, answers = received(first, resent)
@@ -141,13 +141,13 @@ def test_a_resend_sent_later_is_a_repeat() -> None:
         ),
     ],
 )
-def test_a_reused_id_hides_nothing(other: dict[str, object]) -> None:
+def test_reused_id_hides_nothing(other: dict[str, object]) -> None:
     _, answers = received(Story().add(N.STIN), Story().add(N.STIN, **other))
     assert (answers[1].acknowledgement, answers[1].shown, answers[1].status) == ("ok", True, "admitted")
     assert rules(answers[1]) == ["01 19.17"]
 
 
-def test_a_shared_id_proves_no_order() -> None:
+def test_shared_id_proves_no_order() -> None:
     here = Story()
     start, leave = here.add(N.STIN), here.add(N.STOR)
     there = Story(sender=MIDT, begin=BEGIN + timedelta(days=1))
@@ -165,7 +165,7 @@ def test_a_shared_id_proves_no_order() -> None:
         pytest.param(f"urn:uuid:{EPISODE}", id="urn"),
     ],
 )
-def test_an_episode_is_recognised_in_any_spelling(spelling: str) -> None:
+def test_episode_is_recognised_in_any_spelling(spelling: str) -> None:
     story = Story()
     start = story.add(N.STIN)
     leave = story.add(N.STOR, episode=(EpisodeIdentifier(system="x", value=spelling),))
@@ -176,7 +176,7 @@ def test_an_episode_is_recognised_in_any_spelling(spelling: str) -> None:
 # ---- order -------------------------------------------------------------------------------------------------------
 
 
-def test_an_overtaken_start_becomes_history() -> None:
+def test_overtaken_start_becomes_history() -> None:
     story = Story()
     acute, admitted, home = story.add(N.STAA), story.add(N.STIN), story.add(N.SLHJ)
     _, answers = received(acute, home, admitted)
@@ -186,7 +186,7 @@ def test_an_overtaken_start_becomes_history() -> None:
     assert shown(answers[2]) == ["STAA", "STIN", "SLHJ"]
 
 
-def test_an_overtaking_correction_is_shown_once() -> None:
+def test_overtaking_correction_is_shown_once() -> None:
     story = Story()
     start, corrected = story.add(N.STIN), story.add(N.RE_STIN)
     _, answers = received(corrected, start)
@@ -194,7 +194,7 @@ def test_an_overtaking_correction_is_shown_once() -> None:
 
 
 @given(st.permutations(range(6)))
-def test_any_order_of_arrival_gives_the_same_stay(order: list[int]) -> None:
+def test_any_order_of_arrival_gives_same_stay(order: list[int]) -> None:
     story = Story()
     notices = (N.STAA, N.STIN, N.RE_STIN, N.STOR, N.AN_STOR, N.SLHJ)
     messages = [story.add(notice) for notice in notices]
@@ -213,14 +213,14 @@ def test_repeats_change_neither_stay_nor_answer(picks: list[int]) -> None:
     assert {a.acknowledgement for a in answers} == {"ok"}
 
 
-def test_an_unknown_predecessor_is_kept_with_a_warning() -> None:
+def test_unknown_predecessor_is_kept_with_warning() -> None:
     cancelled = Story().add(N.AN_STIN, previous="of-another-story", chain=("of-another-story", "own"))
     _, (answer,) = received(cancelled)
     assert (answer.acknowledgement, answer.shown, answer.status) == ("ok", True, "void")
     assert (shown(answer), rules(answer)) == (["STIN(cancelled)"], ["01 19.16"])
 
 
-def test_a_misnamed_cancellation_cancels_by_citizen_and_episode() -> None:
+def test_misnamed_cancellation_cancels_by_citizen_and_episode() -> None:
     story = Story()
     start, corrected = story.add(N.STIN), story.add(N.RE_STIN)
     wrong = story.add(N.AN_STIN, previous="of-another-story", chain=("x", "of-another-story", "own"))
@@ -229,11 +229,11 @@ def test_a_misnamed_cancellation_cancels_by_citizen_and_episode() -> None:
     assert rules(answers[2]) == ["01 19.16"]
 
 
-def test_a_death_with_unknown_predecessor_is_believed() -> None:
+def test_death_with_unknown_predecessor_is_believed() -> None:
     start = Story().add(N.STIN)
     early = BEGIN - timedelta(days=3)
-    told_of = {"message_id": "own", "chain": ("never-sent", "own"), "previous": "never-sent"}
-    death = Story().add(N.MORS, **told_of, occurred=early, start=early)
+    noticed = {"message_id": "own", "chain": ("never-sent", "own"), "previous": "never-sent"}
+    death = Story().add(N.MORS, **noticed, occurred=early, start=early)
     _, answers = received(start, death)
     assert (answers[1].status, rules(answers[1])) == ("dead", ["01 19.16"])
 
@@ -241,7 +241,7 @@ def test_a_death_with_unknown_predecessor_is_believed() -> None:
 # ---- transfers ---------------------------------------------------------------------------------------------------
 
 
-def test_a_start_elsewhere_replaces_the_place() -> None:
+def test_start_elsewhere_replaces_place() -> None:
     start = Story().add(N.STIN)
     there = Story(sender=MIDT, begin=BEGIN + timedelta(days=1)).add(N.STIN)
     subscriber, answers = received(start, there)
@@ -249,7 +249,7 @@ def test_a_start_elsewhere_replaces_the_place() -> None:
     assert whereabouts(subscriber, start.cpr) == MIDT
 
 
-def test_a_start_under_a_new_episode_moves_the_place() -> None:
+def test_start_under_new_episode_moves_place() -> None:
     start = Story().add(N.STIN)
     there = Story(sender=MIDT, begin=BEGIN + timedelta(days=1), episode="33333333-3333-4333-8333-333333333333")
     subscriber, answers = received(start, there.add(N.STIN))
@@ -258,7 +258,7 @@ def test_a_start_under_a_new_episode_moves_the_place() -> None:
     assert whereabouts(subscriber, start.cpr) == MIDT
 
 
-def test_a_late_message_never_moves_the_citizen_back() -> None:
+def test_late_message_never_moves_citizen_back() -> None:
     here = Story()
     start, leave = here.add(N.STIN), here.add(N.STOR)
     there = Story(sender=MIDT, begin=BEGIN + timedelta(days=1)).add(N.STIN)
@@ -267,7 +267,7 @@ def test_a_late_message_never_moves_the_citizen_back() -> None:
     assert whereabouts(subscriber, start.cpr) == MIDT
 
 
-def test_both_starts_may_carry_the_same_time() -> None:
+def test_both_starts_may_carry_same_time() -> None:
     start = Story().add(N.STIN)
     there = Story(sender=MIDT).add(N.STIN)
     subscriber, _ = received(start, there)
@@ -301,13 +301,13 @@ def test_nobody_is_anywhere_after_discharge() -> None:
         pytest.param(N.MORS, {}, 0, id="death on arrival without end shows the start"),
     ],
 )
-def test_the_time_shown_depends_on_the_notice(notice: Notice, times: dict[str, object], hour: int) -> None:
+def test_time_shown_depends_on_notice(notice: Notice, times: dict[str, object], hour: int) -> None:
     _, (answer,) = received(Story().add(notice, **times))
     assert answer.history[0].at == BEGIN + timedelta(hours=hour)
     assert answer.history[0].place == HEART.name
 
 
-def test_a_cancelled_leave_keeps_its_time() -> None:
+def test_cancelled_leave_keeps_its_time() -> None:
     story = Story()
     leave = BEGIN + timedelta(hours=5)
     _, answers = received(story.add(N.STIN), story.add(N.STOR, leave_start=leave), story.add(N.AN_STOR))
@@ -322,12 +322,12 @@ def test_a_cancelled_leave_keeps_its_time() -> None:
         pytest.param({}, None, id="not asked for"),
     ],
 )
-def test_a_report_goes_where_it_is_asked_for(changes: dict[str, object], to: str | None) -> None:
+def test_report_goes_where_it_is_asked_for(changes: dict[str, object], to: str | None) -> None:
     _, (answer,) = received(Story().add(N.STIN, **changes))
     assert (answer.report.to_gln if answer.report else None) == to
 
 
-def test_the_report_has_the_local_id_without_hyphens() -> None:
+def test_report_has_local_id_without_hyphens() -> None:
     lpr3 = EpisodeIdentifier(system=LPR3_SYSTEM, value="urn:uuid:6ba7b811-9dad-51d1-80b4-00c04fd430c8")
     local = EpisodeIdentifier(system="x", value=EPISODE)
     both: HospitalNotification = Story().add(N.STIN, report_of_admission=True, episode=(lpr3, local))
@@ -338,17 +338,17 @@ def test_the_report_has_the_local_id_without_hyphens() -> None:
     ]
 
 
-def test_without_a_case_nothing_is_shown() -> None:
+def test_without_case_nothing_is_shown() -> None:
     answer = discard()
     assert (answer.acknowledgement, answer.shown, answer.status, answer.history) == ("ok", False, None, ())
 
 
-def test_a_profile_violation_is_refused_and_not_shown() -> None:
+def test_profile_violation_is_refused_and_not_shown() -> None:
     answer = refuse([])
     assert (answer.acknowledgement, answer.shown, answer.status) == ("fatal-error", False, None)
 
 
-def test_a_stay_closed_by_hand_opens_again() -> None:
+def test_stay_closed_by_hand_opens_again() -> None:
     story = Story()
     subscriber, _ = received(story.add(N.STIN))
     closed = close(subscriber, story.cpr, EPISODE.replace("-", ""), BEGIN + timedelta(days=40))
@@ -364,10 +364,10 @@ def test_closing_touches_no_other_stay() -> None:
     assert close(subscriber, "2512489996", EPISODE, BEGIN) == subscriber
 
 
-def test_no_value_of_the_subscriber_prints_a_person() -> None:
+def test_no_value_of_subscriber_prints_person() -> None:
     subscriber, (answer,) = received(Story().add(N.STIN))
     assert "2509479989" not in repr(subscriber) + repr(answer)
 
 
-def test_a_fresh_subscriber_knows_nobody() -> None:
+def test_fresh_subscriber_knows_nobody() -> None:
     assert whereabouts(Subscriber(), "2509479989") is None

@@ -1,6 +1,6 @@
 """Hospital and municipality agree: what a subscriber shows after all messages is the state that the stay is in.
 
-The stay rules decide what is told (spec 01 §§11-13), the subscriber what is made of it (§19); neither knows the other.
+The stay rules decide what is notified (spec 01 §§11-13), the subscriber what is made of it (§19); neither knows the other.
 Between them lies the document: every message is written, read and checked on its way.
 """
 
@@ -62,7 +62,7 @@ def agree(stay: Stay, subscriber: Subscriber) -> None:
 
 @settings(max_examples=80, deadline=None)
 @given(walks)
-def test_a_story_in_order_ends_as_the_hospital_says(steps: list[tuple[str, str]]) -> None:
+def test_story_in_order_ends_as_hospital_says(steps: list[tuple[str, str]]) -> None:
     lines = [f"{trigger} {6 + i // 2}:{i % 2 * 30:02d} {more}" for i, (trigger, more) in enumerate(steps)]
     story = Story().play("A01 05:00", *lines)
     assert story.visit is not None
@@ -71,7 +71,7 @@ def test_a_story_in_order_ends_as_the_hospital_says(steps: list[tuple[str, str]]
 
 @settings(max_examples=80, deadline=None)
 @given(st.lists(arrivals(), max_size=20))
-def test_events_in_any_order_end_as_the_hospital_says(events: list[tuple[StayEvent, datetime]]) -> None:
+def test_events_in_any_order_end_as_hospital_says(events: list[tuple[StayEvent, datetime]]) -> None:
     story = play(Story(), events)
     if story.visit is not None:
         agree(story.visit.stay, received(story.notes))
@@ -83,7 +83,7 @@ def shown(subscriber: Subscriber) -> list[Any]:
 
 @settings(max_examples=60, deadline=None)
 @given(walks, st.data())
-def test_order_of_arrival_within_a_chain_changes_nothing(steps: list[tuple[str, str]], data: st.DataObject) -> None:
+def test_order_of_arrival_within_chain_changes_nothing(steps: list[tuple[str, str]], data: st.DataObject) -> None:
     lines = [f"{trigger} {6 + i // 2}:{i % 2 * 30:02d} {more}" for i, (trigger, more) in enumerate(steps)]
     chain = chains(Story().play("A01 05:00", *lines).notes)[-1]
     arrived = data.draw(st.permutations(chain))
@@ -94,7 +94,7 @@ def test_order_of_arrival_within_a_chain_changes_nothing(steps: list[tuple[str, 
 @example([("A03", "dead=yes"), ("A13", ""), ("A03", "dead=yes")])
 @settings(max_examples=60, deadline=None)
 @given(walks)
-def test_the_line_that_stands_has_kind_and_time(steps: list[tuple[str, str]]) -> None:
+def test_line_that_stands_has_kind_and_time(steps: list[tuple[str, str]]) -> None:
     lines = [f"{trigger} {6 + i // 2}:{i % 2 * 30:02d} {more}" for i, (trigger, more) in enumerate(steps)]
     story = Story().play("A01 05:00", *lines)
     assert story.visit is not None
@@ -124,22 +124,22 @@ def visits(house: House) -> list[Visit]:
 
 
 @pytest.mark.parametrize("number", range(len(STORIES)), ids=[story.name for story in STORIES])
-def test_a_simulated_story_ends_where_the_hospital_says(number: int) -> None:
+def test_simulated_story_ends_where_hospital_has_it(number: int) -> None:
     script, house = played(number), House()
     for sending in script.sendings:
         house.take(sending.data, sending.at)
     house.rest()
     subscriber = received(house.notifications)
-    told = {note.message_id for note in house.notifications}
+    notified = {note.message_id for note in house.notifications}
     stays = [visit.stay for visit in visits(house) if visit.stay.chain]
-    assert bool(stays) is bool(told)
+    assert bool(stays) is bool(notified)
     newest = max(stays, key=lambda stay: stay.chain[-1].occurred, default=Stay())
     agree(newest, subscriber)
 
 
 @settings(max_examples=40, deadline=None)
 @given(walks)
-def test_every_letter_of_a_story_is_acknowledged(steps: list[tuple[str, str]]) -> None:
+def test_every_letter_of_story_is_acknowledged(steps: list[tuple[str, str]]) -> None:
     lines = [f"{trigger} {6 + i // 2}:{i % 2 * 30:02d} {more}" for i, (trigger, more) in enumerate(steps)]
     lane, reception = Lane().play("A01 05:00", *lines), Reception()
     for number, letter in enumerate(lane.letters):

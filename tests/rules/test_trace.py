@@ -1,4 +1,4 @@
-"""Status events: what our station says about each step of a message (spec 03 §§2-5)."""
+"""Status events: what our station shows about each step of a message (spec 03 §§2-5)."""
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
@@ -67,7 +67,7 @@ def agents(event: dict[str, Any]) -> list[tuple[str, str]]:
     return [(agent["type"]["coding"][0]["code"], agent["who"]["identifier"]["value"]) for agent in event["agent"]]
 
 
-def test_a_stored_message_is_created_and_names_no_envelope_of_the_network() -> None:
+def test_stored_message_names_no_network_envelope() -> None:
     event = created_event()
     assert event["subtype"][0]["code"] == "msg-created"
     assert named(event) == {
@@ -77,7 +77,7 @@ def test_a_stored_message_is_created_and_names_no_envelope_of_the_network() -> N
     }
 
 
-def test_only_the_first_event_of_a_message_is_counted_in_the_statistics() -> None:
+def test_only_first_event_of_message_is_counted_in_statistics() -> None:
     assert details(created_event(), "ehmiMessage") == {
         "ehmiMessageType": "hospital-notification-message",
         "ehmiMessageVersion": "3.0",
@@ -86,7 +86,7 @@ def test_only_the_first_event_of_a_message_is_counted_in_the_statistics() -> Non
     assert "ehmiStatisticalInfo" not in details(sent_event(), "ehmiMessage")
 
 
-def test_a_dispatch_names_the_envelopes_of_its_attempt() -> None:
+def test_dispatch_names_envelopes_of_its_attempt() -> None:
     event = sent_event(transport=SBDH)
     assert named(event)["ehmiTransportEnvelope"] == "envelope-1"
     assert details(event, "ehmiTransportEnvelope") == {
@@ -96,22 +96,22 @@ def test_a_dispatch_names_the_envelopes_of_its_attempt() -> None:
 
 
 @pytest.mark.parametrize(("failed", "outcome"), [(False, "0"), (True, "8")], ids=["handed-over", "failed"])
-def test_a_failed_hand_over_is_a_dispatch_with_outcome_8(failed: bool, outcome: str) -> None:
+def test_failed_hand_over_is_dispatch_with_outcome_8(failed: bool, outcome: str) -> None:
     assert sent_event(failed=failed)["outcome"] == outcome
 
 
-def test_an_acknowledgement_is_sent_by_the_municipality_and_received_by_the_hospital() -> None:
+def test_acknowledgement_is_sent_by_municipality_and_received_by_hospital() -> None:
     assert agents(created_event()) == [("ehmiSender", HEART.sor), ("ehmiReceiver", MUNICIPALITY.sor)]
     assert agents(acknowledged_event()) == [("ehmiSender", MUNICIPALITY.sor), ("ehmiReceiver", HEART.sor)]
 
 
-def test_an_acknowledgement_is_counted_by_its_own_verdict() -> None:
+def test_acknowledgement_is_counted_by_its_own_verdict() -> None:
     event = acknowledged_event()
     assert details(event, "ehmiMessage")["ehmiStatisticalInfo"] == "MCM:acknowledgement-message|2.0#transient-error"
     assert event["outcome"] == "0"
 
 
-def test_an_acknowledgement_names_what_it_answers_and_no_person() -> None:
+def test_acknowledgement_names_what_it_answers_and_no_person() -> None:
     event = acknowledged_event()
     assert named(event) == {
         "ehmiMessage": "ack-header",
@@ -123,25 +123,25 @@ def test_an_acknowledgement_names_what_it_answers_and_no_person() -> None:
     assert not re.search(r"\b\d{10}\b", str(event))
 
 
-def test_an_acknowledgement_of_nothing_we_know_is_outcome_8_and_unknown() -> None:
+def test_unknown_acknowledgement_is_outcome_8() -> None:
     event = acknowledged_event(original=None)
     assert event["outcome"] == "8"
     assert set(details(event, "ehmiOrigMessage").values()) == {"unknown"}
 
 
-def test_an_unknown_sender_without_a_name_goes_without_display() -> None:
+def test_unknown_sender_without_name_goes_without_display() -> None:
     agent = acknowledged_event(sender=Unit(sor=Sor("953741000016009"), gln=Gln(""), name=""))["agent"][0]
     assert set(agent) == {"type", "who", "requestor"}
     assert set(agent["who"]) == {"identifier"}
 
 
-def test_an_envelope_receipt_names_the_envelope_that_it_answers() -> None:
+def test_envelope_receipt_names_envelope_that_it_answers() -> None:
     receipt = NetworkReceipt(positive=False, layer="sbdh", original_transport_id="envelope-1", transport_id="receipt-1")
     step = network_answered(
         receipt, original_message_id=NOTE.message_id, original=TRACED, sender=MUNICIPALITY, receiver=HEART, **STATION
     )
     event = audit_event(step)
-    assert event["outcome"] == "0"  # it was received, whatever it says
+    assert event["outcome"] == "0"  # it was received, whatever it shows
     assert named(event) == {
         "ehmiMessage": "receipt-1",
         "ehmiTransportEnvelope": "receipt-1",
@@ -151,7 +151,7 @@ def test_an_envelope_receipt_names_the_envelope_that_it_answers() -> None:
     assert details(event, "ehmiMessage")["ehmiMessageVersion"] == "ebbp-signals-2.0"
 
 
-def test_a_legacy_letter_is_named_by_its_type_and_version() -> None:
+def test_legacy_letter_is_named_by_its_type_and_version() -> None:
     event = audit_event(
         created(about(NOTE, MUNICIPALITY, TracedDocument("XDIS20", "XD2030C")), bundle_id="", **STATION)
     )
@@ -168,11 +168,11 @@ def test_a_legacy_letter_is_named_by_its_type_and_version() -> None:
     ],
     ids=["summer", "winter", "other-zone"],
 )
-def test_the_time_is_danish_and_has_milliseconds(recorded: datetime, written: str) -> None:
+def test_time_is_danish_and_has_milliseconds(recorded: datetime, written: str) -> None:
     assert sent_event(recorded=recorded)["recorded"] == written
 
 
-def test_the_same_step_has_the_same_id_at_any_time() -> None:
+def test_same_step_has_same_id_at_any_time() -> None:
     assert sent_event()["id"] == sent_event(recorded=AT + timedelta(hours=1))["id"]
 
 
@@ -187,12 +187,12 @@ def test_another_attempt_failure_or_station_has_another_id(changes: dict[str, An
     assert UUID(other).version == 5
 
 
-def test_a_success_after_failures_has_an_id_of_its_own() -> None:
+def test_success_after_failures_has_id_of_its_own() -> None:
     ids = {sent_event(failed=True)["id"], sent_event(failed=True, ordinal=1)["id"], sent_event(ordinal=2)["id"]}
     assert len(ids) == 3
 
 
-def test_a_step_never_prints_the_person() -> None:
+def test_step_never_prints_person() -> None:
     assert PATIENT.cpr not in repr(created(about(NOTE, MUNICIPALITY), bundle_id="b", **STATION))
 
 
@@ -201,7 +201,7 @@ def test_a_step_never_prints_the_person() -> None:
     [(None, 123000), (AT - timedelta(seconds=1), 123000), (AT.replace(microsecond=123000), 124000)],
     ids=["first", "later", "equal"],
 )
-def test_recorded_increases_by_a_millisecond_at_least(last: datetime | None, expected: int) -> None:
+def test_recorded_increases_by_millisecond_at_least(last: datetime | None, expected: int) -> None:
     assert strictly_after(AT, last).microsecond == expected
 
 
@@ -244,7 +244,7 @@ PUBLISHED: dict[str, TraceEvent] = {
 
 @pytest.mark.published
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_our_events_equal_the_published_ones_but_for_the_id(name: str) -> None:
+def test_our_events_equal_published_ones_but_for_id(name: str) -> None:
     published = orjson.loads((EXAMPLES / "eds" / "own-station" / f"{name}.json").read_bytes())
     ours = audit_event(PUBLISHED[name])
     assert orjson.dumps(ours | {"id": ""}) == orjson.dumps(published | {"id": ""})  # order of elements and all

@@ -1,4 +1,4 @@
-"""The tables that name types, formats and envelopes agree with those that say what is done with them."""
+"""The tables that name types, formats and envelopes agree with those that show what is done with them."""
 
 from importlib import import_module
 
@@ -22,33 +22,33 @@ NOTIFICATION = MESSAGE_TYPES[HOSPITAL_NOTIFICATION]
 RELAYED = NOTIFICATION._replace(relayed=True)
 
 
-def test_a_format_with_a_name_in_envelopes_has_a_writer() -> None:
+def test_format_with_name_in_envelopes_has_writer() -> None:
     assert {name for name, row in FORMATS.items() if row.document} == set(WRITERS)
 
 
-def test_an_envelope_is_sealed_and_opened_as_its_row_says() -> None:
+def test_envelope_is_sealed_and_opened_as_its_row_says() -> None:
     assert {name for name, row in ENVELOPES.items() if row.sealed} == {n for n, one in WRAPPINGS.items() if one.seals}
     assert {name for name, row in ENVELOPES.items() if row.roots} == set(WRAPPINGS)
 
 
 @pytest.mark.parametrize("name", MESSAGE_TYPES)
-def test_a_type_has_a_folder_that_judges_its_documents(name: str) -> None:
+def test_type_has_folder_that_judges_its_documents(name: str) -> None:
     row = MESSAGE_TYPES[name]
     assert import_module(f"streams.messages.{row.folder}").inspect(b"{}")["kind"] == name
     assert {row.postfix_of(activity) for activity in row.tolerated} <= row.postfixes
 
 
-def test_what_is_sent_has_a_row() -> None:
+def test_what_is_sent_has_row() -> None:
     assert set(SENT) <= set(MESSAGE_TYPES)
 
 
-def test_an_activity_tells_its_type() -> None:
+def test_activity_tells_its_type() -> None:
     assert {type_of_activity(activity) for activity in ACTIVITIES} == {HOSPITAL_NOTIFICATION}
     assert type_of_activity("acknowledgement") == "acknowledgement"
     assert type_of_activity("of no type") == HOSPITAL_NOTIFICATION
 
 
-def test_the_lane_of_an_id_depends_on_who_minted_it() -> None:
+def test_lane_of_id_depends_on_who_minted_it() -> None:
     assert NOTIFICATION.lane(OURS, IDS) == minted_lane(OURS) == "9f0cb2d8"
     assert RELAYED.lane(OURS, IDS) == IDS.lane_of_foreign(OURS) != "9f0cb2d8"
     letter = IDS.letter(minted_lane(OURS), "Odense", "1")  # type: ignore[arg-type]
@@ -57,7 +57,7 @@ def test_the_lane_of_an_id_depends_on_who_minted_it() -> None:
 
 
 @pytest.mark.parametrize("change", ["message_type", "format", "envelope"])
-def test_a_row_that_names_what_stands_in_no_table_is_unreadable(change: str) -> None:
+def test_row_that_names_what_stands_in_no_table_is_unreadable(change: str) -> None:
     lane = Lane().play("A01 08:00")
     assert lane.row is not None
     last, unknown = lane.last, {change: "of another version"}

@@ -6,8 +6,8 @@ from .story import C4, C5, KIR, OUH, SHS, Step, Story, letter, step, story
 __all__ = ["STORIES"]
 
 
-def _in(at: str = "03011000", **said: str) -> Step:
-    return step(adt("A01", at, **said), "STIN")
+def _in(at: str = "03011000", **reported: str) -> Step:
+    return step(adt("A01", at, **reported), "STIN")
 
 
 def _acute(at: str = "03011000") -> Step:

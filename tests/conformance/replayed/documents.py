@@ -12,16 +12,16 @@ _FULL = letter("STIN", "0461", family="Østergård", given=["Åse"], cpr=[ELMER]
 _PLAIN = adt("A01", "03011000")
 
 
-def _written(name: str, source: str, **said: str) -> Story:
-    return story(f"written-{name}", source, step(adt("A01", "03011000", PID_5=_NAME, **said), _FULL))
+def _written(name: str, source: str, **reported: str) -> Story:
+    return story(f"written-{name}", source, step(adt("A01", "03011000", PID_5=_NAME, **reported), _FULL))
 
 
 def _refused(name: str, source: str, data: bytes) -> Story:
     return story(f"refused-{name}", source, step(data, "none:rejected"))
 
 
-def _plain(**said: str) -> bytes:
-    return bytes(adt("A01", "03011000", control="R1", **said))
+def _plain(**reported: str) -> bytes:
+    return bytes(adt("A01", "03011000", control="R1", **reported))
 
 
 STORIES: list[Story] = [

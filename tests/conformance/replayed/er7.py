@@ -2,7 +2,7 @@
 
 Times are `MMDDhhmm` of 2026 in Danish time and are written with the offset of that day; a time that begins with `=` is
 written as it stands (without offset, with another one, too coarse). The message is written two minutes after the event
-and recorded one minute after it, unless told otherwise.
+and recorded one minute after it, unless set otherwise.
 """
 
 from collections.abc import Mapping
@@ -105,11 +105,13 @@ class Message:
         }
 
 
-def adt(trigger: str, at: str, **said: str) -> Message:
+def adt(trigger: str, at: str, **reported: str) -> Message:
     """A message in the words of a story; keys that are places (`PV1_3`) are fields."""
-    own = {key: said.pop(key) for key in ("feed", "control", "separators", "newline", "encoding") if key in said}
+    own = {
+        key: reported.pop(key) for key in ("feed", "control", "separators", "newline", "encoding") if key in reported
+    }
     fields: dict[str, str] = {}
-    for key, value in said.items():
+    for key, value in reported.items():
         fields |= _SAID[key](value) if key in _SAID else {_place(key): value}
     return Message(trigger, at, fields=fields, **own)  # type: ignore[arg-type]  # keys are picked above
 

@@ -67,7 +67,7 @@ class Letter:
     def targets(self) -> tuple[str, ...]:
         return tuple(each["target"][0]["reference"] for each in self.chain)
 
-    def told(self) -> dict[str, Any]:
+    def notified(self) -> dict[str, Any]:
         """Key content; `None` for what is absent."""
         encounter, patient, header = self._one("Encounter"), self._one("Patient"), self.header
         flags = {each["url"]: each for each in header.get("extension", ())}

@@ -8,8 +8,8 @@ from .story import C4, C5, KIR, Step, Story, letter, step, story
 __all__ = ["STORIES"]
 
 
-def _in(at: str = "03011000", **said: str) -> Step:
-    return step(adt("A01", at, **said), "STIN")
+def _in(at: str = "03011000", **reported: str) -> Step:
+    return step(adt("A01", at, **reported), "STIN")
 
 
 def _acute(at: str = "03011000") -> Step:
@@ -90,10 +90,10 @@ STORIES: list[Story] = [
             step(adt("A40", "03011200", cpr=BERGGREN, lives="0751", retired=ELMER), "AN_STIN", "STIN"),
             step(
                 adt(trigger, "03021000", cpr=BERGGREN, lives="0751", PV1_19="", dead=dead),
-                letter(told, "0751", n=2, what=3),
+                letter(notified, "0751", n=2, what=3),
             ),
         )
-        for name, trigger, dead, told in (
+        for name, trigger, dead, notified in (
             ("a-death-is-told", "A31", "Y", "MORS"),
             ("the-person-is-deleted", "A29", "", "AN_STIN"),
         )

@@ -9,18 +9,18 @@ _PI = "800123456^^^OUH^PI"
 _REPLACEMENT = f"0101801AB2^^^&1.2.208.176.1.2&ISO^NNDNK~{_PI}"
 
 
-def _in(at: str = "03011000", **said: str) -> Step:
-    return step(adt("A01", at, **said), "STIN")
+def _in(at: str = "03011000", **reported: str) -> Step:
+    return step(adt("A01", at, **reported), "STIN")
 
 
-def _lives(name: str, wanted: str, **said: str) -> Story:
+def _lives(name: str, wanted: str, **reported: str) -> Story:
     line = letter("STIN", wanted) if wanted[0] == "0" else wanted
-    return story(f"municipality-{name}", "04 §8.4, 05 §1", step(adt("A01", "03011000", **said), line))
+    return story(f"municipality-{name}", "04 §8.4, 05 §1", step(adt("A01", "03011000", **reported), line))
 
 
-def _cpr(name: str, wanted: str, **said: str) -> Story:
+def _cpr(name: str, wanted: str, **reported: str) -> Story:
     line = letter("STIN", cpr=[wanted]) if wanted.isdigit() else wanted
-    return story(f"person-{name}", "04 §8.1, 05 §2", step(adt("A01", "03011000", **said), line))
+    return story(f"person-{name}", "04 §8.1, 05 §2", step(adt("A01", "03011000", **reported), line))
 
 
 _MUNICIPALITY = [

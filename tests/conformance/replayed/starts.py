@@ -1,4 +1,4 @@
-"""How a stay begins, and which events tell nobody anything (01 §21.1, §10.3, §11.10; 04 §3.1, §4.1)."""
+"""How a stay begins, and which events notify nobody (01 §21.1, §10.3, §11.10; 04 §3.1, §4.1)."""
 
 from .er7 import adt
 from .story import C4, C5, FAM, KIR, NEU, OUH, Story, letter, step, story
@@ -36,9 +36,9 @@ _NEVER = [
 _PLANNED = ["A05", "A14", "A38", "A27", "A15", "A16", "A25", "A26"]
 
 
-def _start(name: str, source: str, *steps: object, **said: str) -> Story:
+def _start(name: str, source: str, *steps: object, **reported: str) -> Story:
     """A story of one message that begins a stay."""
-    return story(name, source, step(adt("A01", "03011000", **said), *steps))  # type: ignore[arg-type]
+    return story(name, source, step(adt("A01", "03011000", **reported), *steps))  # type: ignore[arg-type]
 
 
 STORIES = [

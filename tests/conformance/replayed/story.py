@@ -1,4 +1,4 @@
-"""A story: messages in order, each with the lines that `stafet replay` must print for it, and what the letters say.
+"""A story: messages in order, each with the lines that `stafet replay` must print for it, and what the letters show.
 
     story("leave", "01 §21.1", step(adt("A01", "03011000"), letter("STIN", flag=True)), step(adt("A21", ...), "STOR"))
 
@@ -23,7 +23,7 @@ ODENSE, AARHUS, HADERSLEV = "0461", "0751", "0510"
 
 @dataclass(frozen=True)
 class Expected:
-    """One line: its notification, the municipality, and content of the letter (names of `letters.Letter.told`)."""
+    """One line: its notification, the municipality, and content of the letter (names of `letters.Letter.notified`)."""
 
     notification: str
     to: str | None = None

@@ -16,8 +16,8 @@ def _out(at: str = "03031000", disp: str = "02") -> Step:
     return step(adt("A03", at, disp=disp), "none:transfer")
 
 
-def _arrives(at: str, ward: str, *lines: object, trigger: str = "A01", **said: str) -> Step:
-    return step(adt(trigger, at, ward=ward, visit=_OTHER, **said), *lines)  # type: ignore[arg-type]
+def _arrives(at: str, ward: str, *lines: object, trigger: str = "A01", **reported: str) -> Step:
+    return step(adt(trigger, at, ward=ward, visit=_OTHER, **reported), *lines)  # type: ignore[arg-type]
 
 
 def _south(*, same: bool) -> dict[str, object]:
