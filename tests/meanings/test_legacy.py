@@ -164,3 +164,14 @@ def test_letter_is_refused_and_read_no_further_with(data: bytes) -> None:
     judged = inspect(data)
     assert not judged["valid"]
     assert judged["issues"]
+
+
+#: How many GIS are left, and the status of the letter: the second of them.
+STATUSES = [(b"GIS+M'", None), (b"GIS+N'GIS+M'", "rettetbrev"), (b"GIS+N'GIS+C'GIS+P'", "annulleretbrev"), (b"", None)]
+
+
+@pytest.mark.parametrize(("segments", "status"), STATUSES)
+def test_the_status_of_a_letter_is_in_its_second_gis(segments: bytes, status: str | None) -> None:
+    head, tail = NOTICE.replace(b"GIS+N'\n", b"").split(b"GIS+P'\n")
+    count = 23 + segments.count(b"'")
+    assert inspect((head + segments + tail).replace(b"UNT+25", b"UNT+%d" % (count - 1)))["reading"]["status"] == status
