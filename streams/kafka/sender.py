@@ -50,9 +50,9 @@ _SETTINGS: Final[Mapping[str, str | int | bool]] = {
     "partitioner": "murmur2_random",
     "compression.type": "zstd",
     "compression.level": 1,
-    "linger.ms": 0,  # a round is complete when it is handed over
+    "linger.ms": 1,  # a round is complete when it is handed over; this much for the other stages
     "message.max.bytes": LARGE,
-    "batch.size": 1 << 14,  # letters that share a batch, and its fate where a topic takes less; one alone may be larger
+    "batch.size": 1 << 17,  # letters that share a batch, and its fate where a topic takes less; one alone may be larger
     "queue.buffering.max.kbytes": 1 << 17,  # what waits in memory; more waits for room
     "reconnect.backoff.max.ms": 1_000,
     "socket.nagle.disable": True,
@@ -120,11 +120,15 @@ class Sender:
         done, errors = loop.create_future(), dict[int, int]()
         number, last = itertools.count(1), len(letters)
 
+        def finish() -> None:
+            if not done.done():  # whoever waited may have been cancelled
+                done.set_result(None)
+
         def answered(at: int, error: KafkaError | None, _: object = None) -> None:  # by the other thread, mostly
             if error is not None:
                 errors[at] = error.code()
             if next(number) == last:
-                loop.call_soon_threadsafe(done.set_result, None)
+                loop.call_soon_threadsafe(finish)
 
         for at, letter in enumerate(letters):
             if letter.topic not in self._topics:

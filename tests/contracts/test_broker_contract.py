@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from aiokafka.errors import MessageSizeTooLargeError
 from confluent_kafka import KafkaError, Producer
+from confluent_kafka.admin import AdminClient
 from typer.testing import CliRunner
 
 from streams.cli.broker import broker as broker_command
@@ -15,9 +16,9 @@ from streams.kafka.clients import new_producer, partition_of, read_all
 from streams.kafka.embedded import KEEPS, EmbeddedBroker
 from streams.kafka.local import KAFKA_VERSION, LocalBroker, NoKafka, running_pid
 from streams.kafka.records import Letter, header, headers
-from streams.kafka.sender import Refusal, Unavailable
+from streams.kafka.sender import Refusal, Sender, Unavailable
 from streams.kafka.topics import ADT_RAW, LARGE, TopicPlan, plan
-from tests.brokers import AnyBroker, fresh, prepared, put, records, sending
+from tests.brokers import AnyBroker, fresh, prepared, put, records, sending, until
 
 #: Bytes of a batch of `new_producer`, which the embedded broker drops as a whole; one record may be alone in its batch.
 LARGEST_BATCH = 2 * 100_000
@@ -68,6 +69,17 @@ async def test_letter_to_missing_topic_is_refused_at_once(broker: AnyBroker) -> 
         refusals = await sender.send(letters)
     assert refusals == [Refusal(letters[0], "topic-missing"), Refusal(letters[2], "topic-missing")]
     assert [r.value for r in await records(broker.bootstrap, there, absent)] == [b"2"]
+
+
+async def test_letters_beyond_what_waits_in_memory_wait_for_room(broker: AnyBroker) -> None:
+    topic = fresh("room")
+    prepared(broker, topic, partitions=1)
+    letters = [Letter(topic, b"k", random.Random(n).randbytes(400_000)) for n in range(8)]
+    sender = Sender(broker.bootstrap, {"queue.buffering.max.kbytes": "1000"})
+    await sender.start()
+    assert await sender.send(letters) == []
+    await sender.stop()
+    assert [record.value for record in await records(broker.bootstrap, topic)] == [letter.value for letter in letters]
 
 
 async def test_reading_everything_of_nothing_ends(broker: AnyBroker) -> None:
@@ -159,6 +171,21 @@ class TestSizes:
         with pytest.raises(MessageSizeTooLargeError):
             await producer.send_and_wait(topic, bytes(LARGE + 1))
         await producer.stop()
+
+
+@pytest.mark.real
+async def test_a_topic_deleted_under_our_feet_is_missing(real: LocalBroker) -> None:
+    kept, deleted = fresh("kept"), fresh("deleted")
+    prepared(real, kept, deleted)
+    admin = AdminClient({"bootstrap.servers": real.bootstrap})
+    letters = [Letter(topic, b"%d" % n, b"1") for n in range(4) for topic in (kept, deleted)]
+    async with sending(real.bootstrap) as sender, asyncio.timeout(30):
+        assert await sender.send(letters) == []
+        admin.delete_topics([deleted])[deleted].result(10)
+        expected = [Refusal(letter, "topic-missing") for letter in letters if letter.topic == deleted]
+        await until(lambda: asyncio.sleep(0, deleted not in admin.list_topics(timeout=5).topics))
+        assert await sender.send(letters) == expected
+        assert await sender.send(letters) == expected
 
 
 @pytest.mark.real
