@@ -36,8 +36,8 @@ def _plain(n: Notification, receiver: Unit, envelope: str, form: Representation)
 def _outcome(work: Any) -> Any:
     try:
         return work()
-    except (ValueError, KeyError, OverflowError) as error:
-        return type(error)
+    except (ValueError, KeyError, OverflowError):
+        return "no notification at all"
 
 
 def by_stencil(n: Notification, receiver: Unit = MUNICIPALITY) -> bool:
@@ -204,3 +204,26 @@ def test_other_texts_do_not_make_another_shape() -> None:
     n = notification(Notice.SLHJ)
     other = replace(n, patient=Patient(cpr="0101010000", family="Ø", given=("Å", "B")), start=n.start - timedelta(1))
     assert shape(other) == shape(n) != shape(notification(Notice.SLHJ, deceased=True))
+
+
+STAA = notification(Notice.STAA)
+SENT = STAA.chain[-1].occurred
+#: One text that is wrong, all else right: name of the rule -> the notification.
+WRONG = {
+    "sent before it was assembled": replace(STAA, assembled=SENT + timedelta(seconds=1)),
+    "sent before the stay began": replace(STAA, start=SENT + timedelta(seconds=1)),
+    "the check digit of a GLN": replace(STAA, sender=replace(HEART, gln=Gln("5790000209355"))),
+    "a SOR code of ten digits": replace(STAA, provider=replace(SURGERY, sor=Sor("3998410000"))),
+    "a name of nothing": replace(STAA, provider=replace(SURGERY, name=" ")),
+    "a surname of nothing": replace(STAA, patient=replace(STAA.patient, family=" ")),
+    "no CPR number": replace(STAA, patient=replace(STAA.patient, cpr="3113479989")),
+    "an id that is none": replace(STAA, chain=(replace(STAA.chain[0], provenance_id="x"),)),
+    "an id twice": replace(STAA, chain=(replace(STAA.chain[0], provenance_id=STAA.message_id),)),
+}
+
+
+@FORMS
+@pytest.mark.parametrize("wrong", WRONG)
+def test_one_wrong_text_is_found(wrong: str, form: Representation) -> None:
+    same(WRONG[wrong], form=form)
+    assert compose(WRONG[wrong], MUNICIPALITY, envelope_id(STAA), form)[1]
