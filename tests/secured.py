@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from streams.kafka import access
-from streams.kafka.connection import aiokafka_options, librdkafka_options
+from streams.kafka.admin import aiokafka_options, librdkafka_options
 from streams.kafka.local import LocalBroker, free_port
 from streams.kafka.topics import TopicPlan
 from streams.operations.settings import Settings

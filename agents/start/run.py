@@ -43,7 +43,7 @@ from streams.gateway.mllp import TlsProblem
 from streams.gateway.run import GatewayOptions, run_gateway
 from streams.kafka import admin
 from streams.kafka.access import lacking, rights_of, user_of
-from streams.kafka.connection import aiokafka_options, librdkafka_options
+from streams.kafka.admin import aiokafka_options, librdkafka_options
 from streams.kafka.records import place_of
 from streams.kafka.topics import ADT_RAW, LANES, RELAY, changelog, plan
 from streams.kafka.topics import Role as KafkaRole

@@ -10,7 +10,7 @@ import typer
 
 from streams.kafka import access
 from streams.kafka.access import Right, rights, users
-from streams.kafka.connection import BrokerProblem, librdkafka_options
+from streams.kafka.admin import BrokerProblem, librdkafka_options
 from streams.kafka.topics import plan as topics_planned
 from streams.operations.settings import Settings
 from streams.registry import EXAMPLE_NAME, load

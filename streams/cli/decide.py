@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from streams.kafka.connection import aiokafka_options
+from streams.kafka.admin import aiokafka_options
 from streams.kafka.decisions import DecisionOutcome, decided
 from streams.operations import logs
 from streams.operations.settings import Settings

@@ -19,7 +19,7 @@ import typer
 from streams.gateway.mllp import unnamed
 from streams.kafka import admin
 from streams.kafka.access import lacking, open_doors, rights_of, role_of, user_of
-from streams.kafka.connection import BrokerProblem, Fault, librdkafka_options
+from streams.kafka.admin import BrokerProblem, Fault, librdkafka_options
 from streams.kafka.topics import RECEIPTS_RAW, plan
 from streams.operations.secrecy import others_may_read
 from streams.operations.settings import BadSettings, Settings, secret

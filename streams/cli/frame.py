@@ -114,7 +114,7 @@ def failure_of(problem: Exception) -> Failed | None:
 
     from aiokafka.errors import KafkaError
 
-    from streams.kafka.connection import BrokerProblem
+    from streams.kafka.admin import BrokerProblem
     from streams.operations.settings import BadSettings
     from streams.registry import BadRegisters
 

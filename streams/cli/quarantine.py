@@ -15,8 +15,8 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupAuthorizationFailedError
 
+from streams.kafka.admin import aiokafka_options
 from streams.kafka.clients import committed_offsets, extent, new_producer, read_all
-from streams.kafka.connection import aiokafka_options
 from streams.kafka.decisions import PLACE, Skip, skip_letters
 from streams.kafka.records import Record, header, number
 from streams.kafka.topics import DEAD_LETTERS, RELAY, SOURCES, is_source

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from aiokafka.errors import KafkaError
 
-from streams.kafka.connection import aiokafka_options
+from streams.kafka.admin import aiokafka_options
 from streams.observer.reading import Book, read_book, read_recording
 from streams.observer.reconcile import Balance, BalanceCheck, BalanceLine, balance
 from streams.operations.settings import read_settings

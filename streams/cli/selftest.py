@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from aiokafka.errors import KafkaError
 
-from streams.kafka.connection import aiokafka_options
+from streams.kafka.admin import aiokafka_options
 from streams.kafka.topics import letterbox
 from streams.registry import Registers, load
 from streams.sim.selftest import Cast, Exchange, parts, results

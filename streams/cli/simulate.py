@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 from streams.gateway.mllp import MllpClient
+from streams.kafka.admin import aiokafka_options
 from streams.kafka.clients import new_producer
-from streams.kafka.connection import aiokafka_options
 from streams.operations.settings import BadSettings, Listen, read_settings, secret
 from streams.registry import BadRegisters, load
 from streams.sim.hospital import Played, journeys, onto_topic, play, scripts, through_gateway, woven

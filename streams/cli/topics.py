@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from streams.kafka import admin
-from streams.kafka.connection import librdkafka_options
+from streams.kafka.admin import librdkafka_options
 from streams.kafka.topics import TopicPlan
 from streams.kafka.topics import plan as planned
 from streams.operations.settings import Settings

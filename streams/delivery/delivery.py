@@ -79,7 +79,7 @@ class Case(Value, frozen=True, kw_only=True):
 
 
 class KeptMessage(Value, frozen=True, kw_only=True):
-    """What is needed to write a message again (`relay/lane/content.py`)."""
+    """What is needed to write a message again (`relay/lane/row.py`)."""
 
     data: bytes  # as its type keeps it (`messages/sending.py`)
     last: int  # place of its own link among those of the row; -1 for a message without a chain

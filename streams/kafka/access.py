@@ -36,7 +36,7 @@ from confluent_kafka.admin import (
 
 from streams.operations.settings import Settings
 
-from .connection import BrokerProblem, Connection, aiokafka_options, librdkafka_options
+from .admin import BrokerProblem, Connection, aiokafka_options, librdkafka_options
 from .topics import RECEIPTS_RAW, RELAY, Role, TopicPlan
 
 Kind = Literal["topic", "group", "transactional-id"]

@@ -10,7 +10,7 @@ from confluent_kafka.admin import AclOperation
 
 from streams.kafka import access as module
 from streams.kafka.access import Right, lacking
-from streams.kafka.connection import BrokerProblem
+from streams.kafka.admin import BrokerProblem
 from streams.operations.settings import Settings
 
 READ = Right("stafet-relay", "READ", "group", "stafet-relay")

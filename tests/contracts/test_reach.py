@@ -3,7 +3,7 @@
 import pytest
 from confluent_kafka import KafkaError
 
-from streams.kafka.connection import Heard, why_not
+from streams.kafka.admin import Heard, why_not
 
 
 @pytest.mark.parametrize(

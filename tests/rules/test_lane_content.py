@@ -12,8 +12,7 @@ from streams.messages import hospitalnotification
 from streams.messages.hospitalnotification import write
 from streams.messages.sending import WRITERS
 from streams.relay.lane import LaneRow, decode_row, encode_row
-from streams.relay.lane.content import bundle_of
-from streams.relay.lane.dictionary import DICTIONARY
+from streams.relay.lane.row import DICTIONARY, bundle_of
 from streams.words.errors import Rejected
 from tests.rules.lanes import Lane, Otherwise, context, envelope, opened
 from tests.rules.stay_events import clock

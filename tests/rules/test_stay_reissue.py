@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.stay.reissue import reissue_alone, reissue_in_stay
+from streams.stay.notify import reissue_alone, reissue_in_stay
 from streams.stay.state import Visit
 from streams.words.ids import MessageId
 from tests.rules.stay_events import IDS, Story, clock

@@ -24,9 +24,8 @@ from streams.words.errors import Rejected
 from streams.words.ids import Gln, Sor, uuid4_or_none
 from streams.words.model import NetworkReceipt, NetworkReceiptArrived, Overdue, Receipt, ReceiptArrived, Unit
 
-from .content import is_unchanged
 from .perform import dispatch_of, perform, signalled
-from .row import REMEMBERED, Context, DeadLetter, Effect, LaneRow, Orphan, Traced, Turn
+from .row import REMEMBERED, Context, DeadLetter, Effect, LaneRow, Orphan, Traced, Turn, is_unchanged
 
 _OTHER_UNIT: Final = "receipt-from-other-unit"
 

@@ -20,15 +20,14 @@ from streams.delivery.delivery import Delivery, resend_signal
 from streams.delivery.rules import RENEWABLE, TRANSITIONS, Emission, Signal
 from streams.records.ledger import decision_row, reissue_row
 from streams.relay.bounds import cut
-from streams.stay.reissue import followers, reissue_alone, reissue_in_stay
+from streams.stay.notify import followers, reissue_alone, reissue_in_stay
 from streams.words.errors import Rejected
 from streams.words.ids import minted_lane
 from streams.words.model import Decision, Notification, Outcome
 
-from .content import is_unchanged, message_of
 from .perform import signalled
 from .post import post, send_pending_first
-from .row import Context, Effect, LaneRow, Turn
+from .row import Context, Effect, LaneRow, Turn, is_unchanged, message_of
 
 _REFUSALS: Final = frozenset({Emission.REFUSE_RESEND, Emission.REFUSE_GIVE_UP})
 _LOOK: Final = "look the message up in the ledger"

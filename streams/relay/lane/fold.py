@@ -1,18 +1,30 @@
-"""The lane after one record: which rule for which kind. Every record carries `at`; there is no other clock (00 §1.1)."""
+"""The lane after one record: which rule for which kind, and what a stay event does. Every record carries `at` (00 §1.1).
 
+An event is taken whole or not at all (spec 01, 21.2.7): if one of its messages cannot leave, the stay stays as it was
+and the event is dead-lettered, from where it can be sent again once the cause is mended. A held event that cannot leave
+when its time comes is dead-lettered in the same way and no longer held.
+"""
+
+from collections.abc import Iterable
 from datetime import datetime
-from typing import assert_never
+from typing import Final, assert_never
 
 from msgspec.structs import replace
 
 from streams.delivery.delivery import Case, hand_over_refused
 from streams.delivery.rules import DeliveryState
+from streams.records.ledger import left_row, stay_event_row
 from streams.stay import fold as stay
-from streams.stay.state import situation
+from streams.stay.state import SEEN_LENGTH, StayFold, situation
+from streams.words.errors import Rejected
+from streams.words.ids import EpisodeId, EventId
 from streams.words.model import (
     Decision,
+    Fate,
     LaneRecord,
     NetworkReceiptArrived,
+    Notification,
+    Outcome,
     Overdue,
     ReceiptArrived,
     StayEventArrived,
@@ -21,10 +33,107 @@ from streams.words.model import (
 
 from .answers import take_network_receipt, take_orphans, take_overdue, take_receipt
 from .cases import take_decision
-from .events import take_event, take_held
 from .perform import perform
-from .post import send_pending_first
-from .row import Alarm, Context, Effect, LaneRow, LaneTurn, StayCase, Turn
+from .post import post, send_pending_first
+from .row import Alarm, Context, DeadLetter, Effect, LaneRow, LaneTurn, StayCase, Turn
+
+_DONE: Final = frozenset({Fate.NOT_SUBJECT, Fate.STOPPED, Fate.CONVERTED, Fate.REFUSED})
+
+
+def take_event(row: LaneRow, record: StayEventArrived, context: Context) -> Turn:
+    """One event of one stay. One that was taken before changes nothing and is recorded once."""
+    event, at = record.event, record.at
+    visit = row.visits.get(event.visit)
+    folded = stay.fold(
+        visit,
+        event,
+        at=at,
+        ids=context.ids,
+        policy=context.stay,
+        ordinal=row.ordinal,
+        origin=row.visits.get(event.transfer.visit) if event.transfer else None,
+    )
+    if folded.outcome.fate is Fate.DUPLICATE:
+        return row, ()
+    posted = _post_all(row, folded.notifications, at, context)
+    outcome, k = (posted, 0) if isinstance(posted, Outcome) else (folded.outcome, _notified(folded, event.id))
+    effects: list[Effect] = []
+    time = ""
+    if record.redriven:  # it is no longer among the dead letters
+        time = f"redriven-{record.redriven}"
+        effects.append(Effect(left_row(at, event.id, Fate.STOPPED, event.origin, event.lane, time=time)))
+    effects.append(Effect(stay_event_row(at, event.id, outcome, k, event.origin, event.lane, time=time)))
+    if outcome.fate is Fate.STOPPED:
+        effects.append(Effect(DeadLetter(_rejected(outcome))))
+    if not isinstance(posted, Outcome):
+        row, more = _with(posted, event.visit, folded, at)
+        effects += more
+    return row, tuple(effects)
+
+
+def take_held(row: LaneRow, at: datetime, context: Context) -> Turn:
+    """The held events of the lane that are due."""
+    effects: tuple[Effect, ...] = ()
+    for visit in row.visits.values():
+        if not any(held.due <= at for held in visit.held):
+            continue
+        folded = stay.wake(visit, at=at, ids=context.ids, policy=context.stay, ordinal=row.ordinal)
+        posted = _post_all(row, folded.notifications, at, context)
+        if isinstance(posted, Outcome):
+            # The visit as if these had never been held: sent again, they are not known.
+            released = tuple(event_id for event_id, _ in folded.released)
+            known = {event_id[:SEEN_LENGTH] for event_id in released}
+            without = replace(
+                visit,
+                held=tuple(held for held in visit.held if held.event.id not in released),
+                seen=tuple(seen for seen in visit.seen if seen not in known),
+            )
+            outcomes = tuple((event_id, posted) for event_id in released)
+            folded, posted = StayFold(visit=without, outcome=posted, released=outcomes), (row, ())
+        row, more = _with(posted, visit.id, folded, at)
+        effects += more
+    return row, effects
+
+
+def _post_all(row: LaneRow, notifications: Iterable[Notification], at: datetime, context: Context) -> Turn | Outcome:
+    effects: tuple[Effect, ...] = ()
+    for notification in notifications:
+        posted = post(row, notification, at, context)
+        if isinstance(posted, Outcome):
+            return posted
+        row, more = posted
+        effects += more
+    return row, effects
+
+
+def _with(posted: Turn, key: EpisodeId, folded: StayFold, at: datetime) -> Turn:
+    """The row with the visit folded; what became of events that no longer wait comes before its messages."""
+    row, letters = posted
+    effects: list[Effect] = []
+    visit = row.visits.get(key)
+    held = {} if visit is None else {each.event.id: each.event for each in visit.held}
+    for event_id, outcome in folded.released:
+        event = held.get(event_id)
+        if event is None or outcome.fate not in _DONE:
+            continue
+        k = _notified(folded, event_id)
+        effects.append(Effect(left_row(at, event_id, Fate.WAITING, event.origin, event.lane)))
+        effects.append(Effect(stay_event_row(at, event_id, outcome, k, event.origin, event.lane, time="again")))
+        if outcome.fate is Fate.STOPPED:
+            effects.append(Effect(DeadLetter(_rejected(outcome), StayEventArrived(at=at, event=event))))
+    visits = {other: visit for other, visit in row.visits.items() if other != key}
+    if folded.visit is not None:
+        visits[folded.visit.id] = folded.visit
+    row = replace(row, visits=visits, ordinal=row.ordinal + len(folded.notifications))
+    return row, (*effects, *letters)
+
+
+def _notified(folded: StayFold, event_id: EventId) -> int:
+    return sum(notification.event_id == event_id for notification in folded.notifications)
+
+
+def _rejected(outcome: Outcome) -> Rejected:
+    return Rejected(outcome.path or "event", outcome.problem or "not usable", outcome.remedy, outcome.reason)
 
 
 def fold(row: LaneRow | None, record: LaneRecord, context: Context) -> LaneTurn:

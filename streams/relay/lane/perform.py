@@ -24,8 +24,7 @@ from streams.records.ledger import message_row, receipt_row
 from streams.words.ids import EnvelopeId, Lane, TransportId
 from streams.words.model import Attempt, Receipt
 
-from .content import bundle_of, message_of
-from .row import Action, Alarm, AlarmWord, Answered, Context, Dispatch, Effect, LaneRow, Traced
+from .row import Action, Alarm, AlarmWord, Answered, Context, Dispatch, Effect, LaneRow, Traced, bundle_of, message_of
 
 
 class Performed(NamedTuple):

@@ -23,9 +23,8 @@ from streams.formats.fhir.structure import border_check
 from streams.messages.sending import SENT, WRITERS, Message
 from streams.words.model import Address, Attempt, Fate, Outcome, Outgoing
 
-from .content import bundle_of, is_unchanged, kept, noted
 from .perform import Performance, Performed, attempt_of, signalled
-from .row import Alarm, Context, Effect, LaneRow, Turn
+from .row import Alarm, Context, Effect, LaneRow, Turn, bundle_of, is_unchanged, kept, noted
 
 
 def post(row: LaneRow, message: Message, at: datetime, context: Context) -> Turn | Outcome:

@@ -1,7 +1,14 @@
-"""The state of a lane, and what one turn of it asks and gives: the row, the context and the effects.
+"""The state of a lane, what it keeps to write a message again, and what one turn of it asks and gives.
 
 The row is one value, so that no crash can leave a notified stay without its timer (design §3). On the table it is
-MessagePack, compressed: names and units stand in it many times.
+MessagePack, compressed by words that all rows have in common (docs/decisions/0048): names of fields and values that come
+again, nothing of any person, hospital or municipality. That dictionary is read as one with every row, so it is never
+changed: a better one gets a number of its own, and rows name theirs.
+
+Of a message is kept what its type needs to write it, and the chain of the stay once for all messages of the row
+(`LaneRow.links`), until its fate is settled and its case is closed (00 §3.7); so a row grows by the same for each. Written
+again by the same writer it is the same, byte for byte; the checksum of what was sent shows whether it still is after an
+update (docs/decisions/0046). A resend must be unchanged (02 §5.5).
 
 A turn is one record folded into the row. It gives effects in order; the shell carries them out and decides nothing. A
 trace event or a ledger row may state that a letter has left only once the broker has taken it (03 §4.1, S3), so such
@@ -12,16 +19,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal, NamedTuple
+from zlib import crc32
 
 import msgspec
 import zstandard
 from msgspec.structs import replace
 
-from streams.delivery.delivery import Case, Delivery
+from streams.delivery.delivery import Case, Delivery, KeptMessage
 from streams.delivery.route import RouteRegisters
 from streams.envelopes.envelope import ENVELOPES
+from streams.formats.fhir.build import to_json
+from streams.messages.common import Object
 from streams.messages.format import FORMATS
 from streams.messages.message_type import MESSAGE_TYPES
+from streams.messages.sending import SENT, Message
 from streams.records.ledger import LedgerRow
 from streams.records.trace import TraceEvent
 from streams.stay.state import StayPolicy, Visit
@@ -29,7 +40,31 @@ from streams.words.errors import Rejected
 from streams.words.ids import EpisodeId, Ids, Kommunekode, Lane, MessageId
 from streams.words.model import LaneRecord, Link, Overdue, Receipt, Value, Wake
 
-from .dictionary import DICTIONARY
+_PARTS: Final = """
+[{"ordinal": 1, "links": [[{"message_id": "", "provenance_id": "", "notice": "STIN", "activity": "admit-inpatient",
+"occurred": "", "agent": {"sor": "", "gln": "", "name": ", Medicinsk", "hospital": "", "hospital_name": "",
+"department": "", "unit": "", "shak": "", "region_code": "1"}}, -1]], "visits": {"": {"id": "", "lane": "", "feed":
+"", "number": "", "patient": {"cpr": "", "family": "", "given": [""]}, "residence": "0", "units": [{}], "stay":
+{"hospital": "", "unit": 0, "episode": [{"system": "https://sor2.sum.dsdn.dk/#id=", "value": ""}], "chain": [["",
+"", "STIN", "admit-inpatient", "", "", "", 0]], "sent": [["STIN", "IMP", "", "admit-inpatient", "", "0", false]],
+"report": true}, "chains": 1, "snapshot": {"start_time": "", "class_": "IMP", "department": "", "cpr": "",
+"residence": "0"}, "seen": [""], "last": "", "touched": ""}}, "deliveries": {"": {"message_id": "", "lane": "",
+"visit": "", "event_id": "", "label": "STIN", "activity": "admit-inpatient", "sender": {}, "address":
+{"kommunekode": "0", "topic": "municipality.0.inbox", "receiver": {"sor": "", "gln": "", "name": "Sygehusadviser"},
+"receivers": [""], "format": "fhir-json", "version": "3.0", "ack_timeout_s": 1800, "retry_pauses_s": [5, 15, 60,
+300], "memory_s": 2592000}, "created": "", "state": "ACKED_OK", "attempts": [{"envelope_id": "", "transport_id": "",
+"sent": ""}], "verdict": "ok", "verdict_at": "", "ack_message_id": "", "changes": 3, "recorded": "", "arrivals":
+["receipts.raw/0/"], "finished": ""}}}, {"deadline": "", "changes": 2, "content": {"data": "", "last": 0,
+"checksum": 0}, "retry": "", "refused": "", "refusals": 1, "late": true, "case": {"reason": "timeout", "opened": "",
+"closed": "", "closing": ""}, "counts": {"duplicate": 1, "conflict": 1, "transient": 1}}, {"notice": "STIN",
+"message_id": "", "lane": "", "visit": "", "ordinal": 0, "event_id": "", "assembled": "", "class_": "IMP", "status":
+"in-progress", "start": "", "patient": {"cpr": "", "family": "", "given": [""]}, "sender": {}, "provider": {},
+"report_of_admission": true, "report_recipient": {}, "episode": [{"system": "https://sor2.sum.dsdn.dk/#id=",
+"value": ""}], "to": "0", "chain": [], "leave_start": "", "leave_end": "", "end": ""}]
+"""
+
+DICTIONARY: Final = b"".join(map(msgspec.msgpack.encode, msgspec.json.decode(_PARTS)))
+
 
 #: Arrivals remembered per message and per lane: far more than 3 dispatches can honestly bring.
 REMEMBERED: Final = 64
@@ -284,3 +319,46 @@ def tick(row: LaneRow | None, due: datetime, now: datetime) -> Overdue | Wake:
         if delivery.retry is None and delivery.deadline is not None and delivery.deadline <= due:
             return Overdue(at=now, message_id=delivery.message_id, attempt=delivery.attempt, deadline=delivery.deadline)
     return Wake(at=now, due=due)
+
+
+def kept(row: LaneRow, message: Message, content: bytes) -> tuple[tuple[ChainLink, ...], KeptMessage]:
+    """The links of the row with those of the message, and what its delivery keeps. `content`: the message in JSON."""
+    data, chain = SENT[message.outgoing.message_type].keep(message)
+    links, last = list(row.links), -1
+    places = {(each.before, each.link.message_id): place for place, each in enumerate(links)}
+    for link in chain:
+        place = places.get((last, link.message_id))
+        if place is None or links[place].link != link:
+            place = len(links)
+            links.append(ChainLink(link, last))
+        last = place
+    return tuple(links), KeptMessage(data=data, last=last, checksum=crc32(content))
+
+
+def message_of(row: LaneRow, delivery: Delivery) -> Message:
+    """The message that was written."""
+    content = delivery.content
+    assert content is not None  # it is kept as long as anyone may ask
+    chain: list[Link] = []
+    place = content.last
+    while place >= 0:
+        link, place = row.links[place]
+        chain.append(link)
+    return SENT[delivery.message_type].restore(content.data, tuple(reversed(chain)))
+
+
+def bundle_of(row: LaneRow, delivery: Delivery) -> Object:
+    """The message as it is written today, under the ids of its first dispatch."""
+    write, envelope_id = SENT[delivery.message_type].write, delivery.attempts[0].envelope_id
+    return write(message_of(row, delivery), delivery.address.receiver, envelope_id)
+
+
+def noted(delivery: Delivery, bundle: Object) -> Delivery:
+    """The delivery, once this is what is sent."""
+    content = delivery.content and replace(delivery.content, checksum=crc32(to_json(bundle)))
+    return replace(delivery, content=content)
+
+
+def is_unchanged(row: LaneRow, delivery: Delivery) -> bool:
+    """Whether the message would be written today as it was sent."""
+    return delivery.content is not None and crc32(to_json(bundle_of(row, delivery))) == delivery.content.checksum
