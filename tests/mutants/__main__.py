@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
     chosen = parser.parse_args(arguments)
     folders = [folder for folder in FOLDERS if folder.startswith(chosen.only)] or [chosen.only]
     faults = drawn(ROOT, chosen.number, chosen.seed, folders)
-    print(f"{len(faults)} faults, seed {chosen.seed}: --seed {chosen.seed} draws them again", flush=True)
+    print(f"{len(faults)} faults, seed {chosen.seed}; first the fast suites run once without any", flush=True)
     trial.load_what_others_wrote()
     with tempfile.TemporaryDirectory() as folder:
         covered = _covered(chosen.cover or Path(folder))
@@ -69,7 +69,9 @@ def _tried(fault: Fault, covered: trial.Covered, result: Path, *, quick: bool) -
     if not (outcome.found_by or quick):
         rest = trial.ordered(set(seconds) - first, seconds) if first else []
         outcome = trial.run(fault, text, [*rest, trial.LAST], seconds, result)
-    print("found   " if outcome.found_by else "SURVIVES", fault.kind, f"{fault.path}:{fault.place[0][0]}", flush=True)
+    place = f"{fault.kind} {fault.path}:{fault.place[0][0]}"
+    before, after = fault.change(ROOT)
+    print(f"found    {place}" if outcome.found_by else f"SURVIVES {place}\n  - {before}\n  + {after}", flush=True)
     return outcome
 
 

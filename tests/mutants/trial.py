@@ -103,8 +103,9 @@ def _alone(body: Callable[..., None], arguments: tuple[Any, ...]) -> None:
 
 
 def cover(result: Path) -> Covered:
-    """Run the fast suites once; which test runs which line."""
-    _forked(_cover, result)
+    """Which test runs which line: the fast suites run once, unless that has been written down before."""
+    if not result.is_file():
+        _forked(_cover, result)
     if not result.is_file():
         raise RuntimeError("the fast suites did not end: run them alone")
     found = json.loads(result.read_text())
