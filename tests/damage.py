@@ -111,6 +111,8 @@ def json_places(value: Any) -> Iterator[tuple[str, Any]]:
                 others |= links | {"in capitals": was.upper(), "local": "#1", "an OID": "urn:oid:1.2.3"}
         elif isinstance(was, list):
             others |= {"once more": [*was, *was[-1:]], "the other way round": was[::-1]}
+        elif isinstance(was, dict):
+            others |= {"an id alone": {"id": "x"}, "with an id": {**was, "id": "x"}}
         for how, other in others.items():
             mine = orjson.loads(whole)
             holder = mine
