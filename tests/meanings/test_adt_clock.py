@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.messages.adt.feed import FeedProfile, moment
+from streams.messages.adt.feed import FeedProfile, exact_moment, moment
 from streams.words.errors import Rejected
 from streams.words.model import EventKind
 from tests.meanings.adt import FEED, one, warned
@@ -184,3 +184,26 @@ def test_doubled_hour_is_judged_by_its_neighbours(evn: dict[int, str], pv1: dict
 def test_doubled_hour_brings_its_other_instant(text: str, again: str | None) -> None:
     event = one("A02", msh={7: "20261025040000+0100"}, evn={2: "20261025040000+0100", 6: text})
     assert (event.occurred_again and event.occurred_again.isoformat()) == again
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("20260301081500+0100", "2026-03-01T08:15:00+01:00"),
+        ("20260301081500-0930", "2026-03-01T08:15:00-09:30"),
+        ("00020101000000+0000", "0002-01-01T00:00:00+00:00"),
+        ("99981231235959+0000", "9998-12-31T23:59:59+00:00"),
+        ("00010101000000+0000", None),
+        ("99990101000000+0000", None),
+        ("20260301081500+2400", None),
+        ("20260230081500+0100", None),
+        ("2026-W09-7081500+01", None),
+        ("20260301 81500+0100", None),
+        ("20260301081500 0100", None),
+        ("2026030108150\u0661+0100", None),
+        ("20260301081500+010", None),
+        ("20260301081500.1+01", None),
+    ],
+)
+def test_a_whole_second_with_offset_is_read_in_one_step(text: str, moment: str | None) -> None:
+    assert exact_moment(text) == (moment and datetime.fromisoformat(moment))

@@ -131,3 +131,13 @@ def test_faulty_message_is_read_as_far_as_possible() -> None:
         "MessageHeader.event[x]",
     }
     assert (found["reading"]["type"], found["reading"]["acknowledgement"]) == ("STIN", "fatal-error")
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"), [(True, True), (False, False), ("true", None), (1, None), (ABSENT, None), ([True], None)]
+)
+def test_inspection_shows_a_truth_only_where_one_is_written(written: Any, shown: bool | None) -> None:
+    dead, started = bundle(notification(Notice.MORS)), bundle(notification(Notice.STIN))
+    flag = "MessageHeader.extension.0.valueBoolean"
+    assert inspect(to_json(damaged(dead, "Patient.deceasedBoolean", written)))["reading"]["deceased"] is shown
+    assert inspect(to_json(damaged(started, flag, written)))["reading"]["report_of_admission"] is shown
