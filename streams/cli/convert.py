@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from streams.formats.fhir.build import json_to_xml, xml_to_json
-from streams.messages.format import FORMATS
+from streams.messages.message_type import FORMATS
 from streams.words.errors import Rejected
 
 from .arguments import documents

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from streams.formats.fhir.build import json_to_xml, xml_to_json
-from streams.messages.format import FORMATS
+from streams.messages.message_type import FORMATS
 from streams.operations.secrecy import private_folder, write_private
 from streams.registry import EXAMPLE_NAME
 from streams.relay.replay import Replay

@@ -17,8 +17,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
-from streams.messages.format import FORMATS
-from streams.messages.message_type import MESSAGE_TYPES, MessageType
+from streams.messages.message_type import FORMATS, MESSAGE_TYPES, MessageType
 
 from .grammar import BASE64, BOOLEAN, DATE_TIME, Choice, ElementRule, Text, matching, one_of, plain, sized
 

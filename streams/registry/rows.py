@@ -30,8 +30,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple, Ty
 import msgspec
 
 from streams.envelopes.envelope import ENVELOPES
-from streams.messages.format import FORMATS
-from streams.messages.message_type import MESSAGE_TYPES
+from streams.messages.message_type import FORMATS, MESSAGE_TYPES
 from streams.words.codes import ACKNOWLEDGEMENT
 from streams.words.errors import Severity
 from streams.words.ids import Gln, Kommunekode, Sor, gln_digit, sor_digit

@@ -370,7 +370,7 @@ class Address(Value, frozen=True, kw_only=True):
     receiver: Unit
     aliases: tuple[Gln, ...] = ()  # other senders whose receipts count (00 §3.2)
     receivers: tuple[str, ...] = ()  # systems behind the address that get this notice (05 §4.3, step 5)
-    format: str = "fhir-json"  # a row of `messages/format.py`
+    format: str = "fhir-json"  # a row of `messages/message_type.py`
     version: str = "3.0"
     envelope: str = "vans"  # a row of `envelopes/envelope.py`
     mode: Literal["auto", "manual"] = "auto"

@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 
 from streams.kafka.topics import inbox
-from streams.messages.format import LEGACY_FORMS, has_legacy_form
+from streams.messages.message_type import LEGACY_FORMS, has_legacy_form
 from streams.registry import AcceptanceRow, AddressRow, ReceiverRow
 from streams.words.codes import EncounterClass, Family, Notice
 from streams.words.ids import Gln, Kommunekode, Sor

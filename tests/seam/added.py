@@ -7,8 +7,7 @@ the tables, as they would in the product.
 import sys
 
 from streams.envelopes.envelope import ENVELOPES
-from streams.messages.format import FORMATS
-from streams.messages.message_type import MESSAGE_TYPES
+from streams.messages.message_type import FORMATS, MESSAGE_TYPES
 from tests.seam import paper
 
 # The rows that only name something, then what reads them.

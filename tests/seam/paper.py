@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from streams.envelopes.envelope import Envelope
-from streams.messages.format import Format
+from streams.messages.message_type import Format
 from streams.words.model import Receipt
 
 ENVELOPE = Envelope(

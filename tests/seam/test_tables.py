@@ -7,8 +7,7 @@ from msgspec.structs import replace
 
 from streams.envelopes.envelope import ENVELOPES
 from streams.envelopes.wrapping import WRAPPINGS
-from streams.messages.format import FORMATS
-from streams.messages.message_type import MESSAGE_TYPES, type_of_activity
+from streams.messages.message_type import FORMATS, MESSAGE_TYPES, type_of_activity
 from streams.messages.sending import SENT, WRITERS
 from streams.relay.lane import decode_row, encode_row
 from streams.words.codes import ACTIVITIES, HOSPITAL_NOTIFICATION

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from streams.delivery.delivery import Delivery, advance, envelope_of, timer_signal, verdict_signal
 from streams.delivery.rules import Signal
 from streams.messages.acknowledgement.check import sender_matches
-from streams.messages.format import FORMATS
+from streams.messages.message_type import FORMATS
 from streams.records.ledger import receipt_row, waiting_row
 from streams.records.trace import acknowledged, strictly_after
 from streams.relay.bounds import ORPHANS, bounded

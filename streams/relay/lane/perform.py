@@ -16,8 +16,7 @@ from streams.delivery.rules import DeliveryState, Emission, Signal
 from streams.envelopes.envelope import ENVELOPES
 from streams.envelopes.wrapping import WRAPPINGS
 from streams.messages.common import Object
-from streams.messages.format import FORMATS
-from streams.messages.message_type import MESSAGE_TYPES
+from streams.messages.message_type import FORMATS, MESSAGE_TYPES
 from streams.messages.sending import SENT, WRITERS
 from streams.records import trace
 from streams.records.ledger import message_row, receipt_row

@@ -30,8 +30,7 @@ from streams.delivery.route import RouteRegisters
 from streams.envelopes.envelope import ENVELOPES
 from streams.formats.fhir.build import to_json
 from streams.messages.common import Object
-from streams.messages.format import FORMATS
-from streams.messages.message_type import MESSAGE_TYPES
+from streams.messages.message_type import FORMATS, MESSAGE_TYPES
 from streams.messages.sending import SENT, Message
 from streams.records.ledger import LedgerRow
 from streams.records.trace import TraceEvent
