@@ -26,6 +26,8 @@ _UNWRITTEN: Final = 1 << 20
 _READ_LATELY: Final = 16 << 20
 #: The row that holds `known`, in decimal digits; it begins as every row of our own book-keeping.
 _KNOWN: Final = b"\0known"
+#: The file that marks a database in which damage was met.
+_DAMAGED: Final = "damaged"
 
 
 class MemoryStore:
@@ -89,21 +91,34 @@ class DiskStore:
         """As in memory; opens the partition."""
         if place not in self._dbs:
             self._dbs[place] = self._opened(self._path(place))
-        row = self._dbs[place].get(_KNOWN)
+        row = self.get(place, _KNOWN)
         return None if row is None else int(row)
 
     def get(self, place: StatePartition, key: bytes) -> bytes | None:
-        """As in memory."""
+        """As in memory. Raises at damage, which the next start does not meet again."""
         db = self._dbs.get(place)
-        row: bytes | None = None if db is None else db.get(key)
+        try:
+            row: bytes | None = None if db is None else db.get(key)
+        except Exception:  # rocksdict raises no class of its own
+            (self._path(place) / _DAMAGED).touch()
+            raise
         return row
 
     def rows(self, place: StatePartition) -> Iterator[tuple[bytes, bytes]]:
-        """As in memory."""
+        """As in memory. Raises at damage, as `get`."""
         if place in self._dbs:
             once = self._rocksdict.ReadOptions()
             once.fill_cache(False)
-            yield from self._dbs[place].items(read_opt=once)
+            at = self._dbs[place].iter(once)
+            at.seek_to_first()
+            while at.valid():
+                yield at.key(), at.value()
+                at.next()
+            try:
+                at.status()  # damage looks like the end
+            except Exception:
+                (self._path(place) / _DAMAGED).touch()
+                raise
 
     def apply(self, place: StatePartition, rows: Iterable[Row], known: int) -> None:
         """As in memory, in one write."""
@@ -132,11 +147,13 @@ class DiskStore:
         return self._directory / f"{place.topic}-{place.partition}.db"
 
     def _opened(self, path: Path) -> Any:
-        """A directory that is too old, or that RocksDB cannot open, is dropped: the changelog has every row.
+        """A directory that is too old or damaged, or that RocksDB cannot open, is dropped: the changelog has every row.
 
         It may have been cut by a full disk, left by another version, or overwritten; a start must not need a hand. RocksDB
-        finds a damaged row within a file that opens by its checksums when it is read.
+        finds a damaged row within a file that opens by its checksums when it is read: the worker leaves and starts again.
         """
+        if (path / _DAMAGED).exists():
+            _drop(path, "damaged")
         if path.is_dir():
             touched = max((file.stat().st_mtime for file in path.iterdir()), default=0.0)
             if self._now() - touched > TOMBSTONES.total_seconds() / 2:
@@ -145,7 +162,7 @@ class DiskStore:
         try:
             return self._rocksdict.Rdict(str(path), options=self._options)
         except Exception as fault:  # rocksdict raises no class of its own
-            if "lock" in repr(fault).lower():  # another process has it
+            if "LOCK: " in str(fault):  # another process has it
                 raise
             _drop(path, str(fault)[:200])
             return self._rocksdict.Rdict(str(path), options=self._options)

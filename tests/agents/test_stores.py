@@ -114,3 +114,52 @@ def test_store_that_another_process_has_is_left_alone(tmp_path: Path, closed: Pa
         late.known(PLACE)
     assert holder.get(PLACE, b"k") == b"row"
     holder.close()
+
+
+@pytest.fixture
+def table_file(tmp_path: Path) -> Path:
+    """A file of rows of a closed partition."""
+    store, random = DiskStore(tmp_path), Random(2)
+    assert store.known(PLACE) is None
+    for number in range(20):
+        store.apply(PLACE, [(b"%d/%d" % (number, one), random.randbytes(1000)) for one in range(100)], number)
+    store.close()
+    return min(tmp_path.rglob("*.sst"))
+
+
+def damage(file: Path, at: int) -> None:
+    content = bytearray(file.read_bytes())
+    content[at : at + 40] = bytes(byte ^ 0xFF for byte in content[at : at + 40])
+    file.write_bytes(content)
+
+
+def test_a_store_that_cannot_find_its_rows_is_opened_empty(tmp_path: Path, table_file: Path) -> None:
+    damage(table_file, table_file.stat().st_size - 400)  # where its index lies; RocksDB says "block checksum mismatch"
+    store = DiskStore(tmp_path)
+    assert store.known(PLACE) is None
+    store.close()
+
+
+def test_a_damaged_row_ends_a_reading_and_costs_the_store(tmp_path: Path, table_file: Path) -> None:
+    damage(table_file, 1000)  # where its first rows lie
+    store = DiskStore(tmp_path)
+    assert store.known(PLACE) is not None
+    with pytest.raises(Exception, match="Corruption"):
+        list(store.rows(PLACE))
+    store.close()
+    store = DiskStore(tmp_path)
+    assert store.known(PLACE) is None
+    store.close()
+
+
+def test_a_damaged_row_is_never_an_absent_one(tmp_path: Path, table_file: Path) -> None:
+    damage(table_file, 1000)
+    store = DiskStore(tmp_path)
+    assert store.known(PLACE) is not None
+    for _ in range(2):
+        with pytest.raises(Exception, match="Corruption"):
+            store.get(PLACE, b"0/0")
+    store.close()
+    store = DiskStore(tmp_path)
+    assert store.known(PLACE) is None
+    store.close()
