@@ -82,6 +82,19 @@ async def test_letters_beyond_what_waits_in_memory_wait_for_room(broker: AnyBrok
     assert [record.value for record in await records(broker.bootstrap, topic)] == [letter.value for letter in letters]
 
 
+async def test_round_given_up_is_answered_to_nobody(broker: AnyBroker) -> None:
+    topic, faults = fresh("given-up"), list[dict[str, object]]()
+    prepared(broker, topic)
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, fault: faults.append(fault))
+    async with sending(broker.bootstrap) as sender:
+        round_of_letters = asyncio.create_task(sender.send([Letter(topic, b"k", b"1")] * 100))
+        await asyncio.sleep(0)
+        round_of_letters.cancel()
+        assert await sender.send([Letter(topic, b"k", b"2")]) == []
+        await asyncio.sleep(0)
+    assert faults == []
+
+
 async def test_reading_everything_of_nothing_ends(broker: AnyBroker) -> None:
     empty = fresh("empty")
     prepared(broker, empty)
