@@ -138,7 +138,7 @@ def _record_of(message: Message) -> Record:
         message.offset,
         message.key,
         message.value,
-        tuple((name, value or b"") for name, value in pairs),
+        tuple((name.replace("\0", "\\x00"), value or b"") for name, value in pairs),  # librdkafka cuts a name there
         int((message.timestamp or 0) * 1000),
     )
 

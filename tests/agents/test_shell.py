@@ -88,6 +88,14 @@ async def test_poison_reaches_stage_and_costs_no_neighbour(bench: Build) -> None
     assert dead_lettered.key == b"\0position/x/0", "a key in the form of the table's own rows can carry no row"
 
 
+async def test_header_name_is_copied_whole(bench: Build) -> None:
+    async with bench(concatenate) as b:
+        await put(b.bootstrap, b.source, [(b"k", b"reject")], headers=[("moved-from\0x", b"1")])
+        [letter] = await dead_letters_of(b, 1)
+    assert header(letter.headers, "moved-from\\x00x") == b"1"
+    assert header(letter.headers, "moved-from") is None
+
+
 async def test_bug_costs_one_record_and_shows_no_content(bench: Build) -> None:
     async with bench(concatenate) as b:
         values = [b"1", b"bug", b"2", b"reject", b"3"]
