@@ -101,7 +101,7 @@ def build_app(worker: Worker, leave: Leave = leave_now) -> FencedApp:
     }
     app = FencedApp(worker.app_id, **settings)
     app.leave, app.worker_id, app.restoring = leave, worker.worker_id, Restoring()
-    app.positions, app.repeats, app.whole = {}, {}, set()
+    app.positions, app.repeats, app.whole, app.queues = {}, {}, set(), set()
     app.store = MemoryStore() if worker.store == "memory" else DiskStore(worker.directory / "tables")
     app.client = {"bootstrap_servers": worker.bootstrap.split(","), **security}
     app.fence = Fence(

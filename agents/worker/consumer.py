@@ -55,12 +55,11 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # Faust is untyped to u
         return await super().wait_first(*coros, timeout=timeout)
 
     def _flows(self) -> bool:
-        queues = (agent.channel_iterator.queue for agent in self.app.agents.values())
         return (
             not self.suspend_flow.is_set()
             and self.app.flow_control.is_active()
             and not self.should_stop
-            and not any(queue.full() for queue in queues)
+            and not any(queue.full() for queue in self.app.queues)
         )
 
     def hold(self, places: Iterable[StatePartition]) -> None:
@@ -139,6 +138,7 @@ class BatchStream(faust.Stream):  # type: ignore[misc]  # Faust is untyped to us
         """
         await self.maybe_start()
         app, queue = self.app, self.channel.queue
+        app.queues.add(queue)
         while not self.should_stop:
             try:
                 found = [await queue.get() if queue.empty() else queue.get_nowait()]

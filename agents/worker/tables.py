@@ -29,7 +29,9 @@ from aiokafka import ConsumerRecord
 from aiokafka.errors import IllegalStateError
 from faust.tables.manager import TableManager
 from faust.tables.recovery import RebalanceAgain, Recovery, ServiceStopped
+from faust.types import EventT
 from mode import Service
+from mode.utils.queues import FlowControlQueue
 
 from streams.kafka.records import place_of
 from streams.kafka.sender import Sender, Unavailable
@@ -63,6 +65,7 @@ class FencedApp(faust.App):  # type: ignore[misc]  # Faust is untyped to us
     store: Store
     whole: set[StatePartition]  # the partitions whose rows are all in the store
     sender: Sender  # of every letter; Faust's own producer sends nothing
+    queues: set[FlowControlQueue[EventT]]  # in which records wait for their agents
     positions: dict[str, "FencedTable"]  # source topic -> the table that keeps its positions
     repeats: dict[tuple[str, int], range]  # source partition -> offsets that come again and are wholly done
 

@@ -104,6 +104,19 @@ async def test_running_worker_uses_all_of_them(bench: Build) -> None:
         assert isinstance(b.table, FencedTable)
 
 
+async def test_full_queue_holds_a_record_up(bench: Build) -> None:
+    async with bench(lambda row, record: (row, [])) as b:
+        [agent] = b.app.agents.values()
+        [actor] = agent._actors
+        queue = actor.stream.channel.queue
+        assert b.app.consumer._flows()
+        for _ in range(queue.maxsize):  # no turn of the loop: nothing is taken
+            queue.force_put_nowait(None)
+        assert not b.app.consumer._flows()
+        queue.clear()
+        assert b.app.consumer._flows()
+
+
 def test_fetcher_makes_batches_where_ours_reads_any_header_name() -> None:
     assert "MemoryRecords(part_data[-1])" in inspect.getsource(fetcher.Fetcher)
     assert isinstance(fetcher.MemoryRecords(b"0"), clients._Records)
