@@ -57,7 +57,7 @@ RESERVED = {
 #: What floors 0-3 may not import: clocks, chance, the environment, files, sockets, loggers.
 IMPURE_MODULES = frozenset(
     {
-        "asyncio", "io", "logging", "os", "pathlib", "random", "secrets", "shutil", "socket", "sqlite3", "structlog",
+        "asyncio", "io", "logging", "os", "pathlib", "random", "secrets", "shutil", "socket", "sqlite3",
         "subprocess", "sys", "tempfile", "threading", "time",
     }
 )  # fmt: skip

@@ -40,7 +40,7 @@ _OPTIONS: Final = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not 
 _NEEDED: Final = (
     *("aiohttp.web", "aiokafka", "confluent_kafka", "confluent_kafka.admin", "faust", "fhir.resources", "hl7"),
     *("hypothesis.strategies", "lxml.etree", "msgspec", "orjson", "prometheus_client", "pydantic_settings"),
-    *("pytest_asyncio", "pytest_timeout", "rich", "structlog", "trustme", "typer", "yaml", "zstandard"),
+    *("pytest_asyncio", "pytest_timeout", "rich", "trustme", "typer", "yaml", "zstandard"),
 )
 _GIBIBYTE: Final = 1 << 30
 

@@ -36,7 +36,7 @@ def receipt(number: int, text: str = "") -> Receipt:
 
 
 def test_receipt_within_bounds_is_itself() -> None:
-    short = replace(receipt(1), issues=())
+    short = replace(receipt(1), issues=(), sender_sor="1" * 256)
     assert bounded(short) is short
 
 

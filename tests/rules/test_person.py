@@ -114,6 +114,13 @@ def test_missing_class_is_last_known() -> None:
     assert (stay_event.class_, stay_event.snapshot.class_) == ("EMER", "")
 
 
+@pytest.mark.parametrize("class_", ["IMP", "EMER"])
+def test_planned_attendance_becomes_a_stay(class_: str) -> None:
+    intake = Intake()
+    intake.send(K.IRRELEVANT, planned=True, class_="OUTPATIENT")
+    assert intake.stay_event(K.UPDATE, class_=class_).class_ == class_
+
+
 def test_planned_attendance_reaches_no_lane() -> None:
     intake = Intake()
     assert reasons(intake.send(K.IRRELEVANT, planned=True, class_="OUTPATIENT")) == NOT_SUBJECT
