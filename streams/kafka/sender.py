@@ -76,8 +76,9 @@ class Sender:
     """The letters of one process. `security`: librdkafka's settings; `limit` in seconds, for each letter."""
 
     def __init__(self, bootstrap: str, security: Mapping[str, str] | None = None, limit: float = _LIMIT) -> None:
-        where = {"bootstrap.servers": bootstrap, "message.timeout.ms": int(limit * 1000)}
-        self._settings = {**_SETTINGS, **where, **(security or {})}
+        # A broker that vanishes says nothing: there is time to ask by another connection, twice.
+        limits = {"message.timeout.ms": int(limit * 1000), "socket.timeout.ms": int(limit * 1000 / 3)}
+        self._settings = {**_SETTINGS, "bootstrap.servers": bootstrap, **limits, **(security or {})}
         self._topics: set[str] = set()  # those that were there when last asked
         self._producer: Any = None
         self._thread: Thread | None = None

@@ -1,7 +1,10 @@
 """What the product relies on in a broker: the same for the embedded one and for Apache Kafka."""
 
 import asyncio
+import contextlib
 import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -14,11 +17,11 @@ from streams.cli.broker import broker as broker_command
 from streams.kafka.admin import BrokerProblem, Drift, apply, describe, diff, missing
 from streams.kafka.clients import new_producer, partition_of, read_all
 from streams.kafka.embedded import KEEPS, EmbeddedBroker
-from streams.kafka.local import KAFKA_VERSION, LocalBroker, NoKafka, running_pid
+from streams.kafka.local import KAFKA_VERSION, LocalBroker, NoKafka, free_port, running_pid
 from streams.kafka.records import Letter, header, headers
 from streams.kafka.sender import Refusal, Sender, Unavailable
 from streams.kafka.topics import ADT_RAW, LARGE, TopicPlan, plan
-from tests.brokers import AnyBroker, fresh, prepared, put, records, sending, until
+from tests.brokers import AnyBroker, fresh, prepared, put, real_broker, records, sending, until
 
 #: Bytes of a batch of `new_producer`, which the embedded broker drops as a whole; one record may be alone in its batch.
 LARGEST_BATCH = 2 * 100_000
@@ -201,6 +204,38 @@ async def test_a_topic_deleted_under_our_feet_is_missing(real: LocalBroker) -> N
         assert await sender.send(letters) == expected
 
 
+class Way:
+    """The network between clients and a broker on this port."""
+
+    def __init__(self, broker: int) -> None:
+        self.broker, self._cuts = broker, 0
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[int]:
+        """The port by which clients come."""
+        server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
+        yield server.sockets[0].getsockname()[1]
+        server.close()
+
+    def cut(self) -> None:
+        """Nothing comes through any more by the connections that there are, and nobody hears of it."""
+        self._cuts += 1
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        cuts = self._cuts
+
+        async def one_way(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+            while data := await source.read(1 << 16):
+                if cuts == self._cuts:
+                    target.write(data)
+            target.close()
+
+        with contextlib.suppress(OSError):
+            broker_reader, broker_writer = await asyncio.open_connection("127.0.0.1", self.broker)
+            await asyncio.gather(one_way(reader, broker_writer), one_way(broker_reader, writer))
+        writer.close()
+
+
 @pytest.mark.real
 class TestBrokerOfItsOwn:
     async def test_confirmed_records_survive_sigkill_of_broker(self, tmp_path: Path) -> None:
@@ -216,6 +251,21 @@ class TestBrokerOfItsOwn:
                 assert await sender.send([Letter(topic, b"k", b"3")]) == []
             found = await records(broker.bootstrap, topic)
             assert len({r.key for r in found if r.value == b"1"}) == 50
+
+    async def test_letters_leave_by_another_connection_when_one_falls_silent(self, tmp_path: Path) -> None:
+        topic, way = fresh("silent"), Way(free_port())
+        async with way.open() as port:
+            own = {"advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}"}
+            broker = await asyncio.to_thread(real_broker, tmp_path / "broker", way.broker, own)
+            try:
+                await asyncio.to_thread(prepared, broker, topic, partitions=1)
+                async with sending(f"127.0.0.1:{port}", limit=9.0) as sender:
+                    assert await sender.send([Letter(topic, b"k", b"1")]) == []
+                    way.cut()
+                    assert await sender.send([Letter(topic, b"k", b"%d" % n) for n in range(2, 9)]) == []
+                assert [r.value for r in await records(broker.bootstrap, topic)] == [b"%d" % n for n in range(1, 9)]
+            finally:
+                await asyncio.to_thread(broker.stop)
 
     def test_command_starts_finds_and_stops_it(self, tmp_path: Path) -> None:
         run, where = CliRunner(), ["--directory", str(tmp_path / "b")]
