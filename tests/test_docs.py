@@ -140,6 +140,27 @@ def test_every_stop_on_way_is_in_code(file: str, stops: str) -> None:
         assert re.search(rf"^(async )?(def|class) {name}\b", source, re.MULTILINE), name
 
 
+_CHANGES = re.search(
+    r"^## Where a change begins\n(.+?)^## ", (ROOT / "docs" / "architecture.md").read_text("utf-8"), re.M | re.S
+)
+_PLACES = re.findall(r"`([a-z0-9_/]+\.(?:py|toml))`((?: `\w+`|, `\w+`)*)", _CHANGES[1] if _CHANGES else "")
+
+
+@pytest.mark.parametrize(("file", "names"), _PLACES)
+def test_every_beginning_of_change_is_in_code(file: str, names: str) -> None:
+    path = ROOT / file if file.startswith("agents/") else ROOT / "streams" / file
+    source = path.read_text(encoding="utf-8")
+    for name in re.findall(r"`(\w+)`", names):
+        assert re.search(rf"^((async )?def|class) {name}\b|^{name}\b.*=", source, re.MULTILINE), name
+
+
+def test_every_change_has_place_to_begin() -> None:
+    assert _CHANGES is not None
+    rows = [line.split("|") for line in _CHANGES[1].splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 10
+    assert all("`" in row[2] for row in rows)
+
+
 def test_file_named_in_architecture_is_there() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`([a-z0-9_]+(?:/[a-z0-9_]+)*/[a-z0-9_]+\.py)`", text))
