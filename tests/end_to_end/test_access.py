@@ -26,7 +26,10 @@ from confluent_kafka.admin import (
 
 from streams.cli.frame import Code
 from streams.kafka.access import user_of
+from streams.kafka.admin import apply
 from streams.kafka.clients import new_producer, read_all
+from streams.kafka.records import Letter
+from streams.kafka.sender import Refusal, Sender
 from streams.kafka.topics import inbox, letterbox, plan
 from streams.observer.evidence import quoted
 from streams.registry import load
@@ -239,6 +242,29 @@ async def test_right_that_was_taken_away_is_named(granted: Secured, tmp_path: Pa
         assert (ended.code, "lacks WRITE on topic ledger" in ended.err) == (Code.NOT_PERMITTED, True), ended.err
     finally:
         admin.create_acls([taken])[taken].result(30)
+
+
+async def test_letter_is_refused_while_right_is_taken_away(own_secured: Secured) -> None:
+    admin, topics = AdminClient({"bootstrap.servers": own_secured.admin}), plan((A, B))
+    apply(own_secured.admin, topics)
+    own_secured.grant(topics, (A, B))
+    sender = Sender(own_secured.bootstrap, own_secured.librdkafka("stafet-relay"))
+    await sender.start()
+    letters = [Letter(inbox(code), b"k", b"%d" % number) for number in range(3) for code in (A, B)]
+    taken = _acl("stafet-relay", inbox(A), AclOperation.WRITE)
+
+    async def refused() -> set[Refusal]:
+        return set(await sender.send(letters))
+
+    async def accepted() -> bool:
+        return not await refused()
+
+    assert await accepted()
+    admin.delete_acls([_filter(taken)])[_filter(taken)].result(30)
+    assert await until(refused) == {Refusal(letter, "not-permitted") for letter in letters[::2]}
+    admin.create_acls([taken])[taken].result(30)
+    await until(accepted)
+    await sender.stop()
 
 
 async def test_municipality_that_may_pass_for_others_is_warned_of(granted: Secured, tmp_path: Path) -> None:
