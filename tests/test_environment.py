@@ -45,7 +45,7 @@ def stafet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     return call
 
 
-SAID = [
+SHOWN = [
     pytest.param("environment", id="in the environment"),
     pytest.param(".env", id="in .env"),
     pytest.param("file", id="in a file"),
@@ -62,7 +62,7 @@ def show(where: str, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
         monkeypatch.setenv("STAFET_CONFIG", "stafet.toml")
 
 
-@pytest.mark.parametrize("where", SAID)
+@pytest.mark.parametrize("where", SHOWN)
 @pytest.mark.parametrize("role", ["relay", "gateway", "all"])
 def test_role_of_production_refuses_example_set(
     stafet: Any, monkeypatch: pytest.MonkeyPatch, role: str, where: str
@@ -81,7 +81,7 @@ def test_test_registers_are_refused_by_default(stafet: Any, own: Path) -> None:
     assert f"the registers {own} are of test" in err
 
 
-@pytest.mark.parametrize("where", SAID)
+@pytest.mark.parametrize("where", SHOWN)
 def test_in_test_installation_they_are_taken(stafet: Any, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     show(where, monkeypatch, "test")
     status, _, err = stafet("run", "gateway", "--registers", "example")

@@ -1,11 +1,15 @@
 """Settings: who wins, what is refused, and that a typo never means the default."""
 
 import os
+import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from streams.cli.installation import registers_of
 from streams.operations.settings import BadSettings, Listen, Settings, explain, read_settings, secret
+from streams.registry.tables import EXAMPLE
 from tests.a_secret import SECRET
 
 #: Every name that outside checks rely on (acceptance.md, "Running it from outside").
@@ -68,6 +72,21 @@ def test_empty_value_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STAFET_ACK_TIMEOUT", "")
     settings = read_settings()
     assert (settings.registers, settings.ack_timeout) == (None, 1800)
+
+
+@pytest.mark.parametrize(("set_to", "waits"), [("", 45), ("1800", 30), ("7200", 120)])
+def test_wait_for_receipts_replaces_row_where_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, set_to: str, waits: int
+) -> None:
+    folder = tmp_path / "registers"
+    shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    policy = folder / "policy.toml"
+    policy.write_text(
+        policy.read_text().replace('ack_timeout = { value = "30 min"', 'ack_timeout = { value = "45 min"', 1)
+    )
+    monkeypatch.setenv("STAFET_ACK_TIMEOUT", set_to)
+    registers = registers_of(read_settings({"registers": str(folder)}))
+    assert registers.policy().ack_timeout == timedelta(minutes=waits)
 
 
 @pytest.mark.parametrize(

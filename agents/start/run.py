@@ -22,7 +22,6 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
@@ -63,8 +62,6 @@ T = TypeVar("T")
 PATIENCE = 28.0
 
 _LOOK = 1.0  # seconds between two looks at a worker
-
-_DEFAULT_TIMEOUT = 1800  # seconds: the row of policy.toml holds unless another is set
 
 #: Topics with keys of state and what is folded from them: where one has partitions of its own number, it is to be named.
 _OF_ONE_WIDTH: Final = (ADT_RAW, LANES, *(changelog(RELAY, table) for table in ("persons", "lanes")))
@@ -167,8 +164,6 @@ def run(
         raise Failed(Code.USAGE, "registers-do-not-fit", found.problem, found.remedy[0].upper() + found.remedy[1:])
     if found is not None:
         logs.get("run").warning("registers.do-not-fit", why=found.problem, hint=found.remedy)
-    if settings.ack_timeout != _DEFAULT_TIMEOUT:
-        known = known.with_ack_timeout(timedelta(seconds=settings.ack_timeout))
     try:
         ids = Ids(secret(settings), settings.secret_key_id)
     except BadSettings as problem:

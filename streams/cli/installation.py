@@ -9,6 +9,7 @@ settings asks for production, it is run, and warned of.
 
 import asyncio
 from collections.abc import Coroutine, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 
@@ -32,11 +33,14 @@ def settings_of(flags: Mapping[str, Any] | None = None, config: Path | None = No
 
 
 def registers_of(settings: Settings) -> Registers:
-    """The registers that are set. Raises `Failed` when none are, and `BadRegisters`."""
+    """The registers that are set, with the wait for receipts where one is. Raises `Failed` for none, and `BadRegisters`."""
     if settings.registers is None:
         hint = "Set STAFET_REGISTERS, or --registers, to a folder or to example"
         raise Failed(Code.USAGE, "no-registers", "no registers are named", hint)
-    return load(settings.registers)
+    registers = load(settings.registers)
+    if "ack_timeout" in settings.model_fields_set:
+        registers = registers.with_ack_timeout(timedelta(seconds=settings.ack_timeout))
+    return registers
 
 
 def asked(settings: Settings, work: Coroutine[Any, Any, T]) -> T:

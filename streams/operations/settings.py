@@ -157,7 +157,7 @@ class Settings(BaseSettings):
     ack_timeout: int = _setting(
         1800,
         "seconds until a receipt is overdue; under 60 only in environment test",
-        "02 R3: 30 minutes; replaces the row of policy.toml, municipal overrides stay",
+        "02 R3: 30 minutes; where it is set it replaces the row of policy.toml, municipal overrides stay",
         ge=1,
         le=86_400,
     )
