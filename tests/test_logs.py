@@ -109,6 +109,20 @@ def test_server_without_file_descriptors_does_not_fill_log(stream: io.StringIO) 
     assert len(lines(stream)) == 1
 
 
+@pytest.mark.parametrize("fault", [BrokenPipeError(), OSError(28, "no space left"), ValueError("closed")], ids=repr)
+def test_line_that_nobody_takes_is_left_out(
+    stream: io.StringIO, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    def refuse(_: str) -> int:
+        raise fault
+
+    with monkeypatch.context() as broken:
+        broken.setattr(stream, "write", refuse)
+        logs.get("relay").info("relay.notified")
+    logs.get("relay").info("relay.started")
+    assert [line["event"] for line in lines(stream)] == ["relay.started"]
+
+
 def test_console_form_is_for_people() -> None:
     root = logging.getLogger()
     handlers, level, stream = root.handlers[:], root.level, io.StringIO()

@@ -134,9 +134,13 @@ class Target(logging.StreamHandler[TextIO]):
         return visible(" ".join([*map(str, first), *facts])) + (f"\n{visible(trace, lines=True)}" if trace else "")
 
     def write(self, event: Event) -> None:
-        """A line of ours, without the detour of a record."""
-        self.stream.write(self.line(event) + "\n")
-        self.flush()
+        """A line of ours, without the detour of a record. One that nobody takes is left out: no work fails for it."""
+        line = self.line(event) + "\n"
+        try:
+            self.stream.write(line)
+            self.flush()
+        except (OSError, ValueError):  # the reader has gone, the disk is full, the stream is closed
+            pass
 
     def format(self, record: logging.LogRecord) -> str:
         """A line of a library."""
