@@ -8,6 +8,7 @@ import itertools
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,7 +34,10 @@ from tests.grammars import test_fhir_read, test_limits
 from tests.meanings import adt, test_edsevent, test_legacy, test_sbdh, test_vans
 from tests.meanings.acknowledgements import acknowledgement as answered
 from tests.meanings.notifications import bundle, notification
-from tests.rules.lanes import registers
+from tests.rules.histories import DELIVERY, HAPPENINGS, begun, happened
+from tests.rules.lanes import Otherwise, registers
+from tests.rules.persons import Intake
+from tests.rules.persons_histories import REPORTS, WAITS, reported
 from tests.rules.stay_events import Story
 from tests.rules.test_registry_columns import NOW, nine_municipalities
 
@@ -269,6 +273,42 @@ def _notified(story: Story) -> str:
     return f"{' '.join(story.notices) or 'silent'} ({story.outcome}) {sha256(content).hexdigest()[:8]}"
 
 
+#: How a municipality is served -> what the lane's context has of it.
+SERVED: Final[dict[str, dict[str, Any]]] = {
+    "": {},
+    "by hand: ": {"registers_": Otherwise(mode="manual", max_resends=1)},
+    "one pause: ": {"registers_": Otherwise(retry_pauses=(timedelta(seconds=7),), max_resends=0), "sample": 1},
+}
+
+
+def lane_histories() -> Cases:
+    """Two happenings after an admission, and what any third one to the delivery would do."""
+    for served, more in SERVED.items():
+        beginning = begun(**more)
+        for one in HAPPENINGS:
+            first, answer = happened(beginning, one)
+            yield f"{served}{one}", answer
+            for other in HAPPENINGS if first.row != beginning.row else ():
+                second, answer = happened(first, other)
+                further = () if served or second.row == first.row else DELIVERY
+                thirds = sha256("".join(happened(second, third)[1] for third in further).encode()).hexdigest()[:8]
+                yield f"{served}{one} > {other}", f"{answer} {thirds if further else ''}".rstrip()
+
+
+def person_histories() -> Cases:
+    """Two messages about a person, and what any third one would do; one more at each limit of what is remembered."""
+    for one in REPORTS:
+        first, answer = reported(Intake(), one)
+        yield one, answer
+        for other in REPORTS:
+            second, answer = reported(first, other)
+            thirds = sha256("".join(reported(second, third)[1] for third in REPORTS).encode()).hexdigest()[:8]
+            yield f"{one} > {other}", f"{answer} {thirds}"
+        for name, wait in WAITS.items():
+            yield f"{one} > {name} later", reported(first, "leave", after=wait)[1]
+            yield f"{one} > {name} later under its id", reported(first, "end", after=wait, control_id="K1")[1]
+
+
 GROUPS: Final[dict[str, Callable[[], Cases]]] = {
     "acknowledgements": acknowledgements,
     "adt-messages": adt_messages,
@@ -278,7 +318,9 @@ GROUPS: Final[dict[str, Callable[[], Cases]]] = {
     "events": events,
     "fhir-xml": fhir_xml,
     "letters": letters,
+    "person-histories": person_histories,
     "registers": register_sets,
+    "lane-histories": lane_histories,
     "letters-in-xml": xml_letters,
     "notifications": notifications,
     "short-stories": short_stories,
