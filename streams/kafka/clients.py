@@ -244,7 +244,10 @@ async def committed_offsets(
 
 
 def state_producer(bootstrap: str, transactional_id: str | None, **security: Any) -> AIOKafkaProducer:
-    """The producer of one partition of state, not started: a start with the same id fences the producer before."""
+    """The producer of one partition of state, not started: a start with the same id fences the producer before.
+
+    Rows leave as they are: those of `lanes` are compressed already, and aiokafka makes a compressor for each batch (0059).
+    """
     return _Producer(
         bootstrap_servers=bootstrap,
         client_id=transactional_id or "stafet-state",
@@ -252,7 +255,6 @@ def state_producer(bootstrap: str, transactional_id: str | None, **security: Any
         transaction_timeout_ms=60_000,
         acks="all",
         enable_idempotence=True,
-        compression_type=compression(),
         max_batch_size=SMALL // 2,  # rows that share a batch; one larger row is a batch of its own
         max_request_size=LARGE,
         request_timeout_ms=30_000,
