@@ -8,7 +8,6 @@ expression, made of the same table, checks it against the schema (V1, V2) and ta
 right or wrong, is left to the parser and the grammar, which alone find what is wrong.
 """
 
-import base64
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -134,6 +133,8 @@ _HEAD: Final = re.compile(
 )
 _TAIL: Final = re.compile(rb"</Data>[ \t\r\n]*</Message>[ \t\r\n]*</VANSEnvelope>[ \t\r\n]*")
 _TAG: Final = re.compile(r'<ServiceTag name="([^"]*)">([^<]*)</ServiceTag>')
+#: Base64 between quotes, in a third of the time of `base64`. What it refuses is not plain.
+_from_base64: Final = msgspec.json.Decoder(bytes).decode
 
 
 def read_plain(data: bytes) -> tuple[dict[str, Any], MetaInformation, bytes] | None:
@@ -144,14 +145,14 @@ def read_plain(data: bytes) -> tuple[dict[str, Any], MetaInformation, bytes] | N
     end = data.rfind(_END)
     if not 0 <= begin < end or _TAIL.fullmatch(data, end) is None or not data[:begin].isascii():
         return None
-    head = data[:begin].decode("ascii")
+    head, text = data[:begin].decode("ascii"), data[begin + len(_BEGIN) : end]
     found = _HEAD.fullmatch(head)
-    if found is None:
+    if found is None or b"\\" in text:
         return None
     try:
-        payload = base64.b64decode(data[begin + len(_BEGIN) : end], validate=True)
+        payload = _from_base64(b'"%b"' % text)
         sent = datetime.fromisoformat(found["SentDateTime"])
-    except ValueError:
+    except ValueError:  # msgspec's errors are such
         return None
     fields = {
         "envelope_id": found["EnvelopeIdentifier"].lower(),
