@@ -64,8 +64,8 @@ def lane_letter(lane: Lane, record: LaneRecord, message_id: str) -> Letter:
     return Letter(LANES, lane.encode(), value, head)
 
 
-def ledger_letter(row: LedgerRow) -> Letter:
-    """A row for `ledger`, keyed by what it is about."""
+def ledger_letter(row: LedgerRow, after: str = "") -> Letter:
+    """A row for `ledger`, keyed by what it is about; `after`: see `Letter`."""
     head = headers(
         message_id=row.id,
         event_type=f"ledger.{row.kind}",
@@ -73,7 +73,7 @@ def ledger_letter(row: LedgerRow) -> Letter:
         content_type=_JSON,
         about=row.message or row.subject,
     )
-    return Letter(LEDGER, row.subject.encode(), ledger_json(row), head)
+    return Letter(LEDGER, row.subject.encode(), ledger_json(row), head, after=after)
 
 
 def letter_of(wanted: Effect, record: Record, *, stage: str, at: datetime, version: str) -> Letter | None:
@@ -81,7 +81,7 @@ def letter_of(wanted: Effect, record: Record, *, stage: str, at: datetime, versi
     effect = wanted.action
     match effect:
         case Dispatch():
-            letter = Letter(
+            return Letter(
                 effect.topic,
                 effect.lane.encode(),
                 effect.payload,
@@ -98,14 +98,14 @@ def letter_of(wanted: Effect, record: Record, *, stage: str, at: datetime, versi
                 content_type="application/fhir+json",
                 about=effect.key,
             )
-            letter = Letter(TRACE, effect.key.encode(), to_json(event), head)
+            return Letter(TRACE, effect.key.encode(), to_json(event), head, after=wanted.after)
         case LedgerRow():
-            letter = ledger_letter(effect)
+            return ledger_letter(effect, wanted.after)
         case DeadLetter():
             value = record.value if effect.record is None else encode_lane_record(effect.record)
             letter = dead_letter(record._replace(value=value), effect.rejected, stage=stage, at=at, version=version)
+            return letter._replace(after=wanted.after)
         case Alarm() | Answered():
             return None
         case _:
             assert_never(effect)
-    return letter._replace(after=wanted.after)

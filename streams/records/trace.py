@@ -10,9 +10,10 @@ There is no code for refused, timed out or given up: those are states of the led
 Nothing here knows when to emit: the lane does.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
+
+import msgspec
 
 from streams.words.codes import ACKNOWLEDGEMENT_EVENT, EHMI
 from streams.words.ids import audit_event_id
@@ -97,8 +98,7 @@ VANS: Final = TracedDocument("VANSEnvelope", "1.0.4")  # 03 §1
 SBDH: Final = TracedDocument("SBDH", "1.0")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TraceEvent:
+class TraceEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One step of one message at one station. "" and None stand for an entity or detail that is not named."""
 
     subtype: Subtype

@@ -9,9 +9,9 @@ Pure. Who has posted it is known from its topic alone (00 §9.1) and goes along;
 addressed (AV3) is judged in the lane, beside the address.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
 from msgspec.structs import replace
 
 from streams.envelopes.wrapping import open_any
@@ -26,8 +26,7 @@ from streams.words.model import LaneRecord, NetworkReceipt, NetworkReceiptArrive
 from .bounds import bounded
 
 
-@dataclass(frozen=True, slots=True)
-class Inbound:
+class Inbound(msgspec.Struct, frozen=True):
     """A record for a lane; or what the arrival was instead (law L4) and why, for its dead letter."""
 
     lane: Lane | None = None

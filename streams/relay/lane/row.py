@@ -157,8 +157,7 @@ class Context:
         return self.registers.policy("", "fhir").orphan_recheck
 
 
-@dataclass(frozen=True, slots=True)
-class Dispatch:
+class Dispatch(msgspec.Struct, frozen=True, gc=False):
     """A sealed letter for an inbox. `payload` holds personal data; nothing else here does."""
 
     topic: str
@@ -175,16 +174,14 @@ class Dispatch:
         return f"Dispatch({self.label}, {self.message_id})"
 
 
-@dataclass(frozen=True, slots=True)
-class Traced:
+class Traced(msgspec.Struct, frozen=True, gc=False):
     """A status event of the journey of the notification `key` (03 §4.4)."""
 
     key: str
     step: TraceEvent
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
+class DeadLetter(msgspec.Struct, frozen=True):
     """A dead letter: of the record in hand, or of `record` when something held is dropped."""
 
     rejected: Rejected
@@ -194,8 +191,7 @@ class DeadLetter:
 AlarmWord = Literal["alert:timeout", "alert:produce", "case:open", "case:conflict", "alert:border-check"]
 
 
-@dataclass(frozen=True, slots=True)
-class Alarm:
+class Alarm(msgspec.Struct, frozen=True, gc=False):
     """One thing for a person to look at: ids, codes and places, nothing of a citizen. A decision names `message_id`."""
 
     word: AlarmWord
@@ -207,8 +203,7 @@ class Alarm:
     attempt: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True, gc=False):
     """The first verdict on a message, and how long after its first dispatch."""
 
     kommunekode: Kommunekode
@@ -230,8 +225,7 @@ class Effect(NamedTuple):
 Turn = tuple[LaneRow, tuple[Effect, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class LaneTurn:
+class LaneTurn(msgspec.Struct, frozen=True):
     """The same as the shell takes it: `row` is None when nothing is left to remember."""
 
     row: LaneRow | None
