@@ -1,7 +1,7 @@
 """Documents damaged in every place, one place at a time, by a name that shows where and how."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import orjson
@@ -93,8 +93,8 @@ def _joined(head: str, lines: list[str], counted: bool = False) -> bytes:
     return (head + "".join(f"{line}'\n" for line in lines)).encode("iso-8859-1")
 
 
-def json_places(value: Any) -> Iterator[tuple[str, Any]]:
-    """Every member and item: dropped, null, of another type, of no content, another text."""
+def json_places(value: Any, more: Callable[[str], dict[str, str]] = lambda _: {}) -> Iterator[tuple[str, Any]]:
+    """Every member and item: dropped, null, of another type, of no content, another text; `more`: others for a text."""
     whole = orjson.dumps(value)
     for path, steps, was in _places(value, "", ()):
         others: dict[str, Any] = {
@@ -105,7 +105,7 @@ def json_places(value: Any) -> Iterator[tuple[str, Any]]:
             "dropped": ...,
         }
         if isinstance(was, str):
-            others |= _otherwise(was)
+            others |= _otherwise(was) | more(was)
             if "/" in was or was.startswith("urn:"):
                 links = {"a web address": "http://x.org/Y/1", "relative": "Y/1", "of a version": f"{was}/_history/1"}
                 others |= links | {"in capitals": was.upper(), "local": "#1", "an OID": "urn:oid:1.2.3"}

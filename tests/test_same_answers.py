@@ -5,10 +5,11 @@ there. `pytest tests/test_same_answers.py --update-golden` writes them again; th
 """
 
 import itertools
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,27 +19,45 @@ import msgspec
 import orjson
 import pytest
 
+from agents.worker.letters import lane_letter
 from streams.envelopes import sbdh, vans
 from streams.formats.fhir.build import to_json, to_xml
 from streams.formats.fhir.read import from_json, from_xml, read_xml
+from streams.kafka.records import decode_lane_record, encode_lane_record
 from streams.messages import acknowledgement, edsevent, hospitalnotification
 from streams.messages.adt.inspect import inspect as adt_reading
 from streams.messages.legacy.inspect import inspect as legacy_reading
+from streams.receiver.inbox import Reception
 from streams.registry import inspect_registers
 from streams.relay.replay import Replay
 from streams.words.codes import Notice
 from streams.words.errors import Rejected
-from streams.words.model import ReceiptIssue
+from streams.words.ids import Lane, MessageId
+from streams.words.model import (
+    Decision,
+    LaneRecord,
+    NetworkReceipt,
+    NetworkReceiptArrived,
+    Overdue,
+    Receipt,
+    ReceiptArrived,
+    ReceiptIssue,
+    StayEventArrived,
+    Wake,
+)
 from tests.damage import csv_cells, edifact, er7, json_places, toml_lines, xml
+from tests.elements import with_one_more
 from tests.grammars import test_fhir_read, test_limits
 from tests.meanings import adt, test_edsevent, test_legacy, test_sbdh, test_vans
 from tests.meanings.acknowledgements import acknowledgement as answered
+from tests.meanings.inbox_records import INBOX, reception_after
 from tests.meanings.notifications import bundle, notification
 from tests.rules.histories import DELIVERY, HAPPENINGS, begun, happened
 from tests.rules.lanes import Otherwise, registers
 from tests.rules.persons import Intake
 from tests.rules.persons_histories import REPORTS, WAITS, reported
-from tests.rules.stay_events import Story
+from tests.rules.stay_events import Story, transfer
+from tests.rules.stay_events import event as stay_event
 from tests.rules.test_registry_columns import NOW, nine_municipalities
 
 RECORDED: Final = Path(__file__).with_name("answers")
@@ -168,6 +187,25 @@ def adt_messages() -> Cases:
     yield from _inspected(adt_reading, whole, er7(whole))
 
 
+def with_more() -> Cases:
+    """Documents of every type with one element more, as others send them, as we would, and in XML."""
+    for name, more in with_one_more(bundle(notification(Notice.SLOR))):
+        yield f"notification {name}", _findings(hospitalnotification.check(more))
+        yield f"ours {name}", _findings(hospitalnotification.check(more, outgoing=True))
+        yield f"in XML {name}", _refusable(lambda more=more: _same_in_xml(more))
+    for name, more in with_one_more(answered("fatal-error", ReceiptIssue(severity="error", code="invalid", text="x"))):
+        judged = acknowledgement.inspect(to_json(more))
+        yield f"acknowledgement {name}", f"{_findings(judged['issues'])} {orjson.dumps(judged['reading']).decode()}"
+    for name, more in with_one_more(test_edsevent.PDS):
+        found = edsevent.inspect(to_json(more))
+        yield f"event {name}", f"{_findings(found['issues'])} {sha256(orjson.dumps(found['reading'])).hexdigest()[:8]}"
+
+
+def _same_in_xml(resource: Any) -> str:
+    found = read_xml(to_xml(resource))
+    return f"{_findings(found.issues)}, {'the same' if found.resource == resource else 'another one'}"
+
+
 #: File of a set of registers -> its damage, and how many rows or lines of it.
 REGISTERS: Final[dict[str, tuple[Callable[[str, int], Iterable[tuple[str, str]]], int]]] = {
     "policy.toml": (toml_lines, 40),
@@ -273,6 +311,36 @@ def _notified(story: Story) -> str:
     return f"{' '.join(story.notices) or 'silent'} ({story.outcome}) {sha256(content).hexdigest()[:8]}"
 
 
+_AT: Final = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
+_LAST: Final = {"message_id": MessageId("00000000-0000-4000-8000-000000000001"), "at": _AT}
+#: One of each kind, with a time in every place that takes one.
+LANE_RECORDS: Final[dict[str, LaneRecord]] = {
+    "event": StayEventArrived(
+        at=_AT,
+        event=msgspec.structs.replace(
+            stay_event("A01 08:00 start_time=07:30 end_time=09:00 death_time=09:00 occurred_again=08:00")[0],
+            recorded=_AT,
+            transfer=transfer(same_region=True),
+        ),
+    ),
+    "receipt": ReceiptArrived(
+        at=_AT,
+        receipt=Receipt(
+            verdict="fatal-error",
+            message_id="00000000-0000-4000-8000-00000000000A",
+            fallback_ids=("b",),
+            issues=(ReceiptIssue(severity="error", code="invalid", text="wrong"),),
+            nonconformant=("AV4",),
+        ),
+    ),
+    "network receipt": NetworkReceiptArrived(
+        at=_AT, receipt=NetworkReceipt(positive=False, original_transport_id="t", description="none")
+    ),
+    "overdue": Overdue(**_LAST, attempt=1, deadline=_AT),
+    "wake": Wake(at=_AT, due=_AT),
+    "decision": Decision(**_LAST, action="resend", actor="operator", reason="asked", id="D1"),
+}
+
 #: How a municipality is served -> what the lane's context has of it.
 SERVED: Final[dict[str, dict[str, Any]]] = {
     "": {},
@@ -309,6 +377,37 @@ def person_histories() -> Cases:
             yield f"{one} > {name} later under its id", reported(first, "end", after=wait, control_id="K1")[1]
 
 
+def lane_records() -> Cases:
+    """Every kind of record of a lane, damaged; its times at both ends of the years that there are."""
+    for kind, record in LANE_RECORDS.items():
+        for name, damaged in json_places(orjson.loads(encode_lane_record(record)), _other_times):
+            yield f"{kind} {name}", _refusable(lambda damaged=damaged: _taken(damaged))
+
+
+def _other_times(text: str) -> dict[str, str]:
+    """A time of the first and last years, of those beyond, and without its zone."""
+    if not re.fullmatch(r"20\d\d-\d\d-\d\dT.*", text):
+        return {}
+    return {f"in {year}": f"{year}-07-01T12:00:00+01:00" for year in (1899, 1900, 2199, 2200)} | {"local": text[:19]}
+
+
+def _taken(damaged: Any) -> str:
+    """The letter into the lane of a record that is taken."""
+    letter = lane_letter(Lane("0" * 8), decode_lane_record(to_json(damaged)), "m")
+    return f"taken: {sha256(repr(letter).encode()).hexdigest()[:8]}"
+
+
+def inbox_histories() -> Cases:
+    """Two records of an inbox; each alone where no citizen has a case, and where others are addressed."""
+    for one in INBOX:
+        first, answer = reception_after(Reception(), one)
+        yield one, answer
+        yield f"{one}, no case", reception_after(Reception(), one, basis=False)[1]
+        yield f"{one}, ours", reception_after(Reception(), one, ours={"5790001348120"})[1]
+        for other in INBOX:
+            yield f"{one} > {other}", reception_after(first, other)[1]
+
+
 GROUPS: Final[dict[str, Callable[[], Cases]]] = {
     "acknowledgements": acknowledgements,
     "adt-messages": adt_messages,
@@ -320,10 +419,13 @@ GROUPS: Final[dict[str, Callable[[], Cases]]] = {
     "letters": letters,
     "person-histories": person_histories,
     "registers": register_sets,
+    "inbox-histories": inbox_histories,
     "lane-histories": lane_histories,
+    "lane-records": lane_records,
     "letters-in-xml": xml_letters,
     "notifications": notifications,
     "short-stories": short_stories,
+    "one-element-more": with_more,
     "vans-envelopes": vans_envelopes,
 }
 
