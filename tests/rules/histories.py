@@ -162,4 +162,4 @@ def _whole(action: Action) -> Iterator[str]:
     elif isinstance(action, LedgerRow):
         yield msgspec.json.encode(action).decode()
     else:
-        yield repr([getattr(action, name) for name in action.__slots__])
+        yield repr([getattr(action, name) for name in action.__struct_fields__])
