@@ -44,7 +44,7 @@ def unit(number: int, hospital: int, region: str) -> Unit:
 
 MED, SUR = unit(1, 1, "1083"), unit(2, 1, "1083")  # two departments of one hospital
 NEAR, FAR = unit(1, 2, "1083"), unit(1, 3, "1082")  # another hospital in the region, and one outside
-UNITS = {"MED": MED, "SUR": SUR, "NEAR": NEAR, "FAR": FAR}
+UNITS = {"MED": MED, "SUR": SUR, "NEAR": NEAR, "FAR": FAR, "none": None}
 PATIENTS = {"BRUNO": BRUNO, "MAJA": MAJA, "none": None}
 
 KINDS = {
