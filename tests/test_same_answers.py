@@ -51,7 +51,7 @@ from tests.grammars import test_fhir_read, test_limits
 from tests.meanings import adt, test_edsevent, test_legacy, test_sbdh, test_vans
 from tests.meanings.acknowledgements import acknowledgement as answered
 from tests.meanings.inbox_records import INBOX, reception_after
-from tests.meanings.notifications import bundle, notification
+from tests.meanings.notifications import bundle, notification, story
 from tests.rules.histories import DELIVERY, HAPPENINGS, begun, happened
 from tests.rules.lanes import Otherwise, registers
 from tests.rules.persons import Intake
@@ -185,6 +185,23 @@ def acknowledgements() -> Cases:
 def adt_messages() -> Cases:
     whole = adt.er7("A01", pv1={36: "01", 44: "20260301080700+0100"}, more=("ZZZ|1",))
     yield from _inspected(adt_reading, whole, er7(whole))
+
+
+def chains() -> Cases:
+    """Any two notices after a start, possible or not: which they are read as, and what is wrong with them."""
+    for start, one, other in itertools.product((Notice.STAA, Notice.STIN), Notice, Notice):
+        answers = [_chain(start, one, other), *(_chain(start, one, other, third) for third in _AT_THE_END)]
+        yield f"{start} {one} {other}", f"{answers[0]} {sha256(''.join(answers).encode()).hexdigest()[:8]}"
+
+
+_AT_THE_END: Final = (Notice.MORS, Notice.RE_MORS, Notice.AN_MORS, Notice.SLHJ, Notice.AN_SLHJ)
+
+
+def _chain(*notices: Notice) -> str:
+    *_, last = story(*notices, class_="EMER" if notices[0] is Notice.STAA else "IMP")
+    written = bundle(last)
+    read = hospitalnotification.read(written)
+    return f"{read.notice} after {read.predecessor == last.chain[-1].previous}: {_findings(hospitalnotification.check(written))}"
 
 
 def with_more() -> Cases:
@@ -457,6 +474,7 @@ GROUPS: Final[dict[str, Callable[[], Cases]]] = {
     "acknowledgements": acknowledgements,
     "adt-messages": adt_messages,
     "adt-stories": adt_stories,
+    "chains": chains,
     "documents": documents,
     "ehmi-envelopes": ehmi_envelopes,
     "events": events,
