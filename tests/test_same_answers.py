@@ -23,9 +23,12 @@ from agents.worker.letters import lane_letter
 from streams.envelopes import sbdh, vans
 from streams.formats.fhir.build import to_json, to_xml
 from streams.formats.fhir.read import from_json, from_xml, read_xml
+from streams.formats.hl7v2 import read as parse
 from streams.kafka.records import decode_lane_record, encode_lane_record
 from streams.messages import acknowledgement, edsevent, hospitalnotification
+from streams.messages.adt.feed import FeedProfile
 from streams.messages.adt.inspect import inspect as adt_reading
+from streams.messages.adt.read import events as read_events
 from streams.messages.legacy.inspect import inspect as legacy_reading
 from streams.receiver.inbox import Reception
 from streams.registry import inspect_registers
@@ -269,6 +272,43 @@ TRIGGERS: Final[dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
 }
 
 
+#: A feed that says everything in its own way.
+DIALECT: Final = FeedProfile(
+    application="EPJ-SYD",
+    facility="OUH",
+    evn2_is_event_time=True,
+    a08_class_is_correction=True,
+    a08_ward_is_correction=True,
+    allow_person_change=False,
+    zbe=True,
+    lpr3="PV1-50.1",
+    classes={"I": "EMER", "X": "IMP"},
+    dispositions={"01": "hospice"},
+    discharged_to={"OUH": "home"},
+    municipalities={"0751": "0461"},
+)
+#: Segments that few triggers need and any message may have.
+OTHERS: Final = ("PD1||||||||||||Y", "ZBE|1|20260301081000+0100||UPDATE", "MRG|0201609995^^^CPR^CPR||||" + adt.VISIT)
+
+
+def adt_events() -> Cases:
+    """What a message of each trigger reports of stay and person, damaged in every place, by a plain feed and by another."""
+    for trigger, (_, parts) in TRIGGERS.items():
+        full = {3: "C4^^^OUH", 6: "KIR^^^SHS", 36: "01", 37: "OUH", 44: "20260301080700+0100", 50: "X1"}
+        whole = _message(0, trigger, {**parts, "pv1": full | parts.get("pv1", {}), "more": OTHERS})
+        for place, cases in itertools.groupby([("as it is", whole), *er7(whole)], lambda case: case[0].split(" .")[0]):
+            damaged = [data for _, data in cases]
+            for name, feed in (("", adt.FEED), ("another feed, ", DIALECT)):
+                found = [_refusable(lambda data=data, feed=feed: _reported(data, feed)) for data in damaged]
+                yield f"{name}{trigger} {place}", f"{len(found)} {sha256(''.join(found).encode()).hexdigest()[:10]}"
+
+
+def _reported(data: bytes, feed: FeedProfile) -> str:
+    document = parse(data)
+    reports = read_events(document, feed, adt.locate, adt.KOMMUNER)
+    return msgspec.json.encode([reports, [_findings(document.warnings)]]).decode()
+
+
 def adt_stories() -> Cases:
     for trigger, (before, parts) in TRIGGERS.items():
         story = [_message(number, name, TRIGGERS[name][1]) for number, name in enumerate(before)]
@@ -472,6 +512,7 @@ def inbox_histories() -> Cases:
 
 GROUPS: Final[dict[str, Callable[[], Cases]]] = {
     "acknowledgements": acknowledgements,
+    "adt-events": adt_events,
     "adt-messages": adt_messages,
     "adt-stories": adt_stories,
     "chains": chains,
