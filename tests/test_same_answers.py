@@ -384,6 +384,8 @@ RARER: Final = (
     *("A08 allow_person_change=no patient=MAJA", "A02 unit=NEAR prior_unit=MED", "A12 unit=MED prior_unit=SUR"),
     *("A04 planned=yes class_=OUTPATIENT", "A08 class_=OUTPATIENT", "A07 class_=OUTPATIENT", "A04 class_=OUTPATIENT"),
     *("A08 lpr3=urn:uuid:00000000-0000-5000-8000-000000000001", "A01 now=06:00", "A03 now=06:00", "A03 now=4/06:00"),
+    *("A08 dead=yes death_time=12:30", "A31 dead=yes death_time=12:30", "A03 dead=yes death_time=12:30"),
+    *("A08 start_time=12:30", "A08 end_time=12:30", "A06 now=06:00", "A12 unit=MED now=06:00", "A03 disposition=death"),
     *("A21 now=4/06:00", "A03 occurred_again=11:00", "A08 unit=none", "A02 unit=none", "A08 deleted=start_time,dead"),
 )
 
