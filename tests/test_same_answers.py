@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
+from xml.sax.saxutils import escape
 
 import msgspec
 import orjson
@@ -23,6 +24,7 @@ from agents.worker.letters import lane_letter
 from streams.envelopes import sbdh, vans
 from streams.formats.fhir.build import to_json, to_xml
 from streams.formats.fhir.read import from_json, from_xml, read_xml
+from streams.formats.fhir.shapes import PRIMITIVES, TESTS
 from streams.formats.hl7v2 import read as parse
 from streams.kafka.records import decode_lane_record, encode_lane_record
 from streams.messages import acknowledgement, edsevent, hospitalnotification
@@ -219,6 +221,107 @@ def with_more() -> Cases:
     for name, more in with_one_more(test_edsevent.PDS):
         found = edsevent.inspect(to_json(more))
         yield f"event {name}", f"{_findings(found['issues'])} {sha256(orjson.dumps(found['reading'])).hexdigest()[:8]}"
+
+
+#: Texts that are a value of one primitive type or another, or nearly.
+TEXTS: Final = (
+    *(
+        "",
+        " ",
+        "x",
+        "x y",
+        "x  y",
+        " x",
+        "x\n",
+        "é",
+        "\x07",
+        "true",
+        "false",
+        "TRUE",
+        "0",
+        "-0",
+        "-1",
+        "1",
+        "01",
+        "+1",
+        "1.5",
+    ),
+    *(
+        "1.50",
+        ".5",
+        "1.",
+        "1e3",
+        "1E+300",
+        "1e299",
+        "1e300",
+        "1e400",
+        "9" * 18,
+        "9" * 19,
+        "1." + "5" * 38,
+        "1." + "5" * 39,
+    ),
+    *(
+        str(1 << 31),
+        str((1 << 31) - 1),
+        str(-(1 << 31)),
+        str(-(1 << 31) - 1),
+        "2026",
+        "2026-03",
+        "2026-03-01",
+        "2026-02-29",
+    ),
+    *("2026-13-01", "2026-03-32", "0000-01-01", "2026-03-01T12:00", "2026-03-01T12:00:00", "2026-03-01T12:00:00Z"),
+    *("2026-03-01T12:00:00+01:00", "2026-03-01T12:00:60Z", "2026-03-01T12:00:61Z", "2026-03-01T24:00:00Z"),
+    *("2026-03-01T12:00:00.1Z", f"2026-03-01T12:00:00.{'1' * 9}Z", f"2026-03-01T12:00:00.{'1' * 10}Z"),
+    *(
+        "2026-03-01T12:00:00+14:00",
+        "2026-03-01T12:00:00+14:01",
+        "2026-03-01T12:00:00-13:59",
+        "9999-12-31T23:59:59-14:00",
+    ),
+    *(
+        "0001-01-01T00:00:00+14:00",
+        "12:00:00",
+        "24:00:00",
+        "12:00:60",
+        "12:00",
+        "12:00:00.5",
+        "aGVq",
+        "aGV",
+        "aGVqaA==",
+        "a=b",
+    ),
+    *(
+        "urn:oid:1.2.3",
+        "urn:oid:3.1",
+        "urn:oid:1.02",
+        "urn:uuid:00000000-0000-4000-8000-000000000000",
+        "http://x y",
+        "x" * 64,
+    ),
+    *("x" * 65, "urn:uuid:00000000-0000-4000-8000-00000000000A", "a.b-c", "a_b"),
+)
+
+
+def fhir_values() -> Cases:
+    """Each text as a value of each primitive type, in JSON and in XML."""
+    for kind, text in itertools.product(sorted(PRIMITIVES - {"xhtml"}), TEXTS):
+        name = f"value{kind[0].upper()}{kind[1:]}"
+        value = escape(text, {'"': "&quot;", "\n": "&#10;"}).encode()
+        extension = b'<extension url="http://x.org/e"><%b value="%b"/></extension>' % (name.encode(), value)
+        in_xml = _refusable(lambda extension=extension: _value(read_xml(PATIENT_XML % extension)))
+        shown = text if len(text) < 30 else f"{text[:24]}… of {len(text)}"
+        yield f"{kind} {shown!r}", f"{'right' if TESTS[kind](text) else 'wrong'} in JSON; in XML {in_xml}"
+
+
+PATIENT_XML: Final = b'<Patient xmlns="http://hl7.org/fhir">%b</Patient>'
+
+
+def _value(read: Any) -> str:
+    """What stands there, of its class alone where it is the text that was sent."""
+    [extension] = read.resource["extension"]
+    value = next((value for key, value in extension.items() if key.startswith("value")), None)
+    return f"{value.__class__.__name__ if isinstance(value, str) else repr(value)}: {_findings(read.issues)}"
 
 
 def _same_in_xml(resource: Any) -> str:
@@ -521,6 +624,7 @@ GROUPS: Final[dict[str, Callable[[], Cases]]] = {
     "documents": documents,
     "ehmi-envelopes": ehmi_envelopes,
     "events": events,
+    "fhir-values": fhir_values,
     "fhir-xml": fhir_xml,
     "letters": letters,
     "person-histories": person_histories,

@@ -248,3 +248,14 @@ def test_our_events_equal_published_ones_but_for_id(name: str) -> None:
     published = orjson.loads((EXAMPLES / "eds" / "own-station" / f"{name}.json").read_bytes())
     ours = audit_event(PUBLISHED[name])
     assert orjson.dumps(ours | {"id": ""}) == orjson.dumps(published | {"id": ""})  # order of elements and all
+
+
+@pytest.mark.parametrize(("original", "outcome"), [(TRACED, "0"), (None, "8")])
+def test_receipt_for_unknown_envelope_has_outcome_8(original: TracedDocument | None, outcome: str) -> None:
+    receipt = NetworkReceipt(positive=True, original_transport_id="e-1", transport_id="r-1")
+    step = network_answered(
+        receipt, original_message_id="m-1", sender=HEART, receiver=MUNICIPALITY, original=original, **STATION
+    )
+    assert (step.outcome, step.profile, step.subtype) == (outcome, "basic", "msg-received-and-finalized")
+    assert (step.original, step.ordinal) == (original or TracedDocument("unknown", "unknown"), 0)
+    assert audit_event(step)["outcome"] == outcome
