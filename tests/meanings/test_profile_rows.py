@@ -7,15 +7,15 @@ import pytest
 
 from streams.formats.fhir.shapes import type_of
 from streams.formats.fhir.structure import Constraint, Extension
-from streams.messages.acknowledgement import check as acknowledgement
+from streams.messages.acknowledgement.check import _CONSTRAINTS, _EXTENSIONS
 from streams.messages.hospitalnotification.rules import INCOMING, OUTGOING
 
 ROWS = {
     "incoming": INCOMING.constraints,
     "outgoing": OUTGOING.constraints,
-    "acknowledgement": acknowledgement._CONSTRAINTS,
+    "acknowledgement": _CONSTRAINTS,
 }
-EXTENSIONS = {"notification": INCOMING.extensions, "acknowledgement": acknowledgement._EXTENSIONS}
+EXTENSIONS = {"notification": INCOMING.extensions, "acknowledgement": _EXTENSIONS}
 
 
 @pytest.mark.parametrize("rows", ROWS.values(), ids=ROWS)
