@@ -1,12 +1,14 @@
-"""A FHIR document with one element more: each that its types have and it does not, one at a time, with a plausible value."""
+"""FHIR documents otherwise: with one element more, with other entries; and texts that may stand as a value."""
 
 import copy
 from collections.abc import Iterator
 from typing import Any, Final
 
+import orjson
+
 from streams.formats.fhir.shapes import RESOURCES, Element, elements
 
-__all__ = ["with_one_more"]
+__all__ = ["TEXTS", "other_entries", "with_one_more"]
 
 #: A value of each primitive type.
 _PRIMITIVES: Final[dict[str, Any]] = {
@@ -33,15 +35,94 @@ _PRIMITIVES: Final[dict[str, Any]] = {
 }
 
 
+#: Texts that are a value of one primitive type or another, or nearly.
+TEXTS: Final = (
+    *(
+        "",
+        " ",
+        "x",
+        "x y",
+        "x  y",
+        " x",
+        "x\n",
+        "é",
+        "\x07",
+        "true",
+        "false",
+        "TRUE",
+        "0",
+        "-0",
+        "-1",
+        "1",
+        "01",
+        "+1",
+        "1.5",
+    ),
+    *(
+        "1.50",
+        ".5",
+        "1.",
+        "1e3",
+        "1E+300",
+        "1e299",
+        "1e300",
+        "1e400",
+        "9" * 18,
+        "9" * 19,
+        "1." + "5" * 38,
+        "1." + "5" * 39,
+    ),
+    *(
+        str(1 << 31),
+        str((1 << 31) - 1),
+        str(-(1 << 31)),
+        str(-(1 << 31) - 1),
+        "2026",
+        "2026-03",
+        "2026-03-01",
+        "2026-02-29",
+    ),
+    *("2026-13-01", "2026-03-32", "0000-01-01", "2026-03-01T12:00", "2026-03-01T12:00:00", "2026-03-01T12:00:00Z"),
+    *("2026-03-01T12:00:00+01:00", "2026-03-01T12:00:60Z", "2026-03-01T12:00:61Z", "2026-03-01T24:00:00Z"),
+    *("2026-03-01T12:00:00.1Z", f"2026-03-01T12:00:00.{'1' * 9}Z", f"2026-03-01T12:00:00.{'1' * 10}Z"),
+    *(
+        "2026-03-01T12:00:00+14:00",
+        "2026-03-01T12:00:00+14:01",
+        "2026-03-01T12:00:00-13:59",
+        "9999-12-31T23:59:59-14:00",
+    ),
+    *(
+        "0001-01-01T00:00:00+14:00",
+        "12:00:00",
+        "24:00:00",
+        "12:00:60",
+        "12:00",
+        "12:00:00.5",
+        "aGVq",
+        "aGV",
+        "aGVqaA==",
+        "a=b",
+    ),
+    *(
+        "urn:oid:1.2.3",
+        "urn:oid:3.1",
+        "urn:oid:1.02",
+        "urn:uuid:00000000-0000-4000-8000-000000000000",
+        "http://x y",
+        "x" * 64,
+    ),
+    *("x" * 65, "urn:uuid:00000000-0000-4000-8000-00000000000A", "a.b-c", "a_b"),
+)
+
+
 def with_one_more(document: Any) -> Iterator[tuple[str, Any]]:
-    """Name of the element, and the document that has it."""
+    """Each element that a type has and the document has not: its name, and the document with a plausible value of it."""
     for path, steps, type_name in _objects(document, "", (), document["resourceType"]):
         here = document
         for step in steps:
             here = here[step]
-        chosen = {one.choice for one in elements(type_name).values() if one.choice and one.name in here}
         for name, element in elements(type_name).items():
-            if name in here or element.choice in chosen - {""}:
+            if name in here:
                 continue
             mine = copy.deepcopy(document)
             place = mine
@@ -80,3 +161,23 @@ def _object(type_name: str) -> dict[str, Any]:
     if type_name == "Extension":
         least |= {"valueString": "x"}
     return ({"resourceType": type_name} if type_name in RESOURCES else {}) | (least or {"id": "x"})
+
+
+def other_entries(whole: dict[str, Any], others: list[Any]) -> Iterator[tuple[str, Any]]:
+    """A Bundle of which each entry is dropped, first, twice, once more under another id; and with one of others."""
+    mine = whole["entry"]
+    for at, entry in enumerate(mine):
+        name, rest = f"{at} {entry['resource']['resourceType']}", [*mine[:at], *mine[at + 1 :]]
+        id_ = entry["resource"]["id"]
+        anew = orjson.loads(orjson.dumps(entry).replace(id_.encode(), b"0c0ffee0-0000-4000-8000-000000000000"))
+        bare = {"resource": {key: value for key, value in anew["resource"].items() if key != "text"}}
+        for how, places in {
+            "dropped": rest,
+            "first": [entry, *rest],
+            "twice": [*mine, entry],
+            "once more": [*mine, anew],
+            "once more without name": [*mine, bare],
+        }.items():
+            yield f"{name} {how}", {**whole, "entry": places}
+    for at, entry in enumerate(others):
+        yield f"and {at} {entry['resource']['resourceType']}", {**whole, "entry": [*mine, entry]}

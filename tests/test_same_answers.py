@@ -9,7 +9,7 @@ import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,32 +37,22 @@ from streams.registry import inspect_registers
 from streams.relay.replay import Replay
 from streams.words.codes import Notice
 from streams.words.errors import Rejected
-from streams.words.ids import Lane, MessageId
+from streams.words.ids import Lane
 from streams.words.model import (
-    Decision,
-    LaneRecord,
-    NetworkReceipt,
-    NetworkReceiptArrived,
-    Overdue,
-    Receipt,
-    ReceiptArrived,
     ReceiptIssue,
-    StayEventArrived,
-    Wake,
 )
 from tests.damage import csv_cells, edifact, er7, json_places, toml_lines, xml
-from tests.elements import with_one_more
+from tests.elements import TEXTS, other_entries, with_one_more
 from tests.grammars import test_fhir_read, test_limits
 from tests.meanings import adt, test_edsevent, test_legacy, test_sbdh, test_vans
 from tests.meanings.acknowledgements import acknowledgement as answered
 from tests.meanings.inbox_records import INBOX, reception_after
 from tests.meanings.notifications import bundle, notification, story
-from tests.rules.histories import DELIVERY, HAPPENINGS, begun, happened
+from tests.rules.histories import DELIVERY, HAPPENINGS, LANE_RECORDS, begun, happened
 from tests.rules.lanes import Otherwise, registers
 from tests.rules.persons import Intake
 from tests.rules.persons_histories import REPORTS, WAITS, reported
-from tests.rules.stay_events import Story, transfer
-from tests.rules.stay_events import event as stay_event
+from tests.rules.stay_events import Story
 from tests.rules.test_registry_columns import NOW, nine_municipalities
 
 RECORDED: Final = Path(__file__).with_name("answers")
@@ -223,84 +213,16 @@ def with_more() -> Cases:
         yield f"event {name}", f"{_findings(found['issues'])} {sha256(orjson.dumps(found['reading'])).hexdigest()[:8]}"
 
 
-#: Texts that are a value of one primitive type or another, or nearly.
-TEXTS: Final = (
-    *(
-        "",
-        " ",
-        "x",
-        "x y",
-        "x  y",
-        " x",
-        "x\n",
-        "é",
-        "\x07",
-        "true",
-        "false",
-        "TRUE",
-        "0",
-        "-0",
-        "-1",
-        "1",
-        "01",
-        "+1",
-        "1.5",
-    ),
-    *(
-        "1.50",
-        ".5",
-        "1.",
-        "1e3",
-        "1E+300",
-        "1e299",
-        "1e300",
-        "1e400",
-        "9" * 18,
-        "9" * 19,
-        "1." + "5" * 38,
-        "1." + "5" * 39,
-    ),
-    *(
-        str(1 << 31),
-        str((1 << 31) - 1),
-        str(-(1 << 31)),
-        str(-(1 << 31) - 1),
-        "2026",
-        "2026-03",
-        "2026-03-01",
-        "2026-02-29",
-    ),
-    *("2026-13-01", "2026-03-32", "0000-01-01", "2026-03-01T12:00", "2026-03-01T12:00:00", "2026-03-01T12:00:00Z"),
-    *("2026-03-01T12:00:00+01:00", "2026-03-01T12:00:60Z", "2026-03-01T12:00:61Z", "2026-03-01T24:00:00Z"),
-    *("2026-03-01T12:00:00.1Z", f"2026-03-01T12:00:00.{'1' * 9}Z", f"2026-03-01T12:00:00.{'1' * 10}Z"),
-    *(
-        "2026-03-01T12:00:00+14:00",
-        "2026-03-01T12:00:00+14:01",
-        "2026-03-01T12:00:00-13:59",
-        "9999-12-31T23:59:59-14:00",
-    ),
-    *(
-        "0001-01-01T00:00:00+14:00",
-        "12:00:00",
-        "24:00:00",
-        "12:00:60",
-        "12:00",
-        "12:00:00.5",
-        "aGVq",
-        "aGV",
-        "aGVqaA==",
-        "a=b",
-    ),
-    *(
-        "urn:oid:1.2.3",
-        "urn:oid:3.1",
-        "urn:oid:1.02",
-        "urn:uuid:00000000-0000-4000-8000-000000000000",
-        "http://x y",
-        "x" * 64,
-    ),
-    *("x" * 65, "urn:uuid:00000000-0000-4000-8000-00000000000A", "a.b-c", "a_b"),
-)
+def entries() -> Cases:
+    """Bundles of either type: each entry dropped, first, twice, and once more under an id of its own; others put in."""
+    written = bundle(notification(Notice.SLOR))
+    found = answered("fatal-error", ReceiptIssue(severity="error", code="invalid", text="x"))
+    for name, damaged in other_entries(written, found["entry"]):
+        yield f"notification {name}", _findings(hospitalnotification.check(damaged))
+        yield f"ours {name}", _findings(hospitalnotification.check(damaged, outgoing=True))
+    for name, damaged in other_entries(found, written["entry"]):
+        judged = acknowledgement.inspect(to_json(damaged))
+        yield f"acknowledgement {name}", f"{_findings(judged['issues'])} {orjson.dumps(judged['reading']).decode()}"
 
 
 def fhir_values() -> Cases:
@@ -518,36 +440,6 @@ def _notified(story: Story) -> str:
     return f"{' '.join(story.notices) or 'silent'} ({story.outcome}) {sha256(content).hexdigest()[:8]}"
 
 
-_AT: Final = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
-_LAST: Final = {"message_id": MessageId("00000000-0000-4000-8000-000000000001"), "at": _AT}
-#: One of each kind, with a time in every place that takes one.
-LANE_RECORDS: Final[dict[str, LaneRecord]] = {
-    "event": StayEventArrived(
-        at=_AT,
-        event=msgspec.structs.replace(
-            stay_event("A01 08:00 start_time=07:30 end_time=09:00 death_time=09:00 occurred_again=08:00")[0],
-            recorded=_AT,
-            transfer=transfer(same_region=True),
-        ),
-    ),
-    "receipt": ReceiptArrived(
-        at=_AT,
-        receipt=Receipt(
-            verdict="fatal-error",
-            message_id="00000000-0000-4000-8000-00000000000A",
-            fallback_ids=("b",),
-            issues=(ReceiptIssue(severity="error", code="invalid", text="wrong"),),
-            nonconformant=("AV4",),
-        ),
-    ),
-    "network receipt": NetworkReceiptArrived(
-        at=_AT, receipt=NetworkReceipt(positive=False, original_transport_id="t", description="none")
-    ),
-    "overdue": Overdue(**_LAST, attempt=1, deadline=_AT),
-    "wake": Wake(at=_AT, due=_AT),
-    "decision": Decision(**_LAST, action="resend", actor="operator", reason="asked", id="D1"),
-}
-
 #: How a municipality is served -> what the lane's context has of it.
 SERVED: Final[dict[str, dict[str, Any]]] = {
     "": {},
@@ -623,6 +515,7 @@ GROUPS: Final[dict[str, Callable[[], Cases]]] = {
     "chains": chains,
     "documents": documents,
     "ehmi-envelopes": ehmi_envelopes,
+    "entries": entries,
     "events": events,
     "fhir-values": fhir_values,
     "fhir-xml": fhir_xml,

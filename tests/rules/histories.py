@@ -5,7 +5,7 @@ A lane begins with an admission at 08:00 whose letter has left. Each happening i
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from typing import Any, Final
@@ -18,10 +18,22 @@ from streams.records.trace import audit_event
 from streams.relay.lane import Action, DeadLetter, Traced, next_due, tick
 from streams.words.errors import Rejected
 from streams.words.ids import MessageId
-from streams.words.model import Decision, Overdue, Receipt, ReceiptArrived, ReceiptIssue
+from streams.words.model import (
+    Decision,
+    LaneRecord,
+    NetworkReceipt,
+    NetworkReceiptArrived,
+    Overdue,
+    Receipt,
+    ReceiptArrived,
+    ReceiptIssue,
+    StayEventArrived,
+    Wake,
+)
 from tests.rules.lanes import DAY, MINUTE, Lane, context
+from tests.rules.stay_events import event, transfer
 
-__all__ = ["DELIVERY", "HAPPENINGS", "begun", "happened"]
+__all__ = ["DELIVERY", "HAPPENINGS", "LANE_RECORDS", "begun", "happened"]
 
 UNKNOWN: Final = MessageId("00c0ffee-0000-4000-8000-000000000000")
 ISSUES: Final = (ReceiptIssue(severity="error", code="invalid", details_code="KOM", details_system="x", text="wrong"),)
@@ -163,3 +175,34 @@ def _whole(action: Action) -> Iterator[str]:
         yield msgspec.json.encode(action).decode()
     else:
         yield repr([getattr(action, name) for name in action.__struct_fields__])
+
+
+_AT: Final = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
+_LAST: Final = {"message_id": MessageId("00000000-0000-4000-8000-000000000001"), "at": _AT}
+#: One of each kind, with a time in every place that takes one.
+LANE_RECORDS: Final[dict[str, LaneRecord]] = {
+    "event": StayEventArrived(
+        at=_AT,
+        event=msgspec.structs.replace(
+            event("A01 08:00 start_time=07:30 end_time=09:00 death_time=09:00 occurred_again=08:00")[0],
+            recorded=_AT,
+            transfer=transfer(same_region=True),
+        ),
+    ),
+    "receipt": ReceiptArrived(
+        at=_AT,
+        receipt=Receipt(
+            verdict="fatal-error",
+            message_id="00000000-0000-4000-8000-00000000000A",
+            fallback_ids=("b",),
+            issues=(ReceiptIssue(severity="error", code="invalid", text="wrong"),),
+            nonconformant=("AV4",),
+        ),
+    ),
+    "network receipt": NetworkReceiptArrived(
+        at=_AT, receipt=NetworkReceipt(positive=False, original_transport_id="t", description="none")
+    ),
+    "overdue": Overdue(**_LAST, attempt=1, deadline=_AT),
+    "wake": Wake(at=_AT, due=_AT),
+    "decision": Decision(**_LAST, action="resend", actor="operator", reason="asked", id="D1"),
+}
