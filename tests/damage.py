@@ -1,13 +1,13 @@
 """Documents damaged in every place, one place at a time, by a name that shows where and how."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import orjson
 from lxml import etree
 
-__all__ = ["csv_cells", "edifact", "er7", "json_places", "toml_lines", "xml"]
+__all__ = ["csv_cells", "edifact", "er7", "json_places", "toml_lines", "xml", "xml_texts"]
 
 _LONG: Final = 40  # longer than any field of a letter
 
@@ -30,6 +30,21 @@ def xml(data: bytes) -> Iterator[tuple[str, bytes]]:
             yield (
                 f"{name} @{etree.QName(attribute).localname} dropped",
                 _written(tree, element, lambda one, at=attribute: one.attrib.pop(at)),
+            )
+
+
+def xml_texts(data: bytes, texts: Iterable[str]) -> Iterator[tuple[str, list[bytes]]]:
+    """Every leaf and every attribute by its name, with the documents in which each of the texts stands there."""
+    root, texts = etree.fromstring(data), tuple(texts)
+    tree = root.getroottree()
+    for number, element in enumerate(root.iter("*")):
+        name = f"{number} {etree.QName(element).localname}"
+        if not len(element):
+            yield name, [_written(tree, element, lambda one, text=text: setattr(one, "text", text)) for text in texts]
+        for at in element.attrib:
+            yield (
+                f"{name} @{at}",
+                [_written(tree, element, lambda one, at=at, text=text: one.set(at, text)) for text in texts],
             )
 
 

@@ -41,7 +41,7 @@ from streams.words.ids import Lane
 from streams.words.model import (
     ReceiptIssue,
 )
-from tests.damage import csv_cells, edifact, er7, json_places, toml_lines, xml
+from tests.damage import csv_cells, edifact, er7, json_places, toml_lines, xml, xml_texts
 from tests.elements import TEXTS, other_entries, with_one_more
 from tests.grammars import test_fhir_read, test_limits
 from tests.meanings import adt, test_edsevent, test_legacy, test_sbdh, test_vans
@@ -116,6 +116,91 @@ def ehmi_envelopes() -> Cases:
             seen = sbdh.inspect(damaged, _inside)
             yield name, _refusable(lambda damaged=damaged: _opened(sbdh.open_envelope(damaged)))
             yield name, f"inspected: {_findings(seen['issues'])}"
+
+
+#: The words of an EHMI envelope: those of the schema, those it lacks, and others.
+EHMI_WORDS: Final = {
+    "standard": (
+        *(
+            "homecareobservation-message",
+            "acknowledgement-message",
+            "ehmisbdh-acknowledgement",
+            "Acknowledgement-Message",
+        ),
+        *("hospital-notification-message", "hospitalnotification-message", "care-communication-message"),
+    ),
+    "kind": ("Bundle", "ReceiptAcknowledgement", "ReceiptException", "bundle"),
+    "role": ("Request", "Response", "request"),
+    "mime": ("application/xml", "application/fhir+json", "application/fhir+xml", "application/json"),
+}
+
+
+def ehmi_words() -> Cases:
+    """Each choice of words of an EHMI envelope."""
+    for words in itertools.product(*EHMI_WORDS.values()):
+        data = test_sbdh.envelope(**dict(zip(EHMI_WORDS, words, strict=True)))
+        yield " ".join(words), _refusable(lambda data=data: _opened(sbdh.open_envelope(data)))
+        yield f"{' '.join(words)} inspected", _findings(sbdh.inspect(data, _inside)["issues"])
+
+
+#: Words and lengths that the elements of envelopes and letters are checked for.
+WORDS: Final = (
+    *(
+        "XML",
+        "EDIFACT",
+        "HL7",
+        "Binary",
+        "Other",
+        "xml",
+        "EAN",
+        "CVR",
+        "VANS",
+        "reliable",
+        "unreliable",
+        "UTF-8",
+        "base64",
+    ),
+    *(
+        "application/fhir+json",
+        "application/fhir+xml",
+        "text/fhir+json",
+        "text/fhir+xml",
+        "0",
+        "1",
+        "+1",
+        "007",
+        "-1",
+        "1.5",
+    ),
+    *(
+        "2026-03-01T12:00:00",
+        "2026-03-01T12:00:00Z",
+        "2026-03-01",
+        "24:00",
+        "12:00",
+        "true",
+        "false",
+        "300000",
+        "600000",
+    ),
+    *("x" * size for length in (1, 3, 4, 5, 9, 14, 17, 18, 35, 70, 80, 255, 256, 512) for size in (length, length + 1)),
+    *("7" * size for size in (4, 10, 11, 13, 14)),
+)
+
+
+def texts() -> Cases:
+    """Each of the words in every leaf of envelopes of both kinds and of letters in XML."""
+    readers: list[tuple[str, Callable[[bytes], Any], tuple[bytes, ...]]] = [
+        ("vans", lambda data: vans.inspect(data, _inside), (test_vans.sealed(), test_vans.receipt("negative-message"))),
+        ("ehmi", lambda data: sbdh.inspect(data, _inside), (test_sbdh.envelope(), test_sbdh.receipt())),
+        ("letter", legacy_reading, (test_legacy.ADMISSION, test_legacy.REFUSAL)),
+    ]
+    for kind, inspect, documents_ in readers:
+        for number, document in enumerate(documents_):
+            for name, damaged in xml_texts(document, WORDS):
+                found = [orjson.dumps(inspect(data)) for data in damaged]
+                wrong = sum(b'"valid":false' in one for one in found)
+                yield f"{kind} {number} {name}", f"{wrong} wrong {sha256(b''.join(found)).hexdigest()[:10]}"
 
 
 def _opened(opened: Any) -> str:
@@ -515,6 +600,7 @@ GROUPS: Final[dict[str, Callable[[], Cases]]] = {
     "chains": chains,
     "documents": documents,
     "ehmi-envelopes": ehmi_envelopes,
+    "ehmi-words": ehmi_words,
     "entries": entries,
     "events": events,
     "fhir-values": fhir_values,
@@ -530,6 +616,7 @@ GROUPS: Final[dict[str, Callable[[], Cases]]] = {
     "notifications": notifications,
     "short-stories": short_stories,
     "one-element-more": with_more,
+    "texts": texts,
     "vans-envelopes": vans_envelopes,
 }
 
