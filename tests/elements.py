@@ -8,7 +8,7 @@ import orjson
 
 from streams.formats.fhir.shapes import RESOURCES, Element, elements
 
-__all__ = ["TEXTS", "other_entries", "with_one_more"]
+__all__ = ["EHMI_WORDS", "TEXTS", "WORDS", "other_entries", "with_one_more"]
 
 #: A value of each primitive type.
 _PRIMITIVES: Final[dict[str, Any]] = {
@@ -113,6 +113,67 @@ TEXTS: Final = (
     ),
     *("x" * 65, "urn:uuid:00000000-0000-4000-8000-00000000000A", "a.b-c", "a_b"),
 )
+
+
+#: Words and lengths that the elements of envelopes and letters are checked for.
+WORDS: Final = (
+    *(
+        "XML",
+        "EDIFACT",
+        "HL7",
+        "Binary",
+        "Other",
+        "xml",
+        "EAN",
+        "CVR",
+        "VANS",
+        "reliable",
+        "unreliable",
+        "UTF-8",
+        "base64",
+    ),
+    *(
+        "application/fhir+json",
+        "application/fhir+xml",
+        "text/fhir+json",
+        "text/fhir+xml",
+        "0",
+        "1",
+        "+1",
+        "007",
+        "-1",
+        "1.5",
+    ),
+    *(
+        "2026-03-01T12:00:00",
+        "2026-03-01T12:00:00Z",
+        "2026-03-01",
+        "24:00",
+        "12:00",
+        "true",
+        "false",
+        "300000",
+        "600000",
+    ),
+    *("x" * size for length in (1, 3, 4, 5, 9, 14, 17, 18, 35, 70, 80, 255, 256, 512) for size in (length, length + 1)),
+    *("7" * size for size in (4, 10, 11, 13, 14)),
+)
+
+#: The words of an EHMI envelope: those of the schema, those it lacks, and others.
+EHMI_WORDS: Final = {
+    "standard": (
+        *(
+            "homecareobservation-message",
+            "acknowledgement-message",
+            "ehmisbdh-acknowledgement",
+            "Acknowledgement-Message",
+        ),
+        *("hospital-notification-message", "hospitalnotification-message", "care-communication-message"),
+    ),
+    "kind": ("Bundle", "ReceiptAcknowledgement", "ReceiptException", "bundle"),
+    "role": ("Request", "Response", "request"),
+    "mime": ("application/xml", "application/fhir+json", "application/fhir+xml", "application/json"),
+}
 
 
 def with_one_more(document: Any) -> Iterator[tuple[str, Any]]:

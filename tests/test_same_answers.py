@@ -42,13 +42,13 @@ from streams.words.model import (
     ReceiptIssue,
 )
 from tests.damage import csv_cells, edifact, er7, json_places, toml_lines, xml, xml_texts
-from tests.elements import TEXTS, other_entries, with_one_more
+from tests.elements import EHMI_WORDS, TEXTS, WORDS, other_entries, with_one_more
 from tests.grammars import test_fhir_read, test_limits
 from tests.meanings import adt, test_edsevent, test_legacy, test_sbdh, test_vans
 from tests.meanings.acknowledgements import acknowledgement as answered
 from tests.meanings.inbox_records import INBOX, reception_after
 from tests.meanings.notifications import bundle, notification, story
-from tests.rules.histories import DELIVERY, HAPPENINGS, LANE_RECORDS, begun, happened
+from tests.rules.histories import DELIVERY, EVENTS, HAPPENINGS, LANE_RECORDS, RARER, begun, happened
 from tests.rules.lanes import Otherwise, registers
 from tests.rules.persons import Intake
 from tests.rules.persons_histories import REPORTS, WAITS, reported
@@ -118,74 +118,12 @@ def ehmi_envelopes() -> Cases:
             yield name, f"inspected: {_findings(seen['issues'])}"
 
 
-#: The words of an EHMI envelope: those of the schema, those it lacks, and others.
-EHMI_WORDS: Final = {
-    "standard": (
-        *(
-            "homecareobservation-message",
-            "acknowledgement-message",
-            "ehmisbdh-acknowledgement",
-            "Acknowledgement-Message",
-        ),
-        *("hospital-notification-message", "hospitalnotification-message", "care-communication-message"),
-    ),
-    "kind": ("Bundle", "ReceiptAcknowledgement", "ReceiptException", "bundle"),
-    "role": ("Request", "Response", "request"),
-    "mime": ("application/xml", "application/fhir+json", "application/fhir+xml", "application/json"),
-}
-
-
 def ehmi_words() -> Cases:
     """Each choice of words of an EHMI envelope."""
     for words in itertools.product(*EHMI_WORDS.values()):
         data = test_sbdh.envelope(**dict(zip(EHMI_WORDS, words, strict=True)))
         yield " ".join(words), _refusable(lambda data=data: _opened(sbdh.open_envelope(data)))
         yield f"{' '.join(words)} inspected", _findings(sbdh.inspect(data, _inside)["issues"])
-
-
-#: Words and lengths that the elements of envelopes and letters are checked for.
-WORDS: Final = (
-    *(
-        "XML",
-        "EDIFACT",
-        "HL7",
-        "Binary",
-        "Other",
-        "xml",
-        "EAN",
-        "CVR",
-        "VANS",
-        "reliable",
-        "unreliable",
-        "UTF-8",
-        "base64",
-    ),
-    *(
-        "application/fhir+json",
-        "application/fhir+xml",
-        "text/fhir+json",
-        "text/fhir+xml",
-        "0",
-        "1",
-        "+1",
-        "007",
-        "-1",
-        "1.5",
-    ),
-    *(
-        "2026-03-01T12:00:00",
-        "2026-03-01T12:00:00Z",
-        "2026-03-01",
-        "24:00",
-        "12:00",
-        "true",
-        "false",
-        "300000",
-        "600000",
-    ),
-    *("x" * size for length in (1, 3, 4, 5, 9, 14, 17, 18, 35, 70, 80, 255, 256, 512) for size in (length, length + 1)),
-    *("7" * size for size in (4, 10, 11, 13, 14)),
-)
 
 
 def texts() -> Cases:
@@ -455,17 +393,6 @@ def short_stories() -> Cases:
         yield f"{one}, {other}", f"{_notified(story)}; {thirds}"
 
 
-#: One of each kind, and what decides about it.
-EVENTS: Final = (
-    *("A01", "A04", "A05", "A06", "A07", "A03", "A13", "A21", "A22", "A52", "A53", "A11", "A23", "A31"),
-    *("A01 unit=SUR", "A01 dead=yes", "A02 unit=SUR", "A02 unit=NEAR", "A02 unit=FAR", "A12 unit=MED", "A06 unit=FAR"),
-    *("A03 disposition=death", "A03 disposition=transfer-hospital", "A03 dead=yes death_time=08:30"),
-    *("A08 start_time=07:30", "A08 end_time=09:30", "A08 dead=yes", "A08 unit=SUR a08_ward_is_correction=yes"),
-    *("A08 class_=IMP a08_class_is_correction=yes", "A08 deleted=end_time", "A08 residence=0751", "A08 patient=MAJA"),
-    *("A40 patient=MAJA", "A45 patient=MAJA", "A08 disposition=death", "A21 leave_home=no"),
-)
-
-
 def rarer_stories() -> Cases:
     """Every event before one of a rarer kind, what any further one would do, and what the timer would."""
     for one, other in itertools.product((*EVENTS, *RARER), RARER):
@@ -474,30 +401,6 @@ def rarer_stories() -> Cases:
         woken = [_notified(_woken(story, time)) for time in ("09:30", "12:00", "2/08:01", "3/12:00")]
         thirds = sha256("".join(further + woken).encode()).hexdigest()[:12]
         yield f"{one}, {other}", f"{_notified(story)}; {thirds}"
-
-
-#: What is reported less often: by feeds that leave things out, late, early, or of other persons and places.
-RARER: Final = (
-    *("A01 residence=none", "A08 residence=none", "A08 residence=none residence_problem=abroad"),
-    *(
-        "A01 residence=none residence_problem=no-municipality",
-        "A01 patient=none",
-        "A08 patient=none",
-        "A31 patient=MAJA",
-    ),
-    *(
-        "A03 disposition=hospice",
-        "A03 residence=none",
-        "A08 correction=yes unit=SUR",
-        "A08 correction=yes start_time=07:30",
-    ),
-    *("A08 allow_person_change=no patient=MAJA", "A02 unit=NEAR prior_unit=MED", "A12 unit=MED prior_unit=SUR"),
-    *("A04 planned=yes class_=OUTPATIENT", "A08 class_=OUTPATIENT", "A07 class_=OUTPATIENT", "A04 class_=OUTPATIENT"),
-    *("A08 lpr3=urn:uuid:00000000-0000-5000-8000-000000000001", "A01 now=06:00", "A03 now=06:00", "A03 now=4/06:00"),
-    *("A08 dead=yes death_time=12:30", "A31 dead=yes death_time=12:30", "A03 dead=yes death_time=12:30"),
-    *("A08 start_time=12:30", "A08 end_time=12:30", "A06 now=06:00", "A12 unit=MED now=06:00", "A03 disposition=death"),
-    *("A21 now=4/06:00", "A03 occurred_again=11:00", "A08 unit=none", "A02 unit=none", "A08 deleted=start_time,dead"),
-)
 
 
 def _woken(story: Story, time: str) -> Story:

@@ -1,4 +1,4 @@
-"""What can happen to a lane, by a name each, and one turn of it in a line: every field of every effect counts.
+"""What can happen to a stay and its lane, by a name each, and one turn of it in a line: every field of every effect counts.
 
 A lane begins with an admission at 08:00 whose letter has left. Each happening is one record, or one answer of the broker.
 """
@@ -33,7 +33,7 @@ from streams.words.model import (
 from tests.rules.lanes import DAY, MINUTE, Lane, context
 from tests.rules.stay_events import event, transfer
 
-__all__ = ["DELIVERY", "HAPPENINGS", "LANE_RECORDS", "begun", "happened"]
+__all__ = ["DELIVERY", "EVENTS", "HAPPENINGS", "LANE_RECORDS", "RARER", "begun", "happened"]
 
 UNKNOWN: Final = MessageId("00c0ffee-0000-4000-8000-000000000000")
 ISSUES: Final = (ReceiptIssue(severity="error", code="invalid", details_code="KOM", details_system="x", text="wrong"),)
@@ -206,3 +206,36 @@ LANE_RECORDS: Final[dict[str, LaneRecord]] = {
     "wake": Wake(at=_AT, due=_AT),
     "decision": Decision(**_LAST, action="resend", actor="operator", reason="asked", id="D1"),
 }
+
+#: Events of a stay: one of each kind, and what decides about it.
+EVENTS: Final = (
+    *("A01", "A04", "A05", "A06", "A07", "A03", "A13", "A21", "A22", "A52", "A53", "A11", "A23", "A31"),
+    *("A01 unit=SUR", "A01 dead=yes", "A02 unit=SUR", "A02 unit=NEAR", "A02 unit=FAR", "A12 unit=MED", "A06 unit=FAR"),
+    *("A03 disposition=death", "A03 disposition=transfer-hospital", "A03 dead=yes death_time=08:30"),
+    *("A08 start_time=07:30", "A08 end_time=09:30", "A08 dead=yes", "A08 unit=SUR a08_ward_is_correction=yes"),
+    *("A08 class_=IMP a08_class_is_correction=yes", "A08 deleted=end_time", "A08 residence=0751", "A08 patient=MAJA"),
+    *("A40 patient=MAJA", "A45 patient=MAJA", "A08 disposition=death", "A21 leave_home=no"),
+)
+
+#: What is reported less often: by feeds that leave things out, late, early, or of other persons and places.
+RARER: Final = (
+    *("A01 residence=none", "A08 residence=none", "A08 residence=none residence_problem=abroad"),
+    *(
+        "A01 residence=none residence_problem=no-municipality",
+        "A01 patient=none",
+        "A08 patient=none",
+        "A31 patient=MAJA",
+    ),
+    *(
+        "A03 disposition=hospice",
+        "A03 residence=none",
+        "A08 correction=yes unit=SUR",
+        "A08 correction=yes start_time=07:30",
+    ),
+    *("A08 allow_person_change=no patient=MAJA", "A02 unit=NEAR prior_unit=MED", "A12 unit=MED prior_unit=SUR"),
+    *("A04 planned=yes class_=OUTPATIENT", "A08 class_=OUTPATIENT", "A07 class_=OUTPATIENT", "A04 class_=OUTPATIENT"),
+    *("A08 lpr3=urn:uuid:00000000-0000-5000-8000-000000000001", "A01 now=06:00", "A03 now=06:00", "A03 now=4/06:00"),
+    *("A08 dead=yes death_time=12:30", "A31 dead=yes death_time=12:30", "A03 dead=yes death_time=12:30"),
+    *("A08 start_time=12:30", "A08 end_time=12:30", "A06 now=06:00", "A12 unit=MED now=06:00", "A03 disposition=death"),
+    *("A21 now=4/06:00", "A03 occurred_again=11:00", "A08 unit=none", "A02 unit=none", "A08 deleted=start_time,dead"),
+)
