@@ -181,6 +181,11 @@ def documents() -> Cases:
         yield f"XML: {name}", _refusable(lambda data=data: str(from_xml(data)))
     for name, (inner, *_) in test_fhir_read.DISORDERED.items():
         yield f"XML: {name}", _findings(read_xml(test_fhir_read.wrapped(inner)).issues)
+    letter = test_legacy.NOTICE[9:] if test_legacy.NOTICE.startswith(b"UNA") else test_legacy.NOTICE
+    for marks in (":+.? '", ":+:+ '", ":+.+ '", "::.? '", ":+.?' ", ":+,? '", ":+.?*'", ":+.?", ":", "", "++++++"):
+        for name, rest in (("", b""), (" and a letter", letter)):
+            found = legacy_reading(b"UNA" + marks.encode() + rest)
+            yield f"UNA{marks}{name}", f"{found['kind']}: {_findings(found['issues'])}"
     for name, (read, document, bound, _) in test_limits.BOUNDS.items():
         data = document(bound + 1)
         yield f"too large: {name}", _refusable(lambda read=read, data=data: str(read(data)))
