@@ -59,7 +59,7 @@ class _Buffer(bytearray):
         return super().decode(encoding, errors or "backslashreplace")
 
 
-class _Batch:
+class _FetchedBatch:
     """A batch as aiokafka's, whose records can all be read."""
 
     def __init__(self, batch: Any, data: memoryview) -> None:
@@ -101,10 +101,10 @@ class _Records:
         self._records, self._data, self._at = MemoryRecords(data), memoryview(data), 0
         self.size_in_bytes, self.has_next = self._records.size_in_bytes, self._records.has_next
 
-    def next_batch(self) -> _Batch:
+    def next_batch(self) -> _FetchedBatch:
         start, batch = self._at, self._records.next_batch()
         self._at += _LENGTH.size + _LENGTH.unpack_from(self._data, start)[0]
-        return _Batch(batch, self._data[start : self._at])
+        return _FetchedBatch(batch, self._data[start : self._at])
 
 
 class _NoRecords:

@@ -92,7 +92,7 @@ def duration(text: str) -> timedelta:
 
 def read_policy(toml: Toml, own: Toml, findings: Findings) -> Policy:
     """The file and the overrides of `own`; what is wrong becomes a finding and the value is left out."""
-    read = _Reader(toml, findings)
+    read = _PolicyReader(toml, findings)
     for name in toml.content:
         if name not in _SECTIONS:
             findings.add(toml.file, toml.line(name), f"no section {name}", did_you_mean(name, _SECTIONS))
@@ -112,7 +112,7 @@ def read_policy(toml: Toml, own: Toml, findings: Findings) -> Policy:
     return Policy(
         file=toml.file,
         receipts=receipts,
-        overrides=dict(_overrides(overrides, _Reader(own, findings))),
+        overrides=dict(_overrides(overrides, _PolicyReader(own, findings))),
         override_lines={name: own.line("policy", name) for name in overrides},
         stay=StayPolicy(**stay),
         sor_strict=check == "strict",
@@ -141,7 +141,9 @@ def _counts(toml: Toml, findings: Findings) -> Iterator[tuple[int, CountRow]]:
                 yield line, row
 
 
-def _overrides(table: Mapping[str, object], read: "_Reader") -> Iterator[tuple[tuple[str, str], Mapping[str, object]]]:
+def _overrides(
+    table: Mapping[str, object], read: "_PolicyReader"
+) -> Iterator[tuple[tuple[str, str], Mapping[str, object]]]:
     """`[policy.oioxml]`, `[policy."0461"]`, `[policy."0461".oioxml]`."""
     for name, values in table.items():
         if not isinstance(values, dict):
@@ -156,7 +158,7 @@ def _overrides(table: Mapping[str, object], read: "_Reader") -> Iterator[tuple[t
 
 
 @dataclass(frozen=True, slots=True)
-class _Reader:
+class _PolicyReader:
     toml: Toml
     findings: Findings
 

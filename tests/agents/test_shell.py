@@ -310,7 +310,7 @@ def test_record_behind_committed_position_is_not_taken_again() -> None:
     lane.batch(events)
     assert lane.written_to_kafka == []
     lane.batch(events)
-    assert lane.written_to_kafka, "offsets that begin anew, in a topic that was made again, are taken"
+    assert lane.written_to_kafka, "offsets from 0, in a topic that was made again, are taken"
 
 
 async def test_record_in_wrong_partition_is_sent_to_its_row(bench: Build) -> None:

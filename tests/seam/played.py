@@ -114,7 +114,7 @@ def the_lane_of_a_foreign_id_is_computed() -> None:
     assert lane != minted_lane(FOREIGN) == "deadbeef"
 
 
-def what_others_have_written_is_not_written_anew() -> None:
+def what_others_have_written_is_not_reissued() -> None:
     lane = relayed()
     for _ in range(3):
         lane.take(
@@ -159,7 +159,7 @@ PLAYED: Final[dict[str, Callable[[], None]]] = {
         a_type_is_sent_traced_and_recorded,
         a_type_is_sent_again_and_answered,
         the_lane_of_a_foreign_id_is_computed,
-        what_others_have_written_is_not_written_anew,
+        what_others_have_written_is_not_reissued,
         a_format_and_an_envelope_are_used_by_every_type,
         a_format_has_receipts_of_its_own,
         documents_are_known_by_their_kind,

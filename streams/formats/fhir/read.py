@@ -216,7 +216,7 @@ def read_xml(data: bytes) -> FhirDocument:
     if not is_resource(kind):
         remedy = "send the resource types of the profile"
         raise Rejected("/", "a resource type that these messages do not use", remedy, "xml")
-    reader = _Reader()
+    reader = _XmlReader()
     if charset not in _UTF_8:
         reader.issues.append(Rejected(*_NOT_UTF_8).issue())
     return FhirDocument(reader.resource(root, kind, kind), tuple(reader.issues))
@@ -243,7 +243,7 @@ def _children(type_name: str) -> tuple[dict[str, Element], dict[str, int]]:
     return known, {name: places[element.choice or name] for name, element in known.items()}
 
 
-class _Reader:
+class _XmlReader:
     """Reads one document; `issues` grows as it does."""
 
     def __init__(self) -> None:
