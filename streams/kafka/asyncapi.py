@@ -21,7 +21,7 @@ import msgspec
 
 from streams.records.ledger import LedgerRow
 from streams.words.errors import Rejected
-from streams.words.model import LaneRecord
+from streams.words.model import LaneRecord, RecipientControl
 
 from .decisions import Skip
 from .records import SELFTEST, Record, dead_letter, headers, letter_headers
@@ -103,6 +103,8 @@ _MESSAGES: Final[Mapping[str, tuple[_Message, ...]]] = {
     ),
     LANES: (_Message("lane-record", "What can happen to a stay, six kinds", "application/json", "lane-record"),),
     CONTROL: (
+        _Message("recipient-control", "A municipality paused, resumed or with a mode of its own; key kommunekode",
+                 "application/json", "recipient-control"),
         _Message("skip", "A record that an operator passes over; key skip/topic/partition/offset", "application/json", "skip"),
         _Message("installation", "Fingerprint of the secret; key installation", "application/json"),
     ),
@@ -131,6 +133,7 @@ def contract() -> Mapping[str, str]:
     schemas = {
         "lane-record": _of_type(LaneRecord, "lane-record"),
         "ledger-row": _of_type(LedgerRow, "ledger-row"),
+        "recipient-control": _of_type(RecipientControl, "recipient-control"),
         "skip": _of_type(Skip, "skip"),
         "headers": _of_headers("headers", headers(message_id="", event_type="", schema="", content_type="")),
         "letter-headers": _of_headers("letter-headers", letter_headers("", "", ""), optional=(SELFTEST,)),

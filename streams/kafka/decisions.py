@@ -1,4 +1,4 @@
-"""What an operator decides about one message or one record, as it lies on the topics.
+"""What an operator decides about one message, one record or one municipality, as it lies on the topics.
 
 A decision about a message goes into its lane, and the lane answers in the ledger (decision 0027). The ledger is read from
 its end as it was before the decision was sent, so that no answer can be missed and nothing old is read. The answer's key
@@ -7,6 +7,9 @@ is the id of the message, so one partition of the ledger has it; all are read, t
 A skip, the last resort, is the decision not to take one record (decision 0026). It lies on `recipients.control`: key
 `skip/topic/partition/offset`, value who, why and when. A record without value takes it back. Anything else under such a
 key is passed over.
+
+A pause and a mode of a municipality (00 §3.6) lie on the same topic, key kommunekode, with a row of the ledger for the
+audit, as the topic keeps the newest alone.
 """
 
 import asyncio
@@ -17,10 +20,10 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from streams.records.ledger import skipped_row
+from streams.records.ledger import recipient_row, skipped_row
 from streams.records.ledger import to_json as ledger_json
-from streams.words.ids import minted_lane
-from streams.words.model import Decision
+from streams.words.ids import Kommunekode, minted_lane
+from streams.words.model import Decision, RecipientControl
 
 from .clients import AIOKafkaConsumer, new_producer, partitions_of
 from .records import Letter, Record, encode_lane_record, headers
@@ -142,4 +145,46 @@ def skips_among(records: Iterable[Record]) -> Mapping[str, Skip]:
             continue
         if skip.origin == origin:
             found[origin] = skip
+    return found
+
+
+#: A kommunekode, as the key of a record.
+_CODE: Final = re.compile(rb"[0-9]{4}")
+
+
+def control_letters(control: RecipientControl) -> tuple[Letter, ...]:
+    """The decision for the workers, and before it its row for the audit."""
+    row = recipient_row(control)
+    audit = headers(
+        message_id=row.id, event_type="ledger.recipient", schema="ledger-row", content_type="application/json"
+    )
+    about = headers(
+        message_id=row.id, event_type=control.action, schema="recipient-control", content_type="application/json"
+    )
+    key = control.kommunekode.encode()
+    return (
+        Letter(LEDGER, key, ledger_json(row), audit),
+        Letter(CONTROL, key, msgspec.json.encode(control), about),
+    )
+
+
+def controls_among(records: Iterable[Record]) -> Mapping[Kommunekode, RecipientControl]:
+    """What stands for each municipality; `records` of one partition in order.
+
+    A record without value takes back what stood. One that cannot be read is passed over: a pause must not end by it.
+    """
+    found: dict[Kommunekode, RecipientControl] = {}
+    for record in records:
+        if record.key is None or not _CODE.fullmatch(record.key):
+            continue
+        code = Kommunekode(record.key.decode())
+        if not record.value:
+            found.pop(code, None)
+            continue
+        try:
+            control = msgspec.json.decode(record.value, type=RecipientControl)
+        except (msgspec.DecodeError, RecursionError, UnicodeError):
+            continue
+        if control.kommunekode == code:
+            found[code] = control
     return found

@@ -73,7 +73,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
     Topic(LANES, "lane", "what can happen to a stay, six kinds", WEEK,
           "intake, receipts, timer, commands", "lanes", compression="uncompressed",
           writers=("relay", "operator"), readers=("relay", "observer")),
-    Topic(CONTROL, "kommunekode; `installation`", "pause, resume, mode: who, when, why; fingerprint of the secret", None,
+    Topic(CONTROL, "kommunekode; `installation`; `skip/…`", "pause, resume, mode: who, when, why; fingerprint of the secret; skips", None,
           "commands, pages, workers at start", "all workers", "control", compression="uncompressed",
           writers=("relay", "operator"), readers=("relay", "operator")),
     Topic("municipality.<kommunekode>.inbox", "lane", "sealed envelope", FORTNIGHT,

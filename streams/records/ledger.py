@@ -16,6 +16,7 @@ What a row holds, by kind (docs/architecture.md):
 - `decision`: whether the lane has taken an operator's decision; `was` is the state that it met.
 - `lost`: `parts` offsets of a source topic from `subject` on were deleted by retention before they were read.
 - `skipped`: an operator has passed over the record at `subject`, and why (`stafet quarantine skip`).
+- `recipient`: an operator has paused or resumed a municipality, or set its mode, and why (`stafet recipients`).
 """
 
 from datetime import datetime
@@ -25,7 +26,7 @@ import msgspec
 
 from streams.delivery.rules import FINAL, DeliveryState
 from streams.words.codes import HOSPITAL_NOTIFICATION
-from streams.words.model import Decision, Fate, Outcome
+from streams.words.model import Decision, Fate, Outcome, RecipientControl
 
 
 class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +34,7 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     at: datetime
-    kind: Literal["event", "stay-event", "message", "receipt", "decision", "lost", "skipped"]
+    kind: Literal["event", "stay-event", "message", "receipt", "decision", "lost", "skipped", "recipient"]
     subject: str
     what: str
     delta: int = 1
@@ -230,4 +231,18 @@ def skipped_row(at: datetime, origin: str, reason: str) -> LedgerRow:
         what="skipped-by-operator",
         reason=reason,
         origin=origin,
+    )
+
+
+def recipient_row(control: RecipientControl) -> LedgerRow:
+    """An operator has decided about a municipality; `reason` holds why, and who."""
+    return LedgerRow(
+        id=f"recipient/{control.kommunekode}/{control.at.isoformat()}",
+        at=control.at,
+        kind="recipient",
+        subject=control.kommunekode,
+        what=f"mode:{control.mode or 'registers'}" if control.action == "mode" else control.action,
+        delta=0,
+        reason=f"{control.reason} ({control.actor})",
+        kommunekode=control.kommunekode,
     )

@@ -359,6 +359,28 @@ class Decision(Value, frozen=True, kw_only=True, tag="decision"):
     id: str = ""
 
 
+class RecipientControl(Value, frozen=True, kw_only=True):
+    """What operators have decided about one municipality, as it stands: the newest record holds (00 §3.6).
+
+    `action`, `at`, `actor` and `reason` are of the newest decision. A pause and a mode stand beside each other: a decision
+    about one leaves the other as it is.
+    """
+
+    kommunekode: Kommunekode
+    action: Literal["pause", "resume", "mode"]
+    at: datetime
+    actor: str
+    reason: str
+    paused_since: datetime | None = None  # None: not paused
+    pause_reason: str = ""
+    mode: Literal["", "auto", "manual"] = ""  # "": as the registers have it
+
+    @property
+    def paused(self) -> bool:
+        """Whether its letters are kept until a resume."""
+        return self.paused_since is not None
+
+
 LaneRecord = StayEventArrived | ReceiptArrived | NetworkReceiptArrived | Overdue | Wake | Decision
 
 
