@@ -81,9 +81,13 @@ def test_every_reference_leads_somewhere() -> None:
 
 def test_every_topic_of_table_is_channel() -> None:
     addresses = {channel["address"] for channel in DOCUMENT["channels"].values()}
-    named = {topic.name for topic in plan(["<kommunekode>"], systems={"<kommunekode>": ["<system>"]})}
+    named = {
+        topic.name for topic in plan(["<kommunekode>"], systems={"<kommunekode>": ["<system>"]}, hospitals=["<sor>"])
+    }
     assert {address.replace("{", "<").replace("}", ">") for address in addresses} == named
-    assert {topic.row.name for topic in plan(["0461"], systems={"0461": ["A"]})} == {row.name for row in TOPICS}
+    assert {topic.row.name for topic in plan(["0461"], systems={"0461": ["A"]}, hospitals=["1"])} == {
+        row.name for row in TOPICS
+    }
 
 
 def test_schema_has_every_field_of_its_record() -> None:

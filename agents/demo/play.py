@@ -225,6 +225,7 @@ async def demo(options: DemoOptions, show: Callable[[DemoProgress], None]) -> De
         wide = {inbox(code): partitions for code, partitions in space.inboxes.items()}
         topics = plan(
             stage.registers.kommuner,
+            hospitals=stage.registers.letter_hospitals,
             partitions=space.keyed,
             inbox_partitions=1,
             letterbox_partitions=space.letterboxes,

@@ -27,14 +27,19 @@ from agents.worker.changelog import ClientOptions, Fence, StatePartition
 from agents.worker.tables import is_own_row, owner_key, position_key
 from streams.kafka.clients import AIOKafkaConsumer, committed_offsets, new_producer, read_all, state_producer
 from streams.kafka.records import headers
-from streams.kafka.topics import ADT_RAW, CONTROL, LANES, RECEIPTS_RAW, RELAY, changelog, letterbox
+from streams.kafka.topics import ADT_RAW, CONTROL, LANES, LETTERS_RAW, RECEIPTS_RAW, RELAY, changelog, letterbox
 from streams.operations import logs
 from streams.relay.lane import decode_row
 from streams.words.errors import Rejected
 from streams.words.ids import Ids, Lane
 
 #: Source topic -> the table that keeps its positions (agents/relay.py); `letterboxes` those of every letterbox.
-_TABLES: Final[Mapping[str, str]] = {ADT_RAW: "persons", LANES: "lanes", RECEIPTS_RAW: "receipts"}
+_TABLES: Final[Mapping[str, str]] = {
+    ADT_RAW: "persons",
+    LETTERS_RAW: "persons",
+    LANES: "lanes",
+    RECEIPTS_RAW: "receipts",
+}
 
 _log: Final = logs.get("run")
 

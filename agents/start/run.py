@@ -44,7 +44,7 @@ from streams.kafka import admin
 from streams.kafka.access import lacking, rights_of, user_of
 from streams.kafka.admin import aiokafka_options, librdkafka_options
 from streams.kafka.records import place_of
-from streams.kafka.topics import ADT_RAW, LANES, RELAY, changelog, plan
+from streams.kafka.topics import ADT_RAW, LANES, LETTERS_RAW, RELAY, changelog, plan
 from streams.kafka.topics import Role as KafkaRole
 from streams.operations import logs
 from streams.operations.metrics import Metrics, health_served
@@ -64,7 +64,7 @@ PATIENCE = 28.0
 _LOOK = 1.0  # seconds between two looks at a worker
 
 #: Topics with keys of state and what is folded from them: where one has partitions of its own number, it is to be named.
-_OF_ONE_WIDTH: Final = (ADT_RAW, LANES, *(changelog(RELAY, table) for table in ("persons", "lanes")))
+_OF_ONE_WIDTH: Final = (ADT_RAW, LETTERS_RAW, LANES, *(changelog(RELAY, table) for table in ("persons", "lanes")))
 
 #: Role of a process -> the user whose rights it needs.
 _USERS: Final[dict[str, KafkaRole]] = {"relay": "relay", "gateway": "gateway"}
@@ -238,7 +238,9 @@ async def _run(role: Role, installation: Installation) -> None:
 async def _broker(roles: Sequence[str], installation: Installation, stop: asyncio.Event) -> AsyncIterator[None]:
     """The broker that is set, with its topics there; or the embedded one, started and prepared."""
     settings = installation.settings
-    topics = plan(installation.registers.kommuner, partitions=settings.partitions, replication=settings.replication)
+    registers, replication = installation.registers, settings.replication
+    hospitals = registers.letter_hospitals
+    topics = plan(registers.kommuner, hospitals=hospitals, partitions=settings.partitions, replication=replication)
 
     def prepared() -> int:
         """The partition count of keyed topics; raises `Failed` when a topic or a right that the roles need is missing."""

@@ -26,7 +26,12 @@ _PASSWORD_BYTES: Final = 32
 def _planned(settings: Settings) -> tuple[tuple[str, ...], tuple[Right, ...]]:
     """Without registers the municipalities of the product, as with the topics."""
     known = registers_of(settings) if settings.registers else load(EXAMPLE_NAME)
-    topics = topics_planned(known.kommuner, partitions=settings.partitions, replication=settings.replication)
+    topics = topics_planned(
+        known.kommuner,
+        hospitals=known.letter_hospitals,
+        partitions=settings.partitions,
+        replication=settings.replication,
+    )
     return users(known.kommuner), rights(topics, known.kommuner)
 
 

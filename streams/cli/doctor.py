@@ -153,8 +153,9 @@ def _broker(settings: Settings) -> Iterator[Look]:
     known: Registers | None = None  # where those that are named do not hold
     with suppress(BadRegisters):
         known = load(settings.registers or EXAMPLE_NAME)
-    kommuner = (load(EXAMPLE_NAME) if known is None else known).kommuner  # else only to look whether it answers
-    wanted = plan(kommuner, partitions=settings.partitions, replication=settings.replication)
+    those = load(EXAMPLE_NAME) if known is None else known  # else only to look whether it answers
+    kommuner, hospitals = those.kommuner, those.letter_hospitals
+    wanted = plan(kommuner, hospitals=hospitals, partitions=settings.partitions, replication=settings.replication)
     granted = rights_of(settings.kafka_user or user_of("relay"), wanted)
     if granted:
         named = {right.name for right in granted}

@@ -24,6 +24,7 @@ def _plan(settings: Settings, *, receivers: bool) -> tuple[TopicPlan, ...]:
     known: Registers = registers_of(settings) if settings.registers else load(EXAMPLE_NAME)
     return planned(
         known.kommuner,
+        hospitals=known.letter_hospitals,
         systems=known.systems() if receivers else {},
         partitions=settings.partitions,
         replication=settings.replication,

@@ -25,7 +25,19 @@ from streams.words.model import LaneRecord, RecipientControl
 
 from .decisions import Skip
 from .records import SELFTEST, Record, dead_letter, headers, letter_headers
-from .topics import ADT_RAW, CONTROL, DEAD_LETTERS, LANES, LEDGER, RECEIPTS_RAW, TRACE, Role, TopicPlan, plan
+from .topics import (
+    ADT_RAW,
+    CONTROL,
+    DEAD_LETTERS,
+    LANES,
+    LEDGER,
+    LETTERS_RAW,
+    RECEIPTS_RAW,
+    TRACE,
+    Role,
+    TopicPlan,
+    plan,
+)
 
 Object = dict[str, Any]
 
@@ -39,6 +51,7 @@ _OF_AN_INSTALLATION: Final = "min.insync.replicas"
 
 _PARAMETERS: Final[Mapping[str, Object]] = {
     "kommunekode": {"description": "Number of the municipality: four digits, the zero kept", "examples": ["0461"]},
+    "sor": {"description": "SOR code of a hospital that sends letters", "examples": ["999000011000016004"]},
     "system": {"description": "One receiving system of the municipality, as the registers name it"},
 }
 
@@ -100,6 +113,21 @@ _RECEIPT: Final = _Message(
 _MESSAGES: Final[Mapping[str, tuple[_Message, ...]]] = {
     ADT_RAW: (
         _Message("adt", "One HL7 v2 ADT message in ER7, as received; it needs no headers", "application/hl7-v2", headers=""),
+    ),
+    LETTERS_RAW: (
+        _Message(
+            "hospital-letter",
+            "A legacy letter (XDIS20, XDIS17, DIS20, DIS17, XDIS16) or a HospitalNotification of a hospital that sends no"
+            " ADT, bare or in an envelope; it needs no headers",
+            "application/octet-stream", headers="",
+        ),
+    ),
+    "hospital.<sor>.receipts": (
+        _Message(
+            "hospital-receipt",
+            "Our receipt for a letter, in its own format: XCTL, CTL or a FHIR acknowledgement, bare",
+            "application/octet-stream",
+        ),
     ),
     LANES: (_Message("lane-record", "What can happen to a stay, six kinds", "application/json", "lane-record"),),
     CONTROL: (
@@ -172,7 +200,7 @@ def _asyncapi() -> Object:
     channels: Object = {}
     operations: Object = {}
     messages: Object = {}
-    for topic in plan(["<kommunekode>"], systems={"<kommunekode>": ["<system>"]}):
+    for topic in plan(["<kommunekode>"], systems={"<kommunekode>": ["<system>"]}, hospitals=["<sor>"]):
         row, name = topic.row, re.sub(r"[^a-z]+", "-", topic.name).strip("-")
         channels[name] = _channel(topic)
         for message in _MESSAGES[row.name]:

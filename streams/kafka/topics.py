@@ -16,6 +16,7 @@ from typing import Final, Literal
 import msgspec
 
 ADT_RAW: Final = "adt.raw"
+LETTERS_RAW: Final = "letters.raw"
 LANES: Final = "lanes"
 CONTROL: Final = "recipients.control"
 RECEIPTS_RAW: Final = "receipts.raw"
@@ -24,7 +25,7 @@ LEDGER: Final = "ledger"
 DEAD_LETTERS: Final = "dead.letters"
 
 #: What workers take records from.
-SOURCES: Final = (ADT_RAW, LANES, RECEIPTS_RAW)
+SOURCES: Final = (ADT_RAW, LETTERS_RAW, LANES, RECEIPTS_RAW)
 
 #: Application id of the relay: consumer group, and the front of its changelog names (00 §4; Faust's naming).
 RELAY: Final = "stafet-relay"
@@ -48,7 +49,7 @@ Role = Literal["relay", "gateway", "observer", "operator", "network", "hospital"
 
 
 class Topic(msgspec.Struct, frozen=True):
-    """A row of the table. `name` may hold `<kommunekode>`, `<system>`, `<app>` or `<table>`."""
+    """A row of the table. `name` may hold `<kommunekode>`, `<system>`, `<sor>`, `<app>` or `<table>`."""
 
     name: str
     key: str
@@ -70,6 +71,13 @@ TOPICS: Final[tuple[Topic, ...]] = (
     Topic(ADT_RAW, "keyed hash of the person", "HL7 v2 bytes as received", WEEK,
           "gateway, simulators, hospitals' own producers", "intake", max_message_bytes=LARGE, compression="uncompressed",
           writers=("gateway", "hospital", "relay", "operator"), readers=("relay", "observer")),
+    Topic(LETTERS_RAW, "keyed hash of the person, or as sent",
+          "legacy letter or FHIR message as received, bare or in an envelope", WEEK,
+          "hospitals without ADT, VANS network", "intake", max_message_bytes=LARGE, compression="uncompressed",
+          writers=("hospital", "network", "relay", "operator"), readers=("relay", "observer")),
+    Topic("hospital.<sor>.receipts", "as the letter answered", "our receipt in the format of the letter", FORTNIGHT,
+          "intake", "that hospital, VANS network", "inbox",
+          writers=("relay",), readers=("hospital", "network", "observer")),
     Topic(LANES, "lane", "what can happen to a stay, six kinds", WEEK,
           "intake, receipts, timer, commands", "lanes", compression="uncompressed",
           writers=("relay", "operator"), readers=("relay", "observer")),
@@ -135,6 +143,11 @@ def letterbox(kommunekode: str) -> str:
 _LETTERBOX: Final = re.compile(r"municipality\.([0-9]{4})\.receipts")
 
 
+def hospital_receipts(sor: str) -> str:
+    """The topic where a hospital that sends letters finds our receipts."""
+    return f"hospital.{sor}.receipts"
+
+
 def municipality_of(topic: str) -> str:
     """The kommunekode of a letterbox; "" for any other topic."""
     found = _LETTERBOX.fullmatch(topic)
@@ -161,11 +174,15 @@ class TopicPlan(msgspec.Struct, frozen=True):
     row: Topic
 
 
-def _names(row: Topic, kommuner: Iterable[str], systems: Mapping[str, Iterable[str]]) -> list[tuple[str, Width]]:
+def _names(
+    row: Topic, kommuner: Iterable[str], systems: Mapping[str, Iterable[str]], hospitals: Iterable[str]
+) -> list[tuple[str, Width]]:
     if "<app>" in row.name:
         return [(changelog(app, table), width) for app, tables in TABLES.items() for table, width in tables.items()]
     if "<system>" in row.name:
         return [(receiver(code, system), row.width) for code in sorted(systems) for system in systems[code]]
+    if "<sor>" in row.name:
+        return [(row.name.replace("<sor>", sor), row.width) for sor in sorted(hospitals)]
     if "<kommunekode>" in row.name:
         return [(row.name.replace("<kommunekode>", code), row.width) for code in sorted(kommuner)]
     return [(row.name, row.width)]
@@ -175,6 +192,7 @@ def plan(
     kommuner: Iterable[str],
     *,
     systems: Mapping[str, Iterable[str]] | None = None,
+    hospitals: Iterable[str] = (),
     partitions: int = 12,
     inbox_partitions: int = 3,
     letterbox_partitions: int = LETTERBOX_PARTITIONS,
@@ -182,7 +200,8 @@ def plan(
 ) -> tuple[TopicPlan, ...]:
     """Every topic of an installation, in table order.
 
-    `kommuner`: the codes that have an inbox and a letterbox; `systems`: the receiving systems by code, for the distributor.
+    `kommuner`: the codes that have an inbox and a letterbox; `systems`: the receiving systems by code, for the distributor;
+    `hospitals`: the SOR codes of those that send letters.
     """
     widths: Mapping[Width, int] = {
         "keyed": partitions,
@@ -201,7 +220,7 @@ def plan(
         if row.compression != "producer":
             config["compression.type"] = row.compression
         config["max.message.bytes"] = str(row.max_message_bytes)
-        for name, width in _names(row, codes, systems or {}):
+        for name, width in _names(row, codes, systems or {}, hospitals):
             planned.append(TopicPlan(name, widths[width], replication, config, row))
     return tuple(planned)
 

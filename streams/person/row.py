@@ -127,6 +127,7 @@ class KnownVisit(Value, frozen=True, kw_only=True):
     ended_at: datetime | None = None  # event time
     closed_at: datetime | None = None  # when the end arrived
     last_at: datetime  # when its last event arrived
+    on_arrival: bool = False  # ended by the death that its start reported
 
 
 class Seen(Value, frozen=True, kw_only=True):
@@ -251,6 +252,7 @@ def after(visit: KnownVisit, event: StayEvent, at: datetime) -> KnownVisit:
     return msgspec.structs.replace(
         visit,
         state=state,
+        on_arrival=state == "ended" and (visit.on_arrival or (kind is EventKind.START and bool(dead))),
         last_at=at,
         class_=event.class_ or visit.class_,
         hospital=visit.hospital if unit is None else unit.hospital or unit.sor,

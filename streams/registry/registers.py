@@ -15,9 +15,10 @@ from typing import Final, TypeVar
 
 from streams.delivery.route import ReceiptPolicy
 from streams.messages.adt.feed import FeedProfile
+from streams.messages.legacy.events import Author
 from streams.stay.state import StayPolicy
 from streams.words.codes import HOSPITAL_NOTIFICATION
-from streams.words.ids import Kommunekode
+from streams.words.ids import Kommunekode, Sor
 from streams.words.model import Address, Outcome, Unit
 
 from .check import check
@@ -67,6 +68,7 @@ class Registers:
     _municipalities: Index[MunicipalityRow]
     _locations: Index[LocationRow]
     _hospitals: Index[LocationRow]
+    _by_gln: Index[LocationRow]
     _addresses: Index[AddressRow]
     _acceptances: Index[AcceptanceRow]
     _receivers: Index[ReceiverRow]
@@ -114,6 +116,35 @@ class Registers:
             shak=row.shak,
             region_code=row.region_code,
         )
+
+    def author(self, gln: str, number: str, form: str, at: datetime | None) -> Author | None:
+        """Who sends letters of this form with this location number, and the unit that `number`, SHAK or SOR, names.
+
+        The number counts within the hospital; one that is not known there gives the unit of the location number (00 §7.19).
+        None: no feed sends such letters with that location number.
+        """
+        rows = [row for row in self._by_gln.get((gln,), ()) if row.valid(at)]
+        own = next((row for row in rows if form in self.feeds[row.feed].letters), None)
+        if own is None:
+            return None
+        here = [row for row in self.locations if (row.feed, row.facility) == (own.feed, own.facility)]
+        named = next((row for row in here if number in (row.shak, row.sor, row.gln) and row.valid(at)), None)
+        return Author(self.feeds[own.feed], self._unit(named or own, at), exact=named is not None)
+
+    def glns(self, feed: str) -> frozenset[str]:
+        """The location numbers of a feed, whenever they are valid."""
+        return frozenset(row.gln for row in self.locations if row.feed == feed)
+
+    def owners(self, gln: str, at: datetime) -> frozenset[Kommunekode]:
+        """The municipalities that receive notifications under a location number, or answer under it, at `at`."""
+        rows = (self.address(code, HOSPITAL_NOTIFICATION, at) for code in self.kommuner)
+        return frozenset(row.kommunekode for row in rows if row is not None and gln in (row.gln, *row.aliases))
+
+    @property
+    def letter_hospitals(self) -> tuple[Sor, ...]:
+        """The hospitals, by SOR code, whose system sends letters: each has a topic for our receipts."""
+        rows = [row for row in self.locations if not row.ward and self.feeds[row.feed].letters]
+        return tuple(sorted({row.sor for row in rows}))
 
     def region_at(self, hospital: str, at: datetime | None) -> str | None:
         """The region of a hospital (by its SOR code) on that day (spec 05 §1.4); None when it is unknown."""
@@ -293,6 +324,7 @@ def _freeze(tables: Tables, warnings: tuple[RegisterFinding, ...]) -> Registers:
         _municipalities=_index(municipalities, "kommunekode"),
         _locations=places,
         _hospitals=_index((row for row in locations if not row.ward), "sor"),
+        _by_gln=_index(locations, "gln"),
         _addresses=_index(addresses, "kommunekode", "message_type"),
         _acceptances={key: tuple(sorted(group, key=rank)) for key, group in acceptances.items()},
         _receivers={key: tuple(sorted(group, key=lambda row: row.type)) for key, group in receivers.items()},

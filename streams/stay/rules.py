@@ -222,6 +222,7 @@ ENDINGS: Final[dict[Disposition | None, Cause]] = {
     "transfer-self": Cause.HOME,
     "unknown": Cause.HOME,
     "transfer-hospital": Cause.TRANSFER,
+    "transfer-ward": Cause.TRANSFER,  # 04 §14.2: recorded, no notice
     "hospice": Cause.TRANSFER,
     "death": Cause.DIED,
     "ignore": Cause.NO_END,

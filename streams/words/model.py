@@ -77,9 +77,18 @@ class EventKind(StrEnum):
     IRRELEVANT = "irrelevant"
 
 
-#: Where a discharged patient goes (spec 04 §3.2). `ignore`: codes 09 and 30, no end at all.
+#: Where a discharged patient goes (spec 04 §3.2). `ignore`: codes 09 and 30, no end at all. `transfer-ward`: to another
+#: department of the hospital, as only a letter says it (04 §14.2).
 Disposition = Literal[
-    "home", "other-primary", "transfer-hospital", "transfer-self", "death", "hospice", "unknown", "ignore"
+    "home",
+    "other-primary",
+    "transfer-hospital",
+    "transfer-ward",
+    "transfer-self",
+    "death",
+    "hospice",
+    "unknown",
+    "ignore",
 ]
 
 #: PV1-2 mapped by the feed's table: EMER, IMP, planned or other outpatient, or not given (spec 04 §3.1).

@@ -4,7 +4,7 @@ Encounter times show the offset valid in Denmark at that moment, whole seconds, 
 time without offset may be missing (spring) or occur twice (autumn): spec 01, 7.7.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -60,6 +60,13 @@ def local_time(
     moment = early.timestamp()  # in one zone Python compares wall clocks, not instants
     predecessor_later = not_before is not None and moment < not_before.timestamp()
     return late if predecessor_later or (not_after is not None and moment > not_after.timestamp()) else early
+
+
+def with_offset(at: datetime) -> datetime:
+    """With the offset of that moment in place of the zone: in one zone Python compares wall clocks, not instants."""
+    if type(at.tzinfo) is timezone:
+        return at  # it came with its offset
+    return at.replace(tzinfo=timezone(at.utcoffset() or _ZERO), fold=0)
 
 
 def second_hour(at: datetime) -> datetime | None:

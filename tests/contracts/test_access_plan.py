@@ -6,31 +6,31 @@ from streams.kafka.access import Right, kommunekode_of, rights, rights_of, role_
 from streams.kafka.topics import plan
 
 KOMMUNER = ["0101", "0461"]
-PLAN = plan(KOMMUNER)
+PLAN = plan(KOMMUNER, hospitals=["999000011000016004"])
 OWN = "stafet-municipality-0101"
 
 #: user -> what it may write, and what it may read
 TOPICS = {
     "stafet-relay": (
-        "adt.raw lanes recipients.control municipality.0101.inbox municipality.0461.inbox track-and-trace ledger "
+        "adt.raw letters.raw hospital.999000011000016004.receipts lanes recipients.control municipality.0101.inbox municipality.0461.inbox track-and-trace ledger "
         "dead.letters stafet-relay-persons-changelog stafet-relay-lanes-changelog stafet-relay-receipts-changelog "
         "stafet-relay-letterboxes-changelog",
-        "adt.raw lanes recipients.control municipality.0101.receipts municipality.0461.receipts receipts.raw "
+        "adt.raw letters.raw lanes recipients.control municipality.0101.receipts municipality.0461.receipts receipts.raw "
         "stafet-relay-persons-changelog stafet-relay-lanes-changelog stafet-relay-receipts-changelog "
         "stafet-relay-letterboxes-changelog",
     ),
     "stafet-gateway": ("adt.raw ledger dead.letters", ""),
     "stafet-observer": (
         "",
-        "adt.raw lanes municipality.0101.inbox municipality.0461.inbox municipality.0101.receipts "
+        "adt.raw letters.raw hospital.999000011000016004.receipts lanes municipality.0101.inbox municipality.0461.inbox municipality.0101.receipts "
         "municipality.0461.receipts receipts.raw track-and-trace ledger dead.letters",
     ),
     "stafet-operator": (
-        "adt.raw lanes recipients.control receipts.raw ledger",
+        "adt.raw letters.raw lanes recipients.control receipts.raw ledger",
         "recipients.control ledger dead.letters",
     ),
-    "stafet-network": ("receipts.raw", ""),
-    "stafet-hospital": ("adt.raw", ""),
+    "stafet-network": ("receipts.raw letters.raw", "hospital.999000011000016004.receipts"),
+    "stafet-hospital": ("adt.raw letters.raw", "hospital.999000011000016004.receipts"),
     OWN: ("municipality.0101.receipts", "municipality.0101.inbox"),
 }
 

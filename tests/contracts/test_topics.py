@@ -10,10 +10,12 @@ from streams.kafka.topics import (
     DEAD_LETTERS,
     LANES,
     LEDGER,
+    LETTERS_RAW,
     RECEIPTS_RAW,
     RELAY,
     TRACE,
     changelog,
+    hospital_receipts,
     inbox,
     letterbox,
     municipality_of,
@@ -23,11 +25,14 @@ from streams.kafka.topics import (
 )
 
 KOMMUNER = ["0101", "0147", "0851"]
+HOSPITALS = ["999000011000016004"]
 DAYS = 86_400_000
 
 #: name -> partitions, cleanup, days, MiB (design §4, 00 §4.1, §4.2)
 EXPECTED = {
     ADT_RAW: (12, "delete", 7, 16),
+    LETTERS_RAW: (12, "delete", 7, 16),
+    hospital_receipts("999000011000016004"): (3, "delete", 14, 1),
     LANES: (12, "delete", 7, 1),
     CONTROL: (1, "compact", None, 1),
     inbox("0101"): (3, "delete", 14, 1),
@@ -47,14 +52,14 @@ EXPECTED = {
 @pytest.mark.parametrize("name", EXPECTED)
 def test_each_topic_is_as_designed(name: str) -> None:
     partitions, cleanup, days, mebibytes = EXPECTED[name]
-    [topic] = [t for t in plan(KOMMUNER, systems={"0147": ["A"]}) if t.name == name]
+    [topic] = [t for t in plan(KOMMUNER, systems={"0147": ["A"]}, hospitals=HOSPITALS) if t.name == name]
     assert (topic.partitions, topic.config["cleanup.policy"]) == (partitions, cleanup)
     assert topic.config.get("retention.ms") == (str(days * DAYS) if days else None)
     assert topic.config["max.message.bytes"] == str(mebibytes << 20) == str(size_limit(name))
 
 
 def test_plan_holds_these_topics_and_no_others() -> None:
-    names = [topic.name for topic in plan(KOMMUNER, systems={"0147": ["A"]})]
+    names = [topic.name for topic in plan(KOMMUNER, systems={"0147": ["A"]}, hospitals=HOSPITALS)]
     assert sorted(names) == sorted({*EXPECTED, *map(inbox, KOMMUNER), *map(letterbox, KOMMUNER)})
 
 
@@ -64,14 +69,14 @@ def test_topic_names_are_plain_and_impersonal() -> None:
 
 def test_folded_topics_match_changelog_partitions() -> None:
     counts = {topic.name: topic.partitions for topic in plan(KOMMUNER, partitions=24)}
-    assert {counts[name] for name in (ADT_RAW, LANES, RECEIPTS_RAW)} == {24}
+    assert {counts[name] for name in (ADT_RAW, LETTERS_RAW, LANES, RECEIPTS_RAW)} == {24}
     assert counts[changelog(RELAY, "persons")] == counts[changelog(RELAY, "lanes")] == 24
     assert counts[letterbox("0101")] == counts[changelog(RELAY, "letterboxes")] == 3
 
 
 def test_what_workers_read_is_stored_uncompressed() -> None:
     stored = {topic.name for topic in plan(KOMMUNER) if topic.config.get("compression.type") == "uncompressed"}
-    assert stored == {ADT_RAW, LANES, RECEIPTS_RAW, CONTROL, *map(letterbox, KOMMUNER)}
+    assert stored == {ADT_RAW, LETTERS_RAW, LANES, RECEIPTS_RAW, CONTROL, *map(letterbox, KOMMUNER)}
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,7 @@ WRONG: dict[str, dict[str, str]] = {
         "cpr_types": '"CPR"',
         "lpr3": '"PV1"',
         "zbe": '"no"',
+        "letters": '["adt"]',
         "classes": '{ AKUT = "ACUTE" }',
         "dispositions": '{ "99" = "gone" }',
         "discharged_to": '{ PLH = "gone" }',

@@ -112,6 +112,7 @@ def played(reads: dict[type, set[str]], tmp_path_factory: pytest.TempPathFactory
         play(story)
     Lane(context(load("example", now=NOW))).play("A01 08:00").answer(message_id="of another")
     assert load("example", now=NOW).feeds["EPJ-SJ/SUH"].senders is not None
+    assert load("example", now=NOW).letter_hospitals is not None
     routed(Register(accepted=[accepts("oioxml")]), Notice.STAA, "EMER")
     return reads
 

@@ -20,6 +20,7 @@ Each such agreement is a key below, with the default that the specification give
     cpr_types = ["CPR", "NNDN", "NNDNK"]   # PID-3.5
     lpr3 = "PV1-50.1"                # where the LPR3 contact id stands; "" when the feed sends none
     zbe = false                      # IHE PAM: ZBE-4 UPDATE is an explicit correction
+    letters = ["edifact"]            # sends letters on letters.raw instead of ADT: oioxml, edifact, fhir; else left out
 
     [classes]                        # PV1-2 -> EMER, IMP or OUTPATIENT, beside I and E
     AKUT = "EMER"
@@ -153,6 +154,7 @@ class FeedProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     cpr_types: frozenset[str] = frozenset({"CPR", "NNDN", "NNDNK"})
     lpr3: str = "PV1-50.1"
     zbe: bool = False
+    letters: frozenset[Literal["oioxml", "edifact", "fhir"]] = frozenset()
     classes: dict[str, Literal["IMP", "EMER", "OUTPATIENT"]] = {}
     dispositions: dict[str, Disposition] = {}
     discharged_to: dict[str, Disposition] = {}

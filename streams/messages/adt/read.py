@@ -25,7 +25,7 @@ from streams.person import NO_IDENTITY, Reported
 from streams.words.errors import Rejected
 from streams.words.ids import EpisodeId, EventId, Lane, bare, hyphenated
 from streams.words.model import EventClass, EventKind, Snapshot, StayEvent, Unit
-from streams.words.times import second_hour
+from streams.words.times import second_hour, with_offset
 
 from .feed import FeedProfile, FieldPath, FieldRule, exact_moment, moment
 from .patient import has_protection_code, identity, legal_name, merged, residence
@@ -302,17 +302,10 @@ def _doubtful_times(group: _Group, feed: FeedProfile) -> _Times:
     again: dict[datetime, datetime] = {}
     for place, at in found.items():
         if type(at.tzinfo) is not timezone:  # it came without offset
-            found[place] = _with_offset(at)
+            found[place] = with_offset(at)
             if (other := second_hour(at)) is not None:
-                again[found[place]] = _with_offset(other)
-    return _Times(recorded and _with_offset(recorded), found, again)
-
-
-def _with_offset(at: datetime) -> datetime:
-    """With the offset of that moment in place of the zone: in one zone Python compares wall clocks, not instants."""
-    if type(at.tzinfo) is timezone:
-        return at  # it came with its offset
-    return at.replace(tzinfo=timezone(at.utcoffset() or timedelta()), fold=0)
+                again[found[place]] = with_offset(other)
+    return _Times(recorded and with_offset(recorded), found, again)
 
 
 def _places(
