@@ -1,4 +1,4 @@
-"""`stafet config show|check|init|reference`: the settings in force, whether they and the registers hold, all there are."""
+"""`stafet config show|check|diff|init|reference`: settings in force, whether they and the registers hold, what changed."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +8,10 @@ import typer
 
 from streams.operations.settings import Settings, explain
 from streams.registry import BadRegisters, RegisterFinding, copy_example, inspect_registers, load
+from streams.registry.changes import register_changes
+from streams.registry.registers import read_set
+from streams.registry.rows import Findings
+from streams.registry.tables import Tables
 
 from .frame import AsJson, Code, Failed, echo, emit
 from .installation import Config, RegistersOption, mismatch, settings_of
@@ -64,6 +68,36 @@ def check(registers: RegistersOption = None, config: Config = None, as_json: AsJ
             echo("no findings" if settings.registers else "settings hold; no registers are named")
     if any(finding.severity == "error" for finding in found):
         raise typer.Exit(Code.USAGE)
+
+
+@app.command()
+def diff(
+    old: Annotated[str, typer.Argument(metavar="DIR1", help="A folder of register files, or example.")],
+    new: Annotated[str, typer.Argument(metavar="DIR2", help="The folder to compare with it, or example.")],
+    as_json: AsJson = False,
+) -> None:
+    """Name in words what differs between two versions of the registers; exit 3 when something does.
+
+    Example: stafet config diff registers.old registers
+    """
+    found = register_changes(_tables(old), _tables(new))
+    if as_json:
+        emit([one._asdict() for one in found])
+    else:
+        for one in found:
+            echo(f"{one.about}: {one.change}")
+        if not found:
+            echo("no difference", err=True)
+    raise typer.Exit(Code.DIFFERENCES if found else Code.OK)
+
+
+def _tables(name: str) -> Tables:
+    """The rows of a set, which need not hold. Raises `BadRegisters` for what is no set, or cannot be read in full."""
+    findings = Findings()
+    tables = read_set(name, findings)
+    if tables is None or findings.incomplete:
+        raise BadRegisters(findings.all)
+    return tables
 
 
 @app.command()

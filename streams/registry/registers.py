@@ -6,7 +6,7 @@ held against no other: a missing file is one fault, not one for each municipalit
 """
 
 from bisect import bisect_right
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from streams.stay.state import StayPolicy
 from streams.words.codes import HOSPITAL_NOTIFICATION
 from streams.words.ids import Kommunekode, Sor
 from streams.words.model import Address, Outcome, Unit
+from streams.words.times import COPENHAGEN
 
 from .check import check
 from .rows import (
@@ -32,6 +33,7 @@ from .rows import (
     ReceiverRow,
     RegisterFinding,
     RegisterRow,
+    SystemRow,
     is_written,
     rank,
 )
@@ -72,6 +74,7 @@ class Registers:
     _addresses: Index[AddressRow]
     _acceptances: Index[AcceptanceRow]
     _receivers: Index[ReceiverRow]
+    _systems: Index[SystemRow]
     _policy: Policy
     _turns: tuple[float, ...]  # the instants at which some row begins or ends, as POSIX timestamps
     #: Rows of `_policy` by (kommunekode, format): merging and converting one costs more than the rest of a route.
@@ -83,6 +86,11 @@ class Registers:
     def epoch(self, at: datetime) -> int:
         """Number of the stretch of time around `at` in which no row begins or ends: within it no answer changes."""
         return bisect_right(self._turns, at.timestamp())
+
+    def turns_after(self, at: datetime) -> Iterator[datetime]:
+        """The instants after `at` at which some row begins or ends, in order."""
+        for turn in self._turns[bisect_right(self._turns, at.timestamp()) :]:
+            yield datetime.fromtimestamp(turn, COPENHAGEN)
 
     def feed(self, application: str, facility: str) -> FeedProfile | None:
         """The feed agreed with (MSH-3.1, MSH-4.1)."""
@@ -193,6 +201,11 @@ class Registers:
             for code in sorted({row.kommunekode for row in rows})
         }
 
+    def approved(self, product: str, message_type: str, format: str, version: str, at: datetime) -> bool | None:
+        """Whether a product may receive this on that day (00 §10.3); None where that is not known."""
+        row = _valid(self._systems.get((product, "receiver", message_type, format, version), ()), at)
+        return None if row is None else row.approved == "yes"
+
     def with_ack_timeout(self, timeout: timedelta) -> "Registers":
         """The same with another general wait for receipts; rows of formats and municipalities keep theirs."""
         receipts = {**self._policy.receipts, "ack_timeout": timeout}
@@ -231,6 +244,14 @@ def inspect_registers(source: Path | str, *, now: datetime | None = None) -> tup
 
 def _read(source: Path | str, now: datetime | None) -> tuple[Tables | None, tuple[RegisterFinding, ...]]:
     """The tables and the findings; no tables of a folder that is none of registers."""
+    findings = Findings()
+    if (tables := read_set(source, findings)) is not None:
+        check(tables, now or datetime.now(UTC), findings)
+    return tables, tuple(sorted(findings.all, key=lambda finding: (finding.file, finding.line)))
+
+
+def read_set(source: Path | str, findings: Findings) -> Tables | None:
+    """The rows of a set by its folder or name, not judged; None of a folder that is none of registers."""
     folder, problem = EXAMPLE if source == EXAMPLE_NAME else Path(source), ""
     if not folder.exists():
         problem = "no such folder"
@@ -242,11 +263,9 @@ def _read(source: Path | str, now: datetime | None) -> tuple[Tables | None, tupl
         remedy = (
             f"name a folder of register files, or {EXAMPLE_NAME} for the shipped set (--registers, STAFET_REGISTERS)"
         )
-        return None, (RegisterFinding(str(source), 0, problem, remedy),)
-    findings = Findings()
-    tables = read_tables(folder, findings)
-    check(tables, now or datetime.now(UTC), findings)
-    return tables, tuple(sorted(findings.all, key=lambda finding: (finding.file, finding.line)))
+        findings.add(str(source), 0, problem, remedy)
+        return None
+    return read_tables(folder, findings)
 
 
 def copy_example(folder: Path) -> tuple[Path, ...]:
@@ -328,6 +347,7 @@ def _freeze(tables: Tables, warnings: tuple[RegisterFinding, ...]) -> Registers:
         _addresses=_index(addresses, "kommunekode", "message_type"),
         _acceptances={key: tuple(sorted(group, key=rank)) for key, group in acceptances.items()},
         _receivers={key: tuple(sorted(group, key=lambda row: row.type)) for key, group in receivers.items()},
+        _systems=_index(_plain(tables.systems), "product", "role", "message_type", "format", "version"),
         _policy=tables.policy,
         _turns=tuple(sorted(turns)),
     )
