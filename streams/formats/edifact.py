@@ -1,21 +1,27 @@
 """EDIFACT as MedCom uses it: one interchange, one message, character set UNOC (spec 04 §11).
 
 `UNA` names the separators; without it the defaults `:+.? '` hold. The release character takes the meaning from the one
-after it. Line ends between segments are nothing. Trailing empty components and elements may be left out.
+after it. Line ends between segments are nothing; other control characters are refused (00 §7.12). Trailing empty components
+and elements may be left out.
 
-Here is the grammar: segments, elements, components, and what must hold between the service segments (UNB, UNH, UNT,
-UNZ). What a segment means is not here.
+Here is the grammar: segments, elements, components, and what must hold between the service segments (UNB, UNH, UNT, UNZ).
+What a segment means is not here; a `Form` says what stands where in one, for reading and for writing.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from streams.words.errors import Rejected
+from streams.words.errors import Issue, Rejected, Severity
 
 _DEFAULT: Final = ":+.? '"
 _LIMIT: Final = 1 << 20  # bytes: a letter is 0.7 kB (05 §7.2)
 _SEGMENTS: Final = 5_000  # a receipt about 99 letters has some 400
 _SERVICE: Final = ("UNB", "UNH", "UNT", "UNZ")
+_CONTROL: Final = re.compile("[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # but CR and LF
+_TAG: Final = re.compile("[A-Z][A-Z0-9]{2}")
+_RELEASED: Final = str.maketrans({mark: f"?{mark}" for mark in "?+:'"})
+_PLACE: Final = re.compile(r"\{([a-z_.]+)(?::(\d))?\}")
 
 
 class EdifactSegment(NamedTuple):
@@ -44,10 +50,10 @@ def read(data: bytes) -> Interchange:
     """Tokens, and the rules between service segments. Raises `Rejected` at the first that does not hold."""
     if len(data) > _LIMIT:
         raise Rejected("UNB", "longer than 1 MB", "send one letter", "04 §11")
-    text = data.decode("iso-8859-1")
-    if any("\x7f" <= character < "\xa0" for character in text):
-        raise Rejected("UNB-1", "bytes that are no letters of ISO 8859-1", "send UNOC:3 (ISO 8859-1)", "04 §11")
-    segments = tuple(_segments(text.strip("\r\n \t")))
+    text = data.decode("iso-8859-1").strip("\r\n \t")
+    if _CONTROL.search(text) is not None:
+        raise _no_letters()
+    segments = tuple(_segments(text))
     tags = [segment.tag for segment in segments]
     for tag in _SERVICE:
         if tags.count(tag) != 1:
@@ -76,30 +82,161 @@ def _segments(text: str) -> Iterator[EdifactSegment]:
         marks, text = text[3:9], text[9:]
         if len(marks) < 6 or len(set(marks)) < 5:
             raise Rejected("UNA", "not six different characters", f"send UNA{_DEFAULT}", "04 §11")
-    component, element, release, end = marks[0], marks[1], marks[3], marks[5]
+    component, element, release, end = marks[0], marks[1], marks[3].replace(" ", "\0"), marks[5]  # a blank: none
     if text.count(end) > _SEGMENTS:
         raise Rejected("UNH", f"more than {_SEGMENTS} segments", "send one letter", "04 §11")
-    elements: list[tuple[str, ...]] = []
-    components: list[str] = []
-    value, released = "", False
-    for character in text:
-        if released:
-            value, released = value + character, False
-        elif character == end:
-            tag, *others = (*elements, (*components, value))
-            yield EdifactSegment(tag[0], tuple(others))
-            elements, components, value = [], [], ""
-        elif character == release:
-            released = True
-        elif character in "\r\n" and not (value or components or elements):
-            continue
-        elif character in (component, element):
-            components.append(value)
-            value = ""
-            if character == element:
-                elements.append(tuple(components))
-                components = []
-        else:
-            value += character
-    if released or value or components or elements:
+    *whole, rest = _apart(text, end, release)
+    if rest.strip("\r\n"):
         raise Rejected("UNZ", "the last segment has no end", f"end every segment with {end}", "04 §11")
+    for one in whole:
+        segment = one.lstrip("\r\n")
+        if "\n" in segment or "\r" in segment:
+            raise _no_letters()
+        elements = [
+            tuple(_plain(each, release) for each in _apart(part, component, release))
+            for part in _apart(segment, element, release)
+        ]
+        yield EdifactSegment(elements[0][0], tuple(elements[1:]))
+
+
+def _no_letters() -> Rejected:
+    problem, remedy = (
+        "bytes that are no letters of ISO 8859-1",
+        "send UNOC:3 (ISO 8859-1), line ends between segments only",
+    )
+    return Rejected("UNB-1", problem, remedy, "04 §11")
+
+
+def _apart(text: str, mark: str, release: str) -> list[str]:
+    """The text between marks that are not released; the release characters stay."""
+    if release not in text:
+        return text.split(mark)
+    parts, begin, at = [], 0, 0
+    marks = re.compile(f"[{re.escape(mark + release)}]")
+    while found := marks.search(text, at):
+        at = found.end()
+        if found[0] == mark:
+            parts.append(text[begin : at - 1])
+            begin = at
+        else:
+            at += 1  # the character after it has no meaning
+    return [*parts, text[begin:]]
+
+
+def _plain(text: str, release: str) -> str:
+    return text if release not in text else re.sub(f"{re.escape(release)}(.)", r"\1", text, flags=re.DOTALL)
+
+
+# ---- what stands where in a segment -----------------------------------------------------------------------------------
+
+
+class _Place(NamedTuple):
+    """A place of a segment: a fixed text or a field, which may be several components wide: then a line each."""
+
+    element: int
+    component: int
+    fixed: str
+    field: str = ""
+    width: int = 1
+    tolerated: bool = False  # another text there is only a warning: nothing hangs on it
+
+
+class Form(NamedTuple):
+    """One segment of a message."""
+
+    tag: str
+    qualifier: str  # the first component when it is fixed
+    optional: bool
+    field: str  # the first, whose absence is that of an optional segment
+    places: tuple[_Place, ...]
+    template: str
+    short: str  # without the last field and the separators before it, when it ends the segment
+
+    def written(self, values: Mapping[str, str]) -> str:
+        """The segment and its line; the values are `released` already."""
+        texts = tuple(values[place.field] for place in self.places if place.field)
+        return self.short % texts[:-1] if self.short and not texts[-1] else self.template % texts
+
+
+def form(text: str) -> Form:
+    """A form as it is written: `{field}`, `{field:2}` for two components, `~9` tolerated, `?` in front: optional."""
+    optional, text = text.startswith("?"), text.removeprefix("?")
+    tag, *elements = text.split("+")
+    places: list[_Place] = []
+    for number, element in enumerate(elements, start=1):
+        at = 1
+        for component in re.split(r":(?![0-9]\})", element):
+            plain, tolerated = component.removeprefix("~"), component.startswith("~")
+            found = _PLACE.fullmatch(plain)
+            width = int(found[2] or 1) if found else 1
+            places.append(_Place(number, at, "" if found else plain, found[1] if found else "", width, tolerated))
+            at += width
+    template = _PLACE.sub("%s", text.replace("~", ""))
+    short = template.removesuffix("%s").rstrip("+:") + "'\r\n" if template.endswith("%s") else ""
+    field = next((place.field for place in places if place.field), "")
+    return Form(tag, places[0].fixed, optional, field, tuple(places), f"{template}'\r\n", short)
+
+
+def released(text: str) -> str:
+    """The text with a release character before each that would mean something."""
+    return text.translate(_RELEASED)
+
+
+def aligned(segments: Sequence[EdifactSegment], forms: Sequence[Form]) -> tuple[dict[str, str], list[Issue]]:
+    """What stands in the segments, by the names of the forms, and where they differ from the forms."""
+    values: dict[str, str] = {}
+    issues: list[Issue] = []
+    at = 0
+    for each in forms:
+        here, next_ = (segments[place] if place < len(segments) else None for place in (at, at + 1))
+        if here is None or not _fits(here, each):
+            if next_ is not None and _fits(next_, each) and not each.optional:
+                issues.append(misplaced(segments[at]))
+                at, here = at + 1, next_
+            elif each.optional:
+                continue
+            elif here is None or here.tag != each.tag:
+                issues.append(_wrong(each.tag, "missing or out of order", "send the segments of 04 §11 in their order"))
+                continue
+        issues += taken(here, each, values)
+        at += 1
+    issues += [misplaced(one) for one in segments[at:]]
+    return values, issues
+
+
+def misplaced(segment: EdifactSegment) -> Issue:
+    """A segment that no form expects; its tag may be anything."""
+    path = segment.tag if _TAG.fullmatch(segment.tag) else "UNH"
+    return _wrong(path, "a segment that may not stand here", "leave it out")
+
+
+def _fits(segment: EdifactSegment, form: Form) -> bool:
+    return segment.tag == form.tag and (not form.qualifier or segment.get(1) == form.qualifier)
+
+
+def taken(segment: EdifactSegment, form: Form, values: dict[str, str]) -> Iterator[Issue]:
+    """Puts the fields of one segment among the values; what differs from the form."""
+    known = 0
+    for element, component, fixed, field, width, tolerated in form.places:
+        if field:
+            text = segment.get(element, component)
+            if width > 1:
+                text = "\n".join(segment.get(element, component + more) for more in range(width)).rstrip("\n")
+            known += sum(bool(segment.get(element, component + more)) for more in range(width))
+            if values.setdefault(field, text) != text:
+                problem, remedy = "not what stands in its first place", "repeat the same value"
+                severity: Severity = "warning" if tolerated else "error"
+                yield _wrong(f"{form.tag}-{element}.{component}", problem, remedy, severity)
+        elif (text := segment.get(element, component)) != fixed:
+            severity = "warning" if tolerated or not fixed else "error"
+            remedy = f"send {fixed}" if fixed else "leave it empty"
+            yield _wrong(f"{form.tag}-{element}.{component}", "a code that is not known", remedy, severity)
+            known += bool(text)
+        else:
+            known += bool(text)
+    if sum(map(bool, (one for element_ in segment.elements for one in element_))) > known:
+        yield _wrong(form.tag, "more components than the segment has", "leave them out", "warning")
+
+
+def _wrong(path: str, problem: str, remedy: str, severity: Severity = "error") -> Issue:
+    return Issue(severity=severity, path=path, rule="04 §11", problem=problem, remedy=remedy)

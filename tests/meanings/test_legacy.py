@@ -166,12 +166,12 @@ def test_letter_is_refused_and_read_no_further_with(data: bytes) -> None:
     assert judged["issues"]
 
 
-#: How many GIS are left, and the status of the letter: the second of them.
-STATUSES = [(b"GIS+M'", None), (b"GIS+N'GIS+M'", "rettetbrev"), (b"GIS+N'GIS+C'GIS+P'", "annulleretbrev"), (b"", None)]
+#: What stands in the place of the status of the letter, and what is shown.
+STATUSES = [(b"GIS+M'", "rettetbrev"), (b"GIS+C'", "annulleretbrev"), (b"GIS+X'", None), (b"", None)]
 
 
-@pytest.mark.parametrize(("segments", "status"), STATUSES)
-def test_the_status_of_a_letter_is_in_its_second_gis(segments: bytes, status: str | None) -> None:
-    head, tail = NOTICE.replace(b"GIS+N'\n", b"").split(b"GIS+P'\n")
-    count = 23 + segments.count(b"'")
-    assert inspect((head + segments + tail).replace(b"UNT+25", b"UNT+%d" % (count - 1)))["reading"]["status"] == status
+@pytest.mark.parametrize(("segment", "status"), STATUSES)
+def test_the_status_of_a_letter_stands_behind_the_last_group(segment: bytes, status: str | None) -> None:
+    head, tail = NOTICE.split(b"S11+11'\nGIS+N'")
+    data = (head + b"S11+11'\n" + segment + tail).replace(b"UNT+25", b"UNT+%d" % (24 + segment.count(b"'")))
+    assert inspect(data)["reading"]["status"] == status
