@@ -12,10 +12,11 @@ from typing import Any, Final, Protocol
 from streams.formats.fhir.build import REPRESENTATIONS, Representation
 from streams.words.codes import HOSPITAL_NOTIFICATION
 from streams.words.errors import Issue
-from streams.words.model import Link, Outcome, Outgoing, Receipt, Unit
+from streams.words.model import Link, NetworkReceipt, Outcome, Outgoing, Receipt, Unit
 
 from . import acknowledgement, hospitalnotification
 from .common import Object
+from .legacy.receipts import read_bytes as read_letter_receipt
 
 
 class Message(Protocol):
@@ -65,11 +66,15 @@ SENT: Final[Mapping[str, SentType]] = {HOSPITAL_NOTIFICATION: hospitalnotificati
 WRITERS: Final[Mapping[str, Writer]] = {**REPRESENTATIONS}
 
 #: What stands in the head of a receipt, and what reads it; raises `Rejected`. The last row is for all else.
-READERS: Final[tuple[tuple[bytes, Callable[[bytes, str], Receipt]], ...]] = ((b"", acknowledgement.read_bytes),)
+READERS: Final[tuple[tuple[bytes, Callable[[bytes, str], Receipt | NetworkReceipt]], ...]] = (
+    (b"/medcom.dk/xml/schemas/", read_letter_receipt),  # OIOXML, by its namespace
+    (b"UNOC", read_letter_receipt),  # EDIFACT, whatever its separators
+    (b"", acknowledgement.read_bytes),
+)
 _HEAD: Final = 512
 
 
-def read_receipt(data: bytes, media_type: str = "") -> Receipt:
-    """A receipt of the receiver, in whatever format; `media_type` "" when unknown. Raises `Rejected`."""
+def read_receipt(data: bytes, media_type: str = "") -> Receipt | NetworkReceipt:
+    """A receipt of the receiver or of the network, in whatever format; `media_type` "" when unknown. Raises `Rejected`."""
     head = data[:_HEAD]
     return next(read for mark, read in READERS if mark in head)(data, media_type)

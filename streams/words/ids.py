@@ -38,6 +38,7 @@ EDS_NAMESPACE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")  # RFC 4122 URL nam
 
 _UUID_HEX = re.compile(r"[0-9a-f]{32}")
 _LANE = re.compile(r"[0-9a-f]{8}")
+_LETTER_ID = re.compile(r"[A-Z]{2}[0-9A-Z]{12}")  # 00 §7.1
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 _BASE36 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -86,7 +87,7 @@ def minted_lane(text: str) -> Lane | None:
     digits = bare(text)
     if len(digits) == 32 and _LANE.match(digits):
         return Lane(digits[:8])
-    if len(text) == 14 and text[2:9].isalnum() and text.isascii():
+    if _LETTER_ID.fullmatch(text):
         number = int(text[2:9], 36)
         return Lane(f"{number:08x}") if number < 1 << 32 else None
     return None

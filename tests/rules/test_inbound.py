@@ -8,6 +8,8 @@ import pytest
 from streams.envelopes import vans
 from streams.envelopes.vans import MetaInformation
 from streams.formats.fhir.build import to_json, to_xml
+from streams.messages.legacy.document import write
+from streams.messages.legacy.letter import AnsweredLetter
 from streams.relay.receipts import Inbound, take_receipt
 from streams.words.codes import Notice
 from streams.words.ids import Lane, minted_lane
@@ -15,6 +17,7 @@ from streams.words.model import NetworkReceiptArrived, ReceiptArrived
 from tests.meanings import test_sbdh as ehmi
 from tests.meanings.acknowledgements import ENVELOPE, HEADER, acknowledgement
 from tests.meanings.damage import damaged
+from tests.meanings.letters import receipt
 from tests.meanings.notifications import HEART, IDS, LANE, MUNICIPALITY, PATIENT, bundle, notification
 
 AT = datetime(2026, 3, 2, 9, 2, tzinfo=UTC)
@@ -164,3 +167,27 @@ def test_receipt_without_our_id_is_unmatched() -> None:
 def test_same_arrival_is_same_again(value: bytes) -> None:
     first, second = taken(value), taken(value)
     assert (first.lane, first.record, first.row) == (second.lane, second.record, second.row)
+
+
+@pytest.mark.parametrize(("syntax", "envelope"), [("oioxml", "bare"), ("oioxml", "sealed"), ("edifact", "bare")])
+@pytest.mark.parametrize("quoted", ["letter", "envelope"])
+def test_receipt_of_a_letter_finds_its_lane(quoted: str, syntax: Any, envelope: str) -> None:
+    letter_id = IDS.letter(LANE, "ST", "a letter")
+    letters = (AnsweredLetter(letter_id=letter_id, version="XD2030C"),) if quoted == "letter" else ()
+    data = write(receipt(original_envelope_id=letter_id, letters=letters), syntax)
+    if envelope == "sealed":
+        data = sealed(data, name="MCM:XCTL03", version="XC0330Q", media_type="", format="XML")
+    found = taken(data)
+    assert found.lane == LANE
+    assert isinstance(found.record, ReceiptArrived)
+    assert (found.record.receipt.message_id, found.record.receipt.verdict) == (letter_id, "ok")
+    assert found.record.receipt.transport_id == (OURS if envelope == "sealed" else "")
+
+
+@pytest.mark.parametrize("syntax", ["oioxml", "edifact"])
+def test_receipt_of_the_network_finds_the_lane_of_its_letter(syntax: Any) -> None:
+    letter_id = IDS.letter(LANE, "ST", "a letter")
+    found = taken(write(receipt(number="01", original_envelope_id=letter_id), syntax))
+    assert found.lane == LANE
+    assert isinstance(found.record, NetworkReceiptArrived)
+    assert not found.record.receipt.positive
