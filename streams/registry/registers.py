@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Final, TypeVar, get_args
 
 from streams.delivery.route import ReceiptPolicy
 from streams.messages.adt.feed import FeedProfile
@@ -19,7 +19,7 @@ from streams.messages.legacy.events import Author
 from streams.stay.state import StayPolicy
 from streams.words.codes import HOSPITAL_NOTIFICATION
 from streams.words.ids import Kommunekode, Sor
-from streams.words.model import Address, Outcome, Unit
+from streams.words.model import Address, Outcome, Unit, UnitNumber
 from streams.words.times import COPENHAGEN
 
 from .check import check
@@ -70,7 +70,7 @@ class Registers:
     _municipalities: Index[MunicipalityRow]
     _locations: Index[LocationRow]
     _hospitals: Index[LocationRow]
-    _by_gln: Index[LocationRow]
+    _numbers: Mapping[tuple[str, str], tuple[LocationRow, ...]]  # by kind of number and number
     _addresses: Index[AddressRow]
     _acceptances: Index[AcceptanceRow]
     _receivers: Index[ReceiverRow]
@@ -123,6 +123,7 @@ class Registers:
             unit=row.unit,
             shak=row.shak,
             region_code=row.region_code,
+            phone=row.phone,
         )
 
     def author(self, gln: str, number: str, form: str, at: datetime | None) -> Author | None:
@@ -131,7 +132,7 @@ class Registers:
         The number counts within the hospital; one that is not known there gives the unit of the location number (00 §7.19).
         None: no feed sends such letters with that location number.
         """
-        rows = [row for row in self._by_gln.get((gln,), ()) if row.valid(at)]
+        rows = [row for row in self._numbers.get(("gln", gln), ()) if row.valid(at)]
         own = next((row for row in rows if form in self.feeds[row.feed].letters), None)
         if own is None:
             return None
@@ -153,6 +154,12 @@ class Registers:
         """The hospitals, by SOR code, whose system sends letters: each has a topic for our receipts."""
         rows = [row for row in self.locations if not row.ward and self.feeds[row.feed].letters]
         return tuple(sorted({row.sor for row in rows}))
+
+    def unit_by(self, kind: UnitNumber, value: str, at: datetime | None) -> Unit | None:
+        """The unit of a number that a letter gives: the hospital before its parts, which may share its GLN."""
+        rows = self._numbers.get((kind, value), ())
+        row = min((row for row in rows if row.valid(at)), key=lambda row: (bool(row.ward), row.unit), default=None)
+        return None if row is None else self._unit(row, at)
 
     def region_at(self, hospital: str, at: datetime | None) -> str | None:
         """The region of a hospital (by its SOR code) on that day (spec 05 §1.4); None when it is unknown."""
@@ -343,7 +350,11 @@ def _freeze(tables: Tables, warnings: tuple[RegisterFinding, ...]) -> Registers:
         _municipalities=_index(municipalities, "kommunekode"),
         _locations=places,
         _hospitals=_index((row for row in locations if not row.ward), "sor"),
-        _by_gln=_index(locations, "gln"),
+        _numbers={
+            (kind, *number): rows
+            for kind in get_args(UnitNumber)
+            for number, rows in _index((row for row in locations if getattr(row, kind)), kind).items()
+        },
         _addresses=_index(addresses, "kommunekode", "message_type"),
         _acceptances={key: tuple(sorted(group, key=rank)) for key, group in acceptances.items()},
         _receivers={key: tuple(sorted(group, key=lambda row: row.type)) for key, group in receivers.items()},

@@ -4,9 +4,11 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from streams.formats.fhir.build import to_json, to_xml
 from streams.messages.hospitalnotification import inspect, read
+from streams.messages.hospitalnotification.read import notified
 from streams.words.codes import Notice
 from streams.words.errors import Rejected
 from streams.words.times import danish
@@ -141,3 +143,22 @@ def test_inspection_shows_a_truth_only_where_one_is_written(written: Any, shown:
     flag = "MessageHeader.extension.0.valueBoolean"
     assert inspect(to_json(damaged(dead, "Patient.deceasedBoolean", written)))["reading"]["deceased"] is shown
     assert inspect(to_json(damaged(started, flag, written)))["reading"]["report_of_admission"] is shown
+
+
+@every_case
+def test_a_message_is_a_notification_of_ours_again(notice: Notice, class_: Any) -> None:
+    written = notification(notice, class_)
+    again = notified(bundle(written), written.to)
+    # A chain does not tell which of its messages was a death, nor the place of the message in its lane.
+    same = replace(again, ordinal=written.ordinal, event_id=written.event_id, chain=written.chain)
+    assert same == written
+    assert [replace(link, notice=notice) for link in again.chain] == [
+        replace(link, notice=notice) for link in written.chain
+    ]
+    assert again.chain[-1].notice is notice
+
+
+def test_a_message_without_stay_is_none_of_ours() -> None:
+    broken = damaged(bundle(notification(Notice.STIN)), "Encounter.period.start", ABSENT)
+    with pytest.raises(Rejected):
+        notified(broken, notification(Notice.STIN).to)

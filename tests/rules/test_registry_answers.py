@@ -7,6 +7,7 @@ import pytest
 
 from streams.registry import BadRegisters, copy_example, load
 from streams.registry.tables import FILES
+from streams.words.model import UnitNumber
 from tests.rules.test_registry_columns import OWN, nine_municipalities, table
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -25,6 +26,32 @@ def test_receipts_count_from_unit_its_number_and_its_aliases(folder: Path) -> No
     assert row is not None
     assert registers.senders("0461", AT) == {row.gln, row.sor, "2990000000019"}
     assert registers.senders("0999", AT) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "name"),
+    [
+        ("shak", "9901012", "Odense Universitetshospital (test), Medicinsk afdeling C, Afsnit C4"),
+        ("sor", "999000121000016007", "Odense Universitetshospital (test), Medicinsk afdeling C, Afsnit C4"),
+        ("gln", "2990000000125", "Odense Universitetshospital (test), Medicinsk afdeling C, Afsnit C4"),
+        ("gln", "2990000000019", "Odense Universitetshospital (test)"),
+        ("shak", "4202050", None),
+        ("shak", "", None),
+    ],
+)
+def test_a_unit_is_found_by_each_of_its_numbers(kind: UnitNumber, value: str, name: str | None) -> None:
+    unit = load("example").unit_by(kind, value, AT)
+    assert (unit and unit.name) == name
+
+
+def test_the_hospital_goes_before_wards_of_the_same_number(tmp_path: Path) -> None:
+    folder = nine_municipalities(tmp_path / "set")
+    places = folder / "locations.csv"
+    lines = places.read_text(encoding="utf-8").replace("2990000000125", "2990000000019").splitlines()
+    places.write_text("\n".join([f"{lines[0]},phone", *(f"{line},66113333" for line in lines[1:])]), encoding="utf-8")
+    unit = load(folder).unit_by("gln", "2990000000019", AT)
+    assert unit is not None
+    assert (unit.unit, unit.phone) == ("", "66113333")
 
 
 def test_systems_are_those_that_read_at_time(folder: Path) -> None:

@@ -160,9 +160,11 @@ WRONG: dict[str, dict[str, str]] = {
 }
 #: Columns that take any text.
 FREE = {
-    "locations.csv": {"hospital", "department", "unit"},
+    "locations.csv": {"hospital", "department", "unit", "phone"},
     "systems.csv": {"product", "version", "source"},
 }
+#: Columns that the example set does without.
+ABSENT = {"phone"}
 #: What stands in the place of a column that belongs to a place: the mistake shows where the two rows meet.
 ELSEWHERE = {(FEED, "application"): "locations.csv", (FEED, "facility"): "locations.csv"}
 
@@ -432,7 +434,7 @@ def test_missing_cell_is_one_finding_or_has_default(folder: Path, file: str, key
     assert finding.problem == f"lacks {key}"
 
 
-@pytest.mark.parametrize(("file", "key"), each_key(*SHEETS))
+@pytest.mark.parametrize(("file", "key"), [case for case in each_key(*SHEETS) if case.values[1] not in ABSENT])
 def test_column_twice_or_misspelt_or_missing_is_one_finding(folder: Path, small: Path, file: str, key: str) -> None:
     for name in (sorted({*columns(SHEETS[file])} - {key})[0], f"{key}x"):
         sheet = Csv(folder, file)

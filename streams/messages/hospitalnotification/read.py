@@ -16,6 +16,7 @@ import msgspec
 from streams.formats.fhir.read import document
 from streams.messages.common import (
     Object,
+    Placed,
     View,
     activity_of,
     bare_id,
@@ -33,11 +34,11 @@ from streams.messages.common import (
 )
 from streams.words.codes import Notice
 from streams.words.errors import Rejected, judgement
-from streams.words.ids import Gln, Sor
-from streams.words.model import EpisodeIdentifier, Unit
+from streams.words.ids import Gln, Kommunekode, MessageId, Sor, bare
+from streams.words.model import EpisodeIdentifier, Link, Notification, Patient, Unit
 
 from .check import check, leave_periods
-from .rules import LEAVE_PERIOD_URL, REPORT_FLAG_URL, REPORT_RECIPIENT_URL, notice_of
+from .rules import LEAVE_PERIOD_URL, REPORT_FLAG_URL, REPORT_RECIPIENT_URL, classify, notice_of
 
 _UNDATED: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -107,7 +108,7 @@ def read(bundle: Object, deaths: Container[str] = ()) -> HospitalNotification:
     flag = extensions.get(REPORT_FLAG_URL, {}).get("valueBoolean")
     recipient = reference(extensions.get(REPORT_RECIPIENT_URL, {}), "valueReference")
     episode = [member(r, "identifier") for r in listed(encounter, "episodeOfCare") if r.__class__ is dict]
-    chain = sorted([p for _, p in view.provenances], key=lambda p: instant_at(p, "recorded") or _UNDATED)
+    chain = [provenance for _, provenance in by_time(view)]
     return HospitalNotification(
         notice=notice,
         activity=activity_of(provenance).lower(),
@@ -138,6 +139,67 @@ def read(bundle: Object, deaths: Container[str] = ()) -> HospitalNotification:
         provider=_unit(view, reference(encounter, "serviceProvider")),
         report_of_admission=flag if isinstance(flag, bool) else None,
         report_recipient=None if recipient is None else _unit(view, recipient),
+    )
+
+
+def by_time(view: View) -> list[Placed]:
+    """The chain as it was sent."""
+    return sorted(view.provenances, key=lambda placed: instant_at(placed[1], "recorded") or _UNDATED)
+
+
+def notified(bundle: Object, to: Kommunekode) -> Notification:
+    """The notification in a Bundle to a municipality as one of ours, with the chain that it carries.
+
+    Read what `check` finds no error in. Units are what the Bundle has of them. Raises `Rejected` where something is
+    missing without which there is no notice.
+    """
+    found, view = read(bundle), View(bundle)
+    facts = {name: getattr(found, name) for name in _SHARED}
+    assembled = instant_at(bundle, "timestamp")
+    try:
+        return msgspec.convert(
+            facts
+            | {
+                "lane": bare(found.message_id)[:8],
+                "visit": found.episode[0].value if found.episode else None,
+                "ordinal": 0,
+                "event_id": bare(found.message_id),
+                "assembled": assembled or found.occurred,
+                "patient": Patient(cpr=found.cpr, family=found.family, given=found.given),
+                "report_of_admission": found.report_of_admission is True,
+                "to": to,
+                "chain": tuple(_link(view, provenance, found) for _, provenance in by_time(view)),
+            },
+            Notification,
+            from_attributes=True,
+        )
+    except msgspec.ValidationError as fault:
+        raise Rejected("Bundle", f"not a notice: {fault}", "send a message that is valid", "2") from None
+
+
+#: Fields that are the same in both.
+_SHARED: Final = tuple(
+    name for name in HospitalNotification.__struct_fields__ if name in Notification.__struct_fields__
+)
+
+
+def _link(view: View, provenance: Object, newest: HospitalNotification) -> Link:
+    """One of the chain. A death has the code of another notice: of all but the newest, `notice` says no more than that."""
+    target = bare_id(target_of(provenance))
+    entity, activity, sent = first(provenance, "entity"), activity_of(provenance), instant_at(provenance, "recorded")
+    role = text_at(entity, "role") or ""
+    return Link(
+        message_id=MessageId(target),
+        provenance_id=text_at(provenance, "id") or "",
+        notice=newest.notice
+        if target == newest.message_id
+        else classify(activity, role, None, after_death=False) or Notice.STIN,
+        activity=activity.lower(),
+        occurred=sent or _UNDATED,
+        role="removal" if role == "removal" else "revision" if role else "",
+        previous=bare_id(predecessor_of(provenance)),
+        previous_letter=_letter(entity),
+        agent=_unit(view, reference(first(provenance, "agent"), "who")),
     )
 
 

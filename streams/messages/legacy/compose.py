@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
-from streams.words.codes import LPR3_SYSTEM, EncounterClass, Family, Notice
+from streams.words.codes import LPR3_SYSTEM, EncounterClass, Family, Notice, plain_activity
 from streams.words.ids import bare
 from streams.words.model import EpisodeIdentifier, Fate, Notification, Outcome, Unit, Value
 from streams.words.times import danish
@@ -230,6 +230,42 @@ def sent_letter(letter: Letter, notification: Notification) -> SentLetter:
     )
 
 
+def assumed_letters(n: Notification, terms: LegacyTerms) -> tuple[SentLetter, ...]:
+    """What stands as letters when nothing is known but this message, by the chain that it carries (00 §§7.3, 7.7).
+
+    Times of them are not known: a letter is found whose time is that of another one only for an admission.
+    """
+    earlier = [plain_activity(link.activity) for link in n.chain[:-1]]
+    lasted = n.end is None or n.start < n.end
+    admitted = "admit-inpatient" in earlier or bool(n.chain[0].previous_letter)  # a letter before FHIR was an admission
+    if n.notice.family is Family.MORS:
+        admitted = admitted and lasted  # on arrival the death has the activity of an admission (01, 9.1)
+    follows = n.notice.is_correction or n.notice.is_cancellation
+    if follows and n.notice.family is Family.STIN:
+        admitted = True
+    start = Notice.STIN
+    if terms.send_acute_as_admission and ("admit-emergency" in earlier or (n.notice.family is Family.STAA and follows)):
+        admitted, start = True, Notice.STAA
+    found = [_assumed(start, "20", ADMITTED, n.class_)] if admitted else []
+    if n.notice is Notice.RE_SLHJ and (admitted or n.class_ == "IMP"):
+        found.append(_assumed(Notice.SLHJ, "17", HOME, n.class_))
+    elif n.notice is Notice.RE_MORS:
+        found.append(_assumed(Notice.MORS, "17" if admitted else "20", DEAD, n.class_))
+    return tuple(found)
+
+
+def _assumed(notice: Notice, number: Number, status: str, class_: EncounterClass) -> SentLetter:
+    return SentLetter(
+        letter_id="",
+        notice=notice,
+        number=number,
+        status=_NEW,
+        patient_status=status,
+        occurred=None,
+        class_=class_,
+    )
+
+
 # ---- 04 §14.1 ------------------------------------------------------------------------------------------------------
 
 
@@ -302,4 +338,5 @@ def _sender(sender: Unit, provider: Unit) -> Party:
         name=provider.hospital_name or provider.name,
         department=provider.department,
         unit=provider.unit,
+        phone=provider.phone,
     )

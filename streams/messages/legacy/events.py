@@ -29,7 +29,7 @@ from streams.words.times import local_time, second_hour, with_offset
 
 from .letter import Letter
 
-__all__ = ["Author", "LetterRegisters", "addressed", "events", "identity"]
+__all__ = ["Author", "LetterRegisters", "Recipients", "addressed", "events", "identity"]
 
 
 class Author(NamedTuple):
@@ -40,21 +40,25 @@ class Author(NamedTuple):
     exact: bool
 
 
-class LetterRegisters(Protocol):
-    """What is asked of the registers about a letter."""
+class Recipients(Protocol):
+    """What is asked of the registers about the receiver of a letter."""
 
     @property
     def kommuner(self) -> Container[str]:
         """The codes of the municipalities there are."""
+
+    def owners(self, gln: str, at: datetime) -> frozenset[Kommunekode]:
+        """The municipalities that receive under a location number."""
+
+
+class LetterRegisters(Recipients, Protocol):
+    """What is asked of the registers about a letter."""
 
     def author(self, gln: str, number: str, form: str, at: datetime | None) -> Author | None:
         """Who sends letters of a form with this location number, and the unit that the number names."""
 
     def glns(self, feed: str) -> Container[str]:
         """The location numbers of a feed."""
-
-    def owners(self, gln: str, at: datetime) -> frozenset[Kommunekode]:
-        """The municipalities that receive under a location number."""
 
 
 K = EventKind
@@ -84,7 +88,7 @@ _DISPOSITIONS: Final[dict[str, Disposition]] = {
 _SILENT: Final = Snapshot()
 
 
-def addressed(letter: Letter, registers: LetterRegisters) -> Kommunekode:
+def addressed(letter: Letter, registers: Recipients) -> Kommunekode:
     """The municipality that a letter is for. Raises `Rejected`.
 
     The number decides, not the location number, which may be one for several municipalities (04 §10); one that is known as
