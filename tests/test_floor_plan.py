@@ -25,6 +25,7 @@ FLOORS = {
     "messages": 3.0,
     "envelopes": 3.1,  # what travels in one is a message
     "relay": 4.0,
+    "distributor": 4.0,
     "receiver": 4.0,
     "registry": 4.0,
     "operations": 4.0,

@@ -77,6 +77,8 @@ class ReceiptPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     memory: timedelta  # how long a settled message is known (02 R14, §5.1)
     orphan_recheck: timedelta  # how long a receipt without a message waits for it (02 §5.6); the same for all
     retry_pauses: tuple[timedelta, ...]  # of a hand-over that failed (00 §3.3); the last one repeats
+    #: The distributor's wait for receiver A, inside the wait of the sender (02 §7.2 B6); registers of before it have no row.
+    answer_within: timedelta = timedelta(minutes=25)
 
 
 class Receiver(Protocol):

@@ -17,6 +17,10 @@ What a row holds, by kind (docs/architecture.md):
 - `lost`: `parts` offsets of a source topic from `subject` on were deleted by retention before they were read.
 - `skipped`: an operator has passed over the record at `subject`, and why (`stafet quarantine skip`).
 - `recipient`: an operator has paused or resumed a municipality, or set its mode, and why (`stafet recipients`).
+- `arrival`: what became of one record of an inbox that the distributor reads; `k` is the number of its copies.
+- `copy`: a copy has left for its receiver (`delivered`, `again` for one more), or waits (`waiting`).
+- `copy-receipt`: what one receipt of a receiver was.
+- `returned`: an answer went back to the hospital, its id the subject; `reason` names the occasion.
 """
 
 from datetime import datetime
@@ -34,7 +38,10 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     at: datetime
-    kind: Literal["event", "stay-event", "message", "receipt", "decision", "lost", "skipped", "recipient"]
+    kind: Literal[
+        "event", "stay-event", "message", "receipt", "decision", "lost", "skipped", "recipient",
+        "arrival", "copy", "copy-receipt", "returned",
+    ]  # fmt: skip
     subject: str
     what: str
     delta: int = 1
@@ -53,6 +60,7 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
     late: bool = False
     message: str = ""  # MessageHeader.id that a receipt answers; only one of ours
     message_type: str | msgspec.UnsetType = msgspec.UNSET  # of a message; left out for a hospital notification
+    system: str | msgspec.UnsetType = msgspec.UNSET  # receiver of a copy; in rows of the distributor alone
 
 
 #: What a receipt is until its message is looked for once more (02 §5.6).
@@ -245,4 +253,115 @@ def recipient_row(control: RecipientControl) -> LedgerRow:
         delta=0,
         reason=f"{control.reason} ({control.actor})",
         kommunekode=control.kommunekode,
+    )
+
+
+# ---- the distributor (02 §7.2) ------------------------------------------------------------------------------------
+
+
+#: What became of a record of an inbox that the distributor reads.
+ArrivalWord = Literal["distributed", "duplicate", "refused", "passed-over"]
+#: What a copy has done.
+CopyWord = Literal["delivered", "again", "waiting"]
+
+
+def arrival_row(
+    at: datetime,
+    origin: str,
+    what: ArrivalWord,
+    message: str = "",
+    k: int = 0,
+    *,
+    lane: str = "",
+    kommunekode: str = "",
+    notice: str = "",
+    reason: str = "",
+) -> LedgerRow:
+    """What became of the record at `origin` of an inbox; `k` copies of it are expected."""
+    return LedgerRow(
+        id=f"arrival/{origin}",
+        at=at,
+        kind="arrival",
+        subject=origin,
+        what=what,
+        k=k,
+        reason=reason,
+        origin=origin,
+        lane=lane,
+        kommunekode=kommunekode,
+        notice=notice,
+        message=message,
+    )
+
+
+def copy_row(
+    at: datetime,
+    message: str,
+    system: str,
+    what: CopyWord,
+    number: int,
+    *,
+    lane: str,
+    kommunekode: str,
+    time: str = "",
+) -> LedgerRow:
+    """A copy was handed over for the time of this `number`, or waits; `time` makes a later wait differ."""
+    later = f"/{time}" if time else ""
+    return LedgerRow(
+        id=f"copy/{kommunekode}/{message}/{system}/{what}/{number}{later}",
+        at=at,
+        kind="copy",
+        subject=message,
+        what=what,
+        delta=1 if what == "delivered" else 0,
+        ordinal=number,
+        lane=lane,
+        kommunekode=kommunekode,
+        system=system,
+    )
+
+
+def copy_receipt_row(
+    at: datetime,
+    origin: str,
+    what: str,
+    verdict: str,
+    kommunekode: str,
+    system: str,
+    *,
+    lane: str = "",
+    message: str = "",
+    reason: str = "",
+) -> LedgerRow:
+    """What the receipt at `origin` of a receiver's topic was."""
+    return LedgerRow(
+        id=f"copy-receipt/{origin}",
+        at=at,
+        kind="copy-receipt",
+        subject=origin,
+        what=what,
+        verdict=verdict,
+        reason=reason,
+        lane=lane,
+        kommunekode=kommunekode,
+        message=message,
+        system=system,
+    )
+
+
+def returned_row(
+    at: datetime, receipt_id: str, verdict: str, message: str, kommunekode: str, lane: str, *, reason: str
+) -> LedgerRow:
+    """The answer with this id went back about a message; `reason`: why just then."""
+    return LedgerRow(
+        id=f"returned/{receipt_id}",
+        at=at,
+        kind="returned",
+        subject=receipt_id,
+        what=verdict,
+        verdict=verdict,
+        reason=reason,
+        lane=lane,
+        kommunekode=kommunekode,
+        message=message,
     )

@@ -215,8 +215,27 @@ class Registers:
 
     def with_ack_timeout(self, timeout: timedelta) -> "Registers":
         """The same with another general wait for receipts; rows of formats and municipalities keep theirs."""
+        answer_within = self.policy().answer_within * (timeout / self.policy().ack_timeout)
         receipts = {**self._policy.receipts, "ack_timeout": timeout}
+        if answer_within < self.policy().answer_within:  # the distributor's wait stays inside the sender's
+            receipts["answer_within"] = answer_within
         return replace(self, _policy=replace(self._policy, receipts=receipts))
+
+    def with_receivers(self, *rows: ReceiverRow) -> "Registers":
+        """The same with these receivers instead of those that their municipalities have for their types of message."""
+        receivers = dict(self._receivers)
+        for key in {(row.kommunekode, row.message_type) for row in rows}:
+            own = [row for row in rows if (row.kommunekode, row.message_type) == key]
+            receivers[key] = tuple(sorted(own, key=lambda row: row.type))
+        return replace(self, _receivers=receivers)
+
+    def distributed(self, at: datetime | None = None, also: Iterable[str] = ()) -> Mapping[str, tuple[str, ...]]:
+        """By kommunekode the receiving systems of each municipality with more than one of them, and of those in `also`.
+
+        Without a time, of all that ever had: their topics are made.
+        """
+        several, asked = self.systems(at), frozenset(also)
+        return {code: systems for code, systems in several.items() if len(systems) > 1 or code in asked}
 
 
 # ---- loading -----------------------------------------------------------------------------------------------------

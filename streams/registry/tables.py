@@ -53,6 +53,7 @@ _LONGEST: Final = timedelta(days=4000)
 #: What each row of [receipts] may be, with its source.
 RANGES: Final[Mapping[str, tuple[Any, Any, str]]] = {
     "ack_timeout": (timedelta(minutes=1), timedelta(hours=24), "05 §6.5"),
+    "answer_within": (timedelta(seconds=1), timedelta(minutes=25), "02 §7.2 B6"),
     "max_resends": (0, 2, "02 R4"),
     "memory": (timedelta(days=30), timedelta(days=400), "02 §5.1"),
     "orphan_recheck": (timedelta(seconds=1), timedelta(hours=1), "02 §5.6"),
@@ -100,7 +101,7 @@ def read_policy(toml: Toml, own: Toml, findings: Findings) -> Policy:
     stay = read.section("stay", StayPolicy)
     check = read.values("registers", ("sor_check",)).get("sor_check", "warn")
     written = toml.content.get("receipts", {})
-    missing = [name for name in ReceiptPolicy.__struct_fields__ if name not in written]
+    missing = [each.name for each in _fields(ReceiptPolicy) if each.required and each.name not in written]
     if missing and toml.content:
         problem = f"[receipts] lacks {', '.join(missing)}"
         findings.add(toml.file, toml.line("receipts"), problem, "add the rows, each with value and source")

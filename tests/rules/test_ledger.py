@@ -61,8 +61,9 @@ def test_receipt_is_named_by_where_it_arrived() -> None:
 
 def test_row_writes_every_field() -> None:
     written = orjson.loads(to_json(message_row(START, "m", DeliveryState.SENT, 1)))
-    *always, last = LedgerRow.__struct_fields__
-    assert (list(written), last) == (always, "message_type")  # which a hospital notification leaves out
+    *always, last, system = LedgerRow.__struct_fields__
+    # A hospital notification leaves out the one, and rows of the relay the other.
+    assert (list(written), last, system) == (always, "message_type", "system")
     other = orjson.loads(to_json(message_row(START, "m", DeliveryState.SENT, 1, message_type="care-letter")))
     assert other == {**written, last: "care-letter"}
     assert msgspec.json.decode(to_json(message_row(START, "m", DeliveryState.SENT, 1)), type=LedgerRow).ordinal == 1

@@ -143,6 +143,7 @@ WRONG: dict[str, dict[str, str]] = {
         "max_resends": "3",
         "mode": '"slow"',
         "memory": '"29 d"',
+        "answer_within": '"26 min"',
         "orphan_recheck": '"2 h"',
         "retry_pauses": '["15 s", "5 s"]',
     },
