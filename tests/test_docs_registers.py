@@ -110,7 +110,17 @@ def test_what_has_no_effect_is_listed() -> None:
 
 
 def test_ranges_are_those_of_check() -> None:
-    units = {"1 s": 1, "1 min": 60, "25 min": 1500, "1 h": 3600, "24 h": 86_400, "30 d": 2_592_000, "400 d": 34_560_000, "0": 0, "2": 2}
+    units = {
+        "1 s": 1,
+        "1 min": 60,
+        "25 min": 1500,
+        "1 h": 3600,
+        "24 h": 86_400,
+        "30 d": 2_592_000,
+        "400 d": 34_560_000,
+        "0": 0,
+        "2": 2,
+    }
     for column, (low, high, _) in RANGES.items():
         form = rows("[receipts]")[column][0].split(", ")[-1]
         shown = [units[end] for end in form.split(" to ")]

@@ -107,7 +107,12 @@ COMMANDS: Final = (
     Command("access", "streams.cli.access", "app", "Users and rights on the broker: what is planned, and making it so"),
     Command("broker", "streams.cli.broker", "broker", "Start, stop and look at a local Kafka"),
     Command("quarantine", "streams.cli.quarantine", "app", "Dead letters: list, look at, send again"),
-    Command("recipients", "streams.cli.recipients", "app", "Municipalities: what each gets, when that changes, pause and mode"),
+    Command(
+        "recipients",
+        "streams.cli.recipients",
+        "app",
+        "Municipalities: what each gets, when that changes, pause and mode",
+    ),
     Command("simulate", "streams.cli.simulate", "app", "Simulated hospitals and municipalities"),
     Command("selftest", "streams.cli.selftest", "app", f"A partner's system against {AUTHORITY}'s scenarios"),
     Command("config", "streams.cli.config", "app", "Settings: what is in force, from where, and what can be set"),

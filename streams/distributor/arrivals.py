@@ -27,7 +27,7 @@ from streams.records.ledger import arrival_row, copy_receipt_row, returned_row
 from streams.relay.bounds import bounded
 from streams.words.errors import Rejected
 from streams.words.ids import Ids, Kommunekode, Lane, minted_lane
-from streams.words.model import Receipt, ReceiptIssue
+from streams.words.model import NetworkReceipt, Receipt, ReceiptIssue
 
 from .answer import Answerable, answer, envelope_receipt
 from .forms import FORMS, Incoming, form_of
@@ -182,9 +182,11 @@ def take_answer(value: bytes, *, kommunekode: Kommunekode, system: str, origin: 
         opened = open_any(value)
         if opened is not None and opened.network_receipt() is not None:
             return ()  # that an envelope has arrived is no answer (02 §7.3)
-        receipt: Receipt = read_receipt(value) if opened is None else read_receipt(opened.payload, opened.media_type)
+        receipt = read_receipt(value) if opened is None else read_receipt(opened.payload, opened.media_type)
     except Rejected as fault:
         return unusable("unreadable", fault)
+    if isinstance(receipt, NetworkReceipt):
+        return ()
     if opened is not None:
         receipt = replace(receipt, transport_id=opened.envelope_id, transport_sender=opened.sender)
     receipt = bounded(replace(receipt, origin=origin, posted_by=kommunekode))
