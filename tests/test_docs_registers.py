@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 import pytest
 
-from streams.delivery.route import ReceiptPolicy
+from streams.delivery.route import BeskedPolicy, ReceiptPolicy
 from streams.messages.adt.feed import FeedProfile
 from streams.registry.rows import (
     RETIRED,
@@ -36,6 +36,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "feeds/*.toml": FeedProfile,
     "[receipts]": ReceiptPolicy,
     "[stay]": StayPolicy,
+    "[beskedkuvert]": BeskedPolicy,
     "[municipalities]": CountRow,
 }
 HEAD = "| Column | Form | Left out | Meaning |"

@@ -52,6 +52,7 @@ _ROWS: Final = (
 KINDS: Final = tuple(row.kind for row in _ROWS)
 _READERS: Final = {row.kind: row.reader for row in _ROWS}
 _ROOTS: Final = {root: row.kind for row in _ROWS for root in row.roots}
+_ENVELOPES: Final = {root: f"envelopes.{row.name}" for row in ENVELOPES.values() if not row.kind for root in row.roots}
 _LETTERS: Final = {letter: row.kind for row in _ROWS for letter in row.letters}
 _INTERCHANGES: Final = {code: row.kind for row in _ROWS for code in row.associations}
 _ASSOCIATION: Final = re.compile(b"|".join(_INTERCHANGES))
@@ -138,6 +139,12 @@ def _xml_kind(text: bytes) -> str:
     return _EVENTS.get(event) or _by_profile(text)
 
 
+def _bare_envelope(data: bytes) -> str:
+    """The reader of an envelope that has no kind: it is judged by what is in it; "" for any other document."""
+    root = _ELEMENT.match(_after_prolog(data.removeprefix(b"\xef\xbb\xbf").lstrip(_SPACE)))
+    return _ENVELOPES.get(root[1], "") if root else ""
+
+
 def _after_prolog(text: bytes) -> bytes:
     """From the first element on: past declaration, comments, instructions and document type."""
     at = 0
@@ -164,6 +171,8 @@ def judge(data: bytes, name: str = "", kind: str | None = None) -> dict[str, Any
     `kind`: what it is to be read as; else it is found by `kind_of`.
     """
     as_kind = kind or kind_of(data, name)
+    if as_kind == "unknown" and (reader := _bare_envelope(data)):
+        return import_module(f"streams.{reader}").inspect(data, judge)  # type: ignore[no-any-return]
     inside = (judge,) if _READERS[as_kind].startswith("envelopes.") else ()
     judged = _reader(as_kind).inspect(data, *inside)
     shown = {"kind": as_kind, **{key: judged[key] for key in ("valid", "issues", "reading")}}

@@ -12,12 +12,12 @@ Not here: the registers (asked through `RouteRegisters`), the letter, the envelo
 
 from collections.abc import Hashable, Sequence
 from datetime import datetime, timedelta
-from typing import Final, Literal, Protocol
+from typing import Annotated, Final, Literal, Protocol
 
 import msgspec
 
-from streams.words.ids import Gln
-from streams.words.model import Address, Fate, Outcome, Outgoing, Unit
+from streams.words.ids import UUID_FORM, Gln
+from streams.words.model import Address, EnvelopeTerms, Fate, Outcome, Outgoing, Unit
 
 #: Step 6. `kafka/topics.py` names the same topic; a test compares the two.
 INBOX: Final = "municipality.{kommunekode}.inbox"
@@ -81,6 +81,28 @@ class ReceiptPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     answer_within: timedelta = timedelta(minutes=25)
 
 
+UuidText = Annotated[str, msgspec.Meta(pattern=f"^{UUID_FORM.pattern}$")]
+
+
+class BeskedPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What KOMBIT's Beskedfordeler is told about a message, by UUIDs of its value lists (02 §7.3)."""
+
+    message_types: dict[str, UuidText] = {}  # by the name of the type
+    actor: UuidText | None = None  # the system that sends
+    person: UuidText  # the type of object that a person is
+    classification: UuidText | None = None
+
+    def terms(self, message_type: str, cvr: str) -> EnvelopeTerms:
+        """What an envelope to the municipality with this CVR number states."""
+        return EnvelopeTerms(
+            besked_type=self.message_types.get(message_type, ""),
+            besked_actor=self.actor or "",
+            person_type=self.person,
+            classification=self.classification or "",
+            cvr=cvr,
+        )
+
+
 class Receiver(Protocol):
     """A row of 05 §6.2."""
 
@@ -103,6 +125,9 @@ class RouteRegisters(Protocol):
 
     def policy(self, kommunekode: str, format: str) -> ReceiptPolicy:
         """The rules about receipts."""
+
+    def envelope_terms(self, kommunekode: str, message_type: str, at: datetime, envelope: str) -> EnvelopeTerms:
+        """What an envelope to the address states by the registers."""
 
     def epoch(self, at: datetime) -> float:
         """Number of the stretch of time around `at` in which none of these answers changes."""
@@ -155,6 +180,7 @@ def _decided(message: Outgoing, at: datetime, registers: RouteRegisters, concern
         max_resends=terms.max_resends,
         retry_pauses_s=tuple([pause // _SECOND for pause in terms.retry_pauses]),
         memory_s=terms.memory // _SECOND,
+        terms=registers.envelope_terms(*of, chosen.envelope),
     )
 
 

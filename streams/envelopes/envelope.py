@@ -4,9 +4,31 @@ A register may name each of them; a message leaves only in one that is sealed he
 a row of `wrapping.WRAPPINGS`: names are known without loading what seals and opens.
 """
 
+from datetime import datetime
 from typing import Final, NamedTuple
 
-from streams.records.trace import SBDH, UNKNOWN, VANS, TracedDocument
+import msgspec
+
+from streams.records.trace import BESKEDKUVERT, SBDH, UNKNOWN, VANS, About, TracedDocument
+from streams.words.model import NO_TERMS, EnvelopeTerms
+
+
+class Waybill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What goes with a document into its envelope: each envelope states of it what its standard asks for."""
+
+    about: About  # the message, its parties and its person
+    bundle_id: str  # Bundle.id, new with every dispatch
+    transport_id: str  # of the envelope itself
+    sent: datetime
+    name: str  # of the document (02 §2.3)
+    version: str
+    format: str = "HL7"  # as a VANSEnvelope calls it
+    media_type: str = ""  # "" for documents other than FHIR
+    tags: tuple[tuple[str, str], ...] = ()  # further service tags of a VANSEnvelope
+    terms: EnvelopeTerms = NO_TERMS
+
+    def __repr__(self) -> str:
+        return f"Waybill({self.name}, {self.transport_id})"
 
 
 class Envelope(NamedTuple):
@@ -14,7 +36,7 @@ class Envelope(NamedTuple):
 
     name: str  # in registers
     network: str  # over which it travels
-    kind: str = ""  # in commands; "" for one that is not read
+    kind: str = ""  # in commands; "" for one that is not read, or is inspected as what is in it
     roots: tuple[bytes, ...] = ()  # the first element of one
     sealed: bool = False  # a message can leave in it
     bare: bool = False  # no envelope: the document as it is
@@ -39,7 +61,15 @@ ENVELOPES: Final[dict[str, Envelope]] = {
         ),
         # Not sealed: its schema does not admit hospital notifications yet (02 §3).
         Envelope("sbdh", "ehmi", "sbdh", (b"StandardBusinessDocument", b"StandardBusinessDocumentHeader"), traced=SBDH),
-        Envelope("beskedkuvert", "beskedfordeler"),
+        Envelope(
+            "beskedkuvert",
+            "beskedfordeler",
+            roots=(b"Haendelsesbesked",),
+            sealed=True,
+            schema="beskedkuvert-1.0",
+            content_type="application/xml",
+            traced=BESKEDKUVERT,
+        ),
         Envelope("none", "direct", bare=True),
     )
 }

@@ -117,13 +117,35 @@ BOOLEAN: Final = one_of("true", "false", "1", "0", collapse=True)
 BASE64: Final = Text("base64", lambda text: decoded(text) is not None)
 
 
+# ---- writing -----------------------------------------------------------------------------------------------------
+
+#: `&` comes first, or the others would be escaped twice; line breaks, or a parser would make other characters of them.
+_WRITTEN: Final = (
+    ("&", "&amp;"),
+    ("<", "&lt;"),
+    (">", "&gt;"),
+    ('"', "&quot;"),
+    ("\r", "&#13;"),
+    ("\n", "&#10;"),
+    ("\t", "&#9;"),
+)
+
+
+def escaped(text: str) -> str:
+    """A text as it stands in an element or, between double quotes, in an attribute."""
+    if "&" in text or "<" in text or ">" in text or '"' in text or not text.isprintable():
+        for character, written in _WRITTEN:
+            text = text.replace(character, written)
+    return text
+
+
 # ---- grammars ---------------------------------------------------------------------------------------------------
 
 
 class ElementRule(NamedTuple):
     """One element: names it may have (a second namespace is a second name), how often, and what is inside.
 
-    `text` and `parts` exclude each other. An attribute is (type, mandatory).
+    `text` and `parts` exclude each other. An attribute is (type, mandatory). `loose`: whatever is inside is not looked at.
     """
 
     names: tuple[str, ...]
@@ -132,6 +154,7 @@ class ElementRule(NamedTuple):
     low: int = 1
     high: int | None = 1  # None: any number
     attributes: Mapping[str, tuple[Text, bool]] = {}
+    loose: bool = False
 
 
 class Choice(NamedTuple):
@@ -180,6 +203,8 @@ def _local(name: str) -> str:
 
 
 def _walk(node: etree._Element, element: ElementRule, path: str, rule: str) -> Iterator[Issue]:
+    if element.loose:
+        return
     for name, (text, mandatory) in element.attributes.items():
         value = node.get(name)
         if value is None and mandatory:

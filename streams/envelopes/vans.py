@@ -19,7 +19,8 @@ from streams.words.errors import Issue, Rejected, judgement
 from streams.words.model import NetworkReceipt
 from streams.words.times import danish_text, local_time
 
-from .grammar import LIMIT, decoded, faults, root_of
+from .envelope import Waybill
+from .grammar import LIMIT, decoded, escaped, faults, root_of
 from .vans_rules import (
     ADDRESS,
     DOCUMENT_FORMATS,
@@ -109,16 +110,24 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 _ERROR_LIMIT: Final = 512  # characters of Error/Description (spec 02 §2.2)
 _BEFORE: Final = b"</MetaInformation><Data>"
 _AFTER: Final = b"</Data></Message></VANSEnvelope>"
-#: `&` comes first, or the others would be escaped twice; line breaks, or a parser would make other characters of them.
-_WRITTEN: Final = (
-    ("&", "&amp;"),
-    ("<", "&lt;"),
-    (">", "&gt;"),
-    ('"', "&quot;"),
-    ("\r", "&#13;"),
-    ("\n", "&#10;"),
-    ("\t", "&#9;"),
-)
+
+
+def seal(payload: bytes, waybill: Waybill) -> bytes:
+    """The envelope of one document. Raises `Rejected` (20.1) when the whole is over 100 MB."""
+    about = waybill.about
+    return seal_message(
+        payload,
+        sender_gln=about.sender.gln,
+        receiver_gln=about.receiver.gln,
+        transport_id=waybill.transport_id,
+        message_id=waybill.bundle_id,
+        sent=waybill.sent,
+        name=waybill.name,
+        version=waybill.version,
+        media_type=waybill.media_type,
+        format=waybill.format,
+        tags=waybill.tags,
+    )
 
 
 def seal_message(
@@ -181,18 +190,10 @@ def seal_receipt(
         inside += f"<OriginalMessage>{_meta_xml(original)}</OriginalMessage>"
     if kind != "positive-message":
         number = "" if error_code is None else f"<Code>{error_code}</Code>"
-        description = _escape(error[:_ERROR_LIMIT] or "unknown")
+        description = escaped(error[:_ERROR_LIMIT] or "unknown")
         inside = f"<Error>{number}<Description>{description}</Description></Error>{inside}"
     element = {"positive-message": "PositiveMessage", "negative-message": "NegativeMessage"}.get(kind, "NegativeVans")
     return f"{head}<Receipt><{element}>{inside}</{element}></Receipt></VANSEnvelope>".encode()
-
-
-def _escape(text: str) -> str:
-    """A text as it stands in an element or, between double quotes, in an attribute."""
-    if "&" in text or "<" in text or ">" in text or '"' in text or not text.isprintable():
-        for character, written in _WRITTEN:
-            text = text.replace(character, written)
-    return text
 
 
 def _head_xml(
@@ -207,8 +208,8 @@ def _head_xml(
     """Everything before Message or Receipt. `sent` is written in Danish time with its offset (spec 02 §2.2)."""
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n<VANSEnvelope xmlns="urn:oio:medcom:vans-envelope:1.0.4">'
-        f'<SenderID EndPointType="{sender_kind}">{_escape(sender)}</SenderID>'
-        f'<ReceiverID EndPointType="{receiver_kind}">{_escape(receiver)}</ReceiverID>'
+        f'<SenderID EndPointType="{sender_kind}">{escaped(sender)}</SenderID>'
+        f'<ReceiverID EndPointType="{receiver_kind}">{escaped(receiver)}</ReceiverID>'
         f"<EnvelopeIdentifier>{envelope_id}</EnvelopeIdentifier><SentDateTime>{danish_text(sent)}</SentDateTime>"
     )
 
@@ -217,21 +218,21 @@ def _meta_xml(meta: MetaInformation) -> str:
     """The content of MetaInformation or OriginalMessage, in the order of the schema."""
     processing = version = transport = ""
     if meta.processing is not None:
-        provider, service = map(_escape, meta.processing)
+        provider, service = map(escaped, meta.processing)
         processing = (
             f"<Processing><ProviderIdentifier>{provider}</ProviderIdentifier>"
             f"<ServiceIdentifier>{service}</ServiceIdentifier></Processing>"
         )
     if meta.version:
-        version = f"<Version>{_escape(meta.version)}</Version>"
+        version = f"<Version>{escaped(meta.version)}</Version>"
     if meta.transform is not None:
         kind = f"<Type>{meta.transport}</Type>" if meta.transport else ""
         transform = "true" if meta.transform else "false"
-        tags = [f'<ServiceTag name="{_escape(name)}">{_escape(value)}</ServiceTag>' for name, value in meta.tags]
+        tags = [f'<ServiceTag name="{escaped(name)}">{escaped(value)}</ServiceTag>' for name, value in meta.tags]
         transport = f"<Transport>{kind}<TransformMessage>{transform}</TransformMessage>{''.join(tags)}</Transport>"
     return (
         f"<Identifier>{meta.identifier}</Identifier>{processing}<Document><Format>{meta.format}</Format>"
-        f"<Name>{_escape(meta.name)}</Name>{version}<SizeInBytes>{meta.size}</SizeInBytes></Document>{transport}"
+        f"<Name>{escaped(meta.name)}</Name>{version}<SizeInBytes>{meta.size}</SizeInBytes></Document>{transport}"
     )
 
 

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 
 from streams.messages.message_type import FORMATS, MESSAGE_TYPES, MessageType
+from streams.words.ids import UUID_FORM
 
 from .grammar import BASE64, BOOLEAN, DATE_TIME, Choice, ElementRule, Text, matching, one_of, plain, sized
 
@@ -27,7 +28,7 @@ ContentKind = Literal["message", "positive-message", "negative-message", "negati
 DOCUMENT_FORMATS: Final = ("XML", "EDIFACT", "HL7", "Binary", "Other")
 KINDS: Final = ("EAN", "CVR", "VANS")
 
-_UUID: Final = matching(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", "a UUID of hexadecimal digits")
+_UUID: Final = matching(UUID_FORM.pattern, "a UUID of hexadecimal digits")
 _INT: Final = Text(
     "a whole number below 2147483648",
     lambda text: re.fullmatch(r"[+-]?[0-9]{1,20}", text) is not None and -(1 << 31) <= int(text) < 1 << 31,

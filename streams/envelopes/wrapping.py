@@ -5,8 +5,8 @@ from typing import Final, NamedTuple, Protocol
 
 from streams.words.model import NetworkReceipt
 
-from . import sbdh, vans
-from .envelope import ENVELOPES
+from . import beskedkuvert, sbdh, vans
+from .envelope import ENVELOPES, Waybill
 
 
 class OpenedEnvelope(Protocol):
@@ -33,16 +33,17 @@ class OpenedEnvelope(Protocol):
 
 
 class Wrapping(NamedTuple):
-    """One envelope: `opens` raises `Rejected`; `seals` is called as `vans.seal_message`, and None where nothing leaves."""
+    """One envelope: `opens` raises `Rejected`; `seals` too, when the whole is too large, and is None where none leaves."""
 
     opens: Callable[[bytes], OpenedEnvelope]
-    seals: Callable[..., bytes] | None = None
+    seals: Callable[[bytes, Waybill], bytes] | None = None
 
 
 #: By name.
 WRAPPINGS: Final[Mapping[str, Wrapping]] = {
-    "vans": Wrapping(vans.open_envelope, vans.seal_message),
+    "vans": Wrapping(vans.open_envelope, vans.seal),
     "sbdh": Wrapping(sbdh.open_envelope),
+    "beskedkuvert": Wrapping(beskedkuvert.open_envelope, beskedkuvert.seal),
 }
 _HEAD: Final = 512  # bytes in which the first element begins
 

@@ -96,6 +96,7 @@ ENVELOPE_RECEIPT: Final = TracedDocument("ehmisbdh-acknowledgement", "ebbp-signa
 UNKNOWN: Final = TracedDocument("unknown", "unknown")  # 03 §4.1, S6 and S8
 VANS: Final = TracedDocument("VANSEnvelope", "1.0.4")  # 03 §1
 SBDH: Final = TracedDocument("SBDH", "1.0")
+BESKEDKUVERT: Final = TracedDocument("Haendelsesbesked", "1.0")  # own: 03 names no envelope of KOMBIT's
 
 
 class TraceEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -396,6 +396,21 @@ def check_forms(tables: Tables, now: datetime, findings: Findings) -> None:
             findings.add(each.file, each.at(key), problem, remedy)
 
 
+def check_beskedfordeler(tables: Tables, now: datetime, findings: Findings) -> None:
+    """02 §7.3: an envelope of Beskedfordeler states the type of message by its UUID, and the municipality by its CVR."""
+    besked = tables.policy.besked
+    for each in tables.acceptances:
+        row = each.row
+        if row.envelope != "beskedkuvert" or not row.valid_to_after(now):
+            continue
+        if besked is None or row.message_type not in besked.message_types:
+            problem = f"no UUID of Beskedfordeler for {row.message_type}"
+            findings.add(each.file, each.at("envelope"), problem, "add it to policy.toml, [beskedkuvert] message_types")
+        if any(not address.cvr for address in _met(tables, row)):
+            problem = "the address has no CVR number, by which Beskedfordeler knows the municipality"
+            findings.add(each.file, each.at("envelope"), problem, 'write cvr = "…" in its [[address]]')
+
+
 def check_return(tables: Tables, now: datetime, findings: Findings) -> None:
     """§6.4.5: who sends FHIR must be able to receive the acknowledgement, in a version that is understood."""
     for each in tables.senders:
@@ -488,6 +503,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(check_one_a),
     Rule(check_environments, frozenset({ENVIRONMENT})),
     Rule(check_forms),
+    Rule(check_beskedfordeler, frozenset({"policy.toml"})),
     Rule(check_products, frozenset({"systems.csv"})),
     Rule(check_systems, frozenset({OWN, "systems.csv"})),
     Rule(check_gaps, frozenset({OWN})),

@@ -19,7 +19,7 @@ from streams.messages.legacy.events import Author
 from streams.stay.state import StayPolicy
 from streams.words.codes import HOSPITAL_NOTIFICATION
 from streams.words.ids import Kommunekode, Sor
-from streams.words.model import Address, Outcome, Unit, UnitNumber
+from streams.words.model import NO_TERMS, Address, EnvelopeTerms, Outcome, Unit, UnitNumber
 from streams.words.times import COPENHAGEN
 
 from .check import check
@@ -194,6 +194,13 @@ class Registers:
         if found is None:
             found = self._terms[kommunekode, format] = self._policy.receipt_policy(kommunekode, format)
         return found
+
+    def envelope_terms(self, kommunekode: str, message_type: str, at: datetime | None, envelope: str) -> EnvelopeTerms:
+        """What an envelope to the address states by the registers (02 §7.3)."""
+        address, besked = self.address(kommunekode, message_type, at), self._policy.besked
+        if envelope == "beskedkuvert" and address is not None and besked is not None:
+            return besked.terms(message_type, address.cvr)
+        return NO_TERMS
 
     def senders(self, kommunekode: str, at: datetime) -> frozenset[str]:
         """GLN and SOR numbers whose receipts count for a municipality at `at` (05 §4.2, 00 §3.2)."""

@@ -371,6 +371,7 @@ class AddressRow(RegisterRow, frozen=True, kw_only=True):
     environment: Environment | None = None  # None: that of the register set
     shared_endpoint: bool = False  # the GLN serves other municipalities too (4.1.5)
     aliases: tuple[Gln, ...] = ()  # other senders whose receipts count (00 §3.2)
+    cvr: Annotated[str, msgspec.Meta(pattern="^([0-9]{8})?$")] = ""  # of the municipality, for Beskedfordeler (02 §7.3)
 
     @property
     def receiver(self) -> Unit:

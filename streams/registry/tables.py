@@ -18,7 +18,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from streams.delivery.route import ReceiptPolicy
+from streams.delivery.route import BeskedPolicy, ReceiptPolicy
 from streams.messages.adt.feed import FeedProfile
 from streams.stay.state import StayPolicy
 
@@ -46,7 +46,7 @@ from .rows import (
 
 _UNITS: Final = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
 _DURATION: Final = re.compile(r"([0-9]{1,9})\s*(s|min|h|d)")
-_SECTIONS: Final = ("receipts", "stay", "registers", "municipalities")
+_SECTIONS: Final = ("receipts", "stay", "registers", "municipalities", "beskedkuvert")
 
 _LONGEST: Final = timedelta(days=4000)
 
@@ -72,6 +72,7 @@ class Policy:
     overrides: Mapping[tuple[str, str], Mapping[str, object]] = field(default_factory=dict)  # (kommunekode, format)
     override_lines: Mapping[str, int] = field(default_factory=dict)  # kommunekode or format -> line
     stay: StayPolicy = field(default_factory=StayPolicy)
+    besked: BeskedPolicy | None = None
     sor_strict: bool = False
     counts: tuple[tuple[int, CountRow], ...] = ()  # (line, row), by date
 
@@ -116,9 +117,16 @@ def read_policy(toml: Toml, own: Toml, findings: Findings) -> Policy:
         overrides=dict(_overrides(overrides, _PolicyReader(own, findings))),
         override_lines={name: own.line("policy", name) for name in overrides},
         stay=StayPolicy(**stay),
+        besked=_besked(read),
         sor_strict=check == "strict",
         counts=tuple(_counts(toml, findings)),
     )
+
+
+def _besked(read: "_PolicyReader") -> BeskedPolicy | None:
+    """[beskedkuvert]; None when a set has none, or one without the row that every envelope states."""
+    rows = read.section("beskedkuvert", BeskedPolicy)
+    return BeskedPolicy(**rows) if "person" in rows else None
 
 
 def _counts(toml: Toml, findings: Findings) -> Iterator[tuple[int, CountRow]]:

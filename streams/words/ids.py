@@ -36,6 +36,7 @@ Gln = NewType("Gln", str)  # location number, 13 digits
 
 EDS_NAMESPACE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")  # RFC 4122 URL namespace: 00 §1.4
 
+UUID_FORM: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")  # RFC 4122 §3, of any version
 _UUID_HEX = re.compile(r"[0-9a-f]{32}")
 _LANE = re.compile(r"[0-9a-f]{8}")
 _LETTER_ID = re.compile(r"[A-Z]{2}[0-9A-Z]{12}")  # 00 §7.1

@@ -9,7 +9,7 @@ The way of one event: `StayEvent` -> `Notification` -> letter and envelope -> `D
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -398,6 +398,20 @@ class RecipientControl(Value, frozen=True, kw_only=True):
 LaneRecord = StayEventArrived | ReceiptArrived | NetworkReceiptArrived | Overdue | Wake | Decision
 
 
+class EnvelopeTerms(Value, frozen=True, kw_only=True):
+    """What an envelope states by the registers, beside its message: each takes its own (02 §§3.3, 7.3)."""
+
+    besked_type: str = ""  # of a Beskedkuvert, UUIDs: the type of message,
+    besked_actor: str = ""  # the system that sends it,
+    person_type: str = ""  # the type of object that a person is,
+    classification: str = ""  # how confidential it is
+    cvr: str = ""  # CVR number of the municipality that may receive it
+
+
+#: One value, so that it is left out on the wire.
+NO_TERMS: Final = EnvelopeTerms()
+
+
 class Address(Value, frozen=True, kw_only=True):
     """Where and how one notification leaves, decided once and stored with it (spec 05 §4.3)."""
 
@@ -414,6 +428,7 @@ class Address(Value, frozen=True, kw_only=True):
     max_resends: int = 2
     retry_pauses_s: tuple[int, ...] = (5, 15, 60, 300)  # of a hand-over that failed; the last one repeats (00 §3.3)
     memory_s: int = 2_592_000  # how long the message is known once it is settled (02 R14, §5.1)
+    terms: EnvelopeTerms = NO_TERMS
 
 
 class Attempt(Value, frozen=True, kw_only=True):

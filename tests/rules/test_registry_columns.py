@@ -54,6 +54,7 @@ WRONG: dict[str, dict[str, str]] = {
         "environment": '"production"',
         "shared_endpoint": '"no"',
         "aliases": '["2990000000018"]',
+        "cvr": '"123"',
     },
     "receiver": _DATES
     | {

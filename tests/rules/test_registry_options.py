@@ -13,7 +13,7 @@ import pytest
 
 from agents.cli import command_line
 from streams.cli.frame import run
-from streams.delivery.route import ReceiptPolicy
+from streams.delivery.route import BeskedPolicy, ReceiptPolicy
 from streams.delivery.rules import DeliveryState
 from streams.messages.adt.feed import FeedProfile
 from streams.registry import inspect_registers, load
@@ -39,6 +39,7 @@ from tests.rules.test_route import Register, accepts, routed
 FORMS: tuple[type[msgspec.Struct], ...] = (
     AcceptanceRow,
     AddressRow,
+    BeskedPolicy,
     CountRow,
     FeedProfile,
     LocationRow,
@@ -111,6 +112,7 @@ def played(reads: dict[type, set[str]], tmp_path_factory: pytest.TempPathFactory
     for story in STORIES:
         play(story)
     Lane(context(load("example", now=NOW))).play("A01 08:00").answer(message_id="of another")
+    Lane(context(Otherwise(envelope="beskedkuvert"))).play("A01 08:00")
     assert load("example", now=NOW).feeds["EPJ-SJ/SUH"].senders is not None
     assert load("example", now=NOW).letter_hospitals is not None
     routed(Register(accepted=[accepts("oioxml")]), Notice.STAA, "EMER")

@@ -13,7 +13,7 @@ from streams.messages.message_type import LEGACY_FORMS, has_legacy_form
 from streams.registry import AcceptanceRow, AddressRow, ReceiverRow
 from streams.words.codes import EncounterClass, Family, Notice
 from streams.words.ids import Gln, Kommunekode, Sor
-from streams.words.model import Address, Fate, Outcome, Unit
+from streams.words.model import NO_TERMS, Address, EnvelopeTerms, Fate, Outcome, Unit
 from tests.rules.routes import route_notice
 
 ODENSE = Kommunekode("0461")
@@ -85,6 +85,9 @@ class Register:
     def policy(self, kommunekode: str, format: str) -> Terms:
         return self.terms
 
+    def envelope_terms(self, kommunekode: str, message_type: str, at: datetime, envelope: str) -> EnvelopeTerms:
+        return NO_TERMS
+
 
 def routed(
     register: Register,
@@ -141,7 +144,7 @@ def test_topic_is_one_that_topic_table_creates() -> None:
         pytest.param(Register(addresses=[], accepted=[]), Fate.STOPPED, "unroutable", "no-address", id="address first"),
         pytest.param(Register(accepted=[]), Fate.STOPPED, "unroutable", "no-format", id="then format"),
         pytest.param(
-            Register(accepted=[accepts("fhir", envelope="beskedkuvert")]),
+            Register(accepted=[accepts("fhir", envelope="sbdh")]),
             Fate.STOPPED,
             "unroutable",
             "no-format",

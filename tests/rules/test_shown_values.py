@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, Final
 
-from streams.envelopes import sbdh, vans
+from streams.envelopes import beskedkuvert, sbdh, vans
 from streams.formats.hl7v2 import read as read_adt
 from streams.messages.hospitalnotification import read
 from streams.receiver.inbox import Reception
@@ -18,6 +18,8 @@ from streams.words.model import EventKind
 from tests.meanings import adt, test_sbdh, test_vans
 from tests.meanings.inbox_records import reception_after
 from tests.meanings.notifications import about, bundle, notification
+from tests.meanings.test_beskedkuvert import COPY
+from tests.meanings.waybills import TRANSPORT, waybill
 from tests.rules.lanes import Lane
 from tests.rules.persons import CPR, IDS, Intake
 from tests.rules.persons import event as reported
@@ -51,6 +53,10 @@ def values() -> Iterator[tuple[Any, str]]:
     yield opened, f"Opened(message, {opened.envelope_id})"
     sealed = sbdh.open_envelope(test_sbdh.envelope())
     yield sealed, f"OpenedSbdh({sealed.content_kind}, {sealed.envelope_id})"
+    opened_besked = beskedkuvert.open_envelope(beskedkuvert.seal(b"{}", waybill()))
+    yield opened_besked, f"OpenedBesked({TRANSPORT})"
+    yield COPY, f"Copy({TRANSPORT}, odense-eoj)"
+    yield waybill(), f"Waybill(MCM:FDIS20#AdmissionInpatient, {TRANSPORT})"
     yield lane.letters[0], f"Dispatch(STIN, {lane.last.message_id})"
     step = created(about(NOTE), bundle_id="b", recorded=NOTE.assembled + timedelta(1), device_id="d")
     yield step, "TraceEvent(msg-created, hospital-notification-message, outcome=0)"

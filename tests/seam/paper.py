@@ -4,7 +4,7 @@ import re
 from types import SimpleNamespace
 from typing import Any
 
-from streams.envelopes.envelope import Envelope
+from streams.envelopes.envelope import Envelope, Waybill
 from streams.messages.message_type import Format
 from streams.words.model import Receipt
 
@@ -50,7 +50,11 @@ def read_receipt(data: bytes, media_type: str) -> Receipt:
     return Receipt(verdict=verdict, message_id=letter)  # type: ignore[arg-type]
 
 
-def seals(payload: bytes, *, transport_id: str, name: str, **others: Any) -> bytes:
+def seals(payload: bytes, waybill: Waybill) -> bytes:
+    return written(payload, waybill.transport_id, waybill.name)
+
+
+def written(payload: bytes, transport_id: str, name: str) -> bytes:
     return f'<Paper id="{transport_id}" name="{name}">{payload.hex()}</Paper>'.encode()
 
 

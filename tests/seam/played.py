@@ -140,7 +140,7 @@ def a_format_has_receipts_of_its_own() -> None:
     for lane in (hospital, relayed()):
         (letter,) = lane.letters
         _, _, quoted = open_any(letter.payload).payload.decode().split()
-        sealed = paper.seals(paper.receipt(quoted, "ok"), transport_id="e-1", name="receipt")
+        sealed = paper.written(paper.receipt(quoted, "ok"), "e-1", "receipt")
         taken = take_receipt(sealed, origin="receipts.raw/0/1", at=lane.now, ids=IDS)
         assert taken.lane == letter.lane == lane.last.lane
         lane.take(taken.record)

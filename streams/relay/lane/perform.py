@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from streams.delivery.delivery import Advance, Delivery, advance
 from streams.delivery.rules import DeliveryState, Emission, Signal
-from streams.envelopes.envelope import ENVELOPES
+from streams.envelopes.envelope import ENVELOPES, Waybill
 from streams.envelopes.wrapping import WRAPPINGS
 from streams.messages.common import Object
 from streams.messages.message_type import FORMATS, MESSAGE_TYPES
@@ -93,22 +93,21 @@ class Performance:
         seal = WRAPPINGS[address.envelope].seals
         assert form.document is not None and seal is not None  # noqa: PT018  # the registers hand over no other
         name, version = form.document(message_type, delivery.activity)
-        payload = seal(
-            content,
-            sender_gln=delivery.sender.gln,
-            receiver_gln=address.receiver.gln,
+        waybill = Waybill(
+            about=self._about(delivery, delivery),
+            bundle_id=attempt.envelope_id,
             transport_id=attempt.transport_id,
-            message_id=attempt.envelope_id,
             sent=self._at,
             name=name,
             version=version,
-            media_type=form.media_type,
             format=form.label,
+            media_type=form.media_type,
+            terms=address.terms,
         )
         letter = Dispatch(
             topic=address.topic,
             lane=delivery.lane,
-            payload=payload,
+            payload=seal(content, waybill),
             message_id=delivery.message_id,
             transport_id=attempt.transport_id,
             kommunekode=address.kommunekode,
@@ -134,7 +133,7 @@ class Performance:
         """S2: the message is built, checked and stored. Before the first letter."""
         self._state(delivery, delivery.state, "")
         bundle_id = delivery.attempts[-1].envelope_id
-        self._trace(delivery, trace.created, self._about(delivery), bundle_id=bundle_id)
+        self._trace(delivery, trace.created, self._about(delivery, delivery), bundle_id=bundle_id)
 
     def enter(self, one: Advance) -> None:
         """A row for the state that is entered."""
@@ -211,9 +210,8 @@ class Performance:
 
     def _sent(self, one: Advance, attempt: Attempt, *, ordinal: int, failed: bool = False) -> None:
         ids = {"bundle_id": attempt.envelope_id, "transport_id": attempt.transport_id}
-        self._cpr = self._cpr or message_of(self._row, one.was).outgoing.cpr
         transport = ENVELOPES[one.now.address.envelope].traced
-        about = self._about(one.now)
+        about = self._about(one.now, one.was)
         self._trace(one.now, trace.sent, about, **ids, transport=transport, ordinal=ordinal, failed=failed)
 
     def _trace(self, delivery: Delivery, step: Callable[..., trace.TraceEvent], *about: Any, **facts: Any) -> None:
@@ -221,7 +219,10 @@ class Performance:
         event = step(*about, recorded=self._recorded, device_id=self._context.device_id, **facts)
         self._add(Traced(delivery.message_id, event))
 
-    def _about(self, delivery: Delivery) -> trace.About:
+    def _about(self, delivery: Delivery, kept: Delivery) -> trace.About:
+        """What is stated of the message; `kept`: the delivery while its content was kept, for the person."""
+        if not self._cpr:
+            self._cpr = message_of(self._row, kept).outgoing.cpr
         of = MESSAGE_TYPES[delivery.message_type]
         parties = (delivery.sender, delivery.address.receiver)
         return trace.About(delivery.message_id, of.traced, of.postfix_of(delivery.activity), *parties, self._cpr)
