@@ -113,6 +113,7 @@ COMMANDS: Final = (
         "app",
         "Municipalities: what each gets, when that changes, pause and mode",
     ),
+    Command("stays", "streams.cli.stays", "app", "Stays: what stands at a go-live, one of them, and the roll of all"),
     Command("simulate", "streams.cli.simulate", "app", "Simulated hospitals and municipalities"),
     Command("selftest", "streams.cli.selftest", "app", f"A partner's system against {AUTHORITY}'s scenarios"),
     Command("config", "streams.cli.config", "app", "Settings: what is in force, from where, and what can be set"),

@@ -19,6 +19,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from streams.messages.openstay import OPEN_STAY, OpenStay
 from streams.records.ledger import LedgerRow
 from streams.words.errors import Rejected
 from streams.words.model import LaneRecord, RecipientControl
@@ -66,6 +67,7 @@ _HEADERS: Final[Mapping[str, str]] = {
     "traceparent": "W3C trace context: one trace per message, the same for a repeated record",
     "envelope-id": "EnvelopeIdentifier of the VANSEnvelope; new with every dispatch",
     SELFTEST: "Only in letters of a self-test",
+    OPEN_STAY: "Only in records of stafet stays import: version of the form",
     "dlq.original-topic": "Where the record was read",
     "dlq.original-partition": "Where the record was read",
     "dlq.original-offset": "Where the record was read",
@@ -113,6 +115,7 @@ _RECEIPT: Final = _Message(
 _MESSAGES: Final[Mapping[str, tuple[_Message, ...]]] = {
     ADT_RAW: (
         _Message("adt", "One HL7 v2 ADT message in ER7, as received; it needs no headers", "application/hl7-v2", headers=""),
+        _Message("open-stay", "A stay that stands at a go-live; header open-stay", "application/json", "open-stay"),
     ),
     LETTERS_RAW: (
         _Message(
@@ -161,6 +164,7 @@ def contract() -> Mapping[str, str]:
     schemas = {
         "lane-record": _of_type(LaneRecord, "lane-record"),
         "ledger-row": _of_type(LedgerRow, "ledger-row"),
+        "open-stay": _of_type(OpenStay, "open-stay"),
         "recipient-control": _of_type(RecipientControl, "recipient-control"),
         "skip": _of_type(Skip, "skip"),
         "headers": _of_headers("headers", headers(message_id="", event_type="", schema="", content_type="")),

@@ -68,7 +68,7 @@ WEEK, FORTNIGHT, QUARTER = timedelta(days=7), timedelta(days=14), timedelta(days
 
 #: design §4 and 00 §4. Inboxes: 14 days, never shorter than the longest outage promised (kafka.md §5).
 TOPICS: Final[tuple[Topic, ...]] = (
-    Topic(ADT_RAW, "keyed hash of the person", "HL7 v2 bytes as received", WEEK,
+    Topic(ADT_RAW, "keyed hash of the person", "HL7 v2 bytes as received; stays that stand at a go-live", WEEK,
           "gateway, simulators, hospitals' own producers", "intake", max_message_bytes=LARGE, compression="uncompressed",
           writers=("gateway", "hospital", "relay", "operator"), readers=("relay", "observer")),
     Topic(LETTERS_RAW, "keyed hash of the person, or as sent",

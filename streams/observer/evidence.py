@@ -118,7 +118,13 @@ def is_place(text: str) -> bool:
 
 
 def source_of(value: bytes) -> tuple[str, str]:
-    """`application/facility` and control id of an ADT message: MSH-3.1, MSH-4.1, MSH-10; "" where there is none."""
+    """`application/facility` and control id of an ADT message: MSH-3.1, MSH-4.1, MSH-10; "" where there is none.
+
+    A stay that is taken over at a go-live names both.
+    """
+    if value[:1] == b"{":
+        stay = row_of(value) or {}
+        return str(stay.get("feed", "")), str(stay.get("control_id", ""))
     line = value.lstrip(b"\x0b\xef\xbb\xbf\r\n ").replace(b"\n", b"\r").split(b"\r")[0].decode("latin-1")
     fields = line.split(line[3:4]) if len(line) > 3 else []
     fields += [""] * (10 - len(fields))

@@ -222,7 +222,8 @@ def _stay(row: PersonRow, reported: Reported, arrival: Arrival) -> PersonFold:
     if is_never_notified(event, known):
         return _no_stay(row, reported, arrival, planned=True)
     visit, transfer = known or new_visit(event, event.visit_number, ids, at), None
-    if event.kind is EventKind.START and visit.state != "ended" and (known is None or known.state != "open"):
+    new_start = event.kind is EventKind.START and event.prior is None
+    if new_start and visit.state != "ended" and (known is None or known.state != "open"):
         visit, transfer = _continued(row, event, visit, arrival)
     stay_event = arrival.stay_event(reported, visit, row, transfer)
     return PersonFold(row.with_visit(after(visit, event, at)), (stay_event,))

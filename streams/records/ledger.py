@@ -21,6 +21,7 @@ What a row holds, by kind (docs/architecture.md):
 - `copy`: a copy has left for its receiver (`delivered`, `again` for one more), or waits (`waiting`).
 - `copy-receipt`: what one receipt of a receiver was.
 - `returned`: an answer went back to the hospital, its id the subject; `reason` names the occasion.
+- `shown`: an operator has looked at the person of the stay `subject`, and why (`stafet stays show --person`).
 """
 
 from datetime import datetime
@@ -39,7 +40,7 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     at: datetime
     kind: Literal[
-        "event", "stay-event", "message", "receipt", "decision", "lost", "skipped", "recipient",
+        "event", "stay-event", "message", "receipt", "decision", "lost", "skipped", "recipient", "shown",
         "arrival", "copy", "copy-receipt", "returned",
     ]  # fmt: skip
     subject: str
@@ -253,6 +254,20 @@ def recipient_row(control: RecipientControl) -> LedgerRow:
         delta=0,
         reason=f"{control.reason} ({control.actor})",
         kommunekode=control.kommunekode,
+    )
+
+
+def shown_row(at: datetime, visit: str, lane: str, reason: str) -> LedgerRow:
+    """An operator has looked at the person of a stay; `reason` holds why, and who."""
+    return LedgerRow(
+        id=f"shown/{visit}/{at.isoformat()}",
+        at=at,
+        kind="shown",
+        subject=visit,
+        what="person",
+        delta=0,
+        reason=reason,
+        lane=lane,
     )
 
 

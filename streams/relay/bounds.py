@@ -82,6 +82,8 @@ def check_lane_record(record: LaneRecord) -> None:
                 ("$.event.snapshot.end_time", event.snapshot.end_time),
                 ("$.event.snapshot.death_time", event.snapshot.death_time),
             ]
+            for prior in event.prior.notices if event.prior is not None else ():
+                times += [("$.event.prior.notices.time", prior.time), ("$.event.prior.notices.sent", prior.sent)]
         case Overdue():
             times.append(("$.deadline", record.deadline))
         case Wake():

@@ -8,6 +8,7 @@ Pure: the registers, the time and the ids are arguments. What is done with the r
 in `agents/intake.py`. `stafet replay` runs the same code.
 """
 
+import hashlib
 from collections.abc import Container, Mapping
 from datetime import datetime
 from typing import Final, Protocol
@@ -18,7 +19,8 @@ from streams.formats.hl7v2 import MessageRefused
 from streams.messages.adt.feed import FeedProfile, read_from_feed
 from streams.messages.adt.patient import record_key
 from streams.messages.adt.read import events
-from streams.person import ADOPTS, PASSED_ON, PassOn, PersonRow, fold
+from streams.messages.openstay import OPEN_STAY, from_record, reported
+from streams.person import ADOPTS, PASSED_ON, PassOn, PersonRow, fold, person_key
 from streams.words.errors import Issue, Rejected
 from streams.words.ids import Ids, PersonKey
 from streams.words.model import Fate, Outcome, StayEvent, Unit
@@ -33,6 +35,10 @@ class FeedRegisters(Protocol):
     @property
     def kommuner(self) -> Container[str]:
         """The codes of the municipalities there are."""
+
+    @property
+    def feeds(self) -> Mapping[str, FeedProfile]:
+        """Each feed by application/facility."""
 
     def feed(self, application: str, facility: str) -> FeedProfile | None:
         """The feed agreed with (MSH-3.1, MSH-4.1)."""
@@ -73,6 +79,8 @@ def take_in(
     registers: FeedRegisters,
 ) -> Intake:
     """What the record at `origin` (`topic/partition/offset`) under person key `key` leads to. Never raises `Rejected`."""
+    if OPEN_STAY in headers:
+        return _take_open_stay(value, row, key=key, origin=origin, at=at, ids=ids, registers=registers)
     try:
         document, feed = read_from_feed(value, registers.feed)
     except MessageRefused as refused:
@@ -104,6 +112,24 @@ def take_in(
         fault = Rejected(outcome.path, outcome.problem, outcome.remedy, outcome.reason)
     warnings = tuple(document.warnings)  # reading the events adds to them
     return Intake(folded.row, folded.stay_events, outcome, fault, folded.pass_on, folded.repeated, feed.key, warnings)
+
+
+def _take_open_stay(
+    value: bytes, row: PersonRow | None, *, key: str, origin: str, at: datetime, ids: Ids, registers: FeedRegisters
+) -> Intake:
+    """A stay that stands already, from `stafet stays import`: known from now on, and nobody is notified."""
+    try:
+        stay = from_record(value)
+        report = reported(stay, at, registers)
+    except Rejected as rejected:
+        return Intake(row, outcome=_outcome(Fate.STOPPED, rejected.rule, rejected), rejected=rejected)
+    own_key = person_key(report, ids)
+    if own_key != key:
+        moved = Outcome(fate=Fate.NOT_SUBJECT, reason="re-keyed")
+        return Intake(row, outcome=moved, pass_on=(PassOn(own_key, ((REKEYED, key),)),), feed=stay.feed)
+    digest = hashlib.sha256(value).hexdigest()
+    folded = fold(row, (report,), key=own_key, payload_hash=digest, origin=origin, at=at, ids=ids)
+    return Intake(folded.row, folded.stay_events, folded.outcome, repeated=folded.repeated, feed=stay.feed)
 
 
 def _outcome(fate: Fate, reason: str, fault: Rejected) -> Outcome:

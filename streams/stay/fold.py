@@ -35,6 +35,7 @@ from streams.words.ids import Ids
 from streams.words.model import EventKind, Fate, Outcome, Snapshot, StayEvent
 
 from . import acts, correct
+from .adopt import TAKEN_OVER, take_over
 from .notify import NO_CPR, Draft, NotificationRefused, unit_index
 from .rules import CANCELS, DECISIONS, TIMED, Action, Cause, cause_of, death_time, event_time, is_death
 from .state import (
@@ -126,7 +127,11 @@ def fold(
         # Of a local hour that comes twice the second one, when the first is before the predecessor (01, 7.7).
         event = replace(event, occurred=event.occurred_again, occurred_again=None)
     draft = Draft(known, event, Cause.NOTHING, at, ids, policy, ordinal, origin)
-    if known.held and _takes_back_held(draft):
+    if event.prior is not None:
+        outcome = take_over(draft, event.prior)
+        if outcome is TAKEN_OVER:
+            draft.visit = _remember(draft.visit, event)
+    elif known.held and _takes_back_held(draft):
         outcome = _NO_NOTICE
     elif (due := _not_before(draft.visit, event)) is not None and due > at:
         outcome = _hold(draft, Held(event=event, due=due, why="future"))

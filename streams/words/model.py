@@ -130,6 +130,25 @@ class Transfer(Value, frozen=True, kw_only=True):
     same_region: bool
 
 
+class PriorNotice(Value, frozen=True, kw_only=True):
+    """A notice that a municipality had of a stay before the relay knew it; without a format, what it never had."""
+
+    notice: Notice
+    time: datetime  # that it is about (7.9): arrival, leave, return
+    to: Kommunekode
+    sent: datetime
+    format: str = ""  # `fhir`, or that of a letter, as registers name it; "": there was no form for it
+    id: str = ""  # MessageHeader.id, or the id of the letter
+
+
+class PriorStay(Value, frozen=True, kw_only=True):
+    """What stands of a stay when the relay takes it over: every notice up to its present state, oldest first."""
+
+    notices: tuple[PriorNotice, ...]
+    episode: str = ""  # the id that its notices carry; "": they carried none that is known
+    report: bool = False  # its start asked for a report of admission
+
+
 class StayEvent(Value, frozen=True, kw_only=True):
     """One event of one stay, with all that intake knows: person, residence, lane. The record kind of `lanes`."""
 
@@ -164,6 +183,7 @@ class StayEvent(Value, frozen=True, kw_only=True):
     a08_ward_is_correction: bool = False
     correction: bool = False  # explicit correction by a feed rule (ZBE UPDATE)
     allow_person_change: bool = True  # an A08 may carry another CPR number (spec 04 §4.3); else to the error lane
+    prior: PriorStay | None = None  # a stay that stands already is taken over, and nobody is notified
 
     def __repr__(self) -> str:
         return f"StayEvent({self.kind}, {self.trigger}, lane={self.lane})"
