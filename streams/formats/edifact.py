@@ -17,6 +17,7 @@ from streams.words.errors import Issue, Rejected, Severity
 _DEFAULT: Final = ":+.? '"
 _LIMIT: Final = 1 << 20  # bytes: a letter is 0.7 kB (05 §7.2)
 _SEGMENTS: Final = 5_000  # a receipt about 99 letters has some 400
+_MARKS: Final = 100_000  # separators within segments, and release characters; such a receipt has some 5,000
 _SERVICE: Final = ("UNB", "UNH", "UNT", "UNZ")
 _CONTROL: Final = re.compile("[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # but CR and LF
 _TAG: Final = re.compile("[A-Z][A-Z0-9]{2}")
@@ -85,6 +86,8 @@ def _segments(text: str) -> Iterator[EdifactSegment]:
     component, element, release, end = marks[0], marks[1], marks[3].replace(" ", "\0"), marks[5]  # a blank: none
     if text.count(end) > _SEGMENTS:
         raise Rejected("UNH", f"more than {_SEGMENTS} segments", "send one letter", "04 §11")
+    if sum(text.count(mark) for mark in (component, element, release)) > _MARKS:
+        raise Rejected("UNH", f"more than {_MARKS} components", "send one letter", "04 §11")
     *whole, rest = _apart(text, end, release)
     if rest.strip("\r\n"):
         raise Rejected("UNZ", "the last segment has no end", f"end every segment with {end}", "04 §11")

@@ -93,10 +93,12 @@ def _text(node: etree._Element, row: OioElement) -> str:
 
 
 def _lines(node: etree._Element) -> str:
-    text = node.text or ""
+    parts = [node.text or ""]
     for child in node:
-        text += ("\n" if local_name(child) == "Break" else " ") + (child.tail or "")
-    return text.strip()
+        parts += ("\0" if local_name(child) == "Break" else " ", child.tail or "")
+    # A line end of the document is a blank, as everywhere in XML.
+    text = "".join(parts).replace("\n", " ").replace("\0", "\n")
+    return "\n".join(line.strip() for line in text.split("\n")).strip("\n")
 
 
 def mismatches(node: etree._Element, rows: Sequence[OioElement], path: str) -> Iterator[Issue]:

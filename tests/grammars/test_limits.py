@@ -36,6 +36,12 @@ def _segments(number: int) -> bytes:
     return head + more + b"UNT+%d" % (number - 2) + tail
 
 
+def _separators(number: int) -> bytes:
+    """An interchange of this number of separators within segments."""
+    there = sum(NOTICE[9:].count(mark) for mark in (b"+", b":", b"?"))
+    return NOTICE.replace(b"Hospital", b"Hospital" + b":" * (number - there))
+
+
 def _deep(levels: int) -> bytes:
     return b'{"a":' * levels + b"1" + b"}" * levels
 
@@ -44,6 +50,7 @@ def _deep(levels: int) -> bytes:
 BOUNDS: dict[str, tuple[Callable[[bytes], Any], Callable[[int], bytes], int, str]] = {
     "bytes of EDIFACT": (edifact.read, _notice, 1 << 20, "longer than 1 MB"),
     "segments": (edifact.read, _segments, 5_000, "more than 5000 segments"),
+    "separators": (edifact.read, _separators, 100_000, "more than 100000 components"),
     "bytes of OIOXML": (oioxml.parse, lambda size: XML + b" " * (size - len(XML)), 1 << 20, "longer than 1 MB"),
     "tags of OIOXML": (
         oioxml.parse,

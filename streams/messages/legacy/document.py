@@ -124,7 +124,7 @@ def _oioxml(data: bytes) -> tuple[tuple[Said, ...], list[Issue]]:
 def _said(node: Any, row: OioElement, envelope: Values) -> Said:
     assert isinstance(row.holds, tuple)
     values = {**envelope, **oioxml.values_at(node, row.holds)}
-    for name in (*TEXTS, *IDS):
+    for name in TEXTS:
         if name in values:
             values[name] = _CONTROL.sub(" ", values[name])
     kind = {"NotificationOfAdmission": "xdis20", "NotificationOfDischarge": "xdis17"}.get(row.name, "xctl")
@@ -222,14 +222,14 @@ def write(value: Letter | LetterReceipt, syntax: Syntax) -> bytes:
     return oioxml.written((ENVELOPE, ELEMENTS[values["type"]]), values)
 
 
-def changes(value: Letter | LetterReceipt) -> tuple[Change, ...]:
-    """What `write` changes in the texts of this value, whatever the syntax."""
+def changes(value: Letter | LetterReceipt, syntax: Syntax) -> tuple[Change, ...]:
+    """What `write` changes in the texts of this value."""
     found: list[Change] = []
     for name, text in (_texts(value) if isinstance(value, Letter) else _reasons(value)).items():
         cleaned = latin1(text, TEXTS.get(name, 0))
         if cleaned.transliterated:
             found.append(Change("transliterated", name, cleaned.text))
-        if cleaned.cut:
+        if cleaned.cut or (syntax == "edifact" and name not in TEXTS and not interchange.has_room(text)):
             found.append(Change("cut", name, cleaned.text))
     return tuple(found)
 

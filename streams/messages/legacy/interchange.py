@@ -4,7 +4,6 @@
 segment that may be missing.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -109,6 +108,7 @@ _NOTICE_MANDATORY: Final = (*_MANDATORY, "sender.identifier", "sender.name", "re
 _LAST_OF_2000S: Final = "75"
 _LINE: Final = 70  # characters of a component of FTX, of which there are five (00 §7.29)
 _LINES: Final = 5
+_GOES_ON: Final = "\\"
 
 
 # ---- reading ------------------------------------------------------------------------------------------------------------
@@ -191,7 +191,8 @@ def _plain_words(values: dict[str, Any], kind: str, mandatory: Sequence[str]) ->
                 remedy = "send YYYYMMDDhhmm:203 or YYYYMMDDhhmmss:204"
                 yield _wrong("DTM-1", "not a time of format 203 or 204", remedy)
         elif name == "refuse_text":
-            values[name] = re.sub(r"\\\n", "", text).removesuffix("\\")
+            lines = text.replace(f"{_GOES_ON}\n", "").removesuffix(_GOES_ON).split("\n")
+            values[name] = "\n".join(line.strip() for line in lines).strip("\n")
         elif isinstance(text, str):
             values[name] = text.strip()
             if len(text) > (limit := IDS.get(name) or TEXTS.get(name) or len(text)):
@@ -297,15 +298,26 @@ def _refusal(raw: Mapping[str, str]) -> list[str]:
 
 
 def _components(text: str) -> list[str]:
-    """Lines as components of FTX: `\\` at the end of one, and the line goes on in the next (04 §12)."""
+    """A reason as components of FTX; what has no room there is cut, to a `*` (00 §7.29)."""
+    found = _pieces(text)
+    if len(found) > _LINES:
+        found = [*found[: _LINES - 1], f"{found[_LINES - 1].removesuffix(_GOES_ON)[: _LINE - 1]}*"]
+    return found
+
+
+def has_room(text: str) -> bool:
+    """Whether a reason is written whole."""
+    return len(_pieces(text)) <= _LINES
+
+
+def _pieces(text: str) -> list[str]:
+    """Lines in pieces of the length of a component; a line that goes on says so at the end of each piece (04 §12)."""
     found: list[str] = []
     for line in text.split("\n"):
         # A line that ends in the mark itself ends in a blank, which is nothing when it is read.
-        line = f"{line} " if line.endswith("\\") else line
-        while len(line) > _LINE:
-            found.append(line[: _LINE - 1] + "\\")
-            line = line[_LINE - 1 :]
-        found.append(line)
-    if len(found) > _LINES:
-        found = [*found[: _LINES - 1], f"{found[_LINES - 1].removesuffix(chr(92))[: _LINE - 1]}*"]
+        rest = f"{line} " if line.endswith(_GOES_ON) else line
+        while len(rest) > _LINE:
+            found.append(rest[: _LINE - 1] + _GOES_ON)
+            rest = rest[_LINE - 1 :]
+        found.append(rest)
     return found
