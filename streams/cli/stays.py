@@ -4,6 +4,7 @@ What the relay knows lies in the rows of its lanes, which hold persons: these co
 its rights are (docs/go-live.md). `import` needs no more than an operator's.
 """
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
@@ -103,6 +104,7 @@ async def _publish(settings: Settings, stays: Sequence[OpenStay]) -> None:
     from streams.kafka.topics import ADT_RAW
 
     async with new_producer(settings.bootstrap, client_id="stafet-stays", **aiokafka_options(settings)) as producer:
+        confirmed = []
         for stay in stays:
             value = to_record(stay)
             digest = hashlib.sha256(value).hexdigest()
@@ -113,7 +115,8 @@ async def _publish(settings: Settings, stays: Sequence[OpenStay]) -> None:
                 content_type="application/json",
                 more=((OPEN_STAY, VERSION.encode()),),
             )
-            await producer.send_and_wait(ADT_RAW, value, key=digest[:16].encode(), headers=list(about))
+            confirmed.append(await producer.send(ADT_RAW, value, key=digest[:16].encode(), headers=list(about)))
+        await asyncio.gather(*confirmed)
 
 
 # ---- show --------------------------------------------------------------------------------------------------------
