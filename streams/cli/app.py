@@ -90,7 +90,7 @@ COMMANDS: Final = (
     Command(
         "validate", "streams.cli.inspect", "validate", "The same as inspect, with exit 3 when a document is not valid"
     ),
-    Command("convert", "streams.cli.convert", "convert", "Write a FHIR message in the other of FHIR's two forms"),
+    Command("convert", "streams.cli.convert", "convert", "Write a message in another form"),
     Command("play", "streams.cli.play", "play", "Play receipt traces and compare with what they expect"),
     Command("receive", "streams.cli.receive", "receive", "Play notifications into one fresh subscriber"),
     Command("replay", "streams.cli.replay", "replay", "Play ADT files through intake, stay, route and writer"),

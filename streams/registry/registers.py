@@ -149,6 +149,14 @@ class Registers:
         rows = (self.address(code, HOSPITAL_NOTIFICATION, at) for code in self.kommuner)
         return frozenset(row.kommunekode for row in rows if row is not None and gln in (row.gln, *row.aliases))
 
+    def addressee(self, sor: str, gln: str, at: datetime | None) -> Kommunekode | None:
+        """The municipality whose address has these numbers; a location number that several share is not enough."""
+        rows = [row for group in self._addresses.values() for row in group if row.valid(at)]
+        mine = {row.kommunekode for row in rows if row.sor == sor} or {
+            row.kommunekode for row in rows if gln and gln in (row.gln, *row.aliases)
+        }
+        return min(mine) if len(mine) == 1 else None
+
     @property
     def letter_hospitals(self) -> tuple[Sor, ...]:
         """The hospitals, by SOR code, whose system sends letters: each has a topic for our receipts."""

@@ -147,13 +147,13 @@ def by_time(view: View) -> list[Placed]:
     return sorted(view.provenances, key=lambda placed: instant_at(placed[1], "recorded") or _UNDATED)
 
 
-def notified(bundle: Object, to: Kommunekode) -> Notification:
+def notified(bundle: Object, to: Kommunekode, deaths: Container[str] = ()) -> Notification:
     """The notification in a Bundle to a municipality as one of ours, with the chain that it carries.
 
     Read what `check` finds no error in. Units are what the Bundle has of them. Raises `Rejected` where something is
     missing without which there is no notice.
     """
-    found, view = read(bundle), View(bundle)
+    found, view = read(bundle, deaths), View(bundle)
     facts = {name: getattr(found, name) for name in _SHARED}
     assembled = instant_at(bundle, "timestamp")
     try:

@@ -10,12 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
-from streams.words.codes import LPR3_SYSTEM, EncounterClass, Family, Notice, plain_activity
-from streams.words.ids import bare
-from streams.words.model import EpisodeIdentifier, Fate, Notification, Outcome, Unit, Value
+from streams.words.codes import EncounterClass, Family, Notice, plain_activity
+from streams.words.model import Fate, Notification, Outcome, Unit, Value
 from streams.words.times import danish
 
-from .letter import Letter, Party, Status
+from .letter import Letter, Party, Status, stay_number
 
 Number = Literal["20", "17"]
 
@@ -311,12 +310,6 @@ def compose(
 
 def _local(at: datetime) -> datetime:
     return danish(at).replace(tzinfo=None, fold=0, microsecond=0)
-
-
-def stay_number(episode: Sequence[EpisodeIdentifier]) -> str:
-    """NotificationIdentifier: the local id of the stay without hyphens, upper case; else what it has."""
-    local = next((each for each in episode if each.system != LPR3_SYSTEM), episode[0])
-    return bare(local.value).upper()
 
 
 #: Identifier takes 17 characters, a SOR code has up to 18 (00 §7.8).

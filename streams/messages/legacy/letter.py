@@ -4,10 +4,13 @@ A value holds every field of its letter, so that a letter of one syntax is writt
 §7.13). Times are local time of Denmark without offset, as the letters have them.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from streams.words.model import Value
+from streams.words.codes import LPR3_SYSTEM
+from streams.words.ids import bare
+from streams.words.model import EpisodeIdentifier, Value
 
 Status = Literal["nytbrev", "rettetbrev", "annulleretbrev"]
 
@@ -70,3 +73,9 @@ class LetterReceipt(Value, frozen=True, kw_only=True):
     refuse_code: str = ""
     refuse_text: str = ""
     letters: tuple[AnsweredLetter, ...] = ()
+
+
+def stay_number(episode: Sequence[EpisodeIdentifier]) -> str:
+    """NotificationIdentifier: the local id of the stay without hyphens, upper case; else what it has."""
+    local = next((each for each in episode if each.system != LPR3_SYSTEM), episode[0])
+    return bare(local.value).upper()

@@ -1,0 +1,282 @@
+"""The conversion component: one message in another form, FHIR or letter (spec 04 §14, 00 §§7.13-7.26).
+
+Between FHIR and letters the middle is the notice; between the two letters it is the letter with all its fields (00 §7.13).
+What a form cannot say is refused with a reason code, and what was lost is listed. No clock, no chance: the same input and
+registers give the same bytes.
+"""
+
+from collections.abc import Container, Mapping, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple, Protocol
+
+from msgspec.structs import replace
+
+from streams.formats.fhir.build import REPRESENTATIONS, json_to_xml, xml_to_json
+from streams.formats.fhir.read import from_bytes
+from streams.messages import hospitalnotification
+from streams.messages.common import Object, View, text_at
+from streams.messages.hospitalnotification.read import notified
+from streams.words.codes import HOSPITAL_NOTIFICATION, HOSPITAL_NOTIFICATION_EVENT, Notice
+from streams.words.errors import Rejected
+from streams.words.ids import Ids, Kommunekode
+from streams.words.model import Notification, Outcome, Patient, Unit
+
+from . import document
+from .compose import LegacyTerms, SentLetter, assumed_letters, compose, sent_letter
+from .document import Syntax
+from .explain import TO_FHIR, TO_LETTER, Remark, differences
+from .letter import Letter, LetterReceipt
+from .understand import Places, Standing, Understood, after_letter, after_notification, notify, understand
+
+__all__ = ["REASONS", "Converted", "Registers", "convert", "in_other_form", "is_letter", "letter_of", "terms_of"]
+
+#: Reason codes with which a conversion is refused; whatever else is wrong with a document is `rejected`.
+REASONS: Final = frozenset(
+    {
+        "not-representable", "repeat", "no-event-time", "no-name", "no-start", "no-predecessor", "no-notice",
+        "no-official-cpr", "unknown-facility", "unknown-municipality", "other-municipality", "other-stay", "rejected",
+    }
+)  # fmt: skip
+
+#: How our letter ids begin (00 §7.1), and which dispatch of the message it is.
+_LETTERS: Final = "ST"
+_FIRST: Final = "1"
+
+
+class Municipality(Protocol):
+    """A row of 05 §1.1."""
+
+    @property
+    def name(self) -> str:
+        """Without the word Kommune."""
+
+
+class Addressee(Protocol):
+    """A row of 05 §6.1."""
+
+    @property
+    def receiver(self) -> Unit:
+        """SOR, GLN and name."""
+
+
+class Registers(Places, Protocol):
+    """What is asked of the registers."""
+
+    def municipality(self, kommunekode: str, at: datetime | None, /) -> Municipality | None:
+        """Name and region."""
+
+    def address(self, kommunekode: str, message_type: str, at: datetime | None, /) -> Addressee | None:
+        """Where a municipality receives."""
+
+    def addressee(self, sor: str, gln: str, at: datetime | None, /) -> Kommunekode | None:
+        """The municipality that receives under these numbers."""
+
+
+class Converted(NamedTuple):
+    """A document in the form that was asked for, and what the two forms do not both say."""
+
+    data: bytes
+    remarks: tuple[Remark, ...] = ()
+
+
+class _Earlier(NamedTuple):
+    """The earlier messages of the stay, as both directions need them."""
+
+    standing: Standing | None = None
+    letters: tuple[SentLetter, ...] = ()
+    patients: tuple[Patient, ...] = ()
+    deaths: frozenset[str] = frozenset()  # ids of messages
+
+
+def convert(
+    data: bytes,
+    to: str,
+    *,
+    registers: Registers,
+    ids: Ids,
+    after: Sequence[bytes] = (),
+    persons: Mapping[str, Patient] | None = None,
+) -> Converted:
+    """The document in the form `to`, a name of `message_type.FORMATS`; one of the two is a letter, or both are.
+
+    `after`: earlier messages of the stay in any form, oldest first. `persons`: names by CPR number. Raises `Rejected`,
+    whose rule is the reason where it is one of `REASONS`.
+    """
+    syntax = _SYNTAXES.get(to)
+    if not is_letter(data):
+        bundle = _checked(from_bytes(data))
+        assert syntax is not None  # of FHIR in its other form: `in_other_form`
+        return _to_letter(bundle, syntax, registers, ids, _earlier(after, registers, ids))
+    found = document.read(data)
+    if syntax is not None:
+        return _rewritten(found, syntax, data)
+    if isinstance(found, LetterReceipt):
+        problem = "a receipt for letters: FHIR has one for FHIR messages alone"
+        raise Rejected("/", problem, "convert it to the other form of letters", "not-representable")
+    return _to_fhir(found, to, registers, ids, _earlier(after, registers, ids), persons or {})
+
+
+_SYNTAXES: Final[Mapping[str, Syntax]] = {"oioxml": "oioxml", "edifact": "edifact"}
+
+
+def is_letter(data: bytes) -> bool:
+    """EDIFACT begins with its service segments; OIOXML is the XML that has its element first."""
+    text = data.removeprefix(b"\xef\xbb\xbf").lstrip()
+    return text.startswith((b"UNA", b"UNB")) or (text.startswith(b"<") and b"<Emessage" in text[:4096])
+
+
+def in_other_form(data: bytes, to: str) -> bytes:
+    """A document of FHIR, of whatever kind, in one of its two forms, in our order and spelling. Raises `Rejected`."""
+    is_xml = data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
+    turned = xml_to_json(data) if is_xml else json_to_xml(data)
+    if is_xml == (to == "fhir-xml"):
+        turned = json_to_xml(turned) if is_xml else xml_to_json(turned)
+    return turned
+
+
+def _checked(bundle: Object) -> Object:
+    """A notification without error; nothing is converted that a receiver would refuse."""
+    event = text_at(View(bundle).header[1].get("eventCoding") or {}, "code")
+    if event != HOSPITAL_NOTIFICATION_EVENT:
+        problem, remedy = "no hospital notification, and of no other message is there a letter", "send a notification"
+        raise Rejected("MessageHeader.eventCoding", problem, remedy, "not-representable")
+    for issue in hospitalnotification.check(bundle):
+        if issue.severity == "error":
+            raise Rejected(issue.path, issue.problem, issue.remedy, issue.rule)
+    return bundle
+
+
+def _earlier(after: Sequence[bytes], registers: Registers, ids: Ids) -> _Earlier:
+    """What the earlier messages leave behind: as facts of the stay, and as letters at the municipality."""
+    standing: Standing | None = None
+    letters: list[SentLetter] = []
+    patients: list[Patient] = []
+    deaths: set[str] = set()
+    for data in after:
+        if not is_letter(data):
+            n = _notification(_checked(from_bytes(data)), registers, deaths)
+            letter = letter_of(n, letters, registers, ids)
+            if isinstance(letter, Letter):
+                letters.append(sent_letter(letter, n))
+            standing = after_notification(standing, n)
+            patients.append(n.patient)
+            deaths |= {n.message_id} if n.deceased else set()
+        elif isinstance(found := document.read(data), Letter):
+            read = understand(found, registers, ids)
+            letters += _as_sent(read)
+            standing = after_letter(standing, read)
+    return _Earlier(standing, tuple(letters), tuple(patients), frozenset(deaths))
+
+
+def _as_sent(read: Understood) -> list[SentLetter]:
+    letter = read.letter
+    if read.notice is None:
+        return []
+    return [
+        SentLetter(
+            letter_id=letter.letter_id,
+            notice=read.notice,
+            number=letter.number,
+            status=letter.status,
+            patient_status=letter.patient_status,
+            occurred=letter.occurred,
+            class_="IMP",
+        )
+    ]
+
+
+# ---- to a letter ---------------------------------------------------------------------------------------------------
+
+
+def _notification(bundle: Object, registers: Registers, deaths: Container[str]) -> Notification:
+    """The notification in a Bundle, its units as the registers know them; `deaths`: ids of those known (01, 9.2)."""
+    receiver = hospitalnotification.read(bundle).receiver
+    at = notified(bundle, Kommunekode("")).assembled
+    to = registers.addressee(receiver.sor, receiver.gln, at) or registers.addressee(receiver.sor, receiver.gln, None)
+    if to is None:
+        problem, remedy = "no municipality receives under these numbers", "add its address to subscriptions.toml"
+        raise Rejected("MessageHeader.destination.receiver", problem, remedy, "unknown-municipality")
+    n = notified(bundle, to, deaths)
+    if n.notice is Notice.MORS and n.chain[-1].role and n.start == n.end:
+        n = replace(n, notice=Notice.RE_MORS)  # it follows a message, and there was no stay: that was the death
+    return replace(n, sender=_known(n.sender, registers, at), provider=_known(n.provider, registers, at))
+
+
+def _known(unit: Unit, registers: Registers, at: datetime) -> Unit:
+    """With SHAK, names and phone of the location register, which the message does not have."""
+    found = registers.unit_by("sor", unit.sor, at)
+    return unit if found is None else replace(found, gln=unit.gln or found.gln)
+
+
+def terms_of(kommunekode: Kommunekode, registers: Registers, at: datetime) -> LegacyTerms:
+    """The municipality as a receiver of letters."""
+    row = registers.municipality(kommunekode, at) or registers.municipality(kommunekode, None)
+    name = f"{row.name} Kommune" if row is not None else ""  # 00 §7.9
+    return LegacyTerms(gln=_receiver(kommunekode, registers, at).gln, kommunekode=kommunekode, name=name)
+
+
+def _receiver(kommunekode: Kommunekode, registers: Registers, at: datetime) -> Unit:
+    """Where the municipality receives; of a message from before its address, where it does now."""
+    for when in (at, None):
+        if (address := registers.address(kommunekode, HOSPITAL_NOTIFICATION, when)) is not None:
+            return address.receiver
+    problem, remedy = "the municipality has no address", "add it to subscriptions.toml"
+    raise Rejected("Receiver", problem, remedy, "unknown-municipality")
+
+
+def letter_of(n: Notification, before: Sequence[SentLetter], registers: Registers, ids: Ids) -> Letter | Outcome:
+    """The letter that says a notice, on its first dispatch; sent when the message was assembled (00 §7.13)."""
+    letter_id = ids.letter(n.lane, _LETTERS, n.message_id, _FIRST)
+    terms = terms_of(n.to, registers, n.assembled)
+    return compose(n, before, terms, letter_id=letter_id, envelope_id=letter_id, at=n.assembled)
+
+
+def _to_letter(bundle: Object, syntax: Syntax, registers: Registers, ids: Ids, earlier: _Earlier) -> Converted:
+    n = _notification(bundle, registers, earlier.deaths)
+    alone = earlier.standing is None
+    terms = terms_of(n.to, registers, n.assembled)
+    before = assumed_letters(n, terms) if alone else earlier.letters
+    letter = letter_of(n, before, registers, ids)
+    if isinstance(letter, Outcome):
+        raise Rejected(n.notice.value, letter.problem, letter.remedy, letter.reason)
+    if not letter.sender.name:
+        problem, remedy = "neither the message nor the location register names the hospital", "add it to locations.csv"
+        raise Rejected("Organization.name", problem, remedy, "unknown-facility")
+    remarks = [*differences(TO_LETTER, n, letter), *_changes(letter, syntax)]
+    if before and alone:
+        text = "that the messages before it went out as letters: none of them is given"
+        remarks.append(Remark("assumed", "Letter.StatusCode", text))
+    return Converted(document.write(letter, syntax), tuple(remarks))
+
+
+def _changes(value: Letter | LetterReceipt, syntax: Syntax) -> list[Remark]:
+    """The texts that a letter cannot carry as they are."""
+    words = {"cut": "longer than the letter takes", "transliterated": "characters outside ISO-8859-1"}
+    return [Remark(change.what, change.field, words[change.what]) for change in document.changes(value, syntax)]
+
+
+def _rewritten(value: Letter | LetterReceipt, syntax: Syntax, data: bytes) -> Converted:
+    """The same letter or receipt in the other syntax, every field kept (00 §7.13)."""
+    local = [Remark("lost", "Local_Elements", "ignored (00 §7.20)")] if b"<Local_Elements" in data else []
+    return Converted(document.write(value, syntax), (*local, *_changes(value, syntax)))
+
+
+# ---- to FHIR -------------------------------------------------------------------------------------------------------
+
+
+def _to_fhir(
+    letter: Letter, to: str, registers: Registers, ids: Ids, earlier: _Earlier, persons: Mapping[str, Patient]
+) -> Converted:
+    read = understand(letter, registers, ids)
+    of_stay = [patient for patient in earlier.patients if patient.cpr == letter.cpr]
+    patient = persons.get(letter.cpr) or (of_stay[-1] if of_stay else None)
+    if read.notice is not None and (patient is None or not patient.family.strip()):
+        problem, remedy = "the letter has no name, and FHIR must have one", "give --persons FILE: cpr,family,given"
+        raise Rejected("Patient.name", problem, remedy, "no-name")
+    n = notify(read, earlier.standing, patient or Patient(cpr=letter.cpr, family=""), ids)
+    receiver = _receiver(n.to, registers, n.assembled)
+    envelope_id = ids.mint(n.lane, "envelope", letter.sender.gln, letter.envelope_id)
+    data, issues = hospitalnotification.compose(n, receiver, envelope_id, REPRESENTATIONS[to])
+    for issue in issues:
+        raise Rejected(issue.path, issue.problem, issue.remedy, "rejected")
+    return Converted(data, (*read.remarks, *differences(TO_FHIR, n, letter)))
