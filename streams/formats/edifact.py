@@ -95,10 +95,13 @@ def _segments(text: str) -> Iterator[EdifactSegment]:
         segment = one.lstrip("\r\n")
         if "\n" in segment or "\r" in segment:
             raise _no_letters()
-        elements = [
-            tuple(_plain(each, release) for each in _apart(part, component, release))
-            for part in _apart(segment, element, release)
-        ]
+        if release not in segment:
+            elements = [tuple(part.split(component)) for part in segment.split(element)]
+        else:
+            elements = [
+                tuple(_plain(each, release) for each in _apart(part, component, release))
+                for part in _apart(segment, element, release)
+            ]
         yield EdifactSegment(elements[0][0], tuple(elements[1:]))
 
 
@@ -222,10 +225,14 @@ def taken(segment: EdifactSegment, form: Form, values: dict[str, str]) -> Iterat
     known = 0
     for element, component, fixed, field, width, tolerated in form.places:
         if field:
-            text = segment.get(element, component)
-            if width > 1:
-                text = "\n".join(segment.get(element, component + more) for more in range(width)).rstrip("\n")
-            known += sum(bool(segment.get(element, component + more)) for more in range(width))
+            if width == 1:
+                text = segment.get(element, component)
+                known += bool(text)
+            else:
+                parts = segment.elements[element - 1] if element <= len(segment.elements) else ()
+                parts = parts[component - 1 : component - 1 + width]
+                text = "\n".join(parts).rstrip("\n")
+                known += len(parts) - parts.count("")
             if values.setdefault(field, text) != text:
                 problem, remedy = "not what stands in its first place", "repeat the same value"
                 severity: Severity = "warning" if tolerated else "error"
@@ -237,7 +244,7 @@ def taken(segment: EdifactSegment, form: Form, values: dict[str, str]) -> Iterat
             known += bool(text)
         else:
             known += bool(text)
-    if sum(map(bool, (one for element_ in segment.elements for one in element_))) > known:
+    if sum(len(parts) - parts.count("") for parts in segment.elements) > known:
         yield _wrong(form.tag, "more components than the segment has", "leave them out", "warning")
 
 

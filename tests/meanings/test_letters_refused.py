@@ -66,6 +66,8 @@ REFUSED_IN_EDIFACT: dict[str, tuple[bytes, bytes, bytes, str]] = {
     "an unknown reason": (RECEIPT, b"FTX+NC", b"FTX+XX", "FTX-1.1"),
     "an unknown verdict": (RECEIPT, b"2990000004611:14+4", b"2990000004611:14+5", "UCI-4.1"),
     "a letter that is accepted in a refusal": (RECEIPT, b"D1730C+4", b"D1730C+7", "UCM-3"),
+    "a version that no letter has": (RECEIPT, b"UN:D1730C", b"UN:D1730CCC", "UCM-2.5"),
+    "no version of the letter": (RECEIPT, b"UN:D1730C", b"UN:", "UCM-2.5"),
     "a segment that no receipt has": (RECEIPT, b"FTX+NC+P00++To breve", b"BGM+NC", "BGM"),
     "letters of another separator": (EDI, b"UNA:+.? '", b"UNA:+.? ~", "UNZ"),
 }
@@ -188,6 +190,14 @@ UNWRITABLE: dict[str, tuple[Any, str]] = {
     "a number that is none": (letter(cpr="250947-9989"), "cpr"),
     "a reason of nobody": (receipt(number="02", refuse_code="nej"), "refuse_code"),
     "a receipt without envelope": (receipt(original_envelope_id=""), "original.envelope_id"),
+    "a letter without version": (
+        receipt(letters=(AnsweredLetter(letter_id="A", version=""),)),
+        "original.version",
+    ),
+    "a version that is too long": (
+        receipt(letters=(AnsweredLetter(letter_id="A", version="XD2030CC"),)),
+        "original.version",
+    ),
     "a letter without id": (receipt(letters=(AnsweredLetter(letter_id="", version="D2030C"),)), "letter_id"),
 }
 

@@ -291,11 +291,11 @@ def _receipt(receipt: LetterReceipt, syntax: Syntax) -> Values:
     values |= {"sent": receipt.sent.isoformat()[:16], "positive": "minuspositivkvitt"}  # 04 §12
     values[ANSWERED] = []
     for each in receipt.letters:
-        answered: Values = {"letter_id": each.letter_id}
+        answered: Values = {"letter_id": each.letter_id, "original.version": each.version}
         _checked(answered)
         # As it was received: a receipt of EDIFACT speaks of D2030C, one of OIOXML of XD2030C.
-        plain = each.version.removeprefix("X")
-        answered["version"] = plain if syntax == "edifact" else f"X{plain}"
+        plain = answered.pop("original.version").removeprefix("X")
+        answered["version"] = plain if syntax == "edifact" or len(plain) == IDS["original.version"] else f"X{plain}"
         values[ANSWERED].append(answered | _refusal(each))
     return values
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from streams.formats.edifact import EdifactSegment, Interchange, aligned, form, misplaced, released, taken
+from streams.formats.edifact import EdifactSegment, Form, Interchange, aligned, form, misplaced, released, taken
 from streams.words.errors import Issue
 
 from .trees import ANSWERED, IDS, TEXTS
@@ -131,10 +131,12 @@ def values_of(interchange: Interchange) -> tuple[dict[str, Any], list[Issue]]:
         issues.append(_wrong("UNH-2.5", "version and type do not belong together", remedy))
     if kind == "DIS20" and not values.get("answer_to"):
         issues.append(_wrong("RFF-1.2", "no location number to answer to", "send RFF+LOC"))
-    issues += _plain_words(values, kind, _NOTICE_MANDATORY if is_notice else _MANDATORY)
+    issues += _plain_words(values, kind, _PLACES, _NOTICE_MANDATORY if is_notice else _MANDATORY)
     answered: Any = values.get(ANSWERED, ())
     for each in answered:
-        issues += _plain_words(each, kind, ("letter_id",))
+        issues += _plain_words(each, kind, _ANSWERED_PLACES, ("letter_id", "version"))
+        if len(each["version"]) > (limit := IDS["original.version"]):
+            issues.append(_wrong("UCM-2.5", f"longer than {limit} characters", f"send at most {limit}"))
     return values, issues
 
 
@@ -168,11 +170,13 @@ def _receipt(segments: Sequence[EdifactSegment]) -> tuple[dict[str, Any], list[I
     return values, issues
 
 
-def _plain_words(values: dict[str, Any], kind: str, mandatory: Sequence[str]) -> Iterator[Issue]:
+def _plain_words(
+    values: dict[str, Any], kind: str, places: Mapping[str, str], mandatory: Sequence[str]
+) -> Iterator[Issue]:
     """Turns codes, times and lines into the words of OIOXML, in place; what is none is left out."""
     codes = {**_CODES, "patient_status": _PAS.get(kind, {})}
     for name in [*values]:
-        text, place = values[name], _PLACES.get(name, "UNH")
+        text, place = values[name], places.get(name, "UNH")
         if name in codes:
             known = codes[name]
             values[name] = known.get(text, "")
@@ -205,7 +209,7 @@ def _plain_words(values: dict[str, Any], kind: str, mandatory: Sequence[str]) ->
         yield _wrong("DTM-1", "DTM+182 is not DTM+137", "repeat the same time", "warning")  # 00 §7.22
     for name in mandatory:
         if name in values and not values[name]:
-            yield _wrong(_PLACES[name], "missing", "give it a value")
+            yield _wrong(places[name], "missing", "give it a value")
 
 
 def _is_number(text: str) -> bool:
@@ -234,17 +238,18 @@ def _wrong(path: str, problem: str, remedy: str, severity: Any = "error") -> Iss
     return Issue(severity=severity, path=path, rule="04 §11", problem=problem, remedy=remedy)
 
 
-def _places() -> dict[str, str]:
+def _places(*forms: Form) -> dict[str, str]:
     """Field -> where it stands first."""
     found: dict[str, str] = {}
-    for each in (*_FORMS["DIS"], *_FORMS["CTL"], _REFUSAL, _ANSWERED):
+    for each in forms:
         for place in each.places:
             if place.field:
                 found.setdefault(place.field, f"{each.tag}-{place.element}.{place.component}")
     return found
 
 
-_PLACES: Final = _places()
+_PLACES: Final = _places(*_FORMS["DIS"], *_FORMS["CTL"], _REFUSAL)
+_ANSWERED_PLACES: Final = _places(_ANSWERED, _REFUSAL)
 
 
 # ---- writing ------------------------------------------------------------------------------------------------------------
