@@ -4,11 +4,14 @@ Every case works on the same admission: its ADT^A01, its notification, its recei
 what they are named for before anything is measured.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Final
 
 import hl7
 from fhir.resources.R4B.bundle import Bundle
+from msgspec.structs import replace
 
 from agents.worker.letters import letter_of
 from streams.delivery.route import route
@@ -19,6 +22,10 @@ from streams.kafka.records import decode_lane_record
 from streams.messages.adt.feed import read_from_feed
 from streams.messages.adt.read import events
 from streams.messages.hospitalnotification import check, compose, write
+from streams.messages.legacy import document as legacy
+from streams.messages.legacy.compose import LegacyTerms
+from streams.messages.legacy.compose import compose as compose_letter
+from streams.messages.legacy.letter import AnsweredLetter, Letter, LetterReceipt
 from streams.messages.message_type import MESSAGE_TYPES
 from streams.person import fold as fold_person
 from streams.records.trace import audit_event
@@ -26,9 +33,9 @@ from streams.relay.intake import Intake, take_in
 from streams.relay.lane import Traced, decode_row, encode_row
 from streams.relay.receipts import take_receipt
 from streams.stay import fold as stay
-from streams.words.codes import HOSPITAL_NOTIFICATION
+from streams.words.codes import HOSPITAL_NOTIFICATION, Notice
 from streams.words.ids import PersonKey
-from streams.words.model import Address, Notification
+from streams.words.model import Address, Notification, Outcome
 
 from .flows import BEGIN, IDS, Bench, Flow
 from .slices import Work
@@ -88,7 +95,7 @@ class Material:
 
 def cases(material: Material) -> dict[str, Work]:
     """The rows of the product's own work, by name."""
-    return _whole(material) | _in(material) | _out(material) | _rows(material)
+    return _whole(material) | _in(material) | _out(material) | _letters(material) | _rows(material)
 
 
 def _whole(m: Material) -> dict[str, Work]:
@@ -155,6 +162,47 @@ def _out(m: Material) -> dict[str, Work]:
             receipt, origin="receipts.raw/0/1", at=BEGIN, ids=IDS
         ),
     }
+
+
+def _letters(m: Material) -> dict[str, Work]:
+    """The same admission as a letter of before FHIR, and the receipt for it."""
+    notification = replace(m.notify(m.take_in()), notice=Notice.STIN, class_="IMP")
+    letter_id = IDS.letter(notification.lane, "ST", "1")
+    terms = LegacyTerms(gln="2990000004611", kommunekode="0461", name="Odense Kommune")
+
+    def say() -> Letter | Outcome:
+        return compose_letter(notification, (), terms, letter_id=letter_id, envelope_id=letter_id, at=BEGIN)
+
+    letter = say()
+    assert isinstance(letter, Letter)
+    answered = AnsweredLetter(letter_id=letter_id, version="XD2030C")
+    receipt = LetterReceipt(
+        number="03",
+        envelope_id="MK0000000000C1",
+        sent=letter.sent,
+        receipt_id="MK0000000000C1",
+        sender_gln=terms.gln,
+        receiver_gln=letter.sender.gln,
+        original_envelope_id=letter_id,
+        original_sender_gln=letter.sender.gln,
+        original_receiver_gln=terms.gln,
+        letters=(answered,),
+    )
+    cases: dict[str, Work] = {"letter composed": say}
+    for name, syntax in _SYNTAXES.items():
+        data, answer = legacy.write(letter, syntax), legacy.write(receipt, syntax)
+        assert legacy.read(data) == letter
+        cases |= {
+            f"{name}DIS written": partial(legacy.write, letter, syntax),
+            f"{name}DIS read": partial(legacy.read, data),
+            f"{name}CTL: read, find its lane": partial(
+                take_receipt, answer, origin="receipts.raw/0/1", at=BEGIN, ids=IDS
+            ),
+        }
+    return cases
+
+
+_SYNTAXES: Final[Mapping[str, legacy.Syntax]] = {"X": "oioxml", "": "edifact"}
 
 
 def _rows(m: Material) -> dict[str, Work]:
