@@ -88,6 +88,7 @@ def _segments(text: str) -> Iterator[EdifactSegment]:
         raise Rejected("UNH", f"more than {_SEGMENTS} segments", "send one letter", "04 §11")
     if sum(text.count(mark) for mark in (component, element, release)) > _MARKS:
         raise Rejected("UNH", f"more than {_MARKS} components", "send one letter", "04 §11")
+    released_mark = re.compile(f"{re.escape(release)}(.)", re.DOTALL)
     *whole, rest = _apart(text, end, release)
     if rest.strip("\r\n"):
         raise Rejected("UNZ", "the last segment has no end", f"end every segment with {end}", "04 §11")
@@ -99,7 +100,7 @@ def _segments(text: str) -> Iterator[EdifactSegment]:
             elements = [tuple(part.split(component)) for part in segment.split(element)]
         else:
             elements = [
-                tuple(_plain(each, release) for each in _apart(part, component, release))
+                tuple(released_mark.sub(r"\1", each) for each in _apart(part, component, release))
                 for part in _apart(segment, element, release)
             ]
         yield EdifactSegment(elements[0][0], tuple(elements[1:]))
@@ -127,10 +128,6 @@ def _apart(text: str, mark: str, release: str) -> list[str]:
         else:
             at += 1  # the character after it has no meaning
     return [*parts, text[begin:]]
-
-
-def _plain(text: str, release: str) -> str:
-    return text if release not in text else re.sub(f"{re.escape(release)}(.)", r"\1", text, flags=re.DOTALL)
 
 
 # ---- what stands where in a segment -----------------------------------------------------------------------------------

@@ -9,10 +9,10 @@ Both syntaxes are tables (`trees.py`, `interchange.py`) whose fields have the sa
 import re
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from streams.formats import edifact, oioxml
-from streams.formats.oioxml import OioElement, Values
+from streams.formats.oioxml import Values
 from streams.messages.adt.patient import is_official_cpr
 from streams.words.errors import Issue, Rejected
 
@@ -35,6 +35,7 @@ from .trees import (
 
 Syntax = Literal["oioxml", "edifact"]
 
+_KINDS: Final = {"NotificationOfAdmission": "xdis20", "NotificationOfDischarge": "xdis17"}
 _ZONE: Final = re.compile(r"(?:Z|[+-][0-9]{2}:[0-9]{2})\Z")
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
 _CLEAN: Final = re.compile("[!-~\xa1-\xff](?:[ -~\xa0-\xff]*[!-~\xa1-\xff])?")
@@ -117,18 +118,14 @@ def _oioxml(data: bytes) -> tuple[tuple[Said, ...], list[Issue]]:
     rows = (ENVELOPE, *(LETTERS[oioxml.local_name(child)] for child in found))
     issues = list(oioxml.mismatches(root, rows, "/Emessage"))
     envelope = oioxml.values_at(root, (ENVELOPE,))
-    letters = tuple(_said(child, LETTERS[oioxml.local_name(child)], envelope) for child in found)
-    return letters, issues
-
-
-def _said(node: Any, row: OioElement, envelope: Values) -> Said:
-    assert isinstance(row.holds, tuple)
-    values = {**envelope, **oioxml.values_at(node, row.holds)}
-    for name in TEXTS:
-        if name in values:
-            values[name] = _CONTROL.sub(" ", values[name])
-    kind = {"NotificationOfAdmission": "xdis20", "NotificationOfDischarge": "xdis17"}.get(row.name, "xctl")
-    return Said(kind, values)
+    letters: list[Said] = []
+    for child in found:
+        name, holds, *_ = LETTERS[oioxml.local_name(child)]
+        assert isinstance(holds, tuple)
+        values = {**envelope, **oioxml.values_at(child, holds)}
+        values |= {text: _CONTROL.sub(" ", values[text]) for text in TEXTS if text in values}
+        letters.append(Said(_KINDS.get(name, "xctl"), values))
+    return tuple(letters), issues
 
 
 def _judged(values: Values) -> Iterator[Issue]:
@@ -143,7 +140,9 @@ def _judged(values: Values) -> Iterator[Issue]:
                 severity="warning", path=_PLACES[name], rule="00 §7.21", problem=problem, remedy="send the date alone"
             )
         values[name] = f"{plain}T{time}"
-        if _moment(values[name]) is None:
+        try:
+            datetime.fromisoformat(values[name])
+        except ValueError:
             problem, remedy = "a time that the calendar does not have", "send a date and a time of day"
             yield Issue(severity="error", path=_PLACES[name], rule="04 §10", problem=problem, remedy=remedy)
     cpr = values.get("cpr", "")
@@ -151,13 +150,6 @@ def _judged(values: Values) -> Iterator[Issue]:
         problem, remedy = "a number that is no official CPR number", "send the official number"
         path = "CivilRegistrationNumber"
         yield Issue(severity="warning", path=path, rule="05 §2.1", problem=problem, remedy=remedy)
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 def _value(said: Said) -> Letter | LetterReceipt:
@@ -225,7 +217,7 @@ def write(value: Letter | LetterReceipt, syntax: Syntax) -> bytes:
 def changes(value: Letter | LetterReceipt, syntax: Syntax) -> tuple[Change, ...]:
     """What `write` changes in the texts of this value."""
     found: list[Change] = []
-    for name, text in (_texts(value) if isinstance(value, Letter) else _reasons(value)).items():
+    for name, text in _texts(value).items():
         cleaned = latin1(text, TEXTS.get(name, 0))
         if cleaned.transliterated:
             found.append(Change("transliterated", name, cleaned.text))
@@ -327,17 +319,17 @@ def _checked(values: Mapping[str, str], optional: Collection[str] = ()) -> None:
             raise Rejected(name, problem, f"{remedy} of ISO 8859-1", "04 §10")
 
 
-def _texts(letter: Letter) -> dict[str, str]:
-    sender = letter.sender
-    return {
-        "sender.name": sender.name,
-        "sender.department": sender.department,
-        "sender.unit": sender.unit,
-        "sender.phone": sender.phone,
-        "receiver.name": letter.receiver.name,
+def _texts(value: Letter | LetterReceipt) -> dict[str, str]:
+    """The texts for people, by their fields."""
+    if isinstance(value, Letter):
+        sender = value.sender
+        return {
+            "sender.name": sender.name,
+            "sender.department": sender.department,
+            "sender.unit": sender.unit,
+            "sender.phone": sender.phone,
+            "receiver.name": value.receiver.name,
+        }
+    return {"refuse_text": value.refuse_text} | {
+        f"letters[{at}].refuse_text": each.refuse_text for at, each in enumerate(value.letters)
     }
-
-
-def _reasons(receipt: LetterReceipt) -> dict[str, str]:
-    texts = (receipt.refuse_text, *(each.refuse_text for each in receipt.letters))
-    return {"refuse_text" if not at else f"letters[{at}].refuse_text": text for at, text in enumerate(texts)}

@@ -184,7 +184,9 @@ def _plain_words(
                 said = ", ".join(code.replace("\n", ":") for code in known if code)
                 yield _wrong(place, "a code that is not known", f"send one of {said}")
         elif name == "sent":
-            values[name] = _sent(text)
+            date, _, clock = text.partition("\n")
+            century = "20" if date[:2] <= _LAST_OF_2000S else "19"
+            values[name] = _stamp(century + date + clock) if (len(date), len(clock)) == (6, 4) else ""
             if not values[name]:
                 yield _wrong("UNB-4", "not a time", "send YYMMDD:hhmm")
         elif name in _TIMES:
@@ -214,13 +216,6 @@ def _plain_words(
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()  # ISO 8859-1 has superscript digits
-
-
-def _sent(text: str) -> str:
-    date, _, time = text.partition("\n")
-    if (len(date), len(time)) != (6, 4):
-        return ""
-    return _stamp(("20" if date[:2] <= _LAST_OF_2000S else "19") + date + time)
 
 
 def _stamp(digits: str) -> str:
