@@ -1,6 +1,7 @@
-"""First stage: an ADT record becomes stay events in their lanes, or is counted and dead-lettered (design §5.2).
+"""First stage: what a hospital sends becomes stay events in their lanes, or is counted and dead-lettered (design §5.2).
 
-The thin half of `streams/relay/intake.py`. Table `persons` is its own; its row holds what has been seen of a person, so
+The thin half of `streams/relay/intake.py` and `letters.py`. ADT and letters are of the same persons, so one stage takes
+both. Table `persons` is its own; its row holds what has been seen of a person, so
 that a repeat is known as one.
 """
 
@@ -14,12 +15,13 @@ from agents.worker.any_record import UnreadableRows, probe_intake
 from agents.worker.letters import lane_letter, ledger_letter
 from agents.worker.shell import Fold, Stage
 from agents.worker.tables import FencedTable
-from streams.kafka.records import STAY_EVENT, Letter, Record, dead_letter
-from streams.kafka.topics import ADT_RAW
+from streams.kafka.records import STAY_EVENT, Letter, Record, dead_letter, headers
+from streams.kafka.topics import ADT_RAW, LETTERS_RAW, hospital_answers
 from streams.person import PersonRow
 from streams.records.ledger import event_row
 from streams.relay.intake import Intake, take_in
 from streams.relay.lane import unreadable_row
+from streams.relay.letters import take_letter
 from streams.words.errors import Rejected
 from streams.words.model import Fate, Outcome, StayEventArrived
 
@@ -32,7 +34,7 @@ _MOST: Final = 64
 
 
 def intake_stage(station: Station, persons: FencedTable) -> Stage:
-    """The stage over `adt.raw`."""
+    """The stage over `adt.raw` and `letters.raw`."""
 
     def step(row: bytes | None, record: Record) -> Fold:
         try:
@@ -40,7 +42,8 @@ def intake_stage(station: Station, persons: FencedTable) -> Stage:
         except (msgspec.DecodeError, RecursionError, UnicodeError):
             # The person's history is not begun again as if it had never been.
             raise unreadable_row(len(row or b"")) from None
-        taken = take_in(
+        take = take_letter if record.topic == LETTERS_RAW else take_in
+        taken = take(
             record.value or b"",
             known,
             key=(record.key or b"").decode("ascii", "replace"),
@@ -69,16 +72,24 @@ def intake_stage(station: Station, persons: FencedTable) -> Stage:
         stopped = ledger_letter(event_row(station.clock(), record.origin, fate, 0))
         return row, [stopped, *unreadable.letters(row, record, fault)]
 
-    return Stage(_NAME, ADT_RAW, step, persons, on_fault=on_fault, probe=lambda: probe_intake(station))
+    return Stage(_NAME, (ADT_RAW, LETTERS_RAW), step, persons, on_fault=on_fault, probe=lambda: probe_intake(station))
 
 
 def _letters(station: Station, record: Record, taken: Intake) -> Sequence[Letter]:
-    """Lanes first, then copies under other keys, then what became of the record."""
+    """Lanes first, then copies under other keys, then the receipt and what became of the record."""
     at = station.clock()
     letters = [lane_letter(event.lane, StayEventArrived(at=at, event=event), event.id) for event in taken.stay_events]
     for copy in taken.pass_on:
         more = tuple((name, value.encode()) for name, value in copy.headers)
-        letters.append(Letter(ADT_RAW, copy.key.encode(), record.value, (*record.headers, *more)))
+        letters.append(Letter(record.topic, copy.key.encode(), record.value, (*record.headers, *more)))
+    for receipt in taken.receipts:
+        head = headers(
+            message_id=receipt.id,
+            event_type=f"receipt.{receipt.name}",
+            schema="hospital-receipt",
+            content_type=receipt.media_type,
+        )
+        letters.append(Letter(hospital_answers(receipt.hospital), record.key, receipt.document, head))
     row = event_row(at, record.origin, taken.outcome, len(taken.stay_events))
     station.figures.taken(row, taken)
     letters.append(ledger_letter(row))

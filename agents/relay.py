@@ -1,9 +1,11 @@
 """The relay: hospital events in, notifications out, receipts back; the story as a list of stages with their topics.
 
-    adt.raw ── intake ──> lanes ── lanes ──> municipality.<kommunekode>.inbox
-                            ^  ^                    │ (the municipality answers)
-                   timer ───┘  ├── letterboxes <── municipality.<kommunekode>.receipts
-                               └── receipts <── receipts.raw (VANS network, distributor)
+    letters.raw ─┐
+    adt.raw ──── intake ──> lanes ── lanes ──> municipality.<kommunekode>.inbox
+                  │         ^  ^                    │ (the municipality answers)
+          timer ──│─────────┘  ├── letterboxes <── municipality.<kommunekode>.receipts
+                  │            └── receipts <── receipts.raw (VANS network, distributor)
+                  └──> hospital.<sor>.answers
 
 Everything that can happen to a stay meets in its lane, where one agent folds it. What becomes of a bad record or a
 fault of ours is decided in one place, `agents/worker/shell.py`.
@@ -27,7 +29,7 @@ from agents.worker.shell import Fold, Leave, Limits, Stage, Step, guarded, leave
 from agents.worker.tables import FencedApp, FencedTable, position_key
 from agents.worker.timer import Barrier, caught_up, keep_index, owned, publish_due
 from streams.kafka.records import Record
-from streams.kafka.topics import ADT_RAW, LANES, RECEIPTS_RAW, letterbox
+from streams.kafka.topics import ADT_RAW, LANES, LETTERS_RAW, RECEIPTS_RAW, letterbox
 from streams.operations.metrics import Metrics
 from streams.relay.lane import Context, decode_row
 from streams.relay.standing import Standing
@@ -58,7 +60,13 @@ class Relay:
     def sources(self) -> tuple[tuple[str, FencedTable], ...]:
         """Every topic that is read, with the table that keeps its positions."""
         boxes = ((letterbox(code), self.letterboxes) for code in sorted(self.station.registers.kommuner))
-        return ((ADT_RAW, self.persons), (LANES, self.lanes), (RECEIPTS_RAW, self.receipts), *boxes)
+        return (
+            (ADT_RAW, self.persons),
+            (LETTERS_RAW, self.persons),
+            (LANES, self.lanes),
+            (RECEIPTS_RAW, self.receipts),
+            *boxes,
+        )
 
 
 @dataclass(frozen=True)

@@ -76,13 +76,14 @@ class Bench:
         self.context = Context(IDS, registers, registers.stay, station.device_id)
         self.standing = Standing(registers.stay)
         persons = lanes = receipts = None
-        self.stages: Mapping[str | tuple[str, ...], Stage] = {
-            stage.source: stage
+        self.stages: Mapping[str, Stage] = {
+            source: stage
             for stage in (
                 intake_stage(station, persons),  # type: ignore[arg-type]  # the steps never touch their table
                 lanes_stage(station, self.context, lanes, self.standing),  # type: ignore[arg-type]
                 receipts_stage(station, receipts),  # type: ignore[arg-type]
             )
+            for source in stage.sources
         }
         self._rows: dict[str, dict[bytes | None, bytes | None]] = {name: {} for name in _TABLES}
         self._offsets: Counter[str] = Counter()

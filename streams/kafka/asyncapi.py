@@ -125,7 +125,7 @@ _MESSAGES: Final[Mapping[str, tuple[_Message, ...]]] = {
             "application/octet-stream", headers="",
         ),
     ),
-    "hospital.<sor>.receipts": (
+    "hospital.<sor>.answers": (
         _Message(
             "hospital-receipt",
             "Our receipt for a letter, in its own format: XCTL, CTL or a FHIR acknowledgement, bare",

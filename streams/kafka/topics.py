@@ -75,7 +75,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
           "legacy letter or FHIR message as received, bare or in an envelope", WEEK,
           "hospitals without ADT, VANS network", "intake", max_message_bytes=LARGE, compression="uncompressed",
           writers=("hospital", "network", "relay", "operator"), readers=("relay", "observer")),
-    Topic("hospital.<sor>.receipts", "as the letter answered", "our receipt in the format of the letter", FORTNIGHT,
+    Topic("hospital.<sor>.answers", "as the letter answered", "our receipt in the format of the letter", FORTNIGHT,
           "intake", "that hospital, VANS network", "inbox",
           writers=("relay",), readers=("hospital", "network", "observer")),
     Topic(LANES, "lane", "what can happen to a stay, six kinds", WEEK,
@@ -143,9 +143,9 @@ def letterbox(kommunekode: str) -> str:
 _LETTERBOX: Final = re.compile(r"municipality\.([0-9]{4})\.receipts")
 
 
-def hospital_receipts(sor: str) -> str:
+def hospital_answers(sor: str) -> str:
     """The topic where a hospital that sends letters finds our receipts."""
-    return f"hospital.{sor}.receipts"
+    return f"hospital.{sor}.answers"
 
 
 def municipality_of(topic: str) -> str:

@@ -133,6 +133,53 @@ def source_of(value: bytes) -> tuple[str, str]:
     return f"{application}/{facility}", fields[9].split(component)[0]
 
 
+def letter_source_of(value: bytes) -> tuple[str, str]:
+    """ "" and `<location number>#<letter id>` of what a hospital without ADT has sent; as `source_of` of an ADT message."""
+    document = _innermost(value) or b""
+    if document.lstrip(b"\xef\xbb\xbf\r\n ").startswith((b"UNA", b"UNB")):
+        sender, letter = _of_edifact(document.decode("latin-1").lstrip("\xef\xbb\xbf\r\n "))
+    else:
+        root = None if document[:1] == b"{" else _xml(document)
+        names = ("Sender/EANIdentifier", "Letter/Identifier") if root is not None else ()
+        parts = [_below(root, name.split("/")) for name in names if root is not None]
+        sender, letter = parts if parts else ("", "")
+    return "", f"{sender}#{letter}"
+
+
+def _below(root: etree._Element, path: list[str]) -> str:
+    """The text at a path below any child of the root; "" where there is none."""
+    for child in root:
+        nodes = [child]
+        for name in path:
+            nodes = [below for node in nodes for below in node if _local(below) == name]
+        if nodes:
+            return (nodes[0].text or "").strip()
+    return ""
+
+
+def _of_edifact(text: str) -> tuple[str, str]:
+    """Sender of UNB and id of UNH, in whatever separators `UNA` names."""
+    component, element, _, release, _, end = tuple(text[3:9] if text.startswith("UNA") else ":+.? '")
+    parts, escaped, word = list[list[str]]([[]]), False, ""
+    for mark in text[9:] if text.startswith("UNA") else text:
+        if escaped or mark not in (release, element, end, component):
+            word, escaped = word + mark, False
+        elif mark == release:
+            escaped = True
+        elif mark == component:
+            word += "\0"
+        else:
+            parts[-1].append(word.strip("\r\n"))
+            word = ""
+            if mark == end:
+                parts.append([])
+        if len(parts) > 3:  # UNB and UNH are the first two
+            break
+    found = {segment[0]: segment for segment in parts if segment}
+    values = [(found.get(tag, []) + [""] * 3)[place].split("\0")[0] for tag, place in (("UNB", 2), ("UNH", 1))]
+    return values[0], values[1]
+
+
 def open_letter(value: bytes) -> InboxLetter | None:
     """The message inside an envelope of any kind, or in a bare document; None when there is none to be found."""
     document = _innermost(value)

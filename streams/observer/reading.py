@@ -29,6 +29,7 @@ from .evidence import (
     TopicRecord,
     is_network_receipt,
     ledger_row_of,
+    letter_source_of,
     moment_of,
     open_letter,
     position_of,
@@ -39,6 +40,9 @@ from .evidence import (
 )
 
 Row = Mapping[str, Any]
+
+#: Where hospitals send.
+SOURCES = ("adt.raw", "letters.raw")
 
 #: Feed and control id: what a hospital calls a message.
 Source = tuple[str, str]
@@ -87,12 +91,18 @@ class Book:
         if topic == "adt.raw":
             self.raw[place] = received_at(record)
             self.sources[place] = source_of(value)
+        elif topic == "letters.raw":
+            self.raw[place] = received_at(record)
+            self.sources[place] = letter_source_of(value)
         elif topic == "lanes":
             lane = row_of(value) or {}
             event = lane.get("event")
             if lane.get("type") == "stay-event" and isinstance(event, dict) and isinstance(event.get("id"), str):
-                self.lane_events.setdefault(event["id"], (str(event.get("feed", "")), str(event.get("control_id", ""))))
-        elif topic == "receipts.raw" or topic.endswith(".receipts"):
+                # A letter does not name the feed that its location number belongs to.
+                is_letter = str(event.get("origin", "")).startswith("letters.raw/")
+                feed = "" if is_letter else str(event.get("feed", ""))
+                self.lane_events.setdefault(event["id"], (feed, str(event.get("control_id", ""))))
+        elif topic == "receipts.raw" or (topic.startswith("municipality.") and topic.endswith(".receipts")):
             self.receipts[place] = ReceiptArrival(received_at(record), is_network_receipt(value), quoted(value))
         elif topic == "ledger":
             self._add_row(record)
@@ -167,7 +177,7 @@ class Cohort:
         silent = {origin_of(row) for row in self.book.rows["event"].values() if not row["parts"]}
         inside = {self.book.sources[place] for place in self.raw - silent}
         everywhere = set(self.book.sources.values())
-        whole = not any(offset for (topic, _), offset in self._first.items() if topic == "adt.raw")
+        whole = not any(offset for (topic, _), offset in self._first.items() if topic in SOURCES)
         return {
             event
             for event, source in self.book.lane_events.items()
@@ -215,7 +225,7 @@ def _spot(place: str) -> tuple[Partition, int]:
 
 
 #: Topics of the balance; inboxes and letterboxes are found by their names (design §4).
-TOPICS = ("adt.raw", "receipts.raw", "lanes", "ledger", "dead.letters")
+TOPICS = (*SOURCES, "receipts.raw", "lanes", "ledger", "dead.letters")
 
 #: Where the workers note how far they are (docs/decisions/0002), by the names that Faust gives.
 CHANGELOGS = tuple(f"stafet-relay-{table}-changelog" for table in ("lanes", "letterboxes", "persons", "receipts"))

@@ -6,7 +6,7 @@ readers drop it. No row holds anything of a person.
 
 What a row holds, by kind (docs/architecture.md):
 
-- `event`: what became of one record of `adt.raw`; `parts` is the number of stay events that it gave.
+- `event`: what became of one record of `adt.raw` or `letters.raw`; `parts` is the number of stay events that it gave.
 - `stay-event`: what became of one stay event; leaving `waiting` is a row of delta -1 and one of delta +1. A reissued
   message is one notification more (`k`) of its event, in a row of delta 0.
 - `message`: a message has entered a state; `ordinal` counts its changes without holes; `delta` is that of a final

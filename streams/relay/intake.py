@@ -22,7 +22,7 @@ from streams.messages.adt.read import events
 from streams.messages.openstay import OPEN_STAY, from_record, reported
 from streams.person import ADOPTS, PASSED_ON, PassOn, PersonRow, fold, person_key
 from streams.words.errors import Issue, Rejected
-from streams.words.ids import Ids, PersonKey
+from streams.words.ids import Ids, PersonKey, Sor
 from streams.words.model import Fate, Outcome, StayEvent, Unit
 
 #: Header of a record published again under its person's key; its value is the key it came under.
@@ -50,6 +50,16 @@ class FeedRegisters(Protocol):
         """The region of a hospital (by SOR) on that day (spec 05 §1.4)."""
 
 
+class HospitalReceipt(msgspec.Struct, frozen=True, gc=False):
+    """A receipt that goes back to the hospital, for a letter of its own."""
+
+    hospital: Sor
+    id: str
+    name: str  # XCTL03
+    media_type: str
+    document: bytes
+
+
 class Intake(msgspec.Struct, frozen=True, gc=False):
     """What one record leads to. `row` is None when nothing is remembered; `outcome` is None when stays have events.
 
@@ -65,6 +75,7 @@ class Intake(msgspec.Struct, frozen=True, gc=False):
     repeated: bool = False  # the record has been handled before a crash: nothing is counted again
     feed: str = ""
     warnings: tuple[Issue, ...] = ()
+    receipts: tuple[HospitalReceipt, ...] = ()  # a letter is answered here, ADT by the gateway
 
 
 def take_in(
@@ -84,7 +95,7 @@ def take_in(
     try:
         document, feed = read_from_feed(value, registers.feed)
     except MessageRefused as refused:
-        return Intake(row, outcome=_outcome(Fate.REFUSED, "rejected", refused), rejected=refused)
+        return Intake(row, outcome=outcome_of(Fate.REFUSED, "rejected", refused), rejected=refused)
     passed_on = PASSED_ON in headers
     own_key = record_key(document, feed, ids)
     if own_key != key and not passed_on:
@@ -93,7 +104,7 @@ def take_in(
     try:
         read = events(document, feed, registers.locate, registers.kommuner)
     except Rejected as rejected:
-        stopped = _outcome(Fate.STOPPED, rejected.rule, rejected)
+        stopped = outcome_of(Fate.STOPPED, rejected.rule, rejected)
         return Intake(row, outcome=stopped, rejected=rejected, feed=feed.key, warnings=tuple(document.warnings))
     folded = fold(
         row,
@@ -107,9 +118,8 @@ def take_in(
         passed_on=passed_on,
         adopts=headers.get(ADOPTS, ""),
     )
-    outcome, fault = folded.outcome, None
-    if outcome is not None and outcome.fate is Fate.STOPPED:  # at the person: `control-id-reuse`
-        fault = Rejected(outcome.path, outcome.problem, outcome.remedy, outcome.reason)
+    outcome = folded.outcome
+    fault = fault_of(outcome)
     warnings = tuple(document.warnings)  # reading the events adds to them
     return Intake(folded.row, folded.stay_events, outcome, fault, folded.pass_on, folded.repeated, feed.key, warnings)
 
@@ -122,7 +132,7 @@ def _take_open_stay(
         stay = from_record(value)
         report = reported(stay, at, registers)
     except Rejected as rejected:
-        return Intake(row, outcome=_outcome(Fate.STOPPED, rejected.rule, rejected), rejected=rejected)
+        return Intake(row, outcome=outcome_of(Fate.STOPPED, rejected.rule, rejected), rejected=rejected)
     own_key = person_key(report, ids)
     if own_key != key:
         moved = Outcome(fate=Fate.NOT_SUBJECT, reason="re-keyed")
@@ -132,5 +142,13 @@ def _take_open_stay(
     return Intake(folded.row, folded.stay_events, folded.outcome, repeated=folded.repeated, feed=stay.feed)
 
 
-def _outcome(fate: Fate, reason: str, fault: Rejected) -> Outcome:
+def fault_of(outcome: Outcome | None) -> Rejected | None:
+    """What is wrong with a message that stops at its person: `control-id-reuse`."""
+    if outcome is None or outcome.fate is not Fate.STOPPED:
+        return None
+    return Rejected(outcome.path, outcome.problem, outcome.remedy, outcome.reason)
+
+
+def outcome_of(fate: Fate, reason: str, fault: Rejected) -> Outcome:
+    """What a record is to the balance that cannot be used."""
     return Outcome(fate=fate, reason=reason, path=fault.path, problem=fault.problem, remedy=fault.remedy)

@@ -15,7 +15,7 @@ from streams.kafka.topics import (
     RELAY,
     TRACE,
     changelog,
-    hospital_receipts,
+    hospital_answers,
     inbox,
     letterbox,
     municipality_of,
@@ -32,7 +32,7 @@ DAYS = 86_400_000
 EXPECTED = {
     ADT_RAW: (12, "delete", 7, 16),
     LETTERS_RAW: (12, "delete", 7, 16),
-    hospital_receipts("999000011000016004"): (3, "delete", 14, 1),
+    hospital_answers("999000011000016004"): (3, "delete", 14, 1),
     LANES: (12, "delete", 7, 1),
     CONTROL: (1, "compact", None, 1),
     inbox("0101"): (3, "delete", 14, 1),

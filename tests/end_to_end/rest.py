@@ -16,7 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 __all__ = ["Ledger", "partitions_of", "watching"]
 
-_SOURCES = ("adt.raw", "lanes", "receipts.raw")
+_SOURCES = ("adt.raw", "letters.raw", "lanes", "receipts.raw")
 _FINAL = frozenset({"ACKED_OK", "ACKED_FATAL", "UNDELIVERABLE", "GIVEN_UP", "SENT_UNCONFIRMED"})
 
 

@@ -66,6 +66,7 @@ def prepare(scene: Scene, *, without: Sequence[str] = (), inbox_partitions: int 
         topic
         for topic in plan(
             scene.registers.kommuner,
+            hospitals=scene.registers.letter_hospitals,
             partitions=scene.partitions,
             inbox_partitions=inbox_partitions,
             letterbox_partitions=LETTERBOXES,

@@ -10,12 +10,8 @@ counts from 1 March 2026. A letter is authorised a minute after its time, or at 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from dataclasses import replace as changed
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from typing import Any
-
-from msgspec.structs import replace
 
 from streams.messages.legacy.events import Author, events
 from streams.messages.legacy.letter import Letter, Party
@@ -72,7 +68,7 @@ def moment(text: str) -> datetime:
 
 
 def author_of(sent: Letter, registers: Registers) -> Author:
-    """Who has sent it, by the example registers with letters from Aalborg."""
+    """Who has sent it, by the example registers."""
     found = registers.author(sent.sender.gln, sent.sender.identifier, "edifact", None)
     assert found is not None
     return found
@@ -145,9 +141,3 @@ class LetterStory:
             self.visits[folded.visit.id] = folded.visit
         self.notes += folded.notifications
         self.outcomes += [folded.outcome, *(outcome for _, outcome in folded.released)]
-
-
-def with_letters(registers: Registers, feed: str = "EPJ-NORD/AAUH", *forms: str) -> Registers:
-    """The registers with a feed that sends letters."""
-    profile = replace(registers.feeds[feed], letters=frozenset(forms or ("oioxml", "edifact")))
-    return changed(registers, feeds=MappingProxyType({**registers.feeds, feed: profile}))

@@ -1,6 +1,7 @@
 """What letters report of a stay, and which notices follow (04 §14.2, decision 0063)."""
 
 import pytest
+from msgspec.structs import replace
 
 from streams.messages.legacy.events import addressed, events
 from streams.messages.legacy.letter import Party
@@ -8,9 +9,9 @@ from streams.words.errors import Rejected
 from streams.words.ids import Kommunekode
 from streams.words.model import EventKind
 from tests.rules.lanes import registers
-from tests.rules.letter_stories import MEDICAL, LetterStory, author_of, letter, moment, with_letters
+from tests.rules.letter_stories import MEDICAL, LetterStory, author_of, letter, moment
 
-REGISTERS = with_letters(registers())
+REGISTERS = registers()
 
 
 def story(*lines: str) -> LetterStory:
@@ -81,6 +82,12 @@ def test_letter_of_other_department_finds_stay_by_its_number() -> None:
     told = story(f"{IN} stay=104711", "17 nytbrev 3/12:30 udskrevet_til_hjemmet stay=104711 from=medical")
     assert told.notices == ["STIN", "SLHJ"]
     assert told.notes[-1].provider.shak == MEDICAL[1]
+
+
+def test_stay_that_its_feed_has_reported_in_adt_is_found() -> None:
+    told = story(f"{IN} stay=104711")
+    told.row = replace(told.row, visits=tuple(replace(v, feed="EPJ-NORD/AAUH") for v in told.row.visits))
+    assert told.play("17 nytbrev 3/12:30 uoplyst stay=104711").notices == ["STIN", "SLHJ"]
 
 
 def test_stay_number_of_any_form_is_a_local_id() -> None:

@@ -122,7 +122,8 @@ def events(
     the hospital's: it names the same stay whichever of its departments writes.
     """
     own = uuid4_or_none(letter.stay)
-    same = [v for v in visits if (letter.stay in v.numbers and v.feed in glns) or v.local == own]
+    ours = {author.feed.key, *(v.feed for v in visits if v.feed in glns)}
+    same = [v for v in visits if (letter.stay in v.numbers and v.feed in ours) or v.local == own]
     known = same[-1] if same else None
     recorded = with_offset(local_time(letter.authorised))
     local = local_time(letter.occurred, not_after=recorded)

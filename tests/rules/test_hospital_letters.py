@@ -1,0 +1,191 @@
+"""What one record of `letters.raw` leads to: events of a stay, a copy under the person's key, a receipt, or why not."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from streams.envelopes.vans import seal_message
+from streams.messages.legacy.document import Syntax, read, write
+from streams.messages.legacy.letter import Letter, LetterReceipt, Party
+from streams.person import PersonRow
+from streams.relay.intake import REKEYED, Intake
+from streams.relay.letters import take_letter
+from streams.words.model import EventKind, Fate
+from tests.rules.lanes import registers
+from tests.rules.letter_stories import CPR, IDS, letter
+
+REGISTERS = registers()
+AT = datetime(2026, 3, 1, 7, 2, tzinfo=UTC)
+KEY = IDS.person(CPR)
+IN, OUT = letter("20 nytbrev 1/08:00 indlagt"), letter("17 nytbrev 3/12:30 udskrevet_til_hjemmet", 2)
+
+
+def taken(sent: Letter | bytes, row: PersonRow | None = None, **fields: Any) -> Intake:
+    """One record, under its person's key unless set otherwise."""
+    value = sent if isinstance(sent, bytes) else write(sent, fields.pop("syntax", "edifact"))
+    known: dict[str, Any] = {
+        "key": KEY, "origin": "letters.raw/3/41", "headers": {}, "at": AT, "ids": IDS, "registers": REGISTERS
+    }  # fmt: skip
+    return take_letter(value, row, **{**known, **fields})
+
+
+def receipt(result: Intake) -> LetterReceipt:
+    """The one that goes back."""
+    (back,) = result.receipts
+    found = read(back.document)
+    assert isinstance(found, LetterReceipt)
+    return found
+
+
+# ---- taken ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("syntax", "name"), [("edifact", "CTL03"), ("oioxml", "XCTL03")])
+def test_letter_becomes_event_and_is_answered_in_its_syntax(syntax: Syntax, name: str) -> None:
+    result = taken(IN, syntax=syntax)
+    (event,) = result.stay_events
+    assert (event.kind, event.origin, event.lane[:8]) == (EventKind.START, "letters.raw/3/41", IDS.lane(event.visit))
+    assert (result.outcome, result.feed) == (None, "EPJ-NORD/AAUH")
+    (back,) = result.receipts
+    assert (back.hospital, back.name) == ("999000041000016003", name)
+    answered = receipt(result)
+    assert (answered.number, answered.original_envelope_id) == ("03", IN.envelope_id)
+    assert [each.letter_id for each in answered.letters] == [IN.letter_id]
+    assert (answered.sender_gln, answered.receiver_gln) == (IN.receiver.gln, IN.sender.gln)
+
+
+def test_both_syntaxes_give_the_same_event() -> None:
+    assert taken(IN, syntax="oioxml").stay_events == taken(IN, syntax="edifact").stay_events
+
+
+def test_no_positive_receipt_where_none_is_asked_for() -> None:
+    assert taken(replace(IN, positive_receipt=False)).receipts == ()
+
+
+def test_letter_without_its_key_goes_on_under_it() -> None:
+    result = taken(IN, key="")
+    assert result.outcome is not None
+    assert (result.outcome.fate, result.outcome.reason) == (Fate.NOT_SUBJECT, "re-keyed")
+    assert [(copy.key, copy.headers) for copy in result.pass_on] == [(KEY, ((REKEYED, ""),))]
+    assert (result.stay_events, result.receipts) == ((), ())
+
+
+def test_letter_in_an_envelope_is_read() -> None:
+    sealed = seal_message(
+        write(IN, "oioxml"),
+        sender_gln=IN.sender.gln,
+        receiver_gln=IN.receiver.gln,
+        transport_id="00000000-0000-4000-8000-000000000001",
+        message_id="00000000-0000-4000-8000-000000000002",
+        sent=AT,
+        name="MCM:XDIS20",
+        version="XD2030C",
+        format="XML",
+    )
+    assert taken(sealed).stay_events == taken(IN).stay_events
+
+
+def test_unit_that_nobody_knows_is_shown_as_its_location_number() -> None:
+    result = taken(replace(IN, sender=replace(IN.sender, identifier="9904999")))
+    (event,) = result.stay_events
+    assert event.unit is not None
+    assert event.unit.gln == IN.sender.gln
+    assert [warning.rule for warning in result.warnings] == ["unknown-ward"]
+
+
+# ---- said again -----------------------------------------------------------------------------------------------------
+
+
+def test_letter_sent_again_is_not_taken_again_and_is_answered_again() -> None:
+    first = taken(IN)
+    again = taken(replace(IN, envelope_id="XX000000009999", sent=OUT.sent), first.row, origin="letters.raw/3/42")
+    assert again.outcome is not None
+    assert (again.outcome.fate, again.stay_events) == (Fate.DUPLICATE, ())
+    assert (receipt(again).number, receipt(again).original_envelope_id) == ("03", "XX000000009999")
+    assert receipt(again).receipt_id != receipt(first).receipt_id
+
+
+def test_same_record_again_after_a_crash_leads_to_nothing() -> None:
+    result = taken(IN, taken(IN).row)
+    assert (result.repeated, result.receipts) == (True, ())
+
+
+def test_other_content_under_a_letter_id_is_refused() -> None:
+    result = taken(replace(OUT, letter_id=IN.letter_id), taken(IN).row, origin="letters.raw/3/42")
+    assert result.outcome is not None
+    assert (result.outcome.fate, result.outcome.reason) == (Fate.STOPPED, "control-id-reuse")
+    assert (receipt(result).number, receipt(result).refuse_code) == ("02", "ikke_specificeret")
+
+
+def test_two_hospitals_may_use_one_letter_id() -> None:
+    other = replace(IN, sender=replace(IN.sender, gln="2990000000422"), stay="104711")
+    assert taken(other, taken(IN).row, origin="letters.raw/3/42").stay_events
+
+
+# ---- refused --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason", "code"),
+    [
+        (
+            replace(IN, receiver=Party(gln="2990000007513", identifier="461", code="kommunenummer")),
+            "other-municipality",
+            "problem_med_modtagerID",
+        ),
+        (
+            replace(IN, receiver=Party(gln="2990000004611", identifier="999", code="kommunenummer")),
+            "unknown-municipality",
+            "problem_med_modtagerID",
+        ),
+    ],
+)
+def test_letter_to_no_or_another_municipality_is_answered_negatively(sent: Letter, reason: str, code: str) -> None:
+    result = taken(sent)
+    assert (result.outcome is not None and result.outcome.reason, receipt(result).refuse_code) == (reason, code)
+    assert result.rejected is not None
+    assert receipt(result).refuse_text.startswith(result.rejected.path)
+    assert receipt(taken(sent)).receipt_id == receipt(result).receipt_id
+
+
+def test_negative_receipt_goes_back_unasked() -> None:
+    broken = write(replace(IN, positive_receipt=False), "edifact").replace(b"PAS+HS", b"PAS+QQ")
+    result = taken(broken)
+    assert result.outcome is not None
+    assert (result.outcome.fate, result.outcome.reason) == (Fate.REFUSED, "rejected")
+    assert (receipt(result).number, receipt(result).refuse_code) == ("02", "syntaksfejl")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"UNB",
+        b"<Emessage/>",
+        b"<a",
+        b"MSH|^~\\&|",
+        write(replace(IN, sender=replace(IN.sender, gln="5790000000005")), "edifact"),  # of nobody
+        write(replace(IN, sender=replace(IN.sender, gln="2990000000118")), "edifact"),  # of a feed that sends ADT
+    ],
+)
+def test_what_nobody_has_sent_is_refused_and_not_answered(value: bytes) -> None:
+    result = taken(value)
+    assert result.outcome is not None
+    assert (result.outcome.fate, result.receipts) == (Fate.REFUSED, ())
+    assert result.rejected is not None
+
+
+def test_receipt_among_letters_is_refused() -> None:
+    (back,) = taken(IN).receipts
+    result = taken(back.document)
+    assert result.rejected is not None
+    assert result.rejected.rule == "no-letter"
+
+
+def test_replacement_number_has_a_key_of_its_own_and_no_patient() -> None:
+    sent = replace(IN, cpr="6002481234")
+    (copy,) = taken(sent).pass_on
+    (event,) = taken(sent, key=copy.key).stay_events
+    assert (event.patient, event.snapshot.cpr) == (None, None)
