@@ -24,7 +24,7 @@ def test_relay_and_gateway_load_few_modules() -> None:
 
 def test_module_imports_few_of_ours_at_median() -> None:
     own = {name: {each.name for each in _imports(name) if each.name in MODULES} for name in MODULES}
-    assert median(len(names) for name, names in own.items() if MODULES[name].name != "__init__.py") <= 4
+    assert median(len(names) for name, names in own.items() if MODULES[name].name != "__init__.py") <= 5
 
 
 def test_top_of_house_has_few_doors() -> None:
