@@ -9,6 +9,7 @@ import pytest
 from streams.cli.app import build
 from streams.cli.frame import Code, run
 from streams.formats.fhir.read import from_json, from_xml
+from streams.messages.legacy import document
 from tests.rules.test_replay import LEFT, adt, home
 
 KEYS = ["file", "notification", "municipality", "message_header_id", "bundle_id", "path", "why", "rule"]
@@ -104,6 +105,44 @@ def test_message_may_be_asked_for_in_xml(stafet: Any) -> None:
     assert from_xml(Path(line["path"]).read_bytes()) == from_json(Path(plain["path"]).read_bytes())
 
 
+@pytest.mark.parametrize(("form", "suffix"), [("oioxml", ".xml"), ("edifact", ".edi")])
+def test_messages_may_be_asked_for_as_letters(stafet: Any, form: str, suffix: str) -> None:
+    Path("2a.hl7").write_bytes(adt("A21", "20260301120000+0100"))
+    plain = lines(stafet("1.hl7", "2.hl7", "2a.hl7", "3.hl7", "--jsonl")[1])
+    rows = lines(stafet("1.hl7", "2.hl7", "2a.hl7", "3.hl7", "--jsonl", "--out", "o", "--format", form)[1])
+    assert [row["notification"] for row in rows] == ["STIN", "none", "none:not-representable", "SLHJ"]
+    assert [row["format"] for row in rows] == [form] * 4
+    for key in ("municipality", "message_header_id", "bundle_id"):
+        assert [row[key] for row in rows] == [row[key] for row in plain]
+    assert [row["path"] and Path(row["path"]).suffix for row in rows] == [suffix, None, None, suffix]
+    letters = [document.read(Path(row["path"]).read_bytes()) for row in rows if row["path"]]
+    assert [(each.number, each.status) for each in letters] == [("20", "nytbrev"), ("17", "nytbrev")]  # type: ignore[union-attr]
+
+
+def test_a_letter_is_what_convert_makes_of_the_message(stafet: Any) -> None:
+    rows = lines(stafet("1.hl7", "--jsonl", "--out", "o", "--format", "oioxml")[1])
+    stafet("1.hl7", "--jsonl", "--out", "j", "--format", "fhir-json")
+    (message,) = Path("j").iterdir()
+    assert run(build(), ["convert", str(message), "--to", "oioxml"]) == 0
+    assert stafet.read() == Path(rows[0]["path"]).read_text("iso-8859-1")
+
+
+def test_a_subscription_has_its_own_form(stafet: Any) -> None:
+    plain = lines(stafet("1.hl7", "2.hl7", "--jsonl")[1])
+    rows = lines(stafet("1.hl7", "2.hl7", "--jsonl", "--format", "subscription")[1])
+    assert [row.pop("format") for row in rows] == ["fhir-json", None]
+    assert rows == plain
+
+
+def test_people_read_why_there_is_no_letter(stafet: Any) -> None:
+    Path("2a.hl7").write_bytes(adt("A21", "20260301120000+0100"))
+    shown = stafet("1.hl7", "2a.hl7", "--format", "edifact")[1].splitlines()
+    assert shown == [
+        "1.hl7: STIN to 0751",
+        "2a.hl7: none:not-representable (the letters of before FHIR have no form for this notice)",
+    ]
+
+
 def test_clock_may_be_given(stafet: Any) -> None:
     (line,) = lines(stafet("1.hl7", "--jsonl", "--out", "o", "--at", "2026-07-01T12:00:00")[1])
     assert from_json(Path(line["path"]).read_bytes())["timestamp"] == "2026-07-01T12:00:00+02:00"
@@ -134,8 +173,6 @@ def test_rejected_file_names_rule_and_reason(stafet: Any) -> None:
     [
         pytest.param(["missing.hl7"], "missing.hl7", id="no such file"),
         pytest.param([], "FILE", id="no file"),
-        pytest.param(["1.hl7", "--format", "oioxml"], "does not write it", id="a form not written yet"),
-        pytest.param(["1.hl7", "--format", "edifact"], "Available: fhir-json, fhir-xml", id="another one"),
         pytest.param(["1.hl7", "--format", "pdf"], "no such form", id="no form at all"),
         pytest.param(["1.hl7", "--at", "noon"], "--at", id="no time"),
         pytest.param(["1.hl7", "--at", "9999-12-31T23:59:59-12:00"], "--at", id="the last day there is"),

@@ -10,6 +10,8 @@ from typing import Annotated, Final
 import typer
 
 from streams.formats.fhir.build import json_to_xml, xml_to_json
+from streams.messages.legacy.conversion import is_letter
+from streams.messages.legacy.document import Syntax
 from streams.messages.message_type import FORMATS
 from streams.operations.secrecy import private_folder, write_private
 from streams.registry import EXAMPLE_NAME
@@ -19,12 +21,13 @@ from .arguments import documents, time_of
 from .frame import Code, Failed, Jsonl, echo, emit
 from .installation import registers_of, settings_of
 
-#: Forms of a message, and how each is made of the other; None: this version does not write it.
-_FORMS: Final[dict[str, Callable[[bytes], bytes] | None]] = {
-    **dict.fromkeys(FORMATS),
-    "fhir-json": xml_to_json,
-    "fhir-xml": json_to_xml,
-}
+#: What each municipality subscribes to; the other words of `--format` are one form for all of them.
+_SUBSCRIPTION: Final = "subscription"
+_FORMS: Final = (*FORMATS, _SUBSCRIPTION)
+#: How a FHIR message of the other form is turned.
+_TURNS: Final[dict[str, Callable[[bytes], bytes]]] = {"fhir-json": xml_to_json, "fhir-xml": json_to_xml}
+#: How the name of a file ends.
+_SUFFIXES: Final = {"fhir-json": "json", "fhir-xml": "xml", "oioxml": "xml", "edifact": "edi"}
 
 
 def replay(
@@ -38,7 +41,7 @@ def replay(
         str | None, typer.Option("--at", metavar="ISO-TIME", help="The clock for all files; else each file's MSH-7.")
     ] = None,
     form: Annotated[
-        str | None, typer.Option("--format", help=f"{', '.join(_FORMS)}; else what the municipality asks for.")
+        str | None, typer.Option("--format", help=f"{', '.join(_FORMS)}; by default as subscription.")
     ] = None,
     registers: Annotated[
         str, typer.Option("--registers", help="Folder of register files, or the shipped set by its name.")
@@ -48,21 +51,25 @@ def replay(
 
     Example: stafet replay admission.hl7 discharge.hl7 --jsonl --out letters
     """
-    turn = _turned(form)
+    if form is not None and form not in _FORMS:
+        raise Failed(Code.USAGE, "usage", f"{form}: no such form", f"Forms: {', '.join(_FORMS)}")
     known = registers_of(settings_of({"registers": registers}))
-    played = Replay(known, time_of("--at", at) if at is not None else None)
+    fixed = form not in (None, _SUBSCRIPTION)
+    syntax: Syntax | None = "oioxml" if form == "oioxml" else "edifact" if form == "edifact" else None
+    clock = time_of("--at", at) if at is not None else None
+    played = Replay(known.all_in_fhir() if fixed else known, clock, letters=syntax)
     read, number = list(documents(files)), 0
     for (name, _), lines in zip(read, played.play_all(data for _, data in read), strict=True):
         for line in lines:
             number += line.message_id is not None
             for odd in line.warnings:
                 echo(f"{name}: warning {odd.path} [{odd.rule}]: {odd.problem}; {odd.remedy}", err=True)
-            payload = turn(line.payload) if line.message_id else b""
-            path = None
-            if (
-                out is not None and line.message_id is not None
-            ):  # names in the order of sending: so `receive` reads them
-                path = str(out / f"{number:06d}-{line.message_id}.{_suffix(payload)}")
+            payload, path = line.payload, None
+            written = _form_of(payload)
+            if written in _TURNS and form in _TURNS and written != form:
+                payload, written = _TURNS[form](payload), form
+            if out is not None and written is not None:  # names in the order of sending: so `receive` reads them
+                path = str(out / f"{number:06d}-{line.message_id}.{_SUFFIXES[written]}")
                 try:
                     write_private(private_folder(out) / Path(path).name, payload)
                 except OSError as problem:
@@ -79,28 +86,17 @@ def replay(
                     "why": line.why or None,
                     "rule": line.rule or None,
                 }
-                emit(row)
-            elif line.message_id is None:
+                emit(row if form is None else row | {"format": form if fixed else written})
+            elif written is None:
                 echo(f"{name}: {line.notification} ({line.why or None})")
             else:
                 echo(f"{name}: {line.notification} to {line.municipality}{f', {path}' if path else ''}")
 
 
-def _turned(form: str | None) -> Callable[[bytes], bytes]:
-    """From a message as it is routed to the form that is asked for."""
-    if form is None:
-        return lambda payload: payload
-    if form not in _FORMS:
-        raise Failed(Code.USAGE, "usage", f"{form}: no such form", f"Forms: {', '.join(_FORMS)}")
-    turn = _FORMS[form]
-    if turn is None:
-        available = ", ".join(name for name, made in _FORMS.items() if made)
-        raise Failed(Code.USAGE, "not-available", f"{form}: this version does not write it", f"Available: {available}")
-    return lambda payload: payload if _suffix(payload) == _SUFFIXES[form] else turn(payload)
-
-
-_SUFFIXES: Final = {"fhir-json": "json", "fhir-xml": "xml"}
-
-
-def _suffix(payload: bytes) -> str:
-    return "xml" if payload.lstrip()[:1] == b"<" else "json"
+def _form_of(payload: bytes) -> str | None:
+    """The form of what is sent; None where nothing is."""
+    if not payload:
+        return None
+    if is_letter(payload):
+        return "oioxml" if payload.lstrip().startswith(b"<") else "edifact"
+    return "fhir-xml" if payload.lstrip().startswith(b"<") else "fhir-json"

@@ -16,6 +16,7 @@ from typing import Final, TypeVar, get_args
 from streams.delivery.route import ReceiptPolicy
 from streams.messages.adt.feed import FeedProfile
 from streams.messages.legacy.events import Author
+from streams.messages.message_type import FORMATS, MESSAGE_TYPES
 from streams.stay.state import StayPolicy
 from streams.words.codes import HOSPITAL_NOTIFICATION
 from streams.words.ids import Kommunekode, Sor
@@ -227,6 +228,25 @@ class Registers:
         """Whether a product may receive this on that day (00 §10.3); None where that is not known."""
         row = _valid(self._systems.get((product, "receiver", message_type, format, version), ()), at)
         return None if row is None else row.approved == "yes"
+
+    def all_in_fhir(self) -> "Registers":
+        """The same where every municipality takes FHIR in JSON by VANS: what another form is made of, whoever subscribes."""
+        form = FORMATS["fhir-json"]
+        rows = {
+            of: (
+                AcceptanceRow(
+                    kommunekode=Kommunekode(of[0]),
+                    message_type=of[1],
+                    format=form.family,
+                    version=form.version_of(MESSAGE_TYPES[of[1]]),
+                    mime=form.media_type,
+                    envelope="vans",
+                    environment=self.environment,
+                ),
+            )
+            for of in self._addresses
+        }
+        return replace(self, _acceptances=rows)
 
     def with_ack_timeout(self, timeout: timedelta) -> "Registers":
         """The same with another general wait for receipts; rows of formats and municipalities keep theirs."""

@@ -18,19 +18,25 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
+import msgspec
+
 from streams.delivery.route import RouteRegisters
 from streams.envelopes import vans
+from streams.formats.fhir.read import from_bytes
 from streams.formats.hl7v2 import MessageRefused, parse
 from streams.messages.adt.feed import moment
 from streams.messages.adt.patient import record_key
 from streams.messages.adt.triggers import trigger_of
+from streams.messages.legacy import conversion, document
+from streams.messages.legacy.compose import SentLetter, sent_letter
 from streams.person import PersonRow
 from streams.records.ledger import LedgerRow
 from streams.stay.rules import Cause, cause_of
 from streams.stay.state import Held, Situation, StayPolicy, Visit, situation
+from streams.words.codes import Notice
 from streams.words.errors import Issue
 from streams.words.ids import Ids, Lane, PersonKey
-from streams.words.model import EventKind, Fate, LaneRecord, StayEventArrived, Wake
+from streams.words.model import EventKind, Fate, LaneRecord, Outcome, StayEventArrived, Wake
 
 from .intake import FeedRegisters, Intake, take_in
 from .lane import Context, DeadLetter, Dispatch, LaneRow, fold
@@ -96,7 +102,7 @@ _SITUATIONS: Final[Mapping[Situation, str]] = {
 }
 
 
-class ReplayRegisters(FeedRegisters, RouteRegisters, Protocol):
+class ReplayRegisters(conversion.Registers, FeedRegisters, RouteRegisters, Protocol):
     """What intake and route ask, and what hospitals may choose."""
 
     @property
@@ -124,11 +130,16 @@ class ReplayLine:
 
 @dataclass
 class Replay:
-    """The state of a replay: persons and lanes as the tables would hold them. `at`: the time of all files."""
+    """The state of a replay: persons and lanes as the tables would hold them. `at`: the time of all files.
+
+    `letters`: every message as a letter in this syntax; what is asked of the registers is then FHIR for all.
+    """
 
     registers: ReplayRegisters
     at: datetime | None = None
     secret: bytes = SECRET
+    letters: document.Syntax | None = None
+    _sent: dict[tuple[str, str], tuple[SentLetter, ...]] = field(default_factory=dict)  # by municipality and chain
     _persons: dict[PersonKey, PersonRow] = field(default_factory=dict)
     _lanes: dict[Lane, LaneRow] = field(default_factory=dict)
     _clocks: dict[Lane, datetime] = field(default_factory=dict)  # no lane's time runs backwards
@@ -227,13 +238,26 @@ class Replay:
                 opened = vans.open_envelope(action.payload)
                 bundle_id = opened.meta.identifier if opened.meta is not None else None
                 names = (action.label, action.kommunekode, action.message_id, bundle_id)
-                letters.append(ReplayLine(*names, opened.payload))
+                line = ReplayLine(*names, opened.payload)
+                letters.append(line if self.letters is None else self._as_letter(line, self.letters))
             elif isinstance(action, LedgerRow) and action.kind == "stay-event" and action.delta > 0:
                 words = problems.get(action.reason) or _REASONS.get(action.reason)
                 words = words or _why_silent(action.subject, before, record)
                 reasons.append(ReplayLine(_named(action.reason), event=action.subject, why=words))
         self._reasons |= {line.event: line for line in reasons if line.notification != "none"}
         return letters or reasons
+
+    def _as_letter(self, line: ReplayLine, syntax: document.Syntax) -> ReplayLine:
+        """The message as a letter, after the letters of its chain; the ids stay those of the message (00 §7.2)."""
+        n = conversion.notification_in(from_bytes(line.payload), self.registers)
+        n = msgspec.structs.replace(n, notice=Notice(line.notification))
+        chain = (n.to, n.chain[0].message_id)
+        before = self._sent.get(chain, ())
+        letter = conversion.letter_of(n, before, self.registers, self._context.ids)
+        if isinstance(letter, Outcome):
+            return replace(line, notification=_named(letter.reason), payload=b"", why=letter.problem)
+        self._sent[chain] = (*before, sent_letter(letter, n))
+        return replace(line, payload=document.write(letter, syntax))
 
 
 def _why_silent(event_id: str, before: LaneRow | None, record: LaneRecord) -> str:

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
+from streams.delivery.route import Addressee
 from streams.formats.fhir.build import REPRESENTATIONS, json_to_xml, xml_to_json
 from streams.formats.fhir.read import from_bytes
 from streams.messages import hospitalnotification
@@ -28,7 +29,17 @@ from .explain import TO_FHIR, TO_LETTER, Remark, differences
 from .letter import Letter, LetterReceipt
 from .understand import Places, Standing, Understood, after_letter, after_notification, notify, understand
 
-__all__ = ["REASONS", "Converted", "Registers", "convert", "in_other_form", "is_letter", "letter_of", "terms_of"]
+__all__ = [
+    "REASONS",
+    "Converted",
+    "Registers",
+    "convert",
+    "in_other_form",
+    "is_letter",
+    "letter_of",
+    "notification_in",
+    "terms_of",
+]
 
 #: Reason codes with which a conversion is refused; whatever else is wrong with a document is `rejected`.
 REASONS: Final = frozenset(
@@ -51,21 +62,13 @@ class Municipality(Protocol):
         """Without the word Kommune."""
 
 
-class Addressee(Protocol):
-    """A row of 05 §6.1."""
-
-    @property
-    def receiver(self) -> Unit:
-        """SOR, GLN and name."""
-
-
 class Registers(Places, Protocol):
     """What is asked of the registers."""
 
     def municipality(self, kommunekode: str, at: datetime | None, /) -> Municipality | None:
         """Name and region."""
 
-    def address(self, kommunekode: str, message_type: str, at: datetime | None, /) -> Addressee | None:
+    def address(self, kommunekode: str, message_type: str, at: datetime | None) -> Addressee | None:
         """Where a municipality receives."""
 
     def addressee(self, sor: str, gln: str, at: datetime | None, /) -> Kommunekode | None:
@@ -154,7 +157,7 @@ def _earlier(after: Sequence[bytes], registers: Registers, ids: Ids) -> _Earlier
     deaths: set[str] = set()
     for data in after:
         if not is_letter(data):
-            n = _notification(_checked(from_bytes(data)), registers, deaths)
+            n = notification_in(_checked(from_bytes(data)), registers, deaths)
             letter = letter_of(n, letters, registers, ids)
             if isinstance(letter, Letter):
                 letters.append(sent_letter(letter, n))
@@ -188,7 +191,7 @@ def _as_sent(read: Understood) -> list[SentLetter]:
 # ---- to a letter ---------------------------------------------------------------------------------------------------
 
 
-def _notification(bundle: Object, registers: Registers, deaths: Container[str]) -> Notification:
+def notification_in(bundle: Object, registers: Registers, deaths: Container[str] = ()) -> Notification:
     """The notification in a Bundle, its units as the registers know them; `deaths`: ids of those known (01, 9.2)."""
     receiver = hospitalnotification.read(bundle).receiver
     at = notified(bundle, Kommunekode("")).assembled
@@ -232,7 +235,7 @@ def letter_of(n: Notification, before: Sequence[SentLetter], registers: Register
 
 
 def _to_letter(bundle: Object, syntax: Syntax, registers: Registers, ids: Ids, earlier: _Earlier) -> Converted:
-    n = _notification(bundle, registers, earlier.deaths)
+    n = notification_in(bundle, registers, earlier.deaths)
     alone = earlier.standing is None
     terms = terms_of(n.to, registers, n.assembled)
     before = assumed_letters(n, terms) if alone else earlier.letters
