@@ -104,6 +104,7 @@ def _lines(node: etree._Element) -> str:
 def mismatches(node: etree._Element, rows: Sequence[OioElement], path: str) -> Iterator[Issue]:
     """Every place where the children of `node` differ from the table: names in its namespace, without attributes."""
     children, at = list(node), 0
+    yield from _attributes(node, path)
     if any(text and text.strip() for text in (node.text, *(child.tail for child in children))):
         yield _issue(path, "text between elements", "send elements only")
     space = f"{{{NAMESPACE}}}"
@@ -111,13 +112,13 @@ def mismatches(node: etree._Element, rows: Sequence[OioElement], path: str) -> I
         below, count = f"{path}/{row.name}", 0
         while at < len(children) and children[at].tag == space + row.name and count < row.most:
             child, at, count = children[at], at + 1, count + 1
-            if any(not str(name).startswith(_XSI) for name in child.keys()):  # noqa: SIM118  # not a mapping
-                yield _issue(below, "an attribute", "send elements only")
-            if row.holds is None:
-                if any(each.tag not in (space + "Break", space + "Space") or len(each) for each in child):
-                    yield _issue(below, "an element other than Break and Space", "send text and Break")
-            elif not isinstance(row.holds, str):
+            if isinstance(row.holds, tuple):
                 yield from mismatches(child, row.holds, below)
+                continue
+            yield from _attributes(child, below)
+            if row.holds is None:
+                if any(each.tag not in (space + "Break", space + "Space") for each in child):
+                    yield _issue(below, "an element other than Break and Space", "send text and Break")
             elif len(child) or not re.fullmatch(row.holds, child.text or ""):
                 yield _issue(below, f"{len(child.text or '')} characters of another form", f"send {row.holds}")
         if count < row.least:
@@ -125,6 +126,11 @@ def mismatches(node: etree._Element, rows: Sequence[OioElement], path: str) -> I
     if at < len(children):
         problem = "an element too many, or one that may not stand here"
         yield _issue(path, problem, "send the elements in the order of the letter")
+
+
+def _attributes(node: etree._Element, path: str) -> Iterator[Issue]:
+    if any(not str(name).startswith(_XSI) for name in node.keys()):  # noqa: SIM118  # not a mapping
+        yield _issue(path, "an attribute", "send elements only")
 
 
 def _issue(path: str, problem: str, remedy: str) -> Issue:

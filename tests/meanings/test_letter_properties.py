@@ -11,9 +11,11 @@ from lxml import etree
 from msgspec.structs import replace
 
 from streams.messages.legacy.document import Syntax, changes, read, write
+from streams.messages.legacy.inspect import inspect
 from streams.messages.legacy.letter import AnsweredLetter, Letter, LetterReceipt, Party
 from streams.messages.legacy.text import latin1
 from streams.messages.legacy.trees import REFUSE_CODES, SENDER_CODES, STATUSES
+from tests import damage
 from tests.meanings.interchange_grammar import faults
 from tests.meanings.letters import ADMISSION, HOSPITAL, TOWN, letter, receipt
 from tests.meanings.test_letters import LETTERS, SAMPLES, SYNTAXES, in_syntax
@@ -176,6 +178,36 @@ def _valid(data: bytes) -> None:
     _SCHEMAS[0].assertValid(etree.fromstring(data, parser))
 
 
+#: Of what its schema lets pass we refuse this (00 §7.21), and days that there are not.
+_STRICTER = ("VersionCode", "TypeCode", "StatisticalCode", "IdentifierCode")
+
+
+@pytest.mark.published
+@pytest.mark.parametrize("name", LETTERS)
+def test_reader_and_schema_agree_on_damage(name: str) -> None:
+    found = {True: 0, False: 0}
+    for how, data in damage.xml(LETTERS[name][0]["oioxml"]):
+        try:
+            _valid(data)
+            valid = True
+        except etree.DocumentInvalid:
+            valid = False
+        judged = inspect(data)
+        errors = [issue["path"].rpartition("/")[2] for issue in judged["issues"] if issue["severity"] == "error"]
+        ours = not [each for each in errors if not (valid and each in _STRICTER)]
+        assert ours == valid, how
+        found[valid] += 1
+    assert min(found.values()) > 30
+
+
+@pytest.mark.parametrize("name", LETTERS)
+def test_what_the_grammar_takes_is_read(name: str) -> None:
+    """The reader takes more than the grammar, which is that of what we write; never less, but for 00 §7.22."""
+    for how, data in damage.edifact(LETTERS[name][0]["edifact"]):
+        if not faults(data.replace(b"\r\n", b"").replace(b"\n", b"\r\n").replace(b".? '", b".? '\r\n", 1)):
+            assert inspect(data)["valid"], how
+
+
 @pytest.mark.published
 @pytest.mark.parametrize("name", LETTERS)
 def test_our_letters_are_valid_by_their_schema(name: str) -> None:
@@ -251,6 +283,14 @@ def test_changes_of_texts_are_named(syntax: Syntax) -> None:
         ("cut", "sender.phone"),
     ]
     assert changes(letter(), syntax) == ()
+
+
+def test_what_a_segment_must_say_is_assumed() -> None:
+    silent = letter(patient_status="")
+    assert [*changes(silent, "edifact")] == [("assumed", "patient_status", "indlagt")]
+    reason = receipt(number="02", refuse_text="nej")
+    assert [*changes(reason, "edifact")] == [("assumed", "refuse_code", "ikke_specificeret")]
+    assert changes(silent, "oioxml") == changes(reason, "oioxml") == ()
 
 
 def test_reason_without_room_in_segment_is_cut_there() -> None:

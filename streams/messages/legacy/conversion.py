@@ -254,7 +254,11 @@ def _to_letter(bundle: Object, syntax: Syntax, registers: Registers, ids: Ids, e
 
 def _changes(value: Letter | LetterReceipt, syntax: Syntax) -> list[Remark]:
     """The texts that a letter cannot carry as they are."""
-    words = {"cut": "longer than the letter takes", "transliterated": "characters outside ISO-8859-1"}
+    words = {
+        "cut": "longer than the letter takes",
+        "transliterated": "characters outside ISO-8859-1",
+        "assumed": "not given, and a segment cannot leave it out (00 §7.29)",
+    }
     return [Remark(change.what, change.field, words[change.what]) for change in document.changes(value, syntax)]
 
 

@@ -62,9 +62,9 @@ class Examined(NamedTuple):
 
 
 class Change(NamedTuple):
-    """What became of a text that could not be written as it was: `cut` or `transliterated`, and the field."""
+    """What became of a text that could not be written as it was, or of a code that is not there; and the field."""
 
-    what: Literal["cut", "transliterated"]
+    what: Literal["cut", "transliterated", "assumed"]
     field: str  # `sender.department`
     text: str
 
@@ -215,7 +215,7 @@ def write(value: Letter | LetterReceipt, syntax: Syntax) -> bytes:
 
 
 def changes(value: Letter | LetterReceipt, syntax: Syntax) -> tuple[Change, ...]:
-    """What `write` changes in the texts of this value."""
+    """What `write` changes in this value, or adds to it."""
     found: list[Change] = []
     for name, text in _texts(value).items():
         cleaned = latin1(text, TEXTS.get(name, 0))
@@ -223,6 +223,8 @@ def changes(value: Letter | LetterReceipt, syntax: Syntax) -> tuple[Change, ...]
             found.append(Change("transliterated", name, cleaned.text))
         if cleaned.cut or (syntax == "edifact" and name not in TEXTS and not interchange.has_room(text)):
             found.append(Change("cut", name, cleaned.text))
+    if syntax == "edifact":
+        found += [Change("assumed", field, word) for field, word in interchange.assumed(value)]
     return tuple(found)
 
 

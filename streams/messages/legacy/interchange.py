@@ -11,6 +11,7 @@ from typing import Any, Final
 from streams.formats.edifact import EdifactSegment, Form, Interchange, aligned, form, misplaced, released, taken
 from streams.words.errors import Issue
 
+from .letter import AnsweredLetter, Letter, LetterReceipt
 from .trees import ANSWERED, IDS, TEXTS
 
 UNA: Final = "UNA:+.? '\r\n"
@@ -108,6 +109,7 @@ _NOTICE_MANDATORY: Final = (*_MANDATORY, "sender.identifier", "sender.name", "re
 _LAST_OF_2000S: Final = "75"
 _LINE: Final = 70  # characters of a component of FTX, of which there are five (00 §7.29)
 _LINES: Final = 5
+_NO_REASON: Final = "NC"
 _GOES_ON: Final = "\\"
 
 
@@ -269,6 +271,19 @@ def written(values: Mapping[str, Any]) -> bytes:
     return (UNA + "".join(segments)).encode("iso-8859-1")
 
 
+def assumed(value: Letter | LetterReceipt) -> Iterator[tuple[str, str]]:
+    """The fields of which a segment must say something although the value says nothing, and what is written."""
+    if isinstance(value, Letter):
+        if not value.patient_status:
+            kind = f"DIS{value.number}"
+            yield "patient_status", _PAS[kind][_ASSUMED[kind]]
+    else:
+        reasons: tuple[LetterReceipt | AnsweredLetter, ...] = (value, *value.letters)
+        for each in reasons:
+            if each.refuse_text and not each.refuse_code:
+                yield "refuse_code", _REFUSALS[_NO_REASON]
+
+
 def _released(values: Mapping[str, Any], kind: str) -> dict[str, str]:
     """Each value as it stands in a segment: codes, digits, and texts in which no character means anything."""
     raw: dict[str, str] = {}
@@ -294,7 +309,7 @@ def _released(values: Mapping[str, Any], kind: str) -> dict[str, str]:
 def _refusal(raw: Mapping[str, str]) -> list[str]:
     if not (raw.get("refuse_code") or raw.get("refuse_text")):
         return []
-    return [_REFUSAL.written({**raw, "refuse_code": raw["refuse_code"] or "NC"})]
+    return [_REFUSAL.written({**raw, "refuse_code": raw["refuse_code"] or _NO_REASON})]
 
 
 def _components(text: str) -> list[str]:

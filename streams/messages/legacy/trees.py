@@ -8,8 +8,8 @@ from typing import Final
 
 from streams.formats.oioxml import OioElement
 
-_ID14, _ID35, _ID17 = (rf"[^\n]{{1,{length}}}" for length in (14, 35, 17))
-_TEXT35, _TEXT25 = (rf"(?s:.{{1,{length}}})" for length in (35, 25))
+# As the schema has it: a line end counts as a character.
+_ID14, _TEXT35, _TEXT25, _ID17 = (rf"(?s:.{{1,{length}}})" for length in (14, 35, 25, 17))
 
 #: A value that is longer than its element is refused in EDIFACT too (00 §7.29); texts are cut when they are written.
 IDS: Final = {
@@ -64,12 +64,12 @@ _SECOND = (OioElement("Date", _DATE), OioElement("TimeWithSec", _HHMM + ":[0-5][
 
 
 def _gln(field: str) -> tuple[OioElement, ...]:
-    return (OioElement("EANIdentifier", _ID35, field=field),)
+    return (OioElement("EANIdentifier", _TEXT35, field=field),)
 
 
 def _party(who: str, codes: Sequence[str]) -> tuple[OioElement, ...]:
     return (
-        OioElement("EANIdentifier", _ID35, field=f"{who}.gln"),
+        OioElement("EANIdentifier", _TEXT35, field=f"{who}.gln"),
         OioElement("Identifier", _ID17, field=f"{who}.identifier"),
         OioElement("IdentifierCode", "|".join(codes), field=f"{who}.code"),
     )
@@ -94,7 +94,7 @@ def _notice(code: str, version: str, time: str, statuses: Sequence[str], answer_
         OioElement("Authorisation", _SECOND, field="authorised"),
         OioElement("TypeCode", code, field="type"),
         OioElement("StatusCode", "nytbrev|rettetbrev|annulleretbrev", field="status"),
-        OioElement("NotificationIdentifier", _ID35, field="stay"),
+        OioElement("NotificationIdentifier", _TEXT35, field="stay"),
     )
     sender = (
         *_party("sender", SENDER_CODES),
@@ -132,7 +132,7 @@ def _receipt(code: str, version: str, refusal: tuple[OioElement, ...]) -> tuple[
     )
     original = (
         OioElement("OriginalLetterIdentifier", _ID14, field="letter_id"),
-        OioElement("OriginalVersionCode", r"[^\n]{1,7}", field="version"),
+        OioElement("OriginalVersionCode", r"(?s:.{1,7})", field="version"),
         *refusal,
     )
     emessage = (
