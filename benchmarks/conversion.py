@@ -20,7 +20,7 @@ from streams.messages.adt.feed import read_from_feed
 from streams.messages.adt.read import events
 from streams.messages.hospitalnotification import check, compose, write
 from streams.messages.message_type import MESSAGE_TYPES
-from streams.person import fold as fold_person
+from streams.person.fold import fold as fold_person
 from streams.records.trace import audit_event
 from streams.relay.intake import Intake, take_in
 from streams.relay.lane import Traced, decode_row, encode_row

@@ -18,7 +18,8 @@ from streams.formats.hl7v2 import MessageRefused
 from streams.messages.adt.feed import FeedProfile, read_from_feed
 from streams.messages.adt.patient import record_key
 from streams.messages.adt.read import events
-from streams.person import ADOPTS, PASSED_ON, PassOn, PersonRow, fold
+from streams.person.fold import ADOPTS, PASSED_ON, PassOn, fold
+from streams.person.row import PersonRow
 from streams.words.errors import Issue, Rejected
 from streams.words.ids import Ids, PersonKey
 from streams.words.model import Fate, Outcome, StayEvent, Unit

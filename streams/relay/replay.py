@@ -24,7 +24,7 @@ from streams.formats.hl7v2 import MessageRefused, parse
 from streams.messages.adt.feed import moment
 from streams.messages.adt.patient import record_key
 from streams.messages.adt.triggers import trigger_of
-from streams.person import PersonRow
+from streams.person.row import PersonRow
 from streams.records.ledger import LedgerRow
 from streams.stay.rules import Cause, cause_of
 from streams.stay.state import Held, Situation, StayPolicy, Visit, situation
