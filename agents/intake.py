@@ -17,7 +17,7 @@ from agents.worker.shell import Fold, Stage
 from agents.worker.tables import FencedTable
 from streams.kafka.records import STAY_EVENT, Letter, Record, dead_letter, headers
 from streams.kafka.topics import ADT_RAW, LETTERS_RAW, hospital_answers
-from streams.person import PersonRow
+from streams.person.row import PersonRow
 from streams.records.ledger import event_row
 from streams.relay.intake import Intake, take_in
 from streams.relay.lane import unreadable_row

@@ -27,7 +27,7 @@ from streams.messages.legacy.compose import LegacyTerms
 from streams.messages.legacy.compose import compose as compose_letter
 from streams.messages.legacy.letter import AnsweredLetter, Letter, LetterReceipt
 from streams.messages.message_type import MESSAGE_TYPES
-from streams.person import fold as fold_person
+from streams.person.fold import fold as fold_person
 from streams.records.trace import audit_event
 from streams.relay.intake import Intake, take_in
 from streams.relay.lane import Traced, decode_row, encode_row

@@ -1,7 +1,6 @@
 """A relay that starts and ends: `python -m benchmarks.recovery_worker <bootstrap> <store> <directory>`."""
 
 import asyncio
-import gc
 import resource
 import sys
 import time
@@ -10,7 +9,7 @@ from typing import Literal, cast
 
 from agents.relay import build_relay, relay_running
 from agents.station import FastClock, Figures, Station
-from agents.worker.app import Worker
+from agents.worker.app import Worker, ease_collector
 from streams.operations.metrics import Metrics
 from streams.registry import load
 
@@ -45,7 +44,7 @@ async def main(bootstrap: str, store: str, directory: str) -> None:
     station = Station(IDS, load("example"), FastClock(BEGIN, 1.0), Figures(Metrics()))
     kind = cast("Literal['memory', 'rocksdb']", store)
     worker = Worker(bootstrap=bootstrap, worker_id="bench", state_dir=Path(directory), store=kind)
-    gc.freeze()  # as `stafet run` does
+    ease_collector()  # as `stafet run` does
     turns, begun = _Turns(), time.process_time()
     looking = asyncio.create_task(turns.look())
     async with relay_running(build_relay(worker, station), patience=60.0):

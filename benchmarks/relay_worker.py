@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import gc
 import os
 import sys
 import tempfile
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from agents.relay import build_relay, relay_running
 from agents.station import FastClock, Figures, Station
-from agents.worker.app import Worker
+from agents.worker.app import Worker, ease_collector
 from streams.operations import logs
 from streams.operations.metrics import MetricName, Metrics
 from streams.registry import load
@@ -51,7 +50,7 @@ async def main(bootstrap: str, flows: int, *, embedded: bool) -> None:
             await asyncio.sleep(_LOOK)
 
     with tempfile.TemporaryDirectory() as state:
-        gc.freeze()  # as `stafet run` does
+        ease_collector()  # as `stafet run` does
         worker = Worker(bootstrap=bootstrap, worker_id="bench", state_dir=Path(state), embedded=embedded)
         async with relay_running(build_relay(worker, station)):
             await rounds(flows, sent, answered)

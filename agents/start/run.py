@@ -15,7 +15,6 @@ import asyncio
 import contextlib
 import errno
 import fcntl
-import gc
 import signal
 import socket
 import threading
@@ -31,7 +30,7 @@ from aiokafka.errors import KafkaError
 
 from agents.relay import build_relay, relay_running
 from agents.station import Figures, Station
-from agents.worker.app import NotReady, Worker, readiness, widths_problem
+from agents.worker.app import NotReady, Worker, ease_collector, readiness, widths_problem
 from agents.worker.changelog import ClientOptions
 from agents.worker.shell import leave_now
 from streams.cli import interrupts
@@ -169,7 +168,7 @@ def run(
     except BadSettings as problem:
         raise Failed(Code.USAGE, "no-secret", str(problem), "Look at it with: stafet doctor") from None
     installation = Installation(settings, known, ids, accept_loss=accept_loss)
-    gc.freeze()  # registers and profiles stay: the collector would stop the loop for 0.1 s to go through them
+    ease_collector()
     try:
         try:
             asyncio.run(_run(role, installation))

@@ -5,13 +5,14 @@ costs Faust four tasks and up to 20 ms (decision 0043), and the order of a commi
 before it (`changelog.py`). A partition of which nothing is committed is read from its beginning after every rebalance.
 
 Private names used (each pinned by tests/agents/test_faust_private_names.py): `Consumer._new_consumer_thread`,
-`_commit_offsets` and `_thread`, `AIOKafkaConsumerThread._consumer`; for the embedded broker alone
+`_commit_offsets` and `_thread`, `AIOKafkaConsumerThread._consumer` and `_ensure_consumer`; for the embedded broker alone
 `AIOKafkaConsumerThread._create_consumer` and aiokafka's `_fetch_max_wait_ms`.
 """
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import faust
@@ -39,6 +40,15 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is 
     async def on_thread_stop(self) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await super().on_thread_stop()
+
+    def assignment(self) -> frozenset[TP]:
+        """Made when it changes: a commit asks once for each of its partitions, and a relay has some 330."""
+        return _in_words_of_faust(frozenset(self._ensure_consumer().assignment()))
+
+
+@lru_cache(maxsize=1)
+def _in_words_of_faust(assigned: frozenset[TopicPartition]) -> frozenset[TP]:
+    return frozenset(TP(*tp) for tp in assigned)
 
 
 class _Consumer(driver.Consumer):  # type: ignore[misc]  # Faust is untyped to us
@@ -96,8 +106,11 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # Faust is untyped to u
             await self.seek_wait(await self.earliest_offsets(*fresh))
         return committed
 
-    def verify_event_path(self, now: float, tp: TP) -> None:
-        """Nothing: Faust's detector takes a quiet partition for a fault and logs it as one; `start/watch.py` looks itself."""
+    async def verify_all_partitions_active(self) -> None:
+        """Nothing: Faust takes a quiet partition for a fault and logs it, and gives the look at each a turn of the loop.
+
+        `start/watch.py` looks itself.
+        """
 
 
 class _PromptThread(_Thread):

@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import msgspec
 
-from streams.person import Identity, Reported
+from streams.person.row import Identity, Reported
 from streams.stay.rules import TRANSITIONS
 from streams.stay.state import StayState
 from streams.words.codes import EncounterClass, Family, Notice

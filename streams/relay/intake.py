@@ -20,7 +20,8 @@ from streams.messages.adt.feed import FeedProfile, read_from_feed
 from streams.messages.adt.patient import record_key
 from streams.messages.adt.read import events
 from streams.messages.openstay import OPEN_STAY, from_record, reported
-from streams.person import ADOPTS, PASSED_ON, PassOn, PersonRow, fold, person_key
+from streams.person.fold import ADOPTS, PASSED_ON, PassOn, fold
+from streams.person.row import PersonRow, person_key
 from streams.words.errors import Issue, Rejected
 from streams.words.ids import Ids, PersonKey, Sor
 from streams.words.model import Fate, Outcome, StayEvent, Unit

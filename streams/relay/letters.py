@@ -23,7 +23,8 @@ from streams.messages.legacy.answer import Heading, answer, heading, heading_of_
 from streams.messages.legacy.document import Syntax, read, write
 from streams.messages.legacy.events import Author, LetterRegisters, addressed, events, identity
 from streams.messages.legacy.letter import Letter
-from streams.person import PassOn, PersonRow, fold, key_of
+from streams.person.fold import PassOn, fold
+from streams.person.row import PersonRow, key_of
 from streams.words.errors import Issue, Rejected
 from streams.words.ids import Ids, PersonKey, Sor
 from streams.words.model import Fate, Outcome

@@ -29,7 +29,7 @@ from streams.messages.adt.patient import record_key
 from streams.messages.adt.triggers import trigger_of
 from streams.messages.legacy import conversion, document
 from streams.messages.legacy.compose import SentLetter, sent_letter
-from streams.person import PersonRow
+from streams.person.row import PersonRow
 from streams.records.ledger import LedgerRow
 from streams.stay.rules import Cause, cause_of
 from streams.stay.state import Held, Situation, StayPolicy, Visit, situation

@@ -96,6 +96,16 @@ def test_thread_of_consumer_ends_where_ours_listens() -> None:
     assert "await self._consumer.stop()" in inspect.getsource(AIOKafkaConsumerThread.on_thread_stop)
 
 
+def test_quiet_partitions_are_looked_for_where_ours_does_not() -> None:
+    assert "await self.verify_all_partitions_active()" in inspect.getsource(Consumer)
+    assert Transport.Consumer.verify_all_partitions_active is not Consumer.verify_all_partitions_active
+
+
+def test_commit_asks_for_assignment_where_ours_keeps_it() -> None:
+    assert "if tp in self.assignment()" in inspect.getsource(AIOKafkaConsumerThread._commit)
+    assert "ensure_TPset(self._ensure_consumer().assignment())" in inspect.getsource(AIOKafkaConsumerThread.assignment)
+
+
 async def test_running_worker_uses_all_of_them(bench: Build) -> None:
     async with bench(lambda row, record: (row, [])) as b:
         assert isinstance(b.app.transport, Transport)

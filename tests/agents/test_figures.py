@@ -10,7 +10,7 @@ from agents.station import Figures, Station
 from streams.kafka.records import Record
 from streams.messages.adt.feed import read_from_feed
 from streams.messages.adt.patient import record_key
-from streams.person import PersonRow
+from streams.person.row import PersonRow
 from streams.records.ledger import event_row
 from streams.relay.intake import Intake
 from streams.relay.lane import DeadLetter

@@ -13,7 +13,7 @@ from agents.station import Figures
 from agents.worker.shell import log_warning
 from streams.delivery.rules import DeliveryState
 from streams.operations import logs
-from streams.person import PersonRow
+from streams.person.row import PersonRow
 from streams.records.ledger import decision_row, event_row, message_row, receipt_row, stay_event_row
 from streams.relay.intake import Intake
 from streams.relay.lane import Action, Alarm

@@ -54,6 +54,8 @@ async def read_topics(bootstrap: str, wanted: Callable[[str], bool]) -> list[Any
     await consumer.start()
     try:
         tps = await _partitions(bootstrap, wanted)
+        consumer.assign(tps)  # together: aiokafka learns of one topic after the other, 100 ms each
+        consumer.pause(*tps)
         ends = {tp: end for tp, end in (await consumer.end_offsets(tps)).items() if end} if tps else {}
         consumer.assign(list(ends))
         if ends:

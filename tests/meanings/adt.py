@@ -7,7 +7,7 @@ from typing import Any
 from streams.formats.hl7v2 import read
 from streams.messages.adt.feed import FeedProfile
 from streams.messages.adt.read import events
-from streams.person import Reported
+from streams.person.row import Reported
 from streams.words.ids import Gln, Sor
 from streams.words.model import StayEvent, Unit
 

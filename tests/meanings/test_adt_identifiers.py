@@ -5,7 +5,7 @@ import pytest
 from streams.formats.hl7v2 import read
 from streams.messages.adt.feed import FeedProfile
 from streams.messages.adt.patient import is_official_cpr, record_key
-from streams.person import person_key
+from streams.person.row import person_key
 from streams.words.errors import Rejected
 from streams.words.ids import Ids
 from tests.meanings.adt import FEED, er7, one, reported

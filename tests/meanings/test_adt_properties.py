@@ -9,7 +9,8 @@ from streams.formats.hl7v2 import Document, read
 from streams.messages.adt.patient import record_key
 from streams.messages.adt.read import events
 from streams.messages.adt.triggers import TRIGGERS
-from streams.person import ADOPTS, PersonRow, Reported, fold, person_key
+from streams.person.fold import ADOPTS, fold
+from streams.person.row import PersonRow, Reported, person_key
 from streams.words.errors import Rejected
 from streams.words.ids import Ids
 from tests.meanings.adt import FEED, KOMMUNER, er7, locate

@@ -15,7 +15,8 @@ from typing import Any
 
 from streams.messages.legacy.events import Author, events
 from streams.messages.legacy.letter import Letter, Party
-from streams.person import PersonFold, PersonRow, fold
+from streams.person.fold import PersonFold, fold
+from streams.person.row import PersonRow
 from streams.registry import Registers
 from streams.stay import fold as stay
 from streams.stay.state import StayFold, StayPolicy, Visit

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from streams.person import Identity, PersonFold, PersonRow, Reported, fold, person_key
+from streams.person.fold import PersonFold, fold
+from streams.person.row import Identity, PersonRow, Reported, person_key
 from streams.words.ids import EpisodeId, EventId, Gln, Ids, Kommunekode, Lane, PersonKey, Sor
 from streams.words.model import EventKind, Fate, Snapshot, StayEvent, Unit
 

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
-from streams.person import PersonFold, Reported
+from streams.person.fold import PersonFold
+from streams.person.row import Reported
 from streams.words.model import EventKind
 from tests.rules.persons import AT, AUH, CPR, DAY, HOUR, OTHER, OUH, PRIVATE, SHS, V1, V2, Intake, event, reasons
 

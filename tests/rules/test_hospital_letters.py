@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from streams.envelopes.vans import seal_message
 from streams.messages.legacy.document import Syntax, read, write
 from streams.messages.legacy.letter import Letter, LetterReceipt, Party
-from streams.person import PersonRow
+from streams.person.row import PersonRow
 from streams.relay.intake import REKEYED, Intake
 from streams.relay.letters import take_letter
 from streams.words.model import EventKind, Fate

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from streams.person import PASSED_ON, PersonRow
+from streams.person.fold import PASSED_ON
+from streams.person.row import PersonRow
 from streams.registry import Registers
 from streams.relay.intake import REKEYED, Intake, take_in
 from streams.words.ids import Ids

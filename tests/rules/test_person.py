@@ -7,8 +7,8 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from streams.person import PersonRow, fold, retained
-from streams.person.row import learned
+from streams.person.fold import fold
+from streams.person.row import PersonRow, learned, retained
 from streams.words.ids import EpisodeId, Kommunekode
 from streams.words.model import EventKind, Fate
 from tests.rules.persons import AT, CPR, DAY, HOUR, IDS, NOT_SUBJECT, OTHER, OUH, SHS, V1, V2, Intake, K, event, reasons

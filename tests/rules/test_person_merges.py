@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from streams.person import ADOPTS, PASSED_ON, PersonFold, Reported
+from streams.person.fold import ADOPTS, PASSED_ON, PersonFold
+from streams.person.row import Reported
 from streams.words.ids import EpisodeId
 from tests.rules.persons import AT, CPR, DAY, IDS, NOT_SUBJECT, OTHER, SHS, V1, Intake, K, event, reasons
 

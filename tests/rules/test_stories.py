@@ -11,7 +11,7 @@ import pytest
 
 from streams.formats.hl7v2 import read
 from streams.messages.adt.patient import record_key
-from streams.person import PersonRow
+from streams.person.row import PersonRow
 from streams.registry import load
 from streams.relay.intake import take_in
 from streams.sim.hospital import Script, journeys, scripts

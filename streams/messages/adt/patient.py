@@ -16,7 +16,7 @@ from collections.abc import Container
 from typing import Final
 
 from streams.formats.hl7v2 import NULL, Document, Segment
-from streams.person import NO_IDENTITY, Identity, key_of
+from streams.person.row import NO_IDENTITY, Identity, key_of
 from streams.words.ids import Ids, Kommunekode, PersonKey
 
 from .feed import FeedProfile

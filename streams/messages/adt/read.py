@@ -21,7 +21,7 @@ from typing import Final
 import msgspec
 
 from streams.formats.hl7v2 import ABSENT, Document, Fields, Segment
-from streams.person import NO_IDENTITY, Reported
+from streams.person.row import NO_IDENTITY, Reported
 from streams.words.errors import Rejected
 from streams.words.ids import EpisodeId, EventId, Lane, bare, hyphenated
 from streams.words.model import EventClass, EventKind, Snapshot, StayEvent, Unit

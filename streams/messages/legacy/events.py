@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from streams.messages.adt.feed import FeedProfile
 from streams.messages.adt.patient import is_official_cpr
-from streams.person import Identity, KnownVisit, Reported
+from streams.person.row import Identity, KnownVisit, Reported
 from streams.words.errors import Rejected
 from streams.words.ids import EpisodeId, EventId, Kommunekode, Lane, uuid4_or_none
 from streams.words.model import Disposition, EventKind, Snapshot, StayEvent, Unit
