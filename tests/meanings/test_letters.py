@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from streams.messages.legacy.document import read, read_all, write
+from streams.messages.legacy.inspect import inspect
 from streams.messages.legacy.letter import AnsweredLetter, LetterReceipt
 from streams.words.errors import Rejected
 from tests.meanings.letters import ADMISSION, DISCHARGE, HOSPITAL, REFUSED, TOWN, letter, receipt
@@ -115,4 +116,8 @@ def test_several_letters_in_an_envelope_are_read_together() -> None:
     )
     with pytest.raises(Rejected, match="2 letters in one envelope"):
         read(both)
+    judged = inspect(
+        both.replace(b"  <NotificationOfDischarge>", b"<Local_Elements>x</Local_Elements><NotificationOfDischarge>")
+    )
+    assert (judged["kind"], judged["valid"], judged["reading"]["type"]) == ("xdis20", True, "XDIS20")
     assert tail == b"\n"
