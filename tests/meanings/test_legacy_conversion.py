@@ -1,6 +1,7 @@
 """The conversion component: FHIR and letters, each as the other, and what is refused (spec 04 §14, 00 §§7.13-7.26)."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +14,7 @@ from streams.formats.fhir.build import to_json, to_xml
 from streams.formats.fhir.read import from_bytes
 from streams.messages.hospitalnotification import check, read
 from streams.messages.legacy import document
-from streams.messages.legacy.conversion import REASONS, Converted, convert
+from streams.messages.legacy.conversion import REASONS, Converted, convert, is_letter
 from streams.messages.legacy.letter import Letter
 from streams.stay.rules import TRANSITIONS
 from streams.stay.state import StayState
@@ -363,3 +364,40 @@ def test_the_same_message_gives_the_same_bytes(notices: tuple[Notice, ...]) -> N
 def test_a_death_that_is_given_is_corrected() -> None:
     start, death, corrected = stay(Notice.STIN, Notice.MORS, Notice.RE_MORS)
     assert outcome(corrected, "oioxml", [start, death]) == "17 rettetbrev doed"
+
+
+# ---- what nobody sends on purpose ------------------------------------------------------------------------------------
+
+DOCUMENTS = (
+    *stay(Notice.STIN, Notice.STOR, Notice.SLHJ, Notice.RE_SLHJ),
+    to_xml(from_bytes(stay(Notice.MORS)[0])),
+    *(document.write(each, "oioxml") for each in (admission(), discharge("annulleretbrev"), receipt())),
+    *(document.write(each, "edifact") for each in (admission("rettetbrev"), discharge(patient_status=""))),
+)
+PIECES = (b"0001-01-01", b"9999-12-31", b"00010101", b"", b"<", b"'", b"+", b"{}", b"null", b"\xff", b"\0", b"revision")
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.data())
+def test_damage_is_converted_or_refused(data: st.DataObject) -> None:
+    damaged = bytearray(data.draw(st.sampled_from(DOCUMENTS)))
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(damaged)))
+        damaged[at : at + data.draw(st.integers(0, 12))] = data.draw(st.sampled_from(PIECES))
+    to = data.draw(st.sampled_from(("oioxml", "edifact", "fhir-json") if is_letter(bytes(damaged)) else ("oioxml",)))
+    earlier = data.draw(st.lists(st.sampled_from(DOCUMENTS), max_size=2))
+    with suppress(Rejected):
+        turned(bytes(damaged), to, earlier, persons=PERSONS)
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:30:00+01:00", "9999-12-31T23:30:00-12:00"])
+def test_a_time_beyond_the_calendar_is_refused(moment: str) -> None:
+    message = stay(Notice.STIN)[0].replace(b"2026-03-02T10:00:00+01:00", moment.encode())
+    assert refused(message, "oioxml") == "rejected"
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_a_letter_from_the_end_of_the_calendar_is_converted_or_refused(day: str) -> None:
+    data = oioxml(admission()).replace(b"2026-03-01", day.encode())
+    with suppress(Rejected):
+        turned(data, "fhir-json", persons=PERSONS)

@@ -15,7 +15,7 @@ from streams.delivery.route import Addressee
 from streams.formats.fhir.build import REPRESENTATIONS, json_to_xml, xml_to_json
 from streams.formats.fhir.read import from_bytes
 from streams.messages import hospitalnotification
-from streams.messages.common import Object, View, text_at
+from streams.messages.common import Object, View, member, text_at
 from streams.messages.hospitalnotification.read import notified
 from streams.words.codes import HOSPITAL_NOTIFICATION, HOSPITAL_NOTIFICATION_EVENT, Notice
 from streams.words.errors import Rejected
@@ -105,6 +105,17 @@ def convert(
     `after`: earlier messages of the stay in any form, oldest first. `persons`: names by CPR number. Raises `Rejected`,
     whose rule is the reason where it is one of `REASONS`.
     """
+    try:
+        return _convert(data, to, registers, ids, after, persons or {})
+    except OverflowError:  # it cannot be put into Danish time
+        remedy = "send times between the years 2 and 9998"
+        raise Rejected("/", "a time at the end of the calendar", remedy, "rejected") from None
+
+
+def _convert(
+    data: bytes, to: str, registers: Registers, ids: Ids, after: Sequence[bytes], persons: Mapping[str, Patient]
+) -> Converted:
+    """Between the forms; times may lie beyond the calendar."""
     syntax = _SYNTAXES.get(to)
     if not is_letter(data):
         bundle = _checked(from_bytes(data))
@@ -116,7 +127,7 @@ def convert(
     if isinstance(found, LetterReceipt):
         problem = "a receipt for letters: FHIR has one for FHIR messages alone"
         raise Rejected("/", problem, "convert it to the other form of letters", "not-representable")
-    return _to_fhir(found, to, registers, ids, _earlier(after, registers, ids), persons or {})
+    return _to_fhir(found, to, registers, ids, _earlier(after, registers, ids), persons)
 
 
 _SYNTAXES: Final[Mapping[str, Syntax]] = {"oioxml": "oioxml", "edifact": "edifact"}
@@ -139,7 +150,7 @@ def in_other_form(data: bytes, to: str) -> bytes:
 
 def _checked(bundle: Object) -> Object:
     """A notification without error; nothing is converted that a receiver would refuse."""
-    event = text_at(View(bundle).header[1].get("eventCoding") or {}, "code")
+    event = text_at(member(View(bundle).header[1], "eventCoding"), "code")
     if event != HOSPITAL_NOTIFICATION_EVENT:
         problem, remedy = "no hospital notification, and of no other message is there a letter", "send a notification"
         raise Rejected("MessageHeader.eventCoding", problem, remedy, "not-representable")
