@@ -102,7 +102,7 @@ _SITUATIONS: Final[Mapping[Situation, str]] = {
 }
 
 
-class ReplayRegisters(conversion.Registers, FeedRegisters, RouteRegisters, Protocol):
+class ReplayRegisters(conversion.ConversionRegisters, FeedRegisters, RouteRegisters, Protocol):
     """What intake and route ask, and what hospitals may choose."""
 
     @property

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 from streams.messages.legacy.letter import Letter, Party
-from streams.messages.legacy.understand import Standing, after_letter, notify, understand
+from streams.messages.legacy.understand import StaySoFar, after_letter, notify, understand
 from streams.registry import Registers, load
 from streams.words.ids import Ids
 from streams.words.model import Notification, Patient
@@ -64,7 +64,7 @@ def registers() -> Registers:
 
 def noticed(*letters: Letter, patient: Patient = PATIENT) -> Notification:
     """The notice of the last one, after the others."""
-    before: Standing | None = None
+    before: StaySoFar | None = None
     *earlier, last = letters
     for one in earlier:
         before = after_letter(before, understand(one, registers(), IDS))

@@ -2,7 +2,7 @@
 
 The letters know admission, discharge and death of admitted patients, and nothing of leave and acute ambulant stays. What
 a notice becomes hangs on what the municipality has as letters already: a discharge follows an admission that stands, a
-correction the letter that it corrects. `Standing` is that, folded from the letters sent about one chain at one
+correction the letter that it corrects. `StandingLetters` is that, folded from the letters sent about one chain at one
 municipality; `LETTERS` is the table.
 """
 
@@ -46,7 +46,7 @@ class LegacyTerms(Value, frozen=True, kw_only=True):
     positive_receipt: bool = True  # asked for (00 §7.25)
 
 
-class Standing(NamedTuple):
+class StandingLetters(NamedTuple):
     """The letters of a chain that hold: the admission `indlagt`, and the discharge or death."""
 
     start: SentLetter | None = None
@@ -58,25 +58,25 @@ class Standing(NamedTuple):
         return frozenset(letter.notice.family.value for letter in self if letter is not None)
 
 
-def standing(before: Iterable[SentLetter]) -> Standing:
+def standing(before: Iterable[SentLetter]) -> StandingLetters:
     """What holds after these letters, oldest first; letters that no longer hold may be among them or be left out."""
-    now = Standing()
+    now = StandingLetters()
     for letter in before:
         starts = letter.number == "20" and letter.patient_status != DEAD  # no status is `indlagt` (00 §7.29)
         holds = None if letter.status == "annulleretbrev" else letter
         if not starts:
-            now = Standing(now.start, holds)
+            now = StandingLetters(now.start, holds)
         elif letter.status == "rettetbrev":
-            now = Standing(holds, now.end)
+            now = StandingLetters(holds, now.end)
         else:  # a new admission, or none any more: what ended the old one goes with it
-            now = Standing(holds)
+            now = StandingLetters(holds)
     return now
 
 
 # ---- 04 §13.2 ------------------------------------------------------------------------------------------------------
 
 
-class Row(NamedTuple):
+class LetterRule(NamedTuple):
     """One rule. The first row of a notice whose conditions hold decides; a notice without one has no legacy form."""
 
     source: str
@@ -99,60 +99,60 @@ _INPATIENT: Final = frozenset({"IMP"})
 _ACUTE_TOO: Final = "send_acute_as_admission"
 
 #: By notice, in the order in which the rows are asked. No row: STOR, SLOR and what follows them have no form (13.2).
-LETTERS: Final[Mapping[Notice, tuple[Row, ...]]] = {
+LETTERS: Final[Mapping[Notice, tuple[LetterRule, ...]]] = {
     Notice.STIN: (
-        Row("00 §7.6: the acute stay was sent as the admission", "repeat", stands=_STAA),
-        Row("04 §13.2; after STAA: at STIN", _NEW, "20"),
+        LetterRule("00 §7.6: the acute stay was sent as the admission", "repeat", stands=_STAA),
+        LetterRule("04 §13.2; after STAA: at STIN", _NEW, "20"),
     ),
     Notice.RE_STIN: (
-        Row("00 §7.6", "repeat", stands=_STAA),
-        Row("04 §13.2", _CORRECTS, stands=_STIN),
-        Row("00 §7.23: the plain notice of the new state", _NEW, "20"),
+        LetterRule("00 §7.6", "repeat", stands=_STAA),
+        LetterRule("04 §13.2", _CORRECTS, stands=_STIN),
+        LetterRule("00 §7.23: the plain notice of the new state", _NEW, "20"),
     ),
-    Notice.AN_STIN: (Row("00 §7.5: the XDIS20 that stands", _CANCELS, stands=_START),),
+    Notice.AN_STIN: (LetterRule("00 §7.5: the XDIS20 that stands", _CANCELS, stands=_START),),
     Notice.STAA: (
-        Row("00 §7.6: STAA after STIN", _CANCELS, stands=_STIN, switch="cancel_on_class_change"),
-        Row("00 §7.6: the admission stands", "repeat", stands=_START, switch=_ACUTE_TOO),
-        Row("00 §7.6", _NEW, "20", switch=_ACUTE_TOO),
+        LetterRule("00 §7.6: STAA after STIN", _CANCELS, stands=_STIN, switch="cancel_on_class_change"),
+        LetterRule("00 §7.6: the admission stands", "repeat", stands=_START, switch=_ACUTE_TOO),
+        LetterRule("00 §7.6", _NEW, "20", switch=_ACUTE_TOO),
     ),
     Notice.RE_STAA: (
-        Row("00 §7.6", _CORRECTS, stands=_STAA),
-        Row("00 §7.6: the admission was sent as such", "repeat", stands=_STIN, switch=_ACUTE_TOO),
-        Row("00 §7.23", _NEW, "20", switch=_ACUTE_TOO),
+        LetterRule("00 §7.6", _CORRECTS, stands=_STAA),
+        LetterRule("00 §7.6: the admission was sent as such", "repeat", stands=_STIN, switch=_ACUTE_TOO),
+        LetterRule("00 §7.23", _NEW, "20", switch=_ACUTE_TOO),
     ),
-    Notice.AN_STAA: (Row("00 §§7.5, 7.6: the XDIS20 that stands", _CANCELS, stands=_START),),
+    Notice.AN_STAA: (LetterRule("00 §§7.5, 7.6: the XDIS20 that stands", _CANCELS, stands=_START),),
     Notice.SLHJ: (
-        Row("00 §7.4: else the citizen stays admitted for ever", _NEW, "17", stands=_START),
-        Row("04 §13.2: class IMP", _NEW, "17", classes=_INPATIENT),
+        LetterRule("00 §7.4: else the citizen stays admitted for ever", _NEW, "17", stands=_START),
+        LetterRule("04 §13.2: class IMP", _NEW, "17", classes=_INPATIENT),
     ),
     Notice.RE_SLHJ: (
-        Row("04 §13.2; EMER: 00 §7.4", _CORRECTS, stands=_SLHJ),
-        Row("00 §§7.4, 7.23", _NEW, "17", stands=_START),
-        Row("00 §7.23", _NEW, "17", classes=_INPATIENT),
+        LetterRule("04 §13.2; EMER: 00 §7.4", _CORRECTS, stands=_SLHJ),
+        LetterRule("00 §§7.4, 7.23", _NEW, "17", stands=_START),
+        LetterRule("00 §7.23", _NEW, "17", classes=_INPATIENT),
     ),
     Notice.AN_SLHJ: (
-        Row("00 §7.3: the time of the letter that is cancelled", _CANCELS, stands=_SLHJ),
-        Row("00 §7.3: no such letter, no time", "no-event-time", classes=_INPATIENT),
+        LetterRule("00 §7.3: the time of the letter that is cancelled", _CANCELS, stands=_SLHJ),
+        LetterRule("00 §7.3: no such letter, no time", "no-event-time", classes=_INPATIENT),
     ),
     Notice.MORS: (
-        Row("00 §7.7: an XDIS20 stands, whatever the class now", _NEW, "17", stands=_START),
-        Row("04 §13.2: without an earlier XDIS20", _NEW, "20"),
+        LetterRule("00 §7.7: an XDIS20 stands, whatever the class now", _NEW, "17", stands=_START),
+        LetterRule("04 §13.2: without an earlier XDIS20", _NEW, "20"),
     ),
     Notice.RE_MORS: (
-        Row("04 §13.2: same type as the MORS", _CORRECTS, stands=_MORS),
-        Row("00 §§7.7, 7.23", _NEW, "17", stands=_START),
-        Row("00 §7.23", _NEW, "20"),
+        LetterRule("04 §13.2: same type as the MORS", _CORRECTS, stands=_MORS),
+        LetterRule("00 §§7.7, 7.23", _NEW, "17", stands=_START),
+        LetterRule("00 §7.23", _NEW, "20"),
     ),
     Notice.AN_MORS: (
-        Row("04 §13.2: same type as the MORS; 00 §7.3", _CANCELS, stands=_MORS),
-        Row("00 §7.3: no such letter, no time", "no-event-time", classes=_INPATIENT),
+        LetterRule("04 §13.2: same type as the MORS; 00 §7.3", _CANCELS, stands=_MORS),
+        LetterRule("00 §7.3: no such letter, no time", "no-event-time", classes=_INPATIENT),
     ),
 }
 
-NO_FORM: Final = Row("04 §13.2", "not-representable")
+NO_FORM: Final = LetterRule("04 §13.2", "not-representable")
 
 
-def row_for(notice: Notice, class_: str, now: Standing, terms: LegacyTerms) -> Row:
+def row_for(notice: Notice, class_: str, now: StandingLetters, terms: LegacyTerms) -> LetterRule:
     """The row that decides."""
     words = now.words
     for row in LETTERS.get(notice, ()):
@@ -179,7 +179,7 @@ def no_letter(reason: str) -> Outcome:
     return Outcome(fate=Fate.NOT_SUBJECT, reason=reason, problem=problem, remedy=remedy)
 
 
-class Content(NamedTuple):
+class LetterContent(NamedTuple):
     """What a letter says beside who, where and whom."""
 
     number: Number
@@ -188,7 +188,7 @@ class Content(NamedTuple):
     occurred: datetime
 
 
-def content(n: Notification, now: Standing, terms: LegacyTerms) -> Content | Outcome:
+def content(n: Notification, now: StandingLetters, terms: LegacyTerms) -> LetterContent | Outcome:
     """What the letter says of the stay, or why there is none."""
     row = row_for(n.notice, n.class_, now, terms)
     ends = n.notice.family in (Family.SLHJ, Family.MORS)
@@ -209,7 +209,7 @@ def content(n: Notification, now: Standing, terms: LegacyTerms) -> Content | Out
         return no_letter(row.gives)
     if occurred is None:
         return no_letter("no-event-time")
-    return Content(number, status, stated, occurred)
+    return LetterContent(number, status, stated, occurred)
 
 
 def _patient_status(family: Family, number: str) -> str:

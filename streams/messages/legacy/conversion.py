@@ -27,12 +27,12 @@ from .compose import LegacyTerms, SentLetter, assumed_letters, compose, sent_let
 from .document import Syntax
 from .explain import TO_FHIR, TO_LETTER, Remark, differences
 from .letter import Letter, LetterReceipt
-from .understand import Places, Standing, Understood, after_letter, after_notification, notify, understand
+from .understand import Places, StaySoFar, Understood, after_letter, after_notification, notify, understand
 
 __all__ = [
     "REASONS",
+    "ConversionRegisters",
     "Converted",
-    "Registers",
     "convert",
     "in_other_form",
     "is_letter",
@@ -54,7 +54,7 @@ _LETTERS: Final = "ST"
 _FIRST: Final = "1"
 
 
-class Municipality(Protocol):
+class MunicipalityName(Protocol):
     """A row of 05 §1.1."""
 
     @property
@@ -62,10 +62,10 @@ class Municipality(Protocol):
         """Without the word Kommune."""
 
 
-class Registers(Places, Protocol):
+class ConversionRegisters(Places, Protocol):
     """What is asked of the registers."""
 
-    def municipality(self, kommunekode: str, at: datetime | None, /) -> Municipality | None:
+    def municipality(self, kommunekode: str, at: datetime | None, /) -> MunicipalityName | None:
         """Name and region."""
 
     def address(self, kommunekode: str, message_type: str, at: datetime | None) -> Addressee | None:
@@ -85,7 +85,7 @@ class Converted(NamedTuple):
 class _Earlier(NamedTuple):
     """The earlier messages of the stay, as both directions need them."""
 
-    standing: Standing | None = None
+    standing: StaySoFar | None = None
     letters: tuple[SentLetter, ...] = ()
     patients: tuple[Patient, ...] = ()
     deaths: frozenset[str] = frozenset()  # ids of messages
@@ -95,7 +95,7 @@ def convert(
     data: bytes,
     to: str,
     *,
-    registers: Registers,
+    registers: ConversionRegisters,
     ids: Ids,
     after: Sequence[bytes] = (),
     persons: Mapping[str, Patient] | None = None,
@@ -113,7 +113,12 @@ def convert(
 
 
 def _convert(
-    data: bytes, to: str, registers: Registers, ids: Ids, after: Sequence[bytes], persons: Mapping[str, Patient]
+    data: bytes,
+    to: str,
+    registers: ConversionRegisters,
+    ids: Ids,
+    after: Sequence[bytes],
+    persons: Mapping[str, Patient],
 ) -> Converted:
     """Between the forms; times may lie beyond the calendar."""
     syntax = _SYNTAXES.get(to)
@@ -160,9 +165,9 @@ def _checked(bundle: Object) -> Object:
     return bundle
 
 
-def _earlier(after: Sequence[bytes], registers: Registers, ids: Ids) -> _Earlier:
+def _earlier(after: Sequence[bytes], registers: ConversionRegisters, ids: Ids) -> _Earlier:
     """What the earlier messages leave behind: as facts of the stay, and as letters at the municipality."""
-    standing: Standing | None = None
+    standing: StaySoFar | None = None
     letters: list[SentLetter] = []
     patients: list[Patient] = []
     deaths: set[str] = set()
@@ -202,7 +207,7 @@ def _as_sent(read: Understood) -> list[SentLetter]:
 # ---- to a letter ---------------------------------------------------------------------------------------------------
 
 
-def notification_in(bundle: Object, registers: Registers, deaths: Container[str] = ()) -> Notification:
+def notification_in(bundle: Object, registers: ConversionRegisters, deaths: Container[str] = ()) -> Notification:
     """The notification in a Bundle, its units as the registers know them; `deaths`: ids of those known (01, 9.2)."""
     receiver = hospitalnotification.read(bundle).receiver
     at = notified(bundle, Kommunekode("")).assembled
@@ -216,20 +221,20 @@ def notification_in(bundle: Object, registers: Registers, deaths: Container[str]
     return replace(n, sender=_known(n.sender, registers, at), provider=_known(n.provider, registers, at))
 
 
-def _known(unit: Unit, registers: Registers, at: datetime) -> Unit:
+def _known(unit: Unit, registers: ConversionRegisters, at: datetime) -> Unit:
     """With SHAK, names and phone of the location register, which the message does not have."""
     found = registers.unit_by("sor", unit.sor, at)
     return unit if found is None else replace(found, gln=unit.gln or found.gln)
 
 
-def terms_of(kommunekode: Kommunekode, registers: Registers, at: datetime) -> LegacyTerms:
+def terms_of(kommunekode: Kommunekode, registers: ConversionRegisters, at: datetime) -> LegacyTerms:
     """The municipality as a receiver of letters."""
     row = registers.municipality(kommunekode, at) or registers.municipality(kommunekode, None)
     name = f"{row.name} Kommune" if row is not None else ""  # 00 §7.9
     return LegacyTerms(gln=_receiver(kommunekode, registers, at).gln, kommunekode=kommunekode, name=name)
 
 
-def _receiver(kommunekode: Kommunekode, registers: Registers, at: datetime) -> Unit:
+def _receiver(kommunekode: Kommunekode, registers: ConversionRegisters, at: datetime) -> Unit:
     """Where the municipality receives; of a message from before its address, where it does now."""
     for when in (at, None):
         if (address := registers.address(kommunekode, HOSPITAL_NOTIFICATION, when)) is not None:
@@ -238,14 +243,18 @@ def _receiver(kommunekode: Kommunekode, registers: Registers, at: datetime) -> U
     raise Rejected("Receiver", problem, remedy, "unknown-municipality")
 
 
-def letter_of(n: Notification, before: Sequence[SentLetter], registers: Registers, ids: Ids) -> Letter | Outcome:
+def letter_of(
+    n: Notification, before: Sequence[SentLetter], registers: ConversionRegisters, ids: Ids
+) -> Letter | Outcome:
     """The letter that says a notice, on its first dispatch; sent when the message was assembled (00 §7.13)."""
     letter_id = ids.letter(n.lane, _LETTERS, n.message_id, _FIRST)
     terms = terms_of(n.to, registers, n.assembled)
     return compose(n, before, terms, letter_id=letter_id, envelope_id=letter_id, at=n.assembled)
 
 
-def _to_letter(bundle: Object, syntax: Syntax, registers: Registers, ids: Ids, earlier: _Earlier) -> Converted:
+def _to_letter(
+    bundle: Object, syntax: Syntax, registers: ConversionRegisters, ids: Ids, earlier: _Earlier
+) -> Converted:
     n = notification_in(bundle, registers, earlier.deaths)
     alone = earlier.standing is None
     terms = terms_of(n.to, registers, n.assembled)
@@ -283,7 +292,7 @@ def _rewritten(value: Letter | LetterReceipt, syntax: Syntax, data: bytes) -> Co
 
 
 def _to_fhir(
-    letter: Letter, to: str, registers: Registers, ids: Ids, earlier: _Earlier, persons: Mapping[str, Patient]
+    letter: Letter, to: str, registers: ConversionRegisters, ids: Ids, earlier: _Earlier, persons: Mapping[str, Patient]
 ) -> Converted:
     read = understand(letter, registers, ids)
     of_stay = [patient for patient in earlier.patients if patient.cpr == letter.cpr]

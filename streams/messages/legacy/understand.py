@@ -138,7 +138,7 @@ def _report_recipient(letter: Letter, places: Places, at: datetime, sender: Unit
 # ---- a notice of it ------------------------------------------------------------------------------------------------
 
 
-class Standing(Value, frozen=True, kw_only=True):
+class StaySoFar(Value, frozen=True, kw_only=True):
     """What holds of the stay after a message of it, letter or FHIR: what the next letter needs and does not say."""
 
     family: Family | None  # of the newest message that holds
@@ -149,12 +149,12 @@ class Standing(Value, frozen=True, kw_only=True):
     sent: datetime
     letter: str = ""  # "<GLN>#<letter id>" of the newest message, when it is a letter (01, 15.9)
     chain: tuple[Link, ...] = ()  # of the newest message, when it is FHIR
-    below: "Standing | None" = None  # what holds once the newest is taken back
+    below: "StaySoFar | None" = None  # what holds once the newest is taken back
 
 
-def after_notification(before: Standing | None, n: Notification) -> Standing:
+def after_notification(before: StaySoFar | None, n: Notification) -> StaySoFar:
     """What holds after a FHIR message, and what held before it."""
-    now = Standing(
+    now = StaySoFar(
         family=n.notice.family,
         start=n.start,
         class_=n.class_,
@@ -166,9 +166,9 @@ def after_notification(before: Standing | None, n: Notification) -> Standing:
     return _stacked(before, now, n.notice)
 
 
-def after_letter(before: Standing | None, read: Understood) -> Standing:
+def after_letter(before: StaySoFar | None, read: Understood) -> StaySoFar:
     """What holds after a letter, and what held before it."""
-    now = Standing(
+    now = StaySoFar(
         family=None if read.notice is None else read.notice.family,
         start=read.occurred if read.letter.number == "20" else before.start if before else None,
         class_=_class(before, read.notice),
@@ -180,7 +180,7 @@ def after_letter(before: Standing | None, read: Understood) -> Standing:
     return now if read.notice is None else _stacked(before, now, read.notice)
 
 
-def _stacked(before: Standing | None, now: Standing, notice: Notice) -> Standing:
+def _stacked(before: StaySoFar | None, now: StaySoFar, notice: Notice) -> StaySoFar:
     """The newest message on top; a correction takes the place of what it corrects, a cancellation takes it off."""
     corrected = before.below if before is not None and before.family is notice.family else before
     if notice.is_correction:
@@ -192,25 +192,25 @@ def _stacked(before: Standing | None, now: Standing, notice: Notice) -> Standing
     return replace(corrected, sent=now.sent, letter=now.letter, chain=now.chain)
 
 
-def _class(before: Standing | None, notice: Notice | None) -> EncounterClass:
+def _class(before: StaySoFar | None, notice: Notice | None) -> EncounterClass:
     """The letters are about admitted patients; only the end of a stay may be that of another one (00 §7.4)."""
     starts = notice is None or notice.family is Family.STIN
     return "IMP" if before is None or starts else before.class_
 
 
-def _activity(before: Standing | None, notice: Notice | None) -> str:
+def _activity(before: StaySoFar | None, notice: Notice | None) -> str:
     """Code of the Provenance; a death has that of the message before it (01, 9.1)."""
     current = _ADMITTED if before is None else before.activity
     codes = {} if notice is None else NOTICES[notice].activity
     return codes.get(_class(before, notice), current)
 
 
-def _episode(before: Standing | None, read: Understood) -> tuple[EpisodeIdentifier, ...]:
+def _episode(before: StaySoFar | None, read: Understood) -> tuple[EpisodeIdentifier, ...]:
     local = EpisodeIdentifier(system=SOR_ENDPOINT + read.provider.sor, value=read.episode)
     return (local,) if before is None else before.episode
 
 
-def notify(read: Understood, before: Standing | None, patient: Patient, ids: Ids) -> Notification:
+def notify(read: Understood, before: StaySoFar | None, patient: Patient, ids: Ids) -> Notification:
     """The notice that the letter is, after what holds of the stay; None when nothing is known of it.
 
     Raises `Rejected`, with the reason code as its rule.
@@ -263,7 +263,7 @@ def notify(read: Understood, before: Standing | None, patient: Patient, ids: Ids
     )
 
 
-def _start(read: Understood, before: Standing | None) -> datetime:
+def _start(read: Understood, before: StaySoFar | None) -> datetime:
     """When the stay began: the time of a type 20, also where the patient was dead on arrival; else what is known."""
     letter, place = read.letter, "Letter.StatusCode"
     if before is not None and not any(same_episode(each.value, read.episode) for each in before.episode):
