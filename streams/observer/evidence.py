@@ -134,16 +134,20 @@ def source_of(value: bytes) -> tuple[str, str]:
 
 
 def letter_source_of(value: bytes) -> tuple[str, str]:
-    """ "" and `<location number>#<letter id>` of what a hospital without ADT has sent; as `source_of` of an ADT message."""
+    """No feed, and the id of what a hospital has written itself: MessageHeader.id, or `<location number>#<letter id>`.
+
+    As `source_of` of an ADT message.
+    """
     document = _innermost(value) or b""
+    if (letter := open_letter(document)) is not None and not letter.legacy:
+        return "", letter.message_id
     if document.lstrip(b"\xef\xbb\xbf\r\n ").startswith((b"UNA", b"UNB")):
-        sender, letter = _of_edifact(document.decode("latin-1").lstrip("\xef\xbb\xbf\r\n "))
+        sender, number = _of_edifact(document.decode("latin-1").lstrip("\xef\xbb\xbf\r\n "))
     else:
-        root = None if document[:1] == b"{" else _xml(document)
-        names = ("Sender/EANIdentifier", "Letter/Identifier") if root is not None else ()
-        parts = [_below(root, name.split("/")) for name in names if root is not None]
-        sender, letter = parts if parts else ("", "")
-    return "", f"{sender}#{letter}"
+        root = _xml(document)
+        sender = "" if root is None else _below(root, ["Sender", "EANIdentifier"])
+        number = "" if root is None else _below(root, ["Letter", "Identifier"])
+    return "", f"{sender}#{number}"
 
 
 def _below(root: etree._Element, path: list[str]) -> str:

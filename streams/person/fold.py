@@ -276,8 +276,8 @@ def _open_visits(row: PersonRow, reported: Reported, arrival: Arrival) -> Person
 
 
 def deleted(row: PersonRow, reported: Reported, arrival: Arrival) -> PersonFold:
-    """A23 deletes one visit, A29 the person with every open one."""
-    one = reported.event.visit_number and reported.event.trigger == "A23"
+    """A29 deletes the person with every open visit, all else one visit: A23, and a start that FHIR takes back."""
+    one = reported.event.visit_number and reported.event.trigger != "A29"
     return (_stay if one else _open_visits)(row, reported, arrival)
 
 

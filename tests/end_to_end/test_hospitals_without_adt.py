@@ -1,4 +1,4 @@
-"""Hospitals that send letters beside one that sends ADT: every notice once, every letter its receipt, difference 0."""
+"""Hospitals that send letters or FHIR beside one that sends ADT: every notice once, every letter its receipt, difference 0."""
 
 import asyncio
 from collections import Counter
@@ -11,17 +11,21 @@ import pytest
 from agents.station import FastClock
 from streams.kafka.local import LocalBroker
 from streams.kafka.topics import ADT_RAW, LETTERS_RAW, hospital_answers, inbox
+from streams.messages.acknowledgement.read import read_bytes
 from streams.messages.legacy.document import Syntax, read, write
 from streams.messages.legacy.letter import Letter, LetterReceipt
-from streams.words.times import danish
+from streams.registry import load
+from streams.relay.replay import Replay
+from streams.words.times import COPENHAGEN, danish
 from tests.brokers import AnyBroker, at_least, put, records
 from tests.end_to_end.letters import faults_of, inbox_letters
 from tests.end_to_end.relay_worker import RelayOrders, ready, relay_process, terminated
 from tests.end_to_end.rest import watching
 from tests.end_to_end.scene import SECRET, Scene, closes, expected_letters, municipalities, prepare, relay_here, stays
+from tests.meanings.adt import er7
 from tests.rules.letter_stories import letter
 
-AALBORG, ODENSE = "999000041000016003", "0461"
+AALBORG, ZEALAND, ODENSE = "999000041000016003", "999000081000016009", "0461"
 BEGIN = danish(datetime.now(UTC) - timedelta(days=20)).replace(tzinfo=None, hour=8, minute=0, second=0)
 
 #: Municipalities think up to a minute; this many times faster it is a second.
@@ -89,6 +93,26 @@ async def send(scene: Scene, sent: Sequence[tuple[str, Letter]], *, times: int =
     await put(scene.bootstrap, LETTERS_RAW, values)
 
 
+def written_in_fhir(cprs: Sequence[str]) -> tuple[list[tuple[str, bytes]], dict[str, tuple[str, Sequence[str]]]]:
+    """Admissions and discharges as a hospital of Zealand writes them itself, each with its person's number."""
+    sent, expected = [], {}
+    for cpr in cprs:
+        hospital = Replay(load("example"), secret=b"a hospital has secrets of its own")
+        for days, trigger in enumerate(("A01", "A03")):
+            at = (BEGIN.replace(tzinfo=COPENHAGEN) + timedelta(days=days)).strftime("%Y%m%d%H%M%S%z")
+            adt = er7(
+                trigger,
+                control=f"{trigger}-{cpr}",
+                msh={3: "EPJ-SJ", 4: "SUH", 7: at},
+                evn={6: at},
+                pid={3: f"{cpr}^^^CPR^CPR", 12: ODENSE},
+                pv1={3: "MED2^^^SUH", 19: f"{cpr}-0001", 36: "01" if days else "", 45: at if days else ""},
+            )
+            sent += [(cpr, line.payload) for line in hospital.play(adt)]
+        expected[cpr] = (inbox(ODENSE), ("STIN", "SLHJ"))
+    return sent, expected
+
+
 async def verdicts(scene: Scene) -> Counter[tuple[str, str]]:
     """(letter id, number) of every receipt that the hospital has."""
     found = [read(one.value or b"") for one in await records(scene.bootstrap, hospital_answers(AALBORG))]
@@ -96,22 +120,27 @@ async def verdicts(scene: Scene) -> Counter[tuple[str, str]]:
     return Counter((one.letters[0].letter_id, one.number) for one in found if isinstance(one, LetterReceipt))
 
 
-async def test_adt_and_letters_side_by_side(own_broker: AnyBroker, tmp_path: Path) -> None:
+async def test_adt_letters_and_fhir_side_by_side(own_broker: AnyBroker, tmp_path: Path) -> None:
     scene = Scene(own_broker, tmp_path, [ODENSE, "0751"])
     prepare(scene)
     sent, expected = told(0)
     by_adt = stays(scene, 8, seed=7)
     expected |= expected_letters(by_adt)
+    in_fhir, more = written_in_fhir(["1201507001", "1201507002"])
+    expected |= more
     async with (
         watching(scene.bootstrap) as ledger,
         municipalities(scene, dict.fromkeys(scene.kommuner, "ok"), now=haste()) as town,
         relay_here(scene),
     ):
         await send(scene, sent, times=2)
+        await put(scene.bootstrap, LETTERS_RAW, [(scene.ids.person(cpr).encode(), data) for cpr, data in in_fhir * 2])
         await scene.send(by_adt)
         await ledger.rest(60, lambda: town.is_idle)
     assert faults_of(await inbox_letters(scene.bootstrap), expected) == []
     assert await verdicts(scene) == {(one.letter_id, "03"): 2 for _, one in sent}  # the same verdict for a duplicate
+    answers = await records(scene.bootstrap, hospital_answers(ZEALAND))
+    assert Counter(read_bytes(one.value or b"", "").verdict for one in answers) == {"ok": 2 * len(in_fhir)}
     await closes(scene.bootstrap)
 
 

@@ -1,18 +1,26 @@
 """What one record of `letters.raw` leads to: events of a stay, a copy under the person's key, a receipt, or why not."""
 
+from dataclasses import replace as changed
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from streams.envelopes.vans import seal_message
+from streams.formats.fhir.build import to_json, to_xml
+from streams.formats.fhir.read import from_json
+from streams.messages.acknowledgement.check import check as check_acknowledgement
 from streams.messages.legacy.document import Syntax, read, write
 from streams.messages.legacy.letter import Letter, LetterReceipt, Party
+from streams.observer.evidence import letter_source_of
 from streams.person.row import PersonRow
 from streams.relay.intake import REKEYED, Intake
 from streams.relay.letters import take_letter
+from streams.relay.replay import Replay
 from streams.words.model import EventKind, Fate
+from tests.meanings.adt import er7
 from tests.rules.lanes import registers
 from tests.rules.letter_stories import CPR, IDS, letter
 
@@ -189,3 +197,98 @@ def test_replacement_number_has_a_key_of_its_own_and_no_patient() -> None:
     (copy,) = taken(sent).pass_on
     (event,) = taken(sent, key=copy.key).stay_events
     assert (event.patient, event.snapshot.cpr) == (None, None)
+
+
+# ---- FHIR -----------------------------------------------------------------------------------------------------------
+
+
+def fhir(**changes: Any) -> dict[str, Any]:
+    """An admission as a hospital of Zealand writes it, about Nancy in Aarhus."""
+    text = "2026030109{minute}00+0100"
+    adt = er7(
+        "A01",
+        msh={3: "EPJ-SJ", 4: "SUH", 7: text.format(minute="05")},
+        evn={6: text.format(minute="00")},
+        pv1={3: "MED2^^^SUH"},
+    )
+    (line,) = Replay(REGISTERS).play(adt)
+    bundle: dict[str, Any] = from_json(line.payload)
+    return {**bundle, **changes}
+
+
+def taken_fhir(bundle: dict[str, Any], row: PersonRow | None = None, **fields: Any) -> Intake:
+    return taken(to_json(bundle), row, **fields)
+
+
+def acknowledged(result: Intake) -> dict[str, Any]:
+    (back,) = result.receipts
+    assert (back.hospital, back.media_type) == ("999000081000016009", "application/fhir+json")
+    bundle = from_json(back.document)
+    assert check_acknowledgement(bundle) == []
+    response: dict[str, Any] = bundle["entry"][0]["resource"]["response"]
+    return response
+
+
+@pytest.mark.parametrize("form", [to_json, to_xml])
+def test_notification_of_a_hospital_becomes_event_and_is_acknowledged(form: Any) -> None:
+    bundle = fhir()
+    result = taken(form(bundle))
+    (event,) = result.stay_events
+    assert (event.kind, event.class_, event.residence, event.feed) == (EventKind.START, "IMP", "0751", "EPJ-SJ/SUH")
+    assert event.patient is not None
+    assert (event.patient.family, event.control_id) == ("Berggren", bundle["entry"][0]["resource"]["id"])
+    response = acknowledged(result)
+    assert (response["code"], response["identifier"]) == ("ok", event.control_id)
+
+
+def test_notification_sent_again_is_acknowledged_again() -> None:
+    first, again = fhir(), fhir(id="9c7f5a0e-2b1d-4c0e-8f0e-0a9d5c1b2233")
+    result = taken_fhir(again, taken_fhir(first).row, origin="letters.raw/3/42")
+    assert result.outcome is not None
+    assert (result.outcome.fate, acknowledged(result)["code"]) == (Fate.DUPLICATE, "ok")
+
+
+def test_notification_that_breaks_its_profile_is_answered_fatally() -> None:
+    bundle = fhir()
+    encounter = next(e["resource"] for e in bundle["entry"] if e["resource"]["resourceType"] == "Encounter")
+    del encounter["period"]
+    result = taken_fhir(bundle)
+    assert result.outcome is not None
+    assert (result.outcome.fate, result.outcome.reason) == (Fate.REFUSED, "profile-check")
+    assert acknowledged(result)["code"] == "fatal-error"
+
+
+def test_notification_to_no_municipality_is_answered_fatally() -> None:
+    text = (
+        to_json(fhir()).replace(b"2990000007513", b"5790000000005").replace(b"999007511000016006", b"953741000016009")
+    )
+    result = taken(text)
+    assert result.outcome is not None
+    assert (result.outcome.fate, result.outcome.reason) == (Fate.STOPPED, "unknown-municipality")
+    assert acknowledged(result)["code"] == "fatal-error"
+
+
+def test_notification_of_a_feed_that_sends_none_is_refused() -> None:
+    profile = replace(REGISTERS.feeds["EPJ-SJ/SUH"], letters=frozenset())
+    silent = changed(REGISTERS, feeds=MappingProxyType({**REGISTERS.feeds, "EPJ-SJ/SUH": profile}))
+    result = taken_fhir(fhir(), registers=silent)
+    assert (result.receipts, result.outcome is not None and result.outcome.reason) == ((), "unknown-facility")
+
+
+# ---- the second witness ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        write(IN, "edifact"),
+        write(IN, "oioxml"),
+        write(IN, "edifact").replace(b"UNA:+.? '", b"\r\n"),
+        to_json(fhir()),
+        to_xml(fhir()),
+        write(replace(IN, letter_id="X'+:?Y", envelope_id="X'+:?Y"), "edifact"),
+    ],
+)
+def test_balance_names_a_letter_as_its_event_does(value: bytes) -> None:
+    (event,) = taken(value).stay_events
+    assert letter_source_of(value) == ("", event.control_id)
