@@ -12,9 +12,8 @@ fault of ours is decided in one place, `agents/worker/shell.py`.
 """
 
 import contextlib
-import time
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -22,20 +21,15 @@ from agents.intake import intake_stage
 from agents.lanes import lanes_stage, tick_for
 from agents.receipts import letterboxes_stage, receipts_stage
 from agents.station import Clock, Station
-from agents.worker.any_record import position_at
-from agents.worker.app import Worker, build_app, raw_table, raw_topic, running
+from agents.worker.app import Worker, build_app, raw_table, running
+from agents.worker.assembly import WorkerOptions, add_stages, add_timer
 from agents.worker.gaps import Gaps, Skips
-from agents.worker.shell import Fold, Leave, Limits, Stage, Step, guarded, leave_now
-from agents.worker.tables import FencedApp, FencedTable, position_key
-from agents.worker.timer import Barrier, caught_up, keep_index, owned, publish_due
-from streams.kafka.records import Record
+from agents.worker.tables import FencedApp, FencedTable
+from agents.worker.timer import Barrier, keep_index, owned
 from streams.kafka.topics import ADT_RAW, LANES, LETTERS_RAW, RECEIPTS_RAW, letterbox
 from streams.operations.metrics import Metrics
 from streams.relay.lane import Context, decode_row
 from streams.relay.standing import Standing
-
-#: How often the timer looks, on the wall clock.
-_EVERY = timedelta(milliseconds=200)
 
 #: Law L8: how long after its deadline a message may stand before its timer counts as lost (spec 03 §6.3).
 _LATE: Final = timedelta(minutes=15)
@@ -69,18 +63,9 @@ class Relay:
         )
 
 
-@dataclass(frozen=True)
-class RelayOptions:
-    """What a test or a demo may want otherwise."""
-
-    leave: Leave = leave_now
-    limits: Limits = field(default_factory=Limits)
-    every: timedelta = _EVERY
-
-
-def build_relay(worker: Worker, station: Station, options: RelayOptions | None = None) -> Relay:
+def build_relay(worker: Worker, station: Station, options: WorkerOptions | None = None) -> Relay:
     """The app with its stages and the timer; call inside the running loop."""
-    options = options or RelayOptions()
+    options = options or WorkerOptions()
     app = build_app(worker, options.leave)
     persons, lanes, receipts = (raw_table(app, name, worker.partitions) for name in ("persons", "lanes", "receipts"))
     letterboxes = raw_table(app, "letterboxes", worker.letterbox_partitions)
@@ -100,51 +85,27 @@ def build_relay(worker: Worker, station: Station, options: RelayOptions | None =
         gaps,
         Skips(worker.bootstrap, worker.security),
     )
-    for stage in (
+    stages = (
         intake_stage(station, persons),
         lanes_stage(station, context, lanes, standing),
         receipts_stage(station, receipts),
         letterboxes_stage(station, letterboxes, registers.kommuner),
-    ):
-        body = guarded(
-            app,
-            replace(stage, step=_timed(stage, station.figures.metrics)),
-            clock=station.clock,
-            leave=options.leave,
-            limits=options.limits,
-            version=station.version,
-            gaps=gaps,
-            skips=relay.skips,
-        )
-        app.agent(raw_topic(app, *stage.sources), name=stage.name)(body)
-    _add_timer(relay, options)
+    )
+    add_stages(app, stages, station, options, gaps, relay.skips)
+    keep_index(app, lanes, LANES, standing, decode_row)
+    add_timer(
+        app,
+        lanes,
+        LANES,
+        standing.deadlines,
+        tick_for(lanes.get),
+        barrier=relay.barrier,
+        gaps=gaps,
+        station=station,
+        options=options,
+    )
     _show_open(app, standing, station.figures.metrics, station.clock)
-
-    @app.timer(Skips.EVERY.total_seconds())  # type: ignore[untyped-decorator]  # Faust is untyped to us
-    async def skips() -> None:
-        await relay.skips.refresh()
-
     return relay
-
-
-def _add_timer(relay: Relay, options: RelayOptions) -> None:
-    keep_index(relay.app, relay.lanes, LANES, relay.standing, decode_row)
-    tick = tick_for(relay.lanes.get)
-
-    @relay.lanes.on_recover  # type: ignore[untyped-decorator]  # Faust is untyped to us
-    async def close() -> None:
-        relay.barrier.close()
-
-    def taken(partition: int) -> int:
-        return position_at(relay.lanes.get(partition, position_key(LANES, partition)), LANES, partition) or 0
-
-    async def gate(partition: int) -> bool:
-        open_now = await relay.barrier.is_open(partition, taken)
-        return open_now and await caught_up(relay.app, relay.lanes, LANES, partition, relay.gaps)
-
-    @relay.app.timer(options.every.total_seconds())  # type: ignore[untyped-decorator]  # Faust is untyped to us
-    async def overdue() -> None:
-        await publish_due(relay.app, LANES, relay.standing.deadlines, tick, clock=relay.station.clock, gate=gate)
 
 
 @contextlib.asynccontextmanager
@@ -172,16 +133,3 @@ def _show_open(app: FencedApp, standing: Standing, metrics: Metrics, clock: Cloc
 
 def _by_municipality(values: Mapping[str, float]) -> list[tuple[dict[str, str], float]]:
     return [({"municipality": code}, float(value)) for code, value in sorted(values.items())]
-
-
-def _timed(stage: Stage, metrics: Metrics) -> Step:
-    """The step of a stage, with the time that each record takes in it."""
-
-    def step(row: bytes | None, record: Record) -> Fold:
-        begun = time.perf_counter()
-        try:
-            return stage.step(row, record)
-        finally:
-            metrics.observe("stafet_step_seconds", time.perf_counter() - begun, stage=stage.name)
-
-    return step

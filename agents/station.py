@@ -132,6 +132,19 @@ class Figures:
             self.metrics.count("hn_messages_total", state=row.what, municipality=code, activity=row.notice)
             if row.what == "GIVEN_UP":
                 _log.info("delivery.given-up", **about, attempt=row.attempt)
+        elif row.kind == "arrival":
+            _log.info("copy.arrived", origin=row.subject, message_id=row.message, kommunekode=row.kommunekode,
+                      outcome=row.what, reason=row.reason, count=row.k)  # fmt: skip
+        elif row.kind == "copy":
+            self.metrics.count("stafet_copies_total", what=row.what, municipality=row.kommunekode)
+        elif row.kind == "copy-receipt":
+            self.metrics.count("stafet_copy_receipts_total", class_=row.what, verdict=row.verdict)
+            _log.info("copy.answered", origin=row.subject, message_id=row.message, kommunekode=row.kommunekode,
+                      outcome=row.what, verdict=row.verdict, reason=row.reason)  # fmt: skip
+        elif row.kind == "returned":
+            self.metrics.count("stafet_returned_total", verdict=row.what, reason=row.reason)
+            _log.info("verdict.returned", message_id=row.message, kommunekode=row.kommunekode, verdict=row.what,
+                      reason=row.reason)  # fmt: skip
         elif row.kind == "receipt":
             if row.what != WAITING_FOR_RECHECK:
                 self.metrics.count("hn_receipts_total", class_=row.what, verdict=row.verdict)

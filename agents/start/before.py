@@ -27,7 +27,20 @@ from agents.worker.changelog import ClientOptions, Fence, StatePartition
 from agents.worker.tables import is_own_row, owner_key, position_key
 from streams.kafka.clients import AIOKafkaConsumer, committed_offsets, new_producer, read_all, state_producer
 from streams.kafka.records import headers
-from streams.kafka.topics import ADT_RAW, CONTROL, LANES, LETTERS_RAW, RECEIPTS_RAW, RELAY, changelog, letterbox
+from streams.kafka.topics import (
+    ADT_RAW,
+    CONTROL,
+    DISTRIBUTIONS,
+    DISTRIBUTOR,
+    LANES,
+    LETTERS_RAW,
+    RECEIPTS_RAW,
+    RELAY,
+    changelog,
+    inbox,
+    letterbox,
+    receiver_receipts,
+)
 from streams.operations import logs
 from streams.relay.lane import decode_row
 from streams.words.errors import Rejected
@@ -53,18 +66,36 @@ class AcceptedLoss(NamedTuple):
     accepted: int
 
 
-async def accept_losses(bootstrap: str, security: ClientOptions, kommuner: Iterable[str] = ()) -> list[AcceptedLoss]:
+class WorkerState(NamedTuple):
+    """Whose losses are accepted: the group, and the table that keeps the positions of each source topic."""
+
+    app_id: str
+    tables: Mapping[str, str]
+
+
+def relay_state(kommuner: Iterable[str] = ()) -> WorkerState:
+    """The relay's. `kommuner`: whose letterboxes are read."""
+    return WorkerState(RELAY, {**_TABLES, **dict.fromkeys(map(letterbox, kommuner), "letterboxes")})
+
+
+def distributor_state(systems: Mapping[str, Iterable[str]]) -> WorkerState:
+    """The distributor's. `systems`: the receiving systems by kommunekode."""
+    answers = [receiver_receipts(code, name) for code, names in systems.items() for name in names]
+    tables = {DISTRIBUTIONS: "distributions", **dict.fromkeys(map(inbox, systems), "inboxes")}
+    return WorkerState(DISTRIBUTOR, {**tables, **dict.fromkeys(answers, "answers")})
+
+
+async def accept_losses(bootstrap: str, security: ClientOptions, state: WorkerState) -> list[AcceptedLoss]:
     """Writes the position rows of what is lost, with a warning for each partition; by topic and partition.
 
-    A partition of which nothing was ever taken or committed misses nothing. `kommuner`: whose letterboxes are read. Raises
-    aiokafka's KafkaError.
+    A partition of which nothing was ever taken or committed misses nothing. Raises aiokafka's KafkaError.
     """
-    tables = {**_TABLES, **dict.fromkeys(map(letterbox, kommuner), "letterboxes")}
+    app_id, tables = state
     rows: dict[bytes | None, bytes | None] = {}
-    changelogs = [changelog(RELAY, table) for table in sorted(set(tables.values()))]
+    changelogs = [changelog(app_id, table) for table in sorted(set(tables.values()))]
     async for record in read_all(bootstrap, changelogs, committed=True, **security):
         rows[record.key] = record.value
-    committed, oldest = await _offsets(bootstrap, security, tables)
+    committed, oldest = await _offsets(bootstrap, security, app_id, tables)
     losses = []
     for tp in sorted(oldest):
         position = position_at(rows.get(position_key(*tp)), tp.topic, tp.partition) or 0
@@ -72,9 +103,9 @@ async def accept_losses(bootstrap: str, security: ClientOptions, kommuner: Itera
         if accepted > position:
             losses.append(AcceptedLoss(tp.topic, tp.partition, position, accepted))
 
-    places = [StatePartition(changelog(RELAY, tables[loss.topic]), loss.partition) for loss in losses]
+    places = [StatePartition(changelog(app_id, tables[loss.topic]), loss.partition) for loss in losses]
     fence = Fence(
-        RELAY,
+        app_id,
         lambda name: state_producer(bootstrap, name, **security),
         lambda _place, _rows, _last: None,  # there is no store to be kept up to date
         fenced=True,
@@ -93,7 +124,7 @@ async def accept_losses(bootstrap: str, security: ClientOptions, kommuner: Itera
 
 
 async def _offsets(
-    bootstrap: str, security: ClientOptions, topics: Iterable[str]
+    bootstrap: str, security: ClientOptions, app_id: str, topics: Iterable[str]
 ) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
     """Of every partition of the source topics: what the group has committed, and the oldest record kept."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **security)
@@ -106,7 +137,7 @@ async def _offsets(
             for topic in await admin.describe_topics(list(topics))
             for partition in topic["partitions"]
         ]
-        committed = await committed_offsets(admin, RELAY, places)
+        committed = await committed_offsets(admin, app_id, places)
         consumer.assign(places)  # all topics at once (`Barrier` of agents/worker/timer.py)
         consumer.pause(*places)
         oldest = await consumer.beginning_offsets(places)

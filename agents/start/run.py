@@ -1,4 +1,4 @@
-"""`stafet run relay|gateway|all`: a role of the product as a process, from settings to drain.
+"""`stafet run relay|distributor|gateway|all`: a role of the product as a process, from settings to drain.
 
 It writes `ready` to standard error when records can flow, ends on SIGTERM or SIGINT with exit 0 after draining, on a
 second SIGINT at once with 130, and may be killed at any moment: what was not finished comes again.
@@ -35,7 +35,7 @@ from agents.worker.changelog import ClientOptions
 from agents.worker.shell import leave_now
 from streams.cli import interrupts
 from streams.cli.frame import Code, Failed
-from streams.cli.installation import Bootstrap, Config, RegistersOption, mismatch, registers_of, settings_of
+from streams.cli.installation import Bootstrap, Config, RegistersOption, mismatch, registers_of, settings_of, topics_of
 from streams.gateway.admission import report_to
 from streams.gateway.mllp import TlsProblem
 from streams.gateway.run import GatewayOptions, run_gateway
@@ -43,7 +43,7 @@ from streams.kafka import admin
 from streams.kafka.access import lacking, rights_of, user_of
 from streams.kafka.admin import aiokafka_options, librdkafka_options
 from streams.kafka.records import place_of
-from streams.kafka.topics import ADT_RAW, LANES, LETTERS_RAW, RELAY, changelog, plan
+from streams.kafka.topics import ADT_RAW, DISTRIBUTIONS, DISTRIBUTOR, LANES, LETTERS_RAW, RELAY, changelog
 from streams.kafka.topics import Role as KafkaRole
 from streams.operations import logs
 from streams.operations.metrics import Metrics, health_served
@@ -52,8 +52,8 @@ from streams.operations.settings import BadSettings, Listen, Settings, secret
 from streams.registry import Registers
 from streams.words.ids import Ids
 
-from .before import SecretChanged, accept_losses, check_secret
-from .watch import BrokerWatch, Progress, positions_of
+from .before import SecretChanged, accept_losses, check_secret, distributor_state, relay_state
+from .watch import BrokerWatch, Progress, Reader, positions_of
 
 T = TypeVar("T")
 
@@ -63,10 +63,17 @@ PATIENCE = 28.0
 _LOOK = 1.0  # seconds between two looks at a worker
 
 #: Topics with keys of state and what is folded from them: where one has partitions of its own number, it is to be named.
-_OF_ONE_WIDTH: Final = (ADT_RAW, LETTERS_RAW, LANES, *(changelog(RELAY, table) for table in ("persons", "lanes")))
+_OF_ONE_WIDTH: Final = (
+    *(ADT_RAW, LETTERS_RAW, LANES, DISTRIBUTIONS),
+    *(changelog(RELAY, table) for table in ("persons", "lanes")),
+    changelog(DISTRIBUTOR, "distributions"),
+)
+
+#: Roles with state -> application id.
+_APPS: Final = {"relay": RELAY, "distributor": DISTRIBUTOR}
 
 #: Role of a process -> the user whose rights it needs.
-_USERS: Final[dict[str, KafkaRole]] = {"relay": "relay", "gateway": "gateway"}
+_USERS: Final[dict[str, KafkaRole]] = {"relay": "relay", "distributor": "distributor", "gateway": "gateway"}
 
 #: What the usual refusals of an address mean to the person who reads them.
 _REFUSALS: Final[Mapping[int, str]] = {
@@ -81,6 +88,7 @@ class Role(StrEnum):
     """What one process does."""
 
     RELAY = "relay"
+    DISTRIBUTOR = "distributor"
     GATEWAY = "gateway"
     ALL = "all"
 
@@ -97,7 +105,7 @@ class Installation:
     partitions: int = 12
     waiting: dict[str, str] = field(default_factory=dict)  # role -> why it is not ready
     watch: BrokerWatch = field(default_factory=lambda: BrokerWatch({}))
-    dead: str = ""  # why the relay should be restarted
+    standing: dict[str, str] = field(default_factory=dict)  # role -> why it should be restarted
     accept_loss: bool = False
 
     @property
@@ -105,11 +113,11 @@ class Installation:
         """For every aiokafka client of the process."""
         return aiokafka_options(self.settings)
 
-    @property
-    def worker(self) -> Worker:
-        """The worker of this process."""
+    def worker_of(self, app_id: str) -> Worker:
+        """The worker of this process for an application."""
         settings = self.settings
         return Worker(
+            app_id=app_id,
             bootstrap=self.bootstrap,
             worker_id=settings.worker_id,
             state_dir=settings.state_dir,
@@ -125,6 +133,11 @@ class Installation:
         """Why records cannot flow; "" when they can."""
         reasons = {"kafka": self.watch.problem(), **self.waiting}
         return "; ".join(f"{role}: {why}" for role, why in reasons.items() if why)
+
+    @property
+    def dead(self) -> str:
+        """Why the process should be restarted; "" while it gets on."""
+        return "; ".join(f"{role}: {why}" for role, why in self.standing.items() if why)
 
     def mark_ready(self, role: str) -> None:
         """Marks a role as ready; the last one writes the word that others wait for on standard error."""
@@ -151,7 +164,7 @@ def run(
     config: Config = None,
     accept_loss: AcceptLoss = False,
 ) -> None:
-    """Run a role until SIGTERM: relay (worker), gateway (MLLP server), or all (both in one process).
+    """Run a role until SIGTERM: relay (worker), distributor (copies), gateway (MLLP server), or all in one process.
 
     Example: stafet run all --registers example
     """
@@ -208,7 +221,10 @@ async def _run(role: Role, installation: Installation) -> None:
 
     loop.add_signal_handler(signal.SIGTERM, terminated)
     loop.add_signal_handler(signal.SIGINT, interrupted)
-    roles = ("relay", "gateway") if role is Role.ALL else (role.value,)
+    roles: tuple[str, ...] = (role.value,)
+    if role is Role.ALL:
+        serving = installation.registers.distributed(also=installation.settings.always_distributed)
+        roles = ("relay", *(("distributor",) if serving else ()), "gateway")
 
     async def until_stopped(work: Work) -> None:
         """A role; one whose start is given up must not take the other with it, which may have to drain."""
@@ -217,8 +233,10 @@ async def _run(role: Role, installation: Installation) -> None:
 
     with contextlib.suppress(Stopped):
         async with _broker(roles, installation, stop), contextlib.AsyncExitStack() as stack:
-            if "relay" in roles:  # before the port: a worker that is started twice has both in common
-                stack.enter_context(alone(installation.worker.directory, installation.settings.worker_id))
+            for one in roles:  # before the port: a worker that is started twice has both in common
+                if one in _APPS:
+                    worker = installation.worker_of(_APPS[one])
+                    stack.enter_context(alone(worker.directory, installation.settings.worker_id))
             address = installation.settings.http_listen
             installation.waiting = dict.fromkeys(roles, "starting")
             health = health_served(
@@ -237,9 +255,7 @@ async def _run(role: Role, installation: Installation) -> None:
 async def _broker(roles: Sequence[str], installation: Installation, stop: asyncio.Event) -> AsyncIterator[None]:
     """The broker that is set, with its topics there; or the embedded one, started and prepared."""
     settings = installation.settings
-    registers, replication = installation.registers, settings.replication
-    hospitals = registers.letter_hospitals
-    topics = plan(registers.kommuner, hospitals=hospitals, partitions=settings.partitions, replication=replication)
+    topics = topics_of(settings, installation.registers)
 
     def prepared() -> int:
         """The partition count of keyed topics; raises `Failed` when a topic or a right that the roles need is missing."""
@@ -275,49 +291,89 @@ async def _broker(roles: Sequence[str], installation: Installation, stop: asynci
 
 
 async def _relay(installation: Installation, stop: asyncio.Event) -> None:
-    settings, registers = installation.settings, installation.registers
-    station = Station(installation.ids, registers, figures=Figures(installation.metrics))
-    relay = build_relay(installation.worker, station)
+    station = Station(installation.ids, installation.registers, figures=Figures(installation.metrics))
+    relay = build_relay(installation.worker_of(RELAY), station)
+
+    async def prepare() -> None:
+        await check_secret(installation.bootstrap, installation.ids, installation.security)
+        if installation.accept_loss:
+            kommuner = installation.registers.kommuner
+            await accept_losses(installation.bootstrap, installation.security, relay_state(kommuner))
+
+    patience = float(installation.settings.start_patience)
+    await _work(installation, "relay", relay, relay_running(relay, patience=patience), prepare, stop)
+
+
+async def _distributor(installation: Installation, stop: asyncio.Event) -> None:
+    from agents.distributor import build_distributor, distributor_running  # no other role needs it
+
+    station = Station(installation.ids, installation.registers, figures=Figures(installation.metrics))
+    always = installation.settings.always_distributed
+    try:
+        distributor = build_distributor(installation.worker_of(DISTRIBUTOR), station, always=always)
+    except ValueError as problem:
+        hint = "Add receivers to subscriptions.toml, or name municipalities in STAFET_DISTRIBUTE"
+        raise Failed(Code.USAGE, "nothing-to-distribute", str(problem), hint) from None
+
+    async def prepare() -> None:
+        await check_secret(installation.bootstrap, installation.ids, installation.security)
+        if installation.accept_loss:
+            state = distributor_state(distributor.systems)
+            await accept_losses(installation.bootstrap, installation.security, state)
+
+    patience = float(installation.settings.start_patience)
+    running = distributor_running(distributor, patience=patience)
+    await _work(installation, "distributor", distributor, running, prepare, stop)
+
+
+async def _work(
+    installation: Installation,
+    role: str,
+    reader: Reader,
+    running: contextlib.AbstractAsyncContextManager[object],
+    prepare: Callable[[], Coroutine[object, object, None]],
+    stop: asyncio.Event,
+) -> None:
+    """A worker from its start to its drain. `running`: started and recovered inside; `prepare` comes before."""
+    app = reader.app
 
     def check_partitions(counts: Mapping[str, int]) -> None:
         """Leaves before a record is taken for a key whose row lies elsewhere."""
-        problem = widths_problem(relay.app, counts)
+        problem = widths_problem(app, counts)
         if problem:
-            relay.app.leave(problem)
+            app.leave(problem)
 
     async with contextlib.AsyncExitStack() as stack:
         async with unless(stop):
-            await check_secret(installation.bootstrap, installation.ids, installation.security)
-            if installation.accept_loss:
-                await accept_losses(installation.bootstrap, installation.security, registers.kommuner)
+            await prepare()
 
             async def show_restoring() -> None:
                 """Readiness and the log while tables are read back: a start with many rows takes its time."""
                 last = ""
                 while True:
-                    now = installation.waiting["relay"] = f"starting: {relay.app.restoring}"
+                    now = installation.waiting[role] = f"starting: {app.restoring}"
                     await asyncio.sleep(_LOOK)
-                    if (total := relay.app.restoring.total) and now != last:
+                    if (total := app.restoring.total) and now != last:
                         last = now
-                        logs.get("relay").info("tables.restoring", count=relay.app.restoring.done, limit=total)
+                        logs.get(role).info("tables.restoring", count=app.restoring.done, limit=total)
 
             starting = asyncio.create_task(show_restoring())
             try:
-                await stack.enter_async_context(relay_running(relay, patience=float(settings.start_patience)))
+                await stack.enter_async_context(running)
             finally:
                 starting.cancel()
-        installation.watch.on_topics = check_partitions
-        installation.mark_ready("relay")
+        installation.watch.on_topics.append(check_partitions)
+        installation.mark_ready(role)
         progress = Progress(time.monotonic())
         while not stop.is_set():  # readiness follows rebalances
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _LOOK)
-            seen = readiness(relay.app)
+            seen = readiness(app)
             if seen.crashed:  # the process ends instead of pretending to live
                 raise NotReady("the worker has crashed; its log says why")
-            installation.waiting["relay"] = "" if seen.recovered else f"tables recover: {relay.app.restoring}"
-            installation.dead = progress.look(await positions_of(relay), time.monotonic())
-    logs.get("relay").info("relay.drained")
+            installation.waiting[role] = "" if seen.recovered else f"tables recover: {app.restoring}"
+            installation.standing[role] = progress.look(await positions_of(reader), time.monotonic())
+    logs.get(role).info(f"{role}.drained")
 
 
 async def _gateway(installation: Installation, stop: asyncio.Event) -> None:
@@ -334,7 +390,7 @@ async def _gateway(installation: Installation, stop: asyncio.Event) -> None:
             await run_gateway(options, installation.registers, installation.ids, stop, report, ready)
 
 
-_ROLES: Final[Mapping[str, Work]] = {"relay": _relay, "gateway": _gateway}
+_ROLES: Final[Mapping[str, Work]] = {"relay": _relay, "distributor": _distributor, "gateway": _gateway}
 
 
 # ---- what a process has for itself ------------------------------------------------------------------------------------

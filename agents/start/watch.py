@@ -14,16 +14,16 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from agents.relay import Relay
 from agents.worker.any_record import position_at
 from agents.worker.changelog import ClientOptions
-from agents.worker.tables import position_key
+from agents.worker.gaps import Gaps
+from agents.worker.tables import FencedApp, FencedTable, position_key
 from agents.worker.timer import owned_of
 
 _EVERY: Final = 3.0  # seconds between two questions
@@ -46,7 +46,7 @@ class BrokerWatch:
     def __init__(self, client: ClientOptions, clock: Callable[[], float] = time.monotonic) -> None:
         self._options, self._clock = dict(client), clock
         self._answered = clock()
-        self.on_topics: OnTopics = lambda _counts: None
+        self.on_topics: list[OnTopics] = []
 
     def problem(self) -> str:
         """ "" while Kafka answers; else for how long it has not."""
@@ -58,7 +58,9 @@ class BrokerWatch:
         with suppress(KafkaError, TimeoutError, OSError):
             cluster = await asyncio.wait_for(client.fetch_all_metadata(), _LIMIT)
             self._answered = self._clock()
-            self.on_topics({topic: len(cluster.partitions_for_topic(topic) or ()) for topic in cluster.topics()})
+            counts = {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in cluster.topics()}
+            for check in self.on_topics:
+                check(counts)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["BrokerWatch"]:
@@ -107,7 +109,23 @@ class Progress:
         return f"{lag} records wait and none was taken for {idle:.0f} s" if idle >= self._limit else ""
 
 
-async def positions_of(relay: Relay) -> Positions:
+class Reader(Protocol):
+    """A worker as it is watched: the relay, or the distributor."""
+
+    @property
+    def app(self) -> FencedApp:
+        """Its app."""
+
+    @property
+    def sources(self) -> tuple[tuple[str, FencedTable], ...]:
+        """Every topic that is read, with the table that keeps its positions."""
+
+    @property
+    def gaps(self) -> Gaps:
+        """What knows where a topic holds no record."""
+
+
+async def positions_of(relay: Reader) -> Positions:
     """The partitions that this worker owns; empty while a rebalance or a recovery is under way.
 
     What is left of a partition and holds no record counts as taken.

@@ -38,7 +38,7 @@ from .letters import lane_letter, letter_of
 _DIGITS: Final = 19
 
 #: The table of each stage, by the name of the stage.
-_TABLE: Final = {"intake": "persons", "lanes": "lanes"}
+_TABLE: Final = {"intake": "persons", "lanes": "lanes", "distributions": "distributions"}
 
 _log: Final = logs.get("shell")
 
@@ -67,8 +67,8 @@ def position_at(row: bytes | None, topic: str, partition: int) -> int | None:
 class UnreadableRows:
     """Those that a stage has met in this life of the worker."""
 
-    def __init__(self, stage: str, station: Station) -> None:
-        self._stage, self._station = stage, station
+    def __init__(self, stage: str, station: Station, app_id: str = RELAY) -> None:
+        self._stage, self._station, self._app_id = stage, station, app_id
         self._met: set[bytes] = set()
 
     def letters(self, row: bytes | None, record: Record, fault: Exception) -> Sequence[Letter]:
@@ -78,7 +78,7 @@ class UnreadableRows:
         if record.key in self._met:
             return ()
         self._met.add(record.key)
-        topic = changelog(RELAY, _TABLE[self._stage])
+        topic = changelog(self._app_id, _TABLE[self._stage])
         _log.error("row.unreadable", topic=topic, partition=record.partition, bytes=len(row))
         found = Record(topic, record.partition, -1, record.key, row)
         at, version = self._station.clock(), self._station.version
@@ -124,7 +124,20 @@ def probe_intake(station: Station) -> None:
 def probe_lanes(station: Station, context: Context) -> None:
     """An admission, an answer that finds nothing, and a wake, one after the other in an empty lane."""
     at = station.clock()
-    event = StayEvent(
+    event = admission(station, at, min(station.registers.kommuner, default=Kommunekode("0101")))
+    answer = take_receipt(_acknowledgement(), origin=_ORIGIN, at=at, ids=station.ids).record
+    records = (StayEventArrived(at=at, event=event), answer, Wake(at=at, due=at))
+    row: bytes | None = None
+    for number, record in enumerate(record for record in records if record is not None):
+        result = fold(decode_row(row), record, context)
+        row = None if result.row is None else encode_row(result.row)
+        for wanted in result.effects:
+            letter_of(wanted, Record(LANES, 0, number, _LANE.encode(), b""), stage="lanes", at=at, version="")
+
+
+def admission(station: Station, at: datetime, residence: Kommunekode) -> StayEvent:
+    """An admission of a published test person who lives there."""
+    return StayEvent(
         id=station.ids.event("probe", "probe"),
         kind=EventKind.START,
         lane=_LANE,
@@ -135,18 +148,10 @@ def probe_lanes(station: Station, context: Context) -> None:
         origin=_ORIGIN,
         occurred=at,
         patient=_PATIENT,
-        residence=min(station.registers.kommuner, default=Kommunekode("0101")),
+        residence=residence,
         class_="IMP",
         unit=_UNIT,
     )
-    answer = take_receipt(_acknowledgement(), origin=_ORIGIN, at=at, ids=station.ids).record
-    records = (StayEventArrived(at=at, event=event), answer, Wake(at=at, due=at))
-    row: bytes | None = None
-    for number, record in enumerate(record for record in records if record is not None):
-        result = fold(decode_row(row), record, context)
-        row = None if result.row is None else encode_row(result.row)
-        for wanted in result.effects:
-            letter_of(wanted, Record(LANES, 0, number, _LANE.encode(), b""), stage="lanes", at=at, version="")
 
 
 def probe_receipts(station: Station) -> None:

@@ -21,7 +21,7 @@ from faust.types import TopicT
 
 from streams.kafka.clients import NoConnection, state_producer
 from streams.kafka.sender import Sender, Unavailable
-from streams.kafka.topics import LARGE, LETTERBOX_PARTITIONS, RELAY
+from streams.kafka.topics import INBOX_PARTITIONS, LARGE, LETTERBOX_PARTITIONS, RELAY
 from streams.operations.secrecy import private_folder
 
 from .changelog import ClientOptions, Fence, Restoring
@@ -48,6 +48,7 @@ class Worker:
     app_id: str = RELAY
     partitions: int = 12
     letterbox_partitions: int = LETTERBOX_PARTITIONS
+    inbox_partitions: int = INBOX_PARTITIONS
     store: Literal["memory", "rocksdb"] = "memory"
     security: ClientOptions = field(default_factory=dict)
     librdkafka: Mapping[str, str] = field(default_factory=dict)  # the same in librdkafka's words

@@ -167,7 +167,10 @@ async def publish_due(
 
 
 class Barrier:
-    """Closed from a rebalance until every receipt of that time is in its lane. `letterboxes`: topics of receipts."""
+    """Closed from a rebalance until every receipt of that time is in its lane.
+
+    `letterboxes`: topics of receipts beside `receipts`; `lanes`: the topic where they go.
+    """
 
     def __init__(
         self,
@@ -176,10 +179,13 @@ class Barrier:
         security: ClientOptions,
         letterboxes: Iterable[str] = (),
         gaps: Gaps | None = None,
+        *,
+        receipts: Iterable[str] = (RECEIPTS_RAW,),
+        lanes: str = LANES,
     ) -> None:
         self._gaps = gaps or Gaps(bootstrap, security)
         self._bootstrap, self._group, self._security = bootstrap, group, dict(security)
-        self._topics = (RECEIPTS_RAW, *letterboxes)
+        self._topics, self._topic = (*receipts, *letterboxes), lanes
         self._turn = 0
         self.close()
 
@@ -187,11 +193,11 @@ class Barrier:
         """Partitions have changed hands: everything is to be noted and waited for once more."""
         self._turn += 1
         self._receipts: dict[TopicPartition, int] | None = None  # the ends to be passed
-        self._lanes: dict[int, int] | None = None  # the ends of `lanes`, noted once the receipts are passed
+        self._lanes: dict[int, int] | None = None  # the ends of the lanes, noted once the receipts are passed
         self._ask_again = 0.0  # time of the loop
 
     async def is_open(self, partition: int, taken: Callable[[int], int]) -> bool:
-        """Whether deadlines of this partition of `lanes` may be published. `taken`: partition -> next offset expected."""
+        """Whether deadlines of this partition of the lanes may be published. `taken`: partition -> next offset expected."""
         if self._lanes is None and (now := asyncio.get_running_loop().time()) >= self._ask_again:
             self._ask_again, turn = now + _PAUSE, self._turn
             receipts = self._receipts
@@ -202,13 +208,15 @@ class Barrier:
                 async with self._admin() as admin:
                     committed = await committed_offsets(admin, self._group, receipts)
                 are_passed = all([await self._is_empty(tp, committed.get(tp, 0), end) for tp, end in receipts.items()])
-            lanes = await self._ends([LANES]) if are_passed else None
+            lanes = await self._ends([self._topic]) if are_passed else None
             if turn == self._turn:  # else partitions have changed hands meanwhile
                 self._receipts = receipts
                 self._lanes = None if lanes is None else {tp.partition: end for tp, end in lanes.items()}
         if self._lanes is None:
             return False
-        return await self._is_empty(TopicPartition(LANES, partition), taken(partition), self._lanes.get(partition, 0))
+        return await self._is_empty(
+            TopicPartition(self._topic, partition), taken(partition), self._lanes.get(partition, 0)
+        )
 
     async def _ends(self, topics: Iterable[str]) -> dict[TopicPartition, int]:
         """Where the topics end now; 0 where nothing is kept any more, since nothing would ever be read there."""

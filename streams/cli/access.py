@@ -9,14 +9,13 @@ from typing import Annotated, Final
 import typer
 
 from streams.kafka import access
-from streams.kafka.access import Right, rights, users
+from streams.kafka.access import Right, distributed, rights, users
 from streams.kafka.admin import BrokerProblem, librdkafka_options
-from streams.kafka.topics import plan as topics_planned
 from streams.operations.settings import Settings
 from streams.registry import EXAMPLE_NAME, load
 
 from .frame import AsJson, Code, Failed, echo, emit
-from .installation import Bootstrap, Config, RegistersOption, registers_of, settings_of
+from .installation import Bootstrap, Config, RegistersOption, registers_of, settings_of, topics_of
 
 app = typer.Typer(help="Users and rights on the broker: what is planned, and making it so.", no_args_is_help=True)
 
@@ -26,13 +25,9 @@ _PASSWORD_BYTES: Final = 32
 def _planned(settings: Settings) -> tuple[tuple[str, ...], tuple[Right, ...]]:
     """Without registers the municipalities of the product, as with the topics."""
     known = registers_of(settings) if settings.registers else load(EXAMPLE_NAME)
-    topics = topics_planned(
-        known.kommuner,
-        hospitals=known.letter_hospitals,
-        partitions=settings.partitions,
-        replication=settings.replication,
-    )
-    return users(known.kommuner), rights(topics, known.kommuner)
+    topics = topics_of(settings, known)
+    everyone = users(known.kommuner, distributing=bool(distributed(topics)))
+    return everyone, rights(topics, known.kommuner)
 
 
 def _print_plan(planned: Sequence[str], granted: Sequence[Right], *, as_json: bool) -> None:

@@ -20,13 +20,13 @@ from streams.gateway.mllp import unnamed
 from streams.kafka import admin
 from streams.kafka.access import lacking, open_doors, rights_of, role_of, user_of
 from streams.kafka.admin import BrokerProblem, Fault, librdkafka_options
-from streams.kafka.topics import RECEIPTS_RAW, plan
+from streams.kafka.topics import RECEIPTS_RAW
 from streams.operations.secrecy import others_may_read
 from streams.operations.settings import BadSettings, Settings, secret
 from streams.registry import EXAMPLE_NAME, BadRegisters, Registers, inspect_registers, load
 
 from .frame import AsJson, Code, echo, emit
-from .installation import Bootstrap, Config, RegistersOption, mismatch, settings_of
+from .installation import Bootstrap, Config, RegistersOption, mismatch, settings_of, topics_of
 
 
 class Look(NamedTuple):
@@ -154,8 +154,7 @@ def _broker(settings: Settings) -> Iterator[Look]:
     with suppress(BadRegisters):
         known = load(settings.registers or EXAMPLE_NAME)
     those = load(EXAMPLE_NAME) if known is None else known  # else only to look whether it answers
-    kommuner, hospitals = those.kommuner, those.letter_hospitals
-    wanted = plan(kommuner, hospitals=hospitals, partitions=settings.partitions, replication=settings.replication)
+    wanted = topics_of(settings, those)
     granted = rights_of(settings.kafka_user or user_of("relay"), wanted)
     if granted:
         named = {right.name for right in granted}

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 
 import typer
 
+from streams.kafka.topics import TopicPlan, plan
 from streams.operations.settings import Settings, read_settings
 from streams.registry import EXAMPLE_NAME, Registers, load
 
@@ -41,6 +42,18 @@ def registers_of(settings: Settings) -> Registers:
     if "ack_timeout" in settings.model_fields_set:
         registers = registers.with_ack_timeout(timedelta(seconds=settings.ack_timeout))
     return registers
+
+
+def topics_of(settings: Settings, registers: Registers, *, receivers: bool = False) -> tuple[TopicPlan, ...]:
+    """Every topic of the installation; with `receivers` those of every receiving system, else of those distributed to."""
+    systems = registers.systems() if receivers else registers.distributed(also=settings.always_distributed)
+    return plan(
+        registers.kommuner,
+        systems=systems,
+        hospitals=registers.letter_hospitals,
+        partitions=settings.partitions,
+        replication=settings.replication,
+    )
 
 
 def asked(settings: Settings, work: Coroutine[Any, Any, T]) -> T:

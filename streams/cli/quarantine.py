@@ -19,7 +19,7 @@ from streams.kafka.admin import aiokafka_options
 from streams.kafka.clients import committed_offsets, extent, new_producer, read_all
 from streams.kafka.decisions import PLACE, Skip, skip_letters
 from streams.kafka.records import Record, header, number
-from streams.kafka.topics import DEAD_LETTERS, RELAY, SOURCES, is_source
+from streams.kafka.topics import DEAD_LETTERS, SOURCES, group_of, is_source
 from streams.operations import logs
 from streams.operations.settings import Settings
 from streams.relay.bounds import cut
@@ -175,7 +175,7 @@ async def _skipped(settings: Settings, decision: Skip, tp: TopicPartition, offse
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap.split(","), **aiokafka_options(settings))
     try:
         await admin.start()
-        committed = (await committed_offsets(admin, RELAY, [tp])).get(tp, 0)
+        committed = (await committed_offsets(admin, group_of(tp.topic), [tp])).get(tp, 0)
     except GroupAuthorizationFailedError:
         committed = 0  # a user that may not see the workers' group
     finally:

@@ -7,28 +7,23 @@ import typer
 from streams.kafka import admin
 from streams.kafka.admin import librdkafka_options
 from streams.kafka.topics import TopicPlan
-from streams.kafka.topics import plan as planned
 from streams.operations.settings import Settings
 from streams.registry import EXAMPLE_NAME, Registers, load
 
 from .frame import AsJson, Code, Failed, echo, emit
-from .installation import Bootstrap, Config, RegistersOption, registers_of, settings_of
+from .installation import Bootstrap, Config, RegistersOption, registers_of, settings_of, topics_of
 
 app = typer.Typer(help="Topics: what is planned, what is there, and creating what is missing.", no_args_is_help=True)
 
-Receivers = Annotated[bool, typer.Option("--receivers", help="With the topics of receiving systems (distributor).")]
+Receivers = Annotated[
+    bool, typer.Option("--receivers", help="With the topics of every receiving system, distributed to or not.")
+]
 
 
 def _plan(settings: Settings, *, receivers: bool) -> tuple[TopicPlan, ...]:
     """Without registers the municipalities of the product: there are 98 inboxes, however few are connected."""
     known: Registers = registers_of(settings) if settings.registers else load(EXAMPLE_NAME)
-    return planned(
-        known.kommuner,
-        hospitals=known.letter_hospitals,
-        systems=known.systems() if receivers else {},
-        partitions=settings.partitions,
-        replication=settings.replication,
-    )
+    return topics_of(settings, known, receivers=receivers)
 
 
 def _settings(bootstrap: str | None, registers: str | None, config: Any) -> Settings:

@@ -61,7 +61,8 @@ def answer(
             media_type=written.media_type,
             format=written.label,
         )
-    return Returned(lane, data, header_id, f"receipt.{verdict}", to.message_id, bare)
+    content_type = written.media_type if bare else "application/xml"
+    return Returned(lane, data, header_id, f"receipt.{verdict}", to.message_id, content_type)
 
 
 def envelope_receipt(head: vans.Head, problem: str | None, lane: Lane, origin: str, at: datetime, ids: Ids) -> Returned:

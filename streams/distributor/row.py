@@ -237,7 +237,7 @@ class Returned(msgspec.Struct, frozen=True, gc=False):
     receipt_id: str  # MessageHeader.id of the answer, or the id of the envelope's receipt
     event_type: str
     about: str  # the message answered
-    bare: bool = False
+    content_type: str = "application/xml"
 
     def __repr__(self) -> str:
         return f"Returned({self.event_type}, {self.receipt_id})"

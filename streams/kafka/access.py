@@ -37,7 +37,7 @@ from confluent_kafka.admin import (
 from streams.operations.settings import Settings
 
 from .admin import BrokerProblem, Connection, aiokafka_options, librdkafka_options
-from .topics import RECEIPTS_RAW, RELAY, Role, TopicPlan
+from .topics import DISTRIBUTOR, RECEIPTS_RAW, RELAY, Role, TopicPlan, inbox_of, receiver_of
 
 Kind = Literal["topic", "group", "transactional-id"]
 Operation = Literal["READ", "WRITE", "DESCRIBE"]
@@ -45,6 +45,8 @@ Operation = Literal["READ", "WRITE", "DESCRIBE"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
 _PREFIX: Final = "stafet-"
+#: Roles with state: the group of each, and the front of its transactional ids.
+_WORKERS: Final[Mapping[Role, str]] = {"relay": RELAY, "distributor": DISTRIBUTOR}
 _MUNICIPALITY: Final = re.compile(rf"{_PREFIX}municipality-([0-9]{{4}})")
 
 
@@ -83,35 +85,51 @@ def role_of(user: str | None) -> Role | None:
     return next((role for role in ROLES if role != "municipality" and user == user_of(role)), None)
 
 
-def users(kommuner: Iterable[str]) -> tuple[str, ...]:
-    """Every user, roles first."""
-    roles = (user_of(role) for role in ROLES if role != "municipality")
+def users(kommuner: Iterable[str], *, distributing: bool = False) -> tuple[str, ...]:
+    """Every user, roles first; the distributor where there is one."""
+    left_out = ("municipality",) if distributing else ("municipality", "distributor")
+    roles = (user_of(role) for role in ROLES if role not in left_out)
     return (*roles, *(user_of("municipality", code) for code in sorted(kommuner)))
 
 
 def rights(plan: Sequence[TopicPlan], kommuner: Iterable[str]) -> tuple[Right, ...]:
     """Every right of every user, by user."""
-    return tuple(right for user in users(kommuner) for right in rights_of(user, plan))
+    everyone = users(kommuner, distributing=bool(distributed(plan)))
+    return tuple(right for user in everyone for right in rights_of(user, plan))
+
+
+def distributed(plan: Iterable[TopicPlan]) -> frozenset[str]:
+    """The municipalities whose receivers have topics of their own."""
+    return frozenset(found[0] for topic in plan if (found := receiver_of(topic.name)) is not None)
 
 
 def rights_of(user: str, plan: Sequence[TopicPlan]) -> tuple[Right, ...]:
     """What a user needs for its work; nothing for a user that is none of ours."""
     role, code = role_of(user), kommunekode_of(user)
     needed: list[Right] = []
+    # A distributor reads the inboxes of those for whom it distributes, and no other.
+    served = distributed(plan)
+    if role == "distributor" and not served:
+        return ()
     for topic in plan:
         if role == "municipality" and not topic.name.startswith(f"municipality.{code}."):
+            continue
+        if role == "distributor" and (inbox := inbox_of(topic.name)) and inbox not in served:
             continue
         if role in topic.row.writers:
             needed.append(Right(user, "WRITE", "topic", topic.name))
         if role in topic.row.readers:
             needed.append(Right(user, "READ", "topic", topic.name))
     # Beside topics: groups, and the transactional ids that fence a state (00 §9.3).
-    if role == "relay":
-        needed.append(Right(user, "READ", "group", RELAY))
-        needed.append(Right(user, "WRITE", "transactional-id", RELAY, prefixed=True))
-        needed.append(Right(user, "DESCRIBE", "transactional-id", RELAY, prefixed=True))
+    if role is not None and role in _WORKERS:
+        app = _WORKERS[role]
+        needed.append(Right(user, "READ", "group", app))
+        needed.append(Right(user, "WRITE", "transactional-id", app, prefixed=True))
+        needed.append(Right(user, "DESCRIBE", "transactional-id", app, prefixed=True))
     elif role == "operator":
         needed.append(Right(user, "DESCRIBE", "group", RELAY))  # whether a record is taken already (`quarantine skip`)
+        if served:
+            needed.append(Right(user, "DESCRIBE", "group", DISTRIBUTOR))
     elif role == "municipality":
         needed.append(Right(user, "READ", "group", f"municipality.{code}", prefixed=True))
     return tuple(needed)
@@ -250,7 +268,11 @@ def lacking(settings: Settings, wanted: Sequence[Right]) -> Lacking:
     missing = [right for right in wanted if (right.kind, right.name) in allowed]
     missing = [right for right in missing if right.operation not in allowed[right.kind, right.name]]
     if transactional := [right for right in wanted if right.kind == "transactional-id"]:
-        own = {"bootstrap.servers": settings.bootstrap, "transactional.id": f"{RELAY}-rights", "log_level": 0}
+        own = {
+            "bootstrap.servers": settings.bootstrap,
+            "transactional.id": f"{transactional[0].name}-rights",
+            "log_level": 0,
+        }
         try:
             Producer({**own, **security}).init_transactions(_TRIED)
         except KafkaException as refusal:

@@ -19,6 +19,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from streams.distributor.row import DistributionRecord
 from streams.messages.openstay import OPEN_STAY, OpenStay
 from streams.records.ledger import LedgerRow
 from streams.words.errors import Rejected
@@ -30,6 +31,7 @@ from .topics import (
     ADT_RAW,
     CONTROL,
     DEAD_LETTERS,
+    DISTRIBUTIONS,
     LANES,
     LEDGER,
     LETTERS_RAW,
@@ -43,7 +45,7 @@ from .topics import (
 Object = dict[str, Any]
 
 #: Whose reading and writing are operations of the product; all others are its partners.
-_OURS: Final[tuple[Role, ...]] = ("relay", "gateway", "observer", "operator")
+_OURS: Final[tuple[Role, ...]] = ("relay", "distributor", "gateway", "observer", "operator")
 _DIALECT: Final = "http://json-schema.org/draft-07/schema#"
 #: Settings of a topic that AsyncAPI's binding wants as numbers.
 _NUMBERS: Final = frozenset({"retention.ms", "delete.retention.ms", "max.message.bytes"})
@@ -141,6 +143,13 @@ _MESSAGES: Final[Mapping[str, tuple[_Message, ...]]] = {
     ),
     "municipality.<kommunekode>.inbox": (_LETTER,),
     "municipality.<kommunekode>.<system>": (_LETTER,),
+    "municipality.<kommunekode>.<system>.receipts": (_RECEIPT,),
+    DISTRIBUTIONS: (
+        _Message(
+            "distribution-record", "What can happen to a message behind an inbox, four kinds", "application/json",
+            "distribution-record",
+        ),
+    ),
     "municipality.<kommunekode>.receipts": (_RECEIPT,),
     RECEIPTS_RAW: (_RECEIPT,),
     TRACE: (_Message("status-event", "AuditEvent of EHMI Delivery Status 1.0.2", "application/fhir+json"),),
@@ -163,6 +172,7 @@ def contract() -> Mapping[str, str]:
     dead = dead_letter(Record(LANES, 0, 0, b"", b""), fault, stage="lanes", at=at)
     schemas = {
         "lane-record": _of_type(LaneRecord, "lane-record"),
+        "distribution-record": _of_type(DistributionRecord, "distribution-record"),
         "ledger-row": _of_type(LedgerRow, "ledger-row"),
         "open-stay": _of_type(OpenStay, "open-stay"),
         "recipient-control": _of_type(RecipientControl, "recipient-control"),

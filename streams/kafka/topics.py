@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
+from msgspec import structs
 
 ADT_RAW: Final = "adt.raw"
 LETTERS_RAW: Final = "letters.raw"
@@ -23,12 +24,16 @@ RECEIPTS_RAW: Final = "receipts.raw"
 TRACE: Final = "track-and-trace"
 LEDGER: Final = "ledger"
 DEAD_LETTERS: Final = "dead.letters"
+#: The lanes of the distributor: what can happen to a message behind an inbox.
+DISTRIBUTIONS: Final = "distributions"
 
 #: What workers take records from.
 SOURCES: Final = (ADT_RAW, LETTERS_RAW, LANES, RECEIPTS_RAW)
 
 #: Application id of the relay: consumer group, and the front of its changelog names (00 §4; Faust's naming).
 RELAY: Final = "stafet-relay"
+#: The same of the distributor.
+DISTRIBUTOR: Final = "stafet-distributor"
 
 SMALL: Final = 1 << 20  # bytes, 00 §4.2
 LARGE: Final = 16 << 20  # bytes, 00 §4.2: what others send us, and our dead letters about it
@@ -38,6 +43,8 @@ Width = Literal["keyed", "inbox", "letterbox", "dead", "control"]
 
 #: Of each municipality's topic of receipts, and so of the table that keeps their positions (docs/decisions/0023).
 LETTERBOX_PARTITIONS: Final = 3
+#: Of each inbox, and so of the distributor's table of positions in them (00 §4.1).
+INBOX_PARTITIONS: Final = 3
 
 #: What a broker stores of a topic that others write. Uncompressed: it unpacks a batch on arrival and refuses one whose
 #: records are larger than the topic allows, before a reader has to unpack it (measured: 22 kB took 1.5 GB).
@@ -45,7 +52,7 @@ Compression = Literal["producer", "uncompressed"]
 
 
 #: Who has a user of its own (decision 0024). An operator's commands write what they decide and send again.
-Role = Literal["relay", "gateway", "observer", "operator", "network", "hospital", "municipality"]
+Role = Literal["relay", "gateway", "observer", "operator", "network", "hospital", "municipality", "distributor"]
 
 
 class Topic(msgspec.Struct, frozen=True):
@@ -83,35 +90,45 @@ TOPICS: Final[tuple[Topic, ...]] = (
           writers=("relay", "operator"), readers=("relay", "observer")),
     Topic(CONTROL, "kommunekode; `installation`; `skip/…`", "pause, resume, mode: who, when, why; fingerprint of the secret; skips", None,
           "commands, pages, workers at start", "all workers", "control", compression="uncompressed",
-          writers=("relay", "operator"), readers=("relay", "operator")),
+          writers=("relay", "operator", "distributor"), readers=("relay", "operator", "distributor")),
     Topic("municipality.<kommunekode>.inbox", "lane", "sealed envelope", FORTNIGHT,
-          "lanes", "the municipality's readers", "inbox",
-          writers=("relay",), readers=("municipality", "observer")),
+          "lanes", "the municipality's readers, distributor", "inbox",
+          writers=("relay",), readers=("municipality", "observer", "distributor")),
     Topic("municipality.<kommunekode>.<system>", "lane", "one receiver's copy", FORTNIGHT,
-          "distributor", "that system", "inbox", readers=("municipality",)),
+          "distributor", "that system", "inbox", writers=("distributor",), readers=("municipality", "observer")),
+    Topic("municipality.<kommunekode>.<system>.receipts", "as sent", "a receiver's receipt as received", WEEK,
+          "that system alone", "distributor", "letterbox", LARGE, "uncompressed",
+          writers=("municipality",), readers=("distributor", "observer")),
+    Topic(DISTRIBUTIONS, "lane", "what can happen to a message behind an inbox, four kinds", WEEK,
+          "distributor, its timer", "distributor", max_message_bytes=LARGE, compression="uncompressed",
+          writers=("distributor",), readers=("distributor", "observer")),
     Topic("municipality.<kommunekode>.receipts", "as sent", "receipt as received", WEEK,
           "that municipality alone", "letterboxes", "letterbox", LARGE, "uncompressed",
           writers=("municipality",), readers=("relay", "observer")),
     Topic(RECEIPTS_RAW, "as sent", "the same, of senders that have proved who they are", WEEK,
           "VANS network, distributor", "receipts", max_message_bytes=LARGE, compression="uncompressed",
-          writers=("network", "operator"), readers=("relay", "observer")),
+          writers=("network", "operator", "distributor"), readers=("relay", "observer")),
     Topic(TRACE, "MessageHeader.id of the notification", "AuditEvent (FHIR JSON)", QUARTER,
-          "lanes, distributor", "observers, EDS poster", writers=("relay",), readers=("observer",)),
+          "lanes, distributor", "observers, EDS poster", writers=("relay", "distributor"), readers=("observer",)),
     Topic(LEDGER, "MessageHeader.id of the notification", "one row per state change and input fate", QUARTER,
           "all agents, gateway, commands", "observer, reconcile",
-          writers=("relay", "gateway", "operator"), readers=("observer", "operator")),
+          writers=("relay", "gateway", "operator", "distributor"), readers=("observer", "operator")),
     Topic(DEAD_LETTERS, "key of the origin", "original bytes, dlq.* headers", QUARTER,
           "every stage, gateway", "people, quarantine redrive", "dead", LARGE,
-          writers=("relay", "gateway"), readers=("observer", "operator")),
+          writers=("relay", "gateway", "distributor"), readers=("observer", "operator")),
     Topic("<app>-<table>-changelog", "key of the row", "the row", None, "its worker", "its worker at recovery",
-          writers=("relay",), readers=("relay",)),
+          writers=("relay", "distributor"), readers=("relay", "distributor")),
 )  # fmt: skip
 
-#: Tables by application id (design §4): each changelog has the partitions of the topic it is folded from. `receipts`
-#: and `letterboxes` hold position rows alone (docs/decisions/0005, 0023).
+#: Tables by application id (design §4): each changelog has the partitions of the topic it is folded from. `receipts`,
+#: `letterboxes`, `inboxes` and `answers` hold position rows alone (docs/decisions/0005, 0023).
 TABLES: Final[Mapping[str, Mapping[str, Width]]] = {
-    RELAY: {"persons": "keyed", "lanes": "keyed", "receipts": "keyed", "letterboxes": "letterbox"}
+    RELAY: {"persons": "keyed", "lanes": "keyed", "receipts": "keyed", "letterboxes": "letterbox"},
+    DISTRIBUTOR: {"distributions": "keyed", "inboxes": "inbox", "answers": "letterbox"},
 }
+
+#: Whose state an application's changelogs are.
+_WRITERS: Final[Mapping[str, Role]] = {RELAY: "relay", DISTRIBUTOR: "distributor"}
 
 #: How long a changelog keeps the tombstone of a row that is deleted.
 TOMBSTONES: Final = timedelta(days=1)
@@ -132,7 +149,12 @@ def inbox(kommunekode: str) -> str:
 
 def is_source(topic: str) -> bool:
     """Whether workers take records from a topic."""
-    return topic in SOURCES or bool(municipality_of(topic))
+    return topic in SOURCES or bool(municipality_of(topic)) or group_of(topic) != RELAY
+
+
+def group_of(topic: str) -> str:
+    """The group that takes records from a topic."""
+    return DISTRIBUTOR if topic == DISTRIBUTIONS or inbox_of(topic) or receiver_of(topic) else RELAY
 
 
 def letterbox(kommunekode: str) -> str:
@@ -152,6 +174,27 @@ def municipality_of(topic: str) -> str:
     """The kommunekode of a letterbox; "" for any other topic."""
     found = _LETTERBOX.fullmatch(topic)
     return found[1] if found else ""
+
+
+_INBOX: Final = re.compile(r"municipality\.([0-9]{4})\.inbox")
+_RECEIVER: Final = re.compile(r"municipality\.([0-9]{4})\.([A-Za-z0-9_-]+)\.receipts")
+
+
+def inbox_of(topic: str) -> str:
+    """The kommunekode of an inbox; "" for any other topic."""
+    found = _INBOX.fullmatch(topic)
+    return found[1] if found else ""
+
+
+def receiver_receipts(kommunekode: str, system: str) -> str:
+    """The topic where one receiving system, and nobody else, puts its receipts."""
+    return f"municipality.{kommunekode}.{system}.receipts"
+
+
+def receiver_of(topic: str) -> tuple[str, str] | None:
+    """Kommunekode and system of a receiver's topic of receipts; None for any other topic."""
+    found = _RECEIVER.fullmatch(topic)
+    return (found[1], found[2]) if found else None
 
 
 def receiver(kommunekode: str, system: str) -> str:
@@ -177,10 +220,16 @@ class TopicPlan(msgspec.Struct, frozen=True):
 def _names(
     row: Topic, kommuner: Iterable[str], systems: Mapping[str, Iterable[str]], hospitals: Iterable[str]
 ) -> list[tuple[str, Width]]:
+    if row.name == DISTRIBUTIONS and not systems:
+        return []
     if "<app>" in row.name:
-        return [(changelog(app, table), width) for app, tables in TABLES.items() for table, width in tables.items()]
+        apps = {app: tables for app, tables in TABLES.items() if systems or app != DISTRIBUTOR}
+        return [(changelog(app, table), width) for app, tables in apps.items() for table, width in tables.items()]
     if "<system>" in row.name:
-        return [(receiver(code, system), row.width) for code in sorted(systems) for system in systems[code]]
+        names = [(code, system) for code in sorted(systems) for system in systems[code]]
+        return [
+            (row.name.replace("<kommunekode>", code).replace("<system>", system), row.width) for code, system in names
+        ]
     if "<sor>" in row.name:
         return [(row.name.replace("<sor>", sor), row.width) for sor in sorted(hospitals)]
     if "<kommunekode>" in row.name:
@@ -194,13 +243,14 @@ def plan(
     systems: Mapping[str, Iterable[str]] | None = None,
     hospitals: Iterable[str] = (),
     partitions: int = 12,
-    inbox_partitions: int = 3,
+    inbox_partitions: int = INBOX_PARTITIONS,
     letterbox_partitions: int = LETTERBOX_PARTITIONS,
     replication: int = 1,
 ) -> tuple[TopicPlan, ...]:
     """Every topic of an installation, in table order.
 
-    `kommuner`: the codes that have an inbox and a letterbox; `systems`: the receiving systems by code, for the distributor;
+    `kommuner`: the codes that have an inbox and a letterbox; `systems`: the receiving systems by code, for the
+    distributor, which has no topics without them;
     `hospitals`: the SOR codes of those that send letters.
     """
     widths: Mapping[Width, int] = {
@@ -221,7 +271,9 @@ def plan(
             config["compression.type"] = row.compression
         config["max.message.bytes"] = str(row.max_message_bytes)
         for name, width in _names(row, codes, systems or {}, hospitals):
-            planned.append(TopicPlan(name, widths[width], replication, config, row))
+            own = tuple(role for app, role in _WRITERS.items() if name.startswith(f"{app}-"))
+            its_row = structs.replace(row, writers=own, readers=own) if "<app>" in row.name else row
+            planned.append(TopicPlan(name, widths[width], replication, config, its_row))
     return tuple(planned)
 
 
@@ -231,4 +283,4 @@ _LARGE_ONES: Final = frozenset(row.name for row in TOPICS if row.max_message_byt
 @lru_cache(maxsize=1024)
 def size_limit(topic: str) -> int:
     """The `max.message.bytes` of a topic: what a producer must refuse before the broker does."""
-    return LARGE if topic in _LARGE_ONES or municipality_of(topic) else SMALL
+    return LARGE if topic in _LARGE_ONES or municipality_of(topic) or receiver_of(topic) else SMALL

@@ -27,7 +27,7 @@ FIELDS: Final = frozenset(
         # which record
         "lane", "origin", "message_id", "envelope_id", "transport_id", "event_id", "topic", "partition", "offset", "key",
         # who and what
-        "feed", "trigger", "kommunekode", "notice", "state", "verdict", "reason", "rule", "path", "stage",
+        "feed", "trigger", "kommunekode", "system", "notice", "state", "verdict", "reason", "rule", "path", "stage",
         "attempt", "deadline", "code", "kind", "outcome", "layer",
         # how much and how long
         "count", "length", "open", "step_ms", "wait_ms", "lag", "difference", "limit",

@@ -146,6 +146,12 @@ class Settings(BaseSettings):
         ge=1,
         le=3600,
     )
+    distribute: str = _setting(
+        "",
+        "kommunekoder[,…] that `run distributor` serves though they have one receiver",
+        "a municipality with one receiver reads its inbox itself; with several the distributor serves it unasked",
+        pattern=r"^([0-9]{4}(,[0-9]{4})*)?$",
+    )
     http_listen: str = _setting(
         "127.0.0.1:8080", "host:port of /livez, /readyz, /metrics", "loopback: figures are nobody else's business"
     )
@@ -193,6 +199,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """`read_settings` asks the sources itself, because `explain` names the source of each value."""
         return (init_settings,)
+
+    @property
+    def always_distributed(self) -> tuple[str, ...]:
+        """The kommunekoder of `distribute`."""
+        return tuple(code for code in self.distribute.split(",") if code)
 
     @field_validator("gateway_listen", "http_listen")
     @classmethod

@@ -78,3 +78,47 @@ def test_user_of_another_naming_has_no_role(user: str | None) -> None:
 def test_users_are_named_for_their_roles() -> None:
     assert (user_of("relay"), role_of("stafet-relay")) == ("stafet-relay", "relay")
     assert (user_of("municipality", "0101"), role_of(OWN), kommunekode_of(OWN)) == (OWN, "municipality", "0101")
+
+
+# ---- with a distributor ------------------------------------------------------------------------------------------------
+
+SERVED = plan(KOMMUNER, systems={"0101": ["care", "overview"]})
+
+
+def served(user: str, operation: str) -> set[str]:
+    return {right.name for right in rights_of(user, SERVED) if (right.operation, right.kind) == (operation, "topic")}
+
+
+def test_distributor_reads_inboxes_that_it_serves_and_no_other() -> None:
+    own = {f"stafet-distributor-{table}-changelog" for table in ("distributions", "inboxes", "answers")}
+    answers = {"municipality.0101.care.receipts", "municipality.0101.overview.receipts"}
+    copies = {"municipality.0101.care", "municipality.0101.overview"}
+    both = {"distributions", "recipients.control", *own}
+    assert served("stafet-distributor", "READ") == {"municipality.0101.inbox", *answers, *both}
+    written = {"receipts.raw", "ledger", "dead.letters", "track-and-trace", *copies, *both}
+    assert served("stafet-distributor", "WRITE") == written
+
+
+def test_receiving_systems_belong_to_their_municipality() -> None:
+    copies = {"municipality.0101.care", "municipality.0101.overview"}
+    assert served("stafet-municipality-0101", "READ") == {"municipality.0101.inbox", *copies}
+    assert served("stafet-municipality-0101", "WRITE") == {
+        "municipality.0101.receipts",
+        *(f"{name}.receipts" for name in copies),
+    }
+    assert not [name for name in served("stafet-municipality-0461", "READ") if "0101" in name]
+
+
+def test_distributor_joins_its_own_group_alone() -> None:
+    beside = [right for right in rights_of("stafet-distributor", SERVED) if right.kind != "topic"]
+    assert [(right.operation, right.kind, right.name) for right in beside] == [
+        ("READ", "group", "stafet-distributor"),
+        ("WRITE", "transactional-id", "stafet-distributor"),
+        ("DESCRIBE", "transactional-id", "stafet-distributor"),
+    ]
+    assert not [right for right in rights_of("stafet-relay", SERVED) if "distribut" in right.name]
+
+
+def test_user_of_distributor_is_made_where_it_serves() -> None:
+    assert "stafet-distributor" not in users(KOMMUNER)
+    assert "stafet-distributor" in {right.user for right in rights(SERVED, KOMMUNER)}

@@ -8,6 +8,8 @@ from streams.kafka.topics import (
     ADT_RAW,
     CONTROL,
     DEAD_LETTERS,
+    DISTRIBUTIONS,
+    DISTRIBUTOR,
     LANES,
     LEDGER,
     LETTERS_RAW,
@@ -21,6 +23,7 @@ from streams.kafka.topics import (
     municipality_of,
     plan,
     receiver,
+    receiver_receipts,
     size_limit,
 )
 
@@ -37,6 +40,8 @@ EXPECTED = {
     CONTROL: (1, "compact", None, 1),
     inbox("0101"): (3, "delete", 14, 1),
     receiver("0147", "A"): (3, "delete", 14, 1),
+    receiver_receipts("0147", "A"): (3, "delete", 7, 16),
+    DISTRIBUTIONS: (12, "delete", 7, 16),
     letterbox("0101"): (3, "delete", 7, 16),
     RECEIPTS_RAW: (12, "delete", 7, 16),
     TRACE: (12, "delete", 90, 1),
@@ -46,6 +51,9 @@ EXPECTED = {
     changelog(RELAY, "lanes"): (12, "compact", None, 1),
     changelog(RELAY, "receipts"): (12, "compact", None, 1),  # position rows alone
     changelog(RELAY, "letterboxes"): (3, "compact", None, 1),  # position rows alone
+    changelog(DISTRIBUTOR, "distributions"): (12, "compact", None, 1),
+    changelog(DISTRIBUTOR, "inboxes"): (3, "compact", None, 1),  # position rows alone
+    changelog(DISTRIBUTOR, "answers"): (3, "compact", None, 1),  # position rows alone
 }
 
 
@@ -61,6 +69,12 @@ def test_each_topic_is_as_designed(name: str) -> None:
 def test_plan_holds_these_topics_and_no_others() -> None:
     names = [topic.name for topic in plan(KOMMUNER, systems={"0147": ["A"]}, hospitals=HOSPITALS)]
     assert sorted(names) == sorted({*EXPECTED, *map(inbox, KOMMUNER), *map(letterbox, KOMMUNER)})
+
+
+def test_where_nobody_distributes_there_are_no_topics_for_it() -> None:
+    names = {topic.name for topic in plan(KOMMUNER, hospitals=HOSPITALS)}
+    assert DISTRIBUTIONS not in names
+    assert not [name for name in names if name.startswith(DISTRIBUTOR)]
 
 
 def test_topic_names_are_plain_and_impersonal() -> None:

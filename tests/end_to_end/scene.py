@@ -9,9 +9,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from agents.relay import Relay, RelayOptions, build_relay, relay_running
+from agents.relay import Relay, build_relay, relay_running
 from agents.station import Station
 from agents.worker.app import Worker
+from agents.worker.assembly import WorkerOptions
 from streams.kafka.admin import apply
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.topics import TopicPlan, inbox, plan
@@ -152,7 +153,7 @@ async def relay_here(
         embedded=isinstance(scene.broker, EmbeddedBroker),
     )
     station = station or Station(scene.ids, registers or scene.registers, scene.clock)
-    relay = build_relay(worker, station, RelayOptions(leave=leave))
+    relay = build_relay(worker, station, WorkerOptions(leave=leave))
     try:
         async with relay_running(relay):
             try:
