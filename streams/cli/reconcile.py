@@ -13,8 +13,9 @@ import typer
 from aiokafka.errors import KafkaError
 
 from streams.kafka.admin import aiokafka_options
+from streams.observer.equations import BalanceCheck, BalanceLine
 from streams.observer.reading import Book, read_book, read_recording
-from streams.observer.reconcile import Balance, BalanceCheck, BalanceLine, balance
+from streams.observer.reconcile import Balance, balance
 from streams.operations.settings import read_settings
 
 from .frame import Code, Failed, echo, emit

@@ -104,7 +104,8 @@ def ledger_row_of(value: bytes) -> dict[str, Any] | None:
     row = row_of(value)
     if row is None or any(not isinstance(row.get(field), kind) for field, kind in _ROW_FIELDS.items()):
         return None
-    arrivals = {"receipt": row["subject"], "event": row["origin"] or row["subject"]}
+    arrivals = dict.fromkeys(("receipt", "arrival", "copy-receipt"), row["subject"])
+    arrivals["event"] = row["origin"] or row["subject"]
     place = arrivals.get(row["kind"], row["origin"])
     if row["kind"] == "event" and place.startswith(GATEWAY):
         return row

@@ -67,6 +67,10 @@ class Book:
         self.raw: dict[str, datetime | None] = {}  # place -> received
         self.sources: dict[str, Source] = {}  # place -> sender's name for the message
         self.lane_events: dict[str, Source] = {}  # stay event id -> the message it is from
+        self.inbox_records: dict[str, datetime | None] = {}  # place in an inbox -> received
+        self.copies: set[tuple[str, str]] = set()  # MessageHeader.id and topic of a receiver
+        self.answers: dict[str, datetime | None] = {}  # place of a receiver's receipt -> received
+        self.returned: set[str] = set()  # ids of the answers on `receipts.raw`
         self.letters: dict[str, set[InboxLetter]] = defaultdict(set)  # MessageHeader.id -> dispatches
         self.inboxes: dict[str, set[str]] = defaultdict(set)  # MessageHeader.id -> topics
         self.unopened: list[str] = []
@@ -102,7 +106,13 @@ class Book:
                 is_letter = str(event.get("origin", "")).startswith("letters.raw/")
                 feed = "" if is_letter else str(event.get("feed", ""))
                 self.lane_events.setdefault(event["id"], (feed, str(event.get("control_id", ""))))
+        elif (
+            topic.startswith("municipality.") and topic.endswith(".receipts") and topic.count(".") > 2
+        ):  # of one receiver
+            if not is_network_receipt(value):
+                self.answers[place] = received_at(record)
         elif topic == "receipts.raw" or (topic.startswith("municipality.") and topic.endswith(".receipts")):
+            self.returned.add(record.headers.get("message-id", ""))  # of the distributor's; others need have none
             self.receipts[place] = ReceiptArrival(received_at(record), is_network_receipt(value), quoted(value))
         elif topic == "ledger":
             self._add_row(record)
@@ -113,13 +123,26 @@ class Book:
                 parts = ("topic", "partition", "offset")
                 origin = "/".join(record.headers.get(f"dlq.original-{part}", "?") for part in parts)
             self.dead[origin] = place
-        elif topic.endswith(".inbox") and "selftest" not in record.headers:  # no event is behind such a letter
-            letter = open_letter(value)
-            if letter is None:
-                self.unopened.append(place)
-            elif not letter.legacy:
-                self.letters[letter.message_id].add(letter)
-                self.inboxes[letter.message_id].add(topic)
+        elif topic.endswith(".inbox"):
+            self.inbox_records[place] = received_at(record)
+            if "selftest" not in record.headers:  # no event is behind such a letter
+                self._add_letter(record)
+        elif topic.startswith("municipality."):
+            copy = open_letter(value)
+            self.copies.add((place if copy is None else copy.message_id, topic))
+
+    def _add_letter(self, record: TopicRecord) -> None:
+        letter = open_letter(record.value)
+        if letter is None:
+            self.unopened.append(record.place)
+        elif not letter.legacy:
+            self.letters[letter.message_id].add(letter)
+            self.inboxes[letter.message_id].add(record.topic)
+
+    @property
+    def distributed(self) -> set[str]:
+        """The inboxes that a distributor reads, by its own notes."""
+        return {topic for topic, _ in self.positions if topic.endswith(".inbox")}
 
     def note(self, place: Partition, position: int) -> None:
         """A worker's position in a source partition, in the order of the changelog."""
@@ -160,8 +183,8 @@ class Cohort:
         self.book = book
         self._since = since
         self._first = dict(book.starts)
-        self.raw = self._arrived(book.raw)
-        self.receipts = self._arrived({place: arrival.at for place, arrival in book.receipts.items()})
+        self.raw = self.arrived(book.raw)
+        self.receipts = self.arrived({place: arrival.at for place, arrival in book.receipts.items()})
         self.turned_away = {origin for origin, at in book.turned_away.items() if self._is_since(at)}
         rows = {kind: list(book.rows[kind].values()) for kind in ("event", "stay-event", "message", "receipt")}
         self.events = [row for row in rows["event"] if self._is_judged_event(row)]
@@ -170,7 +193,7 @@ class Cohort:
         self.stay_events = [row for row in rows["stay-event"] if row["subject"] in judged]
         followed = self.lane_events | {row["subject"] for row in self.stay_events}
         self.messages = [row for row in rows["message"] if row["event"] in followed]
-        self.classes = [row for row in rows["receipt"] if self._belongs(row["subject"])]
+        self.classes = [row for row in rows["receipt"] if self.belongs(row["subject"])]
 
     def _judged_lane_events(self) -> set[str]:
         """Stay events of the messages in the cohort; of a message seen nowhere, if none can have been forgotten."""
@@ -191,7 +214,7 @@ class Cohort:
         """A row about a refusal of the gateway is judged with its letter; without one, if none can be forgotten."""
         origin = origin_of(row)
         if not origin.startswith(GATEWAY):
-            return self._belongs(origin)
+            return self.belongs(origin)
         forgotten = any(offset for (topic, _), offset in self.book.starts.items() if topic == "dead.letters")
         kept = origin not in self.book.turned_away and not forgotten
         return origin in self.turned_away or (kept and self._is_since(moment_of(row.get("at"))))
@@ -200,9 +223,9 @@ class Cohort:
         """A fate is judged with its event; without one on `lanes`, if it should be there."""
         if row["subject"] in self.book.lane_events:
             return row["subject"] in self.lane_events
-        return self._since is None and bool(row["origin"]) and self._belongs(row["origin"])
+        return self._since is None and bool(row["origin"]) and self.belongs(row["origin"])
 
-    def _arrived(self, there: Mapping[str, datetime | None]) -> set[str]:
+    def arrived(self, there: Mapping[str, datetime | None]) -> set[str]:
         """Places in the cohort; notes per partition where it begins, which is after the last record before it."""
         inside = set()
         for place, at in there.items():
@@ -213,7 +236,7 @@ class Cohort:
                 self._first[partition] = max(self._first.get(partition, 0), offset + 1)
         return inside
 
-    def _belongs(self, place: str) -> bool:
+    def belongs(self, place: str) -> bool:
         """Whether a row about `place` is judged: its record is in the cohort, or ought to be there and is not."""
         partition, offset = _spot(place)
         return self._first.get(partition, 0) <= offset < self.book.ends.get(partition, offset + 1)
@@ -228,7 +251,10 @@ def _spot(place: str) -> tuple[Partition, int]:
 TOPICS = (*SOURCES, "receipts.raw", "lanes", "ledger", "dead.letters")
 
 #: Where the workers note how far they are (docs/decisions/0002), by the names that Faust gives.
-CHANGELOGS = tuple(f"stafet-relay-{table}-changelog" for table in ("lanes", "letterboxes", "persons", "receipts"))
+CHANGELOGS = (
+    *(f"stafet-relay-{table}-changelog" for table in ("lanes", "letterboxes", "persons", "receipts")),
+    *(f"stafet-distributor-{table}-changelog" for table in ("answers", "distributions", "inboxes")),
+)
 
 _FETCH_BYTES = 16 << 20  # 00 §4.2
 _POLL_MS = 500
@@ -239,7 +265,7 @@ async def read_book(bootstrap: str, **security: Any) -> Book:
     book = Book()
 
     def is_judged(topic: str) -> bool:
-        return topic in TOPICS or (topic.startswith("municipality.") and topic.endswith((".inbox", ".receipts")))
+        return topic in TOPICS or topic.startswith("municipality.")
 
     if partitions := await partitions_of(bootstrap, is_judged, **security):
         async with _reading(bootstrap, security, partitions) as consumer:

@@ -11,10 +11,12 @@ log that is still moving what is under way shows as a difference: reconcile at r
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from .copies import copy_checks, copy_lines
+from .equations import BalanceCheck, BalanceLine, sorted_ids
 from .evidence import TopicRecord
 from .reading import Book, Cohort, Row, Source, origin_of
 
@@ -42,38 +44,6 @@ RECEIPTS = ("first", "repeated", "conflicting", "stale", "transient", "unmatched
 #: Response code -> the state it settles a message in (02 §5.4).
 VERDICTS: Mapping[str, str] = {"ok": "ACKED_OK", "fatal-error": "ACKED_FATAL"}
 RECEIPT_TERMS: Mapping[str, str] = {"first": "first verdicts"}
-
-
-@dataclass(frozen=True, slots=True)
-class BalanceLine:
-    """One equation: a total from one source, its terms from another; `ids` are behind a difference.
-
-    `listed`: ids to be looked at that are no difference, each under the words for them.
-    """
-
-    name: str
-    total: int
-    terms: Mapping[str, int]
-    ids: tuple[str, ...] = ()
-    listed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-    @property
-    def difference(self) -> int:
-        """Total minus terms."""
-        return self.total - sum(self.terms.values())
-
-
-@dataclass(frozen=True, slots=True)
-class BalanceCheck:
-    """One fact that must hold of every record; `ids` are those it does not hold of."""
-
-    name: str
-    ids: tuple[str, ...]
-
-    @property
-    def difference(self) -> int:
-        """How many it does not hold of."""
-        return len(self.ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +113,10 @@ def _event_lines(cohort: Cohort) -> Iterator[BalanceLine]:
     received = sum(max(1, parts[place]) for place in cohort.raw) + len(cohort.turned_away)
     terms = {"refused": fates["refused"], "duplicates": fates["duplicate"], "accepted": accepted}
     recorded = {origin_of(row) for row in cohort.events}
-    yield BalanceLine("events received", received, terms, _sorted((cohort.raw | cohort.turned_away) ^ recorded))
+    yield BalanceLine("events received", received, terms, sorted_ids((cohort.raw | cohort.turned_away) ^ recorded))
     decided = {row["subject"] for row in cohort.stay_events}
     terms = {fate: fates[fate] for fate in ACCEPTED}
-    yield BalanceLine("accepted", accepted, terms, _sorted(cohort.lane_events ^ decided))
+    yield BalanceLine("accepted", accepted, terms, sorted_ids(cohort.lane_events ^ decided))
 
 
 def _notification_lines(cohort: Cohort) -> Iterator[BalanceLine]:
@@ -160,17 +130,17 @@ def _notification_lines(cohort: Cohort) -> Iterator[BalanceLine]:
     for row in cohort.stay_events:
         promised[row["subject"]] += row["k"]
     made = Counter({row["subject"]: row["event"] for row in cohort.messages}.values())
-    wrong = _sorted(event for event in promised | made if promised[event] != made[event])
+    wrong = sorted_ids(event for event in promised | made if promised[event] != made[event])
     yield BalanceLine("notifications made", len(states), {"of converted events": promised.total()}, wrong)
     tally = Counter(states.values())
     names = (*FINAL_TERMS.values(), *OPEN)
-    unknown = _sorted(message for message, term in states.items() if term not in names)
+    unknown = sorted_ids(message for message, term in states.items() if term not in names)
     terms = {name: tally[name] for name in FINAL_TERMS.values()} | {"open": sum(tally[name] for name in OPEN)}
     yield BalanceLine("notifications", len(states), terms, unknown)
     deltas = _deltas(cohort)
     undecided = {message for message in states if deltas[message].total() == 0}
     by_state = {message for message, term in states.items() if term in OPEN}
-    yield BalanceLine("open", len(undecided), {name: tally[name] for name in OPEN}, _sorted(undecided ^ by_state))
+    yield BalanceLine("open", len(undecided), {name: tally[name] for name in OPEN}, sorted_ids(undecided ^ by_state))
 
 
 def _deltas(cohort: Cohort) -> dict[str, Counter[str]]:
@@ -181,12 +151,8 @@ def _deltas(cohort: Cohort) -> dict[str, Counter[str]]:
     return deltas
 
 
-def _sorted(ids: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(set(ids)))
-
-
 def _repeated(subjects: Iterable[str]) -> tuple[str, ...]:
-    return _sorted(subject for subject, count in Counter(subjects).items() if count > 1)
+    return sorted_ids(subject for subject, count in Counter(subjects).items() if count > 1)
 
 
 def _checks(cohort: Cohort) -> Iterator[BalanceCheck]:
@@ -196,35 +162,35 @@ def _checks(cohort: Cohort) -> Iterator[BalanceCheck]:
     for place in cohort.raw:
         promised[book.sources[place]] += parts[place]
     gave = Counter(book.lane_events[event] for event in cohort.lane_events)
-    wrong = _sorted("/".join(source) for source in promised | gave if promised[source] != gave[source])
+    wrong = sorted_ids("/".join(source) for source in promised | gave if promised[source] != gave[source])
     yield BalanceCheck("an ADT message gives as many stay events as its rows say", wrong)
     net = _net(cohort.stay_events)
-    wrong = _sorted(event for event, fates in net.items() if sorted((+fates).values()) != [1])
+    wrong = sorted_ids(event for event, fates in net.items() if sorted((+fates).values()) != [1])
     yield BalanceCheck("every stay event has one fate", wrong)
     deltas = _deltas(cohort).items()
-    wrong = _sorted(message for message, c in deltas if c.total() not in (0, 1) or min(c.values()) < 0)
+    wrong = sorted_ids(message for message, c in deltas if c.total() not in (0, 1) or min(c.values()) < 0)
     yield BalanceCheck("every message has one final state or none", wrong)
     yield BalanceCheck("every change of a message has its number", _gaps(cohort))
     sent = {row["subject"] for row in cohort.messages if row["what"] != "CREATED"}
     judged = {row["subject"] for row in cohort.messages}
     everyone = {row["subject"] for row in book.rows["message"].values()}
     lying = {message for message in book.letters if message in judged or message not in everyone}
-    yield BalanceCheck("every message sent lies in an inbox, and no other", _sorted(sent ^ lying))
-    wrong = _sorted(message for message in lying if len(book.inboxes[message]) > 1)
+    yield BalanceCheck("every message sent lies in an inbox, and no other", sorted_ids(sent ^ lying))
+    wrong = sorted_ids(message for message in lying if len(book.inboxes[message]) > 1)
     yield BalanceCheck("a message lies in the inbox of one municipality", wrong)
-    wrong = _sorted(message for message in lying if len(book.letters[message]) > 3)
+    wrong = sorted_ids(message for message in lying if len(book.letters[message]) > 3)
     yield BalanceCheck("a message is dispatched three times at most", wrong)
     yield BalanceCheck("every letter in an inbox can be opened", tuple(book.unopened))
     wanted = {origin_of(row) for row in cohort.events if row["what"] == "refused"}
     wanted |= {row["subject"] for row in cohort.classes if row["what"] == "unreadable"}
-    yield BalanceCheck("what is refused or unreadable lies in dead.letters", _sorted(wanted - book.dead.keys()))
+    yield BalanceCheck("what is refused or unreadable lies in dead.letters", sorted_ids(wanted - book.dead.keys()))
     yield BalanceCheck("a message is settled by the first verdict about it, and by nothing else", _unsettled(cohort))
     yield BalanceCheck("every record of the ledger is a row", tuple(book.unread))
     classed = _repeated(row["subject"] for row in cohort.classes if row["what"] != WAITING)
     yield BalanceCheck("every receipt has one class", classed)
-    yield BalanceCheck("two-contents", _sorted(book.others))
+    yield BalanceCheck("two-contents", sorted_ids(book.others))
     positions = (f"{topic}/{partition}" for topic, partition in book.went_back)
-    yield BalanceCheck("went-back", _sorted((*_went_back(cohort), *positions)))
+    yield BalanceCheck("went-back", sorted_ids((*_went_back(cohort), *positions)))
 
 
 def _went_back(cohort: Cohort) -> Iterator[str]:
@@ -260,7 +226,7 @@ def _unsettled(cohort: Cohort) -> tuple[str, ...]:
             message = by_envelope.get(answer.message_id, answer.message_id)
             answered.add((message, VERDICTS.get(answer.code, answer.code)))
     settled = {(m, state) for m, c in _deltas(cohort).items() for state in VERDICTS.values() if c[state]}
-    return _sorted(message for message, _ in settled ^ answered if message in judged)
+    return sorted_ids(message for message, _ in settled ^ answered if message in judged)
 
 
 def _gaps(cohort: Cohort) -> tuple[str, ...]:
@@ -274,7 +240,7 @@ def _gaps(cohort: Cohort) -> tuple[str, ...]:
         numbers = sorted(number for number, _ in rows)
         if state != "CREATED" or numbers != list(range(first, first + len(rows))):
             gaps.append(message)
-    return _sorted(gaps)
+    return sorted_ids(gaps)
 
 
 def balance(records: Iterable[TopicRecord] | Book, since: datetime | None = None) -> Balance:
@@ -291,15 +257,15 @@ def balance(records: Iterable[TopicRecord] | Book, since: datetime | None = None
     recorded = {row["subject"] for row in cohort.classes}
     classes[WAITING] = len(recorded - classed)
     terms = {RECEIPT_TERMS.get(name, name): classes[name] for name in RECEIPTS}
-    receipts = BalanceLine("receipts received", len(arrived), terms, _sorted(arrived ^ recorded))
-    lines = [*_event_lines(cohort), *_notification_lines(cohort), receipts]
+    receipts = BalanceLine("receipts received", len(arrived), terms, sorted_ids(arrived ^ recorded))
+    lines = [*_event_lines(cohort), *_notification_lines(cohort), receipts, *copy_lines(cohort)]
     # What was never looked at, where there is any: operators decided so, or no topic kept it long enough.
     if skipped := {str(row["subject"]) for row in book.rows["skipped"].values()}:
-        unmet = _sorted(skipped - book.dead.keys())
+        unmet = sorted_ids(skipped - book.dead.keys())
         terms = {"dead-lettered": len(skipped) - len(unmet), "not met yet": len(unmet)}
         lines.append(BalanceLine("skipped by operators", len(skipped), terms, listed={"not met yet": unmet}))
     if lost := book.rows["lost"].values():
         total = sum(row["parts"] for row in lost)
-        named = _sorted(str(row["subject"]) for row in lost)
+        named = sorted_ids(str(row["subject"]) for row in lost)
         lines.append(BalanceLine("lost to retention", total, {"named": total}, listed={"lost": named}))
-    return Balance(tuple(lines), tuple(_checks(cohort)))
+    return Balance(tuple(lines), (*_checks(cohort), *copy_checks(cohort)))

@@ -23,7 +23,7 @@ from typing import Any, Literal, Protocol
 from aiokafka import AIOKafkaProducer
 
 from streams.kafka.clients import AIOKafkaConsumer, partitions_of
-from streams.kafka.topics import inbox, letterbox
+from streams.kafka.topics import inbox, letterbox, receiver
 from streams.words.codes import Verdict
 
 from .acknowledgement import acknowledgement, arrived, enveloped
@@ -148,7 +148,7 @@ class Answering(Protocol):
 
     @property
     def codes(self) -> Collection[str]:
-        """Kommunekoder of the inboxes to be read."""
+        """Kommunekoder of the inboxes to be read; `0461.care` is one system behind that of 0461."""
 
     @property
     def tally(self) -> Tally:
@@ -180,7 +180,7 @@ class Town:
     def receive(self, topic: str, envelope: bytes, at: datetime) -> None:
         """Take one record of an inbox; its receipts are due from now on."""
         self.tally.received += 1
-        code = topic.split(".")[1]
+        code = reader_of(topic)
         try:
             message = message_id(envelope)
             if message is None:
@@ -206,6 +206,16 @@ class Town:
         return receipts
 
 
+def box(reader: str) -> str:
+    """The topic that a municipality reads, or one system behind its inbox."""
+    return receiver(*reader.split(".", 1)) if "." in reader else inbox(reader)
+
+
+def reader_of(topic: str) -> str:
+    """Whose topic it is: the kommunekode of an inbox, that and the system of a copy."""
+    return topic.removeprefix("municipality.").removesuffix(".inbox")
+
+
 async def run_municipalities(
     bootstrap: str,
     town: Answering,
@@ -217,7 +227,7 @@ async def run_municipalities(
     **security: Any,
 ) -> Tally:
     """Answer on behalf of the municipalities of `town` until `stop`, with a started `producer`; `now` may run fast."""
-    partitions = await partitions_of(bootstrap, {inbox(code) for code in town.codes}.__contains__, **security)
+    partitions = await partitions_of(bootstrap, set(map(box, town.codes)).__contains__, **security)
     if not partitions:
         raise LookupError("none of the inboxes is on the broker; prepare it with `stafet topics apply --yes`")
     consumer = AIOKafkaConsumer(

@@ -6,9 +6,10 @@ The ledger is read as it grows, by plain aiokafka; nothing here asks the product
 import asyncio
 import contextlib
 import json
+import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -27,12 +28,11 @@ class Ledger:
         self,
         consumer: AIOKafkaConsumer,
         admin: AIOKafkaAdminClient,
-        group: str,
         ledger: Sequence[TopicPartition],
-        sources: Sequence[TopicPartition],
+        sources: Mapping[str, Sequence[TopicPartition]],
     ) -> None:
-        self._consumer, self._admin, self._group = consumer, admin, group
-        self._ledger, self._sources = ledger, sources
+        self._consumer, self._admin = consumer, admin
+        self._ledger, self._sources = ledger, sources  # by the group that reads them
         self.rows: dict[str, dict[str, Any]] = {}  # by id: a repeated row is no second one
         self.states: dict[str, tuple[int, str]] = {}  # message -> (ordinal, state)
         self.read = 0
@@ -90,11 +90,13 @@ class Ledger:
 
     async def _lag(self) -> tuple[int, dict[TopicPartition, int]]:
         """Records of the sources that are not committed yet, and where all topics end."""
-        tps = self._sources
-        ends = await self._consumer.end_offsets(tps)
-        committed = await self._admin.list_consumer_group_offsets(self._group, partitions=list(tps))
-        done = {tp: max(committed[tp].offset, 0) if tp in committed else 0 for tp in tps}
-        return sum(ends[tp] - done[tp] for tp in tps), ends
+        everything = [tp for tps in self._sources.values() for tp in tps]
+        ends, lag = await self._consumer.end_offsets(everything), 0
+        for group, tps in self._sources.items():
+            committed = await self._admin.list_consumer_group_offsets(group, partitions=list(tps))
+            done = {tp: max(committed[tp].offset, 0) if tp in committed else 0 for tp in tps}
+            lag += sum(ends[tp] - done[tp] for tp in tps)
+        return lag, ends
 
     def summary(self) -> str:
         """Counts, for a failure's text."""
@@ -118,12 +120,19 @@ async def watching(bootstrap: str, group: str = "stafet-relay") -> AsyncIterator
     await admin.start()
     try:
         ledger = await partitions_of(admin, ["ledger"])
-        letterboxes = [name for name in await admin.list_topics() if name.endswith(".receipts")]
-        sources = await partitions_of(admin, [*_SOURCES, *letterboxes])
-        consumer.assign([*ledger, *sources])  # together: aiokafka learns of one topic after the other, 100 ms each
-        consumer.pause(*sources)
+        names = await admin.list_topics()
+        letterboxes = [name for name in names if re.fullmatch(r"municipality\.[0-9]+\.receipts", name)]
+        sources = {group: await partitions_of(admin, [*_SOURCES, *letterboxes])}
+        # What a distributor reads where there is one: its lanes, its receivers' receipts, and their municipality's inbox.
+        answers = [name for name in names if re.fullmatch(r"municipality\.[0-9]+\.[^.]+\.receipts", name)]
+        if answers:
+            inboxes = {f"municipality.{name.split('.')[1]}.inbox" for name in answers}
+            sources["stafet-distributor"] = await partitions_of(admin, ["distributions", *answers, *sorted(inboxes)])
+        everything = [tp for tps in sources.values() for tp in tps]
+        consumer.assign([*ledger, *everything])  # together: aiokafka learns of one topic after the other, 100 ms each
+        consumer.pause(*everything)
         await consumer.seek_to_beginning(*ledger)
-        yield Ledger(consumer, admin, group, ledger, sources)
+        yield Ledger(consumer, admin, ledger, sources)
     finally:
         await admin.close()
         await consumer.stop()

@@ -9,13 +9,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from agents.distributor import Distributor, build_distributor, distributor_running
 from agents.relay import Relay, build_relay, relay_running
 from agents.station import Station
 from agents.worker.app import Worker
 from agents.worker.assembly import WorkerOptions
 from streams.kafka.admin import apply
 from streams.kafka.embedded import EmbeddedBroker
-from streams.kafka.topics import TopicPlan, inbox, plan
+from streams.kafka.topics import DISTRIBUTOR, TopicPlan, inbox, plan
 from streams.observer.reading import read_book
 from streams.observer.reconcile import balance
 from streams.registry import Registers, load
@@ -26,7 +27,17 @@ from streams.words.ids import Ids
 from tests.brokers import AnyBroker, producing
 from tests.secured import Secured
 
-__all__ = ["SECRET", "Scene", "closes", "expected_letters", "municipalities", "prepare", "relay_here", "stays"]
+__all__ = [
+    "SECRET",
+    "Scene",
+    "closes",
+    "distributor_here",
+    "expected_letters",
+    "municipalities",
+    "prepare",
+    "relay_here",
+    "stays",
+]
 
 SECRET = b"end-to-end tests: no secret"
 PARTITIONS = 4
@@ -68,6 +79,7 @@ def prepare(scene: Scene, *, without: Sequence[str] = (), inbox_partitions: int 
         for topic in plan(
             scene.registers.kommuner,
             hospitals=scene.registers.letter_hospitals,
+            systems=scene.registers.distributed(),
             partitions=scene.partitions,
             inbox_partitions=inbox_partitions,
             letterbox_partitions=LETTERBOXES,
@@ -161,6 +173,43 @@ async def relay_here(
             finally:
                 if left:  # the batch in hand never ends: nothing to drain
                     relay.app.conf.stream_wait_empty = False
+    except asyncio.CancelledError:
+        assert not left, f"the worker left: {left}"
+        raise
+
+
+@contextlib.asynccontextmanager
+async def distributor_here(scene: Scene, *, worker_id: str = "w1") -> AsyncIterator[Distributor]:
+    """The distributor in this process, started and at the end drained; a worker that leaves fails the test."""
+    left: list[str] = []
+    test = asyncio.current_task()
+    assert test is not None
+
+    def leave(reason: str) -> None:
+        left.append(reason)
+        test.cancel()
+
+    worker = Worker(
+        bootstrap=scene.bootstrap,
+        app_id=DISTRIBUTOR,
+        worker_id=worker_id,
+        state_dir=scene.directory,
+        partitions=scene.partitions,
+        inbox_partitions=1,
+        letterbox_partitions=LETTERBOXES,
+        commit_interval=timedelta(milliseconds=200),
+        session_timeout=timedelta(seconds=6),
+        embedded=isinstance(scene.broker, EmbeddedBroker),
+    )
+    station = Station(scene.ids, scene.registers, scene.clock)
+    distributor = build_distributor(worker, station, WorkerOptions(leave=leave))
+    try:
+        async with distributor_running(distributor):
+            try:
+                yield distributor
+            finally:
+                if left:
+                    distributor.app.conf.stream_wait_empty = False
     except asyncio.CancelledError:
         assert not left, f"the worker left: {left}"
         raise
