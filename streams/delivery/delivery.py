@@ -40,6 +40,9 @@ _NETWORK: Final = {
     Signal.NET_NEG_OLD: "net_neg",
 }
 
+#: Why a person looks at something; the last two are about a stay (00 §2.7, §7.23).
+CaseReason = Literal["timeout", "undeliverable", "fatal", "given-up-by-operator", "abandoned", "not-cancelled"]
+
 _VERDICTS: Final[dict[Signal, Verdict]] = {
     Signal.ACK_OK: "ok",
     Signal.ACK_FATAL: "fatal-error",
@@ -47,10 +50,11 @@ _VERDICTS: Final[dict[Signal, Verdict]] = {
 }
 _SIGNALS: Final[dict[Verdict, Signal]] = {verdict: signal for signal, verdict in _VERDICTS.items()}
 
-_CASE_OF: Final[dict[DeliveryState, Literal["timeout", "undeliverable", "fatal"]]] = {
-    DeliveryState.GIVEN_UP: "timeout",
-    DeliveryState.UNDELIVERABLE: "undeliverable",
-    DeliveryState.ACKED_FATAL: "fatal",
+_CASE_OF: Final[dict[Signal, CaseReason]] = {
+    Signal.TIMER_LAST: "timeout",
+    Signal.NET_NEG_CUR: "undeliverable",
+    Signal.ACK_FATAL: "fatal",
+    Signal.OP_GIVE_UP: "given-up-by-operator",
 }
 
 
@@ -66,12 +70,9 @@ class Counts(Value, frozen=True, kw_only=True):
 
 
 class Case(Value, frozen=True, kw_only=True):
-    """Manual handling (02 §5.8). A conflict case is separate and does not change this one.
+    """Manual handling (02 §5.8). A conflict case is separate and does not change this one."""
 
-    `abandoned` is the reason of a case about a stay (00 §2.7), the others are about a message.
-    """
-
-    reason: Literal["timeout", "undeliverable", "fatal", "given-up-by-operator", "abandoned"]
+    reason: CaseReason
     opened: datetime
     closed: datetime | None = None
     closing: str = ""  # late-ok, delivered-otherwise, replaced-by <message id>, obsolete
@@ -83,7 +84,8 @@ class KeptMessage(Value, frozen=True, kw_only=True):
 
     data: bytes  # as its type keeps it (`messages/sending.py`)
     last: int  # place of its own link among those of the row; -1 for a message without a chain
-    checksum: int  # of the message in JSON, as it was sent
+    checksum: int  # of the message in JSON, as it was sent; of a letter, in its own syntax
+    letter: bytes = b""  # the letter that was written of it; b"" for FHIR
 
 
 class Delivery(Value, frozen=True, kw_only=True):
@@ -95,6 +97,7 @@ class Delivery(Value, frozen=True, kw_only=True):
     event_id: EventId
     label: str  # what it is within its type
     activity: str
+    number: str = ""  # of a letter: `20` or `17`; "" for FHIR
     message_type: str = HOSPITAL_NOTIFICATION
     sender: Unit
     address: Address
@@ -138,9 +141,21 @@ class Delivery(Value, frozen=True, kw_only=True):
         return None if self.finished is None else self.finished + timedelta(seconds=self.address.memory_s)
 
     @property
+    def kept_until(self) -> datetime | None:
+        """When the content of a message that ended with its hand-over goes; None where nothing is kept for that."""
+        if self.content is None or self.finished is None or _is_open(self.case):
+            return None
+        return self.finished + timedelta(seconds=self.address.ack_timeout_s)
+
+    @property
     def due(self) -> datetime | None:
         """When the timer fires: the deadline, or the next try of a refused hand-over."""
         return self.retry or self.deadline
+
+
+def hand_over_signal(delivery: Delivery) -> Signal:
+    """The signal of a dispatch that is on its way."""
+    return Signal.PRODUCED if delivery.address.positive_receipt else Signal.PRODUCED_UNCONFIRMED
 
 
 def verdict_signal(verdict: Verdict) -> Signal:
@@ -168,7 +183,8 @@ def resend_signal(delivery: Delivery) -> Signal:
 def envelope_of(delivery: Delivery, transport_id: str) -> Literal["cur", "old"] | None:
     """Whether an envelope id is that of the current attempt, of an earlier one, or none of ours."""
     for back, attempt in enumerate(reversed(delivery.attempts)):
-        if attempt.transport_id == transport_id:
+        # A letter has an envelope of its own beside the one that it travels in (04 §10).
+        if transport_id == attempt.transport_id or (delivery.number and transport_id == attempt.envelope_id):
             return "old" if back else "cur"
     return None
 
@@ -195,7 +211,7 @@ def advance(
     `next_attempt` holds the ids of the dispatch that a resend makes; required when the row may resend.
     """
     if delivery.state is DeliveryState.CREATED and signal in PROVES_HAND_OVER:
-        (handed,) = advance(delivery, Signal.PRODUCED, at)
+        (handed,) = advance(delivery, hand_over_signal(delivery), at)
         return handed, *advance(handed.now, signal, at)
     row = TRANSITIONS[delivery.state, signal]
     emits = row.emits
@@ -247,7 +263,10 @@ def _moved(delivery: Delivery, signal: Signal, row: Transition, at: datetime, ne
         counts=counts,
         case=case,
         conflict=delivery.conflict or Emission.CONFLICT_CASE in row.emits,
-        content=None if final and not _is_open(case) else delivery.content,
+        # A hand-over that ends it may be refused yet (`hand_over_refused`): what it takes to try again goes later.
+        content=None
+        if final and not _is_open(case) and signal is not Signal.PRODUCED_UNCONFIRMED
+        else delivery.content,
         finished=(delivery.finished or at) if final else None,
     )
 
@@ -255,8 +274,7 @@ def _moved(delivery: Delivery, signal: Signal, row: Transition, at: datetime, ne
 def _case(delivery: Delivery, signal: Signal, row: Transition, at: datetime) -> Case | None:
     """A final state without a good verdict opens a case; a good verdict that comes late closes it."""
     if Emission.OPEN_CASE in row.emits:
-        by_operator = signal is Signal.OP_GIVE_UP
-        return Case(reason="given-up-by-operator" if by_operator else _CASE_OF[row.to], opened=at)
+        return Case(reason=_CASE_OF[signal], opened=at)
     if Emission.CLOSE_CASE in row.emits and delivery.case is not None and _is_open(delivery.case):
         return replace(delivery.case, closed=at, closing="late-ok")
     return delivery.case
@@ -285,13 +303,15 @@ def hand_over_refused(delivery: Delivery, at: datetime) -> Advance:
     state that it was handed over from: a resend that an operator decided on waits in TIMED_OUT, where they may still
     give it up. The ledger row of the hand-over was held back with the letter, so its number is free again.
     """
-    if delivery.is_final or not delivery.attempts:
+    unconfirmed = delivery.state is DeliveryState.SENT_UNCONFIRMED and delivery.content is not None
+    if (delivery.is_final and not unconfirmed) or not delivery.attempts:
         return Advance(delivery, delivery)
     back = replace(_once_more_refused(delivery), changes=max(delivery.changes - 1, 0), state=delivery.was)
     retry, emits = at + _pause(back), TRANSITIONS[DeliveryState.CREATED, Signal.PRODUCE_FAILED].emits
     if len(delivery.attempts) == 1:
         attempt = replace(delivery.attempts[0], sent=None)
-        return Advance(delivery, replace(back, attempts=(attempt,), deadline=None, retry=retry), emits)
+        back = replace(back, attempts=(attempt,), deadline=None, retry=retry, finished=None)
+        return Advance(delivery, back, emits)
     back = replace(back, attempts=delivery.attempts[:-1])
     if back.state is DeliveryState.TIMED_OUT:  # no deadline runs there
         back = replace(back, deadline=None, retry=retry)

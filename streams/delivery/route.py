@@ -64,8 +64,19 @@ class Acceptance(Protocol):
     def leaves(self) -> bool:
         """Whether the product puts documents into that envelope."""
 
+    @property
+    def send_acute_as_admission(self) -> bool:
+        """An acute ambulant stay is sent as an admission (04, 13.2)."""
+
+    @property
+    def cancel_on_class_change(self) -> bool:
+        """An admission that becomes acute ambulant is taken back (04, 13.2)."""
+
     def represents(self, label: str, class_: str) -> bool:
-        """Whether the format has a form for a message with this label, about a stay of this class."""
+        """Whether the format may have a form for a message with this label, about a stay of this class."""
+
+    def positive_receipt(self, default: bool, /) -> bool:
+        """Whether a positive receipt is due; `default`: what the policy says (00 §7.25)."""
 
 
 class ReceiptPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -79,6 +90,7 @@ class ReceiptPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     retry_pauses: tuple[timedelta, ...]  # of a hand-over that failed (00 §3.3); the last one repeats
     #: The distributor's wait for receiver A, inside the wait of the sender (02 §7.2 B6); registers of before it have no row.
     answer_within: timedelta = timedelta(minutes=25)
+    expects_positive_receipt: bool = True  # of letters alone; the row of the acceptance goes before it (00 §7.25)
 
 
 UuidText = Annotated[str, msgspec.Meta(pattern=f"^{UUID_FORM.pattern}$")]
@@ -111,6 +123,14 @@ class Receiver(Protocol):
         """Stable id of the system."""
 
 
+class Municipality(Protocol):
+    """A row of 05 §1.1."""
+
+    @property
+    def name(self) -> str:
+        """Without the word Kommune."""
+
+
 class RouteRegisters(Protocol):
     """What the route asks the registers."""
 
@@ -129,6 +149,9 @@ class RouteRegisters(Protocol):
     def envelope_terms(self, kommunekode: str, message_type: str, at: datetime, envelope: str) -> EnvelopeTerms:
         """What an envelope to the address states by the registers."""
 
+    def municipality(self, kommunekode: str, at: datetime | None, /) -> Municipality | None:
+        """Whom a letter names as its receiver."""
+
     def epoch(self, at: datetime) -> float:
         """Number of the stretch of time around `at` in which none of these answers changes."""
 
@@ -141,7 +164,7 @@ def route(message: Outgoing, at: datetime, registers: RouteRegisters, *, concern
     """Steps 3 to 6 at the assembly time `at`: where and how a message leaves, or why it does not.
 
     `concerns`: format of the message that it follows (`Address.format`); it is kept while it is still accepted. When the
-    result has another format, the caller follows 04, 14.1 (new state, no correction).
+    result has another format, the caller says the new state instead (00 §7.23).
     The outcome's reason is `unroutable` (its problem begins with `no-address` or `no-format`) or `not-representable`.
     """
     asked = (registers.epoch(at), message.message_type, message.to, message.label, message.class_, concerns)
@@ -180,6 +203,9 @@ def _decided(message: Outgoing, at: datetime, registers: RouteRegisters, concern
         max_resends=terms.max_resends,
         retry_pauses_s=tuple([pause // _SECOND for pause in terms.retry_pauses]),
         memory_s=terms.memory // _SECOND,
+        positive_receipt=chosen.positive_receipt(terms.expects_positive_receipt),
+        send_acute_as_admission=chosen.send_acute_as_admission,
+        cancel_on_class_change=chosen.cancel_on_class_change,
         terms=registers.envelope_terms(*of, chosen.envelope),
     )
 

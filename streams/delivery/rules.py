@@ -148,8 +148,12 @@ def _transitions() -> dict[tuple[DeliveryState, Signal], Transition]:
         table[state, Signal.ACK_FATAL] = Transition(S.ACKED_FATAL, pair, "first")
     for state in FINAL:
         table[state, Signal.ACK_TRANSIENT] = Transition(state, (E.ACKNOWLEDGED, E.LOG_STALE), "stale")
-    for signal in (Signal.ACK_OK, Signal.ACK_FATAL):  # legacy without receipts: one that comes is counted, no more
-        table[S.SENT_UNCONFIRMED, signal] = Transition(S.SENT_UNCONFIRMED, _DUPLICATE, "stale")
+    # Legacy without positive receipts (02 §8): one that comes is counted, no more; a negative one is for a person to see.
+    table[S.SENT_UNCONFIRMED, Signal.ACK_OK] = Transition(S.SENT_UNCONFIRMED, _DUPLICATE, "stale")
+    table[S.SENT_UNCONFIRMED, Signal.ACK_FATAL] = Transition(S.SENT_UNCONFIRMED, (E.ACKNOWLEDGED, E.OPEN_CASE), "stale")
+    table[S.SENT_UNCONFIRMED, Signal.NET_NEG_CUR] = Transition(
+        S.SENT_UNCONFIRMED, (E.LOG_NEGATIVE_UNCHANGED, E.OPEN_CASE)
+    )
     for state in DeliveryState:
         for signal, emits in _ANY_OTHER.items():
             table.setdefault((state, signal), Transition(state, emits))

@@ -70,6 +70,7 @@ ENVELOPES: Final[dict[str, Envelope]] = {
             content_type="application/xml",
             traced=BESKEDKUVERT,
         ),
-        Envelope("none", "direct", bare=True),
+        # What travels bare today is an interchange of EDIFACT, which is its own envelope (05 §6.3).
+        Envelope("none", "direct", bare=True, schema="meddis-d93a", content_type="application/EDIFACT"),
     )
 }

@@ -35,15 +35,20 @@ class OpenedEnvelope(Protocol):
 class Wrapping(NamedTuple):
     """One envelope: `opens` raises `Rejected`; `seals` too, when the whole is too large, and is None where none leaves."""
 
-    opens: Callable[[bytes], OpenedEnvelope]
+    opens: Callable[[bytes], OpenedEnvelope] | None
     seals: Callable[[bytes, Waybill], bytes] | None = None
 
 
-#: By name.
+def _bare(payload: bytes, waybill: Waybill) -> bytes:
+    return payload
+
+
+#: By name; a document without envelope is opened by nobody, and seals as it is.
 WRAPPINGS: Final[Mapping[str, Wrapping]] = {
     "vans": Wrapping(vans.open_envelope, vans.seal),
     "sbdh": Wrapping(sbdh.open_envelope),
     "beskedkuvert": Wrapping(beskedkuvert.open_envelope, beskedkuvert.seal),
+    "none": Wrapping(None, _bare),
 }
 _HEAD: Final = 512  # bytes in which the first element begins
 
@@ -53,6 +58,6 @@ def open_any(data: bytes) -> OpenedEnvelope | None:
     head = data[:_HEAD]
     for name, wrapping in WRAPPINGS.items():
         for root in ENVELOPES[name].roots:
-            if root in head:
+            if root in head and wrapping.opens is not None:
                 return wrapping.opens(data)
     return None

@@ -6,7 +6,7 @@ judged, so that a list of names loads no writer and no profile.
 
 A register may name each format, the preferred first (05 §6.4.3). One without a writer is refused when the registers are
 loaded; what stands in no row cannot be named at all. A new format is a folder, a row here and a row each of
-`sending.WRITERS` and `sending.READERS`.
+`sending.WRITERS` (or `sending.LETTERS`) and `sending.READERS`.
 
 The lane of a message is found by its type (07, 8.2). The id of a message that is composed here begins with its lane (00
 §1.3). A message that is only relayed has the id that its author gave it; its lane is computed from that id, for whatever
@@ -114,9 +114,10 @@ def type_of_activity(activity: str) -> str:
     return HOSPITAL_NOTIFICATION
 
 
-#: What XDIS20/DIS20 and XDIS17/DIS17 can express (spec 04, 13.2); leave and acute ambulatory stays have no form.
+#: What XDIS20/DIS20 and XDIS17/DIS17 can express (spec 04, 13.2); leave and acute ambulatory stays have no form. The end
+#: of an acute stay has one where an admission stands as a letter (00 §7.4): that is known when the letter is written.
 LEGACY_FORMS: Final = frozenset(
-    {(Family.STIN, "IMP"), (Family.SLHJ, "IMP"), (Family.MORS, "IMP"), (Family.MORS, "EMER")}
+    {(Family.STIN, "IMP"), (Family.SLHJ, "IMP"), (Family.SLHJ, "EMER"), (Family.MORS, "IMP"), (Family.MORS, "EMER")}
 )
 
 
@@ -127,11 +128,16 @@ class Switches(Protocol):
     def send_acute_as_admission(self) -> bool:
         """An acute ambulant stay is sent as an admission."""
 
+    @property
+    def cancel_on_class_change(self) -> bool:
+        """An admission that becomes acute ambulant is taken back."""
+
 
 def has_legacy_form(notice: str, class_: str, switches: Switches) -> bool:
-    """Whether XDIS/DIS has a form for a notice about a stay of this class."""
+    """Whether XDIS/DIS may have a form for a notice about a stay of this class."""
     family = Notice(notice).family
-    return (family, class_) in LEGACY_FORMS or (family is Family.STAA and switches.send_acute_as_admission)
+    acute = switches.send_acute_as_admission or switches.cancel_on_class_change
+    return (family, class_) in LEGACY_FORMS or (family is Family.STAA and acute)
 
 
 class Format(NamedTuple):
@@ -141,7 +147,8 @@ class Format(NamedTuple):
     family: str
     media_type: str
     label: str  # Document/Format of a VANSEnvelope (02 §2.2)
-    #: Name and version of a document of that type with that activity (02 §2.3); None: there is no writer yet.
+    #: Name and version of a document of that type with that activity, of a letter with that number (02 §2.3); None: there
+    #: is no writer yet.
     document: Callable[[MessageType, str], tuple[str, str]] | None = None
     #: Version by message type; FHIR has that of the type.
     versions: Mapping[str, str] | None = None
@@ -149,7 +156,10 @@ class Format(NamedTuple):
     represents: Callable[[str, str, Switches], bool] = lambda label, class_, switches: True
     #: Lane and MessageHeader.id -> the id of the message in this format, as its receipts quote it (00 §1.3).
     letter_id: Callable[[Lane, str], str] = lambda lane, message_id: message_id
+    letter: bool = False  # of before FHIR: it is composed as a letter, not written from a Bundle
     interchange: bool = False  # it is its own envelope
+    #: Type and version of its receipt with that verdict, in status events; None: that of an acknowledgement (03 §4.3).
+    receipt: Callable[[str], tuple[str, str]] | None = None
     letters: Mapping[str, str] = {}  # names that are read in a VANSEnvelope -> form of their version
 
     def version_of(self, message_type: MessageType) -> str:
@@ -159,6 +169,14 @@ class Format(NamedTuple):
 
 def _fhir(message_type: MessageType, activity: str) -> tuple[str, str]:
     return message_type.document_name(activity), message_type.document_version
+
+
+_XDIS_VERSIONS: Final = {HOSPITAL_NOTIFICATION: "XD2030C+XD1730C"}  # always as a pair (05 §6.3)
+_DIS_VERSIONS: Final = {HOSPITAL_NOTIFICATION: "D2030C+D1730C"}
+
+
+def _receipt(verdict: str) -> str:
+    return "03" if verdict == "ok" else "02"  # 04 §12
 
 
 #: By name.
@@ -172,14 +190,28 @@ FORMATS: Final[dict[str, Format]] = {
             "oioxml",
             "",
             "XML",
-            versions={},
+            lambda message_type, number: (f"MCM:XDIS{number}", f"XD{number}30C"),
+            versions=_XDIS_VERSIONS,
             represents=has_legacy_form,
+            letter=True,
+            receipt=lambda verdict: (f"XCTL{_receipt(verdict)}", f"XC{_receipt(verdict)}30Q"),
             letters={
                 "MCM:XDIS20": r"XD20\d\d[A-Z]",
                 "MCM:XDIS17": r"XD17\d\d[A-Z]",
                 **dict.fromkeys(("MCM:XCTL01", "MCM:XCTL02", "MCM:XCTL03"), r"XC0[123]\d\d[A-Z]"),
             },
         ),
-        Format("edifact", "edifact", "", "EDIFACT", versions={}, represents=has_legacy_form, interchange=True),
+        Format(
+            "edifact",
+            "edifact",
+            "",
+            "EDIFACT",
+            lambda message_type, number: (f"DIS{number}", f"D{number}30C"),
+            versions=_DIS_VERSIONS,
+            represents=has_legacy_form,
+            letter=True,
+            interchange=True,
+            receipt=lambda verdict: (f"CTL{_receipt(verdict)}", f"C{_receipt(verdict)}30Q"),
+        ),
     )
 }

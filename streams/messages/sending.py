@@ -1,12 +1,13 @@
 """What is done with the types and formats that leave: the tables beside `MESSAGE_TYPES` and `FORMATS`.
 
-A message is built as a Bundle, whatever its format. What its type needs to build it again is kept until its fate is
-settled: a resend is the Bundle with new ids and times. The lane knows no type by name; it asks here by the type that stands
-in the delivery.
+A message is built as a Bundle, or as a letter of before FHIR where the municipality takes those. What it takes to write
+it again is kept until its fate is settled: a resend is the same with new ids and times. The lane knows no type by name; it
+asks here by the type that stands in the delivery.
 """
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, Protocol
 
 from streams.formats.fhir.build import REPRESENTATIONS, Representation
@@ -16,6 +17,8 @@ from streams.words.model import Link, NetworkReceipt, Outcome, Outgoing, Receipt
 
 from . import acknowledgement, hospitalnotification
 from .common import Object
+from .legacy.document import write as write_letter
+from .legacy.letter import Letter
 from .legacy.receipts import read_bytes as read_letter_receipt
 
 
@@ -64,6 +67,12 @@ SENT: Final[Mapping[str, SentType]] = {HOSPITAL_NOTIFICATION: hospitalnotificati
 
 #: By the name of the format.
 WRITERS: Final[Mapping[str, Writer]] = {**REPRESENTATIONS}
+
+#: What writes a letter, by the name of the format.
+LETTERS: Final[Mapping[str, Callable[[Letter], bytes]]] = {
+    "oioxml": partial(write_letter, syntax="oioxml"),
+    "edifact": partial(write_letter, syntax="edifact"),
+}
 
 #: What stands in the head of a receipt, and what reads it; raises `Rejected`. The last row is for all else.
 READERS: Final[tuple[tuple[bytes, Callable[[bytes, str], Receipt | NetworkReceipt]], ...]] = (

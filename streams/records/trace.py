@@ -115,6 +115,7 @@ class TraceEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     statistics: str = ""  # first event of a message, last of an acknowledgement, and no other (03 §2.3)
     cpr: str = ""  # only in profile `patient` (03 §9)
     bundle_id: str = ""
+    envelope: str = "Bundle"  # what it is the id of: of a letter its own envelope
     transport_id: str = ""
     transport: TracedDocument = VANS
     original_message_id: str = ""
@@ -131,13 +132,15 @@ class About(NamedTuple):
 
     message_id: str
     document: TracedDocument
-    postfix: str  # what stands in the statistics for what the message is
+    postfix: str  # what stands in the statistics for what the message is; "" for a letter, whose type says it
     sender: Unit
     receiver: Unit
     cpr: str
 
 
-def created(about: About, *, bundle_id: str, recorded: datetime, device_id: str) -> TraceEvent:
+def created(
+    about: About, *, bundle_id: str, recorded: datetime, device_id: str, envelope: str = "Bundle"
+) -> TraceEvent:
     """S2: the message is built, checked and stored; `bundle_id` is that of attempt 1."""
     return TraceEvent(
         subtype="msg-created",
@@ -151,6 +154,7 @@ def created(about: About, *, bundle_id: str, recorded: datetime, device_id: str)
         statistics=_statistics(about.document, about.postfix),
         cpr=about.cpr,
         bundle_id=bundle_id,
+        envelope=envelope,
     )
 
 
@@ -164,6 +168,7 @@ def sent(
     failed: bool = False,
     ordinal: int = 0,
     transport: TracedDocument = VANS,
+    envelope: str = "Bundle",
 ) -> TraceEvent:
     """S3: an attempt is handed over; S4 (`failed`): it could not be.
 
@@ -182,6 +187,7 @@ def sent(
         document=about.document,
         cpr=about.cpr,
         bundle_id=bundle_id,
+        envelope=envelope,
         transport_id=transport_id,
         transport=transport,
         ordinal=ordinal,
@@ -196,6 +202,8 @@ def acknowledged(
     recorded: datetime,
     device_id: str,
     original: TracedDocument | None,
+    document: TracedDocument = ACKNOWLEDGEMENT,
+    envelope: str = "Bundle",
     transport: TracedDocument = VANS,
     ordinal: int = 0,
 ) -> TraceEvent:
@@ -212,9 +220,10 @@ def acknowledged(
         receiver=receiver,
         device_id=device_id,
         message_id=receipt.ack_message_id,
-        document=ACKNOWLEDGEMENT,
-        statistics=_statistics(ACKNOWLEDGEMENT, receipt.statistics or receipt.verdict),
+        document=document,
+        statistics=_statistics(document, receipt.statistics or receipt.verdict),
         bundle_id=receipt.ack_envelope_id,
+        envelope=envelope,
         transport_id=receipt.transport_id,
         transport=transport,
         original_message_id=receipt.message_id,
@@ -267,7 +276,8 @@ def strictly_after(at: datetime, last: datetime | None) -> datetime:
 
 
 def _statistics(document: TracedDocument, postfix: str) -> str:
-    return f"MCM:{document.type}|{document.version}#{postfix}"
+    name = f"MCM:{document.type}|{document.version}"
+    return f"{name}#{postfix}" if postfix else name
 
 
 # ---- the resource ----------------------------------------------------------------------------------------------
@@ -281,7 +291,6 @@ _SENDER: Final = {"coding": [coding(ROLE_SYSTEM, "ehmiSender", "Sender")]}
 _RECEIVER: Final = {"coding": [coding(ROLE_SYSTEM, "ehmiReceiver", "Receiver")]}
 _GLN: Final = {"coding": [coding(OTHER_ID_SYSTEM, "GLN")]}
 _PATIENT: Final = coding(OBJECT_ROLE_SYSTEM, "1", "Patient")
-_BUNDLE: Final = [{"type": "ehmiMessageEnvelopeType", "valueString": "Bundle"}]
 
 
 def audit_event(event: TraceEvent) -> Json:
@@ -328,7 +337,8 @@ def _entities(event: TraceEvent) -> list[Json]:
         details.append({"type": "ehmiStatisticalInfo", "valueString": event.statistics})
     found.append(_entity("ehmiMessage", event.message_id, details))
     if event.bundle_id:
-        found.append(_entity("ehmiMessageEnvelope", event.bundle_id, _BUNDLE))
+        kind = [{"type": "ehmiMessageEnvelopeType", "valueString": event.envelope}]
+        found.append(_entity("ehmiMessageEnvelope", event.bundle_id, kind))
     if event.transport_id:
         found.append(
             _entity("ehmiTransportEnvelope", event.transport_id, _details("ehmiTransportEnvelope", event.transport))

@@ -17,6 +17,7 @@ from streams.words.times import COPENHAGEN
 
 from .rows import (
     EXISTS,
+    LETTERS_ONLY,
     READ,
     WRITTEN,
     AcceptanceRow,
@@ -385,8 +386,11 @@ def check_forms(tables: Tables, now: datetime, findings: Findings) -> None:
         remedy = "see docs/registers.md for what goes together"
         networks = sorted({address.network for address in _met(tables, row)})
         unknown = [network for network in networks if (row.format, row.envelope, network) not in EXISTS]
+        odd = [name for name in LETTERS_ONLY if getattr(row, name) not in (None, False)]
         if (row.format == "fhir") != bool(row.mime):
             key, problem = "mime", "mime belongs to fhir, and only there"
+        elif row.format == "fhir" and odd:
+            key, problem, remedy = odd[0], f"{odd[0]} is about letters, and fhir is none", "remove it"
         elif unknown:
             key, problem = "envelope", f"{row.format} in {row.envelope} over {unknown[0]} does not exist"
         elif row.valid_to_after(now) and row.environment == tables.environment and not is_written(row):

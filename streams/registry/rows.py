@@ -275,8 +275,6 @@ VALIDITY: Final = ("valid_from", "valid_to")
 #: Names that spec 05 §6 has and that steer nothing today, with the reason: a warning, and no effect.
 RETIRED: Final = {
     "network_warning": "no SBDH is sent, whose receipts it is about",
-    "expects_positive_receipt": "no legacy letter is sent, whose receipts it is about",
-    "cancel_on_class_change": "no legacy letter is sent, which it is about",
 }
 #: Nothing here is older, or planned for longer; times far outside cannot be compared in every zone.
 _YEARS: Final = range(1900, 2200)
@@ -396,6 +394,10 @@ class ReceiverRow(RegisterRow, frozen=True, kw_only=True):
         return self.type == "A" or not self.notices or label.rpartition("_")[2] in self.notices
 
 
+#: Columns of an acceptance that are about letters alone (04 §§12, 13.2).
+LETTERS_ONLY: Final = ("send_acute_as_admission", "cancel_on_class_change", "expects_positive_receipt")
+
+
 class AcceptanceRow(RegisterRow, frozen=True, kw_only=True):
     """A form in which a municipality can receive (spec 05 §6.3)."""
 
@@ -407,7 +409,9 @@ class AcceptanceRow(RegisterRow, frozen=True, kw_only=True):
     envelope: EnvelopeName
     environment: Environment
     after_gap: bool = False  # on purpose, nothing was accepted before this row
-    send_acute_as_admission: bool = False  # 04, 13.2
+    send_acute_as_admission: bool = False  # `LETTERS_ONLY`
+    cancel_on_class_change: bool = False
+    expects_positive_receipt: bool | None = None  # None: as the policy has it (00 §7.25)
 
     @property
     def form(self) -> str:
@@ -425,8 +429,13 @@ class AcceptanceRow(RegisterRow, frozen=True, kw_only=True):
         return ENVELOPES[self.envelope].sealed or ENVELOPES[self.envelope].bare
 
     def represents(self, label: str, class_: str) -> bool:
-        """Whether the format has a form for a message with this label, about a stay of this class."""
+        """Whether the format may have a form for a message with this label, about a stay of this class."""
         return FORMATS[self.form].represents(label, class_, self)
+
+    def positive_receipt(self, default: bool) -> bool:
+        """Whether a positive receipt is due: of FHIR always (02, MR1.S)."""
+        own = self.expects_positive_receipt
+        return self.format == "fhir" or (default if own is None else own)
 
 
 class SenderAcceptanceRow(RegisterRow, frozen=True, kw_only=True):

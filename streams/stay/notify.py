@@ -20,7 +20,16 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from streams.words.codes import LPR3_SYSTEM, NOTICES, SOR_ENDPOINT, EncounterClass, Family, Notice
+from streams.words.codes import (
+    LPR3_SYSTEM,
+    NOTICES,
+    SOR_ENDPOINT,
+    EncounterClass,
+    EncounterStatus,
+    Family,
+    Notice,
+    plain_activity,
+)
 from streams.words.ids import EpisodeId, EventId, Ids, Lane, MessageId, ids_beside
 from streams.words.model import EpisodeIdentifier, Fate, Link, Notification, Outcome, StayEvent, Unit
 
@@ -258,6 +267,35 @@ def _note(draft: Draft, notice: Notice, new: Sent, shown: tuple[Sent, ...], repo
         )
     )
     draft.ordinal += 1
+
+
+#: State shown by a cancellation -> the notice of it.
+_SHOWN: Final[dict[EncounterStatus, dict[EncounterClass, Notice]]] = {
+    "in-progress": {"EMER": Notice.STAA, "IMP": Notice.STIN},
+    "onleave": {"EMER": Notice.STOR, "IMP": Notice.STOR},
+}
+
+
+def new_state(notification: Notification) -> Notification | None:
+    """The plain notice of the state that a correction or cancellation shows (00 §7.23); None when it leaves nothing.
+
+    For a municipality that takes it in another format than the one it concerns, and so cannot have that corrected.
+    """
+    n, notice = notification, Notice(notification.notice.family)
+    if n.notice.is_cancellation:
+        if n.notice.family in STARTS:
+            return None
+        notice = _SHOWN[n.status][n.class_]
+    own = n.chain[-1]
+    activity = NOTICES[notice].activity.get(n.class_) or plain_activity(own.activity)
+    return replace(
+        n,
+        notice=notice,
+        leave_start=None if CONTENT[notice].leave_start == "no" else n.leave_start,
+        leave_end=n.leave_end if CONTENT[notice].leave_end else None,
+        deceased=NOTICES[notice].deceased,
+        chain=(*n.chain[:-1], replace(own, notice=notice, activity=activity, role="revision")),
+    )
 
 
 def notify_start(draft: Draft) -> Outcome | None:

@@ -223,6 +223,11 @@ def _stamp(at: datetime) -> datetime:
 _kept_stamp = lru_cache(maxsize=1024)(_stamp)
 
 
+def state_after(family: Family) -> StayState:
+    """The state that a plain notice reports."""
+    return _STATE_AFTER[family]
+
+
 def hospital_of(unit: Unit) -> str:
     """SOR of the hospital that a unit belongs to; a unit without one stands for itself."""
     return unit.hospital or unit.sor

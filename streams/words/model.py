@@ -448,6 +448,9 @@ class Address(Value, frozen=True, kw_only=True):
     max_resends: int = 2
     retry_pauses_s: tuple[int, ...] = (5, 15, 60, 300)  # of a hand-over that failed; the last one repeats (00 §3.3)
     memory_s: int = 2_592_000  # how long the message is known once it is settled (02 R14, §5.1)
+    positive_receipt: bool = True  # a positive receipt is due; without, silence is no fault (02 §8)
+    send_acute_as_admission: bool = False  # these two: what the municipality wants of letters (04, 13.2)
+    cancel_on_class_change: bool = False
     terms: EnvelopeTerms = NO_TERMS
 
 

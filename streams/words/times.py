@@ -19,6 +19,11 @@ def danish(at: datetime) -> datetime:
     return local.replace(microsecond=0) if local.microsecond else local  # `replace` costs more than the conversion
 
 
+def minute(at: datetime) -> datetime:
+    """The same instant as letters of before FHIR have it: Danish local time without offset, cut to the minute."""
+    return danish(at).replace(tzinfo=None, fold=0, second=0)
+
+
 def danish_text(at: datetime) -> str:
     """`YYYY-MM-DDThh:mm:ss+01:00` or `+02:00`, as valid in Denmark at that moment (spec 01, 7.2)."""
     # One in a message stands in three places, a start in every message of its stay: a text kept costs a tenth. With

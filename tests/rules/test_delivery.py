@@ -85,7 +85,8 @@ ROWS = [
     # 8: a legacy route without receipts
     ("CREATED", Signal.PRODUCED_UNCONFIRMED, "SENT_UNCONFIRMED", "eds:msg-sent terminal:SENT_UNCONFIRMED"),
     ("SENT_UNCONFIRMED", OK, "", f"{ACK} log:duplicate_receipt"),
-    ("SENT_UNCONFIRMED", FATAL, "", f"{ACK} log:duplicate_receipt"),
+    ("SENT_UNCONFIRMED", FATAL, "", f"{ACK} case:open"),
+    ("SENT_UNCONFIRMED", NEG, "", "log:net_neg_no_change case:open"),
     # What cannot come about: one attempt handed over twice, or refused after it was taken.
     (f"{AWAITING} TIMED_OUT {SETTLED}", P, "", "none"),
     (f"{AWAITING} TIMED_OUT {SETTLED}", Signal.PRODUCED_UNCONFIRMED, "", "none"),

@@ -12,7 +12,7 @@ from streams.messages import hospitalnotification
 from streams.messages.hospitalnotification import write
 from streams.messages.sending import WRITERS
 from streams.relay.lane import LaneRow, decode_row, encode_row
-from streams.relay.lane.row import DICTIONARY, bundle_of
+from streams.relay.lane.row import DICTIONARY, content_of
 from streams.words.errors import Rejected
 from tests.rules.lanes import Lane, Otherwise, context, envelope, opened
 from tests.rules.stay_events import clock
@@ -43,7 +43,7 @@ def test_every_message_is_written_again_as_it_was_sent(mime: str) -> None:
     row = row_of(lane)
     assert len(lane.letters) > 9
     for letter, delivery in zip(lane.letters, row.deliveries.values(), strict=True):
-        bundle = bundle_of(row, delivery)
+        bundle = content_of(row, delivery)
         assert WRITERS[delivery.address.format].write(bundle) == envelope(letter).payload
 
 
@@ -57,7 +57,7 @@ def test_message_keeps_chain_that_it_was_sent_with() -> None:
     follower = lane.letters[-1]
     lane.decide("send-anew", message_id=refused)
     delivery = row_of(lane).deliveries[follower.message_id]
-    assert to_json(bundle_of(row_of(lane), delivery)) == envelope(follower).payload
+    assert to_json(content_of(row_of(lane), delivery)) == envelope(follower).payload
 
 
 def test_links_are_kept_once_and_let_go_with_last_message() -> None:

@@ -258,8 +258,7 @@ def test_municipality_that_is_not_connected_needs_nothing_but_reason(folder: Pat
 
 RETIRED = {
     "in the policy": replaced(P, "[receipts]\n", '[receipts]\nnetwork_warning = { value = "10 min", source = "x" }\n'),
-    "in an override": added(S, '\n[policy."0461"]\nexpects_positive_receipt = false\n'),
-    "in an acceptance": replaced(S, "[[acceptance]]\n", "[[acceptance]]\ncancel_on_class_change = true\n"),
+    "in an override": added(S, '\n[policy."0461"]\nnetwork_warning = "10 min"\n'),
 }
 
 

@@ -78,6 +78,8 @@ WRONG: dict[str, dict[str, str]] = {
         "environment": '"production"',
         "after_gap": '"yes"',
         "send_acute_as_admission": '"yes"',
+        "cancel_on_class_change": '"yes"',
+        "expects_positive_receipt": '"no"',
     },
     "sender": _DATES
     | {
@@ -147,6 +149,7 @@ WRONG: dict[str, dict[str, str]] = {
         "answer_within": '"26 min"',
         "orphan_recheck": '"2 h"',
         "retry_pauses": '["15 s", "5 s"]',
+        "expects_positive_receipt": '"no"',
     },
     "stay": {
         "leave_requires_report": '"no"',

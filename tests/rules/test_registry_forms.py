@@ -21,6 +21,12 @@ from tests.rules.test_registry_columns import NOW, OWN
 VERSIONS = {"fhir": "3.0", "oioxml": "XD2030C+XD1730C", "edifact": "D2030C+D1730C"}
 NETWORKS = {"vans": "vans", "sbdh": "ehmi", "beskedkuvert": "beskedfordeler", "none": "direct"}
 MIMES = ("application/fhir+json", "application/fhir+xml")
+BEGINS = {
+    ("fhir", MIMES[0]): b"{",
+    ("fhir", MIMES[1]): b"<?xml",
+    ("oioxml", ""): b'<?xml version="1.0" encoding="ISO-8859-1"?>',
+    ("edifact", ""): b"UNA",
+}
 FORMS = [
     (form, mime, envelope)
     for form, envelope in product(VERSIONS, NETWORKS)
@@ -59,18 +65,21 @@ def test_form_is_sealed_as_promised_or_refused_at_start(tmp_path: Path, form: st
     assert inspect_registers(folder, now=NOW) == ()
     lane = Lane(context(load(folder, now=NOW))).play("A01 08:00")
     opened = open_any(lane.letters[0].payload)
-    assert opened is not None
-    assert opened.payload[:1] == (b"{" if mime == MIMES[0] else b"<")
+    assert (opened is None) == (envelope == "none")
+    data = lane.letters[0].payload if opened is None else opened.payload
+    assert data.startswith(BEGINS[form, mime])
 
 
 def test_every_envelope_that_row_may_name_is_tried_here() -> None:
     assert {(form, envelope) for form, _, envelope in FORMS} >= {(form, envelope) for form, envelope, _ in EXISTS}
-    assert len(SEALED) == 4
+    assert len(SEALED) == 7
 
 
 def test_what_was_accepted_before_is_history(tmp_path: Path) -> None:
-    """The cut-over of spec 05 §6.6: OIOXML until a day, FHIR from that day on."""
+    """OIOXML of a version that nothing writes until a day, FHIR from that day on (05 §6.6)."""
     folder = promise(tmp_path / "set", "oioxml", "", "vans", "valid_to = 2026-02-01T00:00:00+01:00")
+    old = (folder / OWN).read_text(encoding="utf-8").replace(VERSIONS["oioxml"], "XD2029C+XD1729C")
+    (folder / OWN).write_text(old, encoding="utf-8")
     later = """
 [[acceptance]]
 kommunekode = "0461"
@@ -96,7 +105,7 @@ def test_form_that_begins_later_is_refused_today(tmp_path: Path) -> None:
     folder = promise(tmp_path / "set", "fhir", MIMES[0], "vans", "valid_to = 2027-02-01T00:00:00+01:00")
     later = '\n[[acceptance]]\nkommunekode = "0461"\nmessage_type = "hospital-notification"\nformat = "oioxml"\n'
     later += (
-        'version = "XD2030C+XD1730C"\nenvelope = "vans"\nenvironment = "test"\nvalid_from = 2027-02-01T00:00:00+01:00\n'
+        'version = "XD2034C+XD1734C"\nenvelope = "vans"\nenvironment = "test"\nvalid_from = 2027-02-01T00:00:00+01:00\n'
     )
     with (folder / OWN).open("a", encoding="utf-8") as own:
         own.write(later)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from streams.envelopes.envelope import ENVELOPES
 from streams.envelopes.wrapping import WRAPPINGS
 from streams.messages.message_type import FORMATS, MESSAGE_TYPES, type_of_activity
-from streams.messages.sending import SENT, WRITERS
+from streams.messages.sending import LETTERS, SENT, WRITERS
 from streams.relay.lane import decode_row, encode_row
 from streams.words.codes import ACTIVITIES, HOSPITAL_NOTIFICATION
 from streams.words.errors import Rejected
@@ -22,12 +22,14 @@ RELAYED = NOTIFICATION._replace(relayed=True)
 
 
 def test_format_with_name_in_envelopes_has_writer() -> None:
-    assert {name for name, row in FORMATS.items() if row.document} == set(WRITERS)
+    assert {name for name, row in FORMATS.items() if row.document} == {*WRITERS, *LETTERS}
+    assert {name for name, row in FORMATS.items() if row.letter} == set(LETTERS)
 
 
 def test_envelope_is_sealed_and_opened_as_its_row_says() -> None:
-    assert {name for name, row in ENVELOPES.items() if row.sealed} == {n for n, one in WRAPPINGS.items() if one.seals}
-    assert {name for name, row in ENVELOPES.items() if row.roots} == set(WRAPPINGS)
+    written = {name for name, row in ENVELOPES.items() if row.sealed or row.bare}
+    assert written == {name for name, one in WRAPPINGS.items() if one.seals}
+    assert {name for name, row in ENVELOPES.items() if row.roots} == {n for n, one in WRAPPINGS.items() if one.opens}
 
 
 @pytest.mark.parametrize("name", MESSAGE_TYPES)

@@ -359,6 +359,8 @@ def _combinations() -> Iterator[Combination]:
         yield from (
             (notice, class_, status, row.deceased, role) for class_ in classes for status in statuses for role in roles
         )
+        if notice is Notice.SLHJ and row.status:  # of an acute stay whose start had no form in letters (05 §6.4)
+            yield notice, "EMER", row.status, row.deceased, ""
 
 
 #: (notice, class, status, deceased, role) as spec 01 §10 has them: rule P-2.

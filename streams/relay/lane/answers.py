@@ -21,7 +21,7 @@ from streams.records.ledger import receipt_row, waiting_row
 from streams.records.trace import acknowledged, strictly_after
 from streams.relay.bounds import ORPHANS, bounded
 from streams.words.errors import Rejected
-from streams.words.ids import Gln, Sor, uuid4_or_none
+from streams.words.ids import Gln, Sor, minted_lane, uuid4_or_none
 from streams.words.model import NetworkReceipt, NetworkReceiptArrived, Overdue, Receipt, ReceiptArrived, Unit
 
 from .perform import dispatch_of, perform, signalled
@@ -114,9 +114,14 @@ def _find(row: LaneRow, receipt: Receipt) -> Delivery | None:
     return None
 
 
+def _misquoted(receipt: Receipt, delivery: Delivery) -> bool:
+    """Whether it names the message otherwise than it should: receipts of letters know those by their own ids."""
+    return not FORMATS[delivery.address.format].letter and receipt.message_id != delivery.message_id
+
+
 def _quoted(receipt: Receipt) -> str:
     """The message that a receipt quotes, in our spelling; "" for what has not the form of an id: it is text of others."""
-    return uuid4_or_none(receipt.message_id) or ""
+    return uuid4_or_none(receipt.message_id) or (receipt.message_id if minted_lane(receipt.message_id) else "")
 
 
 def _unmatched(receipt: Receipt, at: datetime, context: Context) -> tuple[Effect, ...]:
@@ -165,7 +170,7 @@ def _answer(row: LaneRow, delivery: Delivery, receipt: Receipt, at: datetime, co
         after,
         arrivals=(*after.arrivals, arrival)[-REMEMBERED:],
         ack_message_id=receipt.ack_message_id if advances[-1].receipt == "first" else after.ack_message_id,
-        nonconformant=after.nonconformant or bool(receipt.nonconformant) or receipt.message_id != delivery.message_id,
+        nonconformant=after.nonconformant or bool(receipt.nonconformant) or _misquoted(receipt, delivery),
         case=case,
     )
     return row.with_deliveries(after), effects

@@ -25,6 +25,7 @@ from streams.words.errors import Rejected
 from streams.words.ids import minted_lane
 from streams.words.model import Decision, Notification, Outcome
 
+from .letters import remembered
 from .perform import signalled
 from .post import post, send_pending_first
 from .row import Context, Effect, LaneRow, Turn, is_unchanged, message_of
@@ -97,6 +98,8 @@ def _reissue(row: LaneRow, old: Delivery, record: Decision, context: Context) ->
             content.chain, lane=old.lane, visit=old.visit, at=at, ids=context.ids, ordinal=row.ordinal
         )
     notification = replace(content, message_id=chain[-1].message_id, assembled=chain[-1].occurred, chain=chain)
+    if (known := row.sent_as.get(old.message_id)) is not None and known.says is not None:  # it says that once more
+        row = replace(row, sent_as=remembered(row.sent_as, notification.message_id, known))
     posted = post(row, notification, at, context)
     if isinstance(posted, Outcome):
         raise Rejected(posted.path or "action", posted.problem or "it cannot leave", posted.remedy, posted.reason)

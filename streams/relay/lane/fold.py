@@ -5,9 +5,9 @@ and the event is dead-lettered, from where it can be sent again once the cause i
 when its time comes is dead-lettered in the same way and no longer held.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Final, assert_never
+from typing import Final, NamedTuple, assert_never
 
 from msgspec.structs import replace
 
@@ -15,7 +15,7 @@ from streams.delivery.delivery import Case, hand_over_refused
 from streams.delivery.rules import DeliveryState
 from streams.records.ledger import left_row, stay_event_row
 from streams.stay import fold as stay
-from streams.stay.state import SEEN_LENGTH, StayFold, situation
+from streams.stay.state import SEEN_LENGTH, StayFold, situation, state_after
 from streams.words.errors import Rejected
 from streams.words.ids import EpisodeId, EventId
 from streams.words.model import (
@@ -33,8 +33,9 @@ from streams.words.model import (
 
 from .answers import take_network_receipt, take_orphans, take_overdue, take_receipt
 from .cases import take_decision
+from .letters import SentAs, remembered
 from .perform import perform
-from .post import post, send_pending_first
+from .post import NOT_CANCELLED, post, send_pending_first
 from .row import Alarm, Context, DeadLetter, Effect, LaneRow, LaneTurn, StayCase, Turn
 
 _DONE: Final = frozenset({Fate.NOT_SUBJECT, Fate.STOPPED, Fate.CONVERTED, Fate.REFUSED})
@@ -56,7 +57,10 @@ def take_event(row: LaneRow, record: StayEventArrived, context: Context) -> Turn
     if folded.outcome.fate is Fate.DUPLICATE:
         return row, ()
     posted = _post_all(row, folded.notifications, at, context)
-    outcome, k = (posted, 0) if isinstance(posted, Outcome) else (folded.outcome, _notified(folded, event.id))
+    if isinstance(posted, Outcome):
+        outcome, k = posted, 0
+    else:
+        outcome, k = _came_of(event.id, folded.outcome, folded, posted.silent)
     effects: list[Effect] = []
     time = ""
     if record.redriven:  # it is no longer among the dead letters
@@ -89,26 +93,74 @@ def take_held(row: LaneRow, at: datetime, context: Context) -> Turn:
                 seen=tuple(seen for seen in visit.seen if seen not in known),
             )
             outcomes = tuple((event_id, posted) for event_id in released)
-            folded, posted = StayFold(visit=without, outcome=posted, released=outcomes), (row, ())
+            folded, posted = StayFold(visit=without, outcome=posted, released=outcomes), Posted(row)
         row, more = _with(posted, visit.id, folded, at)
         effects += more
     return row, effects
 
 
-def _post_all(row: LaneRow, notifications: Iterable[Notification], at: datetime, context: Context) -> Turn | Outcome:
+class Posted(NamedTuple):
+    """The lane with the messages of a fold, and what the municipality does not get of them, each with the reason."""
+
+    row: LaneRow
     effects: tuple[Effect, ...] = ()
-    for notification in notifications:
-        posted = post(row, notification, at, context)
-        if isinstance(posted, Outcome):
+    silent: tuple[tuple[EventId, Outcome], ...] = ()
+
+
+def _post_all(row: LaneRow, notifications: Iterable[Notification], at: datetime, context: Context) -> Posted | Outcome:
+    effects: tuple[Effect, ...] = ()
+    silent: list[tuple[EventId, Outcome]] = []
+    for one in notifications:
+        posted = post(row, one, at, context)
+        if not isinstance(posted, Outcome):
+            row, more = posted
+            effects += more
+        elif posted.fate is Fate.NOT_SUBJECT:  # no form for it, or known already: the stay goes on (04 §13.2)
+            silent.append((one.event_id, posted))
+            row = replace(row, sent_as=remembered(row.sent_as, one.message_id, SentAs(to=one.to)))
+            if one.notice.is_cancellation and posted.reason in _LEFT_STANDING:
+                row, alarm = _not_cancelled(row, one, at, context)
+                effects = (*effects, Effect(alarm))
+        else:
             return posted
-        row, more = posted
-        effects += more
-    return row, effects
+    return Posted(row, effects, tuple(silent))
 
 
-def _with(posted: Turn, key: EpisodeId, folded: StayFold, at: datetime) -> Turn:
+#: Reasons for which a municipality goes on believing what is cancelled.
+_LEFT_STANDING: Final = frozenset({NOT_CANCELLED, "no-event-time"})
+
+
+def _not_cancelled(row: LaneRow, n: Notification, at: datetime, context: Context) -> tuple[LaneRow, Alarm]:
+    """The lane with a case: what the municipality has in another format can be cancelled by people alone (00 §7.23)."""
+    visit, name = row.visits.get(n.visit), context.ids.mint(n.lane, "case", n.visit, n.message_id)
+    feed, number = (visit.feed, visit.number) if visit is not None else ("", "")
+    state = state_after(n.notice.family).value
+    case = StayCase(
+        visit=n.visit,
+        feed=feed,
+        number=number,
+        kommunekode=n.to,
+        state=state,
+        case=Case(reason="not-cancelled", opened=at),
+    )
+    alarm = Alarm("case:open", name, n.to, state, case.case.reason)
+    return replace(row, cases=row.cases | {name: case}), alarm
+
+
+def _came_of(
+    event_id: EventId, outcome: Outcome, folded: StayFold, silent: Sequence[tuple[EventId, Outcome]]
+) -> tuple[Outcome, int]:
+    """The outcome of an event and how many messages it gave, when some or all of them did not leave."""
+    reasons = [each for other, each in silent if other == event_id]
+    k = _notified(folded, event_id) - len(reasons)
+    if not reasons:
+        return outcome, k
+    return (replace(outcome, reason=reasons[0].reason) if k else reasons[0]), k
+
+
+def _with(posted: Posted, key: EpisodeId, folded: StayFold, at: datetime) -> Turn:
     """The row with the visit folded; what became of events that no longer wait comes before its messages."""
-    row, letters = posted
+    row, letters, silent = posted
     effects: list[Effect] = []
     visit = row.visits.get(key)
     held = {} if visit is None else {each.event.id: each.event for each in visit.held}
@@ -116,7 +168,7 @@ def _with(posted: Turn, key: EpisodeId, folded: StayFold, at: datetime) -> Turn:
         event = held.get(event_id)
         if event is None or outcome.fate not in _DONE:
             continue
-        k = _notified(folded, event_id)
+        outcome, k = _came_of(event_id, outcome, folded, silent)
         effects.append(Effect(left_row(at, event_id, Fate.WAITING, event.origin, event.lane)))
         effects.append(Effect(stay_event_row(at, event_id, outcome, k, event.origin, event.lane, time="again")))
         if outcome.fate is Fate.STOPPED:
@@ -138,7 +190,7 @@ def _rejected(outcome: Outcome) -> Rejected:
 
 def fold(row: LaneRow | None, record: LaneRecord, context: Context) -> LaneTurn:
     """The row after `record`, and what is to be done, in order. Pure; the same input gives the same bytes."""
-    row = row or LaneRow()
+    row = (row or LaneRow()).without_content(record.at)
     match record:
         case StayEventArrived():
             after, effects = send_pending_first(row, take_event(row, record, context), record.at, context)
@@ -194,7 +246,8 @@ def _take_wake(row: LaneRow, record: Wake, context: Context) -> Turn:
         for key, delivery in row.deliveries.items()
         if delivery.forgotten is None or at < delivery.forgotten
     }
-    return replace(row, visits=visits, cases=cases).with_only(deliveries), (*effects, *more)
+    row = replace(row, visits=visits, cases=cases).with_only(deliveries).with_memory()
+    return row, (*effects, *more)
 
 
 def refused(row: LaneRow, message_id: str, at: datetime, context: Context) -> LaneTurn:
@@ -203,7 +256,7 @@ def refused(row: LaneRow, message_id: str, at: datetime, context: Context) -> La
     Apply it to the row exactly as the record with the letter left it, before anything else is folded over it.
     """
     delivery = row.deliveries.get(message_id)  # type: ignore[call-overload]  # a header holds it as plain text
-    if delivery is None or delivery.state is not DeliveryState.SENT:
+    if delivery is None or delivery.state not in (DeliveryState.SENT, DeliveryState.SENT_UNCONFIRMED):
         return LaneTurn(row)
     performed = perform(row, [hand_over_refused(delivery, at)], at, context)
     return LaneTurn(row.with_deliveries(performed.delivery), performed.effects)

@@ -15,15 +15,31 @@ from streams.delivery.delivery import Advance, Delivery, advance
 from streams.delivery.rules import DeliveryState, Emission, Signal
 from streams.envelopes.envelope import ENVELOPES, Waybill
 from streams.envelopes.wrapping import WRAPPINGS
-from streams.messages.common import Object
 from streams.messages.message_type import FORMATS, MESSAGE_TYPES
-from streams.messages.sending import SENT, WRITERS
 from streams.records import trace
 from streams.records.ledger import message_row, receipt_row
 from streams.words.ids import EnvelopeId, Lane, TransportId
-from streams.words.model import Attempt, Receipt
+from streams.words.model import Address, Attempt, Receipt
 
-from .row import Action, Alarm, AlarmWord, Answered, Context, Dispatch, Effect, LaneRow, Traced, bundle_of, message_of
+from .row import (
+    Action,
+    Alarm,
+    AlarmWord,
+    Answered,
+    Content,
+    Context,
+    Dispatch,
+    Effect,
+    LaneRow,
+    Traced,
+    again,
+    content_of,
+    document_of,
+    message_of,
+)
+
+#: How the ids of letters begin: one constant, unique is what follows (00 §7.1).
+_LETTERS: Final = "ST"
 
 
 class Performed(NamedTuple):
@@ -33,18 +49,25 @@ class Performed(NamedTuple):
     effects: tuple[Effect, ...]
 
 
-def attempt_of(context: Context, lane: Lane, message_id: str, number: int) -> Attempt:
-    """The ids of a dispatch: computed from message and attempt, so a repeated step repeats them (00 §1.4)."""
+def attempt_of(context: Context, lane: Lane, message_id: str, number: int, address: Address) -> Attempt:
+    """The ids of a dispatch: computed from message and attempt, so a repeated step repeats them (00 §1.4).
+
+    The envelope of a letter has the id of the letter on its first dispatch (00 §6), and that is how the letter is named
+    from then on. One that travels bare has no other envelope.
+    """
     mint = context.ids.mint
-    return Attempt(
-        envelope_id=EnvelopeId(mint(lane, "envelope", message_id, str(number))),
-        transport_id=TransportId(mint(lane, "transport", message_id, str(number))),
-    )
+    if FORMATS[address.format].letter:
+        envelope_id: str = context.ids.letter(lane, _LETTERS, message_id, str(number))
+    else:
+        envelope_id = mint(lane, "envelope", message_id, str(number))
+    bare = ENVELOPES[address.envelope].bare
+    transport_id = envelope_id if bare else mint(lane, "transport", message_id, str(number))
+    return Attempt(envelope_id=EnvelopeId(envelope_id), transport_id=TransportId(transport_id))
 
 
 def signalled(row: LaneRow, delivery: Delivery, signal: Signal, at: datetime, context: Context) -> Performed:
     """The delivery after a timer or a decision: sent again, or in another state."""
-    attempt = attempt_of(context, delivery.lane, delivery.message_id, delivery.attempt + 1)
+    attempt = attempt_of(context, delivery.lane, delivery.message_id, delivery.attempt + 1, delivery.address)
     return perform(row, advance(delivery, signal, at, next_attempt=attempt), at, context)
 
 
@@ -91,11 +114,12 @@ class Performance:
         address, attempt = delivery.address, delivery.attempts[-1]
         message_type, form = MESSAGE_TYPES[delivery.message_type], FORMATS[address.format]
         seal = WRAPPINGS[address.envelope].seals
-        assert form.document is not None and seal is not None  # noqa: PT018  # the registers hand over no other
-        name, version = form.document(message_type, delivery.activity)
+        assert seal is not None  # the registers hand over no other
+        name, version = _document(delivery)
         waybill = Waybill(
             about=self._about(delivery, delivery),
-            bundle_id=attempt.envelope_id,
+            # MetaInformation/Identifier is a UUID (02 §2.2), which the id of a letter is not.
+            bundle_id=attempt.transport_id if form.letter else attempt.envelope_id,
             transport_id=attempt.transport_id,
             sent=self._at,
             name=name,
@@ -118,22 +142,21 @@ class Performance:
         self.effects.append(Effect(letter))
         self._after = delivery.message_id
 
-    def letter_of(self, delivery: Delivery, bundle: Object) -> None:
+    def letter_of(self, delivery: Delivery, content: Content) -> None:
         """The letter of a message that was kept."""
-        self.letter(delivery, WRITERS[delivery.address.format].write(bundle))
+        self.letter(delivery, document_of(content, delivery.address.format))
 
     def resend(self, one: Advance) -> None:
         """The same message with new envelope ids and times (01 §8, 02 §5.5)."""
-        again = SENT[one.now.message_type].redispatch
-        self.letter_of(one.now, again(bundle_of(self._row, one.now), one.now.attempts[-1].envelope_id, self._at))
+        self.letter_of(one.now, again(one.now, content_of(self._row, one.now), self._at))
 
     # ---- what is recorded ----------------------------------------------------------------------------------------
 
     def create(self, delivery: Delivery) -> None:
         """S2: the message is built, checked and stored. Before the first letter."""
         self._state(delivery, delivery.state, "")
-        bundle_id = delivery.attempts[-1].envelope_id
-        self._trace(delivery, trace.created, self._about(delivery, delivery), bundle_id=bundle_id)
+        ids = {"bundle_id": delivery.attempts[-1].envelope_id, "envelope": _envelope_type(delivery)}
+        self._trace(delivery, trace.created, self._about(delivery, delivery), **ids)
 
     def enter(self, one: Advance) -> None:
         """A row for the state that is entered."""
@@ -166,10 +189,12 @@ class Performance:
         self._trace(
             delivery,
             trace.acknowledged,
-            replace(receipt, message_id=delivery.message_id),
+            replace(receipt, message_id=_named(delivery)),
             sender=delivery.address.receiver,
             receiver=delivery.sender,
-            original=MESSAGE_TYPES[delivery.message_type].traced,
+            original=_traced(delivery),
+            document=_receipt_type(delivery, receipt),
+            envelope=_envelope_type(delivery),
             ordinal=sum(known.partition(" ")[2] == dispatch for known in delivery.arrivals),
         )
         if one.receipt == "first" and (sent := delivery.attempts[0].sent) is not None:
@@ -209,9 +234,10 @@ class Performance:
         self._add(row)
 
     def _sent(self, one: Advance, attempt: Attempt, *, ordinal: int, failed: bool = False) -> None:
-        ids = {"bundle_id": attempt.envelope_id, "transport_id": attempt.transport_id}
-        transport = ENVELOPES[one.now.address.envelope].traced
-        about = self._about(one.now, one.was)
+        envelope = ENVELOPES[one.now.address.envelope]
+        ids = {"bundle_id": attempt.envelope_id, "transport_id": "" if envelope.bare else attempt.transport_id}
+        ids["envelope"] = _envelope_type(one.now)
+        transport, about = envelope.traced, self._about(one.now, one.was)
         self._trace(one.now, trace.sent, about, **ids, transport=transport, ordinal=ordinal, failed=failed)
 
     def _trace(self, delivery: Delivery, step: Callable[..., trace.TraceEvent], *about: Any, **facts: Any) -> None:
@@ -223,9 +249,40 @@ class Performance:
         """What is stated of the message; `kept`: the delivery while its content was kept, for the person."""
         if not self._cpr:
             self._cpr = message_of(self._row, kept).outgoing.cpr
-        of = MESSAGE_TYPES[delivery.message_type]
+        letter = FORMATS[delivery.address.format].letter
+        postfix = "" if letter else MESSAGE_TYPES[delivery.message_type].postfix_of(delivery.activity)
         parties = (delivery.sender, delivery.address.receiver)
-        return trace.About(delivery.message_id, of.traced, of.postfix_of(delivery.activity), *parties, self._cpr)
+        return trace.About(_named(delivery), _traced(delivery), postfix, *parties, self._cpr)
+
+
+def _document(delivery: Delivery) -> tuple[str, str]:
+    """Name and version of its document (02 §2.3)."""
+    form = FORMATS[delivery.address.format]
+    assert form.document is not None  # the registers hand over no other
+    return form.document(MESSAGE_TYPES[delivery.message_type], delivery.number or delivery.activity)
+
+
+def _named(delivery: Delivery) -> str:
+    """The message as status events name it: a letter by its own id (03 §4.3)."""
+    return delivery.attempts[0].envelope_id if FORMATS[delivery.address.format].letter else delivery.message_id
+
+
+def _traced(delivery: Delivery) -> trace.TracedDocument:
+    if not FORMATS[delivery.address.format].letter:
+        return MESSAGE_TYPES[delivery.message_type].traced
+    name, version = _document(delivery)
+    return trace.TracedDocument(name.removeprefix("MCM:"), version)
+
+
+def _receipt_type(delivery: Delivery, receipt: Receipt) -> trace.TracedDocument:
+    form = FORMATS[delivery.address.format]
+    return trace.ACKNOWLEDGEMENT if form.receipt is None else trace.TracedDocument(*form.receipt(receipt.verdict))
+
+
+def _envelope_type(delivery: Delivery) -> str:
+    """What the envelope of the message is: the Bundle, or what letters have for it."""
+    form = FORMATS[delivery.address.format]
+    return "Bundle" if not form.letter else "Interchange" if form.interchange else "Emessage"
 
 
 def dispatch_of(receipt: Receipt) -> str:

@@ -4,6 +4,10 @@ Order of spec 01 §21.2: route, build, check, seal. Whatever fails here stops th
 message that does not pass our own profile check never leaves (01, 1.9). A resend is the same message with new
 envelope ids and times (01 §8, 02 §5.5); a hand-over tried again is the same dispatch, so its ids stay.
 
+A municipality that takes letters gets the message as the letter that says it, written from the notification and from what
+it has as letters already (`legacy/compose`); a correction of what it has in another format is the plain notice of the new
+state (`letters`). What no letter can say does not leave, and that is final.
+
 A sample of new messages gets a second opinion: what the public FHIR models would refuse (spec 01, 1.11). It stops
 nothing, because our own check has passed the message and is the one that decides; the sample is drawn by the message's
 id, so the same messages are looked at in every life.
@@ -11,30 +15,62 @@ id, so the same messages are looked at in every life.
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Final
 
 from msgspec.structs import replace
 
-from streams.delivery.delivery import Delivery, advance
+from streams.delivery.delivery import Delivery, advance, hand_over_signal
 from streams.delivery.route import route
 from streams.delivery.rules import DeliveryState, Signal
 from streams.formats.fhir.build import JSON, Representation
 from streams.formats.fhir.read import from_json
 from streams.formats.fhir.structure import border_check
-from streams.messages.sending import SENT, WRITERS, Message
-from streams.words.model import Address, Attempt, Fate, Outcome, Outgoing
+from streams.messages.legacy.compose import LegacyTerms, compose, sent_letter
+from streams.messages.legacy.letter import Letter
+from streams.messages.message_type import FORMATS
+from streams.messages.sending import LETTERS, SENT, WRITERS, Message
+from streams.words.errors import Rejected
+from streams.words.model import Address, Attempt, Fate, Notification, Outcome
 
+from .letters import FORGOTTEN, SentAs, chain_of, family, instead, letters_of, remembered
 from .perform import Performance, Performed, attempt_of, signalled
-from .row import Alarm, Context, Effect, LaneRow, Turn, bundle_of, is_unchanged, kept, noted
+from .row import Alarm, Context, Effect, LaneRow, Turn, content_of, is_unchanged, kept, noted
+
+#: A cancellation of what went out in another format, which leaves nothing to say (00 §7.23): for an operator.
+NOT_CANCELLED: Final = "not-cancelled"
 
 
 def post(row: LaneRow, message: Message, at: datetime, context: Context) -> Turn | Outcome:
-    """The lane with a message on its way, and its first dispatch; or why it cannot leave."""
+    """The lane with a message on its way, and its first dispatch; or why it cannot leave.
+
+    An outcome of an event that is not subject is final: the format has no form for the message, or the municipality has it.
+    """
+    routed = _routed(row, message, context)
+    if isinstance(routed, Outcome):
+        return routed
+    address, message, sent_as = routed
     of = message.outgoing
-    built = _built(row, message, of, context)
-    if isinstance(built, Outcome):
-        return built
-    address, first, content = built
-    links, kept_content = kept(row, message, content)
+    first, letter = attempt_of(context, of.lane, of.message_id, 1, address), None
+    if isinstance(message, Notification) and FORMATS[address.format].letter:
+        composed = _composed(row, message, address, first, context, afresh=sent_as is not None)
+        if isinstance(composed, Outcome):
+            return composed
+        letter = composed
+        try:
+            content = LETTERS[address.format](letter)
+        except Rejected as found:
+            return Outcome(
+                fate=Fate.STOPPED, reason="letter", path=found.path, problem=found.problem, remedy=found.remedy
+            )
+        sent_as = SentAs(to=of.to, form=address.format, letter=sent_letter(letter, message))
+    else:
+        if isinstance(message, Notification) and row.sent_as:
+            message = replace(message, chain=chain_of(row.sent_as, message.chain))
+        bundle = _checked(message, address, first, context)
+        if isinstance(bundle, Outcome):
+            return bundle
+        content = bundle
+    links, kept_content = kept(row, message, content, letter)
     delivery = Delivery(
         message_id=of.message_id,
         lane=of.lane,
@@ -42,6 +78,7 @@ def post(row: LaneRow, message: Message, at: datetime, context: Context) -> Turn
         event_id=of.event_id,
         label=of.label,
         activity=of.activity,
+        number=letter.number if letter is not None else "",
         message_type=of.message_type,
         sender=of.sender,
         address=address,
@@ -49,19 +86,71 @@ def post(row: LaneRow, message: Message, at: datetime, context: Context) -> Turn
         attempts=(first,),
         content=kept_content,
     )
-    writer = WRITERS[address.format]
-    if writer is JSON:
-        document = content
-    elif isinstance(writer, Representation):
-        document, _ = SENT[of.message_type].compose(message, address.receiver, first.envelope_id, writer)
-    else:
-        document = writer.write(from_json(content))
     performance = Performance(row, delivery, at, context, cpr=of.cpr)
     performance.create(delivery)
-    performance.letter(delivery, document)
-    delivery, effects = performance.of(advance(delivery, Signal.PRODUCED, at))
-    alarms = second_opinion(delivery, content, context.sample)
+    performance.letter(delivery, content if letter is not None else _document(message, address, first, content))
+    delivery, effects = performance.of(advance(delivery, hand_over_signal(delivery), at))
+    alarms = () if letter is not None else second_opinion(delivery, content, context.sample)
+    if row.sent_as or sent_as is not None:
+        row = replace(row, sent_as=remembered(row.sent_as, of.message_id, sent_as))
     return replace(row, links=links).with_deliveries(delivery), (*effects, *map(Effect, alarms))
+
+
+def _routed(row: LaneRow, message: Message, context: Context) -> tuple[Address, Message, SentAs | None] | Outcome:
+    """Where the message goes, and what it says there: a correction or cancellation takes the format of the message that it
+    names while that is accepted (05, 6.4.2), else it is the plain notice of the new state (00 §7.23).
+    """
+    of, registers = message.outgoing, context.registers
+    named = row.deliveries.get(of.previous)  # type: ignore[call-overload]  # a reference is text
+    concerned = named.address.format if named is not None else ""
+    if of.follows and named is None:
+        before = row.sent_as.get(of.previous)  # type: ignore[call-overload]
+        concerned = FORGOTTEN if before is None else before.form
+    address = route(of, of.assembled, registers, concerns=concerned)
+    own = row.sent_as.get(of.message_id)  # of a message that is reissued
+    if isinstance(address, Outcome):
+        as_it_is = address.fate is Fate.STOPPED or family(concerned) != "fhir"
+    else:
+        is_letter = FORMATS[address.format].letter
+        as_it_is = family(address.format) == family(concerned) or (is_letter and not concerned)
+    if as_it_is or not of.follows or not isinstance(message, Notification):
+        return address if isinstance(address, Outcome) else (address, message, own)
+    plain = instead(row.sent_as, message, concerned)
+    if plain is None:
+        return Outcome(fate=Fate.NOT_SUBJECT, reason=NOT_CANCELLED if concerned else "not-representable")
+    address = route(plain.outgoing, of.assembled, registers)
+    if isinstance(address, Outcome):
+        return address
+    return address, plain, SentAs(to=plain.to, form=address.format, says=plain.notice, activity=plain.activity)
+
+
+def _composed(
+    row: LaneRow, message: Notification, address: Address, first: Attempt, context: Context, *, afresh: bool
+) -> Letter | Outcome:
+    """The letter that says the notice. `afresh`: what the municipality has in other formats is not taken up."""
+    municipality = context.registers.municipality(address.kommunekode, message.assembled)
+    terms = LegacyTerms(
+        gln=address.receiver.gln,
+        kommunekode=address.kommunekode,
+        name=f"{municipality.name} Kommune" if municipality is not None else "",
+        send_acute_as_admission=address.send_acute_as_admission,
+        cancel_on_class_change=address.cancel_on_class_change,
+        positive_receipt=address.positive_receipt,
+    )
+    before = tuple(letters_of(row.sent_as, message, address.format if afresh else ""))
+    ids = {"letter_id": first.envelope_id, "envelope_id": first.envelope_id}  # equal on the first dispatch (00 §6)
+    return compose(message, before, terms, **ids, at=message.assembled)
+
+
+def _document(message: Message, address: Address, first: Attempt, content: bytes) -> bytes:
+    """The message in its form. `content`: in JSON."""
+    writer = WRITERS[address.format]
+    if writer is JSON:
+        return content
+    if isinstance(writer, Representation):
+        document, _ = SENT[message.outgoing.message_type].compose(message, address.receiver, first.envelope_id, writer)
+        return document
+    return writer.write(from_json(content))
 
 
 def second_opinion(delivery: Delivery, content: bytes, sample: int) -> Iterator[Alarm]:
@@ -73,18 +162,11 @@ def second_opinion(delivery: Delivery, content: bytes, sample: int) -> Iterator[
         yield Alarm("alert:border-check", *about, issue.rule, issue.path)
 
 
-def _built(row: LaneRow, message: Message, of: Outgoing, context: Context) -> tuple[Address, Attempt, bytes] | Outcome:
-    """Address, ids, and the message in JSON: routed, written, checked and within the limit of size."""
-    named = row.deliveries.get(of.previous)  # type: ignore[call-overload]  # a reference is text
-    # A correction or cancellation takes the format of the message that it names, while that is known (05, 6.4.2).
-    concerns = named.address.format if named is not None else ""
-    address = route(of, of.assembled, context.registers, concerns=concerns)
-    if isinstance(address, Outcome):
-        return address
-    sending = SENT[of.message_type]
+def _checked(message: Message, address: Address, first: Attempt, context: Context) -> bytes | Outcome:
+    """The message in JSON: written, checked and within the limit of size."""
+    sending = SENT[message.outgoing.message_type]
     if (lacking := sending.lacking(message)) is not None:
         return lacking
-    first = attempt_of(context, of.lane, of.message_id, 1)
     content, faults = sending.compose(message, address.receiver, first.envelope_id, JSON)
     if faults:
         return Outcome(
@@ -102,7 +184,7 @@ def _built(row: LaneRow, message: Message, of: Outgoing, context: Context) -> tu
             problem=f"{len(content)} bytes, more than {context.size_limit} (01, 20.3)",
             remedy="close the stay by hand; a chain is never cut",
         )
-    return address, first, content
+    return content
 
 
 def send_pending_first(before: LaneRow, turn: Turn, at: datetime, context: Context) -> Turn:
@@ -119,11 +201,11 @@ def send_pending_first(before: LaneRow, turn: Turn, at: datetime, context: Conte
     posted = []
     for delivery in pending:
         if delivery.state is DeliveryState.CREATED:  # the first dispatch once more: same ids, same content (00 §3.3)
-            bundle = bundle_of(row, delivery)
-            known = noted(delivery, bundle)  # nobody has had another
+            content = content_of(row, delivery)
+            known = noted(delivery, content)  # nobody has had another
             performance = Performance(row, known, at, context)
-            performance.letter_of(known, bundle)
-            posted.append(performance.of(advance(known, Signal.PRODUCED, at)))
+            performance.letter_of(known, content)
+            posted.append(performance.of(advance(known, hand_over_signal(known), at)))
         elif is_unchanged(row, delivery):
             posted.append(signalled(row, delivery, Signal.OP_RESEND, at, context))
         else:  # a person decides, as about every message that would not be the same

@@ -30,14 +30,18 @@ from streams.delivery.route import RouteRegisters
 from streams.envelopes.envelope import ENVELOPES
 from streams.formats.fhir.build import to_json
 from streams.messages.common import Object
+from streams.messages.legacy.letter import Letter
 from streams.messages.message_type import FORMATS, MESSAGE_TYPES
-from streams.messages.sending import SENT, Message
+from streams.messages.sending import LETTERS, SENT, WRITERS, Message
 from streams.records.ledger import LedgerRow
 from streams.records.trace import TraceEvent
 from streams.stay.state import StayPolicy, Visit
 from streams.words.errors import Rejected
 from streams.words.ids import EpisodeId, Ids, Kommunekode, Lane, MessageId
 from streams.words.model import LaneRecord, Link, Overdue, Receipt, Value, Wake
+from streams.words.times import minute
+
+from .letters import SentAs
 
 _PARTS: Final = """
 [{"ordinal": 1, "links": [[{"message_id": "", "provenance_id": "", "notice": "STIN", "activity": "admit-inpatient",
@@ -100,7 +104,10 @@ class ChainLink(NamedTuple):
 
 
 class LaneRow(Value, frozen=True, kw_only=True):
-    """`ordinal` counts the messages that the lane has sent: the next one takes it."""
+    """`ordinal` counts the messages that the lane has sent: the next one takes it.
+
+    `sent_as`: the messages of its stays that left otherwise than as their own notices in FHIR (`letters`).
+    """
 
     ordinal: int = 0
     links: tuple[ChainLink, ...] = ()  # of all messages whose content is kept
@@ -109,6 +116,7 @@ class LaneRow(Value, frozen=True, kw_only=True):
     orphans: tuple[Orphan, ...] = ()
     cases: dict[str, StayCase] = msgspec.field(default_factory=dict)  # by an id of their own, until they are closed
     settled: tuple[str, ...] = ()  # receipts that found no delivery, decisions: not taken twice
+    sent_as: dict[MessageId, SentAs] = msgspec.field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
@@ -128,6 +136,22 @@ class LaneRow(Value, frozen=True, kw_only=True):
         """The row with these deliveries and no other."""
         links = self.links if any(one.content for one in deliveries.values()) else ()
         return replace(self, deliveries=deliveries, links=links)
+
+    def without_content(self, at: datetime) -> "LaneRow":
+        """The row without what was kept to try a hand-over again that is past (`Delivery.kept_until`)."""
+        past = [one for one in self.deliveries.values() if (until := one.kept_until) is not None and until <= at]
+        return self.with_deliveries(*(replace(one, content=None) for one in past)) if past else self
+
+    def with_memory(self) -> "LaneRow":
+        """The row that remembers how messages left while a stay or a kept message has them in its chain."""
+        if not self.sent_as:
+            return self
+        stays = (stay for visit in self.visits.values() for stay in (visit.stay, *visit.left))
+        known = {step.message_id for stay in stays for step in stay.chain} | {
+            each.link.message_id for each in self.links
+        }
+        sent_as = {key: one for key, one in self.sent_as.items() if key in known}
+        return self if len(sent_as) == len(self.sent_as) else replace(self, sent_as=sent_as)
 
     def settle(self, name: str) -> "LaneRow":
         """The row that remembers a receipt by its origin, or a decision by its id: not taken twice."""
@@ -243,6 +267,7 @@ _LARGEST: Final = 64 * 1024 * 1024
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(LaneRow).decode
+_decode_letter: Final = msgspec.msgpack.Decoder(Letter).decode
 #: Number of the dictionary by which a row is compressed: its first byte.
 _FORM: Final = b"\x01"
 #: A fast level (docs/decisions/0048). Not for several threads.
@@ -301,7 +326,7 @@ def _dues(row: LaneRow, policy: StayPolicy) -> Iterator[datetime]:
         elif visit.touched is not None:
             yield visit.touched + policy.keep_silent
     for delivery in row.deliveries.values():
-        if (at := delivery.due or delivery.forgotten) is not None:
+        if (at := delivery.due or delivery.kept_until or delivery.forgotten) is not None:
             yield at
     yield from (orphan.due for orphan in row.orphans)
 
@@ -314,8 +339,13 @@ def tick(row: LaneRow | None, due: datetime, now: datetime) -> Overdue | Wake:
     return Wake(at=now, due=due)
 
 
-def kept(row: LaneRow, message: Message, content: bytes) -> tuple[tuple[ChainLink, ...], KeptMessage]:
-    """The links of the row with those of the message, and what its delivery keeps. `content`: the message in JSON."""
+def kept(
+    row: LaneRow, message: Message, content: bytes, letter: Letter | None = None
+) -> tuple[tuple[ChainLink, ...], KeptMessage]:
+    """The links of the row with those of the message, and what its delivery keeps.
+
+    `content`: the message in JSON; of a letter, as it is written.
+    """
     data, chain = SENT[message.outgoing.message_type].keep(message)
     links, last = list(row.links), -1
     places = {(each.before, each.link.message_id): place for place, each in enumerate(links)}
@@ -325,7 +355,8 @@ def kept(row: LaneRow, message: Message, content: bytes) -> tuple[tuple[ChainLin
             place = len(links)
             links.append(ChainLink(link, last))
         last = place
-    return tuple(links), KeptMessage(data=data, last=last, checksum=crc32(content))
+    own = b"" if letter is None else _encode(letter)
+    return tuple(links), KeptMessage(data=data, last=last, checksum=crc32(content), letter=own)
 
 
 def message_of(row: LaneRow, delivery: Delivery) -> Message:
@@ -340,18 +371,50 @@ def message_of(row: LaneRow, delivery: Delivery) -> Message:
     return SENT[delivery.message_type].restore(content.data, tuple(reversed(chain)))
 
 
-def bundle_of(row: LaneRow, delivery: Delivery) -> Object:
+#: A message as it is written, whatever its format: a Bundle or a letter.
+Content = Object | Letter
+
+
+def letter_in(content: KeptMessage) -> Letter | None:
+    """The letter that was kept; None of a message in FHIR."""
+    return _decode_letter(content.letter) if content.letter else None
+
+
+def content_of(row: LaneRow, delivery: Delivery) -> Content:
     """The message as it is written today, under the ids of its first dispatch."""
+    assert delivery.content is not None  # it is kept as long as anyone may ask
+    if (letter := letter_in(delivery.content)) is not None:
+        return letter
     write, envelope_id = SENT[delivery.message_type].write, delivery.attempts[0].envelope_id
     return write(message_of(row, delivery), delivery.address.receiver, envelope_id)
 
 
-def noted(delivery: Delivery, bundle: Object) -> Delivery:
+def document_of(content: Content, form: str) -> bytes:
+    """The bytes of a message in its format."""
+    return LETTERS[form](content) if isinstance(content, Letter) else WRITERS[form].write(content)
+
+
+def again(delivery: Delivery, content: Content, at: datetime) -> Content:
+    """The same message sent again: new envelope id and times, the id of the message stays (02 §5.5)."""
+    envelope_id = delivery.attempts[-1].envelope_id
+    if isinstance(content, Letter):
+        return replace(content, envelope_id=envelope_id, sent=minute(at))
+    return SENT[delivery.message_type].redispatch(content, envelope_id, at)
+
+
+def _checksum(delivery: Delivery, content: Content) -> int:
+    return crc32(document_of(content, delivery.address.format) if isinstance(content, Letter) else to_json(content))
+
+
+def noted(delivery: Delivery, content: Content) -> Delivery:
     """The delivery, once this is what is sent."""
-    content = delivery.content and replace(delivery.content, checksum=crc32(to_json(bundle)))
-    return replace(delivery, content=content)
+    return replace(
+        delivery, content=delivery.content and replace(delivery.content, checksum=_checksum(delivery, content))
+    )
 
 
 def is_unchanged(row: LaneRow, delivery: Delivery) -> bool:
     """Whether the message would be written today as it was sent."""
-    return delivery.content is not None and crc32(to_json(bundle_of(row, delivery))) == delivery.content.checksum
+    if delivery.content is None:
+        return False
+    return _checksum(delivery, content_of(row, delivery)) == delivery.content.checksum
