@@ -9,11 +9,14 @@ from functools import cache
 from typing import Any
 
 import pytest
+from lxml import etree
 
 from streams.messages.hospitalnotification import check
+from streams.messages.legacy import document
+from streams.messages.legacy.letter import Letter
 from streams.registry import load
 from streams.relay.replay import Replay, ReplayLine
-from tests.published import EXAMPLES, ROOT, examples
+from tests.published import EXAMPLES, ROOT, SHARED, examples
 
 pytestmark = pytest.mark.published
 
@@ -97,3 +100,45 @@ def test_two_processes_write_same_bytes() -> None:
     ]
     assert reported[0] == reported[1]
     assert reported[0].count(b"\n") == len(files)
+
+
+@pytest.fixture(scope="module")
+def letter_schema() -> etree.XMLSchema:
+    parser = etree.XMLParser(no_network=True, resolve_entities=False, load_dtd=False)
+    return etree.XMLSchema(etree.parse(SHARED / "data" / "legacy" / "advis-2005-08-07.xsd", parser))
+
+
+#: Each story as letters of before FHIR (spec 04 §13.2): type and StatusCode, or why there is none.
+AS_LETTERS = {
+    "a": "none:not-representable, 20 nytbrev, none, none:not-representable, none:not-representable, 17 nytbrev, "
+    "17 annulleretbrev, 17 nytbrev",
+    "b": "20 nytbrev, none:duplicate, 20 rettetbrev, 20 annulleretbrev",
+    "c": "20 nytbrev, 17 nytbrev",
+    "d": "20 nytbrev, none:transfer, 20 nytbrev",
+    "e": "none:no-official-cpr, 20 nytbrev, none:unroutable",
+    "f": "none",
+}
+
+
+def as_letter(line: ReplayLine) -> str:
+    if not line.payload:
+        return line.notification
+    letter = document.read(line.payload)
+    assert isinstance(letter, Letter)
+    return f"{letter.number} {letter.status}"
+
+
+@pytest.mark.parametrize("letter", "abcdef")
+def test_each_story_has_its_letters_of_before_fhir(letter: str, letter_schema: etree.XMLSchema) -> None:
+    registers = load("example").all_in_fhir()
+    in_xml, in_edifact = Replay(registers, letters="oioxml"), Replay(registers, letters="edifact")
+    shown = []
+    for name in letters()[letter]:
+        data = (EXAMPLES / "adt" / name).read_bytes()
+        for one, other in zip(in_xml.play(data), in_edifact.play(data), strict=True):
+            shown.append(as_letter(one))
+            assert as_letter(other) == as_letter(one)
+            if one.payload:
+                assert letter_schema.validate(etree.fromstring(one.payload)), letter_schema.error_log
+                assert document.read(one.payload) == document.read(other.payload)
+    assert ", ".join(shown) == AS_LETTERS[letter]
