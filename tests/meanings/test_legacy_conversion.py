@@ -201,6 +201,16 @@ def test_an_invalid_message_is_refused() -> None:
     assert refused(to_json(broken), "edifact") not in REASONS
 
 
+@pytest.mark.parametrize(
+    ("system", "number"),
+    [("urn:oid:1.2.208.176.1.6.1.1", "2509471AB2"), ("urn:oid:1.2.208.176.1.2", "0000000000")],
+)
+def test_a_replacement_number_has_no_letter(system: str, number: str) -> None:
+    message = from_bytes(stay(Notice.STIN)[0])
+    message["entry"][2]["resource"]["identifier"] = [{"system": system, "value": number}]
+    assert refused(to_json(message), "oioxml") == "no-official-cpr"
+
+
 def test_an_acknowledgement_has_no_letter() -> None:
     data = to_json({"resourceType": "Bundle", "type": "message", "entry": []})
     assert refused(data, "oioxml") == "not-representable"

@@ -153,6 +153,10 @@ def in_other_form(data: bytes, to: str) -> bytes:
     return turned
 
 
+#: Rules of the profile that have a reason code (05 §2.2).
+_CODES: Final = dict.fromkeys(("medcom-hospitalNotification-4", "cpr"), "no-official-cpr")
+
+
 def _checked(bundle: Object) -> Object:
     """A notification without error; nothing is converted that a receiver would refuse."""
     event = text_at(member(View(bundle).header[1], "eventCoding"), "code")
@@ -161,7 +165,7 @@ def _checked(bundle: Object) -> Object:
         raise Rejected("MessageHeader.eventCoding", problem, remedy, "not-representable")
     for issue in hospitalnotification.check(bundle):
         if issue.severity == "error":
-            raise Rejected(issue.path, issue.problem, issue.remedy, issue.rule)
+            raise Rejected(issue.path, issue.problem, issue.remedy, _CODES.get(issue.rule, issue.rule))
     return bundle
 
 
