@@ -96,6 +96,7 @@ COMMANDS: Final = (
     Command("replay", "streams.cli.replay", "replay", "Play ADT files through intake, stay, route and writer"),
     Command("reconcile", "streams.cli.reconcile", "reconcile", "Recompute the balance from the topics"),
     Command("send", "streams.cli.send", "send", "Send HL7 messages over MLLP and print each acknowledgement"),
+    Command("letters", "streams.cli.letters", "app", "Letters: what hospitals without ADT send"),
     Command("doctor", "streams.cli.doctor", "doctor", "Look at versions, settings, registers, secret, disk and broker"),
     Command("resend", "streams.cli.decide", "resend", "Send messages again whose receipt is overdue"),
     Command("give-up", "streams.cli.decide", "give_up", "Give up messages whose receipt is overdue"),
