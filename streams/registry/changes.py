@@ -89,6 +89,7 @@ def register_changes(old: Tables, new: Tables) -> tuple[RegisterChange, ...]:
             found.append(RegisterChange("subscriptions.toml", _named(code, names), text))
     # By municipality, in the order of the kinds; what is about none comes last.
     found.sort(key=lambda one: (not one.about[:4].isdigit(), one.about if one.about[:4].isdigit() else ""))
+    found += _of_profiles(old, new)
     found += _of_feeds(old, new)
     found += _of_policy(old.policy, new.policy)
     if old.environment != new.environment:
@@ -134,6 +135,14 @@ def _differing(was: RegisterRow, now: RegisterRow) -> Iterator[str]:
         old, new = getattr(was, name), getattr(now, name)
         if name not in VALIDITY and old != new:
             yield f"{name} is {_text(new)}, was {_text(old)}"
+
+
+def _of_profiles(old: Tables, new: Tables) -> Iterator[RegisterChange]:
+    was, now = old.likes, new.likes
+    for key in sorted({*was, *now}):
+        if was.get(key) != now.get(key):
+            text = f"version {key[1]} is {f'written as {now[key]}' if key in now else 'no longer known'}"
+            yield RegisterChange("profiles.csv", key[0], text)
 
 
 def _of_feeds(old: Tables, new: Tables) -> Iterator[RegisterChange]:

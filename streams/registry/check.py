@@ -393,7 +393,7 @@ def check_forms(tables: Tables, now: datetime, findings: Findings) -> None:
             key, problem, remedy = odd[0], f"{odd[0]} is about letters, and fhir is none", "remove it"
         elif unknown:
             key, problem = "envelope", f"{row.format} in {row.envelope} over {unknown[0]} does not exist"
-        elif row.valid_to_after(now) and row.environment == tables.environment and not is_written(row):
+        elif row.valid_to_after(now) and row.environment == tables.environment and not is_written(row, tables.likes):
             problem = f"{row.format} {row.version} in {row.envelope} cannot be written yet"
             remedy = f"end the row, or promise one of: {_TODAY}"
         if problem:
@@ -418,7 +418,7 @@ def check_beskedfordeler(tables: Tables, now: datetime, findings: Findings) -> N
 def check_return(tables: Tables, now: datetime, findings: Findings) -> None:
     """§6.4.5: who sends FHIR must be able to receive the acknowledgement, in a version that is understood."""
     for each in tables.senders:
-        if each.row.valid_to_after(now) and not is_read(each.row):
+        if each.row.valid_to_after(now) and not is_read(each.row, tables.likes):
             known = ", ".join(f"{form} {version}" for _, form, version in sorted(READ))
             problem = f"{each.row.format} {each.row.version} is not understood as an acknowledgement"
             key = "version" if any(form == each.row.format for _, form, _ in READ) else "format"
@@ -431,6 +431,21 @@ def check_return(tables: Tables, now: datetime, findings: Findings) -> None:
         problem = "FHIR is sent, but nothing says that acknowledgements can be received in return"
         line = tables.senders[0].line if tables.senders else fhir[0].line
         findings.add(OWN, line, problem, 'add [[sender]] message_type = "acknowledgement" …')
+
+
+def check_profiles(tables: Tables, now: datetime, findings: Findings) -> None:
+    """A version is like one that is written or read; then a municipality may be promised it."""
+    known = {(form.message_type, form.version) for form in WRITTEN if form.format == "fhir"}
+    known |= {(message_type, version) for message_type, form, version in READ if form == "fhir"}
+    seen: dict[tuple[str, str], int] = {}
+    for each in tables.profiles:
+        row, about = each.row, f"{each.row.message_type} {each.row.version} ({each.row.source})"
+        if (line := seen.setdefault((row.message_type, row.version), each.line)) != each.line:
+            findings.add_lost(each.file, each.line, f"{about} stands in line {line} already", "remove one")
+        elif (row.message_type, row.like) not in known:
+            versions = sorted(version for message_type, version in known if message_type == row.message_type)
+            problem = f"{about} is like {row.like}, which the product has not"
+            findings.add_lost(each.file, each.line, problem, f"write one of {', '.join(versions)}")
 
 
 def check_products(tables: Tables, now: datetime, findings: Findings) -> None:
@@ -506,11 +521,12 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(check_numbers),
     Rule(check_one_a),
     Rule(check_environments, frozenset({ENVIRONMENT})),
-    Rule(check_forms),
+    Rule(check_profiles),
+    Rule(check_forms, frozenset({"profiles.csv"})),
     Rule(check_beskedfordeler, frozenset({"policy.toml"})),
     Rule(check_products, frozenset({"systems.csv"})),
     Rule(check_systems, frozenset({OWN, "systems.csv"})),
     Rule(check_gaps, frozenset({OWN})),
     Rule(check_connected, frozenset({OWN, "municipalities.csv"})),
-    Rule(check_return, frozenset({OWN})),
+    Rule(check_return, frozenset({OWN, "profiles.csv"})),
 )

@@ -10,6 +10,7 @@ from datetime import date, datetime
 from typing import Final, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from streams.words.codes import HOSPITAL_NOTIFICATION, EncounterClass, Family
 from streams.words.times import COPENHAGEN
@@ -37,6 +38,9 @@ _LOST: Final[Mapping[Family, str]] = {
 _AS_ADMISSION: Final[Mapping[Family, str]] = {
     Family.STAA: "a letter of admission; the admission that may follow is none, because it is known already",
 }
+
+#: What it gets where a change to acute ambulant takes the admission back (00 §7.6).
+_TAKES_BACK: Final = "after an admission, the cancellation of its letter"
 
 #: How ready a municipality is, in the order of a report: what needs someone first.
 State = Literal["not-connected", "cannot-receive", "not-approved", "legacy", "planned", "ready"]
@@ -161,12 +165,17 @@ def _gets(accepted: AcceptanceRow | None, receivers: Sequence[ReceiverRow]) -> t
 
 def _lost(accepted: AcceptanceRow) -> tuple[tuple[str, ...], Mapping[str, str]]:
     """The types of notice for which the form has nothing, and what there is in place of a notice."""
+    itself = replace(
+        accepted, cancel_on_class_change=False
+    )  # by which a STAA takes an admission back, and says no more
     lost = tuple(
         family
         for family, classes in _CLASSES.items()
-        if not any(accepted.represents(family.value, class_) for class_ in classes)
+        if not any(itself.represents(family.value, class_) for class_ in classes)
     )
     instead = {family.value: _LOST.get(family, "nothing") for family in lost}
-    if accepted.send_acute_as_admission and accepted.format != "fhir":
+    if accepted.format != "fhir" and accepted.send_acute_as_admission:
         instead |= {family.value: text for family, text in _AS_ADMISSION.items() if family not in lost}
+    if accepted.format != "fhir" and accepted.cancel_on_class_change and Family.STAA in lost:
+        instead[Family.STAA.value] = f"{_TAKES_BACK}; else {_LOST[Family.STAA]}"
     return tuple([family.value for family in lost]), instead

@@ -36,7 +36,7 @@ from .rows import (
     RegisterRow,
     SystemRow,
     is_written,
-    rank,
+    newest_first,
 )
 from .tables import EXAMPLE, FILES, OWN_FILES, Placed, Policy, Tables, read_tables
 
@@ -381,7 +381,8 @@ def _freeze(tables: Tables, warnings: tuple[RegisterFinding, ...]) -> Registers:
     )
     # Of this environment and such as the product writes, newest version of a format first. A stable sort: rows of the
     # same rank keep the order in which their validity began, latest first.
-    accepted = [row for row in _plain(tables.acceptances) if row.environment == here and is_written(row)]
+    likes = tables.likes
+    accepted = [row for row in _plain(tables.acceptances) if row.environment == here and is_written(row, likes)]
     acceptances = _index(accepted, "kommunekode", "message_type")
     receivers = _index(_plain(tables.receivers), "kommunekode", "message_type")
     dated: tuple[Iterable[RegisterRow], ...] = (
@@ -410,7 +411,7 @@ def _freeze(tables: Tables, warnings: tuple[RegisterFinding, ...]) -> Registers:
             for number, rows in _index((row for row in locations if getattr(row, kind)), kind).items()
         },
         _addresses=_index(addresses, "kommunekode", "message_type"),
-        _acceptances={key: tuple(sorted(group, key=rank)) for key, group in acceptances.items()},
+        _acceptances={key: tuple(sorted(group, key=newest_first)) for key, group in acceptances.items()},
         _receivers={key: tuple(sorted(group, key=lambda row: row.type)) for key, group in receivers.items()},
         _systems=_index(_plain(tables.systems), "product", "role", "message_type", "format", "version"),
         _policy=tables.policy,

@@ -460,6 +460,15 @@ class SystemRow(RegisterRow, frozen=True, kw_only=True):
     source: Text
 
 
+class ProfileRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A version of a message in FHIR, and the version whose writer and reader it has: a newer one of the same shape."""
+
+    message_type: MessageTypeName
+    version: Text
+    like: Text
+    source: Text
+
+
 # ---- numbers -----------------------------------------------------------------------------------------------------
 
 _SOR_LENGTHS: Final = range(11, 19)  # spec 05 §3: at least 11 by profile, 18 possible
@@ -533,20 +542,24 @@ WRITTEN: Final = tuple(
 READ: Final = frozenset({(ACKNOWLEDGEMENT, "fhir", MESSAGE_TYPES[ACKNOWLEDGEMENT].version)})
 
 _WRITTEN: Final = frozenset(WRITTEN)
-_VERSIONS: Final = tuple(dict.fromkeys((form.message_type, form.format, form.version) for form in WRITTEN))
 
 
-def is_written(row: AcceptanceRow) -> bool:
+#: (message type, version) -> the version that it is like.
+Profiles = Mapping[tuple[str, str], str]
+
+
+def is_written(row: AcceptanceRow, profiles: Profiles) -> bool:
     """Whether the product can write what this row promises."""
-    return (row.message_type, row.format, row.version, row.mime, row.envelope) in _WRITTEN
+    like = profiles.get((row.message_type, row.version), row.version) if row.format == "fhir" else row.version
+    return (row.message_type, row.format, like, row.mime, row.envelope) in _WRITTEN
 
 
-def is_read(row: SenderAcceptanceRow) -> bool:
+def is_read(row: SenderAcceptanceRow, profiles: Profiles) -> bool:
     """Whether the product understands what this row takes in return."""
-    return (row.message_type, row.format, row.version) in READ
+    like = profiles.get((row.message_type, row.version), row.version) if row.format == "fhir" else row.version
+    return (row.message_type, row.format, like) in READ
 
 
-def rank(row: AcceptanceRow) -> int:
-    """The place of its version among those written, newest first: 0 is best."""
-    of = (row.message_type, row.format, row.version)
-    return _VERSIONS.index(of) if of in _VERSIONS else len(_VERSIONS)
+def newest_first(row: AcceptanceRow) -> tuple[int, ...]:
+    """The place of its version among those of its format: the newest is the least."""
+    return tuple([-int(number) for number in re.findall(r"[0-9]{1,9}", row.version)])

@@ -33,6 +33,8 @@ from .rows import (
     Findings,
     LocationRow,
     MunicipalityRow,
+    ProfileRow,
+    Profiles,
     ReceiverRow,
     SenderAcceptanceRow,
     Sheet,
@@ -248,7 +250,7 @@ ENVIRONMENT: Final = "environment"
 #: What a set has of its own; all else may be left to the product.
 OWN_FILES: Final = ("subscriptions.toml", "locations.csv", "feeds")
 #: Every file that is read, and the folder of feeds.
-FILES: Final = (*OWN_FILES, "municipalities.csv", "systems.csv", "policy.toml")
+FILES: Final = (*OWN_FILES, "municipalities.csv", "systems.csv", "profiles.csv", "policy.toml")
 
 _SUBSCRIPTION_KEYS: Final = ("environment", "address", "receiver", "acceptance", "sender", "not_connected", "policy")
 _fields: Final = cache(msgspec.structs.fields)
@@ -283,10 +285,16 @@ class Tables:
     acceptances: tuple[Placed[AcceptanceRow], ...]
     senders: tuple[Placed[SenderAcceptanceRow], ...]
     systems: tuple[Placed[SystemRow], ...]
+    profiles: tuple[Placed[ProfileRow], ...]
     feeds: tuple[Placed[FeedProfile], ...]
     not_connected: Mapping[str, str]
     not_connected_lines: Mapping[str, int]
     policy: Policy
+
+    @property
+    def likes(self) -> Profiles:
+        """Each version of a message in FHIR, and the one whose shape it has."""
+        return {(each.row.message_type, each.row.version): each.row.like for each in self.profiles}
 
 
 def read_tables(folder: Path, findings: Findings) -> Tables:
@@ -317,6 +325,7 @@ def read_tables(folder: Path, findings: Findings) -> Tables:
         acceptances=_rows(own.sheet("acceptance", findings=findings), AcceptanceRow, findings),
         senders=_rows(own.sheet("sender", findings=findings), SenderAcceptanceRow, findings),
         systems=_csv(_own_or_shipped(folder, "systems.csv"), SystemRow, findings),
+        profiles=_csv(_own_or_shipped(folder, "profiles.csv"), ProfileRow, findings),
         feeds=_feeds(folder / "feeds", findings),
         not_connected=reasons,
         not_connected_lines={code: own.line("not_connected", code) for code in excused},

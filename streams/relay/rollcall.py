@@ -15,6 +15,7 @@ from streams.words.errors import Rejected
 from streams.words.ids import Lane, MessageId, bare
 
 from .lane import LaneRow
+from .lane.letters import SentAs
 
 #: Situations in which a stay is open, as a list of stays has them.
 OPEN: Final[Mapping[Situation, str]] = {
@@ -31,6 +32,7 @@ class KnownStay(NamedTuple):
     lane: Lane
     visit: Visit
     deliveries: Mapping[MessageId, Delivery]  # of the visit, by MessageHeader.id
+    sent_as: Mapping[MessageId, SentAs] = {}  # what left otherwise than as its own notice in FHIR
 
     @property
     def state(self) -> str:
@@ -63,6 +65,9 @@ class KnownStay(NamedTuple):
             for each in one.attempts
             for name in (each.envelope_id, each.transport_id)
         }
+        found |= {
+            one.letter.letter_id for step, one in self.sent_as.items() if one.letter is not None and step in found
+        }
         return frozenset(bare(name) for name in found if name)
 
     @property
@@ -78,7 +83,7 @@ def known_stays(rows: Iterable[tuple[Lane, LaneRow]]) -> Iterator[KnownStay]:
     for lane, row in rows:
         for visit in row.visits.values():
             own = {name: one for name, one in row.deliveries.items() if one.visit == visit.id}
-            yield KnownStay(lane, visit, own)
+            yield KnownStay(lane, visit, own, row.sent_as)
 
 
 def summary(known: KnownStay) -> dict[str, Any]:
@@ -120,14 +125,18 @@ def in_full(known: KnownStay) -> dict[str, Any]:
 def _notices(known: KnownStay, stay: Stay) -> Iterator[dict[str, Any]]:
     standing = {one.message_id for one in stay.sent}
     for step in stay.chain:
-        delivery = known.deliveries.get(step.message_id)
+        delivery, otherwise = known.deliveries.get(step.message_id), known.sent_as.get(step.message_id)
+        letter = otherwise.letter.letter_id if otherwise is not None and otherwise.letter is not None else None
+        form = delivery.address.format if delivery else "fhir" if otherwise is None else otherwise.form or "none"
+        to = delivery.address.kommunekode if delivery else otherwise.to if otherwise else None
         yield {
             "notice": step.notice.value,
             "message_id": step.message_id,
             "sent": step.occurred.isoformat(),
             "stands": step.message_id in standing,
-            "kommunekode": delivery.address.kommunekode if delivery else None,
-            "format": delivery.address.format if delivery else None,
+            "letter_id": letter,
+            "kommunekode": to,
+            "format": form,  # `none`: there was no form for it
             "state": str(delivery.state) if delivery else None,
             "attempts": delivery.attempt if delivery else None,
             "deadline": delivery.deadline.isoformat() if delivery and delivery.deadline else None,

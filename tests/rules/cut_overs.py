@@ -4,9 +4,6 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-import pytest
-
-from streams.registry import rows
 from streams.registry.tables import EXAMPLE
 
 OWN: Final = "subscriptions.toml"
@@ -41,13 +38,3 @@ def behind(folder: Path, system: str, product: str) -> None:
     path.write_text(
         text.replace(f'system = "{system}"', f'product = "{product}"\nsystem = "{system}"'), encoding="utf-8"
     )
-
-
-@pytest.fixture
-def writes_letters(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Registers may promise letters."""
-    letters = {
-        rows.WrittenForm("hospital-notification", form, version, "", envelope)
-        for form, (version, envelope) in LETTERS.items()
-    }
-    monkeypatch.setattr(rows, "_WRITTEN", rows._WRITTEN | letters)

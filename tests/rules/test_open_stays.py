@@ -2,12 +2,18 @@
 
 import json
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from streams.cli.app import build
+from streams.cli.frame import run
+from streams.messages.legacy.document import read_all
+from streams.messages.legacy.letter import Letter
 from streams.messages.openstay import OPEN_STAY, Line, OpenStay, from_record, read_open_stays, reported, to_record
+from streams.registry import Registers, load
 from streams.relay.replay import SECRET, Replay, ReplayLine
 from streams.sim.stories import AdtMessage, er7
 from streams.stay.state import StayState, state
@@ -15,7 +21,9 @@ from streams.words.errors import Rejected
 from streams.words.ids import Ids
 from streams.words.times import COPENHAGEN
 from tests.new_year import ELMER, ODENSE_C4
-from tests.rules.lanes import registers
+from tests.published import ROOT
+from tests.rules.cut_overs import own_set, takes
+from tests.rules.lanes import registers as example
 
 IDS = Ids(SECRET)
 START = datetime(2026, 5, 1, 8, tzinfo=COPENHAGEN)
@@ -54,9 +62,9 @@ def one(**changes: Any) -> OpenStay:
     return line.stay
 
 
-def taken_over(*stays: OpenStay) -> Replay:
+def taken_over(*stays: OpenStay, registers: Registers | None = None) -> Replay:
     """A relay that has taken them over."""
-    relay = Replay(registers(), at=NOW)
+    relay = Replay(registers or example(), at=NOW)
     relay._now = NOW
     for each in stays:
         lines = take(relay, each)
@@ -112,6 +120,56 @@ def test_next_notice_follows_the_one_that_was_sent() -> None:
     assert episode in line.payload.decode()
 
 
+def provenances(line: ReplayLine) -> list[dict[str, Any]]:
+    bundle = orjson.loads(line.payload)
+    return [e["resource"] for e in bundle["entry"] if e["resource"]["resourceType"] == "Provenance"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message", "notice"),
+    [
+        ({}, ("A03", {"disposition": "01", "end": NOW - HOUR}), "SLHJ"),
+        ({"state": "leave", "leave_start": "2026-05-20T10:00:00+02:00"}, ("A22", {}), "SLOR"),
+    ],
+)
+def test_first_message_in_fhir_points_back_to_the_letter(
+    changes: dict[str, Any], message: tuple[str, dict[str, Any]], notice: str
+) -> None:
+    relay = taken_over(one(notices=[LETTER], **changes))
+    [line] = relay.play(adt(message[0], NOW - HOUR, **message[1]))
+    assert line.notification == notice
+    [provenance] = provenances(line)  # what was sent in FHIR, and no more (00 §7.24)
+    [entity] = provenance["entity"]
+    gln = visit(relay).units[0].gln
+    assert (entity["role"], entity["what"]["identifier"]["value"]) == ("revision", f"{gln}#AB0000000001ZZ")
+
+
+@pytest.mark.parametrize(
+    ("message", "number", "status"),
+    [
+        (("A03", {"disposition": "01", "end": NOW - HOUR}), "17", "nytbrev"),
+        (("A11", {}), "20", "annulleretbrev"),
+    ],
+)
+def test_letters_go_on_where_the_municipality_takes_them(
+    tmp_path: Path, message: tuple[str, dict[str, Any]], number: str, status: str
+) -> None:
+    folder = own_set(tmp_path / "set")
+    takes(folder, "0461", "oioxml")
+    relay = taken_over(one(notices=[LETTER]), registers=load(folder, now=NOW))
+    [line] = relay.play(adt(message[0], NOW - HOUR, **message[1]))
+    [found] = read_all(line.payload)
+    assert isinstance(found, Letter)
+    assert (found.number, found.status) == (number, status)
+
+
+def test_acute_stay_that_nobody_knows_begins_as_an_admission() -> None:
+    relay = taken_over(one(state="acute", **{"class": "EMER"}, notices=[]))
+    [line] = relay.play(adt("A06", NOW - HOUR))
+    assert line.notification == "STIN"
+    assert len(provenances(line)) == 1
+
+
 @pytest.mark.parametrize(
     ("trigger", "notice", "more"),
     [
@@ -136,7 +194,7 @@ def test_import_twice_is_a_repeat() -> None:
 
 
 def test_stay_that_relay_knows_is_left_as_it_is() -> None:
-    relay = Replay(registers())
+    relay = Replay(example())
     assert [line.notification for line in relay.play(adt("A01", START, sent=START))] == ["STIN"]
     before, relay._now = visit(relay), NOW
     assert [line.notification for line in take(relay, one())] == ["none:already-known"]
@@ -144,7 +202,7 @@ def test_stay_that_relay_knows_is_left_as_it_is() -> None:
 
 
 def test_event_that_waits_for_its_start_is_taken_up() -> None:
-    relay = Replay(registers(), at=NOW)
+    relay = Replay(example(), at=NOW)
     relay._now = NOW
     [waits] = relay.play(adt("A03", NOW - HOUR, disposition="01", end=NOW - HOUR))
     assert waits.notification == "none:held"
@@ -177,13 +235,13 @@ REFUSED = {
 @pytest.mark.parametrize(("changes", "rule"), REFUSED.values(), ids=REFUSED)
 def test_what_cannot_stand_is_refused_by_name(changes: dict[str, Any], rule: str) -> None:
     with pytest.raises(Rejected) as refused:
-        reported(one(**changes), NOW, registers())
+        reported(one(**changes), NOW, example())
     assert refused.value.rule == rule
     assert ELMER.cpr not in str(refused.value)
 
 
 def test_record_that_is_none_is_stopped() -> None:
-    relay = Replay(registers(), at=NOW)
+    relay = Replay(example(), at=NOW)
     for value in (b"", b"{", b"[]", b'{"feed":1}', b"[" * 50_000, b"MSH|^~\\&|"):
         with pytest.raises(Rejected):
             from_record(value)
@@ -233,4 +291,27 @@ def test_row_that_is_wrong_is_named(lines: list[str], rule: str) -> None:
 
 def test_value_never_shows_person() -> None:
     assert ELMER.cpr not in repr(one())
-    assert ELMER.cpr not in repr(reported(one(), NOW, registers()))
+    assert ELMER.cpr not in repr(reported(one(), NOW, example()))
+
+
+# ---- as a command ------------------------------------------------------------------------------------------------
+
+
+def test_sample_of_the_documents_would_be_taken_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "go-live.md").read_text(encoding="utf-8")
+    sample = next(block for block in page.split("```") if block.startswith("\nfeed,")).strip()
+    path = tmp_path / "stays.csv"
+    path.write_text(sample, encoding="utf-8")
+    status = run(build(), ["stays", "import", str(path), "--dry-run", "--registers", "example"])
+    out = capsys.readouterr().out
+    assert status == 0
+    assert out.splitlines()[0].startswith("line 2: would be taken over EPJ-SYD/OUH 4711 (0461, admitted)")
+    assert ELMER.cpr not in out
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "[", '"'])
+def test_file_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    path = tmp_path / "stays.csv"
+    path.write_text(text, encoding="utf-8")
+    assert run(build(), ["stays", "import", str(path), "--dry-run", "--registers", "example"]) == 2
+    assert str(path) in capsys.readouterr().err

@@ -14,11 +14,8 @@ from streams.cli.frame import run
 from streams.registry import Registers, load
 from streams.registry.plan import Plan, plan, plans
 from streams.words.times import COPENHAGEN
-from tests.rules.cut_overs import OWN, behind, own_set, takes, writes_letters
+from tests.rules.cut_overs import OWN, behind, own_set, takes
 
-__all__ = ["writes_letters"]
-
-pytestmark = pytest.mark.usefixtures("writes_letters")
 EVE, DAY = datetime(2027, 5, 31, tzinfo=COPENHAGEN), datetime(2027, 6, 1, tzinfo=COPENHAGEN)
 LOST = ("STAA", "STOR", "SLOR")
 
@@ -91,6 +88,13 @@ def test_acute_stays_as_admissions_are_not_lost(folder: Path) -> None:
     found = plan(load(folder, now=EVE), "0147", EVE)
     assert found.not_representable == ("STOR", "SLOR")
     assert "letter of admission" in found.instead["STAA"]
+
+
+def test_admission_taken_back_is_no_notice_of_acute_stay(folder: Path) -> None:
+    takes(folder, "0147", "oioxml", more="cancel_on_class_change = true\n")
+    found = plan(load(folder, now=EVE), "0147", EVE)
+    assert found.not_representable == LOST
+    assert found.instead["STAA"].startswith("after an admission, the cancellation of its letter; else nothing")
 
 
 @pytest.mark.parametrize(

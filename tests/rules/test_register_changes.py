@@ -13,11 +13,8 @@ from streams.registry import RegisterFinding, load
 from streams.registry.plan import plan
 from streams.registry.registers import read_set
 from streams.registry.rows import Findings, instant
-from tests.rules.cut_overs import OWN, behind, own_set, takes, writes_letters
+from tests.rules.cut_overs import OWN, behind, own_set, takes
 
-__all__ = ["writes_letters"]
-
-pytestmark = pytest.mark.usefixtures("writes_letters")
 Stafet = Callable[..., tuple[int, str, str]]
 
 

@@ -17,6 +17,7 @@ from streams.registry.rows import (
     AddressRow,
     LocationRow,
     MunicipalityRow,
+    ProfileRow,
     ReceiverRow,
     SenderAcceptanceRow,
     SystemRow,
@@ -38,6 +39,7 @@ SHEETS: dict[str, type[msgspec.Struct]] = {
     "municipalities.csv": MunicipalityRow,
     "locations.csv": LocationRow,
     "systems.csv": SystemRow,
+    "profiles.csv": ProfileRow,
 }
 _DATES = {"valid_from": "2024-01-01T12:00:00+01:00", "valid_to": "2020-01-01T00:00:00+01:00"}
 
@@ -116,6 +118,7 @@ WRONG: dict[str, dict[str, str]] = {
         "valid_from": "2026-07-09T12:00:00+02:00",
         "valid_to": "2026-07-01",
     },
+    "profiles.csv": {"message_type": "note", "like": "9.9"},
     FEED: {
         "application": '"EPJ-XX"',
         "facility": '"XXX"',
@@ -167,6 +170,7 @@ WRONG: dict[str, dict[str, str]] = {
 FREE = {
     "locations.csv": {"hospital", "department", "unit", "phone"},
     "systems.csv": {"product", "version", "source"},
+    "profiles.csv": {"version", "source"},
 }
 #: Columns that the example set does without.
 ABSENT = {"phone"}
@@ -394,6 +398,7 @@ ROW = {
     "municipalities.csv": "0461,",
     "locations.csv": "EPJ-SJ/SUH,HOL,MED4,",
     "systems.csv": "Nexus,",
+    "profiles.csv": "hospital-notification,",
 }
 
 

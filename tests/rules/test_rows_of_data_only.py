@@ -1,4 +1,4 @@
-"""A municipality, a receiving system and a feed that nobody has heard of: rows of data files, and no line of code."""
+"""A municipality, a system, a feed and a profile version that are new: rows of data files, and no line of code."""
 
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from streams.sim.stories import AdtMessage, Person, Ward, er7
 from streams.words.ids import Kommunekode
 from streams.words.times import COPENHAGEN
 from tests.rules.cut_overs import OWN, own_set
+from tests.rules.lanes import Lane, context
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=COPENHAGEN)
 NEW = Kommunekode("0899")
@@ -81,3 +82,42 @@ def test_new_system_is_known_approved_and_has_its_topic(registers: Registers) ->
     assert (found.receivers, found.approved, found.state) == (("nyby-fiktiva",), True, "ready")
     names = {topic.name for topic in topics(registers.kommuner, systems=registers.systems())}
     assert {f"municipality.{NEW}.inbox", f"municipality.{NEW}.receipts", f"municipality.{NEW}.nyby-fiktiva"} <= names
+
+
+# ---- a version of the profile ------------------------------------------------------------------------------------
+
+VERSION = "hospital-notification,3.1,3.0,a release to come\n"
+
+
+def accepting(folder: Path, *rows: str) -> Path:
+    """Odense takes 3.1 beside what it takes; `rows` of profiles.csv."""
+    added(folder / "profiles.csv", "".join(rows))
+    more = (
+        '\n[[acceptance]]\nkommunekode = "0461"\nmessage_type = "hospital-notification"\nformat = "fhir"\nversion = "3.1"\n'
+        'mime = "application/fhir+json"\nenvelope = "vans"\nenvironment = "test"\nvalid_from = 2026-01-01\n'
+    )
+    added(folder / OWN, more)
+    return folder
+
+
+def test_new_version_is_sent_where_it_is_accepted(tmp_path: Path) -> None:
+    registers = load(accepting(own_set(tmp_path / "set"), VERSION), now=NOW)
+    lane = Lane(context(registers)).play("A01 08:00")
+    assert lane.last.address.version == "3.1"
+    assert b"<Version>3.1.0</Version>" in lane.letters[0].payload
+    assert {step.document.version for step in lane.steps} == {"3.1"}
+    assert plan(registers, "0461", NOW).version == "3.1"
+    assert plan(registers, "0101", NOW).version == "3.0"
+
+
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        ((), "fhir 3.1 in vans cannot be written yet"),
+        ((VERSION.replace(",3.0,", ",4.0,"),), "hospital-notification 3.1 (a release to come) is like 4.0"),
+        ((VERSION, VERSION), "stands in line"),
+    ],
+)
+def test_version_that_is_like_none_is_refused(tmp_path: Path, rows: tuple[str, ...], problem: str) -> None:
+    [finding] = inspect_registers(accepting(own_set(tmp_path / "set"), *rows), now=NOW)
+    assert problem in finding.problem

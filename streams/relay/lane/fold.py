@@ -15,6 +15,7 @@ from streams.delivery.delivery import Case, hand_over_refused
 from streams.delivery.rules import DeliveryState
 from streams.records.ledger import left_row, stay_event_row
 from streams.stay import fold as stay
+from streams.stay.adopt import TAKEN_OVER
 from streams.stay.state import SEEN_LENGTH, StayFold, situation, state_after
 from streams.words.errors import Rejected
 from streams.words.ids import EpisodeId, EventId
@@ -33,7 +34,7 @@ from streams.words.model import (
 
 from .answers import take_network_receipt, take_orphans, take_overdue, take_receipt
 from .cases import take_decision
-from .letters import SentAs, remembered
+from .letters import SentAs, remembered, taken_over
 from .perform import perform
 from .post import NOT_CANCELLED, post, send_pending_first
 from .row import Alarm, Context, DeadLetter, Effect, LaneRow, LaneTurn, StayCase, Turn
@@ -56,6 +57,8 @@ def take_event(row: LaneRow, record: StayEventArrived, context: Context) -> Turn
     )
     if folded.outcome.fate is Fate.DUPLICATE:
         return row, ()
+    if event.prior is not None and folded.outcome is TAKEN_OVER and folded.visit is not None:
+        row = replace(row, sent_as=row.sent_as | taken_over(event.prior, folded.visit.stay.chain))
     posted = _post_all(row, folded.notifications, at, context)
     if isinstance(posted, Outcome):
         outcome, k = posted, 0

@@ -9,16 +9,18 @@ Provenance that names the letter, and what had no form is not in it. And what a 
 format of what it concerns is no longer accepted: the plain notice of the new state (00 §7.23).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec.structs import replace
 
-from streams.messages.legacy.compose import SentLetter
+from streams.messages.legacy.compose import ADMITTED, SentLetter
 from streams.stay.notify import new_state
-from streams.words.codes import Notice
+from streams.stay.state import ChainStep
+from streams.words.codes import Family, Notice
 from streams.words.ids import Kommunekode, MessageId
-from streams.words.model import Link, Notification, Value
+from streams.words.model import Link, Notification, PriorNotice, PriorStay, Value
+from streams.words.times import danish
 
 #: Of the one whose format is looked for: `Address.format` of a message that the row no longer knows.
 FORGOTTEN: Final = "fhir-json"
@@ -89,6 +91,29 @@ def instead(sent_as: Memory, notification: Notification, concerned: str) -> Noti
     # What is taken back was never sent, so the state before it holds; it is news where it had no form either.
     known = (sent_as.get(link.message_id) for link in notification.chain if link.notice.family is plain.notice.family)
     return None if any(each is None or each.form for each in known) else plain
+
+
+def taken_over(prior: PriorStay, chain: Sequence[ChainStep]) -> Memory:
+    """How the notices of a stay that stood before had left: `chain` begins with theirs."""
+    return {
+        step.message_id: SentAs(to=one.to, form=one.format, letter=_sent_letter(one) if one.format else None)
+        for step, one in zip(chain, prior.notices, strict=False)
+        if family(one.format) != "fhir"
+    }
+
+
+def _sent_letter(one: PriorNotice) -> SentLetter:
+    """A letter of an admission: no other notice of an open stay has one."""
+    occurred = danish(one.time).replace(tzinfo=None, fold=0, second=0)
+    return SentLetter(
+        letter_id=one.id,
+        notice=one.notice,
+        number="20",
+        status="nytbrev",
+        patient_status=ADMITTED,
+        occurred=occurred,
+        class_="EMER" if one.notice.family is Family.STAA else "IMP",
+    )
 
 
 def remembered(sent_as: Memory, message_id: MessageId, one: SentAs | None) -> Memory:

@@ -259,7 +259,11 @@ def _document(delivery: Delivery) -> tuple[str, str]:
     """Name and version of its document (02 §2.3)."""
     form = FORMATS[delivery.address.format]
     assert form.document is not None  # the registers hand over no other
-    return form.document(MESSAGE_TYPES[delivery.message_type], delivery.number or delivery.activity)
+    of, stated = MESSAGE_TYPES[delivery.message_type], delivery.address.version
+    name, version = form.document(of, delivery.number or delivery.activity)
+    if form.versions is None and stated != of.version:  # another version of the same shape (`registry/profiles.csv`)
+        version = f"{stated}.0"
+    return name, version
 
 
 def _named(delivery: Delivery) -> str:
@@ -268,8 +272,11 @@ def _named(delivery: Delivery) -> str:
 
 
 def _traced(delivery: Delivery) -> trace.TracedDocument:
-    if not FORMATS[delivery.address.format].letter:
-        return MESSAGE_TYPES[delivery.message_type].traced
+    form, of = FORMATS[delivery.address.format], MESSAGE_TYPES[delivery.message_type]
+    if form.versions is None:
+        return of.traced._replace(version=delivery.address.version)
+    if not form.letter:
+        return of.traced
     name, version = _document(delivery)
     return trace.TracedDocument(name.removeprefix("MCM:"), version)
 
