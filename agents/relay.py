@@ -71,7 +71,8 @@ def build_relay(worker: Worker, station: Station, options: WorkerOptions | None 
     letterboxes = raw_table(app, "letterboxes", worker.letterbox_partitions)
     registers = station.registers
     standing = Standing(registers.stay)
-    context = Context(station.ids, registers, registers.stay, station.device_id)
+    skipped = Skips(worker.bootstrap, worker.security)
+    context = Context(station.ids, registers, registers.stay, station.device_id, controls=skipped.control)
     gaps = Gaps(worker.bootstrap, worker.security)
     relay = Relay(
         app,
@@ -83,7 +84,7 @@ def build_relay(worker: Worker, station: Station, options: WorkerOptions | None 
         standing,
         Barrier(worker.bootstrap, worker.app_id, worker.security, map(letterbox, registers.kommuner), gaps),
         gaps,
-        Skips(worker.bootstrap, worker.security),
+        skipped,
     )
     stages = (
         intake_stage(station, persons),

@@ -8,7 +8,8 @@ deleted it, which the log, the dead letters and the ledger name. So the broker i
 between, the gap is ours, and the worker leaves as before. What the reader has seen beyond the gap is remembered: in a
 backlog of one record for each transaction it is asked once in some hundred gaps.
 
-*Records that operators have decided to pass over*: read at the start and every half minute (decision 0026).
+*Records that operators have decided to pass over*: read at the start and every five seconds (decision 0026), with what
+they have decided about municipalities (00 §3.6).
 """
 
 import asyncio
@@ -21,12 +22,14 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from streams.kafka.clients import AIOKafkaConsumer, read_all
-from streams.kafka.decisions import Skip, skips_among
+from streams.kafka.decisions import Skip, controls_among, skips_among
 from streams.kafka.records import Letter, Record, dead_letter
 from streams.kafka.topics import CONTROL, LARGE
 from streams.operations import logs
 from streams.records.ledger import lost_row
 from streams.words.errors import Rejected
+from streams.words.ids import Kommunekode
+from streams.words.model import RecipientControl
 
 from .changelog import ClientOptions
 from .letters import ledger_letter
@@ -191,11 +194,12 @@ def loss_letters(loss: RetentionLoss, *, stage: str, at: datetime, version: str)
 class Skips:
     """The decisions of operators that hold. `security`: aiokafka's client options."""
 
-    EVERY: Final = timedelta(seconds=30)
+    EVERY: Final = timedelta(seconds=5)
 
     def __init__(self, bootstrap: str, security: ClientOptions | None = None) -> None:
         self._bootstrap, self._security = bootstrap, dict(security or {})
         self._known: Mapping[str, Skip] = {}
+        self._controls: Mapping[Kommunekode, RecipientControl] = {}
 
     async def refresh(self) -> None:
         """Reads `recipients.control`. Never raises: without an answer the decisions read before hold."""
@@ -205,7 +209,11 @@ class Skips:
         except (KafkaError, TimeoutError) as why:
             _log.warning("skips.not-read", why=type(why).__name__)
         else:
-            self._known = skips_among(found)
+            self._known, self._controls = skips_among(found), controls_among(found)
+
+    def control(self, kommunekode: Kommunekode) -> RecipientControl | None:
+        """What stands for a municipality."""
+        return self._controls.get(kommunekode)
 
     def refusal(self, record: Record) -> Rejected | None:
         """Why a record is dead-lettered without being looked at; None for one that is to be taken."""

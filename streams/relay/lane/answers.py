@@ -25,7 +25,7 @@ from streams.words.ids import Gln, Sor, minted_lane, uuid4_or_none
 from streams.words.model import NetworkReceipt, NetworkReceiptArrived, Overdue, Receipt, ReceiptArrived, Unit
 
 from .perform import dispatch_of, perform, signalled
-from .row import REMEMBERED, Context, DeadLetter, Effect, LaneRow, Orphan, Traced, Turn, is_unchanged
+from .row import KEPT, REMEMBERED, Context, DeadLetter, Effect, LaneRow, Orphan, Traced, Turn, is_unchanged
 
 _OTHER_UNIT: Final = "receipt-from-other-unit"
 
@@ -98,7 +98,16 @@ def take_overdue(row: LaneRow, record: Overdue, context: Context) -> Turn:
     delivery = row.deliveries.get(record.message_id)
     if delivery is None or delivery.deadline != record.deadline or record.at < record.deadline:
         return row, ()
-    signal = timer_signal(delivery, record.attempt)
+    code = delivery.address.kommunekode
+    if context.is_paused(code):  # nothing is resent meanwhile
+        return row.with_deliveries(replace(delivery, deadline=record.at + KEPT)), ()
+    control = context.controls(code)
+    own = (
+        replace(delivery, address=replace(delivery.address, mode=control.mode))
+        if control and control.mode
+        else delivery
+    )
+    signal = timer_signal(own, record.attempt)
     if signal is Signal.TIMER_RESEND and not is_unchanged(row, delivery):
         signal = Signal.TIMER_HOLD  # about what would not be the same a person decides (02 §6.2, C1)
     performed = signalled(row, delivery, signal, record.at, context)

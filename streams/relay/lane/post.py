@@ -19,7 +19,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from streams.delivery.delivery import Delivery, advance, hand_over_signal
+from streams.delivery.delivery import Advance, Delivery, advance, hand_over_signal
 from streams.delivery.route import route
 from streams.delivery.rules import DeliveryState, Signal
 from streams.formats.fhir.build import JSON, Representation
@@ -34,7 +34,7 @@ from streams.words.model import Address, Attempt, Fate, Notification, Outcome
 
 from .letters import FORGOTTEN, SentAs, chain_of, family, instead, letters_of, remembered
 from .perform import Performance, Performed, attempt_of, signalled
-from .row import Alarm, Context, Effect, LaneRow, Turn, content_of, is_unchanged, kept, noted
+from .row import KEPT, Alarm, Context, Effect, LaneRow, Turn, content_of, is_unchanged, kept, noted
 
 #: A cancellation of what went out in another format, which leaves nothing to say (00 §7.23): for an operator.
 NOT_CANCELLED: Final = "not-cancelled"
@@ -88,8 +88,12 @@ def post(row: LaneRow, message: Message, at: datetime, context: Context) -> Turn
     )
     performance = Performance(row, delivery, at, context, cpr=of.cpr)
     performance.create(delivery)
-    performance.letter(delivery, content if letter is not None else _document(message, address, first, content))
-    delivery, effects = performance.of(advance(delivery, hand_over_signal(delivery), at))
+    if context.is_paused(of.to):  # kept until the resume, and no deadline begins (00 §3.6)
+        kept_back = replace(delivery, retry=at + KEPT)
+        delivery, effects = performance.of([Advance(delivery, kept_back)])
+    else:
+        performance.letter(delivery, content if letter is not None else _document(message, address, first, content))
+        delivery, effects = performance.of(advance(delivery, hand_over_signal(delivery), at))
     alarms = () if letter is not None else second_opinion(delivery, content, context.sample)
     if row.sent_as or sent_as is not None:
         row = replace(row, sent_as=remembered(row.sent_as, of.message_id, sent_as))
@@ -188,7 +192,7 @@ def _checked(message: Message, address: Address, first: Attempt, context: Contex
 
 
 def send_pending_first(before: LaneRow, turn: Turn, at: datetime, context: Context) -> Turn:
-    """No message of a lane overtakes another: every refused hand-over is tried again before anything new leaves.
+    """No message of a lane overtakes another: what was refused or kept by a pause leaves before anything new.
 
     A new message is a reason to try again before the pause is over; of two that are pending, the older goes first even
     when its pause is the longer one (design §3: all that concerns one stay stays in order).
@@ -200,7 +204,9 @@ def send_pending_first(before: LaneRow, turn: Turn, at: datetime, context: Conte
         return turn
     posted = []
     for delivery in pending:
-        if delivery.state is DeliveryState.CREATED:  # the first dispatch once more: same ids, same content (00 §3.3)
+        if context.is_paused(delivery.address.kommunekode):
+            posted.append(Performed(replace(delivery, retry=at + KEPT), ()))
+        elif delivery.state is DeliveryState.CREATED:  # the first dispatch once more: same ids, same content (00 §3.3)
             content = content_of(row, delivery)
             known = noted(delivery, content)  # nobody has had another
             performance = Performance(row, known, at, context)

@@ -15,7 +15,7 @@ trace event or a ledger row may state that a letter has left only once the broke
 an effect names the message whose letter it comes `after`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal, NamedTuple
@@ -38,7 +38,7 @@ from streams.records.trace import TraceEvent
 from streams.stay.state import StayPolicy, Visit
 from streams.words.errors import Rejected
 from streams.words.ids import EpisodeId, Ids, Kommunekode, Lane, MessageId
-from streams.words.model import LaneRecord, Link, Overdue, Receipt, Value, Wake
+from streams.words.model import LaneRecord, Link, Overdue, Receipt, RecipientControl, Value, Wake
 from streams.words.times import minute
 
 from .letters import SentAs
@@ -68,6 +68,9 @@ _PARTS: Final = """
 
 DICTIONARY: Final = b"".join(map(msgspec.msgpack.encode, msgspec.json.decode(_PARTS)))
 
+
+#: How soon a message that a pause keeps is looked at again: a resume acts within it.
+KEPT: Final = timedelta(minutes=1)
 
 #: Arrivals remembered per message and per lane: far more than 3 dispatches can honestly bring.
 REMEMBERED: Final = 64
@@ -174,6 +177,13 @@ class Context:
     device_id: str = "00000000-0000-5000-8000-000000000000"
     sample: int = 1000  # one new message in this many gets a second opinion (`post.second_opinion`); 0 for none
     size_limit: int = 512 * 1024  # bytes of one JSON Bundle (01, 20.3)
+    #: What operators have decided about a municipality, if anything (00 §3.6): it may change between two records.
+    controls: Callable[[Kommunekode], RecipientControl | None] = field(default=lambda kommunekode: None)
+
+    def is_paused(self, kommunekode: Kommunekode) -> bool:
+        """Whether its messages are kept."""
+        control = self.controls(kommunekode)
+        return control is not None and control.paused
 
     @property
     def orphan_wait(self) -> timedelta:
