@@ -10,6 +10,7 @@ from streams.cli.app import build
 from streams.cli.frame import Code, run
 from streams.formats.fhir.read import from_json, from_xml
 from streams.messages.legacy import document
+from tests.rules.cut_overs import own_set, takes
 from tests.rules.test_replay import LEFT, adt, home
 
 KEYS = ["file", "notification", "municipality", "message_header_id", "bundle_id", "path", "why", "rule"]
@@ -132,6 +133,34 @@ def test_a_subscription_has_its_own_form(stafet: Any) -> None:
     rows = lines(stafet("1.hl7", "2.hl7", "--jsonl", "--format", "subscription")[1])
     assert [row.pop("format") for row in rows] == ["fhir-json", None]
     assert rows == plain
+
+
+@pytest.mark.parametrize("form", ["oioxml", "edifact"])
+def test_a_subscription_to_letters_gives_the_same_lines(stafet: Any, form: str) -> None:
+    """By the registers as by the option: the same lines, also of what has no form (00 §7.2)."""
+    takes(own_set(Path("set")), "0751", form)
+    Path("2a.hl7").write_bytes(adt("A21", "20260301120000+0100"))
+    files = ("1.hl7", "2.hl7", "2a.hl7", "3.hl7", "--jsonl")
+    asked = lines(stafet(*files, "--format", form)[1])
+    rows = lines(stafet(*files, "--format", "subscription", "--registers", "set")[1])
+    assert [row.pop("format") for row in rows] == [form, None, None, form]
+    for row in asked:
+        del row["format"], row["why"]
+    assert [{key: row[key] for key in asked[0]} for row in rows] == asked
+
+
+def test_a_subscription_changes_over_in_the_middle(stafet: Any) -> None:
+    takes(own_set(Path("set")), "0751", "oioxml", "2026-03-02T00:00:00+01:00")
+    out = ("--jsonl", "--out", "o", "--format", "subscription", "--registers", "set")
+    rows = lines(stafet("1.hl7", "3.hl7", *out)[1])
+    assert [row["format"] for row in rows] == ["oioxml", "fhir-json"]
+    letter = document.read(Path(rows[0]["path"]).read_bytes())
+    what = [
+        entry["resource"]["entity"][0]["what"]
+        for entry in from_json(Path(rows[1]["path"]).read_bytes())["entry"]
+        if entry["resource"]["resourceType"] == "Provenance"
+    ]
+    assert what == [{"identifier": {"value": f"{letter.sender.gln}#{letter.letter_id}"}}]  # type: ignore[union-attr]
 
 
 def test_people_read_why_there_is_no_letter(stafet: Any) -> None:

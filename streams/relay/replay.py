@@ -21,7 +21,7 @@ from typing import Final, Protocol
 import msgspec
 
 from streams.delivery.route import RouteRegisters
-from streams.envelopes import vans
+from streams.envelopes.wrapping import open_any
 from streams.formats.fhir.read import from_bytes
 from streams.formats.hl7v2 import MessageRefused, parse
 from streams.messages.adt.feed import moment
@@ -35,7 +35,7 @@ from streams.stay.rules import Cause, cause_of
 from streams.stay.state import Held, Situation, StayPolicy, Visit, situation
 from streams.words.codes import Notice
 from streams.words.errors import Issue
-from streams.words.ids import Ids, Lane, PersonKey
+from streams.words.ids import Ids, Lane, MessageId, PersonKey
 from streams.words.model import EventKind, Fate, LaneRecord, Outcome, StayEventArrived, Wake
 
 from .intake import FeedRegisters, Intake, take_in
@@ -235,17 +235,28 @@ class Replay:
         letters, reasons = [], []
         for action in actions:
             if isinstance(action, Dispatch):
-                opened = vans.open_envelope(action.payload)
-                bundle_id = opened.meta.identifier if opened.meta is not None else None
-                names = (action.label, action.kommunekode, action.message_id, bundle_id)
-                line = ReplayLine(*names, opened.payload)
+                opened = open_any(action.payload)
+                names = (action.label, action.kommunekode, *self._ids_of(lane, action.message_id))
+                line = ReplayLine(*names, action.payload if opened is None else opened.payload)
                 letters.append(line if self.letters is None else self._as_letter(line, self.letters))
             elif isinstance(action, LedgerRow) and action.kind == "stay-event" and action.delta > 0:
                 words = problems.get(action.reason) or _REASONS.get(action.reason)
                 words = words or _why_silent(action.subject, before, record)
                 reasons.append(ReplayLine(_named(action.reason), event=action.subject, why=words))
         self._reasons |= {line.event: line for line in reasons if line.notification != "none"}
+        known = before.sent_as if before is not None else {}
+        for message_id, one in turn.row.sent_as.items() if turn.row is not None else ():
+            if (
+                message_id not in known and not one.form
+            ):  # nothing left, and the ids stay those of the message (00 §7.2)
+                said = next((line for line in reasons if line.notification != "none"), ReplayLine("none"))
+                names = (said.notification, one.to, *self._ids_of(lane, message_id))
+                letters.append(ReplayLine(*names, why=said.why))
         return letters or reasons
+
+    def _ids_of(self, lane: Lane, message_id: MessageId) -> tuple[MessageId, str]:
+        """MessageHeader.id, and Bundle.id of its only dispatch; a letter stands for the same message."""
+        return message_id, self._context.ids.mint(lane, "envelope", message_id, "1")
 
     def _as_letter(self, line: ReplayLine, syntax: document.Syntax) -> ReplayLine:
         """The message as a letter, after the letters of its chain; the ids stay those of the message (00 §7.2)."""
