@@ -21,6 +21,7 @@ from tests.meanings.test_letters import SYNTAXES
 XML, EDI = ADMISSION["oioxml"], ADMISSION["edifact"]
 RECEIPT = REFUSED["edifact"]
 FUZZ = int(os.environ.get("STAFET_TEST_FUZZ", "300"))  # documents of each grammar
+_as_long_as_it_takes = pytest.mark.timeout(max(120, FUZZ // 20))
 
 #: Interchange, what stands there, what instead -> where it is refused (04 §11; 00 §§7.12, 7.21, 7.29).
 REFUSED_IN_EDIFACT: dict[str, tuple[bytes, bytes, bytes, str]] = {
@@ -270,6 +271,7 @@ _NEWS = {
 }  # fmt: skip
 
 
+@_as_long_as_it_takes
 @pytest.mark.parametrize("syntax", _DOCUMENTS)
 def test_damaged_letter_is_read_or_refused(syntax: Any) -> None:
     """Any damage: a value that can be written again, or a `Rejected` that names no content."""
@@ -287,6 +289,7 @@ def test_damaged_letter_is_read_or_refused(syntax: Any) -> None:
     damaged()
 
 
+@_as_long_as_it_takes
 @settings(max_examples=FUZZ, deadline=None)
 @given(
     st.binary(max_size=400), st.sampled_from((b"", b"<", b"UNB+UNOC:3+", b"UNA", b"UNA:+.? '", XML[:150], EDI[:150]))
