@@ -168,7 +168,7 @@ def test_people_read_why_there_is_no_letter(stafet: Any) -> None:
     shown = stafet("1.hl7", "2a.hl7", "--format", "edifact")[1].splitlines()
     assert shown == [
         "1.hl7: STIN to 0751",
-        "2a.hl7: none:not-representable (the letters of before FHIR have no form for this notice)",
+        "2a.hl7: none:not-representable (the format of the municipality has no form for this notice)",
     ]
 
 

@@ -230,22 +230,19 @@ class Registers:
         return None if row is None else row.approved == "yes"
 
     def all_in_fhir(self) -> "Registers":
-        """The same where every municipality takes FHIR in JSON by VANS: what another form is made of, whoever subscribes."""
-        form = FORMATS["fhir-json"]
-        rows = {
-            of: (
-                AcceptanceRow(
-                    kommunekode=Kommunekode(of[0]),
-                    message_type=of[1],
-                    format=form.family,
-                    version=form.version_of(MESSAGE_TYPES[of[1]]),
-                    mime=form.media_type,
-                    envelope="vans",
-                    environment=self.environment,
-                ),
+        """The same where every municipality takes FHIR in JSON by VANS, whatever else it takes: what letters are made of."""
+        form, rows = FORMATS["fhir-json"], {}
+        for of in self._addresses:
+            own = AcceptanceRow(
+                kommunekode=Kommunekode(of[0]),
+                message_type=of[1],
+                format=form.family,
+                version=form.version_of(MESSAGE_TYPES[of[1]]),
+                mime=form.media_type,
+                envelope="vans",
+                environment=self.environment,
             )
-            for of in self._addresses
-        }
+            rows[of] = (own, *[row for row in self._acceptances.get(of, ()) if row.format != form.family])
         return replace(self, _acceptances=rows)
 
     def with_ack_timeout(self, timeout: timedelta) -> "Registers":

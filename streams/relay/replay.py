@@ -20,7 +20,6 @@ from typing import Final, Protocol
 
 import msgspec
 
-from streams.delivery.route import RouteRegisters
 from streams.envelopes.wrapping import open_any
 from streams.formats.fhir.read import from_bytes
 from streams.formats.hl7v2 import MessageRefused, parse
@@ -102,7 +101,7 @@ _SITUATIONS: Final[Mapping[Situation, str]] = {
 }
 
 
-class ReplayRegisters(conversion.ConversionRegisters, FeedRegisters, RouteRegisters, Protocol):
+class ReplayRegisters(conversion.ConversionRegisters, FeedRegisters, Protocol):
     """What intake and route ask, and what hospitals may choose."""
 
     @property
@@ -236,27 +235,40 @@ class Replay:
         for action in actions:
             if isinstance(action, Dispatch):
                 opened = open_any(action.payload)
-                names = (action.label, action.kommunekode, *self._ids_of(lane, action.message_id))
-                line = ReplayLine(*names, action.payload if opened is None else opened.payload)
+                payload = action.payload if opened is None else opened.payload
+                line = self._line(action.label, action.kommunekode, action.lane, action.message_id, payload)
                 letters.append(line if self.letters is None else self._as_letter(line, self.letters))
             elif isinstance(action, LedgerRow) and action.kind == "stay-event" and action.delta > 0:
                 words = problems.get(action.reason) or _REASONS.get(action.reason)
                 words = words or _why_silent(action.subject, before, record)
                 reasons.append(ReplayLine(_named(action.reason), event=action.subject, why=words))
         self._reasons |= {line.event: line for line in reasons if line.notification != "none"}
-        known = before.sent_as if before is not None else {}
-        for message_id, one in turn.row.sent_as.items() if turn.row is not None else ():
-            if (
-                message_id not in known and not one.form
-            ):  # nothing left, and the ids stay those of the message (00 §7.2)
-                said = next((line for line in reasons if line.notification != "none"), ReplayLine("none"))
-                names = (said.notification, one.to, *self._ids_of(lane, message_id))
-                letters.append(ReplayLine(*names, why=said.why))
-        return letters or reasons
+        return self._with_silent(letters, reasons, lane, before, turn.row) or reasons
 
-    def _ids_of(self, lane: Lane, message_id: MessageId) -> tuple[MessageId, str]:
-        """MessageHeader.id, and Bundle.id of its only dispatch; a letter stands for the same message."""
-        return message_id, self._context.ids.mint(lane, "envelope", message_id, "1")
+    def _line(
+        self, label: str, to: str, lane: Lane, message_id: str, payload: bytes = b"", why: str = ""
+    ) -> ReplayLine:
+        """Of one message, also of one that does not leave: Bundle.id is that of its first dispatch in FHIR (00 §7.2)."""
+        bundle_id = self._context.ids.mint(lane, "envelope", message_id, "1")
+        return ReplayLine(label, to, message_id, bundle_id, payload, why)
+
+    def _with_silent(
+        self,
+        letters: list[ReplayLine],
+        reasons: list[ReplayLine],
+        lane: Lane,
+        before: LaneRow | None,
+        now: LaneRow | None,
+    ) -> list[ReplayLine]:
+        """The letters, and between them the messages that the format of the municipality has no form for."""
+        known = before.sent_as if before is not None else {}
+        new = {key: one for key, one in (now.sent_as if now is not None else {}).items() if key not in known}
+        order = {key: place for place, key in enumerate(new)}
+        why = next((line for line in reasons if line.notification != "none"), ReplayLine("none"))
+        silent = [
+            self._line(why.notification, one.to, lane, key, why=why.why) for key, one in new.items() if not one.form
+        ]
+        return sorted([*silent, *letters], key=lambda line: order.get(MessageId(line.message_id or ""), len(order)))
 
     def _as_letter(self, line: ReplayLine, syntax: document.Syntax) -> ReplayLine:
         """The message as a letter, after the letters of its chain; the ids stay those of the message (00 §7.2)."""
@@ -264,9 +276,12 @@ class Replay:
         n = msgspec.structs.replace(n, notice=Notice(line.notification))
         chain = (n.to, n.chain[0].message_id)
         before = self._sent.get(chain, ())
-        letter = conversion.letter_of(n, before, self.registers, self._context.ids)
+        terms = conversion.terms_of(n.to, syntax, self.registers, n.assembled)
+        letter = conversion.letter_of(n, before, terms, self._context.ids)
         if isinstance(letter, Outcome):
-            return replace(line, notification=_named(letter.reason), payload=b"", why=letter.problem)
+            return replace(
+                line, notification=_named(letter.reason), payload=b"", why=_REASONS.get(letter.reason, letter.problem)
+            )
         self._sent[chain] = (*before, sent_letter(letter, n))
         return replace(line, payload=document.write(letter, syntax))
 

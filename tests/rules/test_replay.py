@@ -1,13 +1,16 @@
 """ADT files through the relay's own rules: the clock, what is printed, and one result for one input (acceptance.md)."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
 import pytest
 
-from streams.relay.replay import Replay
+from streams.messages.legacy import document
+from streams.relay.replay import Replay, ReplayLine
 from streams.words.ids import minted_lane
 from tests.meanings.adt import er7, segment
+from tests.rules.formats_in_turn import CutOver
 from tests.rules.lanes import Unroutable, registers
 
 ADMITTED, DISCHARGED, LEFT = "20260301080700+0100", "20260302100000+0100", "20260301120000+0100"
@@ -188,3 +191,53 @@ def test_another_secret_gives_other_ids_same_notices() -> None:
     (one,), (two,) = first.play(adt("A01")), second.play(adt("A01"))
     assert one.notification == two.notification
     assert one.message_id != two.message_id
+
+
+# ---- letters of before FHIR ------------------------------------------------------------------------------------------
+
+STORY = (
+    adt("A04", pv1={2: "E"}),
+    adt("A06", "20260301090000+0100", pv1={2: "I"}),
+    adt("A21", LEFT),
+    adt("A22", "20260302090000+0100"),
+    home(),
+)
+SILENT, ADMITS, DISCHARGES = "none:not-representable", "20 nytbrev", "17 nytbrev"
+
+
+def shown(line: ReplayLine) -> str:
+    if not line.payload or line.payload.startswith(b"{"):
+        return line.notification
+    letter = document.read(line.payload)
+    return f"{letter.number} {letter.status}"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("syntax", ["oioxml", "edifact"])
+def test_subscription_gives_the_letters_that_are_asked_for(syntax: Any) -> None:
+    subscribed, asked = Replay(CutOver(syntax)), Replay(registers(), letters=syntax)
+    for data in STORY:
+        assert subscribed.play(data) == asked.play(data)
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({}, [SILENT, ADMITS, SILENT, SILENT, DISCHARGES]),
+        ({"send_acute_as_admission": True}, [ADMITS, "none:repeat", SILENT, SILENT, DISCHARGES]),
+    ],
+)
+def test_wishes_of_a_subscription_hold(more: dict[str, bool], expected: list[str]) -> None:
+    replay = Replay(CutOver("oioxml", **more))
+    assert [shown(line) for data in STORY for line in replay.play(data)] == expected
+
+
+def test_a_notice_without_letter_has_its_ids() -> None:
+    (silent,), (message,) = Replay(CutOver("oioxml")).play(STORY[0]), Replay(registers()).play(STORY[0])
+    assert (silent.notification, silent.municipality) == (SILENT, "0751")
+    assert (silent.message_id, silent.bundle_id) == (message.message_id, message.bundle_id)
+    assert silent.why
+
+
+def test_a_municipality_changes_over_within_a_story() -> None:
+    replay = Replay(CutOver("oioxml 2/08:00 fhir"))
+    assert [shown(line) for data in STORY for line in replay.play(data)] == [SILENT, ADMITS, SILENT, "SLOR", "SLHJ"]

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
-from streams.delivery.route import Addressee
+from streams.delivery.route import Addressee, Municipality, RouteRegisters
 from streams.formats.fhir.build import REPRESENTATIONS, json_to_xml, xml_to_json
 from streams.formats.fhir.read import from_bytes
 from streams.messages import hospitalnotification
@@ -54,18 +54,10 @@ _LETTERS: Final = "ST"
 _FIRST: Final = "1"
 
 
-class MunicipalityName(Protocol):
-    """A row of 05 §1.1."""
+class ConversionRegisters(Places, RouteRegisters, Protocol):
+    """What is asked of the registers; without a time, about the row that began last."""
 
-    @property
-    def name(self) -> str:
-        """Without the word Kommune."""
-
-
-class ConversionRegisters(Places, Protocol):
-    """What is asked of the registers."""
-
-    def municipality(self, kommunekode: str, at: datetime | None, /) -> MunicipalityName | None:
+    def municipality(self, kommunekode: str, at: datetime | None, /) -> Municipality | None:
         """Name and region."""
 
     def address(self, kommunekode: str, message_type: str, at: datetime | None) -> Addressee | None:
@@ -125,14 +117,14 @@ def _convert(
     if not is_letter(data):
         bundle = _checked(from_bytes(data))
         assert syntax is not None  # of FHIR in its other form: `in_other_form`
-        return _to_letter(bundle, syntax, registers, ids, _earlier(after, registers, ids))
+        return _to_letter(bundle, syntax, registers, ids, _earlier(after, syntax, registers, ids))
     found = document.read(data)
     if syntax is not None:
         return _rewritten(found, syntax, data)
     if isinstance(found, LetterReceipt):
         problem = "a receipt for letters: FHIR has one for FHIR messages alone"
         raise Rejected("/", problem, "convert it to the other form of letters", "not-representable")
-    return _to_fhir(found, to, registers, ids, _earlier(after, registers, ids), persons)
+    return _to_fhir(found, to, registers, ids, _earlier(after, syntax or "oioxml", registers, ids), persons)
 
 
 _SYNTAXES: Final[Mapping[str, Syntax]] = {"oioxml": "oioxml", "edifact": "edifact"}
@@ -169,7 +161,7 @@ def _checked(bundle: Object) -> Object:
     return bundle
 
 
-def _earlier(after: Sequence[bytes], registers: ConversionRegisters, ids: Ids) -> _Earlier:
+def _earlier(after: Sequence[bytes], syntax: Syntax, registers: ConversionRegisters, ids: Ids) -> _Earlier:
     """What the earlier messages leave behind: as facts of the stay, and as letters at the municipality."""
     standing: StaySoFar | None = None
     letters: list[SentLetter] = []
@@ -178,7 +170,7 @@ def _earlier(after: Sequence[bytes], registers: ConversionRegisters, ids: Ids) -
     for data in after:
         if not is_letter(data):
             n = notification_in(_checked(from_bytes(data)), registers, deaths)
-            letter = letter_of(n, letters, registers, ids)
+            letter = letter_of(n, letters, terms_of(n.to, syntax, registers, n.assembled), ids)
             if isinstance(letter, Letter):
                 letters.append(sent_letter(letter, n))
             standing = after_notification(standing, n)
@@ -231,11 +223,20 @@ def _known(unit: Unit, registers: ConversionRegisters, at: datetime) -> Unit:
     return unit if found is None else replace(found, gln=unit.gln or found.gln)
 
 
-def terms_of(kommunekode: Kommunekode, registers: ConversionRegisters, at: datetime) -> LegacyTerms:
-    """The municipality as a receiver of letters."""
+def terms_of(kommunekode: Kommunekode, syntax: Syntax, registers: ConversionRegisters, at: datetime) -> LegacyTerms:
+    """The municipality as a receiver of letters, with the wishes of its subscription where it takes them."""
     row = registers.municipality(kommunekode, at) or registers.municipality(kommunekode, None)
-    name = f"{row.name} Kommune" if row is not None else ""  # 00 §7.9
-    return LegacyTerms(gln=_receiver(kommunekode, registers, at).gln, kommunekode=kommunekode, name=name)
+    accepted = registers.acceptances(kommunekode, HOSPITAL_NOTIFICATION, at)
+    wishes = next((each for each in accepted if each.format == syntax), None)
+    receipts = registers.policy(kommunekode, syntax).expects_positive_receipt
+    return LegacyTerms(
+        gln=_receiver(kommunekode, registers, at).gln,
+        kommunekode=kommunekode,
+        name=f"{row.name} Kommune" if row is not None else "",  # 00 §7.9
+        send_acute_as_admission=wishes is not None and wishes.send_acute_as_admission,
+        cancel_on_class_change=wishes is not None and wishes.cancel_on_class_change,
+        positive_receipt=receipts if wishes is None else wishes.positive_receipt(receipts),
+    )
 
 
 def _receiver(kommunekode: Kommunekode, registers: ConversionRegisters, at: datetime) -> Unit:
@@ -247,12 +248,9 @@ def _receiver(kommunekode: Kommunekode, registers: ConversionRegisters, at: date
     raise Rejected("Receiver", problem, remedy, "unknown-municipality")
 
 
-def letter_of(
-    n: Notification, before: Sequence[SentLetter], registers: ConversionRegisters, ids: Ids
-) -> Letter | Outcome:
+def letter_of(n: Notification, before: Sequence[SentLetter], terms: LegacyTerms, ids: Ids) -> Letter | Outcome:
     """The letter that says a notice, on its first dispatch; sent when the message was assembled (00 §7.13)."""
     letter_id = ids.letter(n.lane, _LETTERS, n.message_id, _FIRST)
-    terms = terms_of(n.to, registers, n.assembled)
     return compose(n, before, terms, letter_id=letter_id, envelope_id=letter_id, at=n.assembled)
 
 
@@ -261,9 +259,9 @@ def _to_letter(
 ) -> Converted:
     n = notification_in(bundle, registers, earlier.deaths)
     alone = earlier.standing is None
-    terms = terms_of(n.to, registers, n.assembled)
+    terms = terms_of(n.to, syntax, registers, n.assembled)
     before = assumed_letters(n, terms) if alone else earlier.letters
-    letter = letter_of(n, before, registers, ids)
+    letter = letter_of(n, before, terms, ids)
     if isinstance(letter, Outcome):
         raise Rejected(n.notice.value, letter.problem, letter.remedy, letter.reason)
     if not letter.sender.name:
