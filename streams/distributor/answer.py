@@ -44,7 +44,7 @@ def answer(
     header_id, copy_id, transport_id = (
         ids.mint(lane, what, to.message_id, occasion) for what in ("returned", "returned-copy", "returned-envelope")
     )
-    written = FORMS[to.form].answers(to.document, verdict, issues, AnswerIds(header_id, copy_id), at)
+    written = FORMS[to.form].answers(to.document, verdict, issues, AnswerIds(header_id, copy_id, ids), at)
     if written is None:
         return None
     bare, data = to.envelope == "none", written.data
@@ -61,7 +61,7 @@ def answer(
             media_type=written.media_type,
             format=written.label,
         )
-    content_type = written.media_type if bare else "application/xml"
+    content_type = (written.media_type or f"text/{written.label.lower()}") if bare else "application/xml"
     return Returned(lane, data, header_id, f"receipt.{verdict}", to.message_id, content_type)
 
 

@@ -9,15 +9,25 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from msgspec.structs import replace
+
 from streams.envelopes.vans import FHIR_JSON
 from streams.formats.fhir.build import to_json
 from streams.formats.fhir.read import document
 from streams.messages import acknowledgement, hospitalnotification
 from streams.messages.acknowledgement import issues_of_findings
 from streams.messages.common import Object, View, first, gln_of, member, reference, text_at
+from streams.messages.legacy import document as legacy
+from streams.messages.legacy.answer import answer as receipt_for_letter
+from streams.messages.legacy.answer import heading
+from streams.messages.legacy.compose import DEAD
+from streams.messages.legacy.conversion import is_letter
+from streams.messages.legacy.document import Syntax
+from streams.messages.legacy.letter import Letter, Status
 from streams.messages.message_type import MESSAGE_TYPES
-from streams.words.codes import ACKNOWLEDGEMENT, HOSPITAL_NOTIFICATION, Verdict
+from streams.words.codes import ACKNOWLEDGEMENT, HOSPITAL_NOTIFICATION, Family, Verdict
 from streams.words.errors import Issue, Rejected
+from streams.words.ids import Ids
 from streams.words.model import ReceiptIssue
 
 
@@ -34,10 +44,11 @@ class Incoming(NamedTuple):
 
 
 class AnswerIds(NamedTuple):
-    """The ids of an answer, all new (B3)."""
+    """The ids of an answer, all new (B3); a letter of before FHIR takes one of its own form."""
 
     header_id: str
     copy_id: str
+    ids: Ids
 
 
 class AnswerDocument(NamedTuple):
@@ -114,10 +125,69 @@ def _answer(
     return AnswerDocument(to_json(bundle), row.document_name(verdict), row.document_version, FHIR_JSON)
 
 
+# ---- letters of before FHIR -----------------------------------------------------------------------------------------
+
+#: What a letter reports, by its number and, of a death, its status; receivers choose by it.
+_FAMILIES: Final = {"20": Family.STIN, "17": Family.SLHJ}
+_PREFIXES: Final[Mapping[Status, str]] = {"nytbrev": "", "rettetbrev": "RE_", "annulleretbrev": "AN_"}
+#: MedCom's error code of a receiver's answer -> RefuseCode of a receipt for letters (04 §12); else not specified.
+_REFUSE_CODES: Final = {
+    "MSG_Receiver_Identifier_UNKNOWN": "problem_med_modtagerID",
+    "MSG_RECEIVER_UNABLE_TO_RECEIVE_MSG_TYPE": "problem_med_version",
+    "MSG_BAD_SYNTAX": "syntaksfejl",
+}
+_UNSPECIFIED: Final = "ikke_specificeret"
+_LONGEST: Final = 350  # characters of RefuseText: five lines of 70 (00 §7.29)
+
+
+def _read_letter(data: bytes) -> Incoming:
+    letter = legacy.read(data)
+    if not isinstance(letter, Letter):
+        raise Rejected("/", "a receipt is never answered", "send it as a receipt", "AV6")
+    family = Family.MORS if letter.patient_status == DEAD else _FAMILIES[letter.number]
+    label = f"{_PREFIXES[letter.status]}{family}"
+    parties = letter.sender.gln, letter.receiver.gln
+    return Incoming(HOSPITAL_NOTIFICATION, letter.letter_id, letter.envelope_id, label, *parties)
+
+
+def _answer_letter(
+    data: bytes, verdict: Verdict, issues: Sequence[ReceiptIssue], ids: AnswerIds, at: datetime
+) -> AnswerDocument | None:
+    """XCTL or CTL, as the letter is OIOXML or EDIFACT; none for a good verdict that the letter does not ask for."""
+    letter = legacy.read(data)
+    if verdict == "transient-error" or not isinstance(letter, Letter):
+        return None
+    reason = issues[0] if issues else ReceiptIssue()
+    refusal = None if verdict == "ok" else Rejected("Letter", reason.text or "refused", "send a letter that is right")
+    receipt = receipt_for_letter(heading(letter), refusal, at=at, ids=ids.ids)
+    if receipt is None:
+        return None
+    if refusal is not None:
+        code, text = _REFUSE_CODES.get(reason.details_code, _UNSPECIFIED), reason.text[:_LONGEST]
+        letters = tuple(replace(one, refuse_code=code, refuse_text=text) for one in receipt.letters)
+        receipt = replace(receipt, refuse_code=code, refuse_text=text, letters=letters)
+    syntax: Syntax = "oioxml" if form_of(data) == "oioxml" else "edifact"
+    version = f"C0{receipt.number[1]}30Q"
+    name, version, label = (
+        (f"MCM:XCTL{receipt.number}", f"X{version}", "XML")
+        if syntax == "oioxml"
+        else (f"CTL{receipt.number}", version, "EDIFACT")
+    )
+    return AnswerDocument(legacy.write(receipt, syntax), name, version, label=label)
+
+
+_LETTERS: Final = InboxForm(_read_letter, _answer_letter)
+
 #: By the name of the family.
-FORMS: Final[Mapping[str, InboxForm]] = {"fhir": InboxForm(_read, _answer)}
+FORMS: Final[Mapping[str, InboxForm]] = {
+    "fhir": InboxForm(_read, _answer),
+    "oioxml": _LETTERS,
+    "edifact": _LETTERS,
+}
 
 
 def form_of(data: bytes) -> str:
     """The family of a document. What is no letter of before FHIR is read as FHIR, and refused as such."""
-    return "fhir"
+    if not is_letter(data):
+        return "fhir"
+    return "oioxml" if data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<") else "edifact"

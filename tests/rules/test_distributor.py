@@ -9,6 +9,7 @@ import pytest
 from streams.delivery.distribution import AnswerState
 from streams.distributor.row import ArrivedLetter, decode_record, decode_row
 from streams.envelopes import vans
+from streams.formats.fhir.build import to_json
 from streams.kafka.topics import receiver as topic_of
 from streams.messages import acknowledgement
 from streams.words.codes import Notice
@@ -97,8 +98,6 @@ def test_verdict_of_a_is_acknowledgement_of_municipality(town: Behind, stin: Inb
 
 
 def test_bare_message_is_answered_bare(town: Behind, stin: InboxLetter) -> None:
-    from streams.formats.fhir.build import to_json
-
     town.arrive(to_json(stin.bundle))
     town.answer("care", "ok", stin)
     (answer,) = town.answers
