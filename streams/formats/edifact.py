@@ -81,8 +81,8 @@ def _segments(text: str) -> Iterator[EdifactSegment]:
     marks = _DEFAULT
     if text.startswith("UNA"):
         marks, text = text[3:9], text[9:]
-        if len(marks) < 6 or len(set(marks)) < 5:
-            raise Rejected("UNA", "not six different characters", f"send UNA{_DEFAULT}", "04 §11")
+        if len(marks) < 6 or len({marks[0], marks[1], marks[3], marks[5]}) < 4:
+            raise Rejected("UNA", "not six characters, or two with one meaning", f"send UNA{_DEFAULT}", "04 §11")
     component, element, release, end = marks[0], marks[1], marks[3].replace(" ", "\0"), marks[5]  # a blank: none
     if text.count(end) > _SEGMENTS:
         raise Rejected("UNH", f"more than {_SEGMENTS} segments", "send one letter", "04 §11")

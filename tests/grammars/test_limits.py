@@ -158,7 +158,7 @@ def test_una_names_other_separators() -> None:
     assert edifact.read(b"UNA|#.! ~" + other) == edifact.read(NOTICE)
 
 
-@pytest.mark.parametrize("una", [b"UNA", b"UNA:+.? ", b"UNA::.. '", b"UNA:+:+ '"])
+@pytest.mark.parametrize("una", [b"UNA", b"UNA:+.? ", b"UNA::.. '", b"UNA:+:+ '", b"UNA:+.+ '", b"UNA:+.: '"])
 def test_una_names_six_separators_that_differ(una: bytes) -> None:
     with pytest.raises(Rejected) as rejected:
         edifact.read(una)
