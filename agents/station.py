@@ -110,6 +110,8 @@ class Figures:
                 seconds = max(waited.total_seconds(), 0.0)
                 self.metrics.observe("hn_time_to_verdict_seconds", seconds, municipality=code)
             case Alarm():
+                if action.word == "alert:network":
+                    self.metrics.count("hn_network_warnings_total", municipality=action.kommunekode)
                 if action.word == "alert:produce":
                     self.metrics.count("hn_attempts_total", n=str(action.attempt), result="refused")
                 _log.warning(

@@ -9,7 +9,6 @@ import pytest
 from streams.delivery.route import BeskedPolicy, ReceiptPolicy
 from streams.messages.adt.feed import FeedProfile
 from streams.registry.rows import (
-    RETIRED,
     WRITTEN,
     AcceptanceRow,
     AddressRow,
@@ -105,11 +104,6 @@ def test_what_can_be_written_is_table_that_check_reads() -> None:
     lines = TEXT.split("| Message | Format |")[1].split("\n\n")[0].splitlines()[2:]
     shown = [tuple(re.findall(r"`([^`]+)`", line)) for line in lines]
     assert shown == [tuple(filter(None, form)) for form in WRITTEN]  # a letter has no media type
-
-
-def test_what_has_no_effect_is_listed() -> None:
-    (line,) = [line for line in TEXT.splitlines() if "have no effect today" in line]
-    assert set(re.findall(r"`([^`]+)`", line)) == set(RETIRED)
 
 
 def test_ranges_are_those_of_check() -> None:

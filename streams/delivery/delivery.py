@@ -122,6 +122,7 @@ class Delivery(Value, frozen=True, kw_only=True):
     arrivals: tuple[str, ...] = ()  # origins of the receipts taken: a repeat of our own step is not a second receipt
     content: KeptMessage | None = None  # until final and without an open case (00 §3.7, docs/decisions/0015)
     finished: datetime | None = None  # when its fate was settled
+    warned: int = 0  # the last attempt whose envelope had no receipt in time
     replaces: str = ""  # message id (00 §3.5)
     replaced_by: str = ""
 
@@ -146,6 +147,15 @@ class Delivery(Value, frozen=True, kw_only=True):
         if self.content is None or self.finished is None or _is_open(self.case):
             return None
         return self.finished + timedelta(seconds=self.address.ack_timeout_s)
+
+    @property
+    def network_due(self) -> datetime | None:
+        """When the receipt of the current envelope is late (02 §5.3); None while none is waited for."""
+        wait = self.address.network_warning_s
+        if not wait or self.is_final or self.warned >= self.attempt or self.attempts[-1].network:
+            return None
+        sent = self.attempts[-1].sent
+        return None if sent is None else sent + timedelta(seconds=wait)
 
     @property
     def due(self) -> datetime | None:

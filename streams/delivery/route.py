@@ -72,6 +72,10 @@ class Acceptance(Protocol):
     def cancel_on_class_change(self) -> bool:
         """An admission that becomes acute ambulant is taken back (04, 13.2)."""
 
+    @property
+    def network_answers(self) -> bool:
+        """Whether a receipt of the envelope is due."""
+
     def represents(self, label: str, class_: str) -> bool:
         """Whether the format may have a form for a message with this label, about a stay of this class."""
 
@@ -85,6 +89,7 @@ class ReceiptPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ack_timeout: timedelta
     max_resends: int
     mode: Literal["auto", "manual"]
+    network_warning: timedelta = timedelta(minutes=10)  # wait for a receipt of the envelope (02 §5.3)
     memory: timedelta  # how long a settled message is known (02 R14, §5.1)
     orphan_recheck: timedelta  # how long a receipt without a message waits for it (02 §5.6); the same for all
     retry_pauses: tuple[timedelta, ...]  # of a hand-over that failed (00 §3.3); the last one repeats
@@ -207,6 +212,7 @@ def _decided(message: Outgoing, at: datetime, registers: RouteRegisters, concern
         send_acute_as_admission=chosen.send_acute_as_admission,
         cancel_on_class_change=chosen.cancel_on_class_change,
         terms=registers.envelope_terms(*of, chosen.envelope),
+        network_warning_s=terms.network_warning // _SECOND if chosen.network_answers else 0,
     )
 
 

@@ -12,6 +12,7 @@ That Beskedfordeler takes or hands over an envelope is a hop receipt and nobody'
 import base64
 import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final, Literal
 
 import msgspec
@@ -50,6 +51,11 @@ class OpenedBesked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     def __repr__(self) -> str:
         return f"OpenedBesked({self.envelope_id})"
+
+    @property
+    def asked(self) -> datetime | None:
+        """None: receipts of envelopes are the network's matter."""
+        return None
 
     def network_receipt(self) -> NetworkReceipt | None:
         """Never one: Beskedfordeler answers hop by hop, in no envelope."""

@@ -43,6 +43,8 @@ class Envelope(NamedTuple):
     schema: str = ""  # header `schema` of its letters (00 §4.4)
     content_type: str = ""  # header `content-type`
     traced: TracedDocument = UNKNOWN  # what status events name it
+    answered: bool = False  # the other side's network gives a receipt for each, and gets one for its own (02 §3.2)
+    families: frozenset[str] = frozenset()  # of formats that leave in it; empty: every one
 
 
 #: By name.
@@ -59,8 +61,18 @@ ENVELOPES: Final[dict[str, Envelope]] = {
             content_type="application/xml",
             traced=VANS,
         ),
-        # Not sealed: its schema does not admit hospital notifications yet (02 §3).
-        Envelope("sbdh", "ehmi", "sbdh", (b"StandardBusinessDocument", b"StandardBusinessDocumentHeader"), traced=SBDH),
+        Envelope(
+            "sbdh",
+            "ehmi",
+            "sbdh",
+            (b"StandardBusinessDocument", b"StandardBusinessDocumentHeader"),
+            sealed=True,
+            schema="ehmi-sbdh-2.0.1",
+            content_type="application/xml",
+            traced=SBDH,
+            answered=True,
+            families=frozenset({"fhir"}),  # it has no code for letters of before FHIR (02 §3.1)
+        ),
         Envelope(
             "beskedkuvert",
             "beskedfordeler",

@@ -1,34 +1,52 @@
-"""The EHMI envelope (ehmiSBDH), opened and inspected: the successor of the VANSEnvelope on eDelivery.
+"""The EHMI envelope (ehmiSBDH), sealed, opened and inspected: the successor of the VANSEnvelope on eDelivery.
 
 Decided by spec 02 §3 and the published schema (dk-ehmi-sbdh 2.0.1). Receipts are matched by the header only (§3.2): the
 published payloads of receipts cannot be read. What §3.3 names as a defect of published material is a warning (00 §6);
 every other departure is an error. Outer white space never counts.
+
+What we seal keeps the schema but for two points in which it does not admit a hospital notification (§3.3): the event code
+in `Standard`, and the namespace of `BinaryContent`, which a peer may want as the schema has it. Sealing writes text,
+because it happens for every message.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
-from typing import Any, Final, Literal
+import base64
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 from lxml import etree
 
+from streams.messages.message_type import MESSAGE_TYPES
+from streams.records.trace import ENVELOPE_RECEIPT, UNKNOWN, TracedDocument
 from streams.words.errors import Issue, Rejected, Severity, judgement
-from streams.words.model import NetworkReceipt
-from streams.words.times import local_time
+from streams.words.model import NetworkReceipt, Unit
+from streams.words.times import danish_text, local_time
 
-from .grammar import BASE64, DATE_TIME, Choice, ElementRule, Text, decoded, faults, one_of, root_of
-
-Kind = Literal["message", "receipt-acknowledgement", "exception"]
+from .envelope import Waybill
+from .grammar import LIMIT, decoded, escaped, faults, root_of
+from .sbdh_rules import (
+    ACKNOWLEDGEMENT_SCOPE,
+    DOCUMENT,
+    EBBP,
+    FLAGS,
+    KINDS,
+    NAMESPACE,
+    NS,
+    PEPPOL,
+    RECEIPT_TIME,
+    REQUIRED_SCOPES,
+    STANDARDS,
+    XDS_MISSPELT,
+    Kind,
+)
 
 KIND: Final = "sbdh"
 SCHEMA: Final = "sbdh-xsd"
 #: Prefix of a location number in a participant identifier (spec 02 §3.1).
 _GLN_SCHEME: Final = "0088:"
 
-NAMESPACE: Final = "http://www.unece.org/cefact/namespaces/StandardBusinessDocumentHeader"
-PEPPOL: Final = "http://peppol.eu/xsd/ticc/envelope/1.0"
-EBBP: Final = "http://docs.oasis-open.org/ebxml-bp/ebbp-signals-2.0"
-NS: Final = "{" + NAMESPACE + "}"
 EBBP_NS: Final = "{" + EBBP + "}"
 
 
@@ -52,6 +70,11 @@ class OpenedSbdh(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def __repr__(self) -> str:
         return f"OpenedSbdh({self.content_kind}, {self.envelope_id})"
 
+    @property
+    def asked(self) -> datetime | None:
+        """Its creation, when it asks for a receipt of the envelope (§3.2): every one but a receipt does."""
+        return self.created if self.content_kind == "message" else None
+
     def network_receipt(self, origin: str = "") -> NetworkReceipt | None:
         """The receipt it is, None when it holds a message. `origin`: topic/partition/offset of its arrival."""
         if self.content_kind == "message":
@@ -61,10 +84,186 @@ class OpenedSbdh(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             original_transport_id=self.original_envelope_id,
             transport_id=self.envelope_id,
             transport_sender=self.sender,
+            sender_sor=self.scopes.get("SENDERID", ""),
+            receiver_sor=self.scopes.get("RECEIVERID", ""),
+            receiver_gln=self.receiver,
             layer="sbdh",
             description=self.error,
             origin=origin,
         )
+
+
+# ---- sealing --------------------------------------------------------------------------------------------------------
+
+#: How long a sender waits for the receipt of its envelope (§3.1: creation + 10 min).
+ANSWER_WITHIN: Final = timedelta(minutes=10)
+_IDENTIFIER: Final = "dk-medcom-messaging"
+_HOLE: Final = "\0"  # in no value: XML has no such character
+#: DOCUMENTID by event code and version, as registered (ET).
+_MESSAGE_DOCUMENT: Final = (
+    "urn:dk:healthcare:medcom:messaging:fhir:structuredefinition::{name}##urn:dk:medcom:fhir:{name}::{version}"
+)
+_REGISTERED: Final = {row.event: row.registered or row.event for row in MESSAGE_TYPES.values()}
+_RECEIPT_DOCUMENT: Final = (
+    "urn:dk:healthcare:messaging:oasis:ebxml:schema:xsd::ehmisbdh-acknowledgement"
+    "##urn:dk:ehmi:sbdh:ehmisbdh-acknowledgement::1.0"
+)
+
+
+class Answered(NamedTuple):
+    """What an acknowledgement or a receipt of an envelope answers (§3.1). "" is not known: `unknown` is written."""
+
+    message_id: str  # MessageHeader.id
+    bundle_id: str
+    document: TracedDocument = UNKNOWN
+    envelope_id: str = ""  # of a receipt: InstanceIdentifier of the envelope that is answered
+    created: datetime | None = None  # of the same
+
+    @property
+    def scopes(self) -> tuple[tuple[str, str], ...]:
+        """The scopes in which it is named, in the order of the published samples."""
+        return (
+            ("ORIGINALMESSAGEIDENTIFIER", self.message_id),
+            ("ORIGINALMESSAGEENVELOPEIDENTIFIER", self.bundle_id),
+            ("ORIGINALMESSAGESTANDARD", self.document.type),
+            ("ORIGINALMESSAGEVERSION", self.document.version),
+            *((("ORIGINALENVELOPEIDENTIFIER", self.envelope_id),) if self.envelope_id else ()),
+        )
+
+
+def seal(payload: bytes, waybill: Waybill, answered: Answered | None = None, copy_metadata: str = "") -> bytes:
+    """The envelope of one FHIR message. `answered`: what an acknowledgement answers; `copy_metadata`: XDS-METADATA, in the
+    copy for the archive alone. Raises `Rejected` (20.1) when the whole is over 100 MB.
+    """
+    about, sender, receiver = waybill.about, waybill.about.sender, waybill.about.receiver
+    stencil = _stencil(
+        (sender.gln, receiver.gln, sender.sor, receiver.sor), about.document, about.postfix, with_person=bool(about.cpr)
+    )
+    made, expected = danish_text(waybill.sent), danish_text(waybill.sent + ANSWER_WITHIN)
+    ids = (about.cpr, about.message_id, waybill.bundle_id) if about.cpr else (about.message_id, waybill.bundle_id)
+    more = "".join([_scope(kind, value) for kind, value in answered.scopes]) if answered else ""
+    metadata = _scope("XDS-METADATA", copy_metadata, identifier="dk-medcom-DocumentReference") if copy_metadata else ""
+    own = (waybill.transport_id, made, *map(escaped, ids), more, metadata, made, waybill.transport_id, expected)
+    opening = "" if waybill.terms.content_namespace == "sbdh" else f' xmlns="{PEPPOL}"'
+    content = f'{_HEADER_END}<BinaryContent{opening} mimeType="{waybill.media_type}" encoding="UTF-8">'
+    sealed = b"".join((f"{stencil % own}{content}".encode(), base64.b64encode(payload), _DOCUMENT_END))
+    if len(sealed) > LIMIT:
+        raise Rejected(_ROOT, "longer than 100 MB", "send one message of at most 100 MB", "20.1")
+    return sealed
+
+
+@lru_cache(maxsize=1024)
+def _stencil(parties: tuple[str, ...], document: TracedDocument, postfix: str, *, with_person: bool) -> str:
+    """The header of a message between these parties (GLN, then SOR of each); `%s` stands for what differs."""
+    sender, receiver, sender_sor, receiver_sor = parties
+    scopes = (
+        ("DOCUMENTID", _document_id(document)),
+        ("PROCESSID", "urn:ehmi:sdn-emergence"),
+        *((("PATIENTID", _HOLE),) if with_person else ()),
+        ("SENDERID", sender_sor),
+        ("RECEIVERID", receiver_sor),
+        ("MESSAGEIDENTIFIER", _HOLE),
+        ("MESSAGEENVELOPEIDENTIFIER", _HOLE),
+    )
+    head = _header(sender, receiver, document, _HOLE, "Bundle", _HOLE)
+    before = "".join([_scope(kind, value) for kind, value in scopes])
+    statistics = _scope(
+        "StatisticalInformation", f"MCM:{document.type}#{postfix}" if postfix else f"MCM:{document.type}"
+    )
+    whole = f"{head}{before}{_HOLE}{statistics}{_HOLE}{_correlation('Request', _HOLE, _HOLE, _HOLE)}"
+    return whole.replace("%", "%%").replace(_HOLE, "%s")
+
+
+def _document_id(document: TracedDocument) -> str:
+    """DOCUMENTID of a message."""
+    return _MESSAGE_DOCUMENT.format(name=_REGISTERED.get(document.type, document.type), version=document.version)
+
+
+def seal_receipt(
+    answered: Answered, *, sender: Unit, receiver: Unit, transport_id: str, at: datetime, error: str = ""
+) -> bytes:
+    """The receipt of one envelope (§3.2); with an `error`, its syntax is refused. It is never answered itself."""
+    scopes = (
+        ("DOCUMENTID", _RECEIPT_DOCUMENT),
+        ("PROCESSID", "urn:ehmi:sdn-emergence"),
+        ("SENDERID", sender.sor),
+        ("RECEIVERID", receiver.sor),
+        ("MESSAGEIDENTIFIER", transport_id),
+        ("MESSAGEENVELOPEIDENTIFIER", transport_id),
+        *answered.scopes,
+        ("StatisticalInformation", ACKNOWLEDGEMENT_SCOPE),
+    )
+    kind = "ReceiptException" if error else "ReceiptAcknowledgement"
+    created = answered.created or at
+    head = _header(sender.gln, receiver.gln, ENVELOPE_RECEIPT, transport_id, kind, danish_text(at))
+    more = "".join([_scope(kind, value) for kind, value in scopes])
+    parts = (
+        ("OriginalMessageIdentifier", answered.envelope_id),
+        ("OriginalDocumentIdentifier", _document_id(answered.document)),
+        ("OriginalMessageDateTime", danish_text(created)),
+        ("ThisMessageDateTime", danish_text(at)),
+        ("FromPartyInfo", _GLN_SCHEME + sender.gln),
+        ("ToPartyInfo", _GLN_SCHEME + receiver.gln),
+        ("CollaborationIdentifier", answered.envelope_id),
+    )
+    inside = "".join(
+        f"<s:{name}{_PARTY if 'Party' in name else ''}>{escaped(value)}</s:{name}>" for name, value in parts
+    )
+    root = "Exception" if error else "ReceiptAcknowledgement"
+    if error:
+        inside += "<s:ExceptionType><s:ReceiptException>Syntax</s:ReceiptException></s:ExceptionType>"
+        inside += f"<s:Reason>{escaped(error)}</s:Reason>"
+    signal = f'<s:{root} xmlns:s="{EBBP}">{inside}</s:{root}>'.encode()
+    content = f'{_HEADER_END}<BinaryContent mimeType="application/xml" encoding="UTF-8">'
+    response = _correlation(
+        "Response", danish_text(created), escaped(answered.envelope_id), danish_text(created + ANSWER_WITHIN)
+    )
+    return b"".join((f"{head}{more}{response}{content}".encode(), base64.b64encode(signal), _DOCUMENT_END))
+
+
+_HEADER_END: Final = "</BusinessScope></StandardBusinessDocumentHeader>"
+_DOCUMENT_END: Final = b"</BinaryContent></StandardBusinessDocument>"
+_AUTHORITY: Final = "iso6523-actorid-upis"
+_ROLES: Final = {"Request": "RequestingServiceTransaction", "Response": "RespondingServiceTransaction"}
+_PARTY: Final = f' type="{_AUTHORITY}"'
+
+
+def _header(sender: str, receiver: str, document: TracedDocument, envelope_id: str, kind: str, created: str) -> str:
+    """Everything before the scopes."""
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<StandardBusinessDocument xmlns="{NAMESPACE}">'
+        "<StandardBusinessDocumentHeader><HeaderVersion>1.0</HeaderVersion>"
+        f'<Sender><Identifier Authority="{_AUTHORITY}">{_GLN_SCHEME}{escaped(sender)}</Identifier></Sender>'
+        f'<Receiver><Identifier Authority="{_AUTHORITY}">{_GLN_SCHEME}{escaped(receiver)}</Identifier></Receiver>'
+        f"<DocumentIdentification><Standard>{document.type}</Standard><TypeVersion>{document.version}</TypeVersion>"
+        f"<InstanceIdentifier>{envelope_id}</InstanceIdentifier><Type>{kind}</Type><MultipleType>false</MultipleType>"
+        f"<CreationDateAndTime>{created}</CreationDateAndTime></DocumentIdentification><BusinessScope>"
+    )
+
+
+def _scope(kind: str, value: str, more: str = "", identifier: str = _IDENTIFIER) -> str:
+    return (
+        f"<Scope><Type>{kind}</Type><InstanceIdentifier>{escaped(value)}</InstanceIdentifier>"
+        f"<Identifier>{identifier}</Identifier>{more}</Scope>"
+    )
+
+
+def _correlation(role: Literal["Request", "Response"], created: str, envelope_id: str, expected: str) -> str:
+    """The scope that asks for a receipt of this envelope, or answers that of another."""
+    return _scope(
+        ACKNOWLEDGEMENT_SCOPE,
+        role,
+        "<CorrelationInformation>"
+        f"<RequestingDocumentCreationDateTime>{created}</RequestingDocumentCreationDateTime>"
+        f"<RequestingDocumentInstanceIdentifier>{envelope_id}</RequestingDocumentInstanceIdentifier>"
+        f"<ExpectedResponseDateTime>{expected}</ExpectedResponseDateTime>"
+        f"</CorrelationInformation><BusinessService><BusinessServiceName>{ACKNOWLEDGEMENT_SCOPE}-{role}"
+        f'</BusinessServiceName><ServiceTransaction TypeOfServiceTransaction="{_ROLES[role]}" {FLAGS}/>'
+        "</BusinessService>",
+    )
+
+
+# ---- opening --------------------------------------------------------------------------------------------------------
 
 
 def open_envelope(data: bytes) -> OpenedSbdh:
@@ -117,144 +316,6 @@ def inspect(data: bytes, inside: Callable[[bytes], dict[str, Any]]) -> dict[str,
         "content": inside(payload) if payload and not receipt else None,
     }
     return judgement(KIND, issues, reading)
-
-
-# ---- the schema as a table (spec 02 §3.1), with the defects that are read all the same (§3.3) -----------------------
-
-MIME_TYPES: Final = ("application/xml", "application/fhir+json", "application/fhir+xml")
-
-#: Standards of the schema, and those it lacks (spec 02 §3.3: the event code and the spelling of the DOCUMENTID).
-STANDARDS: Final = frozenset({"homecareobservation-message", "acknowledgement-message", "ehmisbdh-acknowledgement"})
-STANDARDS_LACKING: Final = frozenset({"hospital-notification-message", "hospitalnotification-message"})
-
-#: DocumentIdentification/Type -> what the envelope holds (spec 02 §3.1)
-KINDS: Final[dict[str, Kind]] = {
-    "Bundle": "message",
-    "ReceiptAcknowledgement": "receipt-acknowledgement",
-    "ReceiptException": "exception",
-}
-
-_SCOPE_TYPES: Final = (
-    "DOCUMENTID",
-    "PROCESSID",
-    "PATIENTID",
-    "SENDERID",
-    "RECEIVERID",
-    "MESSAGEIDENTIFIER",
-    "MESSAGEENVELOPEIDENTIFIER",
-    "StatisticalInformation",
-    "XDS-METADATA",
-    "ORIGINALMESSAGEIDENTIFIER",
-    "ORIGINALMESSAGEENVELOPEIDENTIFIER",
-    "ORIGINALMESSAGESTANDARD",
-    "ORIGINALMESSAGEVERSION",
-    "ORIGINALENVELOPEIDENTIFIER",
-    "EHMI-ReceiptAcknowledgement",
-)
-XDS_MISSPELT: Final = "XDS_METADATA"  # spec 02 §3.3
-ACKNOWLEDGEMENT_SCOPE: Final = "EHMI-ReceiptAcknowledgement"
-
-#: Scopes that every envelope has once (spec 02 §3.1); the published samples have them all.
-REQUIRED_SCOPES: Final = (
-    "DOCUMENTID",
-    "PROCESSID",
-    "SENDERID",
-    "RECEIVERID",
-    "MESSAGEIDENTIFIER",
-    "MESSAGEENVELOPEIDENTIFIER",
-    ACKNOWLEDGEMENT_SCOPE,
-)
-
-_ANY: Final = Text("text", lambda _: True)
-_GIVEN: Final = Text("text", bool, collapse=True)
-_STANDARD: Final = Text(
-    "the event code of the message", lambda text: text.lower() in STANDARDS | STANDARDS_LACKING, collapse=True
-)
-_FALSE, _ZERO = one_of("false"), one_of("0")
-#: The schema fixes 600000; prose has 0 for receipts and one sample has 300000 (spec 02 §3.3).
-RECEIPT_TIME: Final = "600000"
-_TIME_TO_RECEIPT: Final = one_of(RECEIPT_TIME, "0", "300000")
-
-_TRANSACTION: Final = {
-    "TypeOfServiceTransaction": one_of("RequestingServiceTransaction", "RespondingServiceTransaction"),
-    "IsNonRepudiationRequired": _FALSE,
-    "IsAuthenticationRequired": _FALSE,
-    "IsNonRepudiationOfReceiptRequired": _FALSE,
-    "IsIntelligibleCheckRequired": _FALSE,
-    "IsApplicationErrorResponseRequested": _FALSE,
-    "TimeToAcknowledgeReceipt": _TIME_TO_RECEIPT,
-    "TimeToAcknowledgeAcceptance": _ZERO,
-    "TimeToPerform": _ZERO,
-    "Recurrence": _ZERO,
-}
-
-
-def _leaf(name: str, text: Text, low: int = 1, attributes: Mapping[str, Text] = {}) -> ElementRule:
-    return ElementRule((NS + name,), text, (), low, 1, {key: (t, False) for key, t in attributes.items()})
-
-
-def _node(name: str, *parts: ElementRule | Choice, low: int = 1, high: int | None = 1) -> ElementRule:
-    return ElementRule((NS + name,), None, parts, low, high)
-
-
-_PARTNER: Final = _leaf("Identifier", _GIVEN, attributes={"Authority": one_of("iso6523-actorid-upis")})
-_CORRELATION_RULE: Final = _node(
-    "CorrelationInformation",
-    _leaf("RequestingDocumentCreationDateTime", DATE_TIME),
-    _leaf("RequestingDocumentInstanceIdentifier", _GIVEN),
-    _leaf("ExpectedResponseDateTime", DATE_TIME, 0),  # its absence is judged by what the envelope is (§3.3)
-    low=0,
-    high=None,
-)
-_SERVICE: Final = _node(
-    "BusinessService",
-    _leaf(
-        "BusinessServiceName",
-        one_of("EHMI-ReceiptAcknowledgement-Request", "EHMI-ReceiptAcknowledgement-Response", collapse=True),
-    ),
-    _leaf("ServiceTransaction", _ANY, attributes=_TRANSACTION),
-    low=0,
-    high=None,
-)
-
-#: Spec 02 §3.1, in the order of the schema. `Manifest` is forbidden: it has no row.
-DOCUMENT: Final = _node(
-    "StandardBusinessDocument",
-    _node(
-        "StandardBusinessDocumentHeader",
-        _leaf("HeaderVersion", one_of("1.0", collapse=True)),
-        _node("Sender", _PARTNER),
-        _node("Receiver", _PARTNER),
-        _node(
-            "DocumentIdentification",
-            _leaf("Standard", _STANDARD),
-            _leaf("TypeVersion", _ANY),
-            _leaf("InstanceIdentifier", _GIVEN),
-            _leaf("Type", one_of(*KINDS, collapse=True)),
-            _leaf("MultipleType", one_of("false", "0", collapse=True), 0),
-            _leaf("CreationDateAndTime", DATE_TIME),
-        ),
-        _node(
-            "BusinessScope",
-            _node(
-                "Scope",
-                _leaf("Type", one_of(*_SCOPE_TYPES, XDS_MISSPELT, collapse=True)),
-                _leaf("InstanceIdentifier", _ANY),
-                _leaf("Identifier", one_of("dk-medcom-messaging", "dk-medcom-DocumentReference", "", collapse=True)),
-                _CORRELATION_RULE,
-                _SERVICE,
-                _CORRELATION_RULE,
-                low=0,
-                high=None,
-            ),
-        ),
-    ),
-    ElementRule(
-        (NS + "BinaryContent", f"{{{PEPPOL}}}BinaryContent"),
-        BASE64,
-        attributes={"mimeType": (one_of(*MIME_TYPES), True), "encoding": (one_of("UTF-8", "ISO-8859-1"), False)},
-    ),
-)
 
 
 # ---- the tree, right or wrong (spec 02 §§3.1, 3.2): texts, scopes, correlation, what is inside ----------------------

@@ -90,6 +90,11 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def __repr__(self) -> str:
         return f"Opened({self.content_kind}, {self.envelope_id})"
 
+    @property
+    def asked(self) -> datetime | None:
+        """None: receipts of envelopes are the network's matter."""
+        return None
+
     def network_receipt(self, origin: str = "") -> NetworkReceipt | None:
         """The receipt it holds, None when it holds a message. `origin`: topic/partition/offset of its arrival."""
         if self.content_kind == "message":

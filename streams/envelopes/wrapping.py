@@ -1,6 +1,7 @@
 """What opens and what seals each envelope of `ENVELOPES`."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 
 from streams.words.model import NetworkReceipt
@@ -28,6 +29,10 @@ class OpenedEnvelope(Protocol):
     def media_type(self) -> str:
         """Its media type; "" when it is not FHIR."""
 
+    @property
+    def asked(self) -> datetime | None:
+        """When it was made, if it asks for a receipt of the envelope; None where the network sees to that."""
+
     def network_receipt(self) -> NetworkReceipt | None:
         """The receipt that it is, None when it holds a message."""
 
@@ -46,7 +51,7 @@ def _bare(payload: bytes, waybill: Waybill) -> bytes:
 #: By name; a document without envelope is opened by nobody, and seals as it is.
 WRAPPINGS: Final[Mapping[str, Wrapping]] = {
     "vans": Wrapping(vans.open_envelope, vans.seal),
-    "sbdh": Wrapping(sbdh.open_envelope),
+    "sbdh": Wrapping(sbdh.open_envelope, sbdh.seal),
     "beskedkuvert": Wrapping(beskedkuvert.open_envelope, beskedkuvert.seal),
     "none": Wrapping(None, _bare),
 }

@@ -48,6 +48,9 @@ class MessageType(NamedTuple):
     plain_name: bool = False  # the name without `#` is read too
     tolerated: Mapping[str, str] = {}  # other postfixes that partners use -> the one to send
     header: str = ""  # how the event type of its letters begins (00 §4.4)
+    registered: str = (
+        ""  # its event code as EHMI has registered it, when that is spelled otherwise (02 §3.1, DOCUMENTID)
+    )
     #: Of its Provenances, with their texts for people; an acknowledgement carries the newest Provenance of what it answers.
     activities: Mapping[str, str] = {}
     relayed: bool = False
@@ -87,6 +90,7 @@ MESSAGE_TYPES: Final[dict[str, MessageType]] = {
             # excludes it (02 §2.3): we write the code system's, and partners that follow the other sentence are read.
             tolerated={activity: postfix_of_activity(activity) for activity in ACTIVITIES},
             header="advis",
+            registered="hospitalnotification-message",
             activities=ACTIVITY_TEXTS,
         ),
         MessageType(

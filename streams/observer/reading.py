@@ -134,7 +134,8 @@ class Book:
     def _add_letter(self, record: TopicRecord) -> None:
         letter = open_letter(record.value)
         if letter is None:
-            self.unopened.append(record.place)
+            if not is_network_receipt(record.value):  # ours, of the envelope of an acknowledgement: no message
+                self.unopened.append(record.place)
         elif not letter.legacy:
             self.letters[letter.message_id].add(letter)
             self.inboxes[letter.message_id].add(record.topic)

@@ -266,6 +266,27 @@ def network_answered(
     )
 
 
+def envelope_returned(
+    receipt: Receipt, transport_id: str, sender: Unit, receiver: Unit, *, recorded: datetime, device_id: str
+) -> TraceEvent:
+    """S10: the receipt that `sender` has given for the SBDH envelope of an acknowledgement."""
+    return TraceEvent(
+        subtype="msg-created-and-sent",
+        profile="basic",
+        recorded=recorded,
+        sender=sender,
+        receiver=receiver,
+        device_id=device_id,
+        message_id=transport_id,  # its MESSAGEIDENTIFIER, the same by 02 §3.1
+        document=ENVELOPE_RECEIPT,
+        transport_id=transport_id,
+        transport=SBDH,
+        original_message_id=receipt.ack_message_id,
+        original=ACKNOWLEDGEMENT,
+        original_transport_id=receipt.transport_id,
+    )
+
+
 def strictly_after(at: datetime, last: datetime | None) -> datetime:
     """`at`, or 1 ms after `last` when that is not earlier: `recorded` increases per journey (03 §4.4).
 

@@ -205,10 +205,12 @@ class Registers:
         return found
 
     def envelope_terms(self, kommunekode: str, message_type: str, at: datetime | None, envelope: str) -> EnvelopeTerms:
-        """What an envelope to the address states by the registers (02 §7.3)."""
+        """What an envelope to the address states by the registers (02 §§3.3, 7.3)."""
         address, besked = self.address(kommunekode, message_type, at), self._policy.besked
         if envelope == "beskedkuvert" and address is not None and besked is not None:
             return besked.terms(message_type, address.cvr)
+        if envelope == "sbdh" and address is not None and address.content_namespace != NO_TERMS.content_namespace:
+            return EnvelopeTerms(content_namespace=address.content_namespace)
         return NO_TERMS
 
     def senders(self, kommunekode: str, at: datetime) -> frozenset[str]:

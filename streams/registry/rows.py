@@ -272,10 +272,6 @@ System = Annotated[str, msgspec.Meta(pattern="^(?!(inbox|receipts)$)[A-Za-z0-9][
 
 #: The keys that hold a border of validity.
 VALIDITY: Final = ("valid_from", "valid_to")
-#: Names that spec 05 §6 has and that steer nothing today, with the reason: a warning, and no effect.
-RETIRED: Final = {
-    "network_warning": "no SBDH is sent, whose receipts it is about",
-}
 #: Nothing here is older, or planned for longer; times far outside cannot be compared in every zone.
 _YEARS: Final = range(1900, 2200)
 
@@ -370,6 +366,9 @@ class AddressRow(RegisterRow, frozen=True, kw_only=True):
     shared_endpoint: bool = False  # the GLN serves other municipalities too (4.1.5)
     aliases: tuple[Gln, ...] = ()  # other senders whose receipts count (00 §3.2)
     cvr: Annotated[str, msgspec.Meta(pattern="^([0-9]{8})?$")] = ""  # of the municipality, for Beskedfordeler (02 §7.3)
+    content_namespace: Literal["peppol", "sbdh"] = (
+        "peppol"  # of what an SBDH holds: the schema and the samples differ (02 §3.3)
+    )
 
     @property
     def receiver(self) -> Unit:
@@ -427,6 +426,11 @@ class AcceptanceRow(RegisterRow, frozen=True, kw_only=True):
     def leaves(self) -> bool:
         """Whether the product puts documents into this envelope, or needs none."""
         return ENVELOPES[self.envelope].sealed or ENVELOPES[self.envelope].bare
+
+    @property
+    def network_answers(self) -> bool:
+        """Whether a receipt of the envelope is due."""
+        return ENVELOPES[self.envelope].answered
 
     def represents(self, label: str, class_: str) -> bool:
         """Whether the format may have a form for a message with this label, about a stay of this class."""
@@ -535,6 +539,7 @@ WRITTEN: Final = tuple(
     for row in FORMATS.values()
     if row.document and row.version_of(message_type)
     for envelope in ENVELOPES.values()
+    if not envelope.families or row.family in envelope.families
     if any((row.family, envelope.name, network) in EXISTS for network in _SPOKEN)
 )
 

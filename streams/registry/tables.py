@@ -24,7 +24,6 @@ from streams.stay.state import StayPolicy
 
 from .rows import (
     FAMILIES,
-    RETIRED,
     VALIDITY,
     AcceptanceRow,
     AddressRow,
@@ -57,6 +56,7 @@ RANGES: Final[Mapping[str, tuple[Any, Any, str]]] = {
     "ack_timeout": (timedelta(minutes=1), timedelta(hours=24), "05 §6.5"),
     "answer_within": (timedelta(seconds=1), timedelta(minutes=25), "02 §7.2 B6"),
     "max_resends": (0, 2, "02 R4"),
+    "network_warning": (timedelta(minutes=1), timedelta(hours=24), "05 §6.5"),
     "memory": (timedelta(days=30), timedelta(days=400), "02 §5.1"),
     "orphan_recheck": (timedelta(seconds=1), timedelta(hours=1), "02 §5.6"),
     "retry_pauses": (timedelta(seconds=1), timedelta(hours=24), "00 §3.3"),
@@ -178,11 +178,6 @@ class _PolicyReader:
         table = ".".join(path[:-1])
         self.findings.add_lost(self.toml.file, self.toml.line(*path), f"[{table}] {path[-1]}: {problem}", remedy)
 
-    def retired(self, *path: str) -> None:
-        """A warning about a row that steers nothing."""
-        problem = f"{path[-1]} has no effect: {RETIRED[path[-1]]}"
-        self.findings.add(self.toml.file, self.toml.line(*path), problem, "remove it", "warning")
-
     def section(self, name: str, form: type[msgspec.Struct]) -> dict[str, Any]:
         return self.checked(self.values(name, form.__struct_fields__), form, name)
 
@@ -191,9 +186,7 @@ class _PolicyReader:
         rows = self.toml.content.get(section, {})
         found = {}
         for name, row in rows.items() if isinstance(rows, dict) else ():
-            if name in RETIRED:
-                self.retired(section, name)
-            elif name not in known:
+            if name not in known:
                 self.fault("no such row", did_you_mean(name, known), section, name)
             elif not (isinstance(row, dict) and row.get("source") and "value" in row):
                 self.fault("no value with a source", f'write {name} = {{ value = …, source = "…" }}', section, name)
@@ -208,9 +201,6 @@ class _PolicyReader:
         types = {each.name: each.type for each in msgspec.structs.fields(form)}
         found: dict[str, Any] = {}
         for name, value in values.items() if isinstance(values, dict) else ():
-            if name in RETIRED:
-                self.retired(*path, name)
-                continue
             if name not in types:
                 self.fault("no such row", did_you_mean(name, tuple(types)), *path, name)
                 continue
@@ -376,9 +366,6 @@ def _shaped(
     """The row, cell by cell; None when a cell is wrong, missing or not known. `text`: validity is written as text."""
     fields = {each.name: each for each in _fields(form)}
     good: dict[str, Any] = {}
-    for key in cells.keys() & RETIRED.keys() - fields.keys():
-        findings.add(place.file, place.at(key), f"{key} has no effect: {RETIRED[key]}", "remove it", "warning")
-    cells = {key: value for key, value in cells.items() if key in fields or key not in RETIRED}
     faults = [(key, f"no key {key}", did_you_mean(key, tuple(fields))) for key in cells if key not in fields]
     meant = {remedy.removeprefix("did you mean ").rstrip("?") for _, _, remedy in faults}
     for key, each in fields.items():

@@ -17,6 +17,7 @@ from streams.words.model import (
     NetworkReceipt,
     Overdue,
     Receipt,
+    ReceiptArrived,
     ReceiptIssue,
     StayEventArrived,
     Wake,
@@ -84,6 +85,8 @@ def check_lane_record(record: LaneRecord) -> None:
             ]
             for prior in event.prior.notices if event.prior is not None else ():
                 times += [("$.event.prior.notices.time", prior.time), ("$.event.prior.notices.sent", prior.sent)]
+        case ReceiptArrived(receipt=receipt):
+            times.append(("$.receipt.asked", receipt.asked))
         case Overdue():
             times.append(("$.deadline", record.deadline))
         case Wake():

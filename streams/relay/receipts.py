@@ -71,7 +71,7 @@ def _read(value: bytes) -> Receipt | NetworkReceipt:
     if (network := opened.network_receipt()) is not None:
         return network
     receipt = read_receipt(opened.payload, opened.media_type)
-    return replace(receipt, transport_id=opened.envelope_id, transport_sender=opened.sender)
+    return replace(receipt, transport_id=opened.envelope_id, transport_sender=opened.sender, asked=opened.asked)
 
 
 def _unusable(receipt: Receipt, at: datetime, what: str, problem: str, rule: str) -> Inbound:

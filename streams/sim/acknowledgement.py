@@ -21,6 +21,8 @@ from streams.words.codes import Verdict
 from streams.words.errors import Rejected
 from streams.words.times import danish_text
 
+from .ehmi import SBDH, EhmiEnvelope, answer_in_envelope, open_message
+
 Object = dict[str, Any]
 
 _VANS = "urn:oio:medcom:vans-envelope:1.0.4"
@@ -37,12 +39,13 @@ _ISSUES: Mapping[Verdict, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A notification as the municipality has it: the Bundle, and the VANS envelope's ids and GLNs ("" without one)."""
+    """A notification as the municipality has it: the Bundle, and the envelope's ids and GLNs ("" without one)."""
 
     bundle: Object
     envelope_id: str = ""
     sender: str = ""
     receiver: str = ""
+    ehmi: EhmiEnvelope | None = None  # the envelope, when it is one of EHMI
 
     @property
     def header(self) -> Object:
@@ -56,16 +59,23 @@ class Arrived:
 
 
 def arrived(data: bytes) -> Arrived | None:
-    """What lies in the inbox, opened; None when it is no FHIR message in a VANS envelope or bare."""
+    """What lies in the inbox, opened; None when it is no FHIR message, in an envelope of VANS or EHMI, or bare."""
     try:
         if not data.lstrip().startswith(b"<"):
             return Arrived(from_json(data))
         root = etree.fromstring(data, etree.XMLParser(resolve_entities=False, no_network=True))
+        if root.tag == f"{{{SBDH}}}StandardBusinessDocument":
+            ehmi = open_message(root)
+            if ehmi is None:
+                return None
+            message = from_xml(ehmi.payload) if ehmi.payload.lstrip().startswith(b"<") else from_json(ehmi.payload)
+            return Arrived(message, ehmi.envelope_id, ehmi.sender, ehmi.receiver, ehmi)
         if root.tag != f"{{{_VANS}}}VANSEnvelope":
             return Arrived(from_xml(data)) if root.tag == "{http://hl7.org/fhir}Bundle" else None
         payload = base64.b64decode(_text(root, "Message/Data"))
         bundle = from_xml(payload) if payload.lstrip().startswith(b"<") else from_json(payload)
-        return Arrived(bundle, *(_text(root, name) for name in ("EnvelopeIdentifier", "SenderID", "ReceiverID")))
+        ids = [_text(root, name) for name in ("EnvelopeIdentifier", "SenderID", "ReceiverID")]
+        return Arrived(bundle, ids[0], ids[1], ids[2])
     except (Rejected, ValueError, etree.XMLSyntaxError):
         return None
 
@@ -176,11 +186,15 @@ def _provenance(id_: str, header_id: str, original: str, ours: Object, now: str)
 
 
 def enveloped(message: Arrived, bundle: Object, sender: str, at: datetime) -> bytes:
-    """The acknowledgement as it is posted: in a VANS envelope when the message came in one, else bare."""
+    """The acknowledgement as it is posted: in an envelope such as the message came in, bare when it came in none."""
     payload = json.dumps(bundle, ensure_ascii=False, separators=(",", ":")).encode()
     if not message.envelope_id:
         return payload
-    verdict = bundle["entry"][0]["resource"]["response"]["code"]
+    header = bundle["entry"][0]["resource"]
+    verdict = header["response"]["code"]
+    if message.ehmi is not None:
+        ids = (identifier("envelope", bundle["id"]), header["id"], bundle["id"])
+        return answer_in_envelope("Bundle", message.ehmi, ids, sender, at, payload, verdict)
     return _ENVELOPE.format(
         namespace=_VANS,
         sender=sender,

@@ -26,7 +26,8 @@ from streams.kafka.clients import AIOKafkaConsumer, partitions_of
 from streams.kafka.topics import inbox, letterbox, receiver
 from streams.words.codes import Verdict
 
-from .acknowledgement import acknowledgement, arrived, enveloped
+from .acknowledgement import acknowledgement, arrived, enveloped, identifier
+from .ehmi import receipt_of_envelope
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours"}
 
@@ -92,6 +93,7 @@ def behaviour(text: str) -> Behaviour:
 
 #: How long a system takes before it answers, in seconds.
 _QUICKEST_S, _SLOWEST_S = 1.0, 60.0
+_AT_ONCE = timedelta(seconds=1)
 
 #: A GLN of restricted circulation that is not in the example registers: for receipts of a stranger.
 STRANGER = "2990000099990"
@@ -118,6 +120,9 @@ def answer(envelope: bytes, behaviour: Behaviour, at: datetime, rng: Random, dis
         return []
     thinking = timedelta(seconds=round(rng.uniform(_QUICKEST_S, _SLOWEST_S), 3))
     receipts = []
+    if message.ehmi is not None:  # whatever the system does, the access point before it answers for the envelope
+        envelope_id = identifier("receipt", message.envelope_id)
+        receipts.append(DueReceipt(_AT_ONCE, receipt_of_envelope(message.ehmi, envelope_id, at + _AT_ONCE)))
     for number, reply in enumerate(behaviour.replies(dispatch)):
         after = thinking + reply.after
         if reply.fault == "garbage":

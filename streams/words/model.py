@@ -325,6 +325,7 @@ class Receipt(Value, frozen=True, kw_only=True):
     statistics: str = ""  # postfix for the trace event: the verdict code
     origin: str = ""  # topic/partition/offset of its physical arrival (03 §4.4)
     posted_by: str = ""  # kommunekode whose letterbox it came from; "" from `receipts.raw` (00 §9.1)
+    asked: datetime | None = None  # when its envelope was made, if that asks for a receipt of the envelope (02 §3.2)
 
 
 class NetworkReceipt(Value, frozen=True, kw_only=True):
@@ -334,6 +335,9 @@ class NetworkReceipt(Value, frozen=True, kw_only=True):
     original_transport_id: str
     transport_id: str = ""
     transport_sender: str = ""
+    sender_sor: str = ""  # of an SBDH, which names its parties by SOR code too
+    receiver_sor: str = ""
+    receiver_gln: str = ""
     layer: Literal["vans", "sbdh"] = "vans"
     description: str = ""
     origin: str = ""
@@ -421,6 +425,7 @@ LaneRecord = StayEventArrived | ReceiptArrived | NetworkReceiptArrived | Overdue
 class EnvelopeTerms(Value, frozen=True, kw_only=True):
     """What an envelope states by the registers, beside its message: each takes its own (02 §§3.3, 7.3)."""
 
+    content_namespace: Literal["peppol", "sbdh"] = "peppol"  # of BinaryContent in an SBDH
     besked_type: str = ""  # of a Beskedkuvert, UUIDs: the type of message,
     besked_actor: str = ""  # the system that sends it,
     person_type: str = ""  # the type of object that a person is,
@@ -452,6 +457,7 @@ class Address(Value, frozen=True, kw_only=True):
     send_acute_as_admission: bool = False  # these two: what the municipality wants of letters (04, 13.2)
     cancel_on_class_change: bool = False
     terms: EnvelopeTerms = NO_TERMS
+    network_warning_s: int = 0  # wait for the receipt of the envelope, where one is due (02 §5.3)
 
 
 class Attempt(Value, frozen=True, kw_only=True):

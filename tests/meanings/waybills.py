@@ -11,7 +11,7 @@ from streams.records.trace import About
 from streams.words.model import EnvelopeTerms
 from tests.meanings.notifications import HEART, IDS, LANE, MUNICIPALITY, PATIENT, TRACED
 
-__all__ = ["BESKED", "HEADER", "SEALED", "TRANSPORT", "waybill"]
+__all__ = ["BESKED", "BUNDLE", "HEADER", "SEALED", "SENT", "TRANSPORT", "waybill"]
 
 SEALED = Path(__file__).with_name("sealed")  # envelopes as they were read in review
 

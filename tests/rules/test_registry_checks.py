@@ -256,20 +256,6 @@ def test_municipality_that_is_not_connected_needs_nothing_but_reason(folder: Pat
     assert load(folder, now=NOW).not_connected == {"0461": "starts in June"}
 
 
-RETIRED = {
-    "in the policy": replaced(P, "[receipts]\n", '[receipts]\nnetwork_warning = { value = "10 min", source = "x" }\n'),
-    "in an override": added(S, '\n[policy."0461"]\nnetwork_warning = "10 min"\n'),
-}
-
-
-@pytest.mark.parametrize("change", RETIRED.values(), ids=RETIRED)
-def test_option_without_effect_is_warning(folder: Path, change: Callable[[Path], None]) -> None:
-    change(folder)
-    (finding,) = load(folder, now=NOW).warnings
-    assert "has no effect" in finding.problem
-    assert finding.line
-
-
 def test_gap_on_purpose_is_none(folder: Path) -> None:
     BREAKS["a gap between acceptances"].change(folder)
     row = '[[acceptance]]\nkommunekode = "0461"\n'

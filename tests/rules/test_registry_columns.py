@@ -57,6 +57,7 @@ WRONG: dict[str, dict[str, str]] = {
         "shared_endpoint": '"no"',
         "aliases": '["2990000000018"]',
         "cvr": '"123"',
+        "content_namespace": '"urn:x"',
     },
     "receiver": _DATES
     | {
@@ -148,6 +149,7 @@ WRONG: dict[str, dict[str, str]] = {
         "ack_timeout": '"30 s"',
         "max_resends": "3",
         "mode": '"slow"',
+        "network_warning": '"30 s"',
         "memory": '"29 d"',
         "answer_within": '"26 min"',
         "orphan_recheck": '"2 h"',

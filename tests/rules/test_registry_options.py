@@ -114,7 +114,8 @@ def played(reads: dict[type, set[str]], tmp_path_factory: pytest.TempPathFactory
     for story in STORIES:
         play(story)
     Lane(context(load("example", now=NOW))).play("A01 08:00").answer(message_id="of another")
-    Lane(context(Otherwise(envelope="beskedkuvert"))).play("A01 08:00")
+    for envelope in ("beskedkuvert", "sbdh"):
+        Lane(context(Otherwise(envelope=envelope))).play("A01 08:00")
     assert load("example", now=NOW).feeds["EPJ-SJ/SUH"].senders is not None
     assert load("example", now=NOW).letter_hospitals is not None
     routed(Register(accepted=[accepts("oioxml")]), Notice.STAA, "EMER")

@@ -8,6 +8,7 @@ from typing import Literal
 
 import pytest
 
+from streams.envelopes.envelope import ENVELOPES, Envelope
 from streams.kafka.topics import inbox
 from streams.messages.message_type import LEGACY_FORMS, has_legacy_form
 from streams.registry import AcceptanceRow, AddressRow, ReceiverRow
@@ -142,18 +143,18 @@ def test_topic_is_one_that_topic_table_creates() -> None:
     assert result.topic == inbox(ODENSE)
 
 
+def test_envelope_that_nothing_seals_is_no_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ENVELOPES, "unsealed", Envelope("unsealed", "post"))
+    result = routed(Register(accepted=[accepts("fhir", envelope="unsealed")]))
+    assert isinstance(result, Outcome)
+    assert result.problem.startswith("no-format")
+
+
 @pytest.mark.parametrize(
     ("register", "fate", "reason", "begins"),
     [
         pytest.param(Register(addresses=[], accepted=[]), Fate.STOPPED, "unroutable", "no-address", id="address first"),
         pytest.param(Register(accepted=[]), Fate.STOPPED, "unroutable", "no-format", id="then format"),
-        pytest.param(
-            Register(accepted=[accepts("fhir", envelope="sbdh")]),
-            Fate.STOPPED,
-            "unroutable",
-            "no-format",
-            id="an envelope that the relay does not seal",
-        ),
     ],
 )
 def test_first_step_that_fails_names_outcome(register: Register, fate: Fate, reason: str, begins: str) -> None:

@@ -66,6 +66,7 @@ def opens(data: bytes) -> SimpleNamespace:
         sender="2990000004611",
         payload=bytes.fromhex(inside),
         media_type="",
+        asked=None,
         network_receipt=lambda: None,
     )
 

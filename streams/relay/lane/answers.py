@@ -18,14 +18,14 @@ from streams.delivery.rules import Signal
 from streams.messages.acknowledgement.check import sender_matches
 from streams.messages.message_type import FORMATS
 from streams.records.ledger import receipt_row, waiting_row
-from streams.records.trace import acknowledged, strictly_after
+from streams.records.trace import acknowledged, network_answered, strictly_after
 from streams.relay.bounds import ORPHANS, bounded
 from streams.words.errors import Rejected
 from streams.words.ids import Gln, Sor, minted_lane, uuid4_or_none
 from streams.words.model import NetworkReceipt, NetworkReceiptArrived, Overdue, Receipt, ReceiptArrived, Unit
 
 from .perform import dispatch_of, perform, signalled
-from .row import KEPT, REMEMBERED, Context, DeadLetter, Effect, LaneRow, Orphan, Traced, Turn, is_unchanged
+from .row import KEPT, REMEMBERED, Alarm, Context, DeadLetter, Effect, LaneRow, Orphan, Traced, Turn, is_unchanged
 
 _OTHER_UNIT: Final = "receipt-from-other-unit"
 
@@ -70,19 +70,20 @@ def take_orphans(row: LaneRow, at: datetime, context: Context) -> Turn:
 
 
 def take_network_receipt(row: LaneRow, record: NetworkReceiptArrived, context: Context) -> Turn:
-    """One receipt of the network. On VANS it is no status event (03 §4.1, S5)."""
+    """One receipt of the network. On VANS it is no status event (03 §4.1, S5), on EHMI it is (S6)."""
     receipt, at = bounded(record.receipt), record.at
+    arrival = receipt.origin if receipt.layer == "vans" else f"{receipt.origin} {receipt.transport_id}"
     for delivery in row.deliveries.values():
         place = envelope_of(delivery, receipt.original_transport_id)
         if place is None:
             continue
-        if receipt.origin in delivery.arrivals:
+        if arrival in delivery.arrivals:
             return row, ()
         if (foreign := _foreign(delivery, receipt)) is not None:
             return row, (Effect(DeadLetter(foreign)),)
         signal = _NETWORK[place, receipt.positive]
-        performed = perform(row, advance(delivery, signal, at), at, context)
-        after = replace(performed.delivery, arrivals=(*delivery.arrivals, receipt.origin)[-REMEMBERED:])
+        performed = perform(row, advance(delivery, signal, at), at, context, receipt)
+        after = replace(performed.delivery, arrivals=(*delivery.arrivals, arrival)[-REMEMBERED:])
         return row.with_deliveries(after), performed.effects
     fault = Rejected(
         "Receipt.OriginalEnvelopeIdentifier",
@@ -90,7 +91,30 @@ def take_network_receipt(row: LaneRow, record: NetworkReceiptArrived, context: C
         "quote EnvelopeIdentifier of the envelope that is answered",
         "unknown-envelope",
     )
-    return row, (Effect(DeadLetter(fault)),)
+    unknown = Effect(DeadLetter(fault))
+    if receipt.layer == "vans" or not (receipt.sender_sor and receipt.receiver_sor and receipt.transport_id):
+        return row, (unknown,)
+    step = network_answered(
+        receipt,
+        original_message_id="",
+        sender=Unit(sor=Sor(receipt.sender_sor), gln=Gln(receipt.transport_sender), name=""),  # as quoted, unchecked
+        receiver=Unit(sor=Sor(receipt.receiver_sor), gln=Gln(receipt.receiver_gln), name=""),
+        recorded=strictly_after(at, None),
+        device_id=context.device_id,
+        original=None,
+    )
+    return row, (Effect(Traced(receipt.transport_id, step)), unknown)
+
+
+def take_silence(row: LaneRow, at: datetime) -> Turn:
+    """Envelopes whose receipt has not come in time: a warning each, and nothing is sent again for it (02 §5.3)."""
+    effects: list[Effect] = []
+    for delivery in row.deliveries.values():
+        if (due := delivery.network_due) is not None and due <= at:
+            row = row.with_deliveries(replace(delivery, warned=delivery.attempt))
+            about = (delivery.message_id, delivery.address.kommunekode, delivery.state)
+            effects.append(Effect(Alarm("alert:network", *about, attempt=delivery.attempt)))
+    return row, tuple(effects)
 
 
 def take_overdue(row: LaneRow, record: Overdue, context: Context) -> Turn:

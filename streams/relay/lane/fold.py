@@ -32,7 +32,7 @@ from streams.words.model import (
     Wake,
 )
 
-from .answers import take_network_receipt, take_orphans, take_overdue, take_receipt
+from .answers import take_network_receipt, take_orphans, take_overdue, take_receipt, take_silence
 from .cases import take_decision
 from .letters import SentAs, remembered, taken_over
 from .perform import perform
@@ -223,6 +223,8 @@ def _take_wake(row: LaneRow, record: Wake, context: Context) -> Turn:
     """
     at = record.at
     row, effects = take_orphans(row, at, context)
+    row, warnings = take_silence(row, at)
+    effects += warnings
     row, more = send_pending_first(row, take_held(row, at, context), at, context)
     visits, cases = {}, dict(row.cases)
     for key, visit in row.visits.items():

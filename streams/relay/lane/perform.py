@@ -12,14 +12,16 @@ from typing import Any, Final, NamedTuple
 from msgspec.structs import replace
 
 from streams.delivery.delivery import Advance, Delivery, advance
+from streams.delivery.route import INBOX
 from streams.delivery.rules import DeliveryState, Emission, Signal
+from streams.envelopes import sbdh
 from streams.envelopes.envelope import ENVELOPES, Waybill
 from streams.envelopes.wrapping import WRAPPINGS
 from streams.messages.message_type import FORMATS, MESSAGE_TYPES
 from streams.records import trace
 from streams.records.ledger import message_row, receipt_row
-from streams.words.ids import EnvelopeId, Lane, TransportId
-from streams.words.model import Address, Attempt, Receipt
+from streams.words.ids import EnvelopeId, Kommunekode, Lane, MessageId, TransportId
+from streams.words.model import Address, Attempt, NetworkReceipt, Receipt, Unit
 
 from .row import (
     Action,
@@ -72,9 +74,13 @@ def signalled(row: LaneRow, delivery: Delivery, signal: Signal, at: datetime, co
 
 
 def perform(
-    row: LaneRow, advances: Sequence[Advance], at: datetime, context: Context, receipt: Receipt | None = None
+    row: LaneRow,
+    advances: Sequence[Advance],
+    at: datetime,
+    context: Context,
+    receipt: Receipt | NetworkReceipt | None = None,
 ) -> Performed:
-    """The delivery after a signal, and its effects in order. `receipt`: the acknowledgement that was the signal."""
+    """The delivery after a signal, and its effects in order. `receipt`: the one that was the signal."""
     return Performance(row, advances[0].now, at, context, receipt=receipt).of(advances)
 
 
@@ -91,7 +97,7 @@ class Performance:
         context: Context,
         *,
         cpr: str = "",
-        receipt: Receipt | None = None,
+        receipt: Receipt | NetworkReceipt | None = None,
     ) -> None:
         self._row, self._changes, self._recorded = row, delivery.changes, delivery.recorded
         self._at, self._context, self._cpr, self._receipt = at, context, cpr, receipt
@@ -182,7 +188,7 @@ class Performance:
     def acknowledged(self, one: Advance) -> None:
         """The receipt by its class, and S7, whatever becomes of the message; of the first one, how long it took."""
         receipt, delivery = self._receipt, one.now
-        assert receipt is not None  # nothing else is such a signal
+        assert isinstance(receipt, Receipt)  # nothing else is such a signal
         facts = (receipt.origin, one.receipt or "stale", receipt.verdict, delivery.lane)
         self._add(receipt_row(self._at, *facts, message=delivery.message_id))
         dispatch = dispatch_of(receipt)
@@ -195,10 +201,41 @@ class Performance:
             original=_traced(delivery),
             document=_receipt_type(delivery, receipt),
             envelope=_envelope_type(delivery),
+            transport=trace.VANS if receipt.asked is None else trace.SBDH,
             ordinal=sum(known.partition(" ")[2] == dispatch for known in delivery.arrivals),
         )
         if one.receipt == "first" and (sent := delivery.attempts[0].sent) is not None:
             self._add(Answered(delivery.address.kommunekode, self._at - sent))
+
+    def envelope_answered(self, one: Advance) -> None:
+        """S6: the receipt of an envelope, whatever it says."""
+        receipt, delivery = self._receipt, one.now
+        assert isinstance(receipt, NetworkReceipt)
+        self._trace(
+            delivery,
+            trace.network_answered,
+            receipt,
+            original_message_id=_named(delivery),
+            sender=delivery.address.receiver,
+            receiver=delivery.sender,
+            original=_traced(delivery),
+            ordinal=sum(known.partition(" ")[2] == receipt.transport_id for known in delivery.arrivals),
+        )
+
+    def answer_envelope(self, one: Advance) -> None:
+        """The receipt of the envelope in which an acknowledgement came, if that asks for one; and S10."""
+        receipt, delivery = self._receipt, one.now
+        assert isinstance(receipt, Receipt)
+        if receipt.asked is None:
+            return
+        parties = (delivery.sender, delivery.address.receiver)
+        letter = envelope_receipt(
+            receipt, parties, delivery.lane, delivery.address.kommunekode, self._at, self._context
+        )
+        self.effects.append(Effect(letter))
+        before, self._after = self._after, letter.message_id
+        self._trace(delivery, trace.envelope_returned, receipt, letter.transport_id, *parties)
+        self._after = before
 
     # ---- what a person should look at ----------------------------------------------------------------------------
 
@@ -292,6 +329,32 @@ def _envelope_type(delivery: Delivery) -> str:
     return "Bundle" if not form.letter else "Interchange" if form.interchange else "Emessage"
 
 
+def envelope_receipt(
+    receipt: Receipt, parties: tuple[Unit, Unit], lane: Lane, kommunekode: Kommunekode, at: datetime, context: Context
+) -> Dispatch:
+    """The receipt of the envelope that a municipality has sent, to its inbox; `parties`: who gives it, and who gets it.
+
+    Its id stands for the arrival that it answers, so a repeated step repeats it, and a second arrival gets its own.
+    """
+    assert receipt.asked is not None
+    transport_id = context.ids.mint(lane, "envelope-receipt", receipt.transport_id, receipt.origin)
+    answered = sbdh.Answered(
+        receipt.ack_message_id, receipt.ack_envelope_id, trace.ACKNOWLEDGEMENT, receipt.transport_id, receipt.asked
+    )
+    sender, receiver = parties
+    return Dispatch(
+        topic=INBOX.format(kommunekode=kommunekode),
+        lane=lane,
+        payload=sbdh.seal_receipt(answered, sender=sender, receiver=receiver, transport_id=transport_id, at=at),
+        message_id=MessageId(transport_id),  # its own: it is no message of ours that could be taken back
+        transport_id=transport_id,
+        kommunekode=kommunekode,
+        label="",
+        event_type="envelope-receipt",
+        envelope="sbdh",
+    )
+
+
 def dispatch_of(receipt: Receipt) -> str:
     """What distinguishes one arrival of a receipt from its repetition by the sender."""
     return receipt.transport_id or receipt.ack_envelope_id
@@ -306,6 +369,8 @@ PERFORMED: Final[dict[Emission, Callable[[Performance, Advance], None]]] = {
     Emission.MSG_SENT: Performance.sent,
     Emission.MSG_NOT_SENT: Performance.not_sent,
     Emission.ACKNOWLEDGED: Performance.acknowledged,
+    Emission.ENVELOPE_ANSWERED: Performance.envelope_answered,
+    Emission.ANSWER_ENVELOPE: Performance.answer_envelope,
     Emission.ALERT_TIMEOUT: lambda acts, one: acts.alarm("alert:timeout", one),
     Emission.ALERT_PRODUCE: lambda acts, one: acts.alarm("alert:produce", one),
     Emission.OPEN_CASE: lambda acts, one: acts.alarm("case:open", one, one.now.case.reason if one.now.case else ""),

@@ -222,7 +222,9 @@ class DeadLetter(msgspec.Struct, frozen=True):
     record: LaneRecord | None = None
 
 
-AlarmWord = Literal["alert:timeout", "alert:produce", "case:open", "case:conflict", "alert:border-check"]
+AlarmWord = Literal[
+    "alert:timeout", "alert:produce", "alert:network", "case:open", "case:conflict", "alert:border-check"
+]
 
 
 class Alarm(msgspec.Struct, frozen=True, gc=False):
@@ -337,6 +339,8 @@ def _dues(row: LaneRow, policy: StayPolicy) -> Iterator[datetime]:
             yield visit.touched + policy.keep_silent
     for delivery in row.deliveries.values():
         if (at := delivery.due or delivery.kept_until or delivery.forgotten) is not None:
+            yield at
+        if (at := delivery.network_due) is not None:
             yield at
     yield from (orphan.due for orphan in row.orphans)
 
