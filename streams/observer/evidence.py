@@ -6,7 +6,6 @@ by element names, and only as far as an id. So a fault in a codec, a counter or 
 
 import base64
 import binascii
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -39,7 +38,7 @@ class TopicRecord:
 
 @dataclass(frozen=True, slots=True)
 class InboxLetter:
-    """A document in an inbox: the message it is, and the dispatch it came with. Legacy letters have their own ids."""
+    """A document in an inbox: the message it is, and the dispatch it came with. Letters of before FHIR have their own ids."""
 
     message_id: str
     envelope_id: str
@@ -164,6 +163,18 @@ def _below(root: etree._Element, path: list[str]) -> str:
 
 def _of_edifact(text: str) -> tuple[str, str]:
     """Sender of UNB and id of UNH, in whatever separators `UNA` names."""
+    segments = _segments(text, most=3)  # UNB and UNH are the first two
+    return _component(segments, "UNB", 2), _component(segments, "UNH", 1)
+
+
+def _component(segments: list[list[str]], tag: str, place: int) -> str:
+    """The first component of an element of the first segment with this tag; "" where there is none."""
+    found = next((segment for segment in segments if segment and segment[0] == tag), [])
+    return found[place].split("\0")[0] if len(found) > place else ""
+
+
+def _segments(text: str, most: int = 1000) -> list[list[str]]:
+    """The segments of an interchange, at most so many, by elements whose components are parted by NUL."""
     component, element, _, release, _, end = tuple(text[3:9] if text.startswith("UNA") else ":+.? '")
     parts, escaped, word = list[list[str]]([[]]), False, ""
     for mark in text[9:] if text.startswith("UNA") else text:
@@ -178,11 +189,9 @@ def _of_edifact(text: str) -> tuple[str, str]:
             word = ""
             if mark == end:
                 parts.append([])
-        if len(parts) > 3:  # UNB and UNH are the first two
+        if len(parts) > most:
             break
-    found = {segment[0]: segment for segment in parts if segment}
-    values = [(found.get(tag, []) + [""] * 3)[place].split("\0")[0] for tag, place in (("UNB", 2), ("UNH", 1))]
-    return values[0], values[1]
+    return parts
 
 
 def open_letter(value: bytes) -> InboxLetter | None:
@@ -195,8 +204,9 @@ def open_letter(value: bytes) -> InboxLetter | None:
             if resource.get("resourceType") == "MessageHeader":
                 return InboxLetter(str(resource.get("id", "")), str(bundle.get("id", "")))
         return None
-    if document.startswith((b"UNA", b"UNB")):  # of EDIFACT no more is needed than that it is there
-        return InboxLetter("", hashlib.sha256(document).hexdigest(), legacy=True)
+    if document.startswith(_EDIFACT):
+        segments = _segments(document.decode("latin-1"), most=3)
+        return InboxLetter(_component(segments, "UNH", 1), _component(segments, "UNB", 5), legacy=True)
     root = _xml(document)
     if root is None:
         return None
@@ -205,15 +215,16 @@ def open_letter(value: bytes) -> InboxLetter | None:
         if kind == "Bundle" and _local(element) == "MessageHeader":
             return InboxLetter(_child_value(element, "id"), _child_value(root, "id"))
         # OIOXML: Emessage with an Envelope and one letter, each with an Identifier.
-        if kind == "Emessage" and _local(element) == "Identifier":
-            identifier = (element.text or "").strip()
-            return InboxLetter(identifier, identifier, legacy=True)
+        if kind == "Emessage" and _local(element) == "Envelope":
+            return InboxLetter(_below(root, ["Letter", "Identifier"]), _below(root, ["Identifier"]), legacy=True)
     return None
 
 
 def is_network_receipt(value: bytes) -> bool:
     """Whether a receipt is one of the network, which is about an envelope (02 §2.4, §3.2)."""
-    root = _xml(value)
+    root = None if value.startswith(_EDIFACT) else _xml(value)
+    if (answer := _letter_receipt(_innermost(value) or b"")) is not None:
+        return answer.code == _NETWORK
     if root is None:
         return False
     if _local(root) == "VANSEnvelope":
@@ -227,6 +238,8 @@ def quoted(value: bytes) -> Quoted | None:
     document = _innermost(value)
     if document is None:
         return None
+    if (answer := _letter_receipt(document)) is not None:
+        return answer
     if (bundle := row_of(document)) is not None:
         for resource in _resources(bundle):
             response = resource.get("response")
@@ -238,6 +251,36 @@ def quoted(value: bytes) -> Quoted | None:
         if _local(response) == "response":
             return Quoted(_child_value(response, "identifier"), _child_value(response, "code"))
     return None
+
+
+#: Receipts for letters (04 §12): by the element of OIOXML and by the type of EDIFACT.
+_NETWORK = "network"
+_ANSWERS = {"03": "ok", "02": "fatal-error", "01": _NETWORK}
+_ELEMENTS = {"PositiveReceipt": "03", "NegativeReceipt": "02", "NegativeVansReceipt": "01"}
+_EDIFACT = (b"UNA", b"UNB")
+
+
+def _letter_receipt(document: bytes) -> Quoted | None:
+    """What a receipt for a letter answers: the first letter that it names, else the envelope; None for anything else."""
+    if document.startswith(_EDIFACT):
+        segments = _segments(document.decode("latin-1"))
+        code = _ANSWERS.get(_component(segments, "UNH", 3)[-2:])
+        if code is None or not _component(segments, "UCI", 1):
+            return None
+        return Quoted(_component(segments, "UCM", 1) or _component(segments, "UCI", 1), code)
+    root = _xml(document) if b"Emessage" in document[:200] else None
+    for child in root if root is not None else ():
+        if _local(child) in _ELEMENTS:
+            quoted = _first(child, "OriginalLetterIdentifier") or _first(child, "OriginalEnvelopeIdentifier")
+            return Quoted(quoted, _ANSWERS[_ELEMENTS[_local(child)]])
+    return None
+
+
+def lane_of_letter(letter_id: str) -> str:
+    """The lane in a letter id of ours: seven digits of base 36 after two letters (00 §7.1); "" for no such id."""
+    if re.fullmatch("[A-Z]{2}[0-9A-Z]{12}", letter_id) is None:
+        return ""
+    return f"{int(letter_id[2:9], 36):08x}"
 
 
 def _innermost(value: bytes) -> bytes | None:

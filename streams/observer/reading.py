@@ -13,7 +13,7 @@ import contextlib
 import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,6 +28,7 @@ from .evidence import (
     Quoted,
     TopicRecord,
     is_network_receipt,
+    lane_of_letter,
     ledger_row_of,
     letter_source_of,
     moment_of,
@@ -133,10 +134,15 @@ class Book:
 
     def _add_letter(self, record: TopicRecord) -> None:
         letter = open_letter(record.value)
+        if letter is not None and letter.legacy:
+            # It has an id of its own. The header names the message, which is in the same lane.
+            named = record.headers.get("message-id", "")
+            same = lane_of_letter(letter.message_id) == named[:8] != ""
+            letter = replace(letter, message_id=named) if same else None
         if letter is None:
             if not is_network_receipt(record.value):  # ours, of the envelope of an acknowledgement: no message
                 self.unopened.append(record.place)
-        elif not letter.legacy:
+        else:
             self.letters[letter.message_id].add(letter)
             self.inboxes[letter.message_id].add(record.topic)
 

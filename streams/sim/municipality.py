@@ -28,6 +28,7 @@ from streams.words.codes import Verdict
 
 from .acknowledgement import acknowledgement, arrived, enveloped, identifier
 from .ehmi import receipt_of_envelope
+from .letters import arrived_letter, receipt
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours"}
 
@@ -108,29 +109,38 @@ class DueReceipt:
 
 
 def message_id(envelope: bytes) -> str | None:
-    """MessageHeader.id of what lies in the inbox, the same in a resend; None for legacy letters."""
+    """MessageHeader.id of what lies in the inbox, of a letter its own id: the same in a resend. None for anything else."""
     message = arrived(envelope)
-    return None if message is None else str(message.header["id"])
+    if message is not None:
+        return str(message.header["id"])
+    letter = arrived_letter(envelope)
+    return None if letter is None else letter.letter_id
 
 
 def answer(envelope: bytes, behaviour: Behaviour, at: datetime, rng: Random, dispatch: int = 1) -> list[DueReceipt]:
     """The receipts for one arrival at `at`, in order of time; `dispatch` counts arrivals of the same message from 1."""
     message = arrived(envelope)
-    if message is None:
+    letter = arrived_letter(envelope) if message is None else None
+    if message is None and letter is None:
         return []
     thinking = timedelta(seconds=round(rng.uniform(_QUICKEST_S, _SLOWEST_S), 3))
     receipts = []
-    if message.ehmi is not None:  # whatever the system does, the access point before it answers for the envelope
+    if message is not None and message.ehmi is not None:  # whatever the system does, the access point before it answers for the envelope
         envelope_id = identifier("receipt", message.envelope_id)
         receipts.append(DueReceipt(_AT_ONCE, receipt_of_envelope(message.ehmi, envelope_id, at + _AT_ONCE)))
     for number, reply in enumerate(behaviour.replies(dispatch)):
         after = thinking + reply.after
+        data: bytes | None = None
         if reply.fault == "garbage":
             data = b"<VANSEnvelope>" + rng.randbytes(40)
-        else:
+        elif message is not None:
             sender = STRANGER if reply.fault == "wrong-sender" else message.receiver
             data = enveloped(message, acknowledgement(message, reply.verdict, at + after, number), sender, at + after)
-        receipts.append(DueReceipt(after, data))
+        elif letter is not None:
+            sender = STRANGER if reply.fault == "wrong-sender" else letter.receiver
+            data = receipt(letter, reply.verdict, sender, at + after, number)
+        if data is not None:
+            receipts.append(DueReceipt(after, data))
     return receipts
 
 

@@ -436,9 +436,17 @@ def test_recording_gives_same_balance() -> None:
             id="SBDH",
         ),
         pytest.param(
-            b"<Emessage><Envelope><Identifier>AB12345678901C</Identifier></Envelope></Emessage>",
-            InboxLetter("AB12345678901C", "AB12345678901C", legacy=True),
+            b"<Emessage><Envelope><Identifier>AB12345678901E</Identifier></Envelope>"
+            b"<NotificationOfAdmission><Letter><Identifier>AB12345678901L</Identifier></Letter></NotificationOfAdmission>"
+            b"</Emessage>",
+            InboxLetter("AB12345678901L", "AB12345678901E", legacy=True),
             id="OIOXML",
+        ),
+        pytest.param(
+            b"UNA:+.? 'UNB+UNOC:3+2990000000019:14+2990000004611:14+260301:0134+AB12345678901E++++1'"
+            b"UNH+AB12345678901L+MEDDIS:D:93A:UN:D2030C+DIS20'",
+            InboxLetter("AB12345678901L", "AB12345678901E", legacy=True),
+            id="EDIFACT",
         ),
         pytest.param(b"<nothing/>", None, id="other XML"),
         pytest.param(b"{}", None, id="other JSON"),
