@@ -19,7 +19,7 @@ from streams.words.errors import Issue, Rejected
 from . import interchange
 from .interchange import VERSIONS
 from .letter import AnsweredLetter, Letter, LetterReceipt, Party
-from .text import latin1
+from .text import CLEAN, CONTROL, latin1
 from .trees import (
     ANSWERED,
     ELEMENTS,
@@ -37,8 +37,6 @@ Syntax = Literal["oioxml", "edifact"]
 
 _KINDS: Final = {"NotificationOfAdmission": "xdis20", "NotificationOfDischarge": "xdis17"}
 _ZONE: Final = re.compile(r"(?:Z|[+-][0-9]{2}:[0-9]{2})\Z")
-_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
-_CLEAN: Final = re.compile("[!-~\xa1-\xff](?:[ -~\xa0-\xff]*[!-~\xa1-\xff])?")
 #: What may be missing when a letter is written.
 _STATUSES: Final = ("patient_status",)
 _OPTIONAL: Final = ("patient_status", "answer_to")
@@ -123,7 +121,7 @@ def _oioxml(data: bytes) -> tuple[tuple[Said, ...], list[Issue]]:
         name, holds, *_ = LETTERS[oioxml.local_name(child)]
         assert isinstance(holds, tuple)
         values = {**envelope, **oioxml.values_at(child, holds)}
-        values |= {text: _CONTROL.sub(" ", values[text]) for text in TEXTS if text in values}
+        values |= {text: CONTROL.sub(" ", values[text]) for text in TEXTS if text in values}
         letters.append(Said(_KINDS.get(name, "xctl"), values))
     return tuple(letters), issues
 
@@ -313,7 +311,7 @@ def _checked(values: Mapping[str, str], optional: Collection[str] = ()) -> None:
     for name, text in values.items():
         if not text and name not in optional:
             raise Rejected(name, "missing", "give it a value", "04 §10")
-        if text and (len(text) > IDS.get(name, 99) or _CLEAN.fullmatch(text) is None):
+        if text and (len(text) > IDS.get(name, 99) or CLEAN.fullmatch(text) is None):
             problem, remedy = (
                 "too long, or a character that no letter has",
                 f"give at most {IDS.get(name, 99)} characters",

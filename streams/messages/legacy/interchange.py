@@ -116,15 +116,9 @@ _GOES_ON: Final = "\\"
 # ---- reading ------------------------------------------------------------------------------------------------------------
 
 
-def type_of(interchange: Interchange) -> str:
-    """The association code: `DIS20`, `CTL03`; whatever stands there."""
-    header = interchange.first("UNH")
-    return header.get(3) if header else ""
-
-
 def values_of(interchange: Interchange) -> tuple[dict[str, Any], list[Issue]]:
     """What a letter or a receipt says in the words of OIOXML, and every rule of §§11 and 12 that does not hold."""
-    kind, inside = type_of(interchange), interchange.segments[:-2]
+    kind, inside = interchange.segments[1].get(3), interchange.segments[:-2]
     is_notice = kind.startswith("DIS")
     values: dict[str, Any]
     values, issues = aligned(inside, _FORMS["DIS"]) if is_notice else _receipt(inside)

@@ -8,9 +8,9 @@ import re
 import unicodedata
 from typing import Final, NamedTuple
 
-#: What both syntaxes can carry.
-_CLEAN: Final = re.compile("[!-~\xa1-\xff](?:[ -~\xa0-\xff]*[!-~\xa1-\xff])?")
-_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
+#: What both syntaxes can carry; and what neither can.
+CLEAN: Final = re.compile("[!-~\xa1-\xff](?:[ -~\xa0-\xff]*[!-~\xa1-\xff])?")
+CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
 _OUTSIDE: Final = re.compile("[^\x00-\xff]")
 
 
@@ -27,11 +27,11 @@ def latin1(text: str, limit: int = 0, *, marked: bool = True) -> Cleaned:
 
     `marked`: what is cut ends in `*`; a telephone number is only cut (00 §7.9).
     """
-    if (not limit or len(text) <= limit) and _CLEAN.fullmatch(text) is not None:
+    if (not limit or len(text) <= limit) and CLEAN.fullmatch(text) is not None:
         return Cleaned(text)
     clean = unicodedata.normalize("NFC", text)
     written = _OUTSIDE.sub(_without_marks, clean)
-    short = _CONTROL.sub(" ", written).strip()
+    short = CONTROL.sub(" ", written).strip()
     if limit and len(short) > limit:
         return Cleaned(f"{short[: limit - 1]}*" if marked else short[:limit].rstrip(), written != clean, cut=True)
     return Cleaned(short, written != clean)
