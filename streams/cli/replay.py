@@ -3,15 +3,12 @@
 What is played, and under which clock: `streams.replay`. Here are the arguments, the lines and the files.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from streams.formats.fhir.build import json_to_xml, xml_to_json
 from streams.messages.legacy.conversion import is_letter
-from streams.messages.legacy.document import Syntax
 from streams.messages.message_type import FORMATS
 from streams.operations.secrecy import private_folder, write_private
 from streams.registry import EXAMPLE_NAME
@@ -24,8 +21,6 @@ from .installation import registers_of, settings_of
 #: What each municipality subscribes to; the other words of `--format` are one form for all of them.
 _SUBSCRIPTION: Final = "subscription"
 _FORMS: Final = (*FORMATS, _SUBSCRIPTION)
-#: How a FHIR message of the other form is turned.
-_TURNS: Final[dict[str, Callable[[bytes], bytes]]] = {"fhir-json": xml_to_json, "fhir-xml": json_to_xml}
 #: How the name of a file ends.
 _SUFFIXES: Final = {"fhir-json": "json", "fhir-xml": "xml", "oioxml": "xml", "edifact": "edi"}
 
@@ -54,10 +49,8 @@ def replay(
     if form is not None and form not in _FORMS:
         raise Failed(Code.USAGE, "usage", f"{form}: no such form", f"Forms: {', '.join(_FORMS)}")
     known = registers_of(settings_of({"registers": registers}))
-    fixed = form not in (None, _SUBSCRIPTION)
-    syntax: Syntax | None = "oioxml" if form == "oioxml" else "edifact" if form == "edifact" else None
     clock = time_of("--at", at) if at is not None else None
-    played = Replay(known.all_in_fhir() if fixed else known, clock, letters=syntax)
+    played = Replay(known if form is None or form == _SUBSCRIPTION else known.all_in(form), clock)
     read, number = list(documents(files)), 0
     for (name, _), lines in zip(read, played.play_all(data for _, data in read), strict=True):
         for line in lines:
@@ -66,8 +59,6 @@ def replay(
                 echo(f"{name}: warning {odd.path} [{odd.rule}]: {odd.problem}; {odd.remedy}", err=True)
             payload, path = line.payload, None
             written = _form_of(payload)
-            if written in _TURNS and form in _TURNS and written != form:
-                payload, written = _TURNS[form](payload), form
             if out is not None and written is not None:  # names in the order of sending: so `receive` reads them
                 path = str(out / f"{number:06d}-{line.message_id}.{_SUFFIXES[written]}")
                 try:
@@ -86,7 +77,7 @@ def replay(
                     "why": line.why or None,
                     "rule": line.rule or None,
                 }
-                emit(row if form is None else row | {"format": form if fixed else written})
+                emit(row if form is None else row | {"format": written if form == _SUBSCRIPTION else form})
             elif written is None:
                 echo(f"{name}: {line.notification} ({line.why or None})")
             else:

@@ -231,20 +231,21 @@ class Registers:
         row = _valid(self._systems.get((product, "receiver", message_type, format, version), ()), at)
         return None if row is None else row.approved == "yes"
 
-    def all_in_fhir(self) -> "Registers":
-        """The same where every municipality takes FHIR in JSON by VANS, whatever else it takes: what letters are made of."""
-        form, rows = FORMATS["fhir-json"], {}
+    def all_in(self, name: str) -> "Registers":
+        """The same where every municipality takes this form, a row of `FORMATS`, with the wishes that it has of it."""
+        form, rows = FORMATS[name], {}
         for of in self._addresses:
-            own = AcceptanceRow(
+            own = [row for row in self._acceptances.get(of, ()) if row.form == name]
+            plain = AcceptanceRow(
                 kommunekode=Kommunekode(of[0]),
                 message_type=of[1],
                 format=form.family,
                 version=form.version_of(MESSAGE_TYPES[of[1]]),
                 mime=form.media_type,
-                envelope="vans",
+                envelope="none" if form.interchange else "vans",
                 environment=self.environment,
             )
-            rows[of] = (own, *[row for row in self._acceptances.get(of, ()) if row.format != form.family])
+            rows[of] = (*own, plain)
         return replace(self, _acceptances=rows)
 
     def with_ack_timeout(self, timeout: timedelta) -> "Registers":

@@ -18,24 +18,19 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-import msgspec
-
+from streams.delivery.route import RouteRegisters
 from streams.envelopes.wrapping import open_any
-from streams.formats.fhir.read import from_bytes
 from streams.formats.hl7v2 import MessageRefused, parse
 from streams.messages.adt.feed import moment
 from streams.messages.adt.patient import record_key
 from streams.messages.adt.triggers import trigger_of
-from streams.messages.legacy import conversion, document
-from streams.messages.legacy.compose import SentLetter, sent_letter
 from streams.person.row import PersonRow
 from streams.records.ledger import LedgerRow
 from streams.stay.rules import Cause, cause_of
 from streams.stay.state import Held, Situation, StayPolicy, Visit, situation
-from streams.words.codes import Notice
 from streams.words.errors import Issue
 from streams.words.ids import Ids, Lane, MessageId, PersonKey
-from streams.words.model import EventKind, Fate, LaneRecord, Outcome, StayEventArrived, Wake
+from streams.words.model import EventKind, Fate, LaneRecord, StayEventArrived, Wake
 
 from .intake import FeedRegisters, Intake, take_in
 from .lane import Context, DeadLetter, Dispatch, LaneRow, fold
@@ -101,7 +96,7 @@ _SITUATIONS: Final[Mapping[Situation, str]] = {
 }
 
 
-class ReplayRegisters(conversion.ConversionRegisters, FeedRegisters, Protocol):
+class ReplayRegisters(FeedRegisters, RouteRegisters, Protocol):
     """What intake and route ask, and what hospitals may choose."""
 
     @property
@@ -129,16 +124,11 @@ class ReplayLine:
 
 @dataclass
 class Replay:
-    """The state of a replay: persons and lanes as the tables would hold them. `at`: the time of all files.
-
-    `letters`: every message as a letter in this syntax; what is asked of the registers is then FHIR for all.
-    """
+    """The state of a replay: persons and lanes as the tables would hold them. `at`: the time of all files."""
 
     registers: ReplayRegisters
     at: datetime | None = None
     secret: bytes = SECRET
-    letters: document.Syntax | None = None
-    _sent: dict[tuple[str, str], tuple[SentLetter, ...]] = field(default_factory=dict)  # by municipality and chain
     _persons: dict[PersonKey, PersonRow] = field(default_factory=dict)
     _lanes: dict[Lane, LaneRow] = field(default_factory=dict)
     _clocks: dict[Lane, datetime] = field(default_factory=dict)  # no lane's time runs backwards
@@ -236,8 +226,7 @@ class Replay:
             if isinstance(action, Dispatch):
                 opened = open_any(action.payload)
                 payload = action.payload if opened is None else opened.payload
-                line = self._line(action.label, action.kommunekode, action.lane, action.message_id, payload)
-                letters.append(line if self.letters is None else self._as_letter(line, self.letters))
+                letters.append(self._line(action.label, action.kommunekode, lane, action.message_id, payload))
             elif isinstance(action, LedgerRow) and action.kind == "stay-event" and action.delta > 0:
                 words = problems.get(action.reason) or _REASONS.get(action.reason)
                 words = words or _why_silent(action.subject, before, record)
@@ -269,21 +258,6 @@ class Replay:
             self._line(why.notification, one.to, lane, key, why=why.why) for key, one in new.items() if not one.form
         ]
         return sorted([*silent, *letters], key=lambda line: order.get(MessageId(line.message_id or ""), len(order)))
-
-    def _as_letter(self, line: ReplayLine, syntax: document.Syntax) -> ReplayLine:
-        """The message as a letter, after the letters of its chain; the ids stay those of the message (00 §7.2)."""
-        n = conversion.notification_in(from_bytes(line.payload), self.registers)
-        n = msgspec.structs.replace(n, notice=Notice(line.notification))
-        chain = (n.to, n.chain[0].message_id)
-        before = self._sent.get(chain, ())
-        terms = conversion.terms_of(n.to, syntax, self.registers, n.assembled)
-        letter = conversion.letter_of(n, before, terms, self._context.ids)
-        if isinstance(letter, Outcome):
-            return replace(
-                line, notification=_named(letter.reason), payload=b"", why=_REASONS.get(letter.reason, letter.problem)
-            )
-        self._sent[chain] = (*before, sent_letter(letter, n))
-        return replace(line, payload=document.write(letter, syntax))
 
 
 def _why_silent(event_id: str, before: LaneRow | None, record: LaneRecord) -> str:

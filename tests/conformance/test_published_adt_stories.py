@@ -130,8 +130,7 @@ def as_letter(line: ReplayLine) -> str:
 
 @pytest.mark.parametrize("letter", "abcdef")
 def test_each_story_has_its_letters_of_before_fhir(letter: str, letter_schema: etree.XMLSchema) -> None:
-    registers = load("example").all_in_fhir()
-    in_xml, in_edifact = Replay(registers, letters="oioxml"), Replay(registers, letters="edifact")
+    in_xml, in_edifact = (Replay(load("example").all_in(form)) for form in ("oioxml", "edifact"))
     shown = []
     for name in letters()[letter]:
         data = (EXAMPLES / "adt" / name).read_bytes()

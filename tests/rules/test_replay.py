@@ -214,7 +214,7 @@ def shown(line: ReplayLine) -> str:
 
 @pytest.mark.parametrize("syntax", ["oioxml", "edifact"])
 def test_subscription_gives_the_letters_that_are_asked_for(syntax: Any) -> None:
-    subscribed, asked = Replay(CutOver(syntax)), Replay(registers(), letters=syntax)
+    subscribed, asked = Replay(CutOver(syntax)), Replay(registers().all_in(syntax))
     for data in STORY:
         assert subscribed.play(data) == asked.play(data)
 

@@ -36,9 +36,6 @@ __all__ = [
     "convert",
     "in_other_form",
     "is_letter",
-    "letter_of",
-    "notification_in",
-    "terms_of",
 ]
 
 #: Reason codes with which a conversion is refused; whatever else is wrong with a document is `rejected`.
@@ -169,8 +166,8 @@ def _earlier(after: Sequence[bytes], syntax: Syntax, registers: ConversionRegist
     deaths: set[str] = set()
     for data in after:
         if not is_letter(data):
-            n = notification_in(_checked(from_bytes(data)), registers, deaths)
-            letter = letter_of(n, letters, terms_of(n.to, syntax, registers, n.assembled), ids)
+            n = _notification(_checked(from_bytes(data)), registers, deaths)
+            letter = _letter(n, letters, _terms(n.to, syntax, registers, n.assembled), ids)
             if isinstance(letter, Letter):
                 letters.append(sent_letter(letter, n))
             standing = after_notification(standing, n)
@@ -203,7 +200,7 @@ def _as_sent(read: Understood) -> list[SentLetter]:
 # ---- to a letter ---------------------------------------------------------------------------------------------------
 
 
-def notification_in(bundle: Object, registers: ConversionRegisters, deaths: Container[str] = ()) -> Notification:
+def _notification(bundle: Object, registers: ConversionRegisters, deaths: Container[str] = ()) -> Notification:
     """The notification in a Bundle, its units as the registers know them; `deaths`: ids of those known (01, 9.2)."""
     receiver = hospitalnotification.read(bundle).receiver
     at = notified(bundle, Kommunekode("")).assembled
@@ -223,7 +220,7 @@ def _known(unit: Unit, registers: ConversionRegisters, at: datetime) -> Unit:
     return unit if found is None else replace(found, gln=unit.gln or found.gln)
 
 
-def terms_of(kommunekode: Kommunekode, syntax: Syntax, registers: ConversionRegisters, at: datetime) -> LegacyTerms:
+def _terms(kommunekode: Kommunekode, syntax: Syntax, registers: ConversionRegisters, at: datetime) -> LegacyTerms:
     """The municipality as a receiver of letters, with the wishes of its subscription where it takes them."""
     row = registers.municipality(kommunekode, at) or registers.municipality(kommunekode, None)
     accepted = registers.acceptances(kommunekode, HOSPITAL_NOTIFICATION, at)
@@ -248,7 +245,7 @@ def _receiver(kommunekode: Kommunekode, registers: ConversionRegisters, at: date
     raise Rejected("Receiver", problem, remedy, "unknown-municipality")
 
 
-def letter_of(n: Notification, before: Sequence[SentLetter], terms: LegacyTerms, ids: Ids) -> Letter | Outcome:
+def _letter(n: Notification, before: Sequence[SentLetter], terms: LegacyTerms, ids: Ids) -> Letter | Outcome:
     """The letter that says a notice, on its first dispatch; sent when the message was assembled (00 §7.13)."""
     letter_id = ids.letter(n.lane, _LETTERS, n.message_id, _FIRST)
     return compose(n, before, terms, letter_id=letter_id, envelope_id=letter_id, at=n.assembled)
@@ -257,11 +254,11 @@ def letter_of(n: Notification, before: Sequence[SentLetter], terms: LegacyTerms,
 def _to_letter(
     bundle: Object, syntax: Syntax, registers: ConversionRegisters, ids: Ids, earlier: _Earlier
 ) -> Converted:
-    n = notification_in(bundle, registers, earlier.deaths)
+    n = _notification(bundle, registers, earlier.deaths)
     alone = earlier.standing is None
-    terms = terms_of(n.to, syntax, registers, n.assembled)
+    terms = _terms(n.to, syntax, registers, n.assembled)
     before = assumed_letters(n, terms) if alone else earlier.letters
-    letter = letter_of(n, before, terms, ids)
+    letter = _letter(n, before, terms, ids)
     if isinstance(letter, Outcome):
         raise Rejected(n.notice.value, letter.problem, letter.remedy, letter.reason)
     if not letter.sender.name:
