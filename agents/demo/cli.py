@@ -115,6 +115,9 @@ def _conclude(out: Console, result: DemoResult) -> None:
         out.print(f"  {danish(line.at):%d %b %H:%M:%S}  {line.who:9} {line.what}", markup=False)
     behaviours = ", ".join(f"{number} {name}" for name, number in result.behaviours.items())
     out.print(f"\n[bold]The municipalities[/bold]\n  {behaviours}\n", markup=True)
+    if result.receivers:
+        shown = ", ".join(f"{type_} {how}" for type_, how in result.receivers.items())
+        out.print(f"  one of them has three receivers behind its inbox: {shown}; A answers for it\n", markup=False)
     out.print("[bold]The balance[/bold], recomputed from the topics")
     for equation in result.balance.lines:
         terms = " + ".join(f"{number} {name}" for name, number in equation.terms.items())

@@ -20,7 +20,9 @@ import math
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from dataclasses import replace as worker_replaced
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -30,23 +32,26 @@ from typing import Any, Final, NamedTuple
 import orjson
 from msgspec.structs import replace
 
+from agents.distributor import build_distributor, distributor_running
 from agents.relay import Relay, build_relay, relay_running
-from agents.start.watch import positions_of
+from agents.start.watch import Reader, positions_of
 from agents.station import FastClock, Station
 from agents.worker.app import Worker
 from agents.worker.timer import owned_of
 from streams.cli import interrupts
+from streams.delivery.distribution import ReceiverType
 from streams.kafka.clients import new_producer, read_all
 from streams.kafka.embedded import KEEPS, EmbeddedBroker
-from streams.kafka.topics import ADT_RAW, LEDGER, TRACE, inbox, plan
+from streams.kafka.topics import ADT_RAW, DISTRIBUTIONS, DISTRIBUTOR, LEDGER, TRACE, changelog, inbox, plan, receiver
 from streams.observer.reading import read_book
 from streams.observer.reconcile import Balance, balance
 from streams.registry import Registers, load
+from streams.registry.rows import ReceiverRow
 from streams.relay.lane import decode_row
 from streams.sim.hospital import Script, journeys, onto_topic, play, scripts, woven
 from streams.sim.municipality import Town, behaviour, run_municipalities
-from streams.words.codes import NOTICES, Notice
-from streams.words.ids import Ids
+from streams.words.codes import HOSPITAL_NOTIFICATION, NOTICES, Notice
+from streams.words.ids import Ids, Kommunekode
 from streams.words.times import danish
 
 
@@ -134,6 +139,8 @@ FAULTS: Final[Mapping[str, str]] = {
     "wrong-sender": "wrong-sender>ok",
     "conflicting": "conflicting",
 }
+#: The systems behind one inbox, by name.
+RECEIVERS: Final[Mapping[str, ReceiverType]] = {"omsorg": "A", "overblik": "B", "arkiv": "C"}
 #: The municipality whose story is shown: the first message goes unanswered once, so that a resend is seen.
 _STORY_BEHAVIOUR: Final = "silent>ok"
 _STORY: Final = "leave"
@@ -189,7 +196,10 @@ class DemoResult:
     story: Sequence[StoryLine]
     stays: int
     municipalities: int
-    behaviours: Mapping[str, int]  # name -> how many municipalities
+    behaviours: Mapping[str, int]  # name -> how many municipalities, or receivers behind one
+    receivers: Mapping[
+        str, str
+    ]  # by type, how the systems answer behind one inbox; empty when there is no such municipality
     took: timedelta  # on the wall
     played: timedelta  # on the demo's clock
 
@@ -200,6 +210,7 @@ class _Set:
 
     options: DemoOptions
     registers: Registers
+    shared: str  # the municipality with several receivers; "" for none
     ids: Ids
     clock: FastClock
     scripts: list[Script]
@@ -223,8 +234,13 @@ async def demo(options: DemoOptions, show: Callable[[DemoProgress], None]) -> De
         interrupts.leaving(lambda: shutil.rmtree(folder, ignore_errors=True)),
     ):
         wide = {inbox(code): partitions for code, partitions in space.inboxes.items()}
+        copies = space.inboxes.get(stage.shared, 1)
+        wide |= dict.fromkeys((receiver(stage.shared, system) for system in RECEIVERS), copies)
+        wide |= {changelog(DISTRIBUTOR, "inboxes"): copies}
+        wide |= dict.fromkeys((DISTRIBUTIONS, changelog(DISTRIBUTOR, "distributions")), copies * 2)  # base64 once more
         topics = plan(
             stage.registers.kommuner,
+            systems=stage.registers.distributed(),
             hospitals=stage.registers.letter_hospitals,
             partitions=space.keyed,
             inbox_partitions=1,
@@ -239,10 +255,18 @@ async def demo(options: DemoOptions, show: Callable[[DemoProgress], None]) -> De
             letterbox_partitions=space.letterboxes,
             embedded=True,
         )
-        relay = build_relay(worker, Station(stage.ids, stage.registers, stage.clock))
+        station = Station(stage.ids, stage.registers, stage.clock)
+        relay = build_relay(worker, station)
         limit = _LIMIT + _LIMIT_A_STAY * options.stays
-        async with asyncio.timeout(limit.total_seconds()), relay_running(relay):
-            await _play(stage, relay, broker.bootstrap)
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(asyncio.timeout(limit.total_seconds()))
+            await stack.enter_async_context(relay_running(relay))
+            readers: list[Reader] = [relay]
+            if stage.shared:
+                behind = worker_replaced(worker, app_id=DISTRIBUTOR, partitions=copies * 2, inbox_partitions=copies)
+                distributor = build_distributor(behind, station)
+                readers.append(await stack.enter_async_context(distributor_running(distributor)))
+            await _play(stage, relay, readers, broker.bootstrap)
         book = await read_book(broker.bootstrap)
         forgotten(book.starts)
         story = await story_of(broker.bootstrap, _followed(stage.scripts), stage.registers)
@@ -252,8 +276,11 @@ async def demo(options: DemoOptions, show: Callable[[DemoProgress], None]) -> De
         balance=balance(book),
         story=story,
         stays=options.stays,
-        municipalities=len(stage.town.behaviour),
+        municipalities=options.municipalities,
         behaviours=Counter(names),
+        receivers={type_: stage.town.behaviour[f"{stage.shared}.{name}"].name for name, type_ in RECEIVERS.items()}
+        if stage.shared
+        else {},
         took=took,
         played=stage.clock() - _BEGIN,
     )
@@ -266,16 +293,43 @@ def _set_up(options: DemoOptions, show: Callable[[DemoProgress], None]) -> _Set:
     places = journeys(registers.locations, _BEGIN)
     stays = list(scripts(options.stays, places, residents, _BEGIN - _STAYS_BEGIN, rng, every_story_first=True))
     # Every other municipality has a fault, each fault in turn; that of the story always answers a resend.
-    behaviours = dict.fromkeys(residents, "ok")
+    behaviours: dict[str, str] = dict.fromkeys(residents, "ok")
     faulty = rng.sample(residents, len(residents) // 2) if options.faults else []
     for number, code in enumerate(faulty):
         behaviours[code] = FAULTS[options.faults[number % len(options.faults)]]
     if options.faults:
         behaviours[_followed(stays).person.kommunekode] = _STORY_BEHAVIOUR
+    # The quiet municipality with most stays has three receivers: A answers for it, B keeps silent, C is never asked.
+    quiet = [code for code in residents if behaviours[code] == "ok"]
+    lived = Counter(stay.person.kommunekode for stay in stays)
+    shared = max(quiet, key=lambda code: lived[Kommunekode(code)], default="") if options.faults else ""
+    if shared:
+        registers = registers.with_receivers(
+            *(
+                ReceiverRow(
+                    kommunekode=Kommunekode(shared),
+                    message_type=HOSPITAL_NOTIFICATION,
+                    system=system,
+                    kind="other",
+                    type=type_,
+                )
+                for system, type_ in RECEIVERS.items()
+            )
+        )
+        del behaviours[shared]
+        behaviours |= {f"{shared}.{system}": "ok" if type_ == "A" else "silent" for system, type_ in RECEIVERS.items()}
     town = Town({code: behaviour(name) for code, name in behaviours.items()}, Random(options.seed))  # noqa: S311  # the same
     progress = DemoProgress(to_send=sum(len(stay.sendings) for stay in stays))
     return _Set(
-        options, registers, Ids(_SECRET, "demo"), FastClock(_BEGIN, _SPEED, _STRIDE), stays, town, progress, show
+        options,
+        registers,
+        shared,
+        Ids(_SECRET, "demo"),
+        FastClock(_BEGIN, _SPEED, _STRIDE),
+        stays,
+        town,
+        progress,
+        show,
     )
 
 
@@ -287,7 +341,7 @@ def _followed(stays: Sequence[Script]) -> Script:
     return next((stay for stay in stays if stay.notices), stays[0])
 
 
-async def _play(stage: _Set, relay: Relay, bootstrap: str) -> None:
+async def _play(stage: _Set, relay: Relay, readers: Sequence[Reader], bootstrap: str) -> None:
     producer = new_producer(bootstrap)
     deliver = onto_topic(producer, stage.registers, stage.ids)
 
@@ -302,7 +356,7 @@ async def _play(stage: _Set, relay: Relay, bootstrap: str) -> None:
             all_taken = False
             while not all_taken:
                 await asyncio.sleep(0.02)
-                all_taken = await _all_taken(relay)
+                all_taken = await _all_taken(readers)
         return taken
 
     await producer.start()
@@ -313,7 +367,7 @@ async def _play(stage: _Set, relay: Relay, bootstrap: str) -> None:
             quiet = 0  # looks in a row: every record taken, every message with its fate, no answer left to give
             while quiet < 2:
                 await asyncio.sleep(0.25)
-                is_quiet = not _look(stage, relay) and stage.town.is_idle and await _all_taken(relay)
+                is_quiet = not _look(stage, relay) and stage.town.is_idle and await _all_taken(readers)
                 quiet = quiet + 1 if is_quiet else 0
             _look(stage, relay)
             stage.stop.set()
@@ -333,11 +387,14 @@ def _look(stage: _Set, relay: Relay) -> int:
     return progress.messages - progress.settled + held + sum(len(row.orphans) for row in rows)
 
 
-async def _all_taken(relay: Relay) -> bool:
+async def _all_taken(readers: Iterable[Reader]) -> bool:
     """Looked up, not asked for: of 98 letterboxes most are empty, and the broker would be asked about each."""
-    positions = await positions_of(relay)
-    known = len(positions) == len(owned_of(relay.app, dict(relay.sources)))
-    return known and all(taken >= end for taken, end in positions.values())
+    for reader in readers:
+        positions = await positions_of(reader)
+        known = len(positions) == len(owned_of(reader.app, dict(reader.sources)))
+        if not (known and all(taken >= end for taken, end in positions.values())):
+            return False
+    return True
 
 
 class Forgotten(Exception):
