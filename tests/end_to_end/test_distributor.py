@@ -17,6 +17,7 @@ from streams.registry import load
 from tests.brokers import AnyBroker, records
 from tests.end_to_end.rest import watching
 from tests.end_to_end.scene import Scene, closes, distributor_here, municipalities, prepare, relay_here, stays
+from tests.end_to_end.test_every_metric_moves import OF_COPIES
 from tests.rules.distributions import CODE, SYSTEMS, receiver
 
 pytestmark = pytest.mark.timeout(240)
@@ -72,11 +73,13 @@ async def _played(broker: AnyBroker, directory: Path, care: str, overview: str) 
     async with (
         watching(scene.bootstrap) as ledger,
         relay_here(scene),
-        distributor_here(scene),
+        distributor_here(scene) as distributor,
         municipalities(scene, behaviours) as answering,
     ):
         await scene.send(stays(scene, 8, seed=5))
         await ledger.rest(120, lambda: answering.is_idle)
+    shown = distributor.station.figures.metrics.text().decode()
+    assert all(f"\n{name}{{" in shown for name in OF_COPIES)
     states = {state for _, state in ledger.states.values()}
     assert states == {"ACKED_OK"}
     returned = {(row["what"], row["reason"]) for row in ledger.of("returned")}
