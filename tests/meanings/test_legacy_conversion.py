@@ -1,5 +1,6 @@
 """The conversion component: FHIR and letters, each as the other, and what is refused (spec 04 §14, 00 §§7.13-7.26)."""
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -282,6 +283,25 @@ def test_an_earlier_message_has_the_name() -> None:
     number = read(from_bytes(start)).episode[0].value
     data = turned(oioxml(discharge(stay=number.replace("-", "").upper())), "fhir-json", [start]).data
     assert read(from_bytes(data)).family == PATIENT.family
+
+
+def test_an_earlier_message_that_is_wrong_is_counted() -> None:
+    good, broken = oioxml(admission()), oioxml(admission(sender=replace(C4, gln="5790000120400")))
+    with pytest.raises(Rejected) as found:
+        turned(oioxml(discharge()), "fhir-json", [good, broken], persons=PERSONS)
+    assert (found.value.rule, found.value.path) == ("unknown-facility", "earlier message 2: Sender.EANIdentifier")
+
+
+def test_a_receipt_among_the_earlier_messages_says_nothing() -> None:
+    earlier = [oioxml(admission()), document.write(receipt(), "oioxml")]
+    with_receipt = turned(oioxml(discharge()), "fhir-json", earlier, persons=PERSONS)
+    assert with_receipt == turned(oioxml(discharge()), "fhir-json", earlier[:1], persons=PERSONS)
+
+
+def test_a_prefix_of_the_namespace_means_nothing() -> None:
+    data = oioxml(admission())
+    prefixed = re.sub(rb"<(/?)(?=[A-Z])", rb"<\1m:", data).replace(b"xmlns=", b"xmlns:m=")
+    assert turned(prefixed, "edifact") == turned(data, "edifact")
 
 
 def test_a_letter_of_a_moved_patient_stays_a_letter() -> None:

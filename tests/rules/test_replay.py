@@ -7,8 +7,10 @@ import orjson
 import pytest
 
 from streams.messages.legacy import document
-from streams.relay.replay import Replay, ReplayLine
-from streams.words.ids import minted_lane
+from streams.messages.legacy.conversion import convert
+from streams.relay.replay import SECRET, Replay, ReplayLine
+from streams.words.errors import Rejected
+from streams.words.ids import Ids, minted_lane
 from tests.meanings.adt import er7, segment
 from tests.rules.formats_in_turn import CutOver
 from tests.rules.lanes import Unroutable, registers
@@ -241,3 +243,18 @@ def test_a_notice_without_letter_has_its_ids() -> None:
 def test_a_municipality_changes_over_within_a_story() -> None:
     replay = Replay(CutOver("oioxml 2/08:00 fhir"))
     assert [shown(line) for data in STORY for line in replay.play(data)] == [SILENT, ADMITS, SILENT, "SLOR", "SLHJ"]
+
+
+@pytest.mark.parametrize("syntax", ["oioxml", "edifact"])
+def test_a_conversion_gives_the_letters_of_the_relay(syntax: Any) -> None:
+    in_fhir, in_letters, sent = Replay(registers()), Replay(registers().all_in(syntax)), list[bytes]()
+    corrected = adt("A03", "20260302110000+0100", control="K2", pv1={36: "01", 45: "20260302110000+0100"})
+    for data in (*STORY, corrected, adt("A13", "20260302120000+0100")):
+        (message,), (letter,) = in_fhir.play(data), in_letters.play(data)
+        try:
+            converted = convert(message.payload, syntax, registers=registers(), ids=Ids(SECRET), after=sent).data
+        except Rejected as refused:
+            assert letter.notification == f"none:{refused.rule}"  # noqa: PT017
+        else:
+            assert converted == letter.payload
+        sent.append(message.payload)

@@ -5,6 +5,7 @@ What a form cannot say is refused with a reason code, and what was lost is liste
 registers give the same bytes.
 """
 
+import re
 from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple, Protocol
@@ -127,10 +128,15 @@ def _convert(
 _SYNTAXES: Final[Mapping[str, Syntax]] = {"oioxml": "oioxml", "edifact": "edifact"}
 
 
+#: The first element of a letter in OIOXML, whatever its prefix.
+_EMESSAGE: Final = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?Emessage[\s/>]")
+_HEAD: Final = 4096
+
+
 def is_letter(data: bytes) -> bool:
-    """EDIFACT begins with its service segments; OIOXML is the XML that has its element first."""
+    """Whether it is a letter or a receipt for letters, right or not; else it is taken for FHIR."""
     text = data.removeprefix(b"\xef\xbb\xbf").lstrip()
-    return text.startswith((b"UNA", b"UNB")) or (text.startswith(b"<") and b"<Emessage" in text[:4096])
+    return text.startswith((b"UNA", b"UNB")) or (text.startswith(b"<") and _EMESSAGE.search(text, 0, _HEAD) is not None)
 
 
 def in_other_form(data: bytes, to: str) -> bytes:
@@ -160,24 +166,32 @@ def _checked(bundle: Object) -> Object:
 
 def _earlier(after: Sequence[bytes], syntax: Syntax, registers: ConversionRegisters, ids: Ids) -> _Earlier:
     """What the earlier messages leave behind: as facts of the stay, and as letters at the municipality."""
-    standing: StaySoFar | None = None
-    letters: list[SentLetter] = []
-    patients: list[Patient] = []
-    deaths: set[str] = set()
-    for data in after:
-        if not is_letter(data):
-            n = _notification(_checked(from_bytes(data)), registers, deaths)
-            letter = _letter(n, letters, _terms(n.to, syntax, registers, n.assembled), ids)
-            if isinstance(letter, Letter):
-                letters.append(sent_letter(letter, n))
-            standing = after_notification(standing, n)
-            patients.append(n.patient)
-            deaths |= {n.message_id} if n.deceased else set()
-        elif isinstance(found := document.read(data), Letter):
-            read = understand(found, registers, ids)
-            letters += _as_sent(read)
-            standing = after_letter(standing, read)
-    return _Earlier(standing, tuple(letters), tuple(patients), frozenset(deaths))
+    earlier = _Earlier()
+    for number, data in enumerate(after, start=1):
+        try:
+            earlier = _followed(earlier, data, syntax, registers, ids)
+        except Rejected as wrong:
+            path = f"earlier message {number}: {wrong.path}"
+            raise Rejected(path, wrong.problem, wrong.remedy, wrong.rule) from None
+    return earlier
+
+
+def _followed(before: _Earlier, data: bytes, syntax: Syntax, registers: ConversionRegisters, ids: Ids) -> _Earlier:
+    """The same with one more message; a receipt says nothing of the stay."""
+    if not is_letter(data):
+        n = _notification(_checked(from_bytes(data)), registers, before.deaths)
+        letter = _letter(n, before.letters, _terms(n.to, syntax, registers, n.assembled), ids)
+        return _Earlier(
+            after_notification(before.standing, n),
+            (*before.letters, *([sent_letter(letter, n)] if isinstance(letter, Letter) else [])),
+            (*before.patients, n.patient),
+            before.deaths | ({n.message_id} if n.deceased else set()),
+        )
+    if not isinstance(found := document.read(data), Letter):
+        return before
+    read = understand(found, registers, ids)
+    standing, letters = after_letter(before.standing, read), (*before.letters, *_as_sent(read))
+    return before._replace(standing=standing, letters=letters)
 
 
 def _as_sent(read: Understood) -> list[SentLetter]:
