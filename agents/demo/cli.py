@@ -118,6 +118,12 @@ def _conclude(out: Console, result: DemoResult) -> None:
     if result.receivers:
         shown = ", ".join(f"{type_} {how}" for type_, how in result.receivers.items())
         out.print(f"  one of them has three receivers behind its inbox: {shown}; A answers for it\n", markup=False)
+    if result.forms:
+        out.print("[bold]Letters of before FHIR[/bold]")
+    for form in result.forms:
+        number = len(form.kommunekoder)
+        words = f"  {number} take {form.takes}: {form.letters} letters, {form.messages} messages of FHIR"
+        out.print(words, markup=False)
     out.print("[bold]The balance[/bold], recomputed from the topics")
     for equation in result.balance.lines:
         terms = " + ".join(f"{number} {name}" for name, number in equation.terms.items())

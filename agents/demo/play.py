@@ -19,7 +19,7 @@ import asyncio
 import math
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from dataclasses import replace as worker_replaced
@@ -43,9 +43,9 @@ from streams.delivery.distribution import ReceiverType
 from streams.kafka.clients import new_producer, read_all
 from streams.kafka.embedded import KEEPS, EmbeddedBroker
 from streams.kafka.topics import ADT_RAW, DISTRIBUTIONS, DISTRIBUTOR, LEDGER, TRACE, changelog, inbox, plan, receiver
-from streams.observer.reading import read_book
+from streams.observer.reading import Book, read_book
 from streams.observer.reconcile import Balance, balance
-from streams.registry import Registers, load
+from streams.registry import AcceptanceRow, Registers, load
 from streams.registry.rows import ReceiverRow
 from streams.relay.lane import decode_row
 from streams.sim.hospital import Script, journeys, onto_topic, play, scripts, woven
@@ -147,7 +147,11 @@ _STORY: Final = "leave"
 
 #: A demo of a demo: the secret is no secret, and the ids are the same on every machine (00 §1.5).
 _SECRET: Final = b"stafet demo: no secret at all"
-_BEGIN: Final = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
+_BEGIN: Final = datetime(2026, 3, 2, 21, 0, tzinfo=UTC)
+#: When a municipality changes from letters to FHIR: two hours later, at midnight in Copenhagen.
+_CHANGE: Final = datetime(2026, 3, 2, 23, 0, tzinfo=UTC)
+#: Stays from which a demo is long enough for midnight to fall in the middle of it.
+_LONG: Final = 100
 _STAYS_BEGIN: Final = timedelta(days=21)  # before the demo's clock: no stay reaches into its future
 _SPEED: Final = 600.0  # half an hour in three seconds
 _STRIDE: Final = 0.5  # seconds: five looks of the timer
@@ -188,6 +192,15 @@ class DemoProgress:
     clock: datetime = _BEGIN
 
 
+class Form(NamedTuple):
+    """Municipalities that take letters of before FHIR: what they take, in words, and what lies in their inboxes."""
+
+    takes: str
+    kommunekoder: tuple[str, ...]
+    letters: int = 0
+    messages: int = 0  # of FHIR
+
+
 @dataclass(frozen=True)
 class DemoResult:
     """What there is to show at the end."""
@@ -200,6 +213,7 @@ class DemoResult:
     receivers: Mapping[
         str, str
     ]  # by type, how the systems answer behind one inbox; empty when there is no such municipality
+    forms: Sequence[Form]
     took: timedelta  # on the wall
     played: timedelta  # on the demo's clock
 
@@ -215,6 +229,7 @@ class _Set:
     clock: FastClock
     scripts: list[Script]
     town: Town
+    forms: tuple[Form, ...]
     progress: DemoProgress
     show: Callable[[DemoProgress], None]
     stop: asyncio.Event = field(default_factory=asyncio.Event)
@@ -281,6 +296,7 @@ async def demo(options: DemoOptions, show: Callable[[DemoProgress], None]) -> De
         receivers={type_: stage.town.behaviour[f"{stage.shared}.{name}"].name for name, type_ in RECEIVERS.items()}
         if stage.shared
         else {},
+        forms=[_counted(form, book) for form in stage.forms],
         took=took,
         played=stage.clock() - _BEGIN,
     )
@@ -318,6 +334,8 @@ def _set_up(options: DemoOptions, show: Callable[[DemoProgress], None]) -> _Set:
         )
         del behaviours[shared]
         behaviours |= {f"{shared}.{system}": "ok" if type_ == "A" else "silent" for system, type_ in RECEIVERS.items()}
+    rows, forms = _letters(stays, {_followed(stays).person.kommunekode, shared}, change=options.stays >= _LONG)
+    registers = registers.with_acceptances(rows)
     town = Town({code: behaviour(name) for code, name in behaviours.items()}, Random(options.seed))  # noqa: S311  # the same
     progress = DemoProgress(to_send=sum(len(stay.sendings) for stay in stays))
     return _Set(
@@ -328,9 +346,68 @@ def _set_up(options: DemoOptions, show: Callable[[DemoProgress], None]) -> _Set:
         FastClock(_BEGIN, _SPEED, _STRIDE),
         stays,
         town,
+        forms,
         progress,
         show,
     )
+
+
+#: What the municipalities take that do not take FHIR yet: words, then format, version and envelope until and from the change.
+_OIOXML: Final = ("oioxml", "XD2030C+XD1730C", "vans", "")
+_EDIFACT: Final = ("edifact", "D2030C+D1730C", "none", "")
+_FHIR: Final = ("fhir", "3.0", "vans", "application/fhir+json")
+_TAKEN: Final = (
+    ("OIOXML, and FHIR from midnight on", _OIOXML, _FHIR),
+    ("OIOXML", _OIOXML, None),
+    ("EDIFACT", _EDIFACT, None),
+)
+
+
+def _letters(
+    stays: Sequence[Script], others: Collection[str], *, change: bool
+) -> tuple[list[AcceptanceRow], tuple[Form, ...]]:
+    """What municipalities that still take letters accept: an eighth of them, and none of those of which other things are shown.
+
+    `change`: the demo lasts long enough for some to change over.
+    """
+    most = [code for code, _ in Counter(stay.person.kommunekode for stay in stays).most_common() if code not in others]
+    taken, rows, forms = _TAKEN if change else _TAKEN[1:], [], []
+    some = most[: max(len(taken), len(most) // 8)]
+    for number, (words, before, after) in enumerate(taken):
+        codes = tuple(some[number :: len(taken)])
+        forms.append(Form(words, codes))
+        for code in codes:
+            rows.append(_accepts(code, before, until=_CHANGE if after else None))
+            if after:
+                rows.append(_accepts(code, after, since=_CHANGE))
+    return rows, tuple(form for form in forms if form.kommunekoder)
+
+
+def _accepts(
+    code: str, form: tuple[str, str, str, str], since: datetime | None = None, until: datetime | None = None
+) -> AcceptanceRow:
+    return AcceptanceRow(
+        kommunekode=Kommunekode(code),
+        message_type=HOSPITAL_NOTIFICATION,
+        format=form[0],
+        version=form[1],
+        envelope=form[2],
+        mime=form[3],
+        environment="test",
+        valid_from=since,
+        valid_to=until,
+    )
+
+
+def _counted(form: Form, book: Book) -> Form:
+    """With how many letters and messages of FHIR lie in their inboxes."""
+    inboxes = {inbox(code) for code in form.kommunekoder}
+    kinds = Counter(
+        any(letter.legacy for letter in book.letters[message])
+        for message, topics in book.inboxes.items()
+        if topics & inboxes
+    )
+    return form._replace(letters=kinds[True], messages=kinds[False])
 
 
 def _followed(stays: Sequence[Script]) -> Script:
@@ -350,6 +427,11 @@ async def _play(stage: _Set, relay: Relay, readers: Sequence[Reader], bootstrap:
         on the demo's clock, and every receipt in it late."""
         taken = await deliver(data)
         stage.progress.sent += 1
+        if stage.progress.sent == stage.progress.to_send // 2 and len(stage.scripts) >= _LONG:
+            left = _CHANGE - stage.clock()
+            while left > timedelta(0):  # half of them before midnight, half after it
+                await asyncio.sleep(max(stage.clock.wall_seconds(left), 0.02))
+                left = _CHANGE - stage.clock()
         if stage.progress.sent % 20 == 0:
             stage.progress.clock = stage.clock()
             stage.show(stage.progress)

@@ -248,6 +248,14 @@ class Registers:
             rows[of] = (*own, plain)
         return replace(self, _acceptances=rows)
 
+    def with_acceptances(self, rows: Sequence[AcceptanceRow]) -> "Registers":
+        """The same where the municipalities of these rows take what they say, and nothing else."""
+        changed = _index(rows, "kommunekode", "message_type")
+        turns = {at.timestamp() for row in rows for at in (row.valid_from, row.valid_to) if at}
+        return replace(
+            self, _acceptances={**self._acceptances, **changed}, _turns=tuple(sorted({*self._turns, *turns}))
+        )
+
     def with_ack_timeout(self, timeout: timedelta) -> "Registers":
         """The same with another general wait for receipts; rows of formats and municipalities keep theirs."""
         answer_within = self.policy().answer_within * (timeout / self.policy().ack_timeout)

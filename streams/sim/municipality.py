@@ -125,7 +125,9 @@ def answer(envelope: bytes, behaviour: Behaviour, at: datetime, rng: Random, dis
         return []
     thinking = timedelta(seconds=round(rng.uniform(_QUICKEST_S, _SLOWEST_S), 3))
     receipts = []
-    if message is not None and message.ehmi is not None:  # whatever the system does, the access point before it answers for the envelope
+    if (
+        message is not None and message.ehmi is not None
+    ):  # whatever the system does, the access point before it answers for the envelope
         envelope_id = identifier("receipt", message.envelope_id)
         receipts.append(DueReceipt(_AT_ONCE, receipt_of_envelope(message.ehmi, envelope_id, at + _AT_ONCE)))
     for number, reply in enumerate(behaviour.replies(dispatch)):

@@ -83,6 +83,8 @@ def test_person_sees_broker_progress_story_and_balance(ended: list[Ended]) -> No
     assert "the installation secret of a demo is no secret" in notified.out
     assert "28 stays over 5 municipalities" in notified.out
     assert "difference 0" in notified.out.splitlines()[-1]
+    assert "take OIOXML: " in notified.out
+    assert "take EDIFACT: " in notified.out
     assert "100 %" in notified.err
     assert "Traceback" not in notified.err
 
