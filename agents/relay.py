@@ -72,7 +72,9 @@ def build_relay(worker: Worker, station: Station, options: WorkerOptions | None 
     registers = station.registers
     standing = Standing(registers.stay)
     skipped = Skips(worker.bootstrap, worker.security)
-    context = Context(station.ids, registers, registers.stay, station.device_id, controls=skipped.control)
+    context = Context(
+        station.ids, registers, registers.stay, station.device_id, archive=station.archive, controls=skipped.control
+    )
     gaps = Gaps(worker.bootstrap, worker.security)
     relay = Relay(
         app,

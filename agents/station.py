@@ -169,6 +169,7 @@ class Station:
     registers: Registers
     clock: Clock = real_clock
     figures: Figures = field(default_factory=Figures)
+    archive: bool = False  # STAFET_EHMI_ARCHIVE
     version: str = field(default_factory=lambda: installed("stafet"))
 
     @property

@@ -291,7 +291,8 @@ async def _broker(roles: Sequence[str], installation: Installation, stop: asynci
 
 
 async def _relay(installation: Installation, stop: asyncio.Event) -> None:
-    station = Station(installation.ids, installation.registers, figures=Figures(installation.metrics))
+    archive = installation.settings.ehmi_archive
+    station = Station(installation.ids, installation.registers, figures=Figures(installation.metrics), archive=archive)
     relay = build_relay(installation.worker_of(RELAY), station)
 
     async def prepare() -> None:

@@ -15,7 +15,7 @@ from streams.kafka.records import (
     headers,
     letter_headers,
 )
-from streams.kafka.topics import LANES, LEDGER, TRACE
+from streams.kafka.topics import ARCHIVE, LANES, LEDGER, TRACE
 from streams.records.ledger import LedgerRow
 from streams.records.ledger import to_json as ledger_json
 from streams.records.trace import audit_event
@@ -86,7 +86,7 @@ def letter_of(wanted: Effect, record: Record, *, stage: str, at: datetime, versi
                 effect.lane.encode(),
                 effect.payload,
                 letter_headers(effect.message_id, effect.event_type, effect.transport_id, effect.envelope),
-                refusable=True,
+                refusable=effect.topic != ARCHIVE,  # a copy that nobody tries again is never dropped
                 name=effect.message_id,
             )
         case Traced():

@@ -21,6 +21,7 @@ from streams.words.model import Address, EnvelopeTerms, Fate, Outcome, Outgoing,
 
 #: Step 6. `kafka/topics.py` names the same topic; a test compares the two.
 INBOX: Final = "municipality.{kommunekode}.inbox"
+ARCHIVE: Final = "archive"
 
 _SECOND: Final = timedelta(seconds=1)
 

@@ -44,6 +44,7 @@ class Envelope(NamedTuple):
     content_type: str = ""  # header `content-type`
     traced: TracedDocument = UNKNOWN  # what status events name it
     answered: bool = False  # the other side's network gives a receipt for each, and gets one for its own (02 §3.2)
+    archived: bool = False  # a copy of each delivered message may go to the archive (00 §10.6)
     families: frozenset[str] = frozenset()  # of formats that leave in it; empty: every one
 
 
@@ -71,6 +72,7 @@ ENVELOPES: Final[dict[str, Envelope]] = {
             content_type="application/xml",
             traced=SBDH,
             answered=True,
+            archived=True,
             families=frozenset({"fhir"}),  # it has no code for letters of before FHIR (02 §3.1)
         ),
         Envelope(

@@ -131,9 +131,10 @@ class Answered(NamedTuple):
         )
 
 
-def seal(payload: bytes, waybill: Waybill, answered: Answered | None = None, copy_metadata: str = "") -> bytes:
-    """The envelope of one FHIR message. `answered`: what an acknowledgement answers; `copy_metadata`: XDS-METADATA, in the
-    copy for the archive alone. Raises `Rejected` (20.1) when the whole is over 100 MB.
+def seal(payload: bytes, waybill: Waybill, answered: Answered | None = None) -> bytes:
+    """The envelope of one FHIR message. `answered`: what an acknowledgement answers.
+
+    Raises `Rejected` (20.1) when the whole is over 100 MB.
     """
     about, sender, receiver = waybill.about, waybill.about.sender, waybill.about.receiver
     stencil = _stencil(
@@ -142,8 +143,7 @@ def seal(payload: bytes, waybill: Waybill, answered: Answered | None = None, cop
     made, expected = danish_text(waybill.sent), danish_text(waybill.sent + ANSWER_WITHIN)
     ids = (about.cpr, about.message_id, waybill.bundle_id) if about.cpr else (about.message_id, waybill.bundle_id)
     more = "".join([_scope(kind, value) for kind, value in answered.scopes]) if answered else ""
-    metadata = _scope("XDS-METADATA", copy_metadata, identifier="dk-medcom-DocumentReference") if copy_metadata else ""
-    own = (waybill.transport_id, made, *map(escaped, ids), more, metadata, made, waybill.transport_id, expected)
+    own = (waybill.transport_id, made, *map(escaped, ids), more, made, waybill.transport_id, expected)
     opening = "" if waybill.terms.content_namespace == "sbdh" else f' xmlns="{PEPPOL}"'
     content = f'{_HEADER_END}<BinaryContent{opening} mimeType="{waybill.media_type}" encoding="UTF-8">'
     sealed = b"".join((f"{stencil % own}{content}".encode(), base64.b64encode(payload), _DOCUMENT_END))
@@ -170,7 +170,7 @@ def _stencil(parties: tuple[str, ...], document: TracedDocument, postfix: str, *
     statistics = _scope(
         "StatisticalInformation", f"MCM:{document.type}#{postfix}" if postfix else f"MCM:{document.type}"
     )
-    whole = f"{head}{before}{_HOLE}{statistics}{_HOLE}{_correlation('Request', _HOLE, _HOLE, _HOLE)}"
+    whole = f"{head}{before}{_HOLE}{statistics}{_correlation('Request', _HOLE, _HOLE, _HOLE)}"
     return whole.replace("%", "%%").replace(_HOLE, "%s")
 
 

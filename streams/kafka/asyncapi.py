@@ -29,6 +29,7 @@ from .decisions import Skip
 from .records import SELFTEST, Record, dead_letter, headers, letter_headers
 from .topics import (
     ADT_RAW,
+    ARCHIVE,
     CONTROL,
     DEAD_LETTERS,
     DISTRIBUTIONS,
@@ -142,6 +143,7 @@ _MESSAGES: Final[Mapping[str, tuple[_Message, ...]]] = {
         _Message("installation", "Fingerprint of the secret; key installation", "application/json"),
     ),
     "municipality.<kommunekode>.inbox": (_LETTER,),
+    ARCHIVE: (_Message("archive-copy", "A delivered message in an EHMI envelope of its own", "application/xml", headers="letter-headers"),),
     "municipality.<kommunekode>.<system>": (_LETTER,),
     "municipality.<kommunekode>.<system>.receipts": (_RECEIPT,),
     DISTRIBUTIONS: (

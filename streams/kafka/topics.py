@@ -24,6 +24,7 @@ RECEIPTS_RAW: Final = "receipts.raw"
 TRACE: Final = "track-and-trace"
 LEDGER: Final = "ledger"
 DEAD_LETTERS: Final = "dead.letters"
+ARCHIVE: Final = "archive"
 #: The lanes of the distributor: what can happen to a message behind an inbox.
 DISTRIBUTIONS: Final = "distributions"
 
@@ -110,6 +111,9 @@ TOPICS: Final[tuple[Topic, ...]] = (
           writers=("network", "operator", "distributor"), readers=("relay", "observer")),
     Topic(TRACE, "MessageHeader.id of the notification", "AuditEvent (FHIR JSON)", QUARTER,
           "lanes, distributor", "observers, EDS poster", writers=("relay", "distributor"), readers=("observer",)),
+    Topic(ARCHIVE, "lane", "copy of a delivered message in its own EHMI envelope", FORTNIGHT,
+          "lanes, with STAFET_EHMI_ARCHIVE", "the document archive (EMR), as a user of its own", "inbox",
+          writers=("relay",), readers=("observer",)),
     Topic(LEDGER, "MessageHeader.id of the notification", "one row per state change and input fate", QUARTER,
           "all agents, gateway, commands", "observer, reconcile",
           writers=("relay", "gateway", "operator", "distributor"), readers=("observer", "operator")),

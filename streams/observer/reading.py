@@ -74,6 +74,7 @@ class Book:
         self.returned: set[str] = set()  # ids of the answers on `receipts.raw`
         self.letters: dict[str, set[InboxLetter]] = defaultdict(set)  # MessageHeader.id -> dispatches
         self.inboxes: dict[str, set[str]] = defaultdict(set)  # MessageHeader.id -> topics
+        self.archived: set[str] = set()  # MessageHeader.id of the copies in the archive's topic
         self.unopened: list[str] = []
         self.unread: list[str] = []  # records of `ledger` that are no rows
         self.receipts: dict[str, ReceiptArrival] = {}
@@ -124,6 +125,9 @@ class Book:
                 parts = ("topic", "partition", "offset")
                 origin = "/".join(record.headers.get(f"dlq.original-{part}", "?") for part in parts)
             self.dead[origin] = place
+        elif topic == "archive":
+            copy = open_letter(value)
+            self.archived.add(place if copy is None else copy.message_id)
         elif topic.endswith(".inbox"):
             self.inbox_records[place] = received_at(record)
             if "selftest" not in record.headers:  # no event is behind such a letter
@@ -255,7 +259,7 @@ def _spot(place: str) -> tuple[Partition, int]:
 
 
 #: Topics of the balance; inboxes and letterboxes are found by their names (design §4).
-TOPICS = (*SOURCES, "receipts.raw", "lanes", "ledger", "dead.letters")
+TOPICS = (*SOURCES, "receipts.raw", "lanes", "ledger", "dead.letters", "archive")
 
 #: Where the workers note how far they are (docs/decisions/0002), by the names that Faust gives.
 CHANGELOGS = (

@@ -188,6 +188,8 @@ def _checks(cohort: Cohort) -> Iterator[BalanceCheck]:
     yield BalanceCheck("every record of the ledger is a row", tuple(book.unread))
     classed = _repeated(row["subject"] for row in cohort.classes if row["what"] != WAITING)
     yield BalanceCheck("every receipt has one class", classed)
+    copied = {str(row["subject"]) for row in book.rows["archived"].values()}
+    yield BalanceCheck("every copy for the archive lies in its topic, and no other", sorted_ids(copied ^ book.archived))
     yield BalanceCheck("two-contents", sorted_ids(book.others))
     positions = (f"{topic}/{partition}" for topic, partition in book.went_back)
     yield BalanceCheck("went-back", sorted_ids((*_went_back(cohort), *positions)))

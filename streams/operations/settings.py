@@ -99,6 +99,11 @@ class Settings(BaseSettings):
         "one process at a time; the same after a restart, so that it takes its partitions up again at once",
         pattern=r"^[A-Za-z0-9._-]{1,64}$",
     )
+    ehmi_archive: bool = _setting(
+        False,
+        "whether a copy of each message delivered over EHMI goes to the topic archive",
+        "EHMI asks for it (EMR), VANS has no such step (00 §10.6); off until an archive reads the topic",
+    )
     store: Literal["memory", "rocksdb"] = _setting(
         "memory",
         "where tables are kept",

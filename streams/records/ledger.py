@@ -21,6 +21,7 @@ What a row holds, by kind (docs/architecture.md):
 - `copy`: a copy has left for its receiver (`delivered`, `again` for one more), or waits (`waiting`).
 - `copy-receipt`: what one receipt of a receiver was.
 - `returned`: an answer went back to the hospital, its id the subject; `reason` names the occasion.
+- `archived`: a copy of a delivered message has gone to the archive (00 §10.6).
 - `shown`: an operator has looked at the person of the stay `subject`, and why (`stafet stays show --person`).
 """
 
@@ -41,7 +42,7 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     kind: Literal[
         "event", "stay-event", "message", "receipt", "decision", "lost", "skipped", "recipient", "shown",
-        "arrival", "copy", "copy-receipt", "returned",
+        "arrival", "copy", "copy-receipt", "returned", "archived",
     ]  # fmt: skip
     subject: str
     what: str
@@ -220,6 +221,20 @@ def decision_row(decision: Decision, lane: str, state: str, refusal: str = "") -
         was=state,
         reason=refusal,
         lane=lane,
+    )
+
+
+def archived_row(at: datetime, message_id: str, lane: str, kommunekode: str) -> LedgerRow:
+    """A copy of the message has gone to the archive."""
+    return LedgerRow(
+        id=f"archived/{message_id}",
+        at=at,
+        kind="archived",
+        subject=message_id,
+        what="archived",
+        delta=0,
+        lane=lane,
+        kommunekode=kommunekode,
     )
 
 

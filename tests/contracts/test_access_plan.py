@@ -12,7 +12,7 @@ OWN = "stafet-municipality-0101"
 #: user -> what it may write, and what it may read
 TOPICS = {
     "stafet-relay": (
-        "adt.raw letters.raw hospital.999000011000016004.answers lanes recipients.control municipality.0101.inbox municipality.0461.inbox track-and-trace ledger "
+        "adt.raw letters.raw hospital.999000011000016004.answers lanes recipients.control municipality.0101.inbox municipality.0461.inbox track-and-trace archive ledger "
         "dead.letters stafet-relay-persons-changelog stafet-relay-lanes-changelog stafet-relay-receipts-changelog "
         "stafet-relay-letterboxes-changelog",
         "adt.raw letters.raw lanes recipients.control municipality.0101.receipts municipality.0461.receipts receipts.raw "
@@ -23,7 +23,7 @@ TOPICS = {
     "stafet-observer": (
         "",
         "adt.raw letters.raw hospital.999000011000016004.answers lanes municipality.0101.inbox municipality.0461.inbox municipality.0101.receipts "
-        "municipality.0461.receipts receipts.raw track-and-trace ledger dead.letters",
+        "municipality.0461.receipts receipts.raw track-and-trace archive ledger dead.letters",
     ),
     "stafet-operator": (
         "adt.raw letters.raw lanes recipients.control receipts.raw ledger",

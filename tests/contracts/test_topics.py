@@ -6,6 +6,7 @@ import pytest
 
 from streams.kafka.topics import (
     ADT_RAW,
+    ARCHIVE,
     CONTROL,
     DEAD_LETTERS,
     DISTRIBUTIONS,
@@ -45,6 +46,7 @@ EXPECTED = {
     letterbox("0101"): (3, "delete", 7, 16),
     RECEIPTS_RAW: (12, "delete", 7, 16),
     TRACE: (12, "delete", 90, 1),
+    ARCHIVE: (3, "delete", 14, 1),
     LEDGER: (12, "delete", 90, 1),
     DEAD_LETTERS: (3, "delete", 90, 16),
     changelog(RELAY, "persons"): (12, "compact", None, 1),

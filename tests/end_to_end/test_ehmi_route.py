@@ -9,7 +9,7 @@ import orjson
 
 from agents.station import FastClock, Station
 from streams.kafka.embedded import EmbeddedBroker
-from streams.kafka.topics import TRACE, inbox
+from streams.kafka.topics import ARCHIVE, TRACE, inbox
 from streams.registry import Registers, load
 from streams.registry.tables import EXAMPLE
 from tests.brokers import records, until
@@ -39,7 +39,7 @@ async def test_municipality_on_ehmi_is_served_beside_one_on_vans(own_embedded: E
     notices = Counter(code for one in played for code in [one.person.kommunekode] for _ in one.notices)
     assert notices[EHMI]
     assert notices[VANS]
-    station = Station(scene.ids, registers, scene.clock)
+    station = Station(scene.ids, registers, scene.clock, archive=True)
     hurried = FastClock(datetime.now(UTC), 600)
     async with relay_here(scene, station=station), municipalities(scene, {EHMI: "ok", VANS: "ok"}, now=hurried):
         await scene.send(played)
@@ -62,6 +62,8 @@ async def test_municipality_on_ehmi_is_served_beside_one_on_vans(own_embedded: E
     others = [record.value or b"" for record in await records(scene.bootstrap, inbox(VANS))]
     assert all(b"<VANSEnvelope" in letter[:200] for letter in others)
 
+    copies = [record.value or b"" for record in await records(scene.bootstrap, ARCHIVE)]
+    assert len(copies) == notices[EHMI], "of each delivered message on that route, and of no other"
     events = [orjson.loads(record.value or b"") for record in await records(scene.bootstrap, TRACE)]
     steps = Counter(
         (event["subtype"][0]["code"], detail["valueString"])

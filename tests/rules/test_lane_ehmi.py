@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
+from streams.delivery.route import ARCHIVE
 from streams.envelopes import sbdh
 from streams.records.trace import SBDH
 from streams.relay.lane import Dispatch, encode_row
@@ -229,3 +230,68 @@ def test_bytes_of_municipality_settle_message() -> None:
     (own,) = letters(lane, receipts=True)
     assert etree.fromstring(own.payload).tag.endswith("StandardBusinessDocument")
     assert answer(own.payload, behaviour("ok"), lane.now, Random(1)) == []
+
+
+# ---- the copy for the archive ---------------------------------------------------------------------------------------
+
+
+def archiving(envelope: str = "sbdh") -> Lane:
+    """The same where the archive gets copies."""
+    return Lane(context(Otherwise(envelope=envelope), archive=True)).play("A01 08:00")
+
+
+def copies(lane: Lane) -> list[Dispatch]:
+    return [one for one in lane.letters if one.topic == ARCHIVE]
+
+
+def archived(lane: Lane) -> list[str]:
+    return [row.subject for row in lane.rows if row.kind == "archived"]
+
+
+def test_delivered_message_is_copied_to_archive() -> None:
+    lane = archiving()
+    (letter,) = letters(lane)
+    lane.answer()
+    (copy,) = copies(lane)
+    own, sent = sbdh.open_envelope(copy.payload), sbdh.open_envelope(letter.payload)
+    assert own.payload == sent.payload
+    assert own.scopes == sent.scopes
+    assert own.envelope_id == copy.transport_id == copy.message_id != sent.envelope_id
+    assert minted_lane(own.envelope_id) == lane.last.lane
+    assert archived(lane) == [letter.message_id]
+
+
+def test_copy_of_resend_is_what_municipality_has() -> None:
+    lane = archiving()
+    lane.overdue()
+    lane.answer()
+    (copy,) = copies(lane)
+    assert sbdh.open_envelope(copy.payload).payload == sbdh.open_envelope(letters(lane)[1].payload).payload
+
+
+@pytest.mark.parametrize("verdict", ["fatal-error", "transient-error"])
+def test_message_that_is_not_delivered_is_not_copied(verdict: Any) -> None:
+    lane = archiving()
+    lane.answer(verdict)
+    assert (copies(lane), archived(lane)) == ([], [])
+
+
+def test_repeated_answer_makes_no_second_copy() -> None:
+    lane = archiving()
+    lane.answer()
+    lane.answer()
+    assert len(copies(lane)) == len(archived(lane)) == 1
+
+
+@pytest.mark.parametrize("lane", [route(), archiving("vans")], ids=["setting off", "VANS"])
+def test_no_copy_elsewhere(lane: Lane) -> None:
+    lane.answer()
+    assert (copies(lane), archived(lane)) == ([], [])
+
+
+def test_content_that_is_gone_is_named() -> None:
+    lane = archiving()
+    lane.elapse(lane.now + timedelta(hours=3))
+    lane.decide("close-case")
+    lane.answer()
+    assert (copies(lane), lane.alarms[-1].word, lane.alarms[-1].reason) == ([], "alert:archive", "content-gone")

@@ -12,14 +12,14 @@ from typing import Any, Final, NamedTuple
 from msgspec.structs import replace
 
 from streams.delivery.delivery import Advance, Delivery, advance
-from streams.delivery.route import INBOX
+from streams.delivery.route import ARCHIVE, INBOX
 from streams.delivery.rules import DeliveryState, Emission, Signal
 from streams.envelopes import sbdh
 from streams.envelopes.envelope import ENVELOPES, Waybill
 from streams.envelopes.wrapping import WRAPPINGS
 from streams.messages.message_type import FORMATS, MESSAGE_TYPES
 from streams.records import trace
-from streams.records.ledger import message_row, receipt_row
+from streams.records.ledger import archived_row, message_row, receipt_row
 from streams.words.ids import EnvelopeId, Kommunekode, Lane, MessageId, TransportId
 from streams.words.model import Address, Attempt, NetworkReceipt, Receipt, Unit
 
@@ -117,8 +117,14 @@ class Performance:
 
     def letter(self, delivery: Delivery, content: bytes) -> None:
         """The sealed letter of the current attempt; what follows waits for it. `content`: in the form of the address."""
+        self.effects.append(Effect(self._sealed(delivery, content)))
+        self._after = delivery.message_id
+
+    def _sealed(self, delivery: Delivery, content: bytes, copy_id: TransportId | None = None) -> Dispatch:
+        """The current attempt in its envelope; with an id of its own, the copy for the archive."""
         address, attempt = delivery.address, delivery.attempts[-1]
         message_type, form = MESSAGE_TYPES[delivery.message_type], FORMATS[address.format]
+        transport_id = copy_id or attempt.transport_id
         seal = WRAPPINGS[address.envelope].seals
         assert seal is not None  # the registers hand over no other
         name, version = _document(delivery)
@@ -126,7 +132,7 @@ class Performance:
             about=self._about(delivery, delivery),
             # MetaInformation/Identifier is a UUID (02 §2.2), which the id of a letter is not.
             bundle_id=attempt.transport_id if form.letter else attempt.envelope_id,
-            transport_id=attempt.transport_id,
+            transport_id=transport_id,
             sent=self._at,
             name=name,
             version=version,
@@ -134,19 +140,17 @@ class Performance:
             media_type=form.media_type,
             terms=address.terms,
         )
-        letter = Dispatch(
-            topic=address.topic,
+        return Dispatch(
+            topic=ARCHIVE if copy_id else address.topic,
             lane=delivery.lane,
             payload=seal(content, waybill),
-            message_id=delivery.message_id,
-            transport_id=attempt.transport_id,
+            message_id=MessageId(copy_id) if copy_id else delivery.message_id,
+            transport_id=transport_id,
             kommunekode=address.kommunekode,
             label=delivery.label,
             event_type=f"{message_type.header}.{delivery.label}",
             envelope=address.envelope,
         )
-        self.effects.append(Effect(letter))
-        self._after = delivery.message_id
 
     def letter_of(self, delivery: Delivery, content: Content) -> None:
         """The letter of a message that was kept."""
@@ -155,6 +159,24 @@ class Performance:
     def resend(self, one: Advance) -> None:
         """The same message with new envelope ids and times (01 §8, 02 §5.5)."""
         self.letter_of(one.now, again(one.now, content_of(self._row, one.now), self._at))
+
+    def settle(self, one: Advance) -> None:
+        """A row for the final state; of a delivered message a copy to the archive, where the route has one (00 §10.6)."""
+        self.enter(one)
+        delivery = one.now
+        archived = self._context.archive and ENVELOPES[delivery.address.envelope].archived
+        if not archived or delivery.state is not DeliveryState.ACKED_OK:
+            return
+        if one.was.content is None:  # its case was closed before a late answer came
+            self.alarm("alert:archive", one, "content-gone")
+            return
+        content, attempt = content_of(self._row, one.was), one.was.attempts[-1]
+        if len(one.was.attempts) > 1 and attempt.sent is not None:  # as the municipality has it
+            content = again(one.was, content, attempt.sent)
+        transport_id = TransportId(self._context.ids.mint(delivery.lane, "archive", delivery.message_id))
+        copy = self._sealed(one.was, document_of(content, delivery.address.format), transport_id)
+        self.effects.append(Effect(copy))
+        self._add(archived_row(self._at, delivery.message_id, delivery.lane, delivery.address.kommunekode))
 
     # ---- what is recorded ----------------------------------------------------------------------------------------
 
@@ -364,7 +386,7 @@ def dispatch_of(receipt: Receipt) -> str:
 PERFORMED: Final[dict[Emission, Callable[[Performance, Advance], None]]] = {
     Emission.RESEND: Performance.resend,
     Emission.ENTER: Performance.enter,
-    Emission.SETTLE: Performance.enter,
+    Emission.SETTLE: Performance.settle,
     Emission.TAKE_BACK: Performance.take_back,
     Emission.MSG_SENT: Performance.sent,
     Emission.MSG_NOT_SENT: Performance.not_sent,

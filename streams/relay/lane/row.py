@@ -175,6 +175,7 @@ class Context:
     registers: RouteRegisters
     stay: StayPolicy = field(default_factory=StayPolicy)
     device_id: str = "00000000-0000-5000-8000-000000000000"
+    archive: bool = False  # a copy of each message delivered over EHMI goes to the archive (00 §10.6)
     sample: int = 1000  # one new message in this many gets a second opinion (`post.second_opinion`); 0 for none
     size_limit: int = 512 * 1024  # bytes of one JSON Bundle (01, 20.3)
     #: What operators have decided about a municipality, if anything (00 §3.6): it may change between two records.
@@ -223,7 +224,13 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
 
 AlarmWord = Literal[
-    "alert:timeout", "alert:produce", "alert:network", "case:open", "case:conflict", "alert:border-check"
+    "alert:timeout",
+    "alert:produce",
+    "alert:network",
+    "alert:archive",
+    "case:open",
+    "case:conflict",
+    "alert:border-check",
 ]
 
 
