@@ -5,13 +5,15 @@ import re
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import faust
 import faust.streams
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer import fetcher
+from aiokafka.consumer.subscription_state import Assignment, TopicPartitionState
 from aiokafka.protocol.fetch import FetchRequest, FetchRequest_v11, FetchResponse_v11
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from faust.agents.actor import Actor
@@ -162,6 +164,52 @@ def test_answer_to_fetch_is_read_by_its_schema(topics: list[Any]) -> None:
     assert found == FetchResponse_v11(
         *[field.decode(data) for data in [BytesIO(encoded)] for field in found.SCHEMA.fields]
     )
+
+
+_STATES = st.tuples(
+    st.integers(0, 3), st.none() | st.integers(0, 9), st.booleans(), st.sampled_from([None, None, 0.0, 0.1])
+)
+
+
+@given(st.dictionaries(st.tuples(st.sampled_from("ab"), st.integers(0, 3)), _STATES), st.sets(st.just(1)))
+def test_fetch_is_decided_on_as_by_aiokafka(partitions: dict[Any, Any], in_flight: set[int]) -> None:
+    known = {TopicPartition(*place): state for place, state in partitions.items()}
+    of = SimpleNamespace(
+        _in_flight=in_flight, _preferred_read_replica={}, _records={}, _client=SimpleNamespace(cluster=SimpleNamespace()),
+        _max_partition_fetch_bytes=9, _fetch_max_wait_ms=8, _fetch_min_bytes=7, _fetch_max_bytes=6, _isolation_level=0,
+        _client_rack=None, _fetcher_timeout=5.0,
+    )  # fmt: skip
+    of._client.cluster.leader_for_partition = lambda tp: known[tp][0] - 1 or None  # absent, unknown, or node 1 or 2
+    of._select_read_replica = of._client.cluster.leader_for_partition
+    states = {
+        tp: SimpleNamespace(
+            _position=position, position=position, has_valid_position=position is not None,
+            _paused=paused, paused=paused, resume_fut=str(tp),
+        )
+        for tp, (_, position, paused, _) in known.items()
+    }  # fmt: skip
+    assignment = SimpleNamespace(tps=list(known), _tp_state=states, state_value=states.get)
+    for tp, (*_, unread) in known.items():
+        if unread is not None:
+            of._records[tp] = SimpleNamespace(calculate_backoff=lambda seconds=unread: seconds)
+
+    def shown(actions: Any) -> Any:
+        requests, resets, wait, is_unknown, paused = actions
+        asked = {
+            (node, topic, place) for node, request in requests for topic, places in request.topics for place in places
+        }
+        return asked, dict(resets), wait, is_unknown, sorted(paused)
+
+    assert shown(clients._fetch_actions(of, assignment)) == shown(clients._AIOKAFKA_ACTIONS(of, assignment))
+
+
+def test_fetcher_decides_where_ours_does() -> None:
+    assert "self._get_actions_per_node(assignment)" in inspect.getsource(fetcher.Fetcher)
+    assert fetcher.Fetcher._get_actions_per_node is clients._fetch_actions
+    assert fetcher.TopicPartition("lanes", 1) == TopicPartition("lanes", 1)
+    state = inspect.getsource(TopicPartitionState)
+    assert all(f"return self.{name}\n" in state for name in ("_position", "_paused", "_resume_fut"))
+    assert "self._tp_state.get(tp)" in inspect.getsource(Assignment.state_value)
 
 
 def test_every_consumer_reads_any_header_name() -> None:
