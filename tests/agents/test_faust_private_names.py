@@ -19,7 +19,7 @@ from aiokafka.record.default_records import _DefaultRecordBatchPy
 from faust.agents.actor import Actor
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
-from faust.transport.conductor import ConductorCompiler
+from faust.transport.conductor import Conductor, ConductorCompiler
 from faust.transport.consumer import Consumer, ThreadDelegateConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import Message
@@ -85,7 +85,12 @@ def test_driver_makes_its_consumer_where_ours_shortens_wait() -> None:
 def test_record_comes_to_its_agent_where_ours_shortens_way() -> None:
     way = inspect.getsource(Consumer._drain_messages)
     assert re.search(r"await self\.wait_first\(\s*callback\(message\), self\.suspend_flow\.wait\(\)\s*\)", way)
-    assert "queue.full()" in inspect.getsource(ConductorCompiler), "a full queue is what holds a record up"
+    hand_over = inspect.getsource(ConductorCompiler)
+    assert "queue.full()" in hand_over, "a full queue is what holds a record up"
+    for step in ("await acquire_flow_control()", "message.incref(channels_n)", "queue.put_nowait_enhanced("):
+        assert step in hand_over
+    assert "async with self._tp_to_callback_lock" in inspect.getsource(Conductor)
+    assert list(inspect.signature(Consumer.__init__).parameters)[:3] == ["self", "transport", "callback"]
     assert "_throw(StopAsyncIteration())" in inspect.getsource(Actor.cancel)
     assert isinstance(Consumer.unacked, property)
     assert "generation_id" in Message.__slots__
@@ -121,12 +126,17 @@ async def test_full_queue_holds_a_record_up(bench: Build) -> None:
         [agent] = b.app.agents.values()
         [actor] = agent._actors
         queue = actor.stream.channel.queue
-        assert b.app.consumer._flows()
+        message = Message(b.source, 0, 0, 0.0, 0, (), b"key", b"value", None)
+        assert b.app.consumer._hand_over(message) is None
+        assert (queue.get_nowait().message, message.refcount) == (message, 1)
         for _ in range(queue.maxsize):  # no turn of the loop: nothing is taken
             queue.force_put_nowait(None)
-        assert not b.app.consumer._flows()
+        waiting = b.app.consumer._hand_over(message)
+        assert (inspect.iscoroutine(waiting), queue.qsize()) == (True, queue.maxsize)
+        waiting.close()
         queue.clear()
-        assert b.app.consumer._flows()
+        assert b.app.consumer._hand_over(message) is None
+        queue.clear()
 
 
 def test_fetcher_makes_batches_where_ours_reads_any_header_name() -> None:
