@@ -8,12 +8,14 @@ with that id and no other way:
 - `own` starts a producer for each partition that is new to this worker. The broker then refuses every write of the
   owner before, and ends its open transaction. A claim is written to every partition, kept ones too: a worker that has
   lost one without noticing learns it here, before anything is read.
-- `write` puts rows into the open transaction of the partition and returns when the broker has them.
-- `commit` ends the open transactions. Offsets are committed after it, never before; several batches share a
-  transaction, because a transaction costs the same whatever it holds.
+- `write` notes rows. They are pending: read from memory, known to nobody else.
+- `commit` sends what is pending, of several rows of one key the newest, and ends the transaction. Offsets are committed
+  after it, never before; many batches share a transaction, because a transaction costs the same whatever it holds
+  (docs/decisions/0069). Rows reach the local store when they are committed, so a store never holds what the broker may
+  still throw away.
 
-Rows that are written and not committed are pending: they are read from memory and reach the local store when they are
-committed, so a store never holds what the broker may still throw away.
+A worker that has not committed for a second asks the broker before it goes on: one that was paused learns at its first
+batch that it has lost the partition.
 
 The embedded broker has no transactions and one process alone uses it: there the same rows go through one idempotent
 producer.
@@ -33,6 +35,7 @@ Not here: which rows (`shell.py`), and when Faust has them read (`tables.py`).
 import asyncio
 import contextlib
 import time
+from collections import ChainMap
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -66,6 +69,12 @@ _TAKING_OVER: Final = (UnknownError, InvalidTxnState)
 
 #: Seconds a producer may take to close; one that was fenced never ends by itself.
 _CLOSING: Final = 3.0
+
+#: Rows of a partition that are noted before they must be committed: what is pending is memory.
+_MOST_NOTED: Final = 5_000
+
+#: Seconds after a commit in which nobody else can have been given the partition: far less than a session.
+_UNASKED: Final = 1.0
 
 #: Records taken in one go: the loop has other work.
 _AT_ONCE: Final = 200
@@ -101,38 +110,45 @@ class _Log:
 
     def __init__(self, place: StatePartition, producer: AIOKafkaProducer, apply: Apply, transactional: bool) -> None:
         self.place, self.producer, self._apply, self._transactional = place, producer, apply, transactional
-        self.pending: dict[bytes, bytes | None] = {}
+        self.noted: dict[bytes, bytes | None] = {}  # since the last commit began
+        self._leaving: dict[bytes, bytes | None] = {}  # in the commit that goes on
         self.lost = False  # once refused, a producer is of no use
-        self._last = -1
-        self._lock = asyncio.Lock()  # a transaction takes no rows while it ends
+        self._committing = asyncio.Lock()
 
-    async def write(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
-        """Returns when the broker has the rows, in this order."""
-        send, (topic, partition) = self.producer.send_batch, self.place
-        async with self._lock:
-            if self._transactional and not self.pending:
-                await self.producer.begin_transaction()
-            sends = []
-            batch = self.producer.create_batch()
-            for key, row in rows:
-                if batch.append(key=key, value=row, timestamp=None) is None:  # full
-                    sends.append(await send(batch, topic, partition=partition))
-                    batch = self.producer.create_batch()
-                    batch.append(key=key, value=row, timestamp=None)
-                self.pending[key] = row
-            sends.append(await send(batch, topic, partition=partition))
-            for taken in await asyncio.gather(*sends):
-                self._last = max(self._last, taken.offset)
+    @property
+    def pending(self) -> Rows:
+        """The newest row of each key that is not committed."""
+        return ChainMap(self.noted, self._leaving) if self._leaving else self.noted
 
     async def commit(self) -> None:
-        """Ends the open transaction; its rows are state now."""
-        async with self._lock:
-            if not self.pending:
+        """Sends what is pending in a transaction of its own; it is state now."""
+        async with self._committing:
+            if self._leaving:  # whoever was here before has failed
+                raise Fenced(self.place)
+            if not self.noted:
                 return
+            self._leaving, self.noted = self.noted, {}
+            if self._transactional:
+                await self.producer.begin_transaction()
+            last = await self._sent(self._leaving)
             if self._transactional:
                 await self.producer.commit_transaction()
-            self._apply(self.place, self.pending, self._last)
-            self.pending = {}
+            self._apply(self.place, self._leaving, last)
+            self._leaving = {}
+
+    async def _sent(self, rows: Rows) -> int:
+        """The offset of the last row, or less, once the broker has them all."""
+        send, (topic, partition) = self.producer.send_batch, self.place
+        sends = []
+        batch = self.producer.create_batch()
+        for key, row in rows.items():
+            if batch.append(key=key, value=row, timestamp=None) is None:  # full
+                sends.append(await send(batch, topic, partition=partition))
+                batch = self.producer.create_batch()
+                batch.append(key=key, value=row, timestamp=None)
+        sends.append(await send(batch, topic, partition=partition))
+        last: int = max(taken.offset for taken in await asyncio.gather(*sends))
+        return last
 
 
 class Fence:
@@ -150,6 +166,7 @@ class Fence:
         self._uncommitted = ""  # why rows were given up that had not been committed
         self._shared: AIOKafkaProducer | None = None  # the producer of all partitions where nothing is fenced
         self._starting = asyncio.Lock()
+        self._committed = 0.0  # when the last commit began that has succeeded, on the monotonic clock
 
     async def own(
         self, places: Collection[StatePartition], claim: Callable[[StatePartition], tuple[bytes, bytes]]
@@ -159,10 +176,13 @@ class Fence:
         lost = [self._logs.pop(place) for place in list(self._logs) if place not in places]
         await asyncio.shield(asyncio.gather(*(self._close(log) for log in lost)))  # another rebalance may cut in
         # Those kept first: a worker that has lost one must not take others from their owners.
-        await asyncio.gather(*(self.write(place, [claim(place)]) for place in self._logs))
+        for log in self._logs.values():
+            log.noted.update([claim(log.place)])
+        await self.commit()
         new = [place for place in places if place not in self._logs]
         await asyncio.gather(*(self._open(place) for place in new))
-        await asyncio.gather(*(self.write(place, [claim(place)]) for place in new))
+        for place in new:
+            self._logs[place].noted.update([claim(place)])
         await self.commit()
 
     def owns(self, place: StatePartition) -> bool:
@@ -170,24 +190,29 @@ class Fence:
         return place in self._logs
 
     def pending(self, place: StatePartition) -> Rows:
-        """The rows of the open transaction, by key; empty where there is none."""
+        """The rows that are not committed, by key."""
         log = self._logs.get(place)
         return {} if log is None else log.pending
 
     async def write(self, place: StatePartition, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
-        """Returns when the broker has the rows, which count once they are committed."""
+        """Notes rows, which count once they are committed: now, where many are noted or nothing was committed for a while."""
         log = self._logs.get(place)
-        if log is None:
+        if log is None or log.lost:
             raise Fenced(place)
-        await _answered(log, log.write(rows))
+        log.noted.update(rows)
+        if len(log.noted) > _MOST_NOTED or time.monotonic() - self._committed > _UNASKED:
+            await self.commit()
 
     async def commit(self) -> None:
-        """Ends every open transaction. Goes on when the caller is cancelled: a transaction is never left half-ended."""
+        """Makes state of every row that is noted. Goes on when the caller is cancelled: a transaction is never left
+        half-ended."""
         if self._uncommitted:
             raise Unavailable(self._uncommitted)
+        begun = time.monotonic()
         work = [_answered(log, log.commit()) for log in self._logs.values() if log.pending]
         if work:
             await asyncio.shield(asyncio.gather(*work))
+            self._committed = begun
 
     async def close(self) -> None:
         """Gives the partitions up. Pending rows are committed when the broker still takes them; if not, no commit succeeds

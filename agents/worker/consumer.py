@@ -5,7 +5,8 @@ costs Faust four tasks and up to 20 ms (decision 0043), and the order of a commi
 before it (`changelog.py`). A partition of which nothing is committed is read from its beginning after every rebalance.
 
 Private names used (each pinned by tests/agents/test_faust_private_names.py): `Consumer._new_consumer_thread`,
-`_commit_offsets` and `_thread`, `AIOKafkaConsumerThread._consumer` and `_ensure_consumer`; for the embedded broker alone
+`_commit_offsets` and `_thread`, `AIOKafkaConsumerThread._consumer` and `_ensure_consumer`, `Conductor._tp_to_callback` and
+`_tp_to_callback_lock`; for the embedded broker alone
 `AIOKafkaConsumerThread._create_consumer` and aiokafka's `_fetch_max_wait_ms`.
 """
 
@@ -18,7 +19,7 @@ from typing import Any, Final
 import faust
 from aiokafka import TopicPartition
 from faust.transport.drivers import aiokafka as driver
-from faust.types import TP, EventT
+from faust.types import TP, EventT, Message
 
 from streams.kafka.sender import Unavailable
 
@@ -57,11 +58,34 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # Faust is untyped to u
     def _new_consumer_thread(self) -> _Thread:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
 
+    def __init__(self, transport: Any, callback: Any, *args: Any, **kwargs: Any) -> None:
+        self._conduct = callback
+        super().__init__(transport, self._hand_over, *args, **kwargs)
+
+    def _hand_over(self, message: Message) -> Any:
+        """None when the record lies in the queue of its agent, where nothing can hold it up; else Faust's way there.
+
+        Faust would decode its bytes to the same bytes, and ask at three places whether to wait.
+        """
+        topics = self.app.topics
+        conductor = topics._tp_to_callback.get(message.tp)
+        channels: Sequence[Any] = tuple(getattr(conductor, "channels", ()))  # Faust that is not compiled shows none
+        if len(channels) != 1 or topics._tp_to_callback_lock.locked() or not self._flows():
+            return self._conduct(message)
+        [channel] = channels
+        message.incref()
+        channel.queue.put_nowait_enhanced(
+            faust.Event(self.app, message.key, message.value, None, message),
+            on_pressure_high=conductor.on_pressure_high,
+            on_pressure_drop=conductor.on_pressure_drop,
+        )
+        return None
+
     async def wait_first(self, *coros: Any, timeout: Any = None) -> Any:
-        """A record goes to its agent at once when nothing can hold it up; Faust would make four tasks to see that."""
-        if len(coros) == 2 and timeout is None and self._flows():
+        """Nothing to wait for behind a record that was handed over; Faust would make four tasks to see that."""
+        if coros[0] is None:
             coros[1].close()
-            return await coros[0]
+            return None
         return await super().wait_first(*coros, timeout=timeout)
 
     def _flows(self) -> bool:

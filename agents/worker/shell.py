@@ -8,8 +8,8 @@ batches and sees to the rest (design §8, measured in docs/decisions/0002):
 2. the letters are sent and confirmed; what the broker refuses is handed back to the stage (`on_refused`). A record
    behind one of the same key whose letter may be refused waits for its answer and is folded in the next round, so
    that it never builds on a step that did not happen: a batch is as its records one by one;
-3. the rows are written, repeats too, the next expected offsets beside them in the same transaction;
-4. only then does the loop come round, which lets Faust commit: the transaction first, the offsets after it.
+3. the rows are noted, repeats too, the next expected offsets beside them for the same transaction;
+4. only then does the loop come round, which lets Faust commit: rows in a transaction first, the offsets after it.
 
 Whatever else goes wrong, a skipped record and a cancelled body included, ends the process at once: the only way to
 refuse a record. Offsets at which the broker has no record are no skip (`gaps.py`). Records that fail, however many in a
@@ -222,7 +222,7 @@ class _Batch:
         return event, self.rows[key][1] if key in self.rows else None
 
     def write(self) -> list[Coroutine[Any, Any, None]]:
-        """Rows and positions as calls to be awaited together, one for each partition of each table."""
+        """Rows and positions as calls, one for each partition of each table."""
         changes: dict[tuple[int, int], tuple[FencedTable, dict[bytes, bytes | None]]] = {}
 
         def change(table: FencedTable, event: EventT, key: bytes, row: bytes | None) -> None:
@@ -275,7 +275,8 @@ class _Shell:
             refused = await self._send([*followers, *(letter for letter in letters if not letter.after)], batch)
             followers = [letter for letter in letters if letter.after and letter.after not in refused]
         async with asyncio.timeout(self.limits.changelog):
-            await asyncio.gather(*batch.write())
+            for write in batch.write():
+                await write
         for key, (event, row) in batch.rows.items():
             self.stage.on_row(key, row, event.message.partition)
 

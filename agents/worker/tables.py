@@ -192,7 +192,7 @@ class FencedTable(faust.Table):  # type: ignore[misc]  # Faust is untyped to us
                     yield place.partition, key, newest
 
     async def write(self, partition: int, rows: Mapping[bytes, bytes | None]) -> None:
-        """Returns when the broker has the rows; they count when the fence is next committed. Raises as the fence does."""
+        """Notes the rows; they count when the fence is next committed. Raises as the fence does."""
         await self.app.fence.write(StatePartition(self.changelog_topic_name, partition), rows.items())
 
 

@@ -10,16 +10,20 @@ more with `\\xNN` in place of foreign bytes. Consumers of the product are import
 
 A fetch asks for every partition each time, for a relay some 330, most of them letterboxes without a receipt. aiokafka
 writes and reads that field by field; `_fetch_request` and `_fetch_response` do the same by the structure of the record.
+It looks at each of them before and after every answer; `_fetch_actions` does when there is something to ask for.
 
 Private names used, each pinned by tests/agents/test_faust_private_names.py: `fetcher.MemoryRecords`,
 `_DefaultRecordBatchPy` and its `_buffer`, `_pos`, `_next_record_index`, `_maybe_uncompress`, `FetchRequest_v11.encode` and
-`FetchResponse_v11.decode`.
+`FetchResponse_v11.decode`, `fetcher.TopicPartition`, `Fetcher._get_actions_per_node` and the fields that `_fetch_actions` reads.
 """
 
 import asyncio
+import random
 import struct
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer as AIOKafkaConsumer  # with our reader of batches
@@ -35,7 +39,7 @@ from aiokafka.errors import (
     NotCoordinatorForGroupError,
 )
 from aiokafka.partitioner import murmur2
-from aiokafka.protocol.fetch import FetchRequest_v11, FetchResponse_v11
+from aiokafka.protocol.fetch import FetchRequest, FetchRequest_v11, FetchResponse_v11
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import decode_varint
@@ -174,8 +178,46 @@ def _fetch_response(kind: type[Any], data: Any) -> Any:
     return kind(throttle, error, session, topics)
 
 
+def _fetch_actions(self: Any, assignment: Any) -> Any:
+    """`Fetcher._get_actions_per_node` where it is about records alone, three times as fast; aiokafka's own where not.
+
+    Its answer: requests by node, positions to find by node, seconds until the next look, whether leaders are unknown, and
+    what ends a pause.
+    """
+    if self._preferred_read_replica:
+        return _AIOKAFKA_ACTIONS(self, assignment)
+    leader, most = self._client.cluster.leader_for_partition, self._max_partition_fetch_bytes
+    unread = defaultdict[int, list[float]](list)  # seconds that records of a node still wait for their reader
+    for tp, found in self._records.items():
+        if wait := found.calculate_backoff():
+            unread[leader(tp)].append(wait)
+    asked: dict[int, dict[str, list[tuple[int, int, int]]]] = {}
+    paused = []
+    for tp, state in assignment._tp_state.items():
+        node, position = leader(tp), state._position
+        if tp in self._records or node in self._in_flight:
+            continue
+        if node is None or node == -1 or position is None:
+            return _AIOKAFKA_ACTIONS(self, assignment)
+        if state._paused:
+            paused.append(state.resume_fut)
+        elif node not in unread:
+            asked.setdefault(node, {}).setdefault(tp.topic, []).append((tp.partition, position, most))
+    requests = []
+    limits = (self._fetch_max_wait_ms, self._fetch_min_bytes, self._fetch_max_bytes, self._isolation_level)
+    for node, topics in asked.items():
+        shuffled = list(topics.items())
+        random.shuffle(shuffled)  # a broker answers in this order, up to a size
+        requests.append((node, FetchRequest(*limits, shuffled, rack_id=self._client_rack or "")))
+    return requests, {}, min(map(max, unread.values()), default=self._fetcher_timeout), False, paused
+
+
+_AIOKAFKA_ACTIONS: Final = fetcher.Fetcher._get_actions_per_node
+
 FetchRequest_v11.encode = _fetch_request
 FetchResponse_v11.decode = classmethod(_fetch_response)
+fetcher.Fetcher._get_actions_per_node = _fetch_actions
+fetcher.TopicPartition = lru_cache(maxsize=None)(TopicPartition)
 
 
 #: No broker answers, or the password is wrong: the two look the same in aiokafka (kafka.md §3).

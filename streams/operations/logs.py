@@ -36,8 +36,8 @@ FIELDS: Final = frozenset(
         "actor", "hint", "where", "partitions", "finding", "setting", "text",
     }
 )  # fmt: skip
-#: What every line may have.
-_OWN: Final = frozenset({"event", "level", "timestamp", "exception", "dropped"})
+#: Those, and what every line has.
+_LISTED: Final = FIELDS | {"event", "level", "timestamp", "exception", "dropped"}
 
 #: Ten digits that begin like a date, with one hyphen or blank after the sixth (spec 05 §2.1). Wider than the CPR
 #: pattern on purpose; neighbours that are hex digits or hyphens mean an id of ours, in which such digits do occur.
@@ -49,11 +49,10 @@ Event = dict[str, Any]
 
 def only_fields(event: Event) -> Event:
     """Drops every field that is not listed, and names it."""
-    unlisted = sorted(event.keys() - FIELDS - _OWN)
-    for name in unlisted:
-        del event[name]
-    if unlisted:
-        event["dropped"] = unlisted
+    if not _LISTED.issuperset(event):
+        event["dropped"] = sorted(event.keys() - _LISTED)
+        for name in event["dropped"]:
+            del event[name]
     return event
 
 

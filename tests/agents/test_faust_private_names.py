@@ -5,19 +5,21 @@ import re
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import faust
 import faust.streams
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer import fetcher
+from aiokafka.consumer.subscription_state import Assignment, TopicPartitionState
 from aiokafka.protocol.fetch import FetchRequest, FetchRequest_v11, FetchResponse_v11
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from faust.agents.actor import Actor
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
-from faust.transport.conductor import ConductorCompiler
+from faust.transport.conductor import Conductor, ConductorCompiler
 from faust.transport.consumer import Consumer, ThreadDelegateConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import Message
@@ -83,7 +85,12 @@ def test_driver_makes_its_consumer_where_ours_shortens_wait() -> None:
 def test_record_comes_to_its_agent_where_ours_shortens_way() -> None:
     way = inspect.getsource(Consumer._drain_messages)
     assert re.search(r"await self\.wait_first\(\s*callback\(message\), self\.suspend_flow\.wait\(\)\s*\)", way)
-    assert "queue.full()" in inspect.getsource(ConductorCompiler), "a full queue is what holds a record up"
+    hand_over = inspect.getsource(ConductorCompiler)
+    assert "queue.full()" in hand_over, "a full queue is what holds a record up"
+    for step in ("await acquire_flow_control()", "message.incref(channels_n)", "queue.put_nowait_enhanced("):
+        assert step in hand_over
+    assert "async with self._tp_to_callback_lock" in inspect.getsource(Conductor)
+    assert list(inspect.signature(Consumer.__init__).parameters)[:3] == ["self", "transport", "callback"]
     assert "_throw(StopAsyncIteration())" in inspect.getsource(Actor.cancel)
     assert isinstance(Consumer.unacked, property)
     assert "generation_id" in Message.__slots__
@@ -119,12 +126,17 @@ async def test_full_queue_holds_a_record_up(bench: Build) -> None:
         [agent] = b.app.agents.values()
         [actor] = agent._actors
         queue = actor.stream.channel.queue
-        assert b.app.consumer._flows()
+        message = Message(b.source, 0, 0, 0.0, 0, (), b"key", b"value", None)
+        assert b.app.consumer._hand_over(message) is None
+        assert (queue.get_nowait().message, message.refcount) == (message, 1)
         for _ in range(queue.maxsize):  # no turn of the loop: nothing is taken
             queue.force_put_nowait(None)
-        assert not b.app.consumer._flows()
+        waiting = b.app.consumer._hand_over(message)
+        assert (inspect.iscoroutine(waiting), queue.qsize()) == (True, queue.maxsize)
+        waiting.close()
         queue.clear()
-        assert b.app.consumer._flows()
+        assert b.app.consumer._hand_over(message) is None
+        queue.clear()
 
 
 def test_fetcher_makes_batches_where_ours_reads_any_header_name() -> None:
@@ -162,6 +174,52 @@ def test_answer_to_fetch_is_read_by_its_schema(topics: list[Any]) -> None:
     assert found == FetchResponse_v11(
         *[field.decode(data) for data in [BytesIO(encoded)] for field in found.SCHEMA.fields]
     )
+
+
+_STATES = st.tuples(
+    st.integers(0, 3), st.none() | st.integers(0, 9), st.booleans(), st.sampled_from([None, None, 0.0, 0.1])
+)
+
+
+@given(st.dictionaries(st.tuples(st.sampled_from("ab"), st.integers(0, 3)), _STATES), st.sets(st.just(1)))
+def test_fetch_is_decided_on_as_by_aiokafka(partitions: dict[Any, Any], in_flight: set[int]) -> None:
+    known = {TopicPartition(*place): state for place, state in partitions.items()}
+    of = SimpleNamespace(
+        _in_flight=in_flight, _preferred_read_replica={}, _records={}, _client=SimpleNamespace(cluster=SimpleNamespace()),
+        _max_partition_fetch_bytes=9, _fetch_max_wait_ms=8, _fetch_min_bytes=7, _fetch_max_bytes=6, _isolation_level=0,
+        _client_rack=None, _fetcher_timeout=5.0,
+    )  # fmt: skip
+    of._client.cluster.leader_for_partition = lambda tp: known[tp][0] - 1 or None  # absent, unknown, or node 1 or 2
+    of._select_read_replica = of._client.cluster.leader_for_partition
+    states = {
+        tp: SimpleNamespace(
+            _position=position, position=position, has_valid_position=position is not None,
+            _paused=paused, paused=paused, resume_fut=str(tp),
+        )
+        for tp, (_, position, paused, _) in known.items()
+    }  # fmt: skip
+    assignment = SimpleNamespace(tps=list(known), _tp_state=states, state_value=states.get)
+    for tp, (*_, unread) in known.items():
+        if unread is not None:
+            of._records[tp] = SimpleNamespace(calculate_backoff=lambda seconds=unread: seconds)
+
+    def shown(actions: Any) -> Any:
+        requests, resets, wait, is_unknown, paused = actions
+        asked = {
+            (node, topic, place) for node, request in requests for topic, places in request.topics for place in places
+        }
+        return asked, dict(resets), wait, is_unknown, sorted(paused)
+
+    assert shown(clients._fetch_actions(of, assignment)) == shown(clients._AIOKAFKA_ACTIONS(of, assignment))
+
+
+def test_fetcher_decides_where_ours_does() -> None:
+    assert "self._get_actions_per_node(assignment)" in inspect.getsource(fetcher.Fetcher)
+    assert fetcher.Fetcher._get_actions_per_node is clients._fetch_actions
+    assert fetcher.TopicPartition("lanes", 1) == TopicPartition("lanes", 1)
+    state = inspect.getsource(TopicPartitionState)
+    assert all(f"return self.{name}\n" in state for name in ("_position", "_paused", "_resume_fut"))
+    assert "self._tp_state.get(tp)" in inspect.getsource(Assignment.state_value)
 
 
 def test_every_consumer_reads_any_header_name() -> None:

@@ -90,6 +90,8 @@ async def test_paused_worker_changes_nothing_after_its_successor(real: LocalBrok
         await successor.fence.write(place, [(b"k", b"newer")])
         await successor.fence.commit()
         with pytest.raises(Fenced, match=rf"{s.log}/0 has another owner"):
+            await paused.fence.commit()
+        with pytest.raises(Fenced):
             await paused.fence.write(place, [(b"k", b"after the pause")])
         with pytest.raises(Fenced):
             await paused.fence.commit()
@@ -130,7 +132,42 @@ async def test_rows_count_when_they_are_committed_and_not_before(real: LocalBrok
         await worker.fence.commit()
         assert worker.fence.pending(place) == {}
         assert worker.stored[place][b"k"] == b"2"
-        assert await s.rows(2) == [(b"k", b"1"), (b"gone", None), (b"k", b"2"), (b"gone", None)]
+        assert await s.rows(2) == [(b"k", b"2"), (b"gone", None)], "of several rows of one key the newest"
+
+
+async def test_rows_noted_during_commit_are_pending_beside_it(real: LocalBroker) -> None:
+    async with scene(real) as s:
+        worker, place = s.worker("w1"), s.place(2)
+        await worker.own(place)
+        await worker.fence.write(place, [(b"a", b"1"), (b"b", b"1")])
+        committing = asyncio.create_task(worker.fence.commit())
+        await turns(2)
+        await worker.fence.write(place, [(b"b", b"2"), (b"c", b"2")])
+        assert dict(worker.fence.pending(place)) == {b"a": b"1", b"b": b"2", b"c": b"2"}
+        await committing
+        assert worker.fence.pending(place) == {b"b": b"2", b"c": b"2"}
+        await worker.fence.commit()
+        assert await s.rows(2) == [(b"a", b"1"), (b"b", b"1"), (b"b", b"2"), (b"c", b"2")]
+
+
+async def test_worker_long_without_commit_asks_before_it_goes_on(real: LocalBroker, monkeypatch: Any) -> None:
+    async with scene(real) as s:
+        paused, successor, place = s.worker("w1"), s.worker("w2"), s.place(1)
+        await paused.own(place)
+        await successor.own(place)
+        monkeypatch.setattr("agents.worker.changelog._UNASKED", 0.0)
+        with pytest.raises(Fenced, match="has another owner"):
+            await paused.fence.write(place, [(b"k", b"after the pause")])
+
+
+async def test_commit_behind_one_that_failed_fails(real: LocalBroker) -> None:
+    async with scene(real) as s:
+        paused, successor, place = s.worker("w1"), s.worker("w2"), s.place(1)
+        await paused.own(place)
+        await paused.fence.write(place, [(b"k", b"v")])
+        await successor.own(place)
+        ends = await asyncio.gather(paused.fence.commit(), paused.fence.commit(), return_exceptions=True)
+        assert [type(end) for end in ends] == [Fenced, Fenced]
 
 
 async def test_many_rows_keep_their_order_over_several_batches(real: LocalBroker) -> None:
@@ -308,5 +345,6 @@ async def test_row_after_refusal_of_sender_names_owner() -> None:
     fence, place = fence_of(producer), StatePartition("app-rows-changelog", 0)
     await fence.own([place], lambda _place: (b"\0owner", b"w1"))
     producer.refused = True
+    await fence.write(place, [(b"k", b"v")])
     with pytest.raises(Fenced, match="has another owner"):
-        await fence.write(place, [(b"k", b"v")])
+        await fence.commit()
