@@ -9,8 +9,10 @@ from streams.cli.app import build
 from streams.cli.frame import Code
 from streams.cli.frame import run as run_command
 from streams.messages.legacy import document
+from streams.messages.legacy.conversion import REASONS
 from tests.meanings.letter_stories import PATIENT, admission, discharge
 from tests.meanings.letters import letter
+from tests.published import ROOT
 
 FILES = {
     "in.xml": document.write(admission(), "oioxml"),
@@ -71,6 +73,11 @@ def test_a_refusal_is_one_line_with_its_reason(capfdbinary: Any, words: tuple[st
     (line,) = err.splitlines()
     assert line.startswith(f"{reason}: ")
     assert PATIENT.cpr not in line
+
+
+@pytest.mark.parametrize("reason", sorted(REASONS))
+def test_each_reason_has_a_word_in_the_documents(reason: str) -> None:
+    assert f"`{reason}`" in (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.usefixtures("files")

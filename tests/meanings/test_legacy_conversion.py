@@ -16,13 +16,14 @@ from streams.formats.fhir.read import from_bytes
 from streams.messages.hospitalnotification import check, read
 from streams.messages.legacy import document
 from streams.messages.legacy.conversion import REASONS, Converted, convert, is_letter
+from streams.messages.legacy.explain import TO_FHIR, TO_LETTER, Difference, Remark
 from streams.messages.legacy.letter import Letter
 from streams.stay.rules import TRANSITIONS
 from streams.stay.state import StayState
 from streams.words.codes import Notice
 from streams.words.errors import Rejected
 from streams.words.ids import Gln, Sor
-from streams.words.model import Notification, Unit
+from streams.words.model import EpisodeIdentifier, Notification, Unit
 from streams.words.times import danish
 from tests.meanings.letter_stories import C4, IDS, PATIENT, admission, discharge, registers
 from tests.meanings.letters import letter, receipt
@@ -110,7 +111,8 @@ def test_each_notice_alone_is_this_letter(case: str, to: str) -> None:
         ((Notice.STIN, Notice.STAA, Notice.SLHJ), "17 nytbrev udskrevet_til_hjemmet"),
         ((Notice.STIN, Notice.STAA, Notice.SLHJ, Notice.RE_SLHJ), "17 rettetbrev udskrevet_til_hjemmet"),
         ((Notice.STIN, Notice.STAA, Notice.MORS), "17 nytbrev doed"),
-        ((Notice.STIN, Notice.STAA, Notice.AN_STAA), "20 annulleretbrev indlagt"),
+        ((Notice.STIN, Notice.STAA, Notice.AN_STAA), "no-event-time"),  # that of STIN, which it does not have
+        ((Notice.STAA, Notice.STIN, Notice.AN_STIN), "20 annulleretbrev indlagt"),
         ((Notice.STIN, Notice.STAA, Notice.SLHJ, Notice.AN_SLHJ), "not-representable"),
     ],
 )
@@ -130,6 +132,12 @@ def test_earlier_messages_give_a_cancellation_its_time(form: Any) -> None:
     ]
     found = as_letter(messages[-1], after=messages[:-1])
     assert (found.status, found.occurred) == ("annulleretbrev", datetime(2026, 3, 2, 12, 0))
+
+
+def test_earlier_messages_give_the_admission_its_time() -> None:
+    *earlier, cancelled = stay(Notice.STIN, Notice.STAA, Notice.AN_STAA)
+    found = as_letter(cancelled, after=earlier)
+    assert (found.status, found.occurred) == ("annulleretbrev", datetime(2026, 3, 2, 10, 0))
 
 
 def test_earlier_letters_give_a_cancellation_its_time() -> None:
@@ -431,3 +439,48 @@ def test_a_letter_from_the_end_of_the_calendar_is_converted_or_refused(day: str)
     data = oioxml(admission()).replace(b"2026-03-01", day.encode())
     with suppress(Rejected):
         turned(data, "fhir-json", persons=PERSONS)
+
+
+def to_letter_rows() -> set[Remark]:
+    """What is lost by messages that have everything that can be lost."""
+    lpr3 = EpisodeIdentifier(
+        system="https://www.esundhed.dk/Registre/Landspatientregisteret",
+        value="urn:uuid:0a1b2c3d-0000-5000-8000-000000000001",
+    )
+    acute = [*story(Notice.STIN, Notice.STAA, Notice.SLHJ, sender=WARD)][-1]
+    on_leave = [*story(Notice.STIN, Notice.STOR, Notice.SLHJ, sender=WARD)][-1]
+    autumn = next(story(Notice.STIN, sender=WARD, begin=datetime.fromisoformat("2026-10-25T02:30:15+02:00")))
+    hospital = registers().locate("EPJ-SYD/OUH", "OUH", "", AT)
+    assert hospital is not None
+    messages = [
+        acute,
+        replace(on_leave, leave_start=on_leave.start, episode=(*on_leave.episode, lpr3)),
+        replace(autumn, sender=hospital, report_of_admission=False, report_recipient=None),
+    ]
+    return {remark for n in messages for remark in turned(fhir(n), "oioxml").remarks}
+
+
+def to_fhir_rows() -> set[Remark]:
+    before = admission(stay="EPIC394363364")
+    after = [oioxml(before)]
+    letters = [
+        (before, []),
+        (admission(sender=replace(C4, gln="2990000000019", phone="1")), []),
+        (admission(occurred=datetime(2026, 10, 25, 2, 30)), []),
+        (admission(occurred=datetime(2026, 3, 1, 1, 30), authorised=datetime(2026, 3, 1, 1, 29)), []),
+        (discharge(stay="EPIC394363364", patient_status="uoplyst", positive_receipt=False), after),
+    ]
+    return {
+        remark
+        for one, earlier in letters
+        for remark in turned(oioxml(one), "fhir-json", earlier, persons=PERSONS).remarks
+    }
+
+
+@pytest.mark.parametrize(
+    ("table", "rows"), [(TO_LETTER, to_letter_rows), (TO_FHIR, to_fhir_rows)], ids=["letter", "fhir"]
+)
+def test_every_row_of_what_is_lost_holds_for_some_message(table: tuple[Difference, ...], rows: Any) -> None:
+    missing = {row.remark() for row in table} - rows()
+    # A receipt is not asked for only where a subscription wants none.
+    assert {remark.field for remark in missing} <= ({"MessageHeader"} if table is TO_LETTER else set())

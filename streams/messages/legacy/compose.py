@@ -204,7 +204,8 @@ def content(n: Notification, now: StandingLetters, terms: LegacyTerms) -> Letter
         status, number, stated = _CORRECTS, concerned.number, _patient_status(n.notice.family, concerned.number)
     elif row.gives == _CANCELS and concerned is not None:
         status, number, stated = _CANCELS, concerned.number, concerned.patient_status
-        occurred = concerned.occurred or occurred
+        same = concerned.notice.family is n.notice.family  # else the notice has another time (00 §7.6)
+        occurred = concerned.occurred or (occurred if same else None)
     else:
         return no_letter(row.gives)
     if occurred is None:
