@@ -35,7 +35,7 @@ from streams.distributor.row import (
     encode_record,
     encode_row,
 )
-from streams.kafka.records import Letter, Record, dead_letter, headers, letter_headers
+from streams.kafka.records import Letter, Record, dead_letter, headers
 from streams.kafka.sender import Refusal
 from streams.kafka.topics import (
     DISTRIBUTIONS,
@@ -258,7 +258,13 @@ def _letter(effect: Consequence, record: Record, at: datetime, station: Station,
     action = effect.action
     match action:
         case CopySent():
-            head = letter_headers(action.message_id, action.event_type, action.envelope_id, action.envelope)
+            head = headers(
+                message_id=action.message_id,
+                event_type=action.event_type,
+                schema=action.schema,
+                content_type=action.content_type,
+                more=(("envelope-id", action.envelope_id.encode()),),
+            )
             return Letter(action.topic, action.lane.encode(), action.data, head, refusable=True, name=action.name)
         case Returned():
             head = headers(

@@ -28,6 +28,10 @@ ReceiverType = Literal["A", "B", "C"]
 TYPES: Final[tuple[ReceiverType, ...]] = ("A", "B", "C")
 
 
+#: How a copy is wrapped: as it came, in KOMBIT's envelope, or as the record that an adapter to it takes (02 §7.3).
+CopyForm = Literal["as-sent", "beskedkuvert", "record"]
+
+
 class AnswerState(StrEnum):
     """What is known of one receiver's answer."""
 
@@ -128,6 +132,7 @@ class Recipient(NamedTuple):
 
     system: str
     type: ReceiverType
+    form: CopyForm = "as-sent"
 
 
 #: Arrivals of one message whose ids are remembered: three dispatches, and what the network repeats.
@@ -148,6 +153,7 @@ class ReceiverCopy(Value, frozen=True, kw_only=True):
 
     system: str
     type: ReceiverType
+    form: CopyForm = "as-sent"
     state: AnswerState
     due: datetime | None = None  # when an answer is missing
     left: datetime | None = None  # handed over; None while it has not left
@@ -234,6 +240,7 @@ def distributed(
             ReceiverCopy(
                 system=one.system,
                 type=one.type,
+                form=one.form,
                 state=S.UNASKED if one.type == "C" else S.WAITING,
                 due=_due(one.type, at, terms),
                 retry=at,

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from streams.delivery.distribution import (
     CopyAdvance,
     CopyEmission,
+    CopyForm,
     CopyTerms,
     Distribution,
     ReceiverCopy,
@@ -37,6 +38,7 @@ from streams.words.model import Receipt, ReceiptIssue
 
 from .answer import Answerable, answer
 from .arrivals import quoted
+from .copying import EnvelopeRegisters, copy_of
 from .row import (
     ArrivedLetter,
     Consequence,
@@ -85,8 +87,12 @@ class ReceiverRegister(Protocol):
     def type(self) -> ReceiverType:
         """A, B or C."""
 
+    @property
+    def copies(self) -> CopyForm:
+        """How its copies are wrapped."""
 
-class DistributorRegisters(Protocol):
+
+class DistributorRegisters(EnvelopeRegisters, Protocol):
     """What the distributor asks the registers."""
 
     def receivers(self, kommunekode: str, message_type: str, at: datetime, label: str) -> Sequence[ReceiverRegister]:
@@ -218,7 +224,7 @@ class _Turn:
         known, terms = self.row.distributions.get(key), self.context.terms(letter.kommunekode, letter.form)
         self.row = self.row.take(letter.origin)
         recipients = [
-            Recipient(one.system, one.type)
+            Recipient(one.system, one.type, one.copies)
             for one in self.context.registers.receivers(letter.kommunekode, letter.message_type, at, letter.label)
         ]
         if known is not None:
@@ -377,16 +383,18 @@ class _Turn:
             letter, now = self.row.letters[key], left(copy, self.at)
             name = _name(key, now)
             self.row = self.row.with_distribution(key, self.row.distributions[key].with_copy(now))
+            made = copy_of(letter, distribution, now, self.lane, self.at, self.context.ids, self.context.registers)
             self.add(
                 CopySent(
                     topic=COPY.format(kommunekode=distribution.kommunekode, system=copy.system),
                     lane=self.lane,
-                    data=letter.whole,
+                    data=made.data,
                     name=name,
                     message_id=distribution.message_id,
                     event_type=letter.event_type,
-                    envelope=letter.envelope,
-                    envelope_id=letter.envelope_id,
+                    envelope_id=made.envelope_id,
+                    schema=made.schema,
+                    content_type=made.content_type,
                 )
             )
             self.add(

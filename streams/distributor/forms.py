@@ -41,6 +41,10 @@ class Incoming(NamedTuple):
     sender: str
     receiver: str
     errors: tuple[ReceiptIssue, ...] = ()
+    cpr: str = ""  # whom it is about; for an envelope that names the person
+
+    def __repr__(self) -> str:
+        return f"Incoming({self.label}, {self.message_id})"
 
 
 class AnswerIds(NamedTuple):
@@ -102,18 +106,19 @@ def _read(data: bytes) -> Incoming:
     sender = view.resolve(reference(header, "sender"))
     receiver = view.resolve(reference(first(header, "destination"), "receiver"))
     glns = [(place and gln_of(place[1])) or "" for place in (sender, receiver)]
+    cpr = text_at(first(view.patient[1], "identifier"), "value") or ""
     if message_type not in CHECKED:
         errors: tuple[ReceiptIssue, ...] = ()
         if not message_type:
             text = "the type of this message is not known"
             unknown = "MSG_RECEIVER_UNABLE_TO_RECEIVE_MSG_TYPE"
             errors = (ReceiptIssue(severity="error", code="not-supported", details_code=unknown, text=text),)
-        return Incoming(message_type, message_id, copy_id, "", glns[0], glns[1], errors)
+        return Incoming(message_type, message_id, copy_id, "", glns[0], glns[1], errors, cpr)
     checked = CHECKED[message_type]
     found = [issue for issue in sent.beside(list(checked.check(bundle))) if issue.severity == "error"]
     errors = issues_of_findings(found)
     label = "" if errors else checked.label(bundle)
-    return Incoming(message_type, message_id, copy_id, label, glns[0], glns[1], errors)
+    return Incoming(message_type, message_id, copy_id, label, glns[0], glns[1], errors, cpr)
 
 
 def _answer(
@@ -147,7 +152,7 @@ def _read_letter(data: bytes) -> Incoming:
     family = Family.MORS if letter.patient_status == DEAD else _FAMILIES[letter.number]
     label = f"{_PREFIXES[letter.status]}{family}"
     parties = letter.sender.gln, letter.receiver.gln
-    return Incoming(HOSPITAL_NOTIFICATION, letter.letter_id, letter.envelope_id, label, *parties)
+    return Incoming(HOSPITAL_NOTIFICATION, letter.letter_id, letter.envelope_id, label, *parties, cpr=letter.cpr)
 
 
 def _answer_letter(

@@ -108,6 +108,7 @@ class KeptLetter(Value, frozen=True, kw_only=True):
     envelope: str
     envelope_id: str
     event_type: str
+    message_type: str = HOSPITAL_NOTIFICATION
     sender: str
     receiver: str
     document: bytes
@@ -136,6 +137,7 @@ def kept(letter: ArrivedLetter) -> KeptLetter:
         form=letter.form,
         envelope=letter.envelope,
         envelope_id=letter.envelope_id,
+        message_type=letter.message_type,
         event_type=f"{kind}.{letter.label or 'message'}",
         sender=letter.sender,
         receiver=letter.receiver,
@@ -222,8 +224,9 @@ class CopySent(msgspec.Struct, frozen=True, gc=False):
     name: str  # of the letter: other than that of every other hand-over
     message_id: str
     event_type: str
-    envelope: str
     envelope_id: str
+    schema: str
+    content_type: str
 
     def __repr__(self) -> str:
         return f"CopySent({self.topic}, {self.message_id})"

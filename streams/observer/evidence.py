@@ -15,7 +15,7 @@ from typing import Any
 
 from lxml import etree
 
-_ENVELOPES = frozenset({"VANSEnvelope", "StandardBusinessDocument"})
+_ENVELOPES = frozenset({"VANSEnvelope", "StandardBusinessDocument", "Haendelsesbesked"})
 _MAX_DEPTH = 4  # envelope, Bundle; more is a construction that no sender makes
 
 
@@ -286,10 +286,16 @@ def lane_of_letter(letter_id: str) -> str:
 def _innermost(value: bytes) -> bytes | None:
     """The document inside all envelopes; None when one of them has no content."""
     for _ in range(_MAX_DEPTH):
-        root = None if value[:1] == b"{" else _xml(value)
-        if root is None or _local(root) not in _ENVELOPES:
+        root, text = None, ""
+        if value[:1] == b"{":  # the record of a copy holds its document as an envelope does (02 §7.3)
+            copy = row_of(value) if value.startswith(b'{"besked_id"') else None
+            text = str((copy or {}).get("payload", ""))
+        else:
+            root = _xml(value)
+        if not text and (root is None or _local(root) not in _ENVELOPES):
             return value
-        text = _first(root, "Data") or _first(root, "BinaryContent")
+        if root is not None:
+            text = _first(root, "Data") or _first(root, "BinaryContent") or _first(root, "Base64")
         try:
             value = base64.b64decode("".join(text.split()))
         except (binascii.Error, ValueError):

@@ -281,8 +281,8 @@ def check_environments(tables: Tables, now: datetime, findings: Findings) -> Non
             findings.add(feed.file, feed.at("test"), problem, "remove it, or keep it in a set of environment test")
 
 
-def _met(tables: Tables, row: AcceptanceRow) -> list[AddressRow]:
-    """The addresses for which an acceptance holds."""
+def _met(tables: Tables, row: AcceptanceRow | ReceiverRow) -> list[AddressRow]:
+    """The addresses for which an acceptance or a receiver holds."""
     of = (row.kommunekode, row.message_type)
     addresses = (each.row for each in tables.addresses)
     return [a for a in addresses if (a.kommunekode, a.message_type) == of and a.overlaps(row)]
@@ -403,16 +403,20 @@ def check_forms(tables: Tables, now: datetime, findings: Findings) -> None:
 def check_beskedfordeler(tables: Tables, now: datetime, findings: Findings) -> None:
     """02 §7.3: an envelope of Beskedfordeler states the type of message by its UUID, and the municipality by its CVR."""
     besked = tables.policy.besked
-    for each in tables.acceptances:
+    sealed: list[tuple[Placed[AcceptanceRow] | Placed[ReceiverRow], str]] = [
+        *((each, "envelope") for each in tables.acceptances if each.row.envelope == "beskedkuvert"),
+        *((each, "copies") for each in tables.receivers if each.row.copies != "as-sent"),
+    ]
+    for each, key in sealed:
         row = each.row
-        if row.envelope != "beskedkuvert" or not row.valid_to_after(now):
+        if not row.valid_to_after(now):
             continue
         if besked is None or row.message_type not in besked.message_types:
             problem = f"no UUID of Beskedfordeler for {row.message_type}"
-            findings.add(each.file, each.at("envelope"), problem, "add it to policy.toml, [beskedkuvert] message_types")
+            findings.add(each.file, each.at(key), problem, "add it to policy.toml, [beskedkuvert] message_types")
         if any(not address.cvr for address in _met(tables, row)):
             problem = "the address has no CVR number, by which Beskedfordeler knows the municipality"
-            findings.add(each.file, each.at("envelope"), problem, 'write cvr = "…" in its [[address]]')
+            findings.add(each.file, each.at(key), problem, 'write cvr = "…" in its [[address]]')
 
 
 def check_return(tables: Tables, now: datetime, findings: Findings) -> None:

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple, Ty
 
 import msgspec
 
+from streams.delivery.distribution import CopyForm
 from streams.envelopes.envelope import ENVELOPES
 from streams.messages.message_type import FORMATS, MESSAGE_TYPES
 from streams.words.codes import ACKNOWLEDGEMENT
@@ -387,6 +388,8 @@ class ReceiverRow(RegisterRow, frozen=True, kw_only=True):
     name: str = ""
     product: str = ""  # as in systems.csv; empty: not known, so is its approval (00 §10.3)
     notices: frozenset[Literal["STAA", "STIN", "STOR", "SLOR", "SLHJ", "MORS"]] = frozenset()  # B, C; empty: all
+
+    copies: CopyForm = "as-sent"  # in which form it gets its copies from the distributor
 
     def wants(self, label: str) -> bool:
         """Whether messages with this label reach it; RE_ and AN_ follow their type, A gets all."""

@@ -121,6 +121,7 @@ class Behind:
     registers: Registers = field(default_factory=registers)
     now: datetime = NOON
     refusing: set[str] = field(default_factory=set)
+    tried: list[CopySent] = field(default_factory=list)  # every hand-over, refused ones too
     row: DistributorRow | None = None
     effects: list[Consequence] = field(default_factory=list)
     records: list[DistributionRecord] = field(default_factory=list)
@@ -174,6 +175,7 @@ class Behind:
         taken: set[str] = set()
         for effect in turn.effects:
             if isinstance(effect.action, CopySent):
+                self.tried.append(effect.action)
                 if effect.action.topic.rpartition(".")[2] in self.refusing:
                     assert row is not None
                     back = refused(row, effect.action.name, self.now, lane, self.context)

@@ -8,10 +8,11 @@ import pytest
 
 from streams.delivery.distribution import AnswerState
 from streams.distributor.row import ArrivedLetter, decode_record, decode_row
-from streams.envelopes import vans
+from streams.envelopes import beskedkuvert, vans
 from streams.formats.fhir.build import to_json
 from streams.kafka.topics import receiver as topic_of
 from streams.messages import acknowledgement
+from streams.observer.evidence import open_letter
 from streams.words.codes import Notice
 from streams.words.errors import Rejected
 from streams.words.ids import Lane
@@ -71,6 +72,42 @@ def test_receivers_are_those_of_date_of_arrival(stin: InboxLetter) -> None:
     town.now = NOON
     town.arrive(stin.again())  # copies are those of the first arrival (B2)
     assert (town.copies("old"), town.copies("new")) == ([stin.message_id] * 2, [])
+
+
+def test_copy_in_envelope_of_beskedfordeler(stin: InboxLetter) -> None:
+    sealed, record = receiver("care", "A", copies="beskedkuvert"), receiver("overview", "B", copies="record")
+    town = Behind(registers().with_receivers(sealed, record, receiver("archive", "C")))
+    town.arrive(stin)
+    copies = {one.topic.rpartition(".")[2]: one for one in town.sent}
+    document = to_json(stin.bundle)
+    opened = beskedkuvert.open_envelope(copies["care"].data)
+    assert (opened.payload, opened.message_id, opened.media_type) == (
+        document,
+        stin.message_id,
+        "application/fhir+json",
+    )
+    assert b"urn:oio:cpr-nr:2509479989" in copies["care"].data
+    copy = beskedkuvert.decode_copy(copies["overview"].data)
+    assert (copy.payload, copy.receiver_system_id, copy.receiver_type) == (document, "overview", "B")
+    assert copies["archive"].data == stin.sealed()
+    assert {one.envelope_id[:8] for name, one in copies.items() if name != "archive"} == {LANE}
+    assert {name: (one.schema, one.content_type) for name, one in copies.items()} == {
+        "care": ("beskedkuvert-1.0", "application/xml"),
+        "overview": ("copy-record", "application/json"),
+        "archive": ("vans-envelope-1.0.4", "application/xml"),
+    }
+    assert {open_letter(one.data).message_id for one in town.sent} == {stin.message_id}  # type: ignore[union-attr]
+
+
+def test_hand_over_that_is_tried_again_has_same_besked_id(stin: InboxLetter) -> None:
+    town = Behind(registers().with_receivers(receiver("care", "A", copies="beskedkuvert")))
+    town.refusing.add("care")
+    town.arrive(stin)
+    assert town.row is not None
+    first = town.tried[0].envelope_id
+    town.refusing.clear()
+    town.wait(MINUTE)
+    assert [one.envelope_id for one in town.sent] == [first]
 
 
 # ---- B3: the verdict of A goes back ----------------------------------------------------------------------------------

@@ -120,6 +120,7 @@ BREAKS = {
     "no address": Break(replaced(S, 'network = "vans"\nvalid_from = 2024-01-01T00:00:00+01:00', 'network = "vans"\nvalid_from = 2024-01-01T00:00:00+01:00\nvalid_to = 2025-01-01T00:00:00+01:00'), S, "0101: no address for hospital notifications in test"),
     "later no address": Break(replaced(S, 'network = "vans"\nvalid_from = 2024-01-01T00:00:00+01:00', 'network = "vans"\nvalid_from = 2024-01-01T00:00:00+01:00\nvalid_to = 2027-01-01T00:00:00+01:00'), S, "0101: no address for hospital notifications in test from 2027-01-01"),
     "an address of another": Break(replaced(S, '[[address]]\nkommunekode = "0461"', '[[address]]\nkommunekode = "0751"'), S, "overlaps the address of line"),
+    "copies for Beskedfordeler without a CVR number": Break(replaced(S, ODENSE_A, ODENSE_A + 'copies = "record"\n'), S, "no CVR number"),
     "no receiver A": Break(replaced(S, 'system = "odense-eoj"\nkind = "EOJ"\ntype = "A"', 'system = "odense-eoj"\nkind = "EOJ"\ntype = "B"'), S, "0461: no receiver of type A"),
     "no acceptance": Break(replaced(S, 'environment = "test"\nvalid_from = 2024-01-01T00:00:00+01:00\n\n# F', 'environment = "test"\nvalid_from = 2024-01-01T00:00:00+01:00\nvalid_to = 2026-01-01T00:00:00+01:00\n\n# F'), S, "0101: no acceptance"),
     # §6.7.2

@@ -69,6 +69,7 @@ WRONG: dict[str, dict[str, str]] = {
         "name": "7",
         "product": '"Nexuss"',
         "notices": '["STOP"]',
+        "copies": '"sealed"',
     },
     "acceptance": _DATES
     | {
