@@ -33,6 +33,7 @@ from streams.stay.state import StayPolicy
 from streams.words.codes import Notice
 from tests.conformance.replayed import STORIES
 from tests.conformance.test_replay_as_specified import test_story_is_notified_as_specified as play
+from tests.rules.distributions import Behind, letters, receiver
 from tests.rules.lanes import Lane, Otherwise, context
 from tests.rules.test_registry_columns import NOW, OWN
 from tests.rules.test_route import Register, accepts, routed
@@ -116,6 +117,7 @@ def played(reads: dict[type, set[str]], tmp_path_factory: pytest.TempPathFactory
     Lane(context(load("example", now=NOW))).play("A01 08:00").answer(message_id="of another")
     for envelope in ("beskedkuvert", "sbdh"):
         Lane(context(Otherwise(envelope=envelope))).play("A01 08:00")
+    Behind(load("example", now=NOW).with_receivers(receiver("care", "A"))).arrive(letters(Notice.STIN)[0])
     assert load("example", now=NOW).feeds["EPJ-SJ/SUH"].senders is not None
     assert load("example", now=NOW).letter_hospitals is not None
     routed(Register(accepted=[accepts("oioxml")]), Notice.STAA, "EMER")
