@@ -28,7 +28,7 @@ from .compose import LegacyTerms, SentLetter, assumed_letters, compose, sent_let
 from .document import Syntax
 from .explain import TO_FHIR, TO_LETTER, Remark, differences
 from .letter import Letter, LetterReceipt
-from .understand import Places, StaySoFar, Understood, after_letter, after_notification, notify, understand
+from .understand import Places, StaySoFar, after_letter, after_notification, notify, understand
 
 __all__ = [
     "REASONS",
@@ -118,7 +118,8 @@ def _convert(
         return _to_letter(bundle, syntax, registers, ids, _earlier(after, syntax, registers, ids))
     found = document.read(data)
     if syntax is not None:
-        return _rewritten(found, syntax, data)
+        local = [Remark("lost", "Local_Elements", "ignored (00 §7.20)")] if b"Local_Elements" in data else []
+        return Converted(document.write(found, syntax), (*local, *_changes(found, syntax)))
     if isinstance(found, LetterReceipt):
         problem = "a receipt for letters: FHIR has one for FHIR messages alone"
         raise Rejected("/", problem, "convert it to the other form of letters", "not-representable")
@@ -190,25 +191,21 @@ def _followed(before: _Earlier, data: bytes, syntax: Syntax, registers: Conversi
     if not isinstance(found := document.read(data), Letter):
         return before
     read = understand(found, registers, ids)
-    standing, letters = after_letter(before.standing, read), (*before.letters, *_as_sent(read))
-    return before._replace(standing=standing, letters=letters)
-
-
-def _as_sent(read: Understood) -> list[SentLetter]:
-    letter = read.letter
-    if read.notice is None:
-        return []
-    return [
-        SentLetter(
-            letter_id=letter.letter_id,
-            notice=read.notice,
-            number=letter.number,
-            status=letter.status,
-            patient_status=letter.patient_status,
-            occurred=letter.occurred,
-            class_="IMP",
+    letters = before.letters
+    if read.notice is not None:
+        letters = (
+            *letters,
+            SentLetter(
+                letter_id=found.letter_id,
+                notice=read.notice,
+                number=found.number,
+                status=found.status,
+                patient_status=found.patient_status,
+                occurred=found.occurred,
+                class_="IMP",
+            ),
         )
-    ]
+    return before._replace(standing=after_letter(before.standing, read), letters=letters)
 
 
 # ---- to a letter ---------------------------------------------------------------------------------------------------
@@ -293,12 +290,6 @@ def _changes(value: Letter | LetterReceipt, syntax: Syntax) -> list[Remark]:
         "assumed": "not given, and a segment cannot leave it out (00 §7.29)",
     }
     return [Remark(change.what, change.field, words[change.what]) for change in document.changes(value, syntax)]
-
-
-def _rewritten(value: Letter | LetterReceipt, syntax: Syntax, data: bytes) -> Converted:
-    """The same letter or receipt in the other syntax, every field kept (00 §7.13)."""
-    local = [Remark("lost", "Local_Elements", "ignored (00 §7.20)")] if b"<Local_Elements" in data else []
-    return Converted(document.write(value, syntax), (*local, *_changes(value, syntax)))
 
 
 # ---- to FHIR -------------------------------------------------------------------------------------------------------

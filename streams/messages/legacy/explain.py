@@ -6,6 +6,7 @@ Shown to people who turn one into the other. A row names a field and what became
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
+from streams.words.codes import Notice
 from streams.words.ids import uuid4_or_none
 from streams.words.model import Notification
 from streams.words.times import danish, second_hour
@@ -34,10 +35,6 @@ class Difference(NamedTuple):
     def remark(self) -> Remark:
         """What is shown."""
         return Remark(self.kind, self.field, self.text)
-
-
-def _asks(letter: Letter) -> bool:
-    return (letter.number, letter.status, letter.patient_status or "indlagt") == ("20", "nytbrev", "indlagt")
 
 
 def _occurred(n: Notification) -> set[str]:
@@ -87,7 +84,7 @@ TO_LETTER: Final = (
         "lost",
         "MessageHeader.extension.reportOfAdmissionFlag",
         "false cannot be said: AnswerTo is mandatory, and a nytbrev of an admission asks for the report",
-        lambda n, x: _asks(x) and not n.report_of_admission,
+        lambda n, x: n.notice is Notice.STIN and x.status == "nytbrev" and not n.report_of_admission,
     ),
     Difference(
         "lost",
