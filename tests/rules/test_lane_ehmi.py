@@ -147,6 +147,36 @@ def test_acknowledgement_outside_an_sbdh_gets_none() -> None:
     assert len(lane.steps) == 3
 
 
+PARTIES = {"sender_sor": "1", "destination_sor": "2", "destination_gln": "3", "posted_by": "0461"}
+
+
+def test_acknowledgement_of_nothing_gets_receipt_of_its_envelope() -> None:
+    lane = route()
+    unknown = f"{lane.last.lane}-0000-4000-8000-000000000000"
+    answered(lane, message_id=unknown, **PARTIES)
+    assert letters(lane, receipts=True) == [], "it may still find its message"
+    lane.elapse(lane.now + 5 * MINUTE)
+    (letter,) = letters(lane, receipts=True)
+    assert (letter.topic, letter.lane) == ("municipality.0461.inbox", lane.last.lane)
+    s10, s8 = lane.steps[2:]
+    assert (s10.subtype, s8.subtype, s8.outcome) == ("msg-created-and-sent", "msg-received-and-finalized", "8")
+    assert s10.recorded < s8.recorded
+
+
+def test_quarantined_acknowledgement_gets_receipt_of_its_envelope() -> None:
+    lane = route()
+    answered(lane, transport_sender="2990000099990", **PARTIES)
+    assert (lane.classes, lane.states) == (["quarantined"], ["SENT"])
+    assert len(letters(lane, receipts=True)) == 1
+    assert [one.subtype for one in lane.steps[2:]] == ["msg-created-and-sent"]
+
+
+def test_sender_without_letterbox_gets_none() -> None:
+    lane = route()
+    answered(lane, transport_sender="2990000099990", **PARTIES | {"posted_by": ""})
+    assert letters(lane, receipts=True) == []
+
+
 def test_refused_receipt_leaves_message_as_it_is() -> None:
     lane = route()
     answered(lane)

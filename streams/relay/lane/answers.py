@@ -18,13 +18,13 @@ from streams.delivery.rules import Signal
 from streams.messages.acknowledgement.check import sender_matches
 from streams.messages.message_type import FORMATS
 from streams.records.ledger import receipt_row, waiting_row
-from streams.records.trace import acknowledged, network_answered, strictly_after
+from streams.records.trace import acknowledged, envelope_returned, network_answered, strictly_after
 from streams.relay.bounds import ORPHANS, bounded
 from streams.words.errors import Rejected
-from streams.words.ids import Gln, Sor, minted_lane, uuid4_or_none
+from streams.words.ids import Gln, Kommunekode, Sor, minted_lane, uuid4_or_none
 from streams.words.model import NetworkReceipt, NetworkReceiptArrived, Overdue, Receipt, ReceiptArrived, Unit
 
-from .perform import dispatch_of, perform, signalled
+from .perform import dispatch_of, envelope_receipt, perform, signalled
 from .row import KEPT, REMEMBERED, Alarm, Context, DeadLetter, Effect, LaneRow, Orphan, Traced, Turn, is_unchanged
 
 _OTHER_UNIT: Final = "receipt-from-other-unit"
@@ -160,12 +160,13 @@ def _quoted(receipt: Receipt) -> str:
 def _unmatched(receipt: Receipt, at: datetime, context: Context) -> tuple[Effect, ...]:
     """A receipt that answers nothing we know: S8, unless it does not even name its sender and receiver."""
     effects = [Effect(receipt_row(at, receipt.origin, "unmatched", receipt.verdict, message=_quoted(receipt)))]
+    effects += _envelope_answered(receipt, at, context)
     if receipt.sender_sor and receipt.destination_sor and receipt.ack_message_id:
         step = acknowledged(
             receipt,
             sender=Unit(sor=Sor(receipt.sender_sor), gln=Gln(receipt.sender_gln), name=""),  # as quoted, unchecked
             receiver=Unit(sor=Sor(receipt.destination_sor), gln=Gln(receipt.destination_gln), name=""),
-            recorded=strictly_after(at, None),
+            recorded=strictly_after(at, at if len(effects) > 1 else None),  # S10 comes first
             device_id=context.device_id,
             original=None,
         )
@@ -193,7 +194,8 @@ def _answer(row: LaneRow, delivery: Delivery, receipt: Receipt, at: datetime, co
         )
         facts = (receipt.origin, "quarantined", receipt.verdict, delivery.lane)
         quarantined = receipt_row(at, *facts, message=delivery.message_id)
-        return row.settle(receipt.origin), (Effect(quarantined), Effect(DeadLetter(fault)))
+        answered = _envelope_answered(receipt, at, context)
+        return row.settle(receipt.origin), (Effect(quarantined), *answered, Effect(DeadLetter(fault)))
     advances = advance(delivery, verdict_signal(receipt.verdict), at)
     after, effects = perform(row, advances, at, context, receipt)
     case = after.case
@@ -207,6 +209,29 @@ def _answer(row: LaneRow, delivery: Delivery, receipt: Receipt, at: datetime, co
         case=case,
     )
     return row.with_deliveries(after), effects
+
+
+def _envelope_answered(receipt: Receipt, at: datetime, context: Context) -> tuple[Effect, ...]:
+    """S10 for an acknowledgement that settles nothing of ours (03 §4.1): its envelope has arrived all the same.
+
+    To the municipality in whose letterbox it lay; of another sender no inbox is known.
+    """
+    lane = next(filter(None, map(minted_lane, (receipt.message_id, *receipt.fallback_ids))), None)
+    named = receipt.sender_sor and receipt.destination_sor and receipt.ack_message_id
+    if receipt.asked is None or not receipt.posted_by or not named or lane is None:
+        return ()
+    hospital = Unit(sor=Sor(receipt.destination_sor), gln=Gln(receipt.destination_gln), name="")  # as quoted, unchecked
+    municipality = Unit(sor=Sor(receipt.sender_sor), gln=Gln(receipt.transport_sender), name="")
+    letter = envelope_receipt(receipt, (hospital, municipality), lane, Kommunekode(receipt.posted_by), at, context)
+    step = envelope_returned(
+        receipt,
+        letter.transport_id,
+        hospital,
+        municipality,
+        recorded=strictly_after(at, None),
+        device_id=context.device_id,
+    )
+    return Effect(letter), Effect(Traced(receipt.message_id, step), letter.message_id)
 
 
 def _foreign(delivery: Delivery, receipt: Receipt | NetworkReceipt) -> Rejected | None:
