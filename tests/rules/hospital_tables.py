@@ -8,6 +8,7 @@ from types import MappingProxyType
 import msgspec
 
 from streams.person.row import PersonRow
+from streams.records.ledger import LedgerRow
 from streams.registry import Registers
 from streams.relay.intake import Intake
 from streams.relay.lane import Context, Dispatch, LaneRow, fold
@@ -33,6 +34,7 @@ class HospitalTables:
     """What the relay knows; `names` are persons whose name is known."""
 
     names: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+    registers: Registers = field(default_factory=all_forms)
     notices: list[str] = field(default_factory=list)
     fates: list[str] = field(default_factory=list)
     persons: dict[str, PersonRow] = field(default_factory=dict)
@@ -48,7 +50,7 @@ class HospitalTables:
         """One record without its key, and what the lanes make of it; time never stands still."""
         at = at if self.clock is None else max(at, self.clock + timedelta(seconds=1))
         self.clock, self.count = at, self.count + 1
-        known, origin = all_forms(), f"letters.raw/0/{self.count}"
+        known, origin = self.registers, f"letters.raw/0/{self.count}"
         (copy,) = take_letter(value, None, key="", origin=origin, headers={}, at=at, ids=IDS, registers=known).pass_on
         row = self.persons.get(copy.key)
         taken = take_letter(value, row, key=copy.key, origin=origin, headers={}, at=at, ids=IDS, registers=known)
@@ -64,5 +66,8 @@ class HospitalTables:
             else:
                 self.lanes[event.lane] = turn.row
             actions = [effect.action for effect in turn.effects]
+            self.fates += [
+                a.reason for a in actions if isinstance(a, LedgerRow) and a.kind == "stay-event" and a.reason
+            ]
             self.notices += [action.label for action in actions if isinstance(action, Dispatch)]
         return taken

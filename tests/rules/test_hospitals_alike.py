@@ -1,6 +1,7 @@
 """A story told by ADT, by letters and in FHIR leads to the same notices, but for what letters cannot say (04 §14.3)."""
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -11,13 +12,16 @@ from streams.messages.legacy.compose import LegacyTerms, SentLetter, compose, se
 from streams.messages.legacy.document import write
 from streams.messages.legacy.letter import Letter
 from streams.messages.legacy.understand import understand
+from streams.registry import load
 from streams.relay.replay import Replay
 from streams.sim.hospital import Script, journeys, scripts
 from streams.sim.stories import STORIES
 from streams.words.ids import Kommunekode
 from streams.words.model import Notification
 from streams.words.times import COPENHAGEN
+from tests.rules.cut_overs import own_set, takes
 from tests.rules.hospital_tables import IDS, HospitalTables, all_forms
+from tests.rules.letter_stories import letter
 
 BEGIN = datetime(2026, 3, 2, 8, tzinfo=COPENHAGEN)
 TOLD = {
@@ -71,3 +75,24 @@ def test_story_in_letters_gives_what_letters_say(name: str) -> None:
         found = understand(letter, all_forms(), IDS).notice
         said += [] if found is None else [found.value]
     assert tables.notices == said
+
+
+# ---- a person whose name nobody knows ------------------------------------------------------------------------------
+
+LETTERS_OF_ONE = ("20 nytbrev 1/08:00 indlagt", "17 nytbrev 3/12:30 doed")
+
+
+@pytest.mark.parametrize("form", ["oioxml", "edifact"])
+def test_letters_need_no_name_where_letters_are_taken(form: str, tmp_path: Path) -> None:
+    folder = own_set(tmp_path / "own")
+    takes(folder, "0461", form)
+    tables = HospitalTables(registers=load(folder, now=BEGIN))
+    for number, line in enumerate(LETTERS_OF_ONE):
+        tables.take(write(letter(line, number), "edifact"), BEGIN + timedelta(days=2 * number))
+    assert tables.notices == ["STIN", "MORS"]
+
+
+def test_municipality_that_takes_fhir_gets_no_nameless_letter() -> None:
+    tables = HospitalTables()
+    tables.take(write(letter(LETTERS_OF_ONE[0]), "edifact"), BEGIN)
+    assert (tables.notices, tables.fates) == ([], ["no-name"])
