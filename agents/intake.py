@@ -79,6 +79,9 @@ def _letters(station: Station, record: Record, taken: Intake) -> Sequence[Letter
     """Lanes first, then copies under other keys, then the receipt and what became of the record."""
     at = station.clock()
     letters = [lane_letter(event.lane, StayEventArrived(at=at, event=event), event.id) for event in taken.stay_events]
+    if taken.report is not None:
+        lane, arrived = taken.report
+        letters.append(lane_letter(lane, arrived, arrived.letter_id))
     for copy in taken.pass_on:
         more = tuple((name, value.encode()) for name, value in copy.headers)
         letters.append(Letter(record.topic, copy.key.encode(), record.value, (*record.headers, *more)))

@@ -108,6 +108,7 @@ def test_what_can_be_written_is_table_that_check_reads() -> None:
 
 def test_ranges_are_those_of_check() -> None:
     units = {
+        "0 s": 0,
         "1 s": 1,
         "1 min": 60,
         "25 min": 1500,

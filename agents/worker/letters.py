@@ -28,6 +28,7 @@ from streams.words.model import (
     NetworkReceiptArrived,
     Overdue,
     ReceiptArrived,
+    ReportArrived,
     StayEventArrived,
     Wake,
 )
@@ -48,6 +49,8 @@ def lane_letter(lane: Lane, record: LaneRecord, message_id: str) -> Letter:
             about = uuid4_or_none(record.receipt.message_id) or record.receipt.message_id
         case Overdue() | Decision():
             about = record.message_id
+        case ReportArrived():
+            about = record.letter_id
         case NetworkReceiptArrived():
             about = record.receipt.original_transport_id
         case Wake():  # a tick that is about the lane

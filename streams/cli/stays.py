@@ -1,4 +1,4 @@
-"""`stafet stays import|show|roll-call`: the stays that the relay knows, at a go-live and after it.
+"""`stafet stays import|show|reports|roll-call`: the stays that the relay knows, at a go-live and after it.
 
 What the relay knows lies in the rows of its lanes, which hold persons: these commands are run as the relay's user, or where
 its rights are (docs/go-live.md). `import` needs no more than an operator's.
@@ -16,7 +16,17 @@ import typer
 
 from streams.messages.openstay import OPEN_STAY, VERSION, Line, OpenStay, read_open_stays, reported, to_record
 from streams.operations.settings import Settings
-from streams.relay.rollcall import KnownStay, Listed, RollCall, call_roll, in_full, known_stays, read_list, summary
+from streams.relay.rollcall import (
+    KnownStay,
+    Listed,
+    RollCall,
+    call_roll,
+    in_full,
+    known_stays,
+    read_list,
+    report_figures,
+    summary,
+)
 from streams.words.errors import Rejected
 from streams.words.ids import bare
 
@@ -181,6 +191,37 @@ async def _note(settings: Settings, known: KnownStay, reason: str, who: str) -> 
     about = headers(message_id=row.id, event_type="ledger.shown", schema="ledger-row", content_type="application/json")
     async with new_producer(settings.bootstrap, client_id="stafet-stays", **aiokafka_options(settings)) as producer:
         await producer.send_and_wait(LEDGER, to_json(row), key=row.subject.encode(), headers=list(about))
+
+
+# ---- reports of admission ------------------------------------------------------------------------------------------
+
+
+@app.command()
+def reports(
+    bootstrap: Bootstrap = None,
+    registers: RegistersOption = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count the reports of admission that were asked for, by region and municipality: arrived, missing, waited for.
+
+    Of the stays that are known: open, or ended within 30 days. Example: stafet stays reports --json
+    """
+    settings = settings_of({"bootstrap": bootstrap, "registers": registers}, config)
+    known, now = registers_of(settings), datetime.now(UTC)
+    rows = report_figures(asked(settings, _stays(settings)), lambda code: known.region(code, now))
+    if as_json:
+        emit(rows)
+        return
+    for row in rows:
+        for name, each in (
+            ("region " + (row["region"] or "-"), row),
+            *((m["kommunekode"], m) for m in row["municipalities"]),
+        ):
+            figures = (
+                f"{each[word]} {word.replace('_', ' ')}" for word in ("asked", "arrived", "missing", "waited_for")
+            )
+            echo(f"{name}: {', '.join(figures)}")
 
 
 # ---- roll-call ---------------------------------------------------------------------------------------------------

@@ -41,7 +41,9 @@ _NETWORK: Final = {
 }
 
 #: Why a person looks at something; the last two are about a stay (00 §2.7, §7.23).
-CaseReason = Literal["timeout", "undeliverable", "fatal", "given-up-by-operator", "abandoned", "not-cancelled"]
+CaseReason = Literal[
+    "timeout", "undeliverable", "fatal", "given-up-by-operator", "abandoned", "not-cancelled", "report-missing"
+]
 
 _VERDICTS: Final[dict[Signal, Verdict]] = {
     Signal.ACK_OK: "ok",

@@ -96,6 +96,7 @@ class ReceiptPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     retry_pauses: tuple[timedelta, ...]  # of a hand-over that failed (00 §3.3); the last one repeats
     #: The distributor's wait for receiver A, inside the wait of the sender (02 §7.2 B6); registers of before it have no row.
     answer_within: timedelta = timedelta(minutes=25)
+    report_within: timedelta = timedelta()  # how soon a report of admission is agreed to come (01, 16.6); 0: not agreed
     expects_positive_receipt: bool = True  # of letters alone; the row of the acceptance goes before it (00 §7.25)
 
 

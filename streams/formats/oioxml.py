@@ -41,8 +41,8 @@ class OioElement(NamedTuple):
     inline: bool = False  # written in one line with its children
 
 
-def parse(data: bytes) -> etree._Element:
-    """The root element. Raises `Rejected`."""
+def parse(data: bytes, *, any_namespace: bool = False) -> etree._Element:
+    """The root element, of the schemas of 2005 unless any namespace will do. Raises `Rejected`."""
     if len(data) > _LIMIT:
         raise Rejected("/", "longer than 1 MB", "send one letter", "04 §10")
     if data.count(b"<") > _TAGS:
@@ -50,7 +50,7 @@ def parse(data: bytes) -> etree._Element:
     if b"\0" in data:  # UTF-16 and UTF-32, in which a document type could hide
         raise Rejected("/", "a character set that is not read", "send XML in ISO-8859-1", "04 §10")
     root = xml.parse(data, "04 §10", "send well-formed XML in ISO-8859-1", lines=False)
-    if etree.QName(root).namespace != NAMESPACE:
+    if etree.QName(root).namespace != NAMESPACE and not any_namespace:
         raise Rejected("/", "another namespace", f'send xmlns="{NAMESPACE}"', "04 §9")
     for child in list(root):
         if child.tag == _LOCAL:

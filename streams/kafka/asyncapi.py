@@ -135,7 +135,7 @@ _MESSAGES: Final[Mapping[str, tuple[_Message, ...]]] = {
             "application/octet-stream",
         ),
     ),
-    LANES: (_Message("lane-record", "What can happen to a stay, six kinds", "application/json", "lane-record"),),
+    LANES: (_Message("lane-record", "What can happen to a stay, seven kinds", "application/json", "lane-record"),),
     CONTROL: (
         _Message("recipient-control", "A municipality paused, resumed or with a mode of its own; key kommunekode",
                  "application/json", "recipient-control"),

@@ -86,7 +86,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
     Topic("hospital.<sor>.answers", "as the letter answered", "our receipt in the format of the letter", FORTNIGHT,
           "intake", "that hospital, VANS network", "inbox",
           writers=("relay",), readers=("hospital", "network", "observer")),
-    Topic(LANES, "lane", "what can happen to a stay, six kinds", WEEK,
+    Topic(LANES, "lane", "what can happen to a stay, seven kinds", WEEK,
           "intake, receipts, timer, commands", "lanes", compression="uncompressed",
           writers=("relay", "operator"), readers=("relay", "observer")),
     Topic(CONTROL, "kommunekode; `installation`; `skip/…`", "pause, resume, mode: who, when, why; fingerprint of the secret; skips", None,

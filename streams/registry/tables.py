@@ -59,6 +59,7 @@ RANGES: Final[Mapping[str, tuple[Any, Any, str]]] = {
     "network_warning": (timedelta(minutes=1), timedelta(hours=24), "05 §6.5"),
     "memory": (timedelta(days=30), timedelta(days=400), "02 §5.1"),
     "orphan_recheck": (timedelta(seconds=1), timedelta(hours=1), "02 §5.6"),
+    "report_within": (timedelta(), timedelta(days=30), "own: 01, 16.6 names none"),
     "retry_pauses": (timedelta(seconds=1), timedelta(hours=24), "00 §3.3"),
 }
 #: Rows that hold for all: a receipt whose message is not known has no municipality and no format.

@@ -23,8 +23,8 @@ from streams.messages.openstay import OPEN_STAY, from_record, reported
 from streams.person.fold import ADOPTS, PASSED_ON, PassOn, fold
 from streams.person.row import PersonRow, person_key
 from streams.words.errors import Issue, Rejected
-from streams.words.ids import Ids, PersonKey, Sor
-from streams.words.model import Fate, Outcome, StayEvent, Unit
+from streams.words.ids import Ids, Lane, PersonKey, Sor
+from streams.words.model import Fate, Outcome, ReportArrived, StayEvent, Unit
 
 #: Header of a record published again under its person's key; its value is the key it came under.
 REKEYED: Final = "re-keyed"
@@ -77,6 +77,7 @@ class Intake(msgspec.Struct, frozen=True, gc=False):
     feed: str = ""
     warnings: tuple[Issue, ...] = ()
     receipts: tuple[HospitalReceipt, ...] = ()  # a letter is answered here, ADT by the gateway
+    report: tuple[Lane, ReportArrived] | None = None  # of admission, of a stay that is known
 
 
 def take_in(

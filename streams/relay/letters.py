@@ -29,11 +29,12 @@ from streams.messages.legacy.answer import Heading, answer, heading, heading_of_
 from streams.messages.legacy.document import Syntax, read, write
 from streams.messages.legacy.events import Author, LetterRegisters, addressed
 from streams.messages.legacy.letter import Letter
+from streams.messages.legacy.report import is_report, read_report
 from streams.person.fold import PassOn, fold
 from streams.person.row import Identity, PersonRow, Reported, key_of
 from streams.words.errors import Issue, Rejected
-from streams.words.ids import Ids, Kommunekode, Lane, PersonKey, Sor
-from streams.words.model import Fate, Outcome
+from streams.words.ids import Ids, Kommunekode, Lane, PersonKey, Sor, bare
+from streams.words.model import Fate, Outcome, ReportArrived
 from streams.words.times import local_time
 
 from .intake import REKEYED, FeedRegisters, HospitalReceipt, Intake, fault_of, outcome_of
@@ -80,7 +81,10 @@ def take_letter(
 ) -> Intake:
     """What the record at `origin` under person key `key` leads to. Never raises `Rejected`."""
     try:
-        sent = _read(value, at, ids, registers)
+        payload = _payload(value)
+        if is_report(payload):
+            return _take_report(payload, row, key=key, at=at, ids=ids)
+        sent = _read(payload, at, ids, registers)
     except _Refused as why:
         outcome = outcome_of(Fate.REFUSED, why.reason, why.fault)
         return Intake(row, outcome=outcome, rejected=why.fault, receipts=why.receipts)
@@ -138,12 +142,16 @@ _HEAD: Final = 512
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
-def _read(value: bytes, at: datetime, ids: Ids, registers: LetterIntakeRegisters) -> _Sent:
+def _payload(value: bytes) -> bytes:
+    """The document, in an envelope or bare."""
     try:
         opened = open_any(value)
     except Rejected as fault:
         raise _Refused(fault, "rejected") from None
-    payload = value if opened is None else opened.payload
+    return value if opened is None else opened.payload
+
+
+def _read(payload: bytes, at: datetime, ids: Ids, registers: LetterIntakeRegisters) -> _Sent:
     beginning = payload[:_HEAD].removeprefix(b"\xef\xbb\xbf").lstrip()
     if beginning.startswith(b"{") or (beginning.startswith(b"<") and b"<Bundle" in beginning):
         return _read_fhir(payload, at, ids, registers)
@@ -264,3 +272,26 @@ def _read_fhir(payload: bytes, at: datetime, ids: Ids, registers: LetterIntakeRe
         reports,
         receipts,
     )
+
+
+# ---- reports of admission ----------------------------------------------------------------------------------------------
+
+_REPORT: Final = "report-of-admission"
+
+
+def _take_report(payload: bytes, row: PersonRow | None, *, key: str, at: datetime, ids: Ids) -> Intake:
+    """A copy of what a municipality has sent to the hospital (01 §16): its stay learns that it came. Nobody is answered."""
+    try:
+        report = read_report(payload)
+    except Rejected as fault:
+        raise _Refused(fault, "rejected") from None
+    own_key = ids.person(report.cpr)
+    if own_key != key:
+        moved = Outcome(fate=Fate.NOT_SUBJECT, reason="re-keyed")
+        return Intake(row, outcome=moved, pass_on=(PassOn(own_key, ((REKEYED, key),)),))
+    visits = () if row is None else row.visits
+    known = [v for v in visits if {bare(v.local), bare(v.episode), *map(bare, v.numbers)} & set(report.stays)]
+    if not known:  # of a stay that is not relayed here
+        return Intake(row, outcome=Outcome(fate=Fate.NOT_SUBJECT, reason="report-without-stay"))
+    arrived = ReportArrived(at=at, visit=known[-1].local, letter_id=report.letter_id)
+    return Intake(row, outcome=Outcome(fate=Fate.NOT_SUBJECT, reason=_REPORT), report=(known[-1].lane, arrived))

@@ -6,7 +6,8 @@ visit number, or by the id of its episode of care. Nothing here holds a person; 
 """
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from streams.delivery.delivery import Delivery
@@ -16,6 +17,7 @@ from streams.words.ids import Lane, MessageId, bare
 
 from .lane import LaneRow
 from .lane.letters import SentAs
+from .lane.reports import ReportState, report_state
 
 #: Situations in which a stay is open, as a list of stays has them.
 OPEN: Final[Mapping[Situation, str]] = {
@@ -33,6 +35,7 @@ class KnownStay(NamedTuple):
     visit: Visit
     deliveries: Mapping[MessageId, Delivery]  # of the visit, by MessageHeader.id
     sent_as: Mapping[MessageId, SentAs] = {}  # what left otherwise than as its own notice in FHIR
+    report: ReportState | None = None  # of admission; None: none was asked for
 
     @property
     def state(self) -> str:
@@ -83,7 +86,7 @@ def known_stays(rows: Iterable[tuple[Lane, LaneRow]]) -> Iterator[KnownStay]:
     for lane, row in rows:
         for visit in row.visits.values():
             own = {name: one for name, one in row.deliveries.items() if one.visit == visit.id}
-            yield KnownStay(lane, visit, own, row.sent_as)
+            yield KnownStay(lane, visit, own, row.sent_as, report_state(visit, row.reports))
 
 
 def summary(known: KnownStay) -> dict[str, Any]:
@@ -104,6 +107,32 @@ def summary(known: KnownStay) -> dict[str, Any]:
         "last_notice": last.notice.value if last is not None else None,
         "last_message": last.message_id if last is not None else None,
         "delivery": str(delivery.state) if delivery is not None else None,
+    }
+
+
+def report_figures(stays: Iterable[KnownStay], region_of: Callable[[str], str]) -> list[dict[str, Any]]:
+    """Of the reports of admission that were asked for (01 §16): how many came, are late, are waited for; by region."""
+    counts: dict[tuple[str, str], Counter[ReportState]] = defaultdict(Counter)
+    for known in stays:
+        if known.report is not None:
+            counts[region_of(known.kommunekode), known.kommunekode][known.report] += 1
+    rows: list[dict[str, Any]] = []
+    for region in sorted({region for region, _ in counts}):
+        own = {code: found for (of, code), found in counts.items() if of == region}
+        total = Counter[ReportState]()
+        for found in own.values():
+            total.update(found)
+        towns = [{"kommunekode": code or None, **_figures(found)} for code, found in sorted(own.items())]
+        rows.append({"region": region or None, **_figures(total), "municipalities": towns})
+    return rows
+
+
+def _figures(found: Counter[ReportState]) -> dict[str, int]:
+    return {
+        "asked": found.total(),
+        "arrived": found["arrived"],
+        "missing": found["missing"],
+        "waited_for": found["asked"],
     }
 
 

@@ -386,6 +386,14 @@ class Wake(Value, frozen=True, kw_only=True, tag="wake"):
     due: datetime
 
 
+class ReportArrived(Value, frozen=True, kw_only=True, tag="report-arrived"):
+    """A municipality has sent the report of admission of a stay to its hospital (01 §16)."""
+
+    at: datetime
+    visit: EpisodeId
+    letter_id: str
+
+
 class Decision(Value, frozen=True, kw_only=True, tag="decision"):
     """An operator's decision about one message (02 §5.8, 00 §3.5). `id` distinguishes a repeat from a second decision."""
 
@@ -419,7 +427,7 @@ class RecipientControl(Value, frozen=True, kw_only=True):
         return self.paused_since is not None
 
 
-LaneRecord = StayEventArrived | ReceiptArrived | NetworkReceiptArrived | Overdue | Wake | Decision
+LaneRecord = StayEventArrived | ReceiptArrived | NetworkReceiptArrived | Overdue | Wake | ReportArrived | Decision
 
 
 class EnvelopeTerms(Value, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 """Hospitals that send letters or FHIR beside one that sends ADT: every notice once, every letter its receipt, difference 0."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -8,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from agents.cli import command_line
 from agents.station import FastClock
+from streams.cli.frame import run
 from streams.kafka.local import LocalBroker
 from streams.kafka.topics import ADT_RAW, LETTERS_RAW, hospital_answers, inbox
 from streams.messages.acknowledgement.read import read_bytes
@@ -17,13 +20,14 @@ from streams.messages.legacy.letter import Letter, LetterReceipt
 from streams.registry import load
 from streams.relay.replay import Replay
 from streams.words.times import COPENHAGEN, danish
-from tests.brokers import AnyBroker, at_least, put, records
+from tests.brokers import AnyBroker, at_least, put, records, until
 from tests.end_to_end.letters import faults_of, inbox_letters
 from tests.end_to_end.relay_worker import RelayOrders, ready, relay_process, terminated
 from tests.end_to_end.rest import watching
 from tests.end_to_end.scene import SECRET, Scene, closes, expected_letters, municipalities, prepare, relay_here, stays
 from tests.meanings.adt import er7
-from tests.rules.letter_stories import letter
+from tests.rules.letter_stories import CPR, STAY, letter
+from tests.rules.test_reports_of_admission import XML
 
 AALBORG, ZEALAND, ODENSE = "999000041000016003", "999000081000016009", "0461"
 BEGIN = danish(datetime.now(UTC) - timedelta(days=20)).replace(tzinfo=None, hour=8, minute=0, second=0)
@@ -144,7 +148,9 @@ async def test_adt_letters_and_fhir_side_by_side(own_broker: AnyBroker, tmp_path
     await closes(scene.bootstrap)
 
 
-async def test_letter_without_key_finds_its_person(own_embedded: AnyBroker, tmp_path: Path) -> None:
+async def test_letter_and_report_without_key_find_their_person(
+    own_embedded: AnyBroker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     scene = Scene(own_embedded, tmp_path, [ODENSE])
     prepare(scene)
     (cpr, one), *_ = told(20)[0]
@@ -156,6 +162,16 @@ async def test_letter_without_key_finds_its_person(own_embedded: AnyBroker, tmp_
         await put(scene.bootstrap, LETTERS_RAW, [(None, broken), (b"x", b"no letter")])
         await at_least(scene.bootstrap, hospital_answers(AALBORG), 2)
         await at_least(scene.bootstrap, "dead.letters", 2)
+        report = XML.replace(CPR.encode(), cpr.encode()).replace(STAY.encode(), one.stay.encode())
+        await put(scene.bootstrap, LETTERS_RAW, [(None, report)])
+        words = ["stays", "reports", "--registers", "example", "--bootstrap", scene.bootstrap, "--json"]
+
+        async def has_arrived() -> bool:
+            capsys.readouterr()
+            assert await asyncio.to_thread(run, command_line(), words) == 0
+            return [row["arrived"] for row in json.loads(capsys.readouterr().out)] == [1]
+
+        await until(has_arrived)
     assert sorted(number for _, number in await verdicts(scene)) == ["02", "03"]
     await closes(scene.bootstrap)
 

@@ -153,6 +153,7 @@ WRONG: dict[str, dict[str, str]] = {
         "network_warning": '"30 s"',
         "memory": '"29 d"',
         "answer_within": '"26 min"',
+        "report_within": '"31 d"',
         "orphan_recheck": '"2 h"',
         "retry_pauses": '["15 s", "5 s"]',
         "expects_positive_receipt": '"no"',

@@ -7,9 +7,13 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, Final
 
+import msgspec
+
 from streams.envelopes import beskedkuvert, sbdh, vans
 from streams.formats.hl7v2 import read as read_adt
 from streams.messages.hospitalnotification import read
+from streams.messages.legacy.report import read_report
+from streams.messages.openstay import OpenStay
 from streams.receiver.inbox import Reception
 from streams.records.trace import created
 from streams.words.codes import Notice
@@ -21,15 +25,21 @@ from tests.meanings.notifications import about, bundle, notification
 from tests.meanings.test_beskedkuvert import COPY
 from tests.meanings.waybills import TRANSPORT, waybill
 from tests.rules.lanes import Lane
+from tests.rules.letter_stories import letter
 from tests.rules.persons import CPR, IDS, Intake
 from tests.rules.persons import event as reported
 from tests.rules.stay_events import VISIT, event
+from tests.rules.test_reports_of_admission import XML as REPORT
 
 NOTE: Final = notification(Notice.STIN)
 FOLDERS: Final = (
     *("words", "formats", "person", "stay", "delivery", "records", "messages", "envelopes"),
     *("relay", "receiver", "registry"),
 )
+
+
+OPEN_STAY: Final = b"""{"feed": "EPJ-SYD/OUH", "visit_number": "1", "cpr": "2512489996", "family": "Berggren",
+    "kommunekode": "0461", "start": "2026-03-01T08:00:00+01:00", "state": "admitted", "facility": "OUH"}"""
 
 
 def values() -> Iterator[tuple[Any, str]]:
@@ -61,6 +71,9 @@ def values() -> Iterator[tuple[Any, str]]:
     step = created(about(NOTE), bundle_id="b", recorded=NOTE.assembled + timedelta(1), device_id="d")
     yield step, "TraceEvent(msg-created, hospital-notification-message, outcome=0)"
     yield read(bundle(NOTE)), f"HospitalNotification(STIN, {NOTE.message_id})"
+    yield letter("20 nytbrev 1/08:00 indlagt"), "Letter(20, nytbrev, XX000000000001)"
+    yield msgspec.json.decode(OPEN_STAY, type=OpenStay), "OpenStay(EPJ-SYD/OUH, admitted)"
+    yield read_report(REPORT), "ReportOfAdmission(MU000000000001)"
     yield reception, "Reception(1 messages)"
     yield reception.subscriber.stays[0], "StayView(1 messages)"
 

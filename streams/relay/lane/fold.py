@@ -28,6 +28,7 @@ from streams.words.model import (
     Outcome,
     Overdue,
     ReceiptArrived,
+    ReportArrived,
     StayEventArrived,
     Wake,
 )
@@ -37,6 +38,7 @@ from .cases import take_decision
 from .letters import SentAs, remembered, taken_over
 from .perform import perform
 from .post import NOT_CANCELLED, post, send_pending_first
+from .reports import AskedReport, Reports
 from .row import Alarm, Context, DeadLetter, Effect, LaneRow, LaneTurn, StayCase, Turn
 
 _DONE: Final = frozenset({Fate.NOT_SUBJECT, Fate.STOPPED, Fate.CONVERTED, Fate.REFUSED})
@@ -117,6 +119,8 @@ def _post_all(row: LaneRow, notifications: Iterable[Notification], at: datetime,
         posted = post(row, one, at, context)
         if not isinstance(posted, Outcome):
             row, more = posted
+            if one.report_of_admission and (within := context.registers.policy(one.to, "fhir").report_within):
+                row = replace(row, reports=row.reports | {one.visit: AskedReport(to=one.to, due=at + within)})
             effects += more
         elif posted.fate is Fate.NOT_SUBJECT:  # no form for it, or known already: the stay goes on (04 §13.2)
             silent.append((one.event_id, posted))
@@ -207,6 +211,8 @@ def fold(row: LaneRow | None, record: LaneRecord, context: Context) -> LaneTurn:
             after, effects = _take_wake(row, record, context)
         case Decision():
             after, effects = take_decision(row, record, context)
+        case ReportArrived():
+            after, effects = _take_report(row, record), ()
         case _:
             assert_never(record)
     return LaneTurn(None if after.is_empty else after, effects)
@@ -252,7 +258,44 @@ def _take_wake(row: LaneRow, record: Wake, context: Context) -> Turn:
         if delivery.forgotten is None or at < delivery.forgotten
     }
     row = replace(row, visits=visits, cases=cases).with_only(deliveries).with_memory()
-    return row, (*effects, *more)
+    row, alarms = _look_for_reports(row, at, context) if row.reports else (row, ())
+    return row, (*effects, *more, *alarms)
+
+
+def _take_report(row: LaneRow, record: ReportArrived) -> LaneRow:
+    """The report is here: the first one counts. The case about it, if there is one, has no object any more."""
+    visit, known = row.visits.get(record.visit), row.reports.get(record.visit)
+    if visit is None or not visit.stay.sent or (known is not None and known.arrived is not None):
+        return row
+    report = AskedReport(to=known.to if known is not None else visit.stay.sent[0].to, arrived=record.at)
+    cases = {name: one for name, one in row.cases.items() if known is None or name != known.case}
+    return replace(row, reports=row.reports | {record.visit: report}, cases=cases)
+
+
+def _look_for_reports(row: LaneRow, at: datetime, context: Context) -> Turn:
+    """A case for each report that was agreed to be here by now, while its stay is open; of others nothing is expected."""
+    alarms, cases, reports = list[Effect](), dict(row.cases), Reports()
+    for key, report in row.reports.items():
+        visit = row.visits.get(key)
+        if visit is None:
+            continue
+        reports[key] = report
+        if report.due is None or report.due > at:
+            continue
+        if visit.ended is not None:
+            reports[key] = replace(report, due=None)
+            continue
+        name, state = (
+            context.ids.mint(visit.lane, "case", visit.id, report.due.isoformat()),
+            situation(visit.stay).value,
+        )
+        case = Case(reason="report-missing", opened=at)
+        cases[name] = StayCase(
+            visit=visit.id, feed=visit.feed, number=visit.number, kommunekode=report.to, state=state, case=case
+        )
+        reports[key] = replace(report, due=None, case=name)
+        alarms.append(Effect(Alarm("case:open", name, report.to, state, case.reason)))
+    return replace(row, cases=cases, reports=reports), tuple(alarms)
 
 
 def refused(row: LaneRow, message_id: str, at: datetime, context: Context) -> LaneTurn:

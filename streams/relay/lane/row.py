@@ -42,6 +42,7 @@ from streams.words.model import LaneRecord, Link, Overdue, Receipt, RecipientCon
 from streams.words.times import minute
 
 from .letters import SentAs
+from .reports import AskedReport
 
 _PARTS: Final = """
 [{"ordinal": 1, "links": [[{"message_id": "", "provenance_id": "", "notice": "STIN", "activity": "admit-inpatient",
@@ -85,9 +86,10 @@ class Orphan(Value, frozen=True, kw_only=True):
 
 
 class StayCase(Value, frozen=True, kw_only=True):
-    """A stay that was open and silent for 400 days (00 §2.7): what is needed to ask the hospital, and no person.
+    """A case about a stay and no message of it: what is needed to ask the hospital, and no person.
 
-    The stay itself is forgotten, person and chain with it. The case lies in the row until an operator closes it (`stafet
+    Of a stay that was open and silent for 400 days (00 §2.7), which is forgotten, person and chain with it; of a report of
+    admission that does not come (01 §16). The case lies in the row until an operator closes it (`stafet
     close-case`), like the case of a message.
     """
 
@@ -120,6 +122,7 @@ class LaneRow(Value, frozen=True, kw_only=True):
     cases: dict[str, StayCase] = msgspec.field(default_factory=dict)  # by an id of their own, until they are closed
     settled: tuple[str, ...] = ()  # receipts that found no delivery, decisions: not taken twice
     sent_as: dict[MessageId, SentAs] = msgspec.field(default_factory=dict)
+    reports: dict[EpisodeId, AskedReport] = msgspec.field(default_factory=dict)  # by visit
 
     @property
     def is_empty(self) -> bool:
@@ -350,6 +353,7 @@ def _dues(row: LaneRow, policy: StayPolicy) -> Iterator[datetime]:
         if (at := delivery.network_due) is not None:
             yield at
     yield from (orphan.due for orphan in row.orphans)
+    yield from (due for report in row.reports.values() if (due := report.due) is not None)
 
 
 def tick(row: LaneRow | None, due: datetime, now: datetime) -> Overdue | Wake:
