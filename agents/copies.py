@@ -11,7 +11,7 @@ from typing import Final, assert_never
 
 from agents.station import Station, code_of
 from agents.worker.any_record import UnreadableRows, admission
-from agents.worker.letters import ledger_letter
+from agents.worker.letters import ledger_letter, trace_letter
 from agents.worker.shell import Fold, Stage
 from agents.worker.tables import FencedTable
 from agents.worker.timer import Tick
@@ -51,7 +51,7 @@ from streams.records.ledger import LedgerRow, arrival_row, copy_receipt_row
 from streams.relay import lane as relay
 from streams.relay.standing import Deadlines, Due
 from streams.words.errors import Rejected
-from streams.words.ids import Kommunekode, Lane
+from streams.words.ids import Kommunekode, Lane, audit_event_id
 from streams.words.model import StayEventArrived
 
 _NAME: Final = "distributions"
@@ -81,6 +81,7 @@ def inboxes_stage(
             at=at,
             ids=station.ids,
             registers=registers,
+            device_id=device_of(station),
         )
         return None, _letters(effects, record, at, station, "inboxes")
 
@@ -116,6 +117,11 @@ def answers_stage(station: Station, positions: FencedTable, systems: Mapping[str
     return Stage(
         "answers", topics, step, None, positions, on_fault=on_fault, probe=lambda: probe_distributions(station)
     )
+
+
+def device_of(station: Station) -> str:
+    """Our station behind an inbox in status events: another than the relay's (03 §4.2)."""
+    return audit_event_id("stafet-distributor", station.ids.key_id)
 
 
 def _receiver(record: Record) -> tuple[str, str]:
@@ -278,6 +284,10 @@ def _letter(effect: Consequence, record: Record, at: datetime, station: Station,
         case SentOn():
             origin = record.origin if action.record.__class__ is not CopyAnswered else action.record.receipt.origin
             return _record_letter(action.lane, action.record, origin)
+        case relay.Traced(step=step):
+            figures = station.figures.metrics
+            figures.count("eds_events_total", subtype=step.subtype, profile=step.profile, outcome=step.outcome)
+            return trace_letter(action, effect.after)
         case LedgerRow():
             station.figures.row(action)
             return ledger_letter(action, effect.after)

@@ -13,7 +13,7 @@ import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 
-from agents.copies import TICK, DueLanes, answers_stage, distributions_stage, inboxes_stage
+from agents.copies import TICK, DueLanes, answers_stage, device_of, distributions_stage, inboxes_stage
 from agents.station import Station
 from agents.worker.app import Worker, build_app, raw_table, running
 from agents.worker.assembly import WorkerOptions, add_stages, add_timer
@@ -65,7 +65,7 @@ def build_distributor(
     distributions = raw_table(app, "distributions", worker.partitions)
     inboxes = raw_table(app, "inboxes", worker.inbox_partitions)
     answers = raw_table(app, "answers", worker.letterbox_partitions)
-    context = DistributorContext(station.ids, station.registers)
+    context = DistributorContext(station.ids, station.registers, device_of(station))
     due, gaps = DueLanes(context), Gaps(worker.bootstrap, worker.security)
     skips = Skips(worker.bootstrap, worker.security)
     stages = (

@@ -79,6 +79,19 @@ def ledger_letter(row: LedgerRow, after: str = "") -> Letter:
     return Letter(LEDGER, row.subject.encode(), ledger_json(row), head, after=after)
 
 
+def trace_letter(traced: Traced, after: str = "") -> Letter:
+    """A status event for `track-and-trace`; `after`: see `Letter`."""
+    event = audit_event(traced.step)
+    head = headers(
+        message_id=str(event["id"]),
+        event_type=traced.step.subtype,
+        schema="eds-event",
+        content_type="application/fhir+json",
+        about=traced.key,
+    )
+    return Letter(TRACE, traced.key.encode(), to_json(event), head, after=after)
+
+
 def letter_of(wanted: Effect, record: Record, *, stage: str, at: datetime, version: str) -> Letter | None:
     """The record for one effect, if it leaves; `record` is the one in hand."""
     effect = wanted.action
@@ -93,15 +106,7 @@ def letter_of(wanted: Effect, record: Record, *, stage: str, at: datetime, versi
                 name=effect.message_id,
             )
         case Traced():
-            event = audit_event(effect.step)
-            head = headers(
-                message_id=str(event["id"]),
-                event_type=effect.step.subtype,
-                schema="eds-event",
-                content_type="application/fhir+json",
-                about=effect.key,
-            )
-            return Letter(TRACE, effect.key.encode(), to_json(event), head, after=wanted.after)
+            return trace_letter(effect, wanted.after)
         case LedgerRow():
             return ledger_letter(effect, wanted.after)
         case DeadLetter():

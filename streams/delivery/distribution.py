@@ -173,6 +173,7 @@ class Distribution(Value, frozen=True, kw_only=True):
     forget: datetime  # when it is old enough
     arrivals: int = 1
     answers: int = 0  # acknowledgements that went back
+    recorded: datetime | None = None  # of the newest status event (03 §4.4)
     copy_ids: tuple[str, ...] = ()  # Bundle.id of each arrival
     copies: tuple[ReceiverCopy, ...]
 

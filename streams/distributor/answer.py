@@ -62,7 +62,9 @@ def answer(
             format=written.label,
         )
     content_type = (written.media_type or f"text/{written.label.lower()}") if bare else "application/xml"
-    return Returned(lane, data, header_id, f"receipt.{verdict}", to.message_id, content_type)
+    return Returned(
+        lane, data, header_id, f"receipt.{verdict}", to.message_id, content_type, copy_id, "" if bare else transport_id
+    )
 
 
 def envelope_receipt(head: vans.Head, problem: str | None, lane: Lane, origin: str, at: datetime, ids: Ids) -> Returned:

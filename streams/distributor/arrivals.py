@@ -22,9 +22,14 @@ from streams.envelopes import vans
 from streams.envelopes.envelope import ENVELOPES
 from streams.envelopes.wrapping import OpenedEnvelope, open_any
 from streams.messages.acknowledgement import reaction
+from streams.messages.message_type import MESSAGE_TYPES
 from streams.messages.sending import read_receipt
+from streams.records import trace
 from streams.records.ledger import arrival_row, copy_receipt_row, returned_row
+from streams.records.trace import About
 from streams.relay.bounds import bounded
+from streams.relay.lane import Traced
+from streams.words.codes import HOSPITAL_NOTIFICATION
 from streams.words.errors import Rejected
 from streams.words.ids import Ids, Kommunekode, Lane, minted_lane
 from streams.words.model import NetworkReceipt, Receipt, ReceiptIssue
@@ -57,8 +62,12 @@ def take_in(
     at: datetime,
     ids: Ids,
     registers: Addresses,
+    device_id: str = "",
 ) -> Consequences:
-    """What follows from the record at `origin` (`topic/partition/offset`) of an inbox. Never raises `Rejected`."""
+    """What follows from the record at `origin` (`topic/partition/offset`) of an inbox. Never raises `Rejected`.
+
+    `device_id` names our station in status events; "" for none.
+    """
     key_lane = Lane(key.decode()) if _LANE.fullmatch(key) else None
     lane = key_lane or _NO_LANE
 
@@ -109,6 +118,18 @@ def take_in(
                 at, back.receipt_id, "fatal-error", incoming.message_id, kommunekode, lane, reason="refused"
             )
             returned = (Consequence(back), Consequence(row))
+            if incoming.parties is not None and device_id:
+                document_type = MESSAGE_TYPES[incoming.message_type or HOSPITAL_NOTIFICATION].traced
+                about = About(incoming.message_id, document_type, "", *incoming.parties, incoming.cpr)
+                step = trace.returned(
+                    about,
+                    receipt_id=back.receipt_id,
+                    bundle_id=back.copy_id,
+                    transport_id=back.transport_id,
+                    recorded=at,
+                    device_id=device_id,
+                )
+                returned = (*returned, Consequence(Traced(incoming.message_id, step)))
         return (*returned, *refused(rejected, incoming.message_id))
 
     letter = ArrivedLetter(
@@ -124,6 +145,8 @@ def take_in(
         envelope_id="" if opened is None else opened.envelope_id,
         sender=sender,
         receiver=receiver,
+        cpr=incoming.cpr,
+        parties=incoming.parties,
         data=value,
     )
     effects = [Consequence(SentOn(lane, letter))]

@@ -5,10 +5,10 @@ copies that wait for their hand-over are looked at, one queue for each receiver 
 leave when its time has come, and none before it (B9).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol, assert_never
+from typing import Any, Final, Protocol, assert_never
 
 from msgspec.structs import replace
 
@@ -29,8 +29,13 @@ from streams.delivery.distribution import (
     overdue,
 )
 from streams.delivery.route import ReceiptPolicy
+from streams.envelopes.envelope import ENVELOPES
 from streams.messages.acknowledgement.read import same_id
+from streams.messages.message_type import MESSAGE_TYPES
+from streams.records import trace
 from streams.records.ledger import ArrivalWord, arrival_row, copy_receipt_row, copy_row, returned_row
+from streams.records.trace import About, TraceEvent, strictly_after
+from streams.relay.lane import Traced
 from streams.words.codes import Verdict
 from streams.words.errors import Rejected
 from streams.words.ids import Ids, Lane
@@ -53,6 +58,7 @@ from .row import (
     Elsewhere,
     KeptLetter,
     RefusedRecord,
+    Returned,
     SentOn,
     kept,
     key_of,
@@ -108,6 +114,7 @@ class DistributorContext:
 
     ids: Ids
     registers: DistributorRegisters
+    device_id: str = ""  # names our station in status events (03 §2.1); "" for none
 
     def terms(self, kommunekode: str, form: str) -> CopyTerms:
         """How long is waited for the answers to a message of this form."""
@@ -152,6 +159,8 @@ def refused(row: DistributorRow, name: str, at: datetime, lane: Lane, context: D
     turn.row = row.with_distribution(key, distribution.with_copy(back))
     turn.wait(distribution, back, at.astimezone(UTC).isoformat())
     turn.alarm("alert:copy-refused", distribution, copy)
+    if copy.type == "A":
+        turn.trace_sent(key, failed=True, ordinal=copy.refusals)
     return DistributorTurn(turn.row, tuple(turn.effects))
 
 
@@ -214,6 +223,38 @@ class _Turn:
         of_copy = (self.at, of.message_id, copy.system)
         self.add(copy_row(*of_copy, "waiting", copy.handed, lane=self.lane, kommunekode=of.kommunekode, time=time))
 
+    # ---- status events (03 §4.2) ----------------------------------------------------------------------------------
+
+    def trace(self, key: str, step: Callable[[About, datetime], TraceEvent], after: str = "") -> None:
+        """An event of the message; none of a letter of before FHIR, whose parties it cannot name."""
+        distribution, letter = self.row.distributions[key], self.row.letters[key]
+        if letter.parties is None or not self.context.device_id:
+            return
+        document = MESSAGE_TYPES[letter.message_type].traced
+        about = About(distribution.message_id, document, "", *letter.parties, letter.cpr)
+        recorded = strictly_after(self.at, distribution.recorded)
+        self.row = self.row.with_distribution(key, replace(distribution, recorded=recorded))
+        self.add(Traced(distribution.message_id, step(about, recorded)), after)
+
+    def trace_received(self, key: str) -> None:
+        """The message has arrived."""
+        ids = self._arrival_ids(key)
+        self.trace(key, lambda about, at: trace.received(about, **ids, recorded=at))
+
+    def trace_sent(self, key: str, *, failed: bool = False, ordinal: int = 0, after: str = "") -> None:
+        """Its copy has been handed to receiver A, or could not be."""
+        ids = self._arrival_ids(key)
+        self.trace(key, lambda about, at: trace.sent(about, **ids, recorded=at, failed=failed, ordinal=ordinal), after)
+
+    def _arrival_ids(self, key: str) -> dict[str, Any]:
+        distribution, letter = self.row.distributions[key], self.row.letters[key]
+        return {
+            "bundle_id": distribution.copy_ids[-1],
+            "transport_id": letter.envelope_id,
+            "transport": ENVELOPES[letter.envelope].traced,
+            "device_id": self.context.device_id,
+        }
+
     # ---- a message ------------------------------------------------------------------------------------------------
 
     def take_letter(self, letter: ArrivedLetter) -> None:
@@ -231,6 +272,7 @@ class _Turn:
             self._keep(key, letter)
             self._arrive(letter, "duplicate")
             self.row = self.row.with_distribution(key, known.sent_again(letter.copy_id, at, terms))
+            self.trace_received(key)
             for copy in known.copies:
                 self._advance(key, delivered_again(copy, at, terms), "repeated")
         elif any(letter.copy_id in one.copy_ids for one in self.row.distributions.values()):  # 02 §6.3, last row
@@ -242,6 +284,7 @@ class _Turn:
             made = distributed(letter.message_id, letter.kommunekode, letter.copy_id, recipients, at, terms)
             self.row = self.row.with_distribution(key, made)
             self._arrive(letter, "distributed", len(made.copies))
+            self.trace_received(key)
             ready = {(first, copy.system) for first, _, copy in _first_waiting(self.row)}
             for copy in made.copies:
                 if (key, copy.system) not in ready:  # behind another one
@@ -349,8 +392,12 @@ class _Turn:
     def _give_back(self, key: str, verdict: Verdict, issues: Sequence[ReceiptIssue], occasion: str) -> None:
         """One answer more about a message; its number tells it from the others."""
         distribution = self.row.distributions[key]
-        self._return(self.row.letters[key], distribution, verdict, issues, str(distribution.answers), occasion)
+        back = self._return(self.row.letters[key], distribution, verdict, issues, str(distribution.answers), occasion)
         self.row = self.row.with_distribution(key, replace(distribution, answers=distribution.answers + 1))
+        if back is not None:
+            ids = {"receipt_id": back.receipt_id, "bundle_id": back.copy_id, "transport_id": back.transport_id}
+            device_id = self.context.device_id
+            self.trace(key, lambda about, at: trace.returned(about, **ids, recorded=at, device_id=device_id))
 
     def _return(
         self,
@@ -360,17 +407,18 @@ class _Turn:
         issues: Sequence[ReceiptIssue],
         number: str,
         occasion: str,
-    ) -> None:
+    ) -> Returned | None:
         to = Answerable(letter.form, letter.document, of.message_id, letter.envelope, letter.sender, letter.receiver)
         try:
             back = answer(to, verdict, issues, self.lane, number, self.at, self.context.ids)
         except Rejected as rejected:  # it names no one to be answered
             self.add(RefusedRecord(rejected))
-            return
+            return None
         if back is not None:
             self.add(back)
             of_answer = (back.receipt_id, verdict, of.message_id, of.kommunekode, self.lane)
             self.add(returned_row(self.at, *of_answer, reason=occasion))
+        return back
 
     # ---- copies ----------------------------------------------------------------------------------------------------
 
@@ -409,5 +457,7 @@ class _Turn:
                 ),
                 name,
             )
+            if copy.type == "A":
+                self.trace_sent(key, ordinal=copy.refusals, after=name)
             handed.add(key)
         return frozenset(handed)

@@ -16,7 +16,7 @@ from streams.formats.fhir.build import to_json
 from streams.formats.fhir.read import document
 from streams.messages import acknowledgement, hospitalnotification
 from streams.messages.acknowledgement import issues_of_findings
-from streams.messages.common import Object, View, first, gln_of, member, reference, text_at
+from streams.messages.common import Object, View, first, gln_of, member, reference, sor_of, text_at
 from streams.messages.legacy import document as legacy
 from streams.messages.legacy.answer import answer as receipt_for_letter
 from streams.messages.legacy.answer import heading
@@ -27,8 +27,8 @@ from streams.messages.legacy.letter import Letter, Status
 from streams.messages.message_type import MESSAGE_TYPES
 from streams.words.codes import ACKNOWLEDGEMENT, HOSPITAL_NOTIFICATION, Family, Verdict
 from streams.words.errors import Issue, Rejected
-from streams.words.ids import Ids
-from streams.words.model import ReceiptIssue
+from streams.words.ids import Gln, Ids, Sor
+from streams.words.model import ReceiptIssue, Unit
 
 
 class Incoming(NamedTuple):
@@ -41,7 +41,8 @@ class Incoming(NamedTuple):
     sender: str
     receiver: str
     errors: tuple[ReceiptIssue, ...] = ()
-    cpr: str = ""  # whom it is about; for an envelope that names the person
+    cpr: str = ""  # whom it is about; for an envelope that names the person, and for status events
+    parties: tuple[Unit, Unit] | None = None  # sender and receiver as organisations; None of a letter of before FHIR
 
     def __repr__(self) -> str:
         return f"Incoming({self.label}, {self.message_id})"
@@ -107,18 +108,26 @@ def _read(data: bytes) -> Incoming:
     receiver = view.resolve(reference(first(header, "destination"), "receiver"))
     glns = [(place and gln_of(place[1])) or "" for place in (sender, receiver)]
     cpr = text_at(first(view.patient[1], "identifier"), "value") or ""
+    parties = None
+    if sender is not None and receiver is not None and sor_of(sender[1]) and sor_of(receiver[1]):
+        parties = _unit(sender[1]), _unit(receiver[1])
     if message_type not in CHECKED:
         errors: tuple[ReceiptIssue, ...] = ()
         if not message_type:
             text = "the type of this message is not known"
             unknown = "MSG_RECEIVER_UNABLE_TO_RECEIVE_MSG_TYPE"
             errors = (ReceiptIssue(severity="error", code="not-supported", details_code=unknown, text=text),)
-        return Incoming(message_type, message_id, copy_id, "", glns[0], glns[1], errors, cpr)
+        return Incoming(message_type, message_id, copy_id, "", glns[0], glns[1], errors, cpr, parties)
     checked = CHECKED[message_type]
     found = [issue for issue in sent.beside(list(checked.check(bundle))) if issue.severity == "error"]
     errors = issues_of_findings(found)
     label = "" if errors else checked.label(bundle)
-    return Incoming(message_type, message_id, copy_id, label, glns[0], glns[1], errors, cpr)
+    return Incoming(message_type, message_id, copy_id, label, glns[0], glns[1], errors, cpr, parties)
+
+
+def _unit(organization: Object) -> Unit:
+    name = text_at(organization, "name") or ""
+    return Unit(sor=Sor(sor_of(organization) or ""), gln=Gln(gln_of(organization) or ""), name=name)
 
 
 def _answer(

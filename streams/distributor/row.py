@@ -20,11 +20,11 @@ from streams.delivery.distribution import Distribution
 from streams.envelopes.wrapping import open_any
 from streams.messages.message_type import MESSAGE_TYPES
 from streams.records.ledger import LedgerRow
-from streams.relay.lane import unreadable_row
+from streams.relay.lane import Traced, unreadable_row
 from streams.words.codes import HOSPITAL_NOTIFICATION
 from streams.words.errors import Rejected
 from streams.words.ids import Kommunekode, Lane
-from streams.words.model import Receipt, Value
+from streams.words.model import Receipt, Unit, Value
 
 #: Arrivals that a lane remembers, and receivers' answers among them: far more than its messages can honestly bring.
 REMEMBERED: Final = 128
@@ -48,6 +48,8 @@ class ArrivedLetter(Value, frozen=True, kw_only=True, tag="letter"):
     envelope_id: str = ""
     sender: str  # GLN of the envelope's sender; of the document's for a bare one
     receiver: str
+    cpr: str = ""
+    parties: tuple[Unit, Unit] | None = None  # sender and receiver, where the document names them as organisations
     data: bytes
 
     def __repr__(self) -> str:
@@ -111,6 +113,8 @@ class KeptLetter(Value, frozen=True, kw_only=True):
     message_type: str = HOSPITAL_NOTIFICATION
     sender: str
     receiver: str
+    cpr: str = ""
+    parties: tuple[Unit, Unit] | None = None
     document: bytes
     before: bytes = b""
     after: bytes = b""
@@ -141,6 +145,8 @@ def kept(letter: ArrivedLetter) -> KeptLetter:
         event_type=f"{kind}.{letter.label or 'message'}",
         sender=letter.sender,
         receiver=letter.receiver,
+        cpr=letter.cpr,
+        parties=letter.parties,
         document=document,
         before=before if found else b"",
         after=after,
@@ -241,6 +247,8 @@ class Returned(msgspec.Struct, frozen=True, gc=False):
     event_type: str
     about: str  # the message answered
     content_type: str = "application/xml"
+    copy_id: str = ""  # its Bundle.id
+    transport_id: str = ""  # of its envelope
 
     def __repr__(self) -> str:
         return f"Returned({self.event_type}, {self.receipt_id})"
@@ -269,7 +277,7 @@ class CopyAlarm(msgspec.Struct, frozen=True, gc=False):
     reason: str = ""
 
 
-DistributorAction = CopySent | Returned | SentOn | LedgerRow | RefusedRecord | CopyAlarm
+DistributorAction = CopySent | Returned | SentOn | Traced | LedgerRow | RefusedRecord | CopyAlarm
 
 
 class Consequence(NamedTuple):

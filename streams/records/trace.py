@@ -266,6 +266,55 @@ def network_answered(
     )
 
 
+# ---- behind an inbox (03 §4.2): B and C are the municipality's own matter and have no event -------------------------
+
+
+def received(
+    about: About,
+    *,
+    bundle_id: str,
+    transport_id: str,
+    recorded: datetime,
+    device_id: str,
+    transport: TracedDocument = VANS,
+) -> TraceEvent:
+    """A message is received and read; a duplicate too."""
+    return TraceEvent(
+        subtype="msg-received",
+        profile="patient",
+        recorded=recorded,
+        sender=about.sender,
+        receiver=about.receiver,
+        device_id=device_id,
+        message_id=about.message_id,
+        document=about.document,
+        cpr=about.cpr,
+        bundle_id=bundle_id,
+        transport_id=transport_id,
+        transport=transport,
+    )
+
+
+def returned(
+    about: About, *, receipt_id: str, bundle_id: str, transport_id: str, recorded: datetime, device_id: str
+) -> TraceEvent:
+    """The acknowledgement of a message has been handed over, whatever its cause. `about`: the message."""
+    return TraceEvent(
+        subtype="msg-created-and-sent",
+        profile="basic",
+        recorded=recorded,
+        sender=about.receiver,
+        receiver=about.sender,
+        device_id=device_id,
+        message_id=receipt_id,
+        document=ACKNOWLEDGEMENT,
+        bundle_id=bundle_id,
+        transport_id=transport_id,
+        original_message_id=about.message_id,
+        original=about.document,
+    )
+
+
 def envelope_returned(
     receipt: Receipt, transport_id: str, sender: Unit, receiver: Unit, *, recorded: datetime, device_id: str
 ) -> TraceEvent:

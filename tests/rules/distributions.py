@@ -40,8 +40,10 @@ from streams.envelopes import vans
 from streams.formats.fhir.build import to_json
 from streams.messages.hospitalnotification import redispatch
 from streams.records.ledger import LedgerRow
+from streams.records.trace import TraceEvent
 from streams.registry import Registers, load
 from streams.registry.rows import ReceiverRow
+from streams.relay.lane import Traced
 from streams.words.codes import HOSPITAL_NOTIFICATION, Notice, Verdict
 from streams.words.ids import Ids, Kommunekode, Lane
 from streams.words.model import Receipt, ReceiptIssue
@@ -51,6 +53,7 @@ CODE = Kommunekode("0461")
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 IDS = Ids(b"a distributor of the test suite")
+DEVICE = "00000000-0000-5000-8000-000000000000"
 SYSTEMS: dict[str, ReceiverType] = {"care": "A", "overview": "B", "archive": "C"}
 
 
@@ -129,7 +132,7 @@ class Behind:
 
     @property
     def context(self) -> DistributorContext:
-        return DistributorContext(IDS, self.registers)
+        return DistributorContext(IDS, self.registers, DEVICE)
 
     # ---- what happens ----------------------------------------------------------------------------------------------
 
@@ -138,7 +141,16 @@ class Behind:
         data = letter if isinstance(letter, bytes) else letter.sealed()
         origin = origin or f"municipality.{CODE}.inbox/0/{next(self.offsets)}"
         self._perform(
-            take_in(data, key, kommunekode=CODE, origin=origin, at=self.now, ids=IDS, registers=self.registers)
+            take_in(
+                data,
+                key,
+                kommunekode=CODE,
+                origin=origin,
+                at=self.now,
+                ids=IDS,
+                registers=self.registers,
+                device_id=DEVICE,
+            )
         )
 
     def post(self, system: str, data: bytes) -> None:
@@ -225,6 +237,11 @@ class Behind:
     @property
     def sent(self) -> list[CopySent]:
         return self._of(CopySent)
+
+    @property
+    def traced(self) -> list[TraceEvent]:
+        """Status events, in order."""
+        return [one.step for one in self._of(Traced)]
 
     @property
     def alarms(self) -> list[tuple[str, str]]:

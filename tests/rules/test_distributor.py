@@ -11,8 +11,9 @@ from streams.distributor.row import ArrivedLetter, decode_record, decode_row
 from streams.envelopes import beskedkuvert, vans
 from streams.formats.fhir.build import to_json
 from streams.kafka.topics import receiver as topic_of
-from streams.messages import acknowledgement
+from streams.messages import acknowledgement, edsevent
 from streams.observer.evidence import open_letter
+from streams.records.trace import audit_event
 from streams.words.codes import Notice
 from streams.words.errors import Rejected
 from streams.words.ids import Lane
@@ -384,6 +385,43 @@ def test_answer_finds_message_whose_id_leads_elsewhere(town: Behind, stin: Inbox
     elsewhere = [one for one in town.records if one.__class__.__name__ == "Elsewhere"]
     assert [(one.lane, one.message_id) for one in elsewhere] == [(Lane("0badcafe"), stin.message_id)]  # type: ignore[union-attr]
     assert {one.lane for one in town.sent} == {"0badcafe"}
+
+
+# ---- status events (03 §4.2) ---------------------------------------------------------------------------------------
+
+
+def test_status_events_of_station_behind_inbox(town: Behind, stin: InboxLetter) -> None:
+    town.arrive(stin)
+    town.answer("care", "ok", stin)
+    town.answer("overview", "ok", stin)
+    town.arrive(stin.again())
+    assert [(one.subtype, one.profile) for one in town.traced] == [
+        ("msg-received", "patient"),
+        ("msg-sent", "patient"),
+        ("msg-created-and-sent", "basic"),
+        ("msg-received", "patient"),
+        ("msg-created-and-sent", "basic"),
+    ]
+    events = [audit_event(one) for one in town.traced]
+    assert [issue for event in events for issue in edsevent.check(event, outgoing=True)] == []
+    assert len({event["id"] for event in events}) == 5
+    times = [one.recorded for one in town.traced]
+    assert times == sorted(set(times))
+
+
+def test_refused_hand_over_to_a_is_an_event(town: Behind, stin: InboxLetter) -> None:
+    town.refusing.add("care")
+    town.arrive(stin)
+    town.refusing.clear()
+    town.wait(MINUTE)
+    sent = [one for one in town.traced if one.subtype == "msg-sent"]
+    assert [one.outcome for one in sent] == ["8", "0"]
+    assert len({audit_event(one)["id"] for one in sent}) == 2
+
+
+def test_refused_message_is_answered_in_trace(town: Behind, stin: InboxLetter) -> None:
+    town.arrive(stin.sealed("5790000000005"))
+    assert [one.subtype for one in town.traced] == ["msg-created-and-sent"]
 
 
 # ---- the row -------------------------------------------------------------------------------------------------------

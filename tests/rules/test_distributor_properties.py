@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Literal
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.words.codes import Notice, Verdict
@@ -55,6 +55,7 @@ def arrived(town: Behind) -> list[InboxLetter]:
     return [next(one for one in MESSAGES if one.message_id == name) for name in first]
 
 
+@settings(deadline=None, max_examples=50)  # each arrival is checked by the profile
 @given(steps)
 def test_hospital_never_hears_two_final_verdicts(plan: list[Step]) -> None:
     town = play(plan)
@@ -65,6 +66,7 @@ def test_hospital_never_hears_two_final_verdicts(plan: list[Step]) -> None:
         assert finals == list(range(len(verdicts) - len(finals), len(verdicts)))  # nothing transient after a final one
 
 
+@settings(deadline=None, max_examples=50)  # each arrival is checked by the profile
 @given(steps)
 def test_every_arrival_is_answered_in_time(plan: list[Step]) -> None:
     """A is asked, and whatever it does the hospital has heard something since each time that it has sent."""
@@ -73,6 +75,7 @@ def test_every_arrival_is_answered_in_time(plan: list[Step]) -> None:
         assert any(message == letter.message_id for message, *_ in returned(town))
 
 
+@settings(deadline=None, max_examples=50)  # each arrival is checked by the profile
 @given(steps)
 def test_copies_expected_are_copies_delivered(plan: list[Step]) -> None:
     town = play(plan)
@@ -83,6 +86,7 @@ def test_copies_expected_are_copies_delivered(plan: list[Step]) -> None:
         assert set(town.copies(system)) == {letter.message_id for letter in arrived(town)}
 
 
+@settings(deadline=None, max_examples=50)  # each arrival is checked by the profile
 @given(steps)
 def test_no_message_overtakes_another(plan: list[Step]) -> None:
     town = play(plan)
@@ -91,11 +95,13 @@ def test_no_message_overtakes_another(plan: list[Step]) -> None:
         assert list(dict.fromkeys(town.copies(system))) == order
 
 
+@settings(deadline=None, max_examples=50)  # each arrival is checked by the profile
 @given(steps)
 def test_b_and_c_change_nothing_of_what_goes_back(plan: list[Step]) -> None:
     assert returned(play(plan)) == returned(play(plan, frozenset({"overview", "archive"})))
 
 
+@settings(deadline=None, max_examples=50)  # each arrival is checked by the profile
 @given(steps)
 def test_records_taken_twice_change_nothing(plan: list[Step]) -> None:
     arrivals: list[Step] = [("arrive", number, "care", "ok") for number in range(3)]
