@@ -118,9 +118,11 @@ def take_in(
                 at, back.receipt_id, "fatal-error", incoming.message_id, kommunekode, lane, reason="refused"
             )
             returned = (Consequence(back), Consequence(row))
-            if incoming.parties is not None and device_id:
+            if incoming.parties and device_id:
                 document_type = MESSAGE_TYPES[incoming.message_type or HOSPITAL_NOTIFICATION].traced
-                about = About(incoming.message_id, document_type, "", *incoming.parties, incoming.cpr)
+                about = About(
+                    incoming.message_id, document_type, "", incoming.parties[0], incoming.parties[1], incoming.cpr
+                )
                 step = trace.returned(
                     about,
                     receipt_id=back.receipt_id,

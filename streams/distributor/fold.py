@@ -228,10 +228,10 @@ class _Turn:
     def trace(self, key: str, step: Callable[[About, datetime], TraceEvent], after: str = "") -> None:
         """An event of the message; none of a letter of before FHIR, whose parties it cannot name."""
         distribution, letter = self.row.distributions[key], self.row.letters[key]
-        if letter.parties is None or not self.context.device_id:
+        if not letter.parties or not self.context.device_id:
             return
         document = MESSAGE_TYPES[letter.message_type].traced
-        about = About(distribution.message_id, document, "", *letter.parties, letter.cpr)
+        about = About(distribution.message_id, document, "", letter.parties[0], letter.parties[1], letter.cpr)
         recorded = strictly_after(self.at, distribution.recorded)
         self.row = self.row.with_distribution(key, replace(distribution, recorded=recorded))
         self.add(Traced(distribution.message_id, step(about, recorded)), after)

@@ -42,7 +42,7 @@ class Incoming(NamedTuple):
     receiver: str
     errors: tuple[ReceiptIssue, ...] = ()
     cpr: str = ""  # whom it is about; for an envelope that names the person, and for status events
-    parties: tuple[Unit, Unit] | None = None  # sender and receiver as organisations; None of a letter of before FHIR
+    parties: tuple[Unit, ...] = ()  # sender and receiver as organisations; none of a letter of before FHIR
 
     def __repr__(self) -> str:
         return f"Incoming({self.label}, {self.message_id})"
@@ -108,7 +108,7 @@ def _read(data: bytes) -> Incoming:
     receiver = view.resolve(reference(first(header, "destination"), "receiver"))
     glns = [(place and gln_of(place[1])) or "" for place in (sender, receiver)]
     cpr = text_at(first(view.patient[1], "identifier"), "value") or ""
-    parties = None
+    parties: tuple[Unit, ...] = ()
     if sender is not None and receiver is not None and sor_of(sender[1]) and sor_of(receiver[1]):
         parties = _unit(sender[1]), _unit(receiver[1])
     if message_type not in CHECKED:

@@ -49,7 +49,7 @@ class ArrivedLetter(Value, frozen=True, kw_only=True, tag="letter"):
     sender: str  # GLN of the envelope's sender; of the document's for a bare one
     receiver: str
     cpr: str = ""
-    parties: tuple[Unit, Unit] | None = None  # sender and receiver, where the document names them as organisations
+    parties: tuple[Unit, ...] = ()  # sender and receiver, where the document names them as organisations
     data: bytes
 
     def __repr__(self) -> str:
@@ -114,7 +114,7 @@ class KeptLetter(Value, frozen=True, kw_only=True):
     sender: str
     receiver: str
     cpr: str = ""
-    parties: tuple[Unit, Unit] | None = None
+    parties: tuple[Unit, ...] = ()
     document: bytes
     before: bytes = b""
     after: bytes = b""
