@@ -10,7 +10,7 @@ import logging
 import signal
 import sys
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -20,6 +20,7 @@ from agents.station import Station
 from agents.worker.app import Worker
 from streams.registry import load
 from streams.words.ids import Ids
+from tests.end_to_end.changing import changing
 from tests.end_to_end.scene import LETTERBOXES
 
 __all__ = ["RelayOrders", "relay_process"]
@@ -34,6 +35,8 @@ class RelayOrders(msgspec.Struct):
     partitions: int
     worker_id: str = "w1"
     ack_timeout: float = 5.0  # seconds
+    changing: tuple[str, ...] = ()  # kommunekoder that change from letters to FHIR
+    change: datetime | None = None  # when
 
 
 async def main(orders: RelayOrders) -> None:
@@ -49,6 +52,8 @@ async def main(orders: RelayOrders) -> None:
         session_timeout=timedelta(seconds=6),
     )
     registers = load("example").with_ack_timeout(timedelta(seconds=orders.ack_timeout))
+    if orders.change is not None:
+        registers = changing(registers, orders.changing, orders.change)
     relay = build_relay(worker, Station(Ids(orders.secret.encode()), registers))
     async with relay_running(relay):
         print("ready", flush=True)
