@@ -336,6 +336,8 @@ def _set_up(options: DemoOptions, show: Callable[[DemoProgress], None]) -> _Set:
         behaviours |= {f"{shared}.{system}": "ok" if type_ == "A" else "silent" for system, type_ in RECEIVERS.items()}
     rows, forms = _letters(stays, {_followed(stays).person.kommunekode, shared}, change=options.stays >= _LONG)
     registers = registers.with_acceptances(rows)
+    # What is not answered before the change is for people after it (05 §6.4), and a demo has none.
+    behaviours |= {row.kommunekode: "ok" for row in rows if row.valid_from is not None}
     town = Town({code: behaviour(name) for code, name in behaviours.items()}, Random(options.seed))  # noqa: S311  # the same
     progress = DemoProgress(to_send=sum(len(stay.sendings) for stay in stays))
     return _Set(

@@ -206,6 +206,23 @@ def test_letter_is_sent_again_in_new_envelope(form: str) -> None:
     assert len({letter.transport_id for letter in lane.letters}) == 3
 
 
+def test_resend_in_format_no_longer_accepted_is_for_people() -> None:
+    """05 §6.4: a resend never changes the format."""
+    lane = played("oioxml 08:20 fhir", "A01 08:00")
+    lane.overdue()
+    assert (lane.states, len(lane.letters)) == (["TIMED_OUT"], 1)
+    assert [alarm.word for alarm in lane.alarms] == ["alert:timeout"]
+    answer(lane, "03")
+    assert lane.states == ["ACKED_OK"]
+
+
+def test_resend_in_other_form_of_fhir_goes_on() -> None:
+    lane = played("fhir-xml 08:20 fhir", "A01 08:00")
+    lane.overdue()
+    assert sent(lane) == ["STIN 1", "STIN 1"]
+    assert len({document(letter)[:6] for letter in lane.letters}) == 1
+
+
 def test_interchange_travels_bare_and_letter_in_envelope() -> None:
     bare, wrapped = (played(form, "A01 08:00").letters[0] for form in ("edifact", "oioxml"))
     assert bare.payload.startswith(b"UNA")

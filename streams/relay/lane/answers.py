@@ -24,6 +24,7 @@ from streams.words.errors import Rejected
 from streams.words.ids import Gln, Kommunekode, Sor, minted_lane, uuid4_or_none
 from streams.words.model import NetworkReceipt, NetworkReceiptArrived, Overdue, Receipt, ReceiptArrived, Unit
 
+from .letters import family
 from .perform import dispatch_of, envelope_receipt, perform, signalled
 from .row import KEPT, REMEMBERED, Alarm, Context, DeadLetter, Effect, LaneRow, Orphan, Traced, Turn, is_unchanged
 
@@ -132,10 +133,21 @@ def take_overdue(row: LaneRow, record: Overdue, context: Context) -> Turn:
         else delivery
     )
     signal = timer_signal(own, record.attempt)
-    if signal is Signal.TIMER_RESEND and not is_unchanged(row, delivery):
-        signal = Signal.TIMER_HOLD  # about what would not be the same a person decides (02 §6.2, C1)
+    if signal is Signal.TIMER_RESEND and not (
+        _is_accepted(delivery, record.at, context) and is_unchanged(row, delivery)
+    ):
+        # About what would not be the same a person decides (02 §6.2, C1), and about a format that is no longer accepted:
+        # a resend never changes it (05 §6.4).
+        signal = Signal.TIMER_HOLD
     performed = signalled(row, delivery, signal, record.at, context)
     return row.with_deliveries(performed.delivery), performed.effects
+
+
+def _is_accepted(delivery: Delivery, at: datetime, context: Context) -> bool:
+    """Whether the municipality still takes the format in which the message was sent."""
+    address = delivery.address
+    accepted = context.registers.acceptances(address.kommunekode, delivery.message_type, at)
+    return any(one.format == family(address.format) for one in accepted)
 
 
 def _find(row: LaneRow, receipt: Receipt) -> Delivery | None:
