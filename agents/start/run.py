@@ -164,7 +164,7 @@ def run(
     config: Config = None,
     accept_loss: AcceptLoss = False,
 ) -> None:
-    """Run a role until SIGTERM: relay (worker), distributor (copies), gateway (MLLP server), or all in one process.
+    """Run a role until SIGTERM: relay (worker), distributor (copies), gateway (MLLP), or all in one process.
 
     Example: stafet run all --registers example
     """
