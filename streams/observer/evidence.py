@@ -140,7 +140,7 @@ def letter_source_of(value: bytes) -> tuple[str, str]:
     """
     document = _innermost(value) or b""
     if (letter := open_letter(document)) is not None and not letter.legacy:
-        return "", letter.message_id
+        return "", letter.message_id.strip()
     if document.lstrip(b"\xef\xbb\xbf\r\n ").startswith((b"UNA", b"UNB")):
         sender, number = _of_edifact(document.decode("latin-1").lstrip("\xef\xbb\xbf\r\n "))
     else:
@@ -151,13 +151,14 @@ def letter_source_of(value: bytes) -> tuple[str, str]:
 
 
 def _below(root: etree._Element, path: list[str]) -> str:
-    """The text at a path below any child of the root; "" where there is none."""
+    """The text at a path below any child of the root that is a letter; "" where there is none."""
     for child in root:
-        nodes = [child]
+        nodes = [] if _local(child) == "Local_Elements" else [child]
         for name in path:
             nodes = [below for node in nodes for below in node if _local(below) == name]
         if nodes:
-            return (nodes[0].text or "").strip()
+            found = nodes[0]  # a comment divides a text
+            return "".join([found.text or "", *(inside.tail or "" for inside in found)]).strip()
     return ""
 
 

@@ -34,9 +34,9 @@ from streams.person.fold import PassOn, fold
 from streams.person.row import Identity, PersonRow, Reported, key_of
 from streams.words.errors import Issue, Rejected
 from streams.words.ids import Ids, Kommunekode, Lane, PersonKey, Sor, bare
-from streams.words.model import Fate, Outcome, ReportArrived
-from streams.words.times import local_time
+from streams.words.model import Fate, Outcome, ReportArrived, StayEventArrived
 
+from .bounds import check_lane_record
 from .intake import REKEYED, FeedRegisters, HospitalReceipt, Intake, fault_of, outcome_of
 
 __all__ = ["LetterIntakeRegisters", "take_letter"]
@@ -95,20 +95,21 @@ def take_letter(
         return Intake(row, outcome=moved, pass_on=(PassOn(own_key, ((REKEYED, key),)),))
     warnings = () if author.exact else (_UNKNOWN_WARD,)
     try:
-        reports = sent.reports(row)
+        folded = fold(
+            row,
+            sent.reports(row),
+            key=PersonKey(key),
+            payload_hash=sent.digest,
+            origin=origin,
+            at=at,
+            ids=ids,
+            region_at=registers.region_at,
+        )
+        for event in folded.stay_events:  # what a lane does not take is answered here
+            check_lane_record(StayEventArrived(at=at, event=event))
     except Rejected as fault:
         stopped, back = outcome_of(Fate.STOPPED, fault.rule, fault), sent.receipts(fault)
         return Intake(row, outcome=stopped, rejected=fault, feed=author.feed.key, warnings=warnings, receipts=back)
-    folded = fold(
-        row,
-        reports,
-        key=PersonKey(key),
-        payload_hash=sent.digest,
-        origin=origin,
-        at=at,
-        ids=ids,
-        region_at=registers.region_at,
-    )
     if folded.repeated:
         return Intake(folded.row, repeated=True)
     stopped_by = fault_of(folded.outcome)
@@ -188,7 +189,7 @@ def _read_legacy(payload: bytes, syntax: Syntax, at: datetime, ids: Ids, registe
         back = () if to is None or author is None else receipts(to, author, fault)
         raise _Refused(fault, "rejected", back) from None
     sender = letter.sender
-    author = registers.author(sender.gln, sender.identifier, syntax, local_time(letter.authorised))
+    author = registers.author(sender.gln, sender.identifier, syntax, at)
     if author is None:
         raise _Refused(Rejected(*_UNKNOWN_AUTHOR), "unknown-facility")
 

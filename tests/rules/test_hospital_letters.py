@@ -6,6 +6,8 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from streams.envelopes.vans import seal_message
@@ -199,6 +201,16 @@ def test_replacement_number_has_a_key_of_its_own_and_no_patient() -> None:
     assert (event.patient, event.snapshot.cpr) == (None, None)
 
 
+@pytest.mark.parametrize("year", [b"0001", b"1899", b"2200", b"9999"])
+@pytest.mark.parametrize("form", ["oioxml", "edifact", "fhir"])
+def test_time_of_another_world_is_answered_negatively(year: bytes, form: Any) -> None:
+    good = to_json(fhir()) if form == "fhir" else write(IN, form)
+    result = taken(good.replace(b"2026", year))
+    assert (result.stay_events, len(result.receipts)) == ((), 1)
+    assert result.outcome is not None
+    assert result.outcome.fate in (Fate.STOPPED, Fate.REFUSED)
+
+
 # ---- FHIR -----------------------------------------------------------------------------------------------------------
 
 
@@ -287,8 +299,32 @@ def test_notification_of_a_feed_that_sends_none_is_refused() -> None:
         to_json(fhir()),
         to_xml(fhir()),
         write(replace(IN, letter_id="X'+:?Y", envelope_id="X'+:?Y"), "edifact"),
+        write(IN, "oioxml").replace(b"<Identifier>XX0", b"<Identifier><?x?>XX0<!-- c -->"),
+        write(IN, "oioxml").replace(b"<EANIdentifier>", b"<EANIdentifier> "),
+        write(IN, "oioxml").replace(
+            b"<NotificationOfAdmission>",
+            b"<Local_Elements><Letter><Identifier>q</Identifier></Letter></Local_Elements><NotificationOfAdmission>",
+        ),
+        write(IN, "edifact").replace(b":", b";").replace(b"UNA;+", b"UNA;+"),
+        to_xml(fhir()).replace(b'<id value="', b'<id value=" '),
     ],
 )
 def test_balance_names_a_letter_as_its_event_does(value: bytes) -> None:
     (event,) = taken(value).stay_events
     assert letter_source_of(value) == ("", event.control_id)
+
+
+# ---- damage ------------------------------------------------------------------------------------------------------------
+
+WHOLE = (write(IN, "edifact"), write(OUT, "oioxml"), to_json(fhir()), to_xml(fhir()))
+
+
+@given(st.sampled_from(WHOLE), st.floats(0, 1, exclude_max=True), st.integers(0, 12), st.binary(max_size=4))
+def test_damaged_letter_is_taken_or_refused_and_named_alike(whole: bytes, at: float, cut: int, put: bytes) -> None:
+    place = int(at * len(whole))
+    value = whole[:place] + put + whole[place + cut :]
+    result = taken(value)
+    for copy in result.pass_on:
+        result = taken(value, key=copy.key)
+    assert (result.rejected is None) or result.outcome is not None
+    assert all(letter_source_of(value) == ("", event.control_id) for event in result.stay_events)
