@@ -6,7 +6,7 @@ inbox: one row for each lane, letters before the row (design §3).
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, assert_never
 
 from agents.station import Station, code_of
@@ -64,13 +64,15 @@ def inboxes_stage(
 ) -> Stage:
     """The stage over the inboxes of these municipalities.
 
-    One with a single receiver on the day of arrival reads its inbox itself, unless it is among `always`.
+    One with a single receiver on the day of arrival reads its inbox itself, unless it is among `always`: so what lay there
+    before it had several is passed over, also by a distributor that starts later.
     """
     registers = station.registers
 
     def step(row: bytes | None, record: Record) -> Fold:
         at, kommunekode = station.clock(), Kommunekode(inbox_of(record.topic))
-        if kommunekode not in registers.distributed(at, always):
+        lay = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC) if record.timestamp_ms > 0 else at
+        if kommunekode not in registers.distributed(lay, always):
             passed_over = arrival_row(at, record.origin, "passed-over", kommunekode=kommunekode)
             return None, _letters([Consequence(passed_over)], record, at, station, "inboxes")
         effects = take_in(
