@@ -535,7 +535,7 @@ EXISTS: Final = frozenset(
 
 #: Networks to which messages leave: those of the envelopes that are sealed.
 _SPOKEN: Final = frozenset(row.network for row in ENVELOPES.values() if row.sealed)
-#: What the lane builds and seals. No row for `none`: a bare document needs the network `direct`, which the product has not.
+#: What the lane builds and seals. Of bare documents an interchange alone, over VANS: the product has no network `direct`.
 WRITTEN: Final = tuple(
     WrittenForm(message_type.name, row.family, row.version_of(message_type), row.media_type, envelope.name)
     for message_type in MESSAGE_TYPES.values()

@@ -87,7 +87,7 @@ def perform(
 class Performance:
     """One delivery to which one record happens: its next number and trace time, and the effects so far."""
 
-    __slots__ = ("_after", "_at", "_changes", "_context", "_cpr", "_receipt", "_recorded", "_row", "effects")
+    __slots__ = ("_after", "_at", "_changes", "_context", "_cpr", "_receipt", "_recorded", "_row", "_stated", "effects")
 
     def __init__(
         self,
@@ -102,6 +102,7 @@ class Performance:
         self._row, self._changes, self._recorded = row, delivery.changes, delivery.recorded
         self._at, self._context, self._cpr, self._receipt = at, context, cpr, receipt
         self._after = ""
+        self._stated: trace.About | None = None
         self.effects: list[Effect] = []
 
     def of(self, advances: Sequence[Advance]) -> Performed:
@@ -305,13 +306,14 @@ class Performance:
         self._add(Traced(delivery.message_id, event))
 
     def _about(self, delivery: Delivery, kept: Delivery) -> trace.About:
-        """What is stated of the message; `kept`: the delivery while its content was kept, for the person."""
-        if not self._cpr:
-            self._cpr = message_of(self._row, kept).outgoing.cpr
-        letter = FORMATS[delivery.address.format].letter
-        postfix = "" if letter else MESSAGE_TYPES[delivery.message_type].postfix_of(delivery.activity)
-        parties = (delivery.sender, delivery.address.receiver)
-        return trace.About(_named(delivery), _traced(delivery), postfix, *parties, self._cpr)
+        """What is stated of the message, the same at every step; `kept`: the delivery while its content was kept."""
+        if self._stated is None:
+            cpr = self._cpr or message_of(self._row, kept).outgoing.cpr
+            letter = FORMATS[delivery.address.format].letter
+            postfix = "" if letter else MESSAGE_TYPES[delivery.message_type].postfix_of(delivery.activity)
+            parties = (delivery.sender, delivery.address.receiver)
+            self._stated = trace.About(_named(delivery), _traced(delivery), postfix, *parties, cpr)
+        return self._stated
 
 
 def _document(delivery: Delivery) -> tuple[str, str]:

@@ -30,7 +30,7 @@ from streams.messages.legacy.letter import Letter
 from streams.messages.message_type import FORMATS
 from streams.messages.sending import LETTERS, SENT, WRITERS, Message
 from streams.words.errors import Rejected
-from streams.words.model import Address, Attempt, Fate, Notification, Outcome
+from streams.words.model import Address, Attempt, Fate, Notification, Outcome, Outgoing
 
 from .letters import FORGOTTEN, SentAs, chain_of, family, instead, letters_of, remembered
 from .perform import Performance, Performed, attempt_of, signalled
@@ -45,11 +45,13 @@ def post(row: LaneRow, message: Message, at: datetime, context: Context) -> Turn
 
     An outcome of an event that is not subject is final: the format has no form for the message, or the municipality has it.
     """
-    routed = _routed(row, message, context)
+    of = message.outgoing
+    routed = _routed(row, message, of, context)
     if isinstance(routed, Outcome):
         return routed
-    address, message, sent_as = routed
-    of = message.outgoing
+    address, plain, sent_as = routed
+    if plain is not None:
+        message, of = plain, plain.outgoing
     first, letter = attempt_of(context, of.lane, of.message_id, 1, address), None
     if isinstance(message, Notification) and FORMATS[address.format].letter:
         composed = _composed(row, message, address, first, context, afresh=sent_as is not None)
@@ -66,7 +68,7 @@ def post(row: LaneRow, message: Message, at: datetime, context: Context) -> Turn
     else:
         if isinstance(message, Notification) and row.sent_as:
             message = replace(message, chain=chain_of(row.sent_as, message.chain))
-        bundle = _checked(message, address, first, context)
+        bundle = _checked(message, of.message_type, address, first, context)
         if isinstance(bundle, Outcome):
             return bundle
         content = bundle
@@ -100,25 +102,29 @@ def post(row: LaneRow, message: Message, at: datetime, context: Context) -> Turn
     return replace(row, links=links).with_deliveries(delivery), (*effects, *map(Effect, alarms))
 
 
-def _routed(row: LaneRow, message: Message, context: Context) -> tuple[Address, Message, SentAs | None] | Outcome:
-    """Where the message goes, and what it says there: a correction or cancellation takes the format of the message that it
-    names while that is accepted (05, 6.4.2), else it is the plain notice of the new state (00 §7.23).
+def _routed(
+    row: LaneRow, message: Message, of: Outgoing, context: Context
+) -> tuple[Address, Notification | None, SentAs | None] | Outcome:
+    """Where the message goes, and what it says there instead: a correction or cancellation takes the format of the message
+    that it names while that is accepted (05, 6.4.2), else it is the plain notice of the new state (00 §7.23).
     """
-    of, registers = message.outgoing, context.registers
+    registers = context.registers
     named = row.deliveries.get(of.previous)  # type: ignore[call-overload]  # a reference is text
     concerned = named.address.format if named is not None else ""
     if of.follows and named is None:
         before = row.sent_as.get(of.previous)  # type: ignore[call-overload]
         concerned = FORGOTTEN if before is None else before.form
     address = route(of, of.assembled, registers, concerns=concerned)
-    own = row.sent_as.get(of.message_id)  # of a message that is reissued
+    if not of.follows:
+        own = row.sent_as.get(of.message_id)  # of a message that is reissued
+        return address if isinstance(address, Outcome) else (address, None, own)
     if isinstance(address, Outcome):
         as_it_is = address.fate is Fate.STOPPED or family(concerned) != "fhir"
     else:
         is_letter = FORMATS[address.format].letter
         as_it_is = family(address.format) == family(concerned) or (is_letter and not concerned)
-    if as_it_is or not of.follows or not isinstance(message, Notification):
-        return address if isinstance(address, Outcome) else (address, message, own)
+    if as_it_is or not isinstance(message, Notification):
+        return address if isinstance(address, Outcome) else (address, None, None)
     plain = instead(row.sent_as, message, concerned)
     if plain is None:
         return Outcome(fate=Fate.NOT_SUBJECT, reason=NOT_CANCELLED if concerned else "not-representable")
@@ -166,9 +172,11 @@ def second_opinion(delivery: Delivery, content: bytes, sample: int) -> Iterator[
         yield Alarm("alert:border-check", *about, issue.rule, issue.path)
 
 
-def _checked(message: Message, address: Address, first: Attempt, context: Context) -> bytes | Outcome:
+def _checked(
+    message: Message, message_type: str, address: Address, first: Attempt, context: Context
+) -> bytes | Outcome:
     """The message in JSON: written, checked and within the limit of size."""
-    sending = SENT[message.outgoing.message_type]
+    sending = SENT[message_type]
     if (lacking := sending.lacking(message)) is not None:
         return lacking
     content, faults = sending.compose(message, address.receiver, first.envelope_id, JSON)
