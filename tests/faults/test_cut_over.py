@@ -1,7 +1,7 @@
 """Two thousand stays over an instant at which twenty municipalities change from letters to FHIR, and a worker killed ten times.
 
-Real Kafka, real clock; the change comes in the middle of what the hospitals send, and the kills at random moments before
-and after it.
+Hospitals that send ADT, DIS20 and FHIR side by side. Real Kafka, real clock; the change comes in the middle of what they
+send, and the kills at random moments before and after it.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from tests.end_to_end.letters import read_topics
 from tests.end_to_end.relay_worker import RelayOrders, ready, relay_process, terminated
 from tests.end_to_end.rest import watching
 from tests.end_to_end.scene import SECRET, Scene, closes, municipalities, prepare, stays
+from tests.end_to_end.side_by_side import send_names, send_told, told
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
@@ -45,8 +46,10 @@ async def test_change_of_format_survives_kills(kafka: LocalBroker, tmp_path: Pat
     scene = Scene(kafka, tmp_path, ())
     scene.kommuner = sorted(scene.registers.kommuner)[: CHANGING + 5]
     prepare(scene)
-    codes, sendings = tuple(scene.kommuner[:CHANGING]), list(woven(stays(scene, STAYS, seed=SEED)))
-    change = datetime.now(UTC) + timedelta(seconds=START + len(sendings) / RATE / 2)
+    by_adt, others = told(stays(scene, STAYS, seed=SEED), scene.registers)
+    codes, sendings = tuple(scene.kommuner[:CHANGING]), list(woven(by_adt))
+    took = len(sendings) / RATE  # seconds
+    change = datetime.now(UTC) + timedelta(seconds=START + took / 2)
     # What is not answered before the change is never resent after it (05 §6.4), so those that change answer in time.
     faults = {True: PROMPT, False: FAULTS}
     behaviours = {code: faults[code in codes][number % 3] for number, code in enumerate(scene.kommuner)}
@@ -56,13 +59,16 @@ async def test_change_of_format_survives_kills(kafka: LocalBroker, tmp_path: Pat
     seed = f"STAFET_TEST_SEED={SEED}"
     async with AsyncExitStack() as stack:
         ledger = await stack.enter_async_context(watching(scene.bootstrap))
-        hospitals: asyncio.Task[object] | None = None
+        hospitals: asyncio.Future[object] | None = None
         async with municipalities(scene, behaviours, SEED, FastClock(datetime.now(UTC), HASTE)) as town:
             for number in range(KILLS):
                 async with relay_process(orders, log) as child:
                     if number % 3 != 1:
                         await ready(child)
-                    hospitals = hospitals or asyncio.create_task(scene.send_all(sendings, rate=RATE))
+                    if hospitals is None:
+                        await send_names(scene, others)
+                        letters = send_told(scene, others, len(others) / took)
+                        hospitals = asyncio.gather(scene.send_all(sendings, rate=RATE), letters)
                     await asyncio.sleep(rng.uniform(0.5, 5.0))
                     child.kill()
                     await child.wait()
@@ -81,8 +87,10 @@ async def test_change_of_format_survives_kills(kafka: LocalBroker, tmp_path: Pat
     assert lines["receipts received"].terms["unmatched"] == 0, seed
     assert lines["notifications"].terms["delivered"] == lines["notifications"].total, seed
     await closes(scene.bootstrap)
-    letters = sum(form != "fhir" for form in of_changing)
+    answers = await read_topics(scene.bootstrap, lambda name: name.startswith("hospital."))
+    assert len({dict(one.headers)["message-id"] for one in answers}) == len(others), seed
+    old = sum(form != "fhir" for form in of_changing)
     note(
-        f"change of format with {KILLS} kills: {STAYS} stays, {len(ledger.states)} messages, {letters} letters and "
-        f"{len(of_changing) - letters} messages of FHIR to {CHANGING} municipalities, difference 0, {seed}"
+        f"change of format with {KILLS} kills: {STAYS} stays, {len(others)} letters and messages of hospitals without "
+        f"ADT, {len(ledger.states)} messages, {old} letters and {len(of_changing) - old} messages of FHIR to {CHANGING} municipalities, difference 0, {seed}"
     )
