@@ -380,6 +380,14 @@ def test_refusal_opens_case_with_its_reason() -> None:
     ]
 
 
+def test_letter_that_could_not_be_delivered_opens_case_with_its_reason() -> None:
+    lane = played("edifact", "A01 08:00")
+    answer(lane, "01", refuse_code="ukendt_lokationsnummer", refuse_text="findes ikke")
+    case = lane.last.case
+    assert case is not None
+    assert (case.reason, [issue.text for issue in case.issues]) == ("undeliverable", ["findes ikke"])
+
+
 @pytest.mark.parametrize(
     ("form", "letter", "answered", "envelope"),
     [

@@ -22,7 +22,15 @@ from streams.records.trace import acknowledged, envelope_returned, network_answe
 from streams.relay.bounds import ORPHANS, bounded
 from streams.words.errors import Rejected
 from streams.words.ids import Gln, Kommunekode, Sor, minted_lane, uuid4_or_none
-from streams.words.model import NetworkReceipt, NetworkReceiptArrived, Overdue, Receipt, ReceiptArrived, Unit
+from streams.words.model import (
+    NetworkReceipt,
+    NetworkReceiptArrived,
+    Overdue,
+    Receipt,
+    ReceiptArrived,
+    ReceiptIssue,
+    Unit,
+)
 
 from .letters import family
 from .perform import dispatch_of, envelope_receipt, perform, signalled
@@ -85,6 +93,11 @@ def take_network_receipt(row: LaneRow, record: NetworkReceiptArrived, context: C
         signal = _NETWORK[place, receipt.positive]
         performed = perform(row, advance(delivery, signal, at), at, context, receipt)
         after = replace(performed.delivery, arrivals=(*delivery.arrivals, arrival)[-REMEMBERED:])
+        case = after.case
+        if delivery.number and case is not None and case.reason == "undeliverable" and not case.issues:
+            # The network says in CTL01 why it could not deliver a letter (04 §12).
+            issue = ReceiptIssue(severity="error", text=receipt.description)
+            after = replace(after, case=replace(case, issues=(issue,)))
         return row.with_deliveries(after), performed.effects
     fault = Rejected(
         "Receipt.OriginalEnvelopeIdentifier",
