@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final, assert_never
 
+from msgspec.structs import replace
+
 from agents.station import Station, code_of
 from agents.worker.any_record import UnreadableRows, admission
 from agents.worker.letters import ledger_letter, trace_letter
@@ -18,6 +20,7 @@ from agents.worker.timer import Tick
 from streams.distributor.arrivals import take_answer, take_in
 from streams.distributor.fold import DistributorContext, fold, next_due, refused
 from streams.distributor.row import (
+    ArrivedLetter,
     Consequence,
     CopyAlarm,
     CopyAnswered,
@@ -35,7 +38,7 @@ from streams.distributor.row import (
     encode_record,
     encode_row,
 )
-from streams.kafka.records import Letter, Record, dead_letter, headers
+from streams.kafka.records import Letter, Record, dead_letter, header, headers, number
 from streams.kafka.sender import Refusal
 from streams.kafka.topics import (
     DISTRIBUTIONS,
@@ -158,7 +161,7 @@ def distributions_stage(station: Station, context: DistributorContext, rows: Fen
         return row, _letters(turn.effects, record, at, station, _NAME)
 
     def step(row: bytes | None, record: Record) -> Fold:
-        taken = decode_record(record.value)
+        taken = _taken(record)
         old = decode_row(row)
         turn = fold(old, taken, _lane(record), context)
         if turn.row is old and old is not None and not turn.effects:
@@ -169,7 +172,7 @@ def distributions_stage(station: Station, context: DistributorContext, rows: Fen
         old = decode_row(row)
         if old is None:
             return row, ()
-        at = decode_record(record.value).at
+        at = _taken(record).at
         return performed(refused(old, refusal.letter.name, at, _lane(record), context), record, at)
 
     def on_fault(row: bytes | None, record: Record, fault: Exception) -> Fold:
@@ -198,6 +201,13 @@ def distributions_stage(station: Station, context: DistributorContext, rows: Fen
     )
 
 
+def _taken(record: Record) -> DistributionRecord:
+    """What lies there. One that an operator has sent again from the dead letters names that in a header of the record."""
+    found = decode_record(record.value)
+    count = number(header(record.headers, "dlq.redrive-count"))
+    return replace(found, redriven=count) if count and isinstance(found, ArrivedLetter | CopyAnswered) else found
+
+
 def _lane(record: Record) -> Lane:
     return Lane((record.key or b"").decode("ascii", "replace"))
 
@@ -205,12 +215,12 @@ def _lane(record: Record) -> Lane:
 def _fault_row(record: Record, reason: str, at: datetime) -> LedgerRow | None:
     """What became of a message or an answer that is dead-lettered here; other records have no row."""
     try:
-        taken = decode_record(record.value)
+        taken = _taken(record)
     except Rejected:
         return None
     if isinstance(taken, CopyAnswered):
         of = (at, taken.receipt.origin, "quarantined", taken.receipt.verdict, taken.kommunekode, taken.system)
-        return copy_receipt_row(*of, lane=_lane(record), reason=reason)
+        return copy_receipt_row(*of, lane=_lane(record), reason=reason, redriven=taken.redriven)
     if isinstance(taken, CopyDue | Elsewhere):
         return None
     return arrival_row(
@@ -221,6 +231,7 @@ def _fault_row(record: Record, reason: str, at: datetime) -> LedgerRow | None:
         lane=_lane(record),
         kommunekode=taken.kommunekode,
         reason=reason,
+        redriven=taken.redriven,
     )
 
 

@@ -305,6 +305,7 @@ class _Turn:
                 kommunekode=letter.kommunekode,
                 notice=letter.label,
                 reason=reason,
+                redriven=letter.redriven,
             )
         )
 
@@ -359,7 +360,8 @@ class _Turn:
     def _class(self, record: CopyAnswered, what: str, message_id: str = "", reason: str = "") -> None:
         receipt = record.receipt
         of = (receipt.origin, what, receipt.verdict, record.kommunekode, record.system)
-        self.add(copy_receipt_row(self.at, *of, lane=self.lane, message=message_id, reason=reason))
+        more = {"message": message_id, "reason": reason}
+        self.add(copy_receipt_row(self.at, *of, lane=self.lane, redriven=record.redriven, **more))
 
     def take_due(self) -> None:
         """Answers that have not come in time; then what is old enough to be forgotten."""

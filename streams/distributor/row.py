@@ -51,6 +51,7 @@ class ArrivedLetter(Value, frozen=True, kw_only=True, tag="letter"):
     cpr: str = ""
     parties: tuple[Unit, ...] = ()  # sender and receiver, where the document names them as organisations
     data: bytes
+    redriven: int = 0  # how often it has been taken out of the dead letters
 
     def __repr__(self) -> str:
         return f"ArrivedLetter({self.label}, {self.message_id})"
@@ -63,6 +64,7 @@ class CopyAnswered(Value, frozen=True, kw_only=True, tag="answer"):
     kommunekode: Kommunekode
     system: str
     receipt: Receipt
+    redriven: int = 0
 
 
 class CopyDue(Value, frozen=True, kw_only=True, tag="due"):

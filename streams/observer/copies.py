@@ -5,7 +5,7 @@ ledger on the other (02 §7.2). Where nobody distributes there is no line.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from .equations import BalanceCheck, BalanceLine, sorted_ids
 from .reading import Cohort, Row
@@ -26,12 +26,21 @@ FINAL = frozenset({"ok", "fatal-error"})
 def _judged(cohort: Cohort) -> dict[str, list[Row]]:
     """The rows of the distributor that are judged, by kind: those of arrivals of the period, and what followed."""
     rows = {kind: list(cohort.book.rows[kind].values()) for kind in ("arrival", "copy", "copy-receipt", "returned")}
-    rows["arrival"] = [row for row in rows["arrival"] if cohort.belongs(row["subject"])]
+    rows["arrival"] = _newest(row for row in rows["arrival"] if cohort.belongs(row["subject"]))
     messages = {row["message"] for row in rows["arrival"] if row["what"] == "distributed"}
     rows["copy"] = [row for row in rows["copy"] if row["subject"] in messages]
-    rows["copy-receipt"] = [row for row in rows["copy-receipt"] if cohort.belongs(row["subject"])]
+    rows["copy-receipt"] = _newest(row for row in rows["copy-receipt"] if cohort.belongs(row["subject"]))
     rows["returned"] = [row for row in rows["returned"] if row["message"] in messages or not row["message"]]
     return rows
+
+
+def _newest(rows: Iterable[Row]) -> list[Row]:
+    """Of each arrival the row of the last time that it was taken: what was dead-lettered may have been sent again."""
+    newest: dict[str, Row] = {}
+    for row in rows:
+        if row["subject"] not in newest or newest[row["subject"]]["ordinal"] < row["ordinal"]:
+            newest[row["subject"]] = row
+    return list(newest.values())
 
 
 def copy_lines(cohort: Cohort) -> Iterator[BalanceLine]:

@@ -295,6 +295,10 @@ ArrivalWord = Literal["distributed", "duplicate", "refused", "passed-over"]
 CopyWord = Literal["delivered", "again", "waiting"]
 
 
+def _again(redriven: int) -> str:
+    return f"/redriven-{redriven}" if redriven else ""
+
+
 def arrival_row(
     at: datetime,
     origin: str,
@@ -306,10 +310,12 @@ def arrival_row(
     kommunekode: str = "",
     notice: str = "",
     reason: str = "",
+    redriven: int = 0,
 ) -> LedgerRow:
-    """What became of the record at `origin` of an inbox; `k` copies of it are expected."""
+    """What became of the record at `origin` of an inbox; `k` copies of it are expected. The newest `redriven` counts."""
     return LedgerRow(
-        id=f"arrival/{origin}",
+        id=f"arrival/{origin}{_again(redriven)}",
+        ordinal=redriven,
         at=at,
         kind="arrival",
         subject=origin,
@@ -362,10 +368,12 @@ def copy_receipt_row(
     lane: str = "",
     message: str = "",
     reason: str = "",
+    redriven: int = 0,
 ) -> LedgerRow:
-    """What the receipt at `origin` of a receiver's topic was."""
+    """What the receipt at `origin` of a receiver's topic was. The newest `redriven` counts."""
     return LedgerRow(
-        id=f"copy-receipt/{origin}",
+        id=f"copy-receipt/{origin}{_again(redriven)}",
+        ordinal=redriven,
         at=at,
         kind="copy-receipt",
         subject=origin,

@@ -117,6 +117,15 @@ def test_damaged_lane_is_named_once() -> None:
     assert [letter.topic for letter in stage.on_fault(b"damage", record, fault.value)[1]] == [LEDGER]
 
 
+def test_message_sent_again_from_dead_letters_is_a_row_of_its_own() -> None:
+    arrived = inboxes().step(None, lying(STIN.sealed()))[1][0]
+    stage = distributions_stage(STATION, CONTEXT, NO_TABLE, DueLanes(CONTEXT))
+    again = Record(DISTRIBUTIONS, 0, 9, arrived.key, arrived.value, (("dlq.redrive-count", b"1"),))
+    rows = [orjson.loads(one.value or b"") for one in stage.step(None, again)[1] if one.topic == LEDGER]
+    (row,) = [one for one in rows if one["kind"] == "arrival"]
+    assert (row["id"], row["what"], row["ordinal"]) == (f"arrival/{inbox(CODE)}/0/7/redriven-1", "distributed", 1)
+
+
 def test_due_lane_is_known_until_it_is_forgotten() -> None:
     due, arrived = DueLanes(CONTEXT), inboxes().step(None, lying(STIN.sealed()))[1][0]
     stage = distributions_stage(STATION, CONTEXT, NO_TABLE, due)

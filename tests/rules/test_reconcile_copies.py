@@ -90,6 +90,12 @@ def test_loss_is_named(name: str) -> None:
     assert any(each.startswith(line) for each in found(records()))
 
 
+def test_arrival_sent_again_from_dead_letters_counts_once() -> None:
+    first = arrival_row(AT, f"{INBOX}/0/0", "refused", MESSAGE, reason="internal-error", **OF)
+    again = arrival_row(AT, f"{INBOX}/0/0", "distributed", MESSAGE, 2, redriven=1, **OF)
+    assert found(recorded((first, again, *ROWS[1:]))) == {}
+
+
 def test_inbox_is_known_by_position_of_distributor() -> None:
     book = Book(recorded(tuple(row for row in ROWS if row.kind != "arrival")))
     book.note((INBOX, 0), 1)
