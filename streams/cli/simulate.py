@@ -95,7 +95,10 @@ def hospital(
 
 @app.command()
 def municipality(
-    kommunekode: Annotated[list[str] | None, typer.Argument(help="Codes of four digits; none is all of them.")] = None,
+    kommunekode: Annotated[
+        list[str] | None,
+        typer.Argument(help="Codes of four digits, or 0461.SYSTEM for a receiver behind an inbox; none is all."),
+    ] = None,
     code: Annotated[list[str] | None, typer.Option("--code", help="The same, as an option; may be repeated.")] = None,
     behaviour: Annotated[
         str,
@@ -120,7 +123,7 @@ def municipality(
         codes = codes or sorted(known.kommuner if known else ())
         town: Answering
         if behaviour == SUBSCRIBER:  # takes what is addressed to it, when the registers have its address
-            ours = {each: known.senders(each, datetime.now(UTC)) for each in codes} if known else {}
+            ours = {each: known.senders(each.partition(".")[0], datetime.now(UTC)) for each in codes} if known else {}
             town = Subscribers(codes, {each: addresses for each, addresses in ours.items() if addresses})
         else:
             how = named_behaviour(behaviour)

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from streams.receiver.inbox import Reception, take
 
-from .municipality import Tally
+from .municipality import Tally, reader_of
 
 
 @dataclass(slots=True)
@@ -26,7 +26,7 @@ class Subscribers:
 
     def receive(self, topic: str, envelope: bytes, at: datetime) -> None:
         """Take one record of an inbox; its receipts are due at once."""
-        code = topic.split(".")[1]
+        code = reader_of(topic)
         before = self.receptions.get(code, Reception())
         self.receptions[code], receipts = take(before, envelope, at, ours=self.ours.get(code))
         self.tally.received += 1

@@ -3,6 +3,7 @@
 The clock runs faster than the wall: the 25 minutes of a receiver A that is late pass in seconds.
 """
 
+import asyncio
 from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,9 @@ from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.local import LocalBroker
 from streams.observer.evidence import open_letter
 from streams.registry import load
-from tests.brokers import AnyBroker, records
+from streams.sim.municipality import run_municipalities
+from streams.sim.subscriber import Subscribers
+from tests.brokers import AnyBroker, producing, records
 from tests.end_to_end.rest import watching
 from tests.end_to_end.scene import Scene, closes, distributor_here, municipalities, prepare, relay_here, stays
 from tests.end_to_end.test_every_metric_moves import OF_COPIES
@@ -60,6 +63,24 @@ async def test_answer_of_a_settles_every_message(
     own_embedded: EmbeddedBroker, tmp_path: Path, care: str, overview: str
 ) -> None:
     await _played(own_embedded, tmp_path, care, overview)
+
+
+async def test_reference_subscriber_answers_as_receiver(own_embedded: EmbeddedBroker, tmp_path: Path) -> None:
+    scene = town(own_embedded, tmp_path, 60.0)
+    systems, stop = Subscribers([f"{CODE}.care", f"{CODE}.overview", OTHER]), asyncio.Event()
+    async with (
+        watching(scene.bootstrap) as ledger,
+        relay_here(scene),
+        distributor_here(scene),
+        producing(scene.bootstrap) as producer,
+    ):
+        answering = asyncio.create_task(run_municipalities(scene.bootstrap, systems, producer, stop, scene.clock))
+        await scene.send(stays(scene, 3, seed=7))
+        await ledger.rest(60)
+        stop.set()
+        await answering
+    assert {state for _, state in ledger.states.values()} == {"ACKED_OK"}
+    await closes(scene.bootstrap)
 
 
 @pytest.mark.real
