@@ -20,7 +20,6 @@ from agents.worker.timer import Tick
 from streams.distributor.arrivals import take_answer, take_in
 from streams.distributor.fold import DistributorContext, fold, next_due, refused
 from streams.distributor.row import (
-    ArrivedLetter,
     Consequence,
     CopyAlarm,
     CopyAnswered,
@@ -30,6 +29,7 @@ from streams.distributor.row import (
     DistributorRow,
     DistributorTurn,
     Elsewhere,
+    MessageArrived,
     RefusedRecord,
     Returned,
     SentOn,
@@ -205,7 +205,7 @@ def _taken(record: Record) -> DistributionRecord:
     """What lies there. One that an operator has sent again from the dead letters names that in a header of the record."""
     found = decode_record(record.value)
     count = number(header(record.headers, "dlq.redrive-count"))
-    return replace(found, redriven=count) if count and isinstance(found, ArrivedLetter | CopyAnswered) else found
+    return replace(found, redriven=count) if count and isinstance(found, MessageArrived | CopyAnswered) else found
 
 
 def _lane(record: Record) -> Lane:

@@ -36,7 +36,7 @@ from streams.words.model import NetworkReceipt, Receipt, ReceiptIssue
 
 from .answer import Answerable, answer, envelope_receipt
 from .forms import FORMS, Incoming, form_of
-from .row import ArrivedLetter, Consequence, CopyAnswered, Elsewhere, RefusedRecord, SentOn
+from .row import Consequence, CopyAnswered, Elsewhere, MessageArrived, RefusedRecord, SentOn
 
 _LANE: Final = re.compile(rb"[0-9a-f]{8}")
 #: Of answers to a message of which no lane is known.
@@ -134,7 +134,7 @@ def take_in(
                 returned = (*returned, Consequence(Traced(incoming.message_id, step)))
         return (*returned, *refused(rejected, incoming.message_id))
 
-    letter = ArrivedLetter(
+    letter = MessageArrived(
         at=at,
         origin=origin,
         kommunekode=kommunekode,

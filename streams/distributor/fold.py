@@ -45,7 +45,6 @@ from .answer import Answerable, answer
 from .arrivals import quoted
 from .copying import EnvelopeRegisters, copy_of
 from .row import (
-    ArrivedLetter,
     Consequence,
     CopyAlarm,
     CopyAnswered,
@@ -57,6 +56,7 @@ from .row import (
     DistributorTurn,
     Elsewhere,
     KeptLetter,
+    MessageArrived,
     RefusedRecord,
     Returned,
     SentOn,
@@ -128,7 +128,7 @@ def fold(
     """The row after `record`, and what is to be done, in order. Pure; the same input gives the same bytes."""
     turn = _Turn((row or DistributorRow()).without_settled(), record.at, lane, context)
     match record:
-        case ArrivedLetter():
+        case MessageArrived():
             turn.take_letter(record)
         case CopyAnswered():
             turn.take_answer(record)
@@ -257,7 +257,7 @@ class _Turn:
 
     # ---- a message ------------------------------------------------------------------------------------------------
 
-    def take_letter(self, letter: ArrivedLetter) -> None:
+    def take_letter(self, letter: MessageArrived) -> None:
         """One message: distributed, a duplicate (B7) or turned away. One taken before, by its origin, changes nothing."""
         if letter.origin in self.row.taken:
             return
@@ -290,10 +290,10 @@ class _Turn:
                 if (key, copy.system) not in ready:  # behind another one
                     self.wait(made, copy)
 
-    def _keep(self, key: str, letter: ArrivedLetter) -> None:
+    def _keep(self, key: str, letter: MessageArrived) -> None:
         self.row = replace(self.row, letters={**self.row.letters, key: kept(letter)})
 
-    def _arrive(self, letter: ArrivedLetter, what: ArrivalWord, k: int = 0, reason: str = "") -> None:
+    def _arrive(self, letter: MessageArrived, what: ArrivalWord, k: int = 0, reason: str = "") -> None:
         self.add(
             arrival_row(
                 self.at,
@@ -309,7 +309,7 @@ class _Turn:
             )
         )
 
-    def _turn_away(self, letter: ArrivedLetter, verdict: Verdict, issue: ReceiptIssue, reason: str) -> None:
+    def _turn_away(self, letter: MessageArrived, verdict: Verdict, issue: ReceiptIssue, reason: str) -> None:
         """Nobody gets a copy, and the hospital hears why."""
         self._return(kept(letter), letter, verdict, (issue,), letter.origin, reason)
         self._arrive(letter, "refused", reason=reason)
@@ -404,7 +404,7 @@ class _Turn:
     def _return(
         self,
         letter: KeptLetter,
-        of: Distribution | ArrivedLetter,
+        of: Distribution | MessageArrived,
         verdict: Verdict,
         issues: Sequence[ReceiptIssue],
         number: str,

@@ -33,7 +33,7 @@ REMEMBERED: Final = 128
 # ---- records ----------------------------------------------------------------------------------------------------
 
 
-class ArrivedLetter(Value, frozen=True, kw_only=True, tag="letter"):
+class MessageArrived(Value, frozen=True, kw_only=True, tag="letter"):
     """A message in an inbox, read and found good; `data` as it lay there."""
 
     at: datetime
@@ -54,7 +54,7 @@ class ArrivedLetter(Value, frozen=True, kw_only=True, tag="letter"):
     redriven: int = 0  # how often it has been taken out of the dead letters
 
     def __repr__(self) -> str:
-        return f"ArrivedLetter({self.label}, {self.message_id})"
+        return f"MessageArrived({self.label}, {self.message_id})"
 
 
 class CopyAnswered(Value, frozen=True, kw_only=True, tag="answer"):
@@ -82,7 +82,7 @@ class Elsewhere(Value, frozen=True, kw_only=True, tag="elsewhere"):
     lane: Lane
 
 
-DistributionRecord = ArrivedLetter | CopyAnswered | CopyDue | Elsewhere
+DistributionRecord = MessageArrived | CopyAnswered | CopyDue | Elsewhere
 
 _to_json: Final = msgspec.json.Encoder(order="deterministic").encode
 _of_json: Final[msgspec.json.Decoder[DistributionRecord]] = msgspec.json.Decoder(DistributionRecord)
@@ -133,7 +133,7 @@ class KeptLetter(Value, frozen=True, kw_only=True):
         return self.odd or self.before + base64.b64encode(self.document) + self.after
 
 
-def kept(letter: ArrivedLetter) -> KeptLetter:
+def kept(letter: MessageArrived) -> KeptLetter:
     """What is kept of a message that has arrived."""
     kind = MESSAGE_TYPES[letter.message_type].header or letter.message_type
     opened = open_any(letter.data) if letter.envelope != "none" else None

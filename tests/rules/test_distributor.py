@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from streams.delivery.distribution import AnswerState
-from streams.distributor.row import ArrivedLetter, decode_record, decode_row
+from streams.distributor.row import MessageArrived, decode_record, decode_row
 from streams.envelopes import beskedkuvert, vans
 from streams.formats.fhir.build import to_json
 from streams.kafka.topics import receiver as topic_of
@@ -451,7 +451,7 @@ def test_nothing_of_person_is_shown(town: Behind, stin: InboxLetter) -> None:
     shown = f"{town.effects}{town.row}" + "".join(msgspec.json.encode(row).decode() for row in town.ledger)
     assert "2509479989" not in shown
     assert "Elmer" not in shown
-    assert "2509479989" not in repr(next(one for one in town.records if isinstance(one, ArrivedLetter)))
+    assert "2509479989" not in repr(next(one for one in town.records if isinstance(one, MessageArrived)))
 
 
 @pytest.mark.parametrize("data", [b"", b"\x01", b"\x01none of ours", b"x", b"\x02" + b"y" * 40])
