@@ -14,6 +14,7 @@ What a row holds, by kind (docs/architecture.md):
 - `receipt`: what one received receipt was; `message` is ours that it answers. One that waits for its message has a row
   of delta 0, and its class follows in another.
 - `decision`: whether the lane has taken an operator's decision; `was` is the state that it met.
+- `conversion`: a message left as a letter; `what` is its format, `reason` names the fields that the letter lost or assumes.
 - `lost`: `parts` offsets of a source topic from `subject` on were deleted by retention before they were read.
 - `skipped`: an operator has passed over the record at `subject`, and why (`stafet quarantine skip`).
 - `recipient`: an operator has paused or resumed a municipality, or set its mode, and why (`stafet recipients`).
@@ -25,6 +26,7 @@ What a row holds, by kind (docs/architecture.md):
 - `shown`: an operator has looked at the person of the stay `subject`, and why (`stafet stays show --person`).
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, Literal
 
@@ -41,7 +43,7 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     at: datetime
     kind: Literal[
-        "event", "stay-event", "message", "receipt", "decision", "lost", "skipped", "recipient", "shown",
+        "event", "stay-event", "message", "receipt", "decision", "conversion", "lost", "skipped", "recipient", "shown",
         "arrival", "copy", "copy-receipt", "returned", "archived",
     ]  # fmt: skip
     subject: str
@@ -235,6 +237,22 @@ def archived_row(at: datetime, message_id: str, lane: str, kommunekode: str) -> 
         delta=0,
         lane=lane,
         kommunekode=kommunekode,
+    )
+
+
+def conversion_row(
+    at: datetime, message_id: str, form: str, lane: str, differs: Mapping[str, Sequence[str]]
+) -> LedgerRow:
+    """A message has left in a format of before FHIR; `differs`: the fields by what became of them, `lost` or `assumed`."""
+    return LedgerRow(
+        id=f"conversion/{message_id}",
+        at=at,
+        kind="conversion",
+        subject=message_id,
+        what=form,
+        delta=0,
+        reason="; ".join(f"{word}: {', '.join(fields)}" for word, fields in differs.items()),
+        lane=lane,
     )
 
 

@@ -36,6 +36,7 @@ class HospitalTables:
     names: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
     registers: Registers = field(default_factory=all_forms)
     notices: list[str] = field(default_factory=list)
+    rows: list[LedgerRow] = field(default_factory=list)
     fates: list[str] = field(default_factory=list)
     persons: dict[str, PersonRow] = field(default_factory=dict)
     lanes: dict[Lane, LaneRow] = field(default_factory=dict)
@@ -66,8 +67,8 @@ class HospitalTables:
             else:
                 self.lanes[event.lane] = turn.row
             actions = [effect.action for effect in turn.effects]
-            self.fates += [
-                a.reason for a in actions if isinstance(a, LedgerRow) and a.kind == "stay-event" and a.reason
-            ]
+            rows = [action for action in actions if isinstance(action, LedgerRow)]
+            self.rows += rows
+            self.fates += [row.reason for row in rows if row.kind == "stay-event" and row.reason]
             self.notices += [action.label for action in actions if isinstance(action, Dispatch)]
         return taken

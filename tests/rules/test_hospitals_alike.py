@@ -21,7 +21,7 @@ from streams.words.model import Notification
 from streams.words.times import COPENHAGEN
 from tests.rules.cut_overs import own_set, takes
 from tests.rules.hospital_tables import IDS, HospitalTables, all_forms
-from tests.rules.letter_stories import letter
+from tests.rules.letter_stories import CPR, letter
 
 BEGIN = datetime(2026, 3, 2, 8, tzinfo=COPENHAGEN)
 TOLD = {
@@ -96,3 +96,14 @@ def test_municipality_that_takes_fhir_gets_no_nameless_letter() -> None:
     tables = HospitalTables()
     tables.take(write(letter(LETTERS_OF_ONE[0]), "edifact"), BEGIN)
     assert (tables.notices, tables.fates) == ([], ["no-name"])
+
+
+def test_ledger_names_what_a_letter_does_not_say(tmp_path: Path) -> None:
+    folder = own_set(tmp_path / "own")
+    takes(folder, "0461", "edifact")
+    tables = HospitalTables(registers=load(folder, now=BEGIN))
+    tables.take(write(letter(LETTERS_OF_ONE[0]), "edifact"), BEGIN)
+    [row] = [row for row in tables.rows if row.kind == "conversion"]
+    assert (row.what, row.delta) == ("edifact", 0)
+    assert row.reason.startswith("lost: Patient.name")
+    assert CPR not in str(row)

@@ -13,7 +13,7 @@ nothing, because our own check has passed the message and is the one that decide
 id, so the same messages are looked at in every life.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
@@ -26,9 +26,11 @@ from streams.formats.fhir.build import JSON, Representation
 from streams.formats.fhir.read import from_json
 from streams.formats.fhir.structure import border_check
 from streams.messages.legacy.compose import LegacyTerms, compose, sent_letter
+from streams.messages.legacy.explain import TO_LETTER, differences
 from streams.messages.legacy.letter import Letter
 from streams.messages.message_type import FORMATS
 from streams.messages.sending import LETTERS, SENT, WRITERS, Message
+from streams.records.ledger import LedgerRow, conversion_row
 from streams.words.errors import Rejected
 from streams.words.model import Address, Attempt, Fate, Notification, Outcome, Outgoing
 
@@ -96,10 +98,24 @@ def post(row: LaneRow, message: Message, at: datetime, context: Context) -> Turn
     else:
         performance.letter(delivery, content if letter is not None else _document(message, address, first, content))
         delivery, effects = performance.of(advance(delivery, hand_over_signal(delivery), at))
-    alarms = () if letter is not None else second_opinion(delivery, content, context.sample)
+    shown: Iterable[Alarm | LedgerRow]
+    if letter is not None and isinstance(message, Notification):
+        shown = (_conversion(message, letter, delivery, at),)
+    else:
+        shown = second_opinion(delivery, content, context.sample)
     if row.sent_as or sent_as is not None:
         row = replace(row, sent_as=remembered(row.sent_as, of.message_id, sent_as))
-    return replace(row, links=links).with_deliveries(delivery), (*effects, *map(Effect, alarms))
+    return replace(row, links=links).with_deliveries(delivery), (*effects, *map(Effect, shown))
+
+
+def _conversion(message: Notification, letter: Letter, delivery: Delivery, at: datetime) -> LedgerRow:
+    """What the letter does not say of the message, or says that the message does not: fields, and no word of a person."""
+    differs: dict[str, list[str]] = {}
+    for remark in differences(TO_LETTER, message, letter):
+        fields = differs.setdefault(remark.kind, [])
+        if remark.field not in fields:
+            fields.append(remark.field)
+    return conversion_row(at, delivery.message_id, delivery.address.format, delivery.lane, differs)
 
 
 def _routed(
