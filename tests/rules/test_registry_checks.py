@@ -257,6 +257,12 @@ def test_municipality_that_is_not_connected_needs_nothing_but_reason(folder: Pat
     assert load(folder, now=NOW).not_connected == {"0461": "starts in June"}
 
 
+def test_wishes_about_letters_are_no_wishes_of_fhir(folder: Path) -> None:
+    replaced(S, "[[acceptance]]\n", "[[acceptance]]\ncancel_on_class_change = true\n")(folder)
+    (finding,) = found(folder)
+    assert finding.problem == "cancel_on_class_change is about letters, and fhir is none"
+
+
 def test_gap_on_purpose_is_none(folder: Path) -> None:
     BREAKS["a gap between acceptances"].change(folder)
     row = '[[acceptance]]\nkommunekode = "0461"\n'
