@@ -92,7 +92,7 @@ def _letters(station: Station, record: Record, taken: Intake) -> Sequence[Letter
             schema="hospital-receipt",
             content_type=receipt.media_type,
         )
-        letters.append(Letter(hospital_answers(receipt.hospital), record.key, receipt.document, head))
+        letters.append(Letter(hospital_answers(receipt.hospital), receipt.id.encode(), receipt.document, head))
     row = event_row(at, record.origin, taken.outcome, len(taken.stay_events))
     station.figures.taken(row, taken)
     letters.append(ledger_letter(row))

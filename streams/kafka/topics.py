@@ -83,7 +83,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
           "legacy letter or FHIR message as received, bare or in an envelope", WEEK,
           "hospitals without ADT, VANS network", "intake", max_message_bytes=LARGE, compression="uncompressed",
           writers=("hospital", "network", "relay", "operator"), readers=("relay", "observer")),
-    Topic("hospital.<sor>.answers", "as the letter answered", "our receipt in the format of the letter", FORTNIGHT,
+    Topic("hospital.<sor>.answers", "id of the receipt", "our receipt in the format of the letter", FORTNIGHT,
           "intake", "that hospital, VANS network", "inbox",
           writers=("relay",), readers=("hospital", "network", "observer")),
     Topic(LANES, "lane", "what can happen to a stay, seven kinds", WEEK,

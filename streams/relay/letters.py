@@ -12,6 +12,7 @@ Pure, as `intake.py` beside it.
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final, NamedTuple, Protocol
@@ -92,7 +93,7 @@ def take_letter(
     own_key = key_of(author.feed.key, sent.who, sent.id, ids)
     if own_key != key:
         moved = Outcome(fate=Fate.NOT_SUBJECT, reason="re-keyed")
-        return Intake(row, outcome=moved, pass_on=(PassOn(own_key, ((REKEYED, key),)),))
+        return Intake(row, outcome=moved, pass_on=(_moved(own_key, key),))
     warnings = () if author.exact else (_UNKNOWN_WARD,)
     try:
         folded = fold(
@@ -124,6 +125,13 @@ def take_letter(
         receipts=sent.receipts(stopped_by),
     )
 
+
+def _moved(own_key: PersonKey, key: str) -> PassOn:
+    """The letter under its person's key. What it came under is only shown when it is such a key: others may use a number."""
+    return PassOn(own_key, ((REKEYED, key if _KEY.fullmatch(key) else ""),))
+
+
+_KEY: Final = re.compile(r"[0-9a-f]{16}")
 
 _UNKNOWN_WARD: Final = Issue(
     severity="warning",
@@ -289,7 +297,7 @@ def _take_report(payload: bytes, row: PersonRow | None, *, key: str, at: datetim
     own_key = ids.person(report.cpr)
     if own_key != key:
         moved = Outcome(fate=Fate.NOT_SUBJECT, reason="re-keyed")
-        return Intake(row, outcome=moved, pass_on=(PassOn(own_key, ((REKEYED, key),)),))
+        return Intake(row, outcome=moved, pass_on=(_moved(own_key, key),))
     visits = () if row is None else row.visits
     known = [v for v in visits if {bare(v.local), bare(v.episode), *map(bare, v.numbers)} & set(report.stays)]
     if not known:  # of a stay that is not relayed here

@@ -82,6 +82,11 @@ def test_letter_without_its_key_goes_on_under_it() -> None:
     assert (result.stay_events, result.receipts) == ((), ())
 
 
+@pytest.mark.parametrize(("key", "shown"), [(CPR, ""), ("0123456789abcdef", "0123456789abcdef"), ("x" * 16, "")])
+def test_key_of_others_is_shown_when_it_is_no_number_of_a_person(key: str, shown: str) -> None:
+    assert [copy.headers for copy in taken(IN, key=key).pass_on] == [((REKEYED, shown),)]
+
+
 def test_letter_in_an_envelope_is_read() -> None:
     sealed = seal_message(
         write(IN, "oioxml"),

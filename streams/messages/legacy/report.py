@@ -21,6 +21,8 @@ __all__ = ["ReportOfAdmission", "is_report", "read_report"]
 _ROOT: Final = b"ReportOfAdmission"
 _ASSOCIATION: Final = re.compile(rb"MEDDIS:[^+']*:D16\d\dC|\+DIS16'")
 _HEAD: Final = 4096
+#: Of an id of others.
+_LONGEST: Final = 35
 
 #: How a stay is named: 32 hex digits without hyphens (16.5), or with them.
 _STAY: Final = re.compile(r"[0-9a-f]{32}")
@@ -58,7 +60,7 @@ def read_report(data: bytes) -> ReportOfAdmission:
 
         texts = [part for segment in interchange.segments for element in segment.elements for part in element]
         report = ReportOfAdmission(
-            letter_id=at("UNH", "", 1),
+            letter_id=at("UNH", "", 1)[:_LONGEST],
             sender_gln=at("UNB", "UNOC", 2),
             cpr=at("PNA", "PAT", 2),
             stays=_stays(texts),
@@ -83,7 +85,7 @@ def _of_oioxml(data: bytes) -> ReportOfAdmission:
             texts.setdefault(f"{oioxml.local_name(parent)}/{oioxml.local_name(node)}", text)
     date, time = (texts.get(f"Authorisation/{name}", "") for name in ("Date", "TimeWithSec"))
     return ReportOfAdmission(
-        letter_id=texts.get("Letter/Identifier", ""),
+        letter_id=texts.get("Letter/Identifier", "")[:_LONGEST],
         sender_gln=texts.get("Sender/EANIdentifier", ""),
         cpr=texts.get("Patient/CivilRegistrationNumber", "").replace("-", ""),
         stays=_stays(list(texts.values())),
