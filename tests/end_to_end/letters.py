@@ -57,9 +57,10 @@ async def read_topics(bootstrap: str, wanted: Callable[[str], bool]) -> list[Any
         consumer.assign(tps)  # together: aiokafka learns of one topic after the other, 100 ms each
         consumer.pause(*tps)
         ends = {tp: end for tp, end in (await consumer.end_offsets(tps)).items() if end} if tps else {}
+        if not ends:  # no second assignment: aiokafka may never end the fetcher of a consumer that stops right after it
+            return []
         consumer.assign(list(ends))
-        if ends:
-            await consumer.seek_to_beginning()
+        await consumer.seek_to_beginning()
         found = []
         while any([await consumer.position(tp) < end for tp, end in ends.items()]):
             for tp, batch in (await consumer.getmany(timeout_ms=200)).items():

@@ -50,9 +50,10 @@ async def read_committed(bootstrap: str, wanted: Callable[[str], bool]) -> list[
         consumer.assign(places)  # together: aiokafka learns of one topic after the other, 100 ms each
         consumer.pause(*places)
         ends = {place: end for place, end in (await consumer.end_offsets(places)).items() if end} if places else {}
+        if not ends:  # no second assignment: aiokafka may never end the fetcher of a consumer that stops right after it
+            return []
         consumer.assign(list(ends))
-        if ends:
-            await consumer.seek_to_beginning()
+        await consumer.seek_to_beginning()
         found = []
         while any([await consumer.position(place) < end for place, end in ends.items()]):
             for batch in (await consumer.getmany(timeout_ms=200)).values():
