@@ -197,6 +197,7 @@ class Form(NamedTuple):
 
     takes: str
     kommunekoder: tuple[str, ...]
+    changes: bool  # at midnight
     letters: int = 0
     messages: int = 0  # of FHIR
 
@@ -377,7 +378,7 @@ def _letters(
     some = most[: max(len(taken), len(most) // 8)]
     for number, (words, before, after) in enumerate(taken):
         codes = tuple(some[number :: len(taken)])
-        forms.append(Form(words, codes))
+        forms.append(Form(words, codes, after is not None))
         for code in codes:
             rows.append(_accepts(code, before, until=_CHANGE if after else None))
             if after:
@@ -429,7 +430,7 @@ async def _play(stage: _Set, relay: Relay, readers: Sequence[Reader], bootstrap:
         on the demo's clock, and every receipt in it late."""
         taken = await deliver(data)
         stage.progress.sent += 1
-        if stage.progress.sent == stage.progress.to_send // 2 and len(stage.scripts) >= _LONG:
+        if stage.progress.sent == stage.progress.to_send // 2 and any(form.changes for form in stage.forms):
             left = _CHANGE - stage.clock()
             while left > timedelta(0):  # half of them before midnight, half after it
                 await asyncio.sleep(max(stage.clock.wall_seconds(left), 0.02))
