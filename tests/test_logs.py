@@ -4,15 +4,17 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streams.operations import logs
 from streams.operations.logs import Sparing, only_fields, redact
 from streams.operations.metrics import METRICS, Metrics
+from streams.words.codes import Notice
 
 #: Published test persons.
 PERSONS = ("2512489996", "2509479989", "0201609995", "1509819996", "0201919990", "0201919996")
@@ -88,6 +90,25 @@ def test_what_is_no_number_of_person_is_kept(kept: str) -> None:
 def test_redaction_leaves_no_number_in_any_field(event: dict[str, Any]) -> None:
     cleaned = redact(only_fields(dict(event)))
     assert not any(cpr in str(cleaned) for cpr in PERSONS)
+
+
+#: Texts and numbers that come near to a number of a person, beside any others.
+DIGITS = st.text(st.sampled_from("0123-9 :/\\\n\bfé"), max_size=16)
+VALUES = st.one_of(
+    st.text(max_size=6), DIGITS, st.integers(), st.integers(9_000_000, 3_200_000_000), st.floats(), st.booleans(), st.none(),
+    st.binary(), st.lists(DIGITS, max_size=2), st.sampled_from(PERSONS), st.sampled_from(list(Notice)),
+)  # fmt: skip
+
+
+@given(
+    st.dictionaries(st.sampled_from([*sorted(logs.FIELDS)[:9], "family", "timestamp"]), VALUES, max_size=4),
+    st.datetimes(timezones=st.just(UTC)) | st.just(datetime(2026, 3, 2, tzinfo=UTC)),
+)
+@example({"count": 10_100_000}, datetime(2026, 3, 2, 6, 0, 0, 5, tzinfo=UTC))
+@example({"text": "\b2512489996"}, datetime(2026, 3, 2, 6, 0, 0, 5, tzinfo=UTC))
+def test_one_look_and_look_at_each_field_agree(event: dict[str, Any], now: datetime) -> None:
+    quick = logs._clean_line(event, now)
+    assert quick in (None, logs._json(logs._shown(event, now)))
 
 
 def test_library_that_repeats_itself_is_heard_once_in_while() -> None:

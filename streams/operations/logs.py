@@ -43,6 +43,10 @@ _LISTED: Final = FIELDS | {"event", "level", "timestamp", "exception", "dropped"
 #: pattern on purpose; neighbours that are hex digits or hyphens mean an id of ours, in which such digits do occur.
 _CPR_SHAPED: Final = re.compile(r"(?<![0-9A-Fa-f-])[0-3][0-9][01][0-9]{3}[- ]?[0-9]{4}(?![0-9A-Fa-f-])")
 _MASK: Final = "******-****"
+#: What a line of JSON has wherever `redact` would find something: ten digits in a text, eight at least in a number.
+_SUSPECT: Final = re.compile(r"[0-9]{6}(?:[- ]?[0-9]{4}|(?<=:[0-9]{6})[0-9]{2})")
+#: Types whose values stand in JSON as they are.
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 
 Event = dict[str, Any]
 
@@ -123,10 +127,10 @@ class Target(logging.StreamHandler[TextIO]):
 
     def line(self, event: Event) -> str:
         """One line, as people may see it (00 §8.6)."""
-        now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-        event = redact(only_fields({**event, "timestamp": now}))
+        now = datetime.now(UTC)
         if self._form == "json":
-            return visible(_json(event))
+            return visible(_clean_line(event, now) or _json(_shown(event, now)))
+        event = _shown(event, now)
         first = [event.pop(name) for name in ("timestamp", "level", "event")]
         trace = event.pop("exception", None)
         facts = [f"{name}={value}" for name, value in event.items()]
@@ -147,6 +151,22 @@ class Target(logging.StreamHandler[TextIO]):
         if record.exc_info:
             event["exception"] = "".join(traceback.format_exception(*record.exc_info)).rstrip()
         return self.line(event)
+
+
+def _shown(event: Event, now: datetime) -> Event:
+    timestamp = now.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return redact(only_fields({**event, "timestamp": timestamp}))
+
+
+def _clean_line(event: Event, now: datetime) -> str | None:
+    """The line of `_shown`, found in one look over it; None when a field or a number of digits wants a closer one."""
+    if not (_LISTED.issuperset(event) and _PLAIN.issuperset(map(type, event.values())) and now.microsecond):
+        return None  # of a whole second orjson would leave out the fraction
+    try:
+        line = orjson.dumps({**event, "timestamp": now}, option=orjson.OPT_UTC_Z).decode()
+    except TypeError:
+        return None
+    return None if _SUSPECT.search(line) else line
 
 
 def _json(event: Event) -> str:
