@@ -224,7 +224,7 @@ LIMITS: dict[str, tuple[Callable[[], object], object]] = {
     "seconds of standing still": (lambda: gaps._STANDING, 1.0),
     "questions beside each other": (lambda: gaps._ASKERS, 8),
     "records seen ahead of a gap": (lambda: gaps._AHEAD, 2000),
-    "between two looks for skips": (lambda: Skips.EVERY, timedelta(seconds=30)),
+    "between two looks for skips": (lambda: Skips.EVERY, timedelta(seconds=5)),
     "readers of a gap": (lambda: gaps._READERS, ("read_uncommitted", "read_committed")),
     "milliseconds of an embedded fetch": (lambda: consumer._PROMPT, 100),
     "seconds of one turn": (lambda: timer._TURN, 0.005),
