@@ -5,8 +5,8 @@ costs Faust four tasks and up to 20 ms (decision 0043), and the order of a commi
 before it (`changelog.py`). A partition of which nothing is committed is read from its beginning after every rebalance.
 
 Private names used (each pinned by tests/agents/test_faust_private_names.py): `Consumer._new_consumer_thread`,
-`_commit_offsets` and `_thread`, `AIOKafkaConsumerThread._consumer` and `_ensure_consumer`, `Conductor._tp_to_callback` and
-`_tp_to_callback_lock`; for the embedded broker alone
+`_commit_offsets` and `_thread`, `AIOKafkaConsumerThread._consumer` and `_ensure_consumer`, aiokafka's `_fetcher`,
+`Conductor._tp_to_callback` and `_tp_to_callback_lock`; for the embedded broker alone
 `AIOKafkaConsumerThread._create_consumer` and aiokafka's `_fetch_max_wait_ms`.
 """
 
@@ -21,6 +21,7 @@ from aiokafka import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, EventT, Message
 
+from streams.kafka.clients import Sparing
 from streams.kafka.sender import Unavailable
 
 from .any_record import position_at
@@ -37,6 +38,11 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is 
     With its broker gone, aiokafka's fetcher is cancelled by its own `close` and hands that to the caller; Faust's thread
     dies of it without a word, and the worker that stops waits a minute for it.
     """
+
+    async def on_start(self) -> None:
+        """A fetch leaves quiet letterboxes out while others are busy."""
+        await super().on_start()
+        self._consumer._fetcher.sparing = Sparing()
 
     async def on_thread_stop(self) -> None:
         with contextlib.suppress(asyncio.CancelledError):

@@ -10,7 +10,9 @@ more with `\\xNN` in place of foreign bytes. Consumers of the product are import
 
 A fetch asks for every partition each time, for a relay some 330, most of them letterboxes without a receipt. aiokafka
 writes and reads that field by field; `_fetch_request` and `_fetch_response` do the same by the structure of the record.
-It looks at each of them before and after every answer; `_fetch_actions` does when there is something to ask for.
+It looks at each of them before and after every answer; `_fetch_actions` does when there is something to ask for, and
+not at those that `Sparing` leaves out for a moment: each that is named costs the relay and the broker, with records or
+without (docs/decisions/0068).
 
 Private names used, each pinned by tests/agents/test_faust_private_names.py: `fetcher.MemoryRecords`,
 `_DefaultRecordBatchPy` and its `_buffer`, `_pos`, `_next_record_index`, `_maybe_uncompress`, `FetchRequest_v11.encode` and
@@ -22,7 +24,7 @@ import random
 import struct
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -178,8 +180,66 @@ def _fetch_response(kind: type[Any], data: Any) -> Any:
     return kind(throttle, error, session, topics)
 
 
+#: Seconds after a full fetch in which fetches may leave partitions out.
+_FULL: Final = 0.1
+#: Seconds for which a topic is busy.
+_BUSY: Final = 1.0
+#: Leaving out fewer partitions than these is not worth a record that waits.
+_WORTH: Final = 64
+
+
+class Sparing:
+    """What one consumer reads: all of it by a full fetch, only busy topics by those that follow soon after.
+
+    A topic is busy for a second after a partition of it has moved, by records or a seek; a new assignment moves all.
+    """
+
+    def __init__(self) -> None:
+        self._begin({})
+
+    def _begin(self, states: Mapping[Any, Any]) -> None:
+        self._states, self._positions = states, [None] * len(states)
+        self._topics: dict[str, dict[Any, Any]] = {}
+        for tp, state in states.items():
+            self._topics.setdefault(tp.topic, {})[tp] = state
+        self._moved = dict[str, float]()  # by topic
+        self._full = dict[int, float]()  # by node, when it was last asked for all that it leads
+
+    def choose(
+        self, states: Mapping[Any, Any], in_flight: Collection[int], now: float
+    ) -> tuple[Mapping[Any, Any], float]:
+        """The partitions to look at, and 0; or the busy ones, and for how many seconds they may be all.
+
+        `states` are those of an assignment: the same mapping as long as it lasts.
+        """
+        if states is not self._states:
+            self._begin(states)
+        positions = [state._position for state in states.values()]
+        if positions != self._positions:
+            for tp, before, position in zip(states, self._positions, positions, strict=True):
+                if before != position:
+                    self._moved[tp.topic] = now
+            self._positions = positions
+        full = [at for node, at in self._full.items() if node not in in_flight] or self._full.values()
+        left = min(full, default=now - _FULL) + _FULL - now
+        if left > 0:
+            topics = (self._topics[topic] for topic, at in self._moved.items() if now - at < _BUSY)
+            busy = {tp: state for topic in topics for tp, state in topic.items()}
+            if busy and len(states) - len(busy) > _WORTH:
+                return busy, left
+        else:  # a node that leads nothing any more is never asked again
+            self._full = {node: at for node, at in self._full.items() if node in in_flight}
+        return states, 0.0
+
+    def fetches_all(self, node: int, now: float) -> None:
+        """A node is asked for all that can be asked of it."""
+        self._full[node] = now
+
+
 def _fetch_actions(self: Any, assignment: Any) -> Any:
     """`Fetcher._get_actions_per_node` where it is about records alone, three times as fast; aiokafka's own where not.
+
+    A consumer with a `sparing` looks at busy partitions alone while that allows it, and no fetch waits longer than that.
 
     Its answer: requests by node, positions to find by node, seconds until the next look, whether leaders are unknown, and
     what ends a pause.
@@ -187,13 +247,17 @@ def _fetch_actions(self: Any, assignment: Any) -> Any:
     if self._preferred_read_replica:
         return _AIOKAFKA_ACTIONS(self, assignment)
     leader, most = self._client.cluster.leader_for_partition, self._max_partition_fetch_bytes
+    states, wait_ms, left, now = assignment._tp_state, self._fetch_max_wait_ms, 0.0, time.monotonic()
+    if self.sparing:
+        states, left = self.sparing.choose(states, self._in_flight, now)
+        wait_ms = min(wait_ms, int(left * 1000) + 1) if left else wait_ms
     unread = defaultdict[int, list[float]](list)  # seconds that records of a node still wait for their reader
     for tp, found in self._records.items():
         if wait := found.calculate_backoff():
             unread[leader(tp)].append(wait)
     asked: dict[int, dict[str, list[tuple[int, int, int]]]] = {}
     paused = []
-    for tp, state in assignment._tp_state.items():
+    for tp, state in states.items():
         node, position = leader(tp), state._position
         if tp in self._records or node in self._in_flight:
             continue
@@ -204,12 +268,15 @@ def _fetch_actions(self: Any, assignment: Any) -> Any:
         elif node not in unread:
             asked.setdefault(node, {}).setdefault(tp.topic, []).append((tp.partition, position, most))
     requests = []
-    limits = (self._fetch_max_wait_ms, self._fetch_min_bytes, self._fetch_max_bytes, self._isolation_level)
+    limits = (wait_ms, self._fetch_min_bytes, self._fetch_max_bytes, self._isolation_level)
     for node, topics in asked.items():
+        if self.sparing and not left:
+            self.sparing.fetches_all(node, now)
         shuffled = list(topics.items())
         random.shuffle(shuffled)  # a broker answers in this order, up to a size
         requests.append((node, FetchRequest(*limits, shuffled, rack_id=self._client_rack or "")))
-    return requests, {}, min(map(max, unread.values()), default=self._fetcher_timeout), False, paused
+    until = min(map(max, unread.values()), default=self._fetcher_timeout)
+    return requests, {}, min(until, left) if left and not requests else until, False, paused
 
 
 _AIOKAFKA_ACTIONS: Final = fetcher.Fetcher._get_actions_per_node
@@ -217,6 +284,7 @@ _AIOKAFKA_ACTIONS: Final = fetcher.Fetcher._get_actions_per_node
 FetchRequest_v11.encode = _fetch_request
 FetchResponse_v11.decode = classmethod(_fetch_response)
 fetcher.Fetcher._get_actions_per_node = _fetch_actions
+fetcher.Fetcher.sparing = None  # a `Sparing` for the consumer that sets one
 fetcher.TopicPartition = lru_cache(maxsize=None)(TopicPartition)
 
 

@@ -31,6 +31,7 @@ from mode.threads import ServiceThread
 from agents.worker.consumer import Transport
 from agents.worker.tables import CarefulRecovery, CarefulTables, FencedTable
 from streams.kafka import clients
+from streams.kafka.clients import Sparing
 from tests.agents.conftest import Build
 
 
@@ -119,6 +120,7 @@ async def test_running_worker_uses_all_of_them(bench: Build) -> None:
         assert isinstance(b.app.tables, CarefulTables)
         assert type(b.app.tables.recovery) is CarefulRecovery
         assert isinstance(b.table, FencedTable)
+        assert isinstance(b.app.consumer._thread._consumer._fetcher.sparing, Sparing)
 
 
 async def test_full_queue_holds_a_record_up(bench: Build) -> None:
@@ -187,7 +189,7 @@ def test_fetch_is_decided_on_as_by_aiokafka(partitions: dict[Any, Any], in_fligh
     of = SimpleNamespace(
         _in_flight=in_flight, _preferred_read_replica={}, _records={}, _client=SimpleNamespace(cluster=SimpleNamespace()),
         _max_partition_fetch_bytes=9, _fetch_max_wait_ms=8, _fetch_min_bytes=7, _fetch_max_bytes=6, _isolation_level=0,
-        _client_rack=None, _fetcher_timeout=5.0,
+        _client_rack=None, _fetcher_timeout=5.0, sparing=None,
     )  # fmt: skip
     of._client.cluster.leader_for_partition = lambda tp: known[tp][0] - 1 or None  # absent, unknown, or node 1 or 2
     of._select_read_replica = of._client.cluster.leader_for_partition
@@ -216,6 +218,8 @@ def test_fetch_is_decided_on_as_by_aiokafka(partitions: dict[Any, Any], in_fligh
 def test_fetcher_decides_where_ours_does() -> None:
     assert "self._get_actions_per_node(assignment)" in inspect.getsource(fetcher.Fetcher)
     assert fetcher.Fetcher._get_actions_per_node is clients._fetch_actions
+    assert "self._fetcher = Fetcher(" in inspect.getsource(AIOKafkaConsumer.start)
+    assert fetcher.Fetcher.sparing is None, "of a consumer that sets none"
     assert fetcher.TopicPartition("lanes", 1) == TopicPartition("lanes", 1)
     state = inspect.getsource(TopicPartitionState)
     assert all(f"return self.{name}\n" in state for name in ("_position", "_paused", "_resume_fut"))
