@@ -165,7 +165,7 @@ def _out(m: Material) -> dict[str, Work]:
 
 
 def _letters(m: Material) -> dict[str, Work]:
-    """The same admission as a letter of before FHIR, and the receipt for it."""
+    """The same admission as a legacy letter, and the receipt for it."""
     notification = replace(m.notify(m.take_in()), notice=Notice.STIN, class_="IMP")
     letter_id = IDS.letter(notification.lane, "ST", "1")
     terms = LegacyTerms(gln="2990000004611", kommunekode="0461", name="Odense Kommune")

@@ -12,7 +12,7 @@ import agents.start.run, streams.gateway.run
 print(*(name for name in sys.modules if name.split(".")[0] in ("streams", "agents")))
 """
 #: Modules with code in them; a folder that is empty but for its files is none.
-MOST = 127  # letters of before FHIR are read and written by every worker; stays that stand are taken over
+MOST = 127  # legacy letters are read and written by every worker; stays that stand are taken over
 
 
 def test_relay_and_gateway_load_few_modules() -> None:

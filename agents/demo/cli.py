@@ -119,7 +119,7 @@ def _conclude(out: Console, result: DemoResult) -> None:
         shown = ", ".join(f"{type_} {how}" for type_, how in result.receivers.items())
         out.print(f"  one of them has three receivers behind its inbox: {shown}; A answers for it\n", markup=False)
     if result.forms:
-        out.print("[bold]Letters of before FHIR[/bold]")
+        out.print("[bold]Legacy letters[/bold]")
     for form in result.forms:
         number = len(form.kommunekoder)
         words = f"  {number} take {form.takes}: {form.letters} letters, {form.messages} messages of FHIR"

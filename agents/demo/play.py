@@ -193,7 +193,7 @@ class DemoProgress:
 
 
 class Form(NamedTuple):
-    """Municipalities that take letters of before FHIR: what they take, in words, and what lies in their inboxes."""
+    """Municipalities that take legacy letters: what they take, in words, and what lies in their inboxes."""
 
     takes: str
     kommunekoder: tuple[str, ...]

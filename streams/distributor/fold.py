@@ -226,7 +226,7 @@ class _Turn:
     # ---- status events (03 §4.2) ----------------------------------------------------------------------------------
 
     def trace(self, key: str, step: Callable[[About, datetime], TraceEvent], after: str = "") -> None:
-        """An event of the message; none of a letter of before FHIR, whose parties it cannot name."""
+        """An event of the message; none of a legacy letter, whose parties it cannot name."""
         distribution, letter = self.row.distributions[key], self.row.letters[key]
         if not letter.parties or not self.context.device_id:
             return

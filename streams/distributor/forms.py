@@ -1,8 +1,8 @@
 """The forms of a message in an inbox: what reads one, and what writes the answer in the same form (02 §7.2 B3).
 
 A row for each family of formats. A message of a type that has no row of `CHECKED` is passed on unread but for its ids: its
-receivers check it. A verdict that a form has no words for goes back in no way, and the sender's own timer decides: letters
-of before FHIR know nothing transient (02 §8).
+receivers check it. A verdict that a form has no words for goes back in no way, and the sender's own timer decides: legacy
+letters know nothing transient (02 §8).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -42,14 +42,14 @@ class Incoming(NamedTuple):
     receiver: str
     errors: tuple[ReceiptIssue, ...] = ()
     cpr: str = ""  # whom it is about; for an envelope that names the person, and for status events
-    parties: tuple[Unit, ...] = ()  # sender and receiver as organisations; none of a letter of before FHIR
+    parties: tuple[Unit, ...] = ()  # sender and receiver as organisations; none of a legacy letter
 
     def __repr__(self) -> str:
         return f"Incoming({self.label}, {self.message_id})"
 
 
 class AnswerIds(NamedTuple):
-    """The ids of an answer, all new (B3); a letter of before FHIR takes one of its own form."""
+    """The ids of an answer, all new (B3); a legacy letter takes one of its own form."""
 
     header_id: str
     copy_id: str
@@ -139,7 +139,7 @@ def _answer(
     return AnswerDocument(to_json(bundle), row.document_name(verdict), row.document_version, FHIR_JSON)
 
 
-# ---- letters of before FHIR -----------------------------------------------------------------------------------------
+# ---- legacy letters -----------------------------------------------------------------------------------------
 
 #: What a letter reports, by its number and, of a death, its status; receivers choose by it.
 _FAMILIES: Final = {"20": Family.STIN, "17": Family.SLHJ}
@@ -201,7 +201,7 @@ FORMS: Final[Mapping[str, InboxForm]] = {
 
 
 def form_of(data: bytes) -> str:
-    """The family of a document. What is no letter of before FHIR is read as FHIR, and refused as such."""
+    """The family of a document. What is no legacy letter is read as FHIR, and refused as such."""
     if not is_letter(data):
         return "fhir"
     return "oioxml" if data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<") else "edifact"

@@ -73,7 +73,7 @@ ENVELOPES: Final[dict[str, Envelope]] = {
             traced=SBDH,
             answered=True,
             archived=True,
-            families=frozenset({"fhir"}),  # it has no code for letters of before FHIR (02 §3.1)
+            families=frozenset({"fhir"}),  # it has no code for legacy letters (02 §3.1)
         ),
         Envelope(
             "beskedkuvert",

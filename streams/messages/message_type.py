@@ -67,7 +67,7 @@ class MessageType(NamedTuple):
     def lane(self, message_id: str, ids: Ids) -> Lane | None:
         """The lane of the message of this type of which an id is quoted; None when it can have none.
 
-        MessageHeader.id of a relayed message is its author's; its id in a letter of before FHIR is ours.
+        MessageHeader.id of a relayed message is its author's; its id in a legacy letter is ours.
         """
         return (ids.lane_of_foreign(message_id) if self.relayed else None) or minted_lane(message_id)
 
@@ -160,7 +160,7 @@ class Format(NamedTuple):
     represents: Callable[[str, str, Switches], bool] = lambda label, class_, switches: True
     #: Lane and MessageHeader.id -> the id of the message in this format, as its receipts quote it (00 §1.3).
     letter_id: Callable[[Lane, str], str] = lambda lane, message_id: message_id
-    letter: bool = False  # of before FHIR: it is composed as a letter, not written from a Bundle
+    letter: bool = False  # a legacy format: it is composed as a letter, not written from a Bundle
     interchange: bool = False  # it is its own envelope
     #: Type and version of its receipt with that verdict, in status events; None: that of an acknowledgement (03 §4.3).
     receipt: Callable[[str], tuple[str, str]] | None = None

@@ -1,6 +1,6 @@
 """What is done with the types and formats that leave: the tables beside `MESSAGE_TYPES` and `FORMATS`.
 
-A message is built as a Bundle, or as a letter of before FHIR where the municipality takes those. What it takes to write
+A message is built as a Bundle, or as a legacy letter where the municipality takes those. What it takes to write
 it again is kept until its fate is settled: a resend is the same with new ids and times. The lane knows no type by name; it
 asks here by the type that stands in the delivery.
 """

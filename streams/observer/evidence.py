@@ -38,7 +38,7 @@ class TopicRecord:
 
 @dataclass(frozen=True, slots=True)
 class InboxLetter:
-    """A document in an inbox: the message it is, and the dispatch it came with. Letters of before FHIR have their own ids."""
+    """A document in an inbox: the message it is, and the dispatch it came with. Legacy letters have their own ids."""
 
     message_id: str
     envelope_id: str

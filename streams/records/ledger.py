@@ -243,7 +243,7 @@ def archived_row(at: datetime, message_id: str, lane: str, kommunekode: str) -> 
 def conversion_row(
     at: datetime, message_id: str, form: str, lane: str, differs: Mapping[str, Sequence[str]]
 ) -> LedgerRow:
-    """A message has left in a format of before FHIR; `differs`: the fields by what became of them, `lost` or `assumed`."""
+    """A message has left in a legacy format; `differs`: the fields by what became of them, `lost` or `assumed`."""
     return LedgerRow(
         id=f"conversion/{message_id}",
         at=at,

@@ -48,8 +48,8 @@ STATES: Final[Mapping[State, str]] = {
     "not-connected": "not connected",
     "cannot-receive": "cannot receive: no address, or no form that can be written",
     "not-approved": "behind a system that is not approved for the form",
-    "legacy": "take letters of before FHIR, and no day is set",
-    "planned": "take letters of before FHIR, and change over on a day that is set",
+    "legacy": "take legacy letters, and no day is set",
+    "planned": "take legacy letters, and change over on a day that is set",
     "ready": "take FHIR",
 }
 

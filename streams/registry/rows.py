@@ -351,7 +351,7 @@ class LocationRow(RegisterRow, frozen=True, kw_only=True):
     department: str = ""
     unit: str = ""
     region_code: str = ""  # empty: a private hospital, outside the regions
-    phone: str = ""  # shown in letters of before FHIR
+    phone: str = ""  # shown in legacy letters
 
 
 class AddressRow(RegisterRow, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """One record of `letters.raw`, from bytes to the events of its stay, and the receipt that goes back (decision 0063).
 
-What a hospital writes itself, a letter of before FHIR or a notification in FHIR, comes bare or in an envelope, from the
+What a hospital writes itself, a legacy letter or a notification in FHIR, comes bare or in an envelope, from the
 hospital or from the network. Who sends is known by its location number, and the feed of that number says in which forms it
 sends. What is reported goes the way of an ADT message from there: to its person, its visit and its lane.
 
@@ -171,7 +171,7 @@ def _digest(said: object) -> str:
     return hashlib.sha256(_encode(said)).hexdigest()
 
 
-# ---- letters of before FHIR --------------------------------------------------------------------------------------------
+# ---- legacy letters --------------------------------------------------------------------------------------------
 
 _MEDIA: Final[Mapping[Syntax, str]] = {"oioxml": "application/xml", "edifact": "application/EDIFACT"}
 

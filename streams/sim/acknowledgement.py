@@ -2,7 +2,7 @@
 
 What decides it: spec 02 §2.2-2.4 (VANSEnvelope) and §4.1 (Bundle). A simulated municipality is a system of its own:
 beyond the syntax of FHIR it shares no code with what the product writes and reads receipts with, so that neither can
-excuse the other. Letters of before FHIR are answered by `letters.py`.
+excuse the other. Legacy letters are answered by `letters.py`.
 """
 
 import base64

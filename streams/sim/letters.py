@@ -1,4 +1,4 @@
-"""The receipts of a simulated municipality for letters of before FHIR: XCTL for OIOXML, CTL for EDIFACT. Pure.
+"""The receipts of a simulated municipality for legacy letters: XCTL for OIOXML, CTL for EDIFACT. Pure.
 
 What decides it: spec 04 §§10-12. As with acknowledgements a simulated municipality is a system of its own: it takes a
 letter apart and writes its receipt by itself, and shares no code with what the product writes and reads letters with. A

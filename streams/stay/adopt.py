@@ -1,7 +1,7 @@
 """A stay that stood before the relay knew it is taken over as it stands, and nobody is notified (spec 05 §6.4).
 
 At the go-live of a hospital its open stays are known to the municipalities already, from another system and often from
-letters of before FHIR. The visit becomes what it would be had its notices left from here: the same rules allow them, and the
+legacy letters. The visit becomes what it would be had its notices left from here: the same rules allow them, and the
 chain holds the messages that were sent, under their own ids and times. What was sent as a letter, or had no form at all, is
 remembered by the lane, which knows formats.
 """

@@ -44,7 +44,7 @@ class Unit(Value, frozen=True, kw_only=True):
     unit: str = ""
     shak: str = ""
     region_code: str = ""  # "1083"; by the date of the event (spec 05 §1.4)
-    phone: str = ""  # for letters of before FHIR, which show it
+    phone: str = ""  # for legacy letters, which show it
 
 
 #: Fields of a `Unit` that are numbers of it.

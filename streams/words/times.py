@@ -20,7 +20,7 @@ def danish(at: datetime) -> datetime:
 
 
 def minute(at: datetime) -> datetime:
-    """The same instant as letters of before FHIR have it: Danish local time without offset, cut to the minute."""
+    """The same instant as legacy letters have it: Danish local time without offset, cut to the minute."""
     return danish(at).replace(tzinfo=None, fold=0, second=0)
 
 

@@ -108,7 +108,7 @@ def letter_schema() -> etree.XMLSchema:
     return etree.XMLSchema(etree.parse(SHARED / "data" / "legacy" / "advis-2005-08-07.xsd", parser))
 
 
-#: Each story as letters of before FHIR (spec 04 §13.2): type and StatusCode, or why there is none.
+#: Each story as legacy letters (spec 04 §13.2): type and StatusCode, or why there is none.
 AS_LETTERS = {
     "a": "none:not-representable, 20 nytbrev, none, none:not-representable, none:not-representable, 17 nytbrev, "
     "17 annulleretbrev, 17 nytbrev",

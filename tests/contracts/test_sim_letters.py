@@ -1,4 +1,4 @@
-"""The simulated municipality answers letters of before FHIR: its receipts settle them, and the balance closes over both."""
+"""The simulated municipality answers legacy letters: its receipts settle them, and the balance closes over both."""
 
 from datetime import timedelta
 from random import Random

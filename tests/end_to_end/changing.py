@@ -1,4 +1,4 @@
-"""Municipalities that take letters of before FHIR until an instant and FHIR from then on, and in which form each notice left.
+"""Municipalities that take legacy letters until an instant and FHIR from then on, and in which form each notice left.
 
 Forms are told apart by the first bytes of what lies in the inbox, by code of the tests' own.
 """

@@ -1,4 +1,4 @@
-"""Letters of before FHIR, as values: `admission()` and `discharge()`, with changes to their fields."""
+"""Legacy letters, as values: `admission()` and `discharge()`, with changes to their fields."""
 
 from datetime import datetime, timedelta
 from functools import cache

@@ -1,4 +1,4 @@
-"""Letters and receipts of before FHIR as values, and as the bytes that both syntaxes have for them. Test persons only."""
+"""Legacy letters and receipts as values, and as the bytes that both syntaxes have for them. Test persons only."""
 
 from datetime import datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""Letters of before FHIR, read for their identifying fields and refused for each rule of spec 04 §11 that they break."""
+"""Legacy letters, read for their identifying fields and refused for each rule of spec 04 §11 that they break."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Which letter of before FHIR says each notice, in each story (spec 04 §13.2, 00 §§7.3-7.8)."""
+"""Which legacy letter says each notice, in each story (spec 04 §13.2, 00 §§7.3-7.8)."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

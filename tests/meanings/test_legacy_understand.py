@@ -1,4 +1,4 @@
-"""What letters of before FHIR say, as notices (spec 04 §14.2, 00 §§7.15-7.21, 7.28)."""
+"""What legacy letters say, as notices (spec 04 §14.2, 00 §§7.15-7.21, 7.28)."""
 
 from datetime import datetime, timedelta
 from typing import Any

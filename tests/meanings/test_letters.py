@@ -1,4 +1,4 @@
-"""Letters of before FHIR and their receipts: bytes to a value and back, in both syntaxes (spec 04 §§10-12)."""
+"""Legacy letters and their receipts: bytes to a value and back, in both syntaxes (spec 04 §§10-12)."""
 
 from datetime import datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""A register set of one's own in which municipalities take letters of before FHIR, and some change over on a day."""
+"""A register set of one's own in which municipalities take legacy letters, and some change over on a day."""
 
 import shutil
 from pathlib import Path

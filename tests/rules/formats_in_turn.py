@@ -68,7 +68,7 @@ def document(letter: Dispatch) -> bytes:
 
 
 def letter_in(letter: Dispatch) -> Letter:
-    """The letter of before FHIR."""
+    """The legacy letter."""
     found = read(document(letter))
     assert isinstance(found, Letter)
     return found
@@ -92,5 +92,5 @@ def _line(letter: Dispatch) -> str:
 
 
 def sent(lane: Lane) -> list[str]:
-    """Each letter in a line: a letter of before FHIR by its codes, a message by its notice and the length of its chain."""
+    """Each letter in a line: a legacy letter by its codes, a message by its notice and the length of its chain."""
     return [_line(letter) for letter in lane.letters]

@@ -1,4 +1,4 @@
-"""Letters of before FHIR behind an inbox: copies as they came, and A's verdict in the format of the letter (02 §8)."""
+"""Legacy letters behind an inbox: copies as they came, and A's verdict in the format of the letter (02 §8)."""
 
 from collections.abc import Callable
 from typing import Any

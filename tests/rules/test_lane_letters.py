@@ -1,4 +1,4 @@
-"""Letters of before FHIR on their way: what each notice becomes, what follows a change of format, how receipts find it."""
+"""Legacy letters on their way: what each notice becomes, what follows a change of format, how receipts find it."""
 
 from datetime import datetime, timedelta
 from typing import Any

@@ -195,7 +195,7 @@ def test_another_secret_gives_other_ids_same_notices() -> None:
     assert one.message_id != two.message_id
 
 
-# ---- letters of before FHIR ------------------------------------------------------------------------------------------
+# ---- legacy letters ------------------------------------------------------------------------------------------
 
 STORY = (
     adt("A04", pv1={2: "E"}),

@@ -1,4 +1,4 @@
-"""Which letter of before FHIR says a notice, or why none can: spec 04 §§13.2, 14.1 with the rulings of 00 §7.
+"""Which legacy letter says a notice, or why none can: spec 04 §§13.2, 14.1 with the rulings of 00 §7.
 
 The letters know admission, discharge and death of admitted patients, and nothing of leave and acute ambulant stays. What
 a notice becomes hangs on what the municipality has as letters already: a discharge follows an admission that stands, a
@@ -164,7 +164,7 @@ def row_for(notice: Notice, class_: str, now: StandingLetters, terms: LegacyTerm
 
 #: Reason -> what it means and what to do.
 _REASONS: Final = {
-    "not-representable": ("the letters of before FHIR have no form for this notice", "nothing: spec 04 §13.2"),
+    "not-representable": ("the legacy letters have no form for this notice", "nothing: spec 04 §13.2"),
     "repeat": ("the municipality has the admission as a letter already", "nothing: 00 §7.6"),
     "no-event-time": (
         "the letter that is cancelled is not known, and a cancellation holds no time of its own",

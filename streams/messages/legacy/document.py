@@ -1,4 +1,4 @@
-"""Letters of before FHIR as bytes: the door to both syntaxes (spec 04 §§10-12, 00 §7).
+"""Legacy letters as bytes: the door to both syntaxes (spec 04 §§10-12, 00 §7).
 
 `read` takes OIOXML and EDIFACT and gives the value of `letter.py`, `write` gives the bytes again. What is wrong with a
 document of others is told in full by `examine`, on which `stafet inspect` stands too; `read` refuses at the first error.

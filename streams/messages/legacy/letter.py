@@ -1,4 +1,4 @@
-"""The letters of before FHIR as values: what XDIS20/17 and DIS20/17 say alike, and their receipts (spec 04 §§10-12).
+"""The legacy letters as values: what XDIS20/17 and DIS20/17 say alike, and their receipts (spec 04 §§10-12).
 
 A value holds every field of its letter, so that a letter of one syntax is written in the other with nothing lost (00
 §7.13). Times are local time of Denmark without offset, as the letters have them.

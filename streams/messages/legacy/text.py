@@ -1,4 +1,4 @@
-"""Texts on their way into a letter of before FHIR: cleaned, so that both syntaxes can carry them (00 §§7.11, 7.12).
+"""Texts on their way into a legacy letter: cleaned, so that both syntaxes can carry them (00 §§7.11, 7.12).
 
 NFC; each character outside ISO 8859-1 without its marks, else `?`; control characters to blanks; outer blanks off; cut last,
 to a `*` as the last character of what is left.

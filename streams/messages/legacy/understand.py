@@ -1,4 +1,4 @@
-"""What a letter of before FHIR says, as a notice: spec 04 §14.2 with the rulings of 00 §7.
+"""What a legacy letter says, as a notice: spec 04 §14.2 with the rulings of 00 §7.
 
 Two steps. `understand` reads one letter by itself: which notice, when, which units, which stay, which municipality; the
 registers are asked backwards. `notify` makes the notification of it, which needs what the letter lacks: the name of the
