@@ -40,6 +40,8 @@ PURE = 3.1
 
 #: Library -> the modules that may import it (design §2).
 RESERVED = {
+    "aiormq": ("agents.amqp",),
+    "pamqp": ("agents.amqp",),
     "faust": ("agents",),
     "mode": ("agents",),
     "aiokafka": ("streams.kafka", "streams.gateway", "streams.observer", "streams.sim", "streams.cli", "agents"),

@@ -122,6 +122,16 @@ def test_short_wait_for_receipts_is_for_tests_only(monkeypatch: pytest.MonkeyPat
     assert read_settings().ack_timeout == seconds
 
 
+DUESLAG = "5e4d3c2b-1a09-4f8e-8d7c-6b5a49382716"
+BRIDGED = {"beskedfordeler": "bf.example:5671", "beskedfordeler_token_file": "token"}
+
+
+def test_systems_behind_beskedfordeler_have_mailboxes() -> None:
+    settings = read_settings({**BRIDGED, "beskedfordeler_systems": f"0461.care={DUESLAG.upper()},0751.home-care"})
+    assert settings.besked_routes == (("0461", "care", DUESLAG), ("0751", "home-care", ""))
+    assert read_settings().besked_routes == ()
+
+
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
@@ -133,6 +143,17 @@ def test_short_wait_for_receipts_is_for_tests_only(monkeypatch: pytest.MonkeyPat
         pytest.param({"gateway_listen": "0.0.0.0:2575"}, "beyond loopback", id="plain text beyond loopback"),
         pytest.param({"gateway_tls_cert": "a.pem"}, "belong together", id="half a certificate"),
         pytest.param({"gateway_tls_client_ca": "ca.pem"}, "needs", id="client certificates without TLS"),
+        pytest.param({"beskedfordeler": "5671"}, "host:port", id="no address of Beskedfordeler"),
+        pytest.param({"beskedfordeler_cert": "a.pem"}, "belong together", id="half a certificate to Beskedfordeler"),
+        pytest.param({"beskedfordeler_systems": "461.care"}, "BESKEDFORDELER_SYSTEMS", id="no system"),
+        pytest.param({"beskedfordeler_systems": "0461.care=box"}, "BESKEDFORDELER_SYSTEMS", id="no dueslag"),
+        pytest.param({"beskedfordeler_systems": "0461.care"}, "needs", id="systems and nowhere to send"),
+        pytest.param({**BRIDGED, "beskedfordeler_systems": "0461.a,0461.a"}, "twice", id="a system twice"),
+        pytest.param(
+            {**BRIDGED, "beskedfordeler_systems": f"0461.a={DUESLAG},0461.b={DUESLAG.upper()}"},
+            "twice",
+            id="a mailbox twice",
+        ),
         pytest.param({"kafka_user": "me"}, "belong together", id="a user without password"),
     ],
 )

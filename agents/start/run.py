@@ -1,4 +1,4 @@
-"""`stafet run relay|distributor|gateway|all`: a role of the product as a process, from settings to drain.
+"""`stafet run relay|distributor|gateway|beskedfordeler|all`: a role of the product as a process, from settings to drain.
 
 It writes `ready` to standard error when records can flow, ends on SIGTERM or SIGINT with exit 0 after draining, on a
 second SIGINT at once with 130, and may be killed at any moment: what was not finished comes again.
@@ -17,11 +17,14 @@ import errno
 import fcntl
 import signal
 import socket
+import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from enum import StrEnum
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
@@ -42,14 +45,16 @@ from streams.gateway.run import GatewayOptions, run_gateway
 from streams.kafka import admin
 from streams.kafka.access import lacking, rights_of, user_of
 from streams.kafka.admin import aiokafka_options, librdkafka_options
+from streams.kafka.clients import new_producer
 from streams.kafka.records import place_of
-from streams.kafka.topics import ADT_RAW, DISTRIBUTIONS, DISTRIBUTOR, LANES, LETTERS_RAW, RELAY, changelog
+from streams.kafka.topics import ADT_RAW, BRIDGE, DISTRIBUTIONS, DISTRIBUTOR, LANES, LETTERS_RAW, RELAY, changelog
 from streams.kafka.topics import Role as KafkaRole
 from streams.operations import logs
 from streams.operations.metrics import Metrics, health_served
 from streams.operations.secrecy import private_folder
 from streams.operations.settings import BadSettings, Listen, Settings, secret
 from streams.registry import Registers
+from streams.words.codes import HOSPITAL_NOTIFICATION
 from streams.words.ids import Ids
 
 from .before import SecretChanged, accept_losses, check_secret, distributor_state, relay_state
@@ -73,7 +78,12 @@ _OF_ONE_WIDTH: Final = (
 _APPS: Final = {"relay": RELAY, "distributor": DISTRIBUTOR}
 
 #: Role of a process -> the user whose rights it needs.
-_USERS: Final[dict[str, KafkaRole]] = {"relay": "relay", "distributor": "distributor", "gateway": "gateway"}
+_USERS: Final[dict[str, KafkaRole]] = {
+    "relay": "relay",
+    "distributor": "distributor",
+    "gateway": "gateway",
+    "beskedfordeler": "beskedfordeler",
+}
 
 #: What the usual refusals of an address mean to the person who reads them.
 _REFUSALS: Final[Mapping[int, str]] = {
@@ -90,6 +100,7 @@ class Role(StrEnum):
     RELAY = "relay"
     DISTRIBUTOR = "distributor"
     GATEWAY = "gateway"
+    BESKEDFORDELER = "beskedfordeler"
     ALL = "all"
 
 
@@ -164,7 +175,7 @@ def run(
     config: Config = None,
     accept_loss: AcceptLoss = False,
 ) -> None:
-    """Run a role until SIGTERM: relay (worker), distributor (copies), gateway (MLLP), or all in one process.
+    """Run a role until SIGTERM: relay (worker), distributor (copies), gateway (MLLP), beskedfordeler, or all in one process.
 
     Example: stafet run all --registers example
     """
@@ -224,7 +235,8 @@ async def _run(role: Role, installation: Installation) -> None:
     roles: tuple[str, ...] = (role.value,)
     if role is Role.ALL:
         serving = installation.registers.distributed(also=installation.settings.always_distributed)
-        roles = ("relay", *(("distributor",) if serving else ()), "gateway")
+        bridging = installation.settings.besked_routes
+        roles = ("relay", *(("distributor",) if serving else ()), "gateway", *(("beskedfordeler",) if bridging else ()))
 
     async def until_stopped(work: Work) -> None:
         """A role; one whose start is given up must not take the other with it, which may have to drain."""
@@ -391,7 +403,61 @@ async def _gateway(installation: Installation, stop: asyncio.Event) -> None:
             await run_gateway(options, installation.registers, installation.ids, stop, report, ready)
 
 
-_ROLES: Final[Mapping[str, Work]] = {"relay": _relay, "distributor": _distributor, "gateway": _gateway}
+async def _beskedfordeler(installation: Installation, stop: asyncio.Event) -> None:
+    from agents.bridge import Bridge, run_bridge, writer  # no other role needs it
+
+    settings, now = installation.settings, datetime.now(UTC)
+    if not settings.besked_routes or settings.beskedfordeler is None or settings.beskedfordeler_token_file is None:
+        hint = "Set STAFET_BESKEDFORDELER_SYSTEMS; docs/distributor.md has an example"
+        raise Failed(Code.USAGE, "nothing-to-bridge", "no system is reached over Beskedfordeler", hint)
+    known = installation.registers
+    distributed = known.distributed(also=settings.always_distributed)
+    for code, system, _ in settings.besked_routes:
+        rows = known.receivers(code, HOSPITAL_NOTIFICATION, now)
+        other = next((row.copies for row in rows if row.system == system and row.copies != "beskedkuvert"), "")
+        if other or system not in distributed.get(code, ()):
+            problem = f"gets copies {other}" if other else "is no receiver that the distributor serves"
+            hint = (
+                'Give it copies = "beskedkuvert" in subscriptions.toml, or take it out of STAFET_BESKEDFORDELER_SYSTEMS'
+            )
+            raise Failed(Code.USAGE, "not-a-besked", f"{code}.{system} {problem}", hint)
+    try:
+        from agents.amqp import AmqpLine, token_in
+    except ImportError:
+        hint = "Install it: pip install 'stafet[amqp]'"
+        raise Failed(Code.USAGE, "no-amqp", "the library for AMQP is not installed", hint) from None
+    try:
+        context = ssl.create_default_context(cafile=settings.beskedfordeler_ca)
+        if settings.beskedfordeler_cert is not None:
+            context.load_cert_chain(settings.beskedfordeler_cert, settings.beskedfordeler_key)
+    except OSError as fault:  # ssl's errors are of this kind
+        text = f"STAFET_BESKEDFORDELER_CA, _CERT or _KEY: {type(fault).__name__}"
+        raise Failed(Code.USAGE, "no-certificate", text, "Try: stafet config show --sources") from None
+    line = AmqpLine(Listen.of(settings.beskedfordeler), token_in(settings.beskedfordeler_token_file), context)
+    async with unless(stop) as started:
+        producer = new_producer(installation.bootstrap, client_id=BRIDGE, **installation.security)
+        await producer.start()
+        try:
+            bridge = Bridge(line, writer(producer), lambda: datetime.now(UTC), installation.metrics, version("stafet"))
+
+            def ready() -> None:
+                started()
+                installation.mark_ready("beskedfordeler")
+
+            await run_bridge(
+                bridge, settings.besked_routes, installation.bootstrap, stop, ready, **installation.security
+            )
+        finally:
+            await producer.stop()
+    logs.get("beskedfordeler").info("beskedfordeler.drained")
+
+
+_ROLES: Final[Mapping[str, Work]] = {
+    "relay": _relay,
+    "distributor": _distributor,
+    "gateway": _gateway,
+    "beskedfordeler": _beskedfordeler,
+}
 
 
 # ---- what a process has for itself ------------------------------------------------------------------------------------

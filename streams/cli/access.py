@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from streams.kafka import access
-from streams.kafka.access import Right, distributed, rights, users
+from streams.kafka.access import Right, bridged, distributed, rights, users
 from streams.kafka.admin import BrokerProblem, librdkafka_options
 from streams.operations.settings import Settings
 from streams.registry import EXAMPLE_NAME, load
@@ -26,7 +26,7 @@ def _planned(settings: Settings) -> tuple[tuple[str, ...], tuple[Right, ...]]:
     """Without registers the municipalities of the product, as with the topics."""
     known = registers_of(settings) if settings.registers else load(EXAMPLE_NAME)
     topics = topics_of(settings, known)
-    everyone = users(known.kommuner, distributing=bool(distributed(topics)))
+    everyone = users(known.kommuner, distributing=bool(distributed(topics)), bridging=bridged(topics))
     return everyone, rights(topics, known.kommuner)
 
 

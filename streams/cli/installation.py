@@ -51,6 +51,7 @@ def topics_of(settings: Settings, registers: Registers, *, receivers: bool = Fal
         registers.kommuner,
         systems=systems,
         hospitals=registers.letter_hospitals,
+        bridged=((route.kommunekode, route.system) for route in settings.besked_routes),
         partitions=settings.partitions,
         replication=settings.replication,
     )

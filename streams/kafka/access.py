@@ -37,7 +37,7 @@ from confluent_kafka.admin import (
 from streams.operations.settings import Settings
 
 from .admin import BrokerProblem, Connection, aiokafka_options, librdkafka_options
-from .topics import DISTRIBUTOR, RECEIPTS_RAW, RELAY, Role, TopicPlan, inbox_of, receiver_of
+from .topics import BRIDGE, DISTRIBUTOR, RECEIPTS_RAW, RELAY, Role, TopicPlan, inbox_of, receiver_of
 
 Kind = Literal["topic", "group", "transactional-id"]
 Operation = Literal["READ", "WRITE", "DESCRIBE"]
@@ -85,16 +85,16 @@ def role_of(user: str | None) -> Role | None:
     return next((role for role in ROLES if role != "municipality" and user == user_of(role)), None)
 
 
-def users(kommuner: Iterable[str], *, distributing: bool = False) -> tuple[str, ...]:
-    """Every user, roles first; the distributor where there is one."""
-    left_out = ("municipality",) if distributing else ("municipality", "distributor")
-    roles = (user_of(role) for role in ROLES if role not in left_out)
+def users(kommuner: Iterable[str], *, distributing: bool = False, bridging: bool = False) -> tuple[str, ...]:
+    """Every user, roles first; the distributor and the bridge to Beskedfordeler where there is one."""
+    there = {"municipality": False, "distributor": distributing, "beskedfordeler": bridging}
+    roles = (user_of(role) for role in ROLES if there.get(role, True))
     return (*roles, *(user_of("municipality", code) for code in sorted(kommuner)))
 
 
 def rights(plan: Sequence[TopicPlan], kommuner: Iterable[str]) -> tuple[Right, ...]:
     """Every right of every user, by user."""
-    everyone = users(kommuner, distributing=bool(distributed(plan)))
+    everyone = users(kommuner, distributing=bool(distributed(plan)), bridging=bridged(plan))
     return tuple(right for user in everyone for right in rights_of(user, plan))
 
 
@@ -103,13 +103,18 @@ def distributed(plan: Iterable[TopicPlan]) -> frozenset[str]:
     return frozenset(found[0] for topic in plan if (found := receiver_of(topic.name)) is not None)
 
 
+def bridged(plan: Iterable[TopicPlan]) -> bool:
+    """Whether a receiving system is reached over Beskedfordeler."""
+    return any("beskedfordeler" in topic.row.readers for topic in plan)
+
+
 def rights_of(user: str, plan: Sequence[TopicPlan]) -> tuple[Right, ...]:
     """What a user needs for its work; nothing for a user that is none of ours."""
     role, code = role_of(user), kommunekode_of(user)
     needed: list[Right] = []
     # A distributor reads the inboxes of those for whom it distributes, and no other.
     served = distributed(plan)
-    if role == "distributor" and not served:
+    if (role == "distributor" and not served) or (role == "beskedfordeler" and not bridged(plan)):
         return ()
     for topic in plan:
         if role == "municipality" and not topic.name.startswith(f"municipality.{code}."):
@@ -130,6 +135,8 @@ def rights_of(user: str, plan: Sequence[TopicPlan]) -> tuple[Right, ...]:
         needed.append(Right(user, "DESCRIBE", "group", RELAY))  # whether a record is taken already (`quarantine skip`)
         if served:
             needed.append(Right(user, "DESCRIBE", "group", DISTRIBUTOR))
+    elif role == "beskedfordeler":
+        needed.append(Right(user, "READ", "group", BRIDGE))
     elif role == "municipality":
         needed.append(Right(user, "READ", "group", f"municipality.{code}", prefixed=True))
     return tuple(needed)

@@ -46,7 +46,7 @@ from .topics import (
 Object = dict[str, Any]
 
 #: Whose reading and writing are operations of the product; all others are its partners.
-_OURS: Final[tuple[Role, ...]] = ("relay", "distributor", "gateway", "observer", "operator")
+_OURS: Final[tuple[Role, ...]] = ("relay", "distributor", "gateway", "observer", "operator", "beskedfordeler")
 _DIALECT: Final = "http://json-schema.org/draft-07/schema#"
 #: Settings of a topic that AsyncAPI's binding wants as numbers.
 _NUMBERS: Final = frozenset({"retention.ms", "delete.retention.ms", "max.message.bytes"})

@@ -44,6 +44,8 @@ Width = Literal["keyed", "inbox", "letterbox", "dead", "control"]
 
 #: Of each municipality's topic of receipts, and so of the table that keeps their positions (docs/decisions/0023).
 LETTERBOX_PARTITIONS: Final = 3
+#: The group of the bridge to KOMBIT's Beskedfordeler, which has no state.
+BRIDGE: Final = "stafet-beskedfordeler"
 #: Of each inbox, and so of the distributor's table of positions in them (00 §4.1).
 INBOX_PARTITIONS: Final = 3
 
@@ -53,7 +55,9 @@ Compression = Literal["producer", "uncompressed"]
 
 
 #: Who has a user of its own (decision 0024). An operator's commands write what they decide and send again.
-Role = Literal["relay", "gateway", "observer", "operator", "network", "hospital", "municipality", "distributor"]
+Role = Literal[
+    "relay", "gateway", "observer", "operator", "network", "hospital", "municipality", "distributor", "beskedfordeler"
+]
 
 
 class Topic(msgspec.Struct, frozen=True):
@@ -119,7 +123,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
           writers=("relay", "gateway", "operator", "distributor"), readers=("observer", "operator")),
     Topic(DEAD_LETTERS, "key of the origin", "original bytes, dlq.* headers", QUARTER,
           "every stage, gateway", "people, quarantine redrive", "dead", LARGE,
-          writers=("relay", "gateway", "distributor"), readers=("observer", "operator")),
+          writers=("relay", "gateway", "distributor", "beskedfordeler"), readers=("observer", "operator")),
     Topic("<app>-<table>-changelog", "key of the row", "the row", None, "its worker", "its worker at recovery",
           writers=("relay", "distributor"), readers=("relay", "distributor")),
 )  # fmt: skip
@@ -246,6 +250,7 @@ def plan(
     *,
     systems: Mapping[str, Iterable[str]] | None = None,
     hospitals: Iterable[str] = (),
+    bridged: Iterable[tuple[str, str]] = (),
     partitions: int = 12,
     inbox_partitions: int = INBOX_PARTITIONS,
     letterbox_partitions: int = LETTERBOX_PARTITIONS,
@@ -255,7 +260,8 @@ def plan(
 
     `kommuner`: the codes that have an inbox and a letterbox; `systems`: the receiving systems by code, for the
     distributor, which has no topics without them;
-    `hospitals`: the SOR codes of those that send letters.
+    `hospitals`: the SOR codes of those that send letters; `bridged`: kommunekode and system of those that are reached over
+    Beskedfordeler, whose topics the bridge reads and writes in their place.
     """
     widths: Mapping[Width, int] = {
         "keyed": partitions,
@@ -264,7 +270,8 @@ def plan(
         "dead": 3,
         "control": 1,
     }
-    codes, planned = list(kommuner), []
+    codes, planned, over = list(kommuner), [], list(bridged)
+    copied, answered = {receiver(*one) for one in over}, {receiver_receipts(*one) for one in over}
     safety = {"min.insync.replicas": "2" if replication >= 3 else "1"}  # two must have a record before it counts
     for row in TOPICS:
         config = {"cleanup.policy": "compact"} | dict(EAGER)
@@ -277,6 +284,10 @@ def plan(
         for name, width in _names(row, codes, systems or {}, hospitals):
             own = tuple(role for app, role in _WRITERS.items() if name.startswith(f"{app}-"))
             its_row = structs.replace(row, writers=own, readers=own) if "<app>" in row.name else row
+            if name in copied:
+                its_row = structs.replace(its_row, readers=(*its_row.readers, "beskedfordeler"))
+            if name in answered:
+                its_row = structs.replace(its_row, writers=(*its_row.writers, "beskedfordeler"))
             planned.append(TopicPlan(name, widths[width], replication, config, its_row))
     return tuple(planned)
 

@@ -107,6 +107,7 @@ class Sparing(logging.Filter):
 #: Libraries that repeat themselves.
 NOISY: Final = (
     "aiokafka",
+    "aiormq",  # below a warning it logs every frame, content and all
     "faust",
     "mode",
     "kafka",

@@ -38,6 +38,7 @@ MetricName = Literal[
     "hn_time_to_verdict_seconds",
     "eds_events_total",
     "hn_law_residual",
+    "stafet_beskeder_total",
     "stafet_copies_total",
     "stafet_copy_receipts_total",
     "stafet_returned_total",
@@ -81,6 +82,8 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric("eds_events_total", "counter", ("subtype", "profile", "outcome"), "track and trace events written"),
     Metric("hn_law_residual", "gauge", ("law",), "what a law of the balance is short of in this worker: L2, L8 (spec 03 §6)",
            "not 0 twice in a row"),
+    Metric("stafet_beskeder_total", "counter", ("result", "municipality"), "beskeder over Beskedfordeler: taken, later, refused "
+           "(hop receipts, no acknowledgements), fetched", "any refused; later without taken in an hour"),
     Metric("stafet_copies_total", "counter", ("what", "municipality"), "copies of the distributor: delivered, again, waiting"),
     Metric("stafet_copy_receipts_total", "counter", ("class", "verdict"), "receivers' receipts, by what they were"),
     Metric("stafet_returned_total", "counter", ("verdict", "reason"), "verdicts that went back to hospitals, by occasion"),

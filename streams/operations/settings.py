@@ -35,6 +35,10 @@ CONFIG_NAME: Final = "STAFET_CONFIG"
 _RESTORE: Final = f"restore it from the backup; only for a new installation make one with {MAKE_ONE}"
 
 
+#: One system of `beskedfordeler_systems`.
+_ROUTE: Final = r"[0-9]{4}\.[A-Za-z0-9_-]+(=[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})?"
+
+
 class BadSettings(Exception):
     """Settings cannot be used; the text names each one, the problem and the way out."""
 
@@ -60,6 +64,14 @@ class Listen(NamedTuple):
             return ip_address(self.host).is_loopback
         except ValueError:
             return self.host == "localhost"
+
+
+class BeskedRoute(NamedTuple):
+    """A receiving system that is reached over KOMBIT's Beskedfordeler. `mailbox`: the dueslag of its receipts, or ""."""
+
+    kommunekode: str
+    system: str
+    mailbox: str = ""
 
 
 def _setting(default: Any, meaning: str, reason: str, **limits: Any) -> Any:
@@ -157,6 +169,25 @@ class Settings(BaseSettings):
         "a municipality with one receiver reads its inbox itself; with several the distributor serves it unasked",
         pattern=r"^([0-9]{4}(,[0-9]{4})*)?$",
     )
+    beskedfordeler: str | None = _setting(
+        None, "host:port of KOMBIT's Beskedfordeler, for `run beskedfordeler`", "its port is 5671 (02 §7.3)"
+    )
+    beskedfordeler_systems: str = _setting(
+        "",
+        "kommunekode.system[=dueslag][,…] reached over it; a dueslag is the mailbox of the system's receipts",
+        "whose copies leave the house is named, never guessed; a mailbox of its own binds a receipt to its sender (00 §9.1)",
+        pattern=rf"^({_ROUTE}(,{_ROUTE})*)?$",
+    )
+    beskedfordeler_token_file: Path | None = _setting(
+        None,
+        "file with the token of the security token service; read at each connection and after StatusKode 41",
+        "who fetches tokens has the certificate of the authority; this process need not have it",
+    )
+    beskedfordeler_ca: Path | None = _setting(
+        None, "authority of its certificate (PEM)", "unset: those that the system trusts"
+    )
+    beskedfordeler_cert: Path | None = _setting(None, "our certificate to it (PEM)", "where it asks for one")
+    beskedfordeler_key: Path | None = _setting(None, "its key (PEM)", "certificate and key belong together")
     http_listen: str = _setting(
         "127.0.0.1:8080", "host:port of /livez, /readyz, /metrics", "loopback: figures are nobody else's business"
     )
@@ -210,10 +241,21 @@ class Settings(BaseSettings):
         """The kommunekoder of `distribute`."""
         return tuple(code for code in self.distribute.split(",") if code)
 
-    @field_validator("gateway_listen", "http_listen")
+    @property
+    def besked_routes(self) -> tuple[BeskedRoute, ...]:
+        """The systems of `beskedfordeler_systems`."""
+        routes = []
+        for one in filter(None, self.beskedfordeler_systems.split(",")):
+            place, _, mailbox = one.partition("=")
+            kommunekode, _, system = place.partition(".")
+            routes.append(BeskedRoute(kommunekode, system, mailbox.lower()))
+        return tuple(routes)
+
+    @field_validator("gateway_listen", "http_listen", "beskedfordeler")
     @classmethod
-    def _address(cls, text: str) -> str:
-        Listen.of(text)
+    def _address(cls, text: str | None) -> str | None:
+        if text is not None:
+            Listen.of(text)
         return text
 
     @model_validator(mode="after")
@@ -230,6 +272,16 @@ class Settings(BaseSettings):
             raise ValueError(
                 "STAFET_GATEWAY_LISTEN beyond loopback needs STAFET_GATEWAY_TLS_CERT and STAFET_GATEWAY_TLS_KEY"
             )
+        if (self.beskedfordeler_cert is None) != (self.beskedfordeler_key is None):
+            raise ValueError("STAFET_BESKEDFORDELER_CERT and STAFET_BESKEDFORDELER_KEY belong together")
+        if self.beskedfordeler_systems and None in (self.beskedfordeler, self.beskedfordeler_token_file):
+            raise ValueError(
+                "STAFET_BESKEDFORDELER_SYSTEMS needs STAFET_BESKEDFORDELER and STAFET_BESKEDFORDELER_TOKEN_FILE"
+            )
+        routes = self.besked_routes
+        mailboxes = [route.mailbox for route in routes if route.mailbox]
+        if len({route[:2] for route in routes}) < len(routes) or len(set(mailboxes)) < len(mailboxes):
+            raise ValueError("STAFET_BESKEDFORDELER_SYSTEMS names a system or a mailbox twice")
         if (self.kafka_user is None) != (self.kafka_password_file is None):
             raise ValueError("STAFET_KAFKA_USER and STAFET_KAFKA_PASSWORD_FILE belong together")
         return self

@@ -122,3 +122,25 @@ def test_distributor_joins_its_own_group_alone() -> None:
 def test_user_of_distributor_is_made_where_it_serves() -> None:
     assert "stafet-distributor" not in users(KOMMUNER)
     assert "stafet-distributor" in {right.user for right in rights(SERVED, KOMMUNER)}
+
+
+# ---- over Beskedfordeler -----------------------------------------------------------------------------------------------
+
+BRIDGED = plan(KOMMUNER, systems={"0101": ["care", "overview"]}, bridged=[("0101", "care")])
+
+
+def test_bridge_reads_and_answers_for_its_systems_and_no_other() -> None:
+    mine = [right.sentence for right in rights_of("stafet-beskedfordeler", BRIDGED)]
+    assert sorted(mine) == [
+        "READ on group stafet-beskedfordeler",
+        "READ on topic municipality.0101.care",
+        "WRITE on topic dead.letters",
+        "WRITE on topic municipality.0101.care.receipts",
+    ]
+    assert rights_of("stafet-municipality-0101", BRIDGED) == rights_of("stafet-municipality-0101", SERVED)
+
+
+def test_user_of_bridge_is_made_where_a_system_is_behind_it() -> None:
+    assert "stafet-beskedfordeler" in {right.user for right in rights(BRIDGED, KOMMUNER)}
+    assert "stafet-beskedfordeler" not in {right.user for right in rights(SERVED, KOMMUNER)}
+    assert rights_of("stafet-beskedfordeler", SERVED) == ()
