@@ -15,7 +15,7 @@ import hashlib
 import re
 from collections.abc import Container, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import Annotated, Any, Final, Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -29,7 +29,7 @@ from streams.words.model import EventKind, PriorNotice, PriorStay, Snapshot, Sta
 from streams.words.times import local_time, with_offset
 
 from .adt.feed import FeedProfile
-from .adt.patient import is_official_cpr
+from .adt.patient import CONTROL, is_official_cpr
 
 #: Header of such a record; its value is the version of the form.
 OPEN_STAY: Final = "open-stay"
@@ -37,6 +37,7 @@ VERSION: Final = "1"
 
 OpenState = Literal["acute", "admitted", "leave"]
 LETTERS: Final = frozenset({"oioxml", "edifact"})
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class OpenNotice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -45,8 +46,8 @@ class OpenNotice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     notice: Literal["STAA", "STIN", "STOR", "SLOR"]
     format: Literal["fhir", "oioxml", "edifact"]
     letter_id: str  # MessageHeader.id where it was FHIR
-    sent: datetime
-    time: datetime | None = None  # that it is about; of a start that of the stay, of the leave that of the leave
+    sent: Instant
+    time: Instant | None = None  # that it is about; of a start that of the stay, of the leave that of the leave
     kommunekode: str = ""  # who got it, when that is not the present municipality
 
 
@@ -60,9 +61,9 @@ class OpenStay(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     given: tuple[str, ...] = ()
     kommunekode: str
     class_: Literal["", "IMP", "EMER"] = msgspec.field(default="", name="class")
-    start: datetime
+    start: Instant
     state: OpenState
-    leave_start: datetime | None = None
+    leave_start: Instant | None = None
     facility: str
     ward: str = ""
     episode: str = ""  # the id of the episode of care in its notices
@@ -107,6 +108,7 @@ _OF_STAY: Final = (
 )  # fmt: skip
 _OF_NOTICE: Final = ("notice", "format", "letter_id", "sent", "time", "notice_kommunekode")
 _NEEDED: Final = ("feed", "visit_number", "cpr", "family", "kommunekode", "start", "state", "facility")
+_IN_TWO_PARTS: Final = re.compile(r"\A([0-9]{6})[- ]([0-9]{4})\Z")  # of a CPR number, as people write it (05 §2.1)
 _TIMES: Final = frozenset({"start", "leave_start", "sent", "time"})
 
 
@@ -137,6 +139,7 @@ def _from_csv(text: str) -> Iterator[Line]:
     reader = csv.DictReader([f"{line}\n" for line in text.split("\n")], strict=True)
     columns = (*_OF_STAY, *_OF_NOTICE)
     stays: dict[tuple[str, ...], list[tuple[int, dict[str, str]]]] = {}
+    longer: set[tuple[str, ...]] = set()
     try:
         header = reader.fieldnames or ()
         unknown = [name for name in header if name not in columns]
@@ -144,16 +147,24 @@ def _from_csv(text: str) -> Iterator[Line]:
         if unknown or missing:
             problem = f"no column {unknown[0]}" if unknown else f"lacks the column {missing[0]}"
             raise Rejected("line 1", problem, f"the columns are {', '.join(columns)}", "unreadable")
+        if twice := [name for name in columns if list(header).count(name) > 1]:
+            raise Rejected("line 1", f"has the column {twice[0]} twice", "leave one of them out", "unreadable")
         for row in reader:
             cells = {name: (value or "").strip() for name, value in row.items() if isinstance(name, str)}
             key = (cells["feed"], cells["visit_number"])
             stays.setdefault(key, []).append((reader.line_num, cells))
+            if any(row.pop(None, ())):  # where cells without a column are
+                longer.add(key)
     except csv.Error as fault:
         raise Rejected(
             f"line {reader.line_num}", f"not CSV: {fault}", "mend the quotes of this line", "unreadable"
         ) from None
-    for rows in stays.values():
+    for of, rows in stays.items():
         place = f"line {', '.join(str(line) for line, _ in rows)}"
+        if of in longer:
+            fault_ = Rejected("$", "more cells than columns", "put quotes around a text with a comma", "unreadable")
+            yield Line(place, None, fault_)
+            continue
         own = [{name: row.get(name, "") for name in _OF_STAY} for _, row in rows]
         differing = [name for name in _OF_STAY if len({row[name] for row in own}) > 1]
         if differing:
@@ -181,6 +192,8 @@ def _cell(name: str, value: str) -> Any:
 def _line(place: str, value: Any) -> Line:
     try:
         _zoned(value)
+        if isinstance(value, dict) and isinstance(value.get("cpr"), str):
+            value["cpr"] = _IN_TWO_PARTS.sub(r"\1\2", value["cpr"])
         return Line(place, msgspec.convert(value, OpenStay))
     except msgspec.ValidationError as fault:
         problem, _, where = str(fault).partition(" - at ")
@@ -247,6 +260,13 @@ def reported(stay: OpenStay, at: datetime, registers: OpenStayRegisters) -> Repo
         )
     if not 0 < len(stay.visit_number) <= _LONGEST:
         raise Rejected("visit_number", "no visit number", "write PV1-19.1 of the stay", "no-visit-id")
+    for name, text in (
+        ("visit_number", stay.visit_number),
+        ("family", stay.family),
+        *(("given", one) for one in stay.given),
+    ):
+        if CONTROL.search(text):
+            raise Rejected(name, "a control character", "write it without", "not-usable")
     if not is_official_cpr(stay.cpr):
         problem = "no official CPR number; such a stay is never notified"
         raise Rejected("cpr", problem, "leave the stay out; its next ADT event begins it", "no-official-cpr")
@@ -265,6 +285,10 @@ def reported(stay: OpenStay, at: datetime, registers: OpenStayRegisters) -> Repo
     if stay.class_ and stay.class_ != _CLASSES[stay.state]:
         problem = f"{stay.class_} does not go with {stay.state}"
         raise Rejected("class", problem, "acute is EMER, admitted and leave are IMP", "not-usable")
+    given = [stay.start, stay.leave_start, *(moment for one in stay.notices for moment in (one.sent, one.time))]
+    if any(moment is not None and not 1 < moment.year < 9999 for moment in given):
+        problem = "a time at the end of the calendar"  # it cannot be put into Danish time
+        raise Rejected("start", problem, "write a year from 2 to 9998", "not-usable")
     notices = _notices(stay, at)
     times = [one.time for one in notices]
     if times != sorted(times) or times[-1] > at:

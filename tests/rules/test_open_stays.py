@@ -212,6 +212,11 @@ def test_event_that_waits_for_its_start_is_taken_up() -> None:
 REFUSED = {
     "a feed that is none": ({"feed": "EPJ-X/Y"}, "unknown-feed"),
     "no visit number": ({"visit_number": ""}, "no-visit-id"),
+    "a visit number with a control character": ({"visit_number": "47\x0011"}, "not-usable"),
+    "a name with a control character": ({"family": "El\x00mer"}, "not-usable"),
+    "a given name with a control character": ({"given": ["Bruno\x9f"]}, "not-usable"),
+    "a start before the calendar": ({"start": "0001-01-01T00:00:00+14:00"}, "not-usable"),
+    "a letter from before the calendar": ({"notices": [{**LETTER, "sent": "0001-01-01T00:00:00+14:00"}]}, "not-usable"),
     "a replacement number": ({"cpr": "251248AB99"}, "no-official-cpr"),
     "no name": ({"family": " "}, "no-name"),
     "no municipality": ({"kommunekode": "0999"}, "no-municipality"),
@@ -240,9 +245,16 @@ def test_what_cannot_stand_is_refused_by_name(changes: dict[str, Any], rule: str
     assert ELMER.cpr not in str(refused.value)
 
 
+@pytest.mark.parametrize("between", ["-", " "])
+def test_number_may_be_written_in_two_parts(between: str) -> None:
+    """05 §2.1: one hyphen or blank after six digits."""
+    assert one(cpr=f"{ELMER.cpr[:6]}{between}{ELMER.cpr[6:]}") == one()
+
+
 def test_record_that_is_none_is_stopped() -> None:
     relay = Replay(example(), at=NOW)
-    for value in (b"", b"{", b"[]", b'{"feed":1}', b"[" * 50_000, b"MSH|^~\\&|"):
+    no_zone = to_record(one()).replace(b"+02:00", b"")
+    for value in (no_zone, b"", b"{", b"[]", b'{"feed":1}', b"[" * 50_000, b"MSH|^~\\&|"):
         with pytest.raises(Rejected):
             from_record(value)
         [line] = relay._take(value, IDS.person(ELMER.cpr), {OPEN_STAY: "1"})
@@ -273,6 +285,8 @@ def test_spreadsheet_has_row_for_each_notice() -> None:
         ([HEADER.replace("cpr", "cpr_number"), ROW], "unreadable"),
         ([HEADER, f"{ROW},STIN,fhir,{EARLIER},2026-05-01", f"{ROW.replace('0461', '0751')},STOR,fhir,{EARLIER},2026-05-02"], "differs"),
         ([HEADER, ROW.replace("leave,", "gone,") + ",,,,"], "unreadable"),
+        ([HEADER, f"{ROW},STIN,fhir,{EARLIER},2026-05-01T08:05,more"], "unreadable"),
+        ([f"{HEADER},start", f"{ROW},STIN,fhir,{EARLIER},2026-05-01T08:05,2026-05-02"], "unreadable"),
         ([HEADER, ROW.replace("2026-05-01T08:00", "May") + ",,,,"], "unreadable"),
     ],
 )  # fmt: skip

@@ -31,7 +31,7 @@ CPR_OID: Final = "1.2.208.176.1.2"
 REPLACEMENT_OID: Final = re.compile(r"1\.2\.208\.176\.1\.6\.1(\.|\Z)")
 
 #: C0, C1 and what XML cannot carry: they never reach a name (00 §8.2).
-_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\ufffe\uffff]+")
+CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\ufffe\uffff]+")
 
 #: Codes that name a place outside the municipalities (spec 05 §1.3): the reason why no municipality is notified.
 OUTSIDE: Final[dict[str, str]] = {"0411": "no-municipality"} | {f"09{n}": "abroad" for n in range(55, 61)}
@@ -110,7 +110,7 @@ def legal_name(pid: Segment) -> tuple[str, tuple[str, ...]]:
         parts = pid.components(repetition, 5)
         if len(parts) < 7 or parts[6] in ("L", ""):
             if not "".join(parts[:3]).isprintable():
-                parts = [_CONTROL.sub(" ", part).strip(" ") for part in parts]
+                parts = [CONTROL.sub(" ", part).strip(" ") for part in parts]
             given = tuple(parts[1:3])
             return parts[0], given if all(given) else tuple(filter(None, given))
     return "", ()
