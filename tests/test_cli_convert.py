@@ -22,6 +22,7 @@ FILES = {
     "persons.csv": f"\ufeffcpr,family,given\n250947-9989,{PATIENT.family},Bruno Test\n".encode(),
     "swapped.csv": f"given,family,cpr\nBruno,{PATIENT.family},{PATIENT.cpr}\n".encode(),
     "columns.csv": b"cpr,name\n",
+    "longer.csv": f"cpr,family,given\n{PATIENT.cpr},Elmer, Jr,Bruno\n".encode(),
     "latin.csv": "cpr,family,given\n2509479989,Sørensen,\n".encode("iso-8859-1"),
     "empty.csv": b"",
 }
@@ -102,7 +103,13 @@ def test_what_is_lost_is_a_table_beside_the_letter(capfdbinary: Any) -> None:
 
 
 @pytest.mark.usefixtures("files")
-@pytest.mark.parametrize("name", ["columns.csv", "latin.csv", "empty.csv", "nowhere.csv"])
+@pytest.mark.parametrize("name", ["columns.csv", "longer.csv", "latin.csv", "empty.csv", "nowhere.csv", "."])
 def test_a_list_of_persons_that_is_none_is_named(capfdbinary: Any, name: str) -> None:
     status, _, err = run(capfdbinary, "convert", "in.xml", "--to", "fhir-json", "--persons", name)
     assert (status, err.startswith(f"{name}: ")) == (Code.USAGE, True)
+
+
+@pytest.mark.usefixtures("files")
+def test_a_folder_of_several_files_is_not_one_message(capfdbinary: Any) -> None:
+    status, out, err = run(capfdbinary, "convert", ".", "--to", "edifact")
+    assert (status, out, err.startswith(".: ")) == (Code.USAGE, b"", True)

@@ -37,6 +37,16 @@ def documents(
         raise Failed(Code.USAGE, "not-readable", f"{problem.filename}: {problem.strerror}", hint) from None
 
 
+def document(file: str, hint: str = "name a file that exists, or - for standard input") -> tuple[str, bytes]:
+    """Name and bytes of the one document that is meant; a folder may stand for the only file in it. Raises `Failed`."""
+    first, *more = documents([file], hint)
+    if more:
+        raise Failed(
+            Code.USAGE, "not-readable", f"{file}: {1 + len(more)} files, and one is needed", "name one of them"
+        )
+    return first
+
+
 def time_of(option: str, text: str) -> datetime:
     """The time that is given in ISO form; one without offset is Danish. Raises `Failed` with the name of the option."""
     try:

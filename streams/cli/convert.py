@@ -19,7 +19,7 @@ from streams.words.errors import Rejected, visible
 from streams.words.ids import Ids
 from streams.words.model import Patient
 
-from .arguments import documents
+from .arguments import document, documents
 from .frame import Code, Failed
 from .installation import registers_of, settings_of
 
@@ -57,7 +57,7 @@ def convert(
     if to not in _FORMS:
         raise Failed(Code.USAGE, "usage", f"{to}: no such form", f"Forms: {', '.join(_FORMS)}")
     hint = "name a file that exists, or - for standard input"
-    _, data = next(documents([file], hint))
+    _, data = document(file, hint)
     earlier = [content for _, content in documents(after or [], hint)]
     people = _persons(persons) if persons is not None else {}
     try:
@@ -76,7 +76,7 @@ def convert(
 
 def _persons(name: str) -> dict[str, Patient]:
     """Names by CPR number; several given names stand with blanks between them."""
-    _, data = next(documents([name], "name a CSV file with the columns cpr,family,given"))
+    _, data = document(name, "name a CSV file with the columns cpr,family,given")
     hint = "the columns are cpr,family,given, in UTF-8, with commas between them"
     try:
         rows = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
@@ -84,6 +84,8 @@ def _persons(name: str) -> dict[str, Patient]:
             raise Failed(Code.USAGE, "usage", f"{name}: other columns than cpr, family and given", hint)
         people = {}
         for row in rows:
+            if any(row.pop(None, ())):  # where cells without a column are
+                raise Failed(Code.USAGE, "usage", f"{name}: line {rows.line_num}: more cells than columns", hint)
             cpr, family, given = ((row[column] or "").strip() for column in _COLUMNS)
             number = cpr.replace("-", "").replace(" ", "")  # 05 §2.1
             people[number] = Patient(cpr=number, family=family, given=tuple(given.split()))

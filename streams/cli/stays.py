@@ -9,7 +9,6 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -30,7 +29,7 @@ from streams.relay.rollcall import (
 from streams.words.errors import Rejected
 from streams.words.ids import bare
 
-from .arguments import documents
+from .arguments import document
 from .frame import AsJson, Code, Failed, echo, emit
 from .installation import Bootstrap, Config, RegistersOption, asked, registers_of, settings_of
 
@@ -57,7 +56,7 @@ def import_(
     """
     settings = settings_of({"bootstrap": bootstrap, "registers": registers}, config)
     known, now = registers_of(settings), datetime.now(UTC)
-    [(_, data)] = list(documents([file]))[:1]
+    _, data = document(file)
     try:
         lines = [_judged(line, now, known) for line in read_open_stays(data)]
     except Rejected as refused:
@@ -229,7 +228,9 @@ def reports(
 
 @app.command("roll-call")
 def roll_call(
-    against: Annotated[Path | None, typer.Option("--against", help="CSV of hospital or municipality.")] = None,
+    against: Annotated[
+        str | None, typer.Option("--against", metavar="CSV", help="Of hospital or municipality; or -.")
+    ] = None,
     feed: Feed = "",
     kommunekode: Annotated[str, typer.Option("--kommunekode", help="Of one municipality only.")] = "",
     bootstrap: Bootstrap = None,
@@ -263,13 +264,14 @@ def roll_call(
         raise typer.Exit(Code.DIFFERENCES)
 
 
-def _list(path: Path) -> list[Listed]:
+def _list(file: str) -> list[Listed]:
+    _, data = document(file)
     try:
-        return read_list(path.read_text(encoding="utf-8"))
+        return read_list(data.decode("utf-8"))
     except UnicodeDecodeError:
-        raise Failed(Code.USAGE, "unreadable", f"{path}: not UTF-8", "save the file as UTF-8") from None
+        raise Failed(Code.USAGE, "unreadable", f"{file}: not UTF-8", "save the file as UTF-8") from None
     except Rejected as refused:
-        text = f"{path}: {refused.path}: {refused.problem}"
+        text = f"{file}: {refused.path}: {refused.problem}"
         raise Failed(Code.USAGE, refused.rule, text, refused.remedy) from None
 
 

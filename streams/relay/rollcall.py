@@ -218,7 +218,12 @@ def read_list(text: str) -> list[Listed]:
             raise Rejected(
                 "line 1", problem, f"the columns are {', '.join(_COLUMNS)}; others are passed over", "unreadable"
             )
+        if twice := [name for name in _COLUMNS if list(header).count(name) > 1]:
+            raise Rejected("line 1", f"has the column {twice[0]} twice", "leave one of them out", "unreadable")
         for row in reader:
+            if any(row.pop(None, ())):  # where cells without a column are
+                remedy = "put quotes around a text with a comma"
+                raise Rejected(f"line {reader.line_num}", "more cells than columns", remedy, "unreadable")
             cells = {name: (row.get(name) or "").strip() for name in _COLUMNS}
             place = f"line {reader.line_num}"
             if cells["state"].lower() not in _STATES:

@@ -1,6 +1,7 @@
 """`stafet stays import|show|roll-call` as typed, against rows of lanes as a worker leaves them."""
 
 import asyncio
+import io
 import json
 from pathlib import Path
 
@@ -55,3 +56,32 @@ def test_stays_are_imported_shown_and_called(capsys: pytest.CaptureFixture[str],
         assert (status, [group["open"] for group in json.loads(out)["municipalities"]]) == (0, [1])
         status, out = stafet("roll-call", "--against", str(tmp_path / "list.csv"))
         assert (status, len(json.loads(out)["missing_there"]), len(json.loads(out)["missing_here"])) == (3, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (("roll-call", "--against", "nowhere.csv"), "nowhere.csv: "),
+        (("roll-call", "--against", "."), ".: "),
+        (("roll-call", "--against", "latin.csv"), "latin.csv: "),
+        (("import", ".", "--dry-run", "--registers", "example"), ".: "),
+    ],
+)
+def test_list_that_is_none_is_usage_error(
+    words: tuple[str, ...],
+    names: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("latin.csv", "other.csv"):
+        Path(name).write_bytes("episode,state\nø,\n".encode("iso-8859-1"))
+    assert run(build(), ["stays", *words]) == 2
+    assert capsys.readouterr().err.startswith(names)
+
+
+def test_list_may_come_from_standard_input(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"name\nx\n")))
+    assert run(build(), ["stays", "roll-call", "--against", "-"]) == 2
+    assert capsys.readouterr().err.startswith("-: line 1: neither a column visit_number")

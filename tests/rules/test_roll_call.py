@@ -45,7 +45,16 @@ def test_list_is_held_against_open_stays(lines: Any, listed: str, here: int, the
 
 
 @pytest.mark.parametrize(
-    "listed", ["", "name\nx\n", "episode,state\nx,asleep\n", "episode,visit_number\n,\n", 'episode\n"x\n']
+    "listed",
+    [
+        "",
+        "name\nx\n",
+        "episode,state\nx,asleep\n",
+        "episode,visit_number\n,\n",
+        'episode\n"x\n',
+        "episode,state\nx,,closed\n",
+        "episode,episode\nx,y\n",
+    ],
 )
 def test_list_that_is_none_is_refused_with_its_line(listed: str) -> None:
     with pytest.raises(Rejected) as refused:
