@@ -305,23 +305,24 @@ TOPICS = sorted(topic.name for topic in PLAN)
 #: role -> (writes, reads): what the broker lets it do; everything else is refused.
 MAY = {
     "relay": (
-        {"adt.raw", "lanes", "recipients.control", inbox(A), inbox(B), "track-and-trace", "ledger", "dead.letters"}
+        {"adt.raw", "letters.raw", "lanes", "recipients.control", inbox(A), inbox(B), "archive"}
+        | {"track-and-trace", "ledger", "dead.letters"}
         | {name for name in TOPICS if name.endswith("-changelog")},
-        {"adt.raw", "lanes", "recipients.control", "receipts.raw", letterbox(A), letterbox(B)}
+        {"adt.raw", "letters.raw", "lanes", "recipients.control", "receipts.raw", letterbox(A), letterbox(B)}
         | {name for name in TOPICS if name.endswith("-changelog")},
     ),
     "gateway": ({"adt.raw", "ledger", "dead.letters"}, set()),
     "observer": (
         set(),
-        {"adt.raw", "lanes", "receipts.raw", letterbox(A), letterbox(B), inbox(A), inbox(B), "ledger", "dead.letters"}
-        | {"track-and-trace"},
+        {"adt.raw", "letters.raw", "lanes", "receipts.raw", letterbox(A), letterbox(B), inbox(A), inbox(B)}
+        | {"archive", "track-and-trace", "ledger", "dead.letters"},
     ),
     "operator": (
-        {"adt.raw", "lanes", "recipients.control", "receipts.raw", "ledger"},
+        {"adt.raw", "letters.raw", "lanes", "recipients.control", "receipts.raw", "ledger"},
         {"recipients.control", "ledger", "dead.letters"},
     ),
-    "network": ({"receipts.raw"}, set()),
-    "hospital": ({"adt.raw"}, set()),
+    "network": ({"receipts.raw", "letters.raw"}, set()),
+    "hospital": ({"adt.raw", "letters.raw"}, set()),
     "municipality": ({letterbox(A)}, {inbox(A)}),
 }  # fmt: skip
 
