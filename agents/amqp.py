@@ -136,16 +136,25 @@ class AmqpLine:
         try:
             with _lost():
                 channel = await connection.channel()
+                assert isinstance(channel, aiormq.Channel)  # the one kind there is; its base does not show `consumers`
                 channel.closing.add_done_callback(lambda _: come.put_nowait(None))
                 await channel.basic_qos(prefetch_count=1)
-                await channel.basic_consume(mailbox, come.put)
-            while (message := await come.get()) is not None:
+                tag = (await channel.basic_consume(mailbox, come.put)).consumer_tag
+            while True:
+                try:
+                    async with asyncio.timeout(self.limit):
+                        message = await come.get()
+                except TimeoutError:
+                    if tag in channel.consumers:
+                        continue
+                    message = None  # a broker that gives the queue up says so, and aiormq tells nobody
+                if message is None:
+                    raise Unreachable("the mailbox was closed")
                 await take(message.body)
                 with _lost():
                     await channel.basic_ack(message.delivery_tag or 0)
         finally:
             await _closed(connection)
-        raise Unreachable("the mailbox was closed")
 
     async def _connected(self) -> _Open:
         async with self._opening:

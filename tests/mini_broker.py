@@ -27,6 +27,7 @@ class MiniBroker:
     published: list[tuple[Basic.Publish, Basic.Properties, bytes]] = field(default_factory=list)
     consumed: dict[str, bool] = field(default_factory=dict)  # queue -> no_ack
     acknowledged: int = 0
+    gives_up: bool = False  # after the last of the mailbox it ends the reading, not the connection
     port: int = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -82,7 +83,10 @@ class MiniBroker:
                 case Basic.Ack():
                     self.acknowledged += 1
                     if self.acknowledged == len(self.mailbox):
-                        return
+                        if not self.gives_up:
+                            return
+                        put(Basic.Cancel(next(iter(tags.values())), True), channel)
+                        continue
                     lying = self.mailbox[self.acknowledged]
                     deliver(next(iter(tags.values())), said.delivery_tag + 1, lying, channel)
                 case Basic.Publish():

@@ -424,7 +424,7 @@ async def _beskedfordeler(installation: Installation, stop: asyncio.Event) -> No
     try:
         from agents.amqp import AmqpLine, token_in
     except ImportError:
-        hint = "Install it: pip install 'stafet[amqp]'"
+        hint = "Install it where the product lies: pip install '.[amqp]'"
         raise Failed(Code.USAGE, "no-amqp", "the library for AMQP is not installed", hint) from None
     try:
         context = ssl.create_default_context(cafile=settings.beskedfordeler_ca)

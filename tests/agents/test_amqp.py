@@ -93,15 +93,16 @@ async def nothing(besked: bytes) -> None:
     raise AssertionError(besked)
 
 
-async def test_mailbox_is_acknowledged_one_by_one_after_each(token: Path) -> None:
+@pytest.mark.parametrize("gives_up", [False, True])
+async def test_mailbox_is_acknowledged_one_by_one_until_it_closes(token: Path, gives_up: bool) -> None:
     taken: list[tuple[bytes, int]] = []
-    async with running(MiniBroker(mailbox=[b"<a/>", b"<b/>"])) as broker:
+    async with running(MiniBroker(mailbox=[b"<a/>", b"<b/>"], gives_up=gives_up)) as broker:
 
         async def take(besked: bytes) -> None:
             taken.append((besked, broker.acknowledged))
 
-        with pytest.raises(Unreachable):  # the broker ends after the last
-            await line(broker, token).listen("5e4d3c2b", take)
+        with pytest.raises(Unreachable, match="closed"):
+            await line(broker, token, limit=0.3).listen("5e4d3c2b", take)
     assert taken == [(b"<a/>", 0), (b"<b/>", 1)]
     assert (broker.acknowledged, broker.consumed) == (2, {"5e4d3c2b": False})
 

@@ -2,6 +2,7 @@
 
 import signal
 import ssl
+import sys
 from pathlib import Path
 from shutil import copytree, ignore_patterns
 
@@ -100,9 +101,20 @@ def test_bridge_that_cannot_work_is_refused(
     copies: str,
     problem: str,
 ) -> None:
-    made = site("embedded", tmp_path, copies, **more)
+    refuse(site("embedded", tmp_path, copies, **more), monkeypatch)
+    assert problem in capsys.readouterr().err
+
+
+def test_library_that_is_not_there_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "agents.amqp", None)
+    refuse(site("embedded", tmp_path), monkeypatch)
+    assert "pip install '.[amqp]'" in capsys.readouterr().err
+
+
+def refuse(made: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {**made.env, "STAFET_HTTP_LISTEN": "127.0.0.1:0"}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(made.folder)
     assert run(command_line(), ["run", "beskedfordeler"]) == Code.USAGE
-    assert problem in capsys.readouterr().err
