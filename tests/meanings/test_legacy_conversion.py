@@ -146,6 +146,19 @@ def test_earlier_letters_give_a_cancellation_its_time() -> None:
     assert (found.status, found.occurred) == ("annulleretbrev", datetime(2026, 3, 2, 11, 0))
 
 
+def of_another_stay(*notices: Notice) -> list[bytes]:
+    identifier = EpisodeIdentifier(system="https://example.org/stays", value="0e64678e-d541-4ebd-9409-3b5de1e571d9")
+    return [fhir(replace(n, episode=(identifier,))) for n in story(*notices, sender=WARD)]
+
+
+def test_messages_of_another_stay_are_no_earlier_ones() -> None:
+    admitted, ends = stay(Notice.STIN, Notice.SLHJ)
+    [other] = of_another_stay(Notice.STIN)
+    assert refused(ends, "oioxml", [other]) == "other-stay"
+    assert refused(ends, "edifact", [admitted, other]) == "other-stay"
+    assert refused(ends, "edifact", [admitted, turned(other, "edifact").data]) == "other-stay"
+
+
 def test_the_letter_has_what_registers_know_of_the_ward() -> None:
     found = as_letter(stay(Notice.STIN)[0])
     assert found.sender == replace(C4, phone="")

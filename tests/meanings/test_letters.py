@@ -120,4 +120,5 @@ def test_several_letters_in_an_envelope_are_read_together() -> None:
         both.replace(b"  <NotificationOfDischarge>", b"<Local_Elements>x</Local_Elements><NotificationOfDischarge>")
     )
     assert (judged["kind"], judged["valid"], judged["reading"]["type"]) == ("xdis20", True, "XDIS20")
+    assert [(issue["severity"], issue["rule"]) for issue in judged["issues"]] == [("warning", "00 §7.21")]
     assert tail == b"\n"

@@ -28,7 +28,7 @@ from .compose import LegacyTerms, SentLetter, assumed_letters, compose, sent_let
 from .document import Syntax
 from .explain import TO_FHIR, TO_LETTER, Remark, differences
 from .letter import Letter, LetterReceipt
-from .understand import Places, StaySoFar, after_letter, after_notification, notify, understand
+from .understand import Places, StaySoFar, after_letter, after_notification, notify, same_stay, understand
 
 __all__ = [
     "REASONS",
@@ -181,6 +181,7 @@ def _followed(before: _Earlier, data: bytes, syntax: Syntax, registers: Conversi
     """The same with one more message; a receipt says nothing of the stay."""
     if not is_letter(data):
         n = _notification(_checked(from_bytes(data)), registers, before.deaths)
+        same_stay(before.standing, [each.value for each in n.episode])
         letter = _letter(n, before.letters, _terms(n.to, syntax, registers, n.assembled), ids)
         return _Earlier(
             after_notification(before.standing, n),
@@ -191,6 +192,7 @@ def _followed(before: _Earlier, data: bytes, syntax: Syntax, registers: Conversi
     if not isinstance(found := document.read(data), Letter):
         return before
     read = understand(found, registers, ids)
+    same_stay(before.standing, (read.episode,))
     letters = before.letters
     if read.notice is not None:
         letters = (
@@ -266,6 +268,7 @@ def _to_letter(
     bundle: Object, syntax: Syntax, registers: ConversionRegisters, ids: Ids, earlier: _Earlier
 ) -> Converted:
     n = _notification(bundle, registers, earlier.deaths)
+    same_stay(earlier.standing, [each.value for each in n.episode])
     alone = earlier.standing is None
     terms = _terms(n.to, syntax, registers, n.assembled)
     before = assumed_letters(n, terms) if alone else earlier.letters

@@ -115,6 +115,10 @@ def _oioxml(data: bytes) -> tuple[tuple[Said, ...], list[Issue]]:
     # One row for each letter, so that those of an envelope may be mixed.
     rows = (ENVELOPE, *(LETTERS[oioxml.local_name(child)] for child in found))
     issues = list(oioxml.mismatches(root, rows, "/Emessage"))
+    if len(found) > 1:
+        problem = f"{len(found)} letters in one envelope, of which the first is shown"
+        remedy = "send one letter in an envelope"
+        issues.append(Issue(severity="warning", path="/Emessage", rule="00 §7.21", problem=problem, remedy=remedy))
     envelope = oioxml.values_at(root, (ENVELOPE,))
     letters: list[Said] = []
     for child in found:

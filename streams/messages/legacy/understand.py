@@ -6,7 +6,7 @@ person, and of a discharge the start of the stay, which the earlier messages of 
 does not say is nowhere invented: without it there is no notice, and the reason code says why.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -263,12 +263,18 @@ def notify(read: Understood, before: StaySoFar | None, patient: Patient, ids: Id
     )
 
 
+def same_stay(before: StaySoFar | None, episodes: Iterable[str]) -> None:
+    """Raises `Rejected` for a message that is not of the stay of the messages before it, by the episodes that it names."""
+    if before is None or any(same_episode(each.value, one) for each in before.episode for one in episodes):
+        return
+    problem, remedy = "the earlier messages are of another stay", "give those of this one"
+    raise Rejected("NotificationIdentifier or Encounter.episodeOfCare", problem, remedy, "other-stay")
+
+
 def _start(read: Understood, before: StaySoFar | None) -> datetime:
     """When the stay began: the time of a type 20, also where the patient was dead on arrival; else what is known."""
     letter, place = read.letter, "Letter.StatusCode"
-    if before is not None and not any(same_episode(each.value, read.episode) for each in before.episode):
-        problem, remedy = "the earlier messages are of another stay", "give those of this NotificationIdentifier"
-        raise Rejected("Letter.NotificationIdentifier", problem, remedy, "other-stay")
+    same_stay(before, (read.episode,))
     if letter.number == "20":
         if before is None and letter.status != "nytbrev":
             problem, remedy = "it does not say which letter it is about", "give the earlier messages of the stay"
