@@ -116,7 +116,7 @@ class AmqpLine:
         return verdict
 
     async def renew(self) -> None:
-        """Reads the token anew; a connection that has another one ends."""
+        """Reads the token again; a connection that has another one ends."""
         open_now = self._open
         with _lost():
             if open_now is not None and open_now.token != self.token():

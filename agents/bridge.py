@@ -49,7 +49,7 @@ class BeskedLine(Protocol):
         """Hands a besked over; its answer. Raises `Unreachable`."""
 
     async def renew(self) -> None:
-        """Reads the token anew; the next besked goes with it."""
+        """Reads the token again; the next besked goes with it."""
 
     async def close(self) -> None:
         """Ends the connection that sends."""

@@ -21,7 +21,7 @@ from aiokafka import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, EventT, Message
 
-from streams.kafka.clients import Sparing
+from streams.kafka.clients import SparingFetch
 from streams.kafka.sender import Unavailable
 
 from .any_record import position_at
@@ -42,7 +42,7 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is 
     async def on_start(self) -> None:
         """A fetch leaves quiet letterboxes out while others are busy."""
         await super().on_start()
-        self._consumer._fetcher.sparing = Sparing()
+        self._consumer._fetcher.sparing = SparingFetch()
 
     async def on_thread_stop(self) -> None:
         with contextlib.suppress(asyncio.CancelledError):

@@ -104,7 +104,7 @@ UuidText = Annotated[str, msgspec.Meta(pattern=f"^{UUID_FORM.pattern}$")]
 
 
 class BeskedPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What KOMBIT's Beskedfordeler is told about a message, by UUIDs of its value lists (02 §7.3)."""
+    """What KOMBIT's Beskedfordeler knows of a message, by UUIDs of its value lists (02 §7.3)."""
 
     message_types: dict[str, UuidText] = {}  # by the name of the type
     actor: UuidText | None = None  # the system that sends

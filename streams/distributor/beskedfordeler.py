@@ -23,7 +23,7 @@ class Reaction(StrEnum):
     """What is done with a copy."""
 
     TAKEN = "taken"  # its offset may be committed
-    RENEW = "renew"  # the token is read anew, and the same besked goes at once
+    RENEW = "renew"  # the token is read again, and the same besked goes at once
     REFUSED = "refused"  # for good: it lies in the dead letters
     LATER = "later"  # after a pause the same besked goes; those behind it wait
 

@@ -110,7 +110,7 @@ _RECEIPT_DOCUMENT: Final = (
 )
 
 
-class Answered(NamedTuple):
+class AnsweredInEnvelope(NamedTuple):
     """What an acknowledgement or a receipt of an envelope answers (§3.1). "" is not known: `unknown` is written."""
 
     message_id: str  # MessageHeader.id
@@ -131,7 +131,7 @@ class Answered(NamedTuple):
         )
 
 
-def seal(payload: bytes, waybill: Waybill, answered: Answered | None = None) -> bytes:
+def seal(payload: bytes, waybill: Waybill, answered: AnsweredInEnvelope | None = None) -> bytes:
     """The envelope of one FHIR message. `answered`: what an acknowledgement answers.
 
     Raises `Rejected` (20.1) when the whole is over 100 MB.
@@ -180,7 +180,7 @@ def _document_id(document: TracedDocument) -> str:
 
 
 def seal_receipt(
-    answered: Answered, *, sender: Unit, receiver: Unit, transport_id: str, at: datetime, error: str = ""
+    answered: AnsweredInEnvelope, *, sender: Unit, receiver: Unit, transport_id: str, at: datetime, error: str = ""
 ) -> bytes:
     """The receipt of one envelope (§3.2); with an `error`, its syntax is refused. It is never answered itself."""
     scopes = (

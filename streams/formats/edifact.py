@@ -5,7 +5,7 @@ after it. Line ends between segments are nothing; other control characters are r
 and elements may be left out.
 
 Here is the grammar: segments, elements, components, and what must hold between the service segments (UNB, UNH, UNT, UNZ).
-What a segment means is not here; a `Form` says what stands where in one, for reading and for writing.
+What a segment means is not here; a `SegmentForm` says what stands where in one, for reading and for writing.
 """
 
 import re
@@ -144,7 +144,7 @@ class _Place(NamedTuple):
     tolerated: bool = False  # another text there is only a warning: nothing hangs on it
 
 
-class Form(NamedTuple):
+class SegmentForm(NamedTuple):
     """One segment of a message."""
 
     tag: str
@@ -161,7 +161,7 @@ class Form(NamedTuple):
         return self.short % texts[:-1] if self.short and not texts[-1] else self.template % texts
 
 
-def form(text: str) -> Form:
+def form(text: str) -> SegmentForm:
     """A form as it is written: `{field}`, `{field:2}` for two components, `~9` tolerated, `?` in front: optional."""
     optional, text = text.startswith("?"), text.removeprefix("?")
     tag, *elements = text.split("+")
@@ -177,7 +177,7 @@ def form(text: str) -> Form:
     template = _PLACE.sub("%s", text.replace("~", ""))
     short = template.removesuffix("%s").rstrip("+:") + "'\r\n" if template.endswith("%s") else ""
     field = next((place.field for place in places if place.field), "")
-    return Form(tag, places[0].fixed, optional, field, tuple(places), f"{template}'\r\n", short)
+    return SegmentForm(tag, places[0].fixed, optional, field, tuple(places), f"{template}'\r\n", short)
 
 
 def released(text: str) -> str:
@@ -185,7 +185,7 @@ def released(text: str) -> str:
     return text.translate(_RELEASED)
 
 
-def aligned(segments: Sequence[EdifactSegment], forms: Sequence[Form]) -> tuple[dict[str, str], list[Issue]]:
+def aligned(segments: Sequence[EdifactSegment], forms: Sequence[SegmentForm]) -> tuple[dict[str, str], list[Issue]]:
     """What stands in the segments, by the names of the forms, and where they differ from the forms."""
     values: dict[str, str] = {}
     issues: list[Issue] = []
@@ -213,11 +213,11 @@ def misplaced(segment: EdifactSegment) -> Issue:
     return _wrong(path, "a segment that may not stand here", "leave it out")
 
 
-def _fits(segment: EdifactSegment, form: Form) -> bool:
+def _fits(segment: EdifactSegment, form: SegmentForm) -> bool:
     return segment.tag == form.tag and (not form.qualifier or segment.get(1) == form.qualifier)
 
 
-def taken(segment: EdifactSegment, form: Form, values: dict[str, str]) -> Iterator[Issue]:
+def taken(segment: EdifactSegment, form: SegmentForm, values: dict[str, str]) -> Iterator[Issue]:
     """Puts the fields of one segment among the values; what differs from the form."""
     known = 0
     for element, component, fixed, field, width, tolerated in form.places:

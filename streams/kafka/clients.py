@@ -11,7 +11,7 @@ more with `\\xNN` in place of foreign bytes. Consumers of the product are import
 A fetch asks for every partition each time, for a relay some 330, most of them letterboxes without a receipt. aiokafka
 writes and reads that field by field; `_fetch_request` and `_fetch_response` do the same by the structure of the record.
 It looks at each of them before and after every answer; `_fetch_actions` does when there is something to ask for, and
-not at those that `Sparing` leaves out for a moment: each that is named costs the relay and the broker, with records or
+not at those that `SparingFetch` leaves out for a moment: each that is named costs the relay and the broker, with records or
 without (docs/decisions/0068).
 
 Private names used, each pinned by tests/agents/test_faust_private_names.py: `fetcher.MemoryRecords`,
@@ -188,7 +188,7 @@ _BUSY: Final = 1.0
 _WORTH: Final = 64
 
 
-class Sparing:
+class SparingFetch:
     """What one consumer reads: all of it by a full fetch, only busy topics by those that follow soon after.
 
     A topic is busy for a second after a partition of it has moved, by records or a seek; a new assignment moves all.
@@ -284,7 +284,7 @@ _AIOKAFKA_ACTIONS: Final = fetcher.Fetcher._get_actions_per_node
 FetchRequest_v11.encode = _fetch_request
 FetchResponse_v11.decode = classmethod(_fetch_response)
 fetcher.Fetcher._get_actions_per_node = _fetch_actions
-fetcher.Fetcher.sparing = None  # a `Sparing` for the consumer that sets one
+fetcher.Fetcher.sparing = None  # a `SparingFetch` for the consumer that sets one
 fetcher.TopicPartition = lru_cache(maxsize=None)(TopicPartition)
 
 

@@ -31,7 +31,7 @@ from mode.threads import ServiceThread
 from agents.worker.consumer import Transport
 from agents.worker.tables import CarefulRecovery, CarefulTables, FencedTable
 from streams.kafka import clients
-from streams.kafka.clients import Sparing
+from streams.kafka.clients import SparingFetch
 from tests.agents.conftest import Build
 
 
@@ -120,7 +120,7 @@ async def test_running_worker_uses_all_of_them(bench: Build) -> None:
         assert isinstance(b.app.tables, CarefulTables)
         assert type(b.app.tables.recovery) is CarefulRecovery
         assert isinstance(b.table, FencedTable)
-        assert isinstance(b.app.consumer._thread._consumer._fetcher.sparing, Sparing)
+        assert isinstance(b.app.consumer._thread._consumer._fetcher.sparing, SparingFetch)
 
 
 async def test_full_queue_holds_a_record_up(bench: Build) -> None:

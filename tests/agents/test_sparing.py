@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.kafka import clients
-from streams.kafka.clients import Sparing
+from streams.kafka.clients import SparingFetch
 
 _PLACES = [TopicPartition(topic, at) for topic in ("adt.raw", "lanes") for at in range(4)] + [
     TopicPartition(f"municipality.{code}.receipts", at) for code in range(101, 131) for at in range(3)
@@ -26,7 +26,7 @@ class _Fetcher(SimpleNamespace):
         super().__init__(
             _in_flight=set(), _preferred_read_replica={}, _records={}, _max_partition_fetch_bytes=9,
             _fetch_max_wait_ms=int(_WAIT * 1000), _fetch_min_bytes=1, _fetch_max_bytes=6, _isolation_level=0,
-            _client_rack=None, _fetcher_timeout=5.0, sparing=Sparing() if sparing else None, now=100.0, nodes={},
+            _client_rack=None, _fetcher_timeout=5.0, sparing=SparingFetch() if sparing else None, now=100.0, nodes={},
         )  # fmt: skip
         self._client = SimpleNamespace(cluster=SimpleNamespace(leader_for_partition=lambda tp: self.nodes.get(tp, 1)))
         self._select_read_replica = self._client.cluster.leader_for_partition

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from streams.cli.judge import judge
 from streams.envelopes import sbdh
-from streams.envelopes.sbdh import Answered
+from streams.envelopes.sbdh import AnsweredInEnvelope
 from streams.envelopes.wrapping import open_any
 from streams.formats.fhir.build import to_json
 from streams.records.trace import ACKNOWLEDGEMENT, TracedDocument
@@ -26,17 +26,17 @@ from tests.published import EXAMPLES
 
 PAYLOAD = b'{"resourceType":"Bundle"}'
 ACK_IDS = ("1a45224e-e361-4d6e-a146-b85b86713fa8", "123d76f1-a972-420f-a642-1bac1d03a657")
-ANSWERED = Answered(*ACK_IDS, ACKNOWLEDGEMENT, "aa880cf8-de2b-4fed-9650-53e7f20955d0", SENT)
+ANSWERED = AnsweredInEnvelope(*ACK_IDS, ACKNOWLEDGEMENT, "aa880cf8-de2b-4fed-9650-53e7f20955d0", SENT)
 
 
-def sealed(payload: bytes = PAYLOAD, answered: Answered | None = None, **changes: Any) -> bytes:
+def sealed(payload: bytes = PAYLOAD, answered: AnsweredInEnvelope | None = None, **changes: Any) -> bytes:
     return sbdh.seal(payload, waybill(**changes), answered)
 
 
 def acknowledgement(**changes: Any) -> bytes:
     """The envelope of the answer, as the municipality seals it."""
     parties = {"sender": MUNICIPALITY, "receiver": HEART, "document": ACKNOWLEDGEMENT, "postfix": "ok", "cpr": ""}
-    original = Answered(HEADER, BUNDLE, TracedDocument("hospital-notification-message", "3.0"))
+    original = AnsweredInEnvelope(HEADER, BUNDLE, TracedDocument("hospital-notification-message", "3.0"))
     return sealed(answered=original, content_namespace="sbdh", **(parties | changes))
 
 

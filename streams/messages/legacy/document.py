@@ -1,7 +1,7 @@
 """Legacy letters as bytes: the door to both syntaxes (spec 04 §§10-12, 00 §7).
 
 `read` takes OIOXML and EDIFACT and gives the value of `letter.py`, `write` gives the bytes again. What is wrong with a
-document of others is told in full by `examine`, on which `stafet inspect` stands too; `read` refuses at the first error.
+document of others is described in full by `examine`, on which `stafet inspect` stands too; `read` refuses at the first error.
 
 Both syntaxes are tables (`trees.py`, `interchange.py`) whose fields have the same names; here those names meet the value.
 """

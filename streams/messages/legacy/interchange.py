@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from streams.formats.edifact import EdifactSegment, Form, Interchange, aligned, form, misplaced, released, taken
+from streams.formats.edifact import EdifactSegment, Interchange, SegmentForm, aligned, form, misplaced, released, taken
 from streams.words.errors import Issue
 
 from .letter import AnsweredLetter, Letter, LetterReceipt
@@ -229,7 +229,7 @@ def _wrong(path: str, problem: str, remedy: str, severity: Any = "error") -> Iss
     return Issue(severity=severity, path=path, rule="04 §11", problem=problem, remedy=remedy)
 
 
-def _places(*forms: Form) -> dict[str, str]:
+def _places(*forms: SegmentForm) -> dict[str, str]:
     """Field -> where it stands first."""
     found: dict[str, str] = {}
     for each in forms:

@@ -362,7 +362,7 @@ def envelope_receipt(
     """
     assert receipt.asked is not None
     transport_id = context.ids.mint(lane, "envelope-receipt", receipt.transport_id, receipt.origin)
-    answered = sbdh.Answered(
+    answered = sbdh.AnsweredInEnvelope(
         receipt.ack_message_id, receipt.ack_envelope_id, trace.ACKNOWLEDGEMENT, receipt.transport_id, receipt.asked
     )
     sender, receiver = parties
