@@ -118,26 +118,34 @@ async def in_order(orders: Orders) -> bool:
     return all(values == sorted(values, key=int) for values in firsts.values())
 
 
-@pytest.fixture
-def orders(real: LocalBroker, tmp_path: Path) -> Orders:
-    made = Orders(real.bootstrap, fresh("loss"), str(tmp_path))
+def on_empty_topics(real: LocalBroker, directory: Path) -> Orders:
+    made = Orders(real.bootstrap, fresh("loss"), str(directory))
     prepared(real, made.source, made.out, partitions=PARTITIONS)
     prepared(real, made.changelog, partitions=PARTITIONS, **{"cleanup.policy": "compact"})
     prepared(real, DEAD_LETTERS, partitions=3)
     return made
 
 
+@pytest.fixture
+def orders(real: LocalBroker, tmp_path: Path) -> Orders:
+    return on_empty_topics(real, tmp_path)
+
+
 class TestTheMomentAfterRecovery:
     """Faust reads the changelog, seeks to the committed offsets, then empties what it has read meanwhile."""
 
-    async def test_stock_faust_loses_what_arrives_in_it_and_commits(self, orders: Orders) -> None:
-        orders.tables, orders.shell, orders.hold = "stock", False, 0.5
-        await a_life_ago(orders)
-        async with process(orders) as child:
-            await ready(child)
-            await send(orders, OLD + NEW + 1, LAST)  # these look as if they followed a hole in the log
-            await everything_is_committed(orders)
-        gone = await lost(orders, OLD + 1, LAST)
+    async def test_stock_faust_loses_what_arrives_in_it_and_commits(self, real: LocalBroker, tmp_path: Path) -> None:
+        for life in range(3):  # a race: how much is lost depends on what the first fetch brings
+            orders = on_empty_topics(real, tmp_path / str(life))
+            orders.tables, orders.shell, orders.hold = "stock", False, 0.5
+            await a_life_ago(orders)
+            async with process(orders) as child:
+                await ready(child)
+                await send(orders, OLD + NEW + 1, LAST)  # these look as if they followed a hole in the log
+                await everything_is_committed(orders)
+            gone = await lost(orders, OLD + 1, LAST)
+            if gone:
+                break
         assert gone > 0, "if Faust has mended this, agents/worker/tables.py may shrink"
         note(f"stock Faust lost {gone} of {(LAST - OLD) * len(KEYS)} records in a recovery held open for half a second")
 
