@@ -68,7 +68,7 @@ class _Response(NamedTuple):
         return "_Response()"
 
 
-class _Open(NamedTuple):
+class _OpenLine(NamedTuple):
     """A connection that sends: its channel and the answers that are waited for, by BeskedId."""
 
     connection: _Connection
@@ -85,7 +85,7 @@ class AmqpLine:
     token: Callable[[], str]
     context: ssl.SSLContext | None
     limit: float = _LIMIT
-    _open: _Open | None = None
+    _open: _OpenLine | None = None
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def send(self, besked_id: str, besked: bytes) -> bytes:
@@ -156,7 +156,7 @@ class AmqpLine:
         finally:
             await _closed(connection)
 
-    async def _connected(self) -> _Open:
+    async def _connected(self) -> _OpenLine:
         async with self._opening:
             if self._open is not None and not self._open.channel.is_closed:
                 return self._open
@@ -183,7 +183,7 @@ class AmqpLine:
                 await _closed(connection)
                 raise
             channel.closing.add_done_callback(lost)
-            self._open = _Open(connection, channel, token, waiting)
+            self._open = _OpenLine(connection, channel, token, waiting)
             return self._open
 
     async def _connection(self, token: str) -> _Connection:
@@ -195,7 +195,7 @@ class AmqpLine:
         await connection.connect()
         return connection
 
-    async def _drop(self, dropped: _Open) -> None:
+    async def _drop(self, dropped: _OpenLine) -> None:
         if self._open is dropped:
             self._open = None
         await _closed(dropped.connection)

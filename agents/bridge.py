@@ -25,7 +25,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, MessageSizeToo
 from streams.distributor.beskedfordeler import NO_ANSWER, Reaction, pause, reaction, refusal, status_of
 from streams.envelopes.beskedkuvert import open_envelope
 from streams.kafka.clients import AIOKafkaConsumer
-from streams.kafka.records import Letter, Record, dead_letter, headers
+from streams.kafka.records import ProducerRecord, Record, dead_letter, headers
 from streams.kafka.topics import BRIDGE, LARGE, receiver, receiver_receipts
 from streams.operations import logs
 from streams.operations.metrics import Metrics
@@ -66,7 +66,7 @@ class Bridge:
     """What is done with one copy and with one besked of a mailbox. `write` returns once Kafka has a record."""
 
     line: BeskedLine
-    write: Callable[[Letter], Awaitable[None]]
+    write: Callable[[ProducerRecord], Awaitable[None]]
     clock: Callable[[], datetime]
     metrics: Metrics
     version: str = ""
@@ -129,7 +129,7 @@ class Bridge:
             message_id=key or "-", event_type="receipt", schema="as-sent", content_type="application/octet-stream"
         )
         try:
-            await self.write(Letter(topic, key.encode() or None, besked, named))
+            await self.write(ProducerRecord(topic, key.encode() or None, besked, named))
         except MessageSizeTooLargeError:  # kept, it would come first for ever; no receipt has a hundredth of that
             fault = Rejected("$", f"{len(besked)} bytes", f"send receipts of at most {LARGE} bytes", "too-large")
             record = Record(topic, -1, -1, key.encode(), besked, named)
@@ -139,10 +139,10 @@ class Bridge:
         self.metrics.count("stafet_beskeder_total", result="fetched", municipality=route.kommunekode)
 
 
-def writer(producer: AIOKafkaProducer) -> Callable[[Letter], Awaitable[None]]:
+def writer(producer: AIOKafkaProducer) -> Callable[[ProducerRecord], Awaitable[None]]:
     """`Bridge.write` over a started producer."""
 
-    async def write(letter: Letter) -> None:
+    async def write(letter: ProducerRecord) -> None:
         await producer.send_and_wait(letter.topic, letter.value, key=letter.key, headers=list(letter.headers))
 
     return write

@@ -38,7 +38,7 @@ from streams.distributor.row import (
     encode_record,
     encode_row,
 )
-from streams.kafka.records import Letter, Record, dead_letter, header, headers, number
+from streams.kafka.records import ProducerRecord, Record, dead_letter, header, headers, number
 from streams.kafka.sender import Refusal
 from streams.kafka.topics import (
     DISTRIBUTIONS,
@@ -235,7 +235,7 @@ def _fault_row(record: Record, reason: str, at: datetime) -> LedgerRow | None:
     )
 
 
-def due_letter(due: Due, now: datetime) -> Letter:
+def due_letter(due: Due, now: datetime) -> ProducerRecord:
     """What the timer publishes into a lane that is due."""
     return _record_letter(Lane(due.key.decode("ascii")), CopyDue(at=now, due=due.deadline), due.deadline.isoformat())
 
@@ -244,7 +244,7 @@ def due_letter(due: Due, now: datetime) -> Letter:
 TICK: Final[Tick] = due_letter
 
 
-def _record_letter(lane: Lane, record: DistributionRecord, message_id: str) -> Letter:
+def _record_letter(lane: Lane, record: DistributionRecord, message_id: str) -> ProducerRecord:
     head = headers(
         message_id=message_id,
         event_type=str(record.__struct_config__.tag),
@@ -252,7 +252,7 @@ def _record_letter(lane: Lane, record: DistributionRecord, message_id: str) -> L
         content_type="application/json",
         about=_about(record) or message_id,
     )
-    return Letter(DISTRIBUTIONS, lane.encode(), encode_record(record), head)
+    return ProducerRecord(DISTRIBUTIONS, lane.encode(), encode_record(record), head)
 
 
 def _about(record: DistributionRecord) -> str:
@@ -263,7 +263,7 @@ def _about(record: DistributionRecord) -> str:
 
 def _letters(
     effects: Iterable[Consequence], record: Record, at: datetime, station: Station, stage: str
-) -> list[Letter]:
+) -> list[ProducerRecord]:
     """The effects as records, in order; each is counted and logged once."""
     letters = []
     for effect in effects:
@@ -273,7 +273,7 @@ def _letters(
     return letters
 
 
-def _letter(effect: Consequence, record: Record, at: datetime, station: Station, stage: str) -> Letter | None:
+def _letter(effect: Consequence, record: Record, at: datetime, station: Station, stage: str) -> ProducerRecord | None:
     action = effect.action
     match action:
         case CopySent():
@@ -284,7 +284,9 @@ def _letter(effect: Consequence, record: Record, at: datetime, station: Station,
                 content_type=action.content_type,
                 more=(("envelope-id", action.envelope_id.encode()),),
             )
-            return Letter(action.topic, action.lane.encode(), action.data, head, refusable=True, name=action.name)
+            return ProducerRecord(
+                action.topic, action.lane.encode(), action.data, head, refusable=True, name=action.name
+            )
         case Returned():
             head = headers(
                 message_id=action.receipt_id,
@@ -293,7 +295,7 @@ def _letter(effect: Consequence, record: Record, at: datetime, station: Station,
                 content_type=action.content_type,
                 about=action.about,
             )
-            return Letter(RECEIPTS_RAW, action.lane.encode(), action.data, head)
+            return ProducerRecord(RECEIPTS_RAW, action.lane.encode(), action.data, head)
         case SentOn():
             origin = record.origin if action.record.__class__ is not CopyAnswered else action.record.receipt.origin
             return _record_letter(action.lane, action.record, origin)

@@ -15,7 +15,7 @@ from agents.worker.any_record import UnreadableRows, probe_intake
 from agents.worker.letters import lane_letter, ledger_letter
 from agents.worker.shell import Fold, Stage
 from agents.worker.tables import FencedTable
-from streams.kafka.records import STAY_EVENT, Letter, Record, dead_letter, headers
+from streams.kafka.records import STAY_EVENT, ProducerRecord, Record, dead_letter, headers
 from streams.kafka.topics import ADT_RAW, LETTERS_RAW, hospital_answers
 from streams.person.row import PersonRow
 from streams.records.ledger import event_row
@@ -75,7 +75,7 @@ def intake_stage(station: Station, persons: FencedTable) -> Stage:
     return Stage(_NAME, (ADT_RAW, LETTERS_RAW), step, persons, on_fault=on_fault, probe=lambda: probe_intake(station))
 
 
-def _letters(station: Station, record: Record, taken: Intake) -> Sequence[Letter]:
+def _letters(station: Station, record: Record, taken: Intake) -> Sequence[ProducerRecord]:
     """Lanes first, then copies under other keys, then the receipt and what became of the record."""
     at = station.clock()
     letters = [lane_letter(event.lane, StayEventArrived(at=at, event=event), event.id) for event in taken.stay_events]
@@ -84,7 +84,7 @@ def _letters(station: Station, record: Record, taken: Intake) -> Sequence[Letter
         letters.append(lane_letter(lane, arrived, arrived.letter_id))
     for copy in taken.pass_on:
         more = tuple((name, value.encode()) for name, value in copy.headers)
-        letters.append(Letter(record.topic, copy.key.encode(), record.value, (*record.headers, *more)))
+        letters.append(ProducerRecord(record.topic, copy.key.encode(), record.value, (*record.headers, *more)))
     for receipt in taken.receipts:
         head = headers(
             message_id=receipt.id,
@@ -92,7 +92,7 @@ def _letters(station: Station, record: Record, taken: Intake) -> Sequence[Letter
             schema="hospital-receipt",
             content_type=receipt.media_type,
         )
-        letters.append(Letter(hospital_answers(receipt.hospital), receipt.id.encode(), receipt.document, head))
+        letters.append(ProducerRecord(hospital_answers(receipt.hospital), receipt.id.encode(), receipt.document, head))
     row = event_row(at, record.origin, taken.outcome, len(taken.stay_events))
     station.figures.taken(row, taken)
     letters.append(ledger_letter(row))

@@ -16,7 +16,7 @@ from agents.worker.letters import lane_letter, ledger_letter, letter_of
 from agents.worker.shell import Fold, Stage
 from agents.worker.tables import FencedTable
 from agents.worker.timer import Tick
-from streams.kafka.records import Letter, Record, decode_lane_record, header, number
+from streams.kafka.records import ProducerRecord, Record, decode_lane_record, header, number
 from streams.kafka.sender import Refusal
 from streams.kafka.topics import LANES
 from streams.records.ledger import LedgerRow, decision_row, receipt_row, stay_event_row
@@ -165,7 +165,7 @@ def _fault_rows(row: bytes | None, record: Record, reason: str, at: datetime) ->
 def tick_for(row_of: Callable[[int, bytes], bytes | None]) -> Tick:
     """(what is due, now) -> the record that the timer publishes into the lane. `row_of`: partition, key -> row."""
 
-    def letter(due: Due, now: datetime) -> Letter:
+    def letter(due: Due, now: datetime) -> ProducerRecord:
         record = tick(decode_row(row_of(due.partition, due.key)), due.deadline, now)
         lane = Lane(due.key.decode("ascii"))
         return lane_letter(lane, record, f"{lane}/{due.deadline.isoformat()}")

@@ -13,7 +13,7 @@ from agents.worker.any_record import probe_receipts
 from agents.worker.letters import lane_letter, ledger_letter
 from agents.worker.shell import Fold, Stage
 from agents.worker.tables import FencedTable
-from streams.kafka.records import Letter, Record, dead_letter
+from streams.kafka.records import ProducerRecord, Record, dead_letter
 from streams.kafka.topics import RECEIPTS_RAW, letterbox, municipality_of
 from streams.records.ledger import receipt_row
 from streams.relay.receipts import take_receipt
@@ -34,7 +34,7 @@ def _stage(name: str, source: str | tuple[str, ...], station: Station, positions
         at = station.clock()
         posted_by = municipality_of(record.topic)
         taken = take_receipt(record.value or b"", origin=record.origin, at=at, ids=station.ids, posted_by=posted_by)
-        letters: list[Letter] = []
+        letters: list[ProducerRecord] = []
         if taken.lane is not None and taken.record is not None:
             letters.append(lane_letter(taken.lane, taken.record, record.origin))
         if taken.row is not None:

@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaConsumer
 from agents.worker.app import Worker
 from agents.worker.tables import position_key
 from streams.kafka.clients import new_producer
-from streams.kafka.records import Letter
+from streams.kafka.records import ProducerRecord
 from streams.kafka.sender import Sender
 from streams.kafka.topics import ADT_RAW, LANES, LARGE, RECEIPTS_RAW, RELAY, changelog
 
@@ -78,7 +78,7 @@ class _Loop:
         self.letters += sum(one.stage == "lanes" and len(one.letters) > 3 for one in taken)
         self.receipts += sum(one.stage == "lanes" and len(one.letters) <= 3 for one in taken)
 
-    async def _send(self, letters: Iterable[Letter]) -> None:
+    async def _send(self, letters: Iterable[ProducerRecord]) -> None:
         if self._producer is None:
             assert not await self._sender.send(list(letters))
             return
@@ -88,10 +88,10 @@ class _Loop:
         await asyncio.gather(*sends)
 
 
-def _position(record: Any) -> Letter:
+def _position(record: Any) -> ProducerRecord:
     """The row that holds the next offset expected."""
     table = changelog(RELAY, _POSITIONS[record.topic])
-    return Letter(table, position_key(record.topic, record.partition), b"%d" % (record.offset + 1))
+    return ProducerRecord(table, position_key(record.topic, record.partition), b"%d" % (record.offset + 1))
 
 
 async def main(bootstrap: str, flows: int, made: int, *, librdkafka: bool) -> None:

@@ -14,7 +14,7 @@ from typing import Final, Self
 import msgspec
 from aiokafka import AIOKafkaProducer
 
-from streams.kafka.records import Letter
+from streams.kafka.records import ProducerRecord
 
 from .flows import Flow
 
@@ -129,7 +129,7 @@ class Fed:
         ended = await self._worker.notified("answered")
         return (ended.cpu - begun.cpu) / len(flows) * 1e6
 
-    async def _send(self, letters: Iterable[Letter]) -> None:
+    async def _send(self, letters: Iterable[ProducerRecord]) -> None:
         sends = [await self._producer.send(one.topic, one.value, key=one.key) for one in letters]
         await asyncio.gather(*sends)
 

@@ -17,7 +17,7 @@ from agents.receipts import receipts_stage
 from agents.station import Clock, FastClock, Station
 from agents.worker.shell import Stage
 from streams.formats.hl7v2 import parse
-from streams.kafka.records import Letter, Record, decode_lane_record
+from streams.kafka.records import ProducerRecord, Record, decode_lane_record
 from streams.kafka.topics import ADT_RAW, LANES, RECEIPTS_RAW, RELAY, changelog
 from streams.messages.adt.patient import record_key
 from streams.registry import Registers, load
@@ -43,11 +43,11 @@ class Taken:
 
     stage: str
     record: Record
-    letters: tuple[Letter, ...]
-    row: Letter | None
+    letters: tuple[ProducerRecord, ...]
+    row: ProducerRecord | None
 
     @property
-    def written(self) -> tuple[Letter, ...]:
+    def written(self) -> tuple[ProducerRecord, ...]:
         """Letters and changelog record."""
         return self.letters if self.row is None else (*self.letters, self.row)
 
@@ -56,12 +56,12 @@ class Taken:
 class Flow:
     """One message and its receipt: what is fed in, and the four records taken for it, in order."""
 
-    event: Letter
-    receipt: Letter
+    event: ProducerRecord
+    receipt: ProducerRecord
     taken: tuple[Taken, ...]
 
     @property
-    def sealed(self) -> Letter:
+    def sealed(self) -> ProducerRecord:
         """The letter to the municipality."""
         return next(one for one in self.taken[1].letters if one.topic.startswith("municipality."))
 
@@ -98,12 +98,12 @@ class Bench:
             if count >= skip:
                 yield stay.sendings[0].data
 
-    def letter(self, data: bytes) -> Letter:
+    def letter(self, data: bytes) -> ProducerRecord:
         """An event as the gateway puts it on `adt.raw`."""
         document = parse(data)
         feed = self.registers.feed(document.header.text(3), document.header.text(4))
         assert feed is not None
-        return Letter(ADT_RAW, record_key(document, feed, IDS).encode(), data)
+        return ProducerRecord(ADT_RAW, record_key(document, feed, IDS).encode(), data)
 
     def admit(self, data: bytes) -> None:
         """An event through intake and its lane."""
@@ -113,12 +113,12 @@ class Bench:
         """Complete flows."""
         return [self._flow(self.letter(data)) for data in self.events(number, skip=skip)]
 
-    def _flow(self, event: Letter) -> Flow:
+    def _flow(self, event: ProducerRecord) -> Flow:
         taken = [self.take(event)]
         taken.append(self.take(_only(taken[0].letters, LANES)))
         sealed = next(one for one in taken[1].letters if one.topic.startswith("municipality."))
         reply = answer(sealed.value or b"", behaviour("ok"), BEGIN, random.Random(1))[0]
-        receipt = Letter(RECEIPTS_RAW, sealed.key, reply.data)
+        receipt = ProducerRecord(RECEIPTS_RAW, sealed.key, reply.data)
         taken.append(self.take(receipt))
         taken.append(self.take(_only(taken[2].letters, LANES)))
         return Flow(event, receipt, tuple(taken))
@@ -127,7 +127,7 @@ class Bench:
         """What a lane without a row shows to a record of `lanes`."""
         return fold(None, decode_lane_record(record.value), self.context).effects
 
-    def take(self, letter: Letter) -> Taken:
+    def take(self, letter: ProducerRecord) -> Taken:
         """What the stage of the letter's topic does with it, the row kept."""
         stage = self.stages[letter.topic]
         self._offsets[letter.topic] += 1
@@ -141,9 +141,9 @@ class Bench:
             return Taken(stage.name, record, tuple(letters), None)
         self._rows[stage.name][letter.key] = row
         stage.on_row(letter.key or b"", row, 0)
-        return Taken(stage.name, record, tuple(letters), Letter(changelog(RELAY, table), letter.key, row))
+        return Taken(stage.name, record, tuple(letters), ProducerRecord(changelog(RELAY, table), letter.key, row))
 
-    def tick(self, until: datetime) -> tuple[datetime, Letter] | None:
+    def tick(self, until: datetime) -> tuple[datetime, ProducerRecord] | None:
         """What the timer publishes next, and when; None when nothing is due up to a time."""
         due = next(iter(self.standing.deadlines.due(0, until, most=1)), None)
         if due is None:
@@ -153,6 +153,6 @@ class Bench:
         return at, tick_for(lambda _, key: self._rows["lanes"].get(key))(due, at)
 
 
-def _only(letters: Iterable[Letter], topic: str) -> Letter:
+def _only(letters: Iterable[ProducerRecord], topic: str) -> ProducerRecord:
     (found,) = (letter for letter in letters if letter.topic == topic)
     return found

@@ -24,7 +24,7 @@ from typing import Any, Final, TypeVar
 
 import pytest
 
-from benchmarks.flows import Bench, Letter, answer, behaviour
+from benchmarks.flows import Bench, ProducerRecord, answer, behaviour
 from tests.agents.one_lane import ShellLane
 from tests.conformance.mutations import damaged, put
 from tests.conformance.replayed import STORIES as TOLD
@@ -58,14 +58,14 @@ Cases = Iterable[tuple[str, Sequence[bytes]]]
 WITHIN: Final = frozenset({"adt.raw", "lanes"})
 
 
-def written(letter: Letter) -> bytes:
+def written(letter: ProducerRecord) -> bytes:
     """A record as Kafka has it, but for the version of the product."""
     headers = (b"%b: %b\n" % (name.encode(), value) for name, value in letter.headers if name != "dlq.app-version")
     key, value = (b"(none)" if part is None else part for part in (letter.key, letter.value))
     return b"%b %b\n%b\n%b\n" % (letter.topic.encode(), key, b"".join(headers), value)
 
 
-def by_kind(letters: Iterable[Letter]) -> dict[str, list[bytes]]:
+def by_kind(letters: Iterable[ProducerRecord]) -> dict[str, list[bytes]]:
     """Records that leave the relay, each kind in order: letters, and the others by their topic."""
     kinds: dict[str, list[bytes]] = defaultdict(list)
     for letter in letters:
@@ -74,13 +74,13 @@ def by_kind(letters: Iterable[Letter]) -> dict[str, list[bytes]]:
     return kinds
 
 
-def _kind(letter: Letter) -> str:
+def _kind(letter: ProducerRecord) -> str:
     if letter.topic == "dead.letters":
         return f"dead letters of {dict(letter.headers)['dlq.original-topic'].decode()}"
     return "letters" if letter.topic.endswith(".inbox") else letter.topic
 
 
-def together(letters: Iterable[Letter]) -> list[bytes]:
+def together(letters: Iterable[ProducerRecord]) -> list[bytes]:
     """The same, one kind after the other."""
     return [record for _, records in sorted(by_kind(letters).items()) for record in records]
 
@@ -114,14 +114,14 @@ class Relay:
     def __init__(self, registers: Any, behaviours: Mapping[str, str], seed: int = 1) -> None:
         self.now = BEGIN
         self.bench = Bench(registers, lambda: self.now)
-        self.letters: list[Letter] = []
+        self.letters: list[ProducerRecord] = []
         self.receipts: list[bytes] = []
         self._behaviours, self._rng = behaviours, Random(seed)
         self._dispatches: Counter[str] = Counter()
-        self._queue: list[tuple[datetime, int, Letter]] = []
+        self._queue: list[tuple[datetime, int, ProducerRecord]] = []
         self._number = itertools.count()
 
-    def expect(self, at: datetime, letter: Letter) -> None:
+    def expect(self, at: datetime, letter: ProducerRecord) -> None:
         """A record arrives at a time; equal times keep their order."""
         heapq.heappush(self._queue, (at, next(self._number), letter))
 
@@ -137,7 +137,7 @@ class Relay:
             self.now = max(self.now, at)
             self._take(letter)
 
-    def _take(self, letter: Letter) -> None:
+    def _take(self, letter: ProducerRecord) -> None:
         for reported in self.bench.take(letter).letters:
             self.letters.append(reported)
             if reported.topic in WITHIN:
@@ -145,13 +145,13 @@ class Relay:
             elif reported.topic.endswith(".inbox"):
                 self._answer(reported)
 
-    def _answer(self, letter: Letter) -> None:
+    def _answer(self, letter: ProducerRecord) -> None:
         self._dispatches[letter.name] += 1
         how = behaviour(self._behaviours.get(letter.topic.split(".")[1], "ok"))
         data = letter.value or b""
         for reply in answer(data, how, self.now, self._rng, self._dispatches[letter.name]):
             self.receipts.append(reply.data)
-            self.expect(self.now + reply.after, Letter("receipts.raw", letter.key, reply.data))
+            self.expect(self.now + reply.after, ProducerRecord("receipts.raw", letter.key, reply.data))
 
 
 FORMS: Final = {"JSON": "application/fhir+json", "XML": "application/fhir+xml"}
@@ -210,7 +210,7 @@ def _relayed(story: Story) -> Relay:
     for step, data in zip(story.steps, files_of(story), strict=True):
         if not story.at and isinstance(step.message, Message) and step.message.at.isdecimal():
             at = moment(step.message.at) + 2 * MINUTE
-        relay.expect(at, Letter("adt.raw", b"of-nobody", data))
+        relay.expect(at, ProducerRecord("adt.raw", b"of-nobody", data))
     return relay.run()
 
 
@@ -350,7 +350,7 @@ def gateway() -> Cases:
     for name, block in BLOCKS.items():
         running = Running()
         ack = asyncio.run(answered(block, running))
-        taken = [Letter("adt.raw", one.key.encode(), one.value, one.headers) for one in running.records]
+        taken = [ProducerRecord("adt.raw", one.key.encode(), one.value, one.headers) for one in running.records]
         refused = [letter for one in running.refusals for letter in (one.dead_letter(), one.row())]
         yield name, [ack or b"(none)", *map(written, (*taken, *refused))]
     for mode in MODES:

@@ -18,7 +18,7 @@ from typing import Final
 from aiokafka import ConsumerRecord
 
 from agents.station import Station
-from streams.kafka.records import Letter, Record, dead_letter
+from streams.kafka.records import ProducerRecord, Record, dead_letter
 from streams.kafka.topics import LANES, RELAY, changelog
 from streams.messages.adt.feed import read_from_feed
 from streams.messages.adt.patient import record_key
@@ -71,7 +71,7 @@ class UnreadableRows:
         self._stage, self._station, self._app_id = stage, station, app_id
         self._met: set[bytes] = set()
 
-    def letters(self, row: bytes | None, record: Record, fault: Exception) -> Sequence[Letter]:
+    def letters(self, row: bytes | None, record: Record, fault: Exception) -> Sequence[ProducerRecord]:
         """The dead letter of the row that `record` met, the first time; its offset in the changelog is not known."""
         if row is None or record.key is None or not isinstance(fault, Rejected) or fault.rule != ROW_UNREADABLE:
             return ()

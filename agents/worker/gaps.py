@@ -23,7 +23,7 @@ from aiokafka.errors import KafkaError
 
 from streams.kafka.clients import AIOKafkaConsumer, read_all
 from streams.kafka.decisions import Skip, controls_among, skips_among
-from streams.kafka.records import Letter, Record, dead_letter
+from streams.kafka.records import ProducerRecord, Record, dead_letter
 from streams.kafka.topics import CONTROL, LARGE
 from streams.operations import logs
 from streams.records.ledger import lost_row
@@ -175,7 +175,7 @@ def log_loss(loss: RetentionLoss) -> None:
     _log.error("records.lost", topic=loss.topic, partition=loss.partition, offset=loss.expected, count=count)
 
 
-def loss_letters(loss: RetentionLoss, *, stage: str, at: datetime, version: str) -> Sequence[Letter]:
+def loss_letters(loss: RetentionLoss, *, stage: str, at: datetime, version: str) -> Sequence[ProducerRecord]:
     """A dead letter without content, for who has to ask the sender, and the row that the balance reads."""
     count = loss.oldest - loss.expected
     first = Record(loss.topic, loss.partition, loss.expected, None, None)

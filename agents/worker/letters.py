@@ -7,7 +7,7 @@ from streams.formats.fhir.build import to_json
 from streams.kafka.records import (
     LANE_RECORD,
     STAY_EVENT,
-    Letter,
+    ProducerRecord,
     Record,
     check_lane_size,
     dead_letter,
@@ -36,7 +36,7 @@ from streams.words.model import (
 _JSON = "application/json"
 
 
-def lane_letter(lane: Lane, record: LaneRecord, message_id: str) -> Letter:
+def lane_letter(lane: Lane, record: LaneRecord, message_id: str) -> ProducerRecord:
     """A record for `lanes`; `message_id` is the id of what it is about. Raises `Rejected` for one the lane refuses."""
     check_lane_record(record)
     value = encode_lane_record(record)
@@ -64,10 +64,10 @@ def lane_letter(lane: Lane, record: LaneRecord, message_id: str) -> Letter:
         content_type=_JSON,
         about=about or message_id,
     )
-    return Letter(LANES, lane.encode(), value, head)
+    return ProducerRecord(LANES, lane.encode(), value, head)
 
 
-def ledger_letter(row: LedgerRow, after: str = "") -> Letter:
+def ledger_letter(row: LedgerRow, after: str = "") -> ProducerRecord:
     """A row for `ledger`, keyed by what it is about; `after`: see `Letter`."""
     head = headers(
         message_id=row.id,
@@ -76,10 +76,10 @@ def ledger_letter(row: LedgerRow, after: str = "") -> Letter:
         content_type=_JSON,
         about=row.message or row.subject,
     )
-    return Letter(LEDGER, row.subject.encode(), ledger_json(row), head, after=after)
+    return ProducerRecord(LEDGER, row.subject.encode(), ledger_json(row), head, after=after)
 
 
-def trace_letter(traced: Traced, after: str = "") -> Letter:
+def trace_letter(traced: Traced, after: str = "") -> ProducerRecord:
     """A status event for `track-and-trace`; `after`: see `Letter`."""
     event = audit_event(traced.step)
     head = headers(
@@ -89,15 +89,15 @@ def trace_letter(traced: Traced, after: str = "") -> Letter:
         content_type="application/fhir+json",
         about=traced.key,
     )
-    return Letter(TRACE, traced.key.encode(), to_json(event), head, after=after)
+    return ProducerRecord(TRACE, traced.key.encode(), to_json(event), head, after=after)
 
 
-def letter_of(wanted: Effect, record: Record, *, stage: str, at: datetime, version: str) -> Letter | None:
+def letter_of(wanted: Effect, record: Record, *, stage: str, at: datetime, version: str) -> ProducerRecord | None:
     """The record for one effect, if it leaves; `record` is the one in hand."""
     effect = wanted.action
     match effect:
         case Dispatch():
-            return Letter(
+            return ProducerRecord(
                 effect.topic,
                 effect.lane.encode(),
                 effect.payload,

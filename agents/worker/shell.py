@@ -29,7 +29,7 @@ from faust.types import EventT, Message
 
 from agents.station import Clock
 from streams.kafka.clients import partition_of
-from streams.kafka.records import Letter, Record, dead_letter, header, last_dead_letter, place_of, size_of
+from streams.kafka.records import ProducerRecord, Record, dead_letter, header, last_dead_letter, place_of, size_of
 from streams.kafka.sender import Refusal, Unavailable
 from streams.kafka.topics import SMALL, size_limit
 from streams.operations import logs
@@ -40,7 +40,7 @@ from .consumer import BatchStream
 from .gaps import Gaps, Skipped, Skips, log_loss, loss_letters
 from .tables import FencedApp, FencedTable, is_own_row, position_key
 
-Fold = tuple[bytes | None, Sequence[Letter]]
+Fold = tuple[bytes | None, Sequence[ProducerRecord]]
 
 #: (row or None, record) -> (new row or None to delete, letters). Pure; raises `Rejected` for a useless record.
 Step = Callable[[bytes | None, Record], Fold]
@@ -158,9 +158,9 @@ class _Batch:
     def __init__(self, stage: Stage) -> None:
         self._table, self._position_table = stage.table, stage.position_table
         self.rows: dict[bytes, tuple[EventT, bytes | None]] = {}
-        self._letters: list[Letter] = []
+        self._letters: list[ProducerRecord] = []
         self._positions: dict[bytes, tuple[int, EventT]] = {}
-        self._behind: dict[int, tuple[EventT, Letter]] = {}  # the letter is kept, so its id stays its own
+        self._behind: dict[int, tuple[EventT, ProducerRecord]] = {}  # the letter is kept, so its id stays its own
 
     def row(self, event: EventT) -> bytes | None:
         """The row of the record's key as this batch has left it so far."""
@@ -189,24 +189,26 @@ class _Batch:
             mark = position_key(message.topic, message.partition)
             self._positions[mark] = max(message.offset + 1, self.expected(event)), event
 
-    def put(self, event: EventT, row: bytes | None, letters: Sequence[Letter]) -> Sequence[Letter]:
+    def put(self, event: EventT, row: bytes | None, letters: Sequence[ProducerRecord]) -> Sequence[ProducerRecord]:
         """What a record has led to. A row is written again even when unchanged: its changelog record may be lost."""
         self._letters += self.put_again(event, row, letters)
         return letters
 
-    def send(self, event: EventT, letters: Sequence[Letter]) -> Sequence[Letter]:
+    def send(self, event: EventT, letters: Sequence[ProducerRecord]) -> Sequence[ProducerRecord]:
         """Letters of a record that has nothing to do with the row of its key."""
         for letter in letters:
             self._behind[id(letter)] = event, letter
         self._letters += letters
         return letters
 
-    def taken(self) -> list[Letter]:
+    def taken(self) -> list[ProducerRecord]:
         """The letters since the last call, in order: the next round to send."""
         taken, self._letters = self._letters, []
         return taken
 
-    def put_again(self, event: EventT, row: bytes | None, letters: Sequence[Letter]) -> Sequence[Letter]:
+    def put_again(
+        self, event: EventT, row: bytes | None, letters: Sequence[ProducerRecord]
+    ) -> Sequence[ProducerRecord]:
         """As `put`, for the answer to a refusal: its letters are a round of their own."""
         key = _usable_key(event.message.key)
         if key is not None and self._table is not None:
@@ -215,7 +217,7 @@ class _Batch:
             self._behind[id(letter)] = event, letter
         return letters
 
-    def behind(self, letter: Letter) -> tuple[EventT, bytes | None]:
+    def behind(self, letter: ProducerRecord) -> tuple[EventT, bytes | None]:
         """The record that a letter came from, and the row of its key by now."""
         event, _ = self._behind[id(letter)]
         key = _usable_key(event.message.key)
@@ -261,7 +263,7 @@ class _Shell:
             await self._explain_gap(batch, event)
             batch.advance(event)
         waiting: Sequence[EventT] = events
-        followers: list[Letter] = []
+        followers: list[ProducerRecord] = []
         while waiting or followers:
             later: list[EventT] = []  # behind a record of the same key that is undecided
             undecided: set[bytes] = set()
@@ -307,7 +309,7 @@ class _Shell:
             log_loss(loss)
             batch.send(event, loss_letters(loss, stage=self.stage.name, at=self.clock(), version=self.version))
 
-    async def _send(self, letters: Sequence[Letter], batch: _Batch) -> frozenset[str]:
+    async def _send(self, letters: Sequence[ProducerRecord], batch: _Batch) -> frozenset[str]:
         """Sends until nothing is left to send, and names the letters that the broker refuses.
 
         The stage answers a refusal with letters of the next round; a letter that must not be refused ends the process.
@@ -322,7 +324,7 @@ class _Shell:
                     stage.on_taken(letter.name)
             if not refusals:
                 return frozenset(refused)
-            answers: list[Letter] = []
+            answers: list[ProducerRecord] = []
             for refusal in refusals:
                 letter, reason = refusal
                 self.report("letter.refused", stage=stage.name, topic=letter.topic, why=reason)
@@ -334,7 +336,7 @@ class _Shell:
             letters = answers
         raise Unavailable("a letter is refused again and again")
 
-    def _fold(self, batch: _Batch, event: EventT) -> Sequence[Letter]:
+    def _fold(self, batch: _Batch, event: EventT) -> Sequence[ProducerRecord]:
         record = _record_of(event.message)
         if self.skips is not None and (refusal := self.skips.refusal(record)) is not None:
             return self._put_dead_letter(batch, event, record, batch.row(event), refusal)
@@ -353,7 +355,7 @@ class _Shell:
         self.faults = 0
         return batch.put(event, row, letters)
 
-    def _check(self, record: Record, old: bytes | None, row: bytes | None, letters: Sequence[Letter]) -> None:
+    def _check(self, record: Record, old: bytes | None, row: bytes | None, letters: Sequence[ProducerRecord]) -> None:
         """Raises `Rejected` for a row or a letter that cannot be: a matter of the record that leads to it."""
         if row is not None:
             if self.stage.table is None or _usable_key(record.key) is None:
@@ -363,7 +365,7 @@ class _Shell:
         if (fault := _oversized(letters)) is not None:
             raise fault
 
-    def _sent_on(self, record: Record) -> Sequence[Letter] | None:
+    def _sent_on(self, record: Record) -> Sequence[ProducerRecord] | None:
         """None for a record that lies where its row can be (00 §4.3).
 
         One that another partitioner has put elsewhere is sent on, once, to the partition of its key, or dead-lettered.
@@ -376,7 +378,7 @@ class _Shell:
         if self.partitions is None or partition_of(key, self.partitions) == record.partition:
             return None
         moved = (_MOVED, record.origin.encode())
-        letter = Letter(record.topic, record.key, record.value, (*record.headers, moved))
+        letter = ProducerRecord(record.topic, record.key, record.value, (*record.headers, moved))
         fault = _oversized([letter])  # with one more header
         if header(record.headers, _MOVED) is not None:  # sent on once more it would go in circles
             problem = "says that the record was sent on, and it lies where its key does not"
@@ -386,7 +388,7 @@ class _Shell:
         _, beside = self._beside(None, record, fault)
         return [*beside, self._dead_letter(record, fault)]
 
-    def _dead_letter(self, record: Record, fault: Exception) -> Letter:
+    def _dead_letter(self, record: Record, fault: Exception) -> ProducerRecord:
         """Cannot fail: at the worst it names origin and class."""
         try:
             return dead_letter(record, fault, stage=self.stage.name, at=self.clock(), version=self.version)
@@ -406,7 +408,7 @@ class _Shell:
 
     def _put_dead_letter(
         self, batch: _Batch, event: EventT, record: Record, old: bytes | None, fault: Exception
-    ) -> Sequence[Letter]:
+    ) -> Sequence[ProducerRecord]:
         """Dead-letters a record; the letters, those of the stage beside it included."""
         stage = self.stage
         row, letters = self._beside(old, record, fault)
@@ -434,7 +436,7 @@ class _Shell:
         raise TooManyFaults(f"{faults} faults of ours in a row in stage {self.stage.name}")
 
 
-def _oversized(letters: Iterable[Letter]) -> Rejected | None:
+def _oversized(letters: Iterable[ProducerRecord]) -> Rejected | None:
     """What is wrong with the first letter that may not be refused and would be, for its size."""
     for letter in letters:
         if not letter.refusable and size_of(letter) > size_limit(letter.topic):

@@ -23,7 +23,7 @@ from faust.types import TP
 
 from agents.station import Clock
 from streams.kafka.clients import AIOKafkaConsumer, committed_offsets
-from streams.kafka.records import Letter, place_of
+from streams.kafka.records import ProducerRecord, place_of
 from streams.kafka.topics import LANES, RECEIPTS_RAW
 from streams.relay.standing import Deadlines, Due
 
@@ -34,7 +34,7 @@ from .shell import Report, log_warning
 from .tables import FencedApp, FencedTable, position_key
 
 #: (what is due, now) -> the record for its lane.
-Tick = Callable[[Due, datetime], Letter]
+Tick = Callable[[Due, datetime], ProducerRecord]
 #: partition -> whether ticks may go out for it (catch-up barrier, 00 §3.4).
 Gate = Callable[[int], Awaitable[bool]]
 
@@ -149,7 +149,7 @@ async def publish_due(
             due = index.due(partition, clock())
             if not due or not await gate(partition):
                 continue
-            letters: list[Letter] = []
+            letters: list[ProducerRecord] = []
             for one in due:
                 try:
                     letters.append(tick(one, clock())._replace(topic=topic))

@@ -32,7 +32,7 @@ from typing import Any, Final, Literal, Protocol, TypedDict, Unpack
 from streams.formats.hl7v2 import Document, MessageRefused
 from streams.formats.hl7v2_ack import acknowledgement, is_acknowledgement, sent_control_id
 from streams.kafka import records
-from streams.kafka.records import Letter, Record
+from streams.kafka.records import ProducerRecord, Record
 from streams.kafka.topics import ADT_RAW, LEDGER
 from streams.messages.adt.feed import FeedOf, FeedProfile, read_from_feed
 from streams.operations.metrics import Metrics
@@ -310,7 +310,7 @@ class GatewayRefusal:
         """What the refusal is known by in `dead.letters` and in the balance."""
         return f"gateway/{self.peer}/{self.control_id or '-'}/{hashlib.sha256(self.block).hexdigest()[:16]}"
 
-    def dead_letter(self, version: str = "") -> Letter:
+    def dead_letter(self, version: str = "") -> ProducerRecord:
         """The bytes and why; sending it again puts it on `adt.raw`, where intake keys it by its person."""
         headers = records.headers(
             message_id=self.origin,
@@ -332,14 +332,14 @@ class GatewayRefusal:
         kept = (header for header in letter.headers if header[0] not in _OF_A_PLACE)
         return letter._replace(headers=(*kept, *own))
 
-    def row(self) -> Letter:
+    def row(self) -> ProducerRecord:
         """The row that counts it as refused (00 §5)."""
         outcome = Outcome(fate=Fate.REFUSED, reason=self.why.rule)
         row = event_row(self._moment, self.origin, outcome, 0)
         headers = records.headers(
             message_id=row.id, event_type=f"ledger.{row.kind}", schema="ledger-row", content_type="application/json"
         )
-        return Letter(LEDGER, row.subject.encode(), to_json(row), headers)
+        return ProducerRecord(LEDGER, row.subject.encode(), to_json(row), headers)
 
     @property
     def _moment(self) -> datetime:

@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from streams.kafka.clients import new_producer
-from streams.kafka.records import Letter
+from streams.kafka.records import ProducerRecord
 from streams.kafka.topics import ADT_RAW
 from streams.messages.adt.patient import record_key
 from streams.operations.settings import Listen, Settings
@@ -39,14 +39,14 @@ class KafkaPublisher:
 
     async def __call__(self, record: AdtRecord) -> None:
         """Returns when the record is durable. Raises Unconfirmed."""
-        await self._write(Letter(ADT_RAW, record.key.encode(), record.value, record.headers))
+        await self._write(ProducerRecord(ADT_RAW, record.key.encode(), record.value, record.headers))
 
     async def write_refusal(self, refusal: GatewayRefusal) -> None:
         """Returns when letter and row are durable, the letter first: no row without its evidence. Raises Unconfirmed."""
         await self._write(refusal.dead_letter(self.version))
         await self._write(refusal.row())
 
-    async def _write(self, letter: Letter) -> None:
+    async def _write(self, letter: ProducerRecord) -> None:
         try:
             await self.producer.send_and_wait(letter.topic, letter.value, key=letter.key, headers=list(letter.headers))
         except KafkaError as failed:

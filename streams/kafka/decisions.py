@@ -26,7 +26,7 @@ from streams.words.ids import Kommunekode, minted_lane
 from streams.words.model import Decision, RecipientControl
 
 from .clients import AIOKafkaConsumer, new_producer, partitions_of
-from .records import Letter, Record, encode_lane_record, headers
+from .records import ProducerRecord, Record, encode_lane_record, headers
 from .topics import CONTROL, LANES, LEDGER
 
 _POLL_MS: Final = 100
@@ -118,7 +118,7 @@ class Skip(msgspec.Struct, frozen=True):
     at: datetime
 
 
-def skip_letters(skip: Skip) -> tuple[Letter, ...]:
+def skip_letters(skip: Skip) -> tuple[ProducerRecord, ...]:
     """The decision for the workers, and its row for the audit."""
     about = headers(message_id=f"skip/{skip.origin}", event_type="skip", schema="skip", content_type="application/json")
     row = skipped_row(skip.at, skip.origin, f"{skip.reason} ({skip.actor})")
@@ -126,8 +126,8 @@ def skip_letters(skip: Skip) -> tuple[Letter, ...]:
         message_id=row.id, event_type="ledger.skipped", schema="ledger-row", content_type="application/json"
     )
     return (
-        Letter(LEDGER, skip.origin.encode(), ledger_json(row), audit),
-        Letter(CONTROL, _PREFIX + skip.origin.encode(), msgspec.json.encode(skip), about),
+        ProducerRecord(LEDGER, skip.origin.encode(), ledger_json(row), audit),
+        ProducerRecord(CONTROL, _PREFIX + skip.origin.encode(), msgspec.json.encode(skip), about),
     )
 
 
@@ -152,7 +152,7 @@ def skips_among(records: Iterable[Record]) -> Mapping[str, Skip]:
 _CODE: Final = re.compile(rb"[0-9]{4}")
 
 
-def control_letters(control: RecipientControl) -> tuple[Letter, ...]:
+def control_letters(control: RecipientControl) -> tuple[ProducerRecord, ...]:
     """The decision for the workers, and before it its row for the audit."""
     row = recipient_row(control)
     audit = headers(
@@ -163,8 +163,8 @@ def control_letters(control: RecipientControl) -> tuple[Letter, ...]:
     )
     key = control.kommunekode.encode()
     return (
-        Letter(LEDGER, key, ledger_json(row), audit),
-        Letter(CONTROL, key, msgspec.json.encode(control), about),
+        ProducerRecord(LEDGER, key, ledger_json(row), audit),
+        ProducerRecord(CONTROL, key, msgspec.json.encode(control), about),
     )
 
 

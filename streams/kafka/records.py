@@ -48,7 +48,7 @@ class Record(NamedTuple):
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
-class Letter(NamedTuple):
+class ProducerRecord(NamedTuple):
     """A record to be written. `refusable`: the stage goes on when the broker does not take it (00 §3.3).
 
     A letter that comes `after` another (by its `name`) is written once that one is confirmed, and not at all when the
@@ -68,7 +68,7 @@ class Letter(NamedTuple):
 _FRAMING: Final = 1024
 
 
-def size_of(letter: Letter) -> int:
+def size_of(letter: ProducerRecord) -> int:
     """Bytes of the record on the wire, never less than the truth."""
     size = _FRAMING + len(letter.key or b"") + len(letter.value or b"")
     for name, value in letter.headers:
@@ -226,7 +226,7 @@ _ALL: Final = 256 << 10
 _TEXT: Final = 2 << 10
 
 
-def dead_letter(record: Record, fault: Exception, *, stage: str, at: datetime, version: str = "") -> Letter:
+def dead_letter(record: Record, fault: Exception, *, stage: str, at: datetime, version: str = "") -> ProducerRecord:
     """The record for the topic of dead letters: same key, value and headers, and why (spec 06 §4.3). It always fits.
 
     What is too large to be copied stays in the source topic, and its size and hash are named. A record that was sent
@@ -248,7 +248,7 @@ def dead_letter(record: Record, fault: Exception, *, stage: str, at: datetime, v
         "redrive-count": str(number(earlier.get("dlq.redrive-count"))),
     }
     key, copied, left = _bounded(record)
-    letter = Letter(DEAD_LETTERS, key, record.value, (*copied, *_dlq_headers(record, stage, facts), *left))
+    letter = ProducerRecord(DEAD_LETTERS, key, record.value, (*copied, *_dlq_headers(record, stage, facts), *left))
     if size_of(letter) > size_limit(DEAD_LETTERS):
         letter = letter._replace(value=b"", headers=(*letter.headers, *_left_behind("value", record.value or b"")))
     elif record.value is None and key is None:
@@ -257,10 +257,10 @@ def dead_letter(record: Record, fault: Exception, *, stage: str, at: datetime, v
     return letter
 
 
-def last_dead_letter(record: Record, fault: Exception, *, stage: str) -> Letter:
+def last_dead_letter(record: Record, fault: Exception, *, stage: str) -> ProducerRecord:
     """Origin and class alone: for a record of which no dead letter can be made."""
     facts = {"error-code": "internal-error", "error-class": type(fault).__name__}
-    return Letter(DEAD_LETTERS, None, b"", _dlq_headers(record, stage, facts))
+    return ProducerRecord(DEAD_LETTERS, None, b"", _dlq_headers(record, stage, facts))
 
 
 def _dlq_headers(record: Record, stage: str, facts: Mapping[str, str]) -> Headers:

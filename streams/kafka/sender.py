@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from .records import Letter, size_of
+from .records import ProducerRecord, size_of
 from .topics import LARGE, size_limit
 
 Reason = Literal["topic-missing", "not-permitted", "too-large"]
@@ -64,7 +64,7 @@ _SETTINGS: Final[Mapping[str, str | int | bool]] = {
 class Refusal(NamedTuple):
     """A letter that the broker does not take, and why."""
 
-    letter: Letter
+    letter: ProducerRecord
     reason: Reason
 
 
@@ -97,7 +97,7 @@ class Sender:
             await asyncio.to_thread(producer.flush, _CLOSING)
             await asyncio.to_thread(self._thread.join)
 
-    async def send(self, letters: Sequence[Letter]) -> list[Refusal]:
+    async def send(self, letters: Sequence[ProducerRecord]) -> list[Refusal]:
         """Sends every letter in order and returns when each is confirmed or refused. Raises `Unavailable`."""
         if not self._topics.issuperset(letter.topic for letter in letters):
             await self._ask()
@@ -115,7 +115,7 @@ class Sender:
             refusals.append(Refusal(letter, reason))
         return refusals
 
-    async def _answers(self, letters: Sequence[Letter]) -> dict[int, int]:
+    async def _answers(self, letters: Sequence[ProducerRecord]) -> dict[int, int]:
         """By its number, the code of the error of each letter that is not taken."""
         loop = asyncio.get_running_loop()
         done, errors = loop.create_future(), dict[int, int]()
@@ -147,7 +147,7 @@ class Sender:
             await done
         return errors
 
-    async def _produce(self, letter: Letter, on_delivery: Callable[[KafkaError | None, object], None]) -> None:
+    async def _produce(self, letter: ProducerRecord, on_delivery: Callable[[KafkaError | None, object], None]) -> None:
         topic, key, value, headers = letter[:4]
         while True:
             try:

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from agents.lanes import lanes_stage
 from agents.station import Station
 from agents.worker.shell import guarded
-from streams.kafka.records import Letter, encode_lane_record, header
+from streams.kafka.records import ProducerRecord, encode_lane_record, header
 from streams.kafka.sender import Refusal
 from streams.kafka.topics import LANES
 from streams.relay.lane import LaneTurn, decode_row
@@ -51,16 +51,16 @@ class Broker:
     """The sender and its broker: takes a letter, or finds it too large."""
 
     taken: Taken
-    letters: list[Letter] = field(default_factory=list)
+    letters: list[ProducerRecord] = field(default_factory=list)
     tries: Counter[str] = field(default_factory=Counter)
 
-    async def send(self, letters: Sequence[Letter]) -> list[Refusal]:
+    async def send(self, letters: Sequence[ProducerRecord]) -> list[Refusal]:
         """Those that it does not take."""
         refused = [letter for letter in letters if not self._takes(letter)]
         self.letters += [letter for letter in letters if letter not in refused]
         return [Refusal(letter, "too-large") for letter in refused]
 
-    def _takes(self, letter: Letter) -> bool:
+    def _takes(self, letter: ProducerRecord) -> bool:
         dispatch = (header(letter.headers, "envelope-id") or b"").decode()
         if not dispatch:
             return True
@@ -141,6 +141,6 @@ class ShellLane(Lane):
         return other
 
     @property
-    def written_to_kafka(self) -> list[Letter]:
+    def written_to_kafka(self) -> list[ProducerRecord]:
         """Everything that the broker has taken, in order."""
         return self.broker.letters

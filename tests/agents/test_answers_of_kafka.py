@@ -17,7 +17,7 @@ from agents.worker.gaps import Gaps, RetentionLoss, Skipped, Skips, _View, log_l
 from agents.worker.shell import Limits, Stage
 from agents.worker.tables import position_key
 from agents.worker.timer import caught_up, publish_due
-from streams.kafka.records import Letter
+from streams.kafka.records import ProducerRecord
 from streams.kafka.sender import Refusal, Unavailable
 from streams.relay.standing import Deadlines
 
@@ -199,9 +199,9 @@ class App:
         self.rebalancing, self.tables = False, SimpleNamespace(actives_ready=True)
         self.consumer = SimpleNamespace(assignment=lambda: {TP("lanes", 0)})
         self.sender = SimpleNamespace(send=self._send)
-        self.answer, self.sent = answer, list[Letter]()
+        self.answer, self.sent = answer, list[ProducerRecord]()
 
-    async def _send(self, letters: list[Letter]) -> Any:
+    async def _send(self, letters: list[ProducerRecord]) -> Any:
         self.sent += letters
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -214,7 +214,7 @@ def due_lane() -> Deadlines:
     return index
 
 
-REFUSED = [Refusal(Letter("lanes", b"lane", b"x"), "too-large")]
+REFUSED = [Refusal(ProducerRecord("lanes", b"lane", b"x"), "too-large")]
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ async def test_due_lane_stays_until_its_record_is_taken(
         app,  # type: ignore[arg-type]  # as far as it is asked
         "lanes",
         index,
-        lambda one, _: Letter("", one.key, b"x"),
+        lambda one, _: ProducerRecord("", one.key, b"x"),
         clock=lambda: NOON + timedelta(seconds=1),
         gate=gate,
         report=lambda name, **facts: seen.append((name, facts)),
@@ -254,7 +254,7 @@ async def test_closed_gate_lets_nothing_out() -> None:
     async def gate(_: int) -> bool:
         return False
 
-    tick = lambda one, _: Letter("", one.key, b"x")  # noqa: E731
+    tick = lambda one, _: ProducerRecord("", one.key, b"x")  # noqa: E731
     assert await publish_due(app, "lanes", index, tick, clock=lambda: NOON, gate=gate) == 0  # type: ignore[arg-type]
     assert (app.sent, len(index)) == ([], 1)
 

@@ -12,7 +12,7 @@ from agents.worker.tables import position_key
 from streams.kafka.clients import partition_of
 from streams.kafka.decisions import Skip, skip_letters
 from streams.kafka.embedded import EmbeddedBroker
-from streams.kafka.records import Letter, Record, header
+from streams.kafka.records import ProducerRecord, Record, header
 from streams.kafka.topics import CONTROL, LEDGER
 from streams.words.errors import Rejected
 from tests.agents.conftest import Build
@@ -20,23 +20,23 @@ from tests.agents.test_shell import dead_letters_of
 from tests.brokers import at_least, fresh, put
 from tests.foreign import RawName, foreign_producer, send
 
-Fold = tuple[bytes | None, Sequence[Letter]]
+Fold = tuple[bytes | None, Sequence[ProducerRecord]]
 
 
 def choosy(row: bytes | None, record: Record) -> Fold:
     """The stage under test: takes `good`, and nothing else."""
     match record.value:
         case b"good":
-            return b"row", [Letter(record.topic.replace(".in", ".out"), record.key, b"taken")]
+            return b"row", [ProducerRecord(record.topic.replace(".in", ".out"), record.key, b"taken")]
         case b"late":
-            return None, [Letter("", None, str(datetime.max.replace(tzinfo=UTC) + timedelta(days=1)).encode())]
+            return None, [ProducerRecord("", None, str(datetime.max.replace(tzinfo=UTC) + timedelta(days=1)).encode())]
         case b"bug":
             raise KeyError
     raise Rejected("$", "unwanted", "send another", "unwanted")
 
 
 def forgetful(row: bytes | None, record: Record) -> Fold:
-    return None, [Letter(record.topic.replace(".in", ".out"), b"k", b"taken")]
+    return None, [ProducerRecord(record.topic.replace(".in", ".out"), b"k", b"taken")]
 
 
 def failing() -> None:

@@ -15,7 +15,7 @@ from aiokafka.errors import CommitFailedError, MessageSizeTooLargeError
 from agents.bridge import Bridge, Unreachable, carry_round, run_bridge, writer
 from streams.kafka.clients import committed_offsets, read_all
 from streams.kafka.embedded import EmbeddedBroker
-from streams.kafka.records import Letter, Record, header
+from streams.kafka.records import ProducerRecord, Record, header
 from streams.kafka.topics import BRIDGE, DEAD_LETTERS, plan, receiver, receiver_receipts
 from streams.operations.metrics import Metrics
 from streams.operations.settings import BeskedRoute
@@ -80,9 +80,9 @@ class StandIn:
 class Written:
     """What the bridge wrote to Kafka."""
 
-    letters: list[Letter] = field(default_factory=list)
+    letters: list[ProducerRecord] = field(default_factory=list)
 
-    async def __call__(self, letter: Letter) -> None:
+    async def __call__(self, letter: ProducerRecord) -> None:
         if letter.topic != DEAD_LETTERS and len(letter.value or b"") > 1 << 20:
             raise MessageSizeTooLargeError
         self.letters.append(letter)

@@ -11,7 +11,7 @@ from agents.station import Station
 from agents.worker.shell import Stage
 from streams.distributor.fold import DistributorContext
 from streams.distributor.row import decode_record
-from streams.kafka.records import Letter, Record, header
+from streams.kafka.records import ProducerRecord, Record, header
 from streams.kafka.topics import DEAD_LETTERS, DISTRIBUTIONS, LEDGER, RECEIPTS_RAW, TRACE, inbox, receiver_receipts
 from streams.words.codes import Notice
 from tests.meanings.notifications import LANE
@@ -85,7 +85,7 @@ def test_answer_names_receiver_by_its_topic() -> None:
     assert (row_in(sent)["system"], row_in(sent)["what"]) == ("care", "unreadable")
 
 
-def folded(row: bytes | None, letter: Letter) -> tuple[bytes | None, Any]:
+def folded(row: bytes | None, letter: ProducerRecord) -> tuple[bytes | None, Any]:
     stage = distributions_stage(STATION, CONTEXT, NO_TABLE, DueLanes(CONTEXT))
     return stage.step(row, Record(DISTRIBUTIONS, 0, 3, letter.key, letter.value, letter.headers))
 

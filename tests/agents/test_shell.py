@@ -10,7 +10,7 @@ from agents.worker.app import readiness
 from agents.worker.shell import Limits
 from agents.worker.tables import is_own_row, position_key
 from streams.kafka.clients import partition_of
-from streams.kafka.records import Letter, Record, header
+from streams.kafka.records import ProducerRecord, Record, header
 from streams.kafka.sender import Refusal
 from streams.kafka.topics import DEAD_LETTERS, LANES
 from streams.words.errors import Rejected
@@ -21,7 +21,7 @@ from tests.brokers import at_least, fresh, put, records, until
 CPR = b"2512489996"
 
 
-def concatenate(row: bytes | None, record: Record) -> tuple[bytes | None, Sequence[Letter]]:
+def concatenate(row: bytes | None, record: Record) -> tuple[bytes | None, Sequence[ProducerRecord]]:
     """The stage under test: a row is the values seen so far; every value gives one letter with the row."""
     out = record.topic.replace(".in", ".out")
     match record.value:
@@ -32,10 +32,10 @@ def concatenate(row: bytes | None, record: Record) -> tuple[bytes | None, Sequen
         case b"huge":
             return b"x" * (2 << 20), ()
         case b"forget":
-            return None, [Letter(out, record.key, b"forgotten")]
+            return None, [ProducerRecord(out, record.key, b"forgotten")]
         case value:
             new = (row or b"") + (value or b"-")
-            return (new if record.key else None), [Letter(out, record.key, new)]
+            return (new if record.key else None), [ProducerRecord(out, record.key, new)]
 
 
 async def dead_letters_of(bench: Bench, number: int) -> list[Record]:
@@ -112,9 +112,9 @@ async def test_bug_costs_one_record_and_shows_no_content(bench: Build) -> None:
 
 
 async def test_on_fault_letters_leave_beside_dead_letter(bench: Build) -> None:
-    def on_fault(row: bytes | None, record: Record, fault: Exception) -> tuple[bytes | None, Sequence[Letter]]:
+    def on_fault(row: bytes | None, record: Record, fault: Exception) -> tuple[bytes | None, Sequence[ProducerRecord]]:
         if record.value == b"bug":
-            return row, [Letter(record.topic.replace(".in", ".out"), record.key, type(fault).__name__.encode())]
+            return row, [ProducerRecord(record.topic.replace(".in", ".out"), record.key, type(fault).__name__.encode())]
         raise RuntimeError("the second fault must not hide the first")
 
     async with bench(concatenate, on_fault=on_fault) as b:
@@ -145,9 +145,9 @@ async def test_many_too_large_records_do_not_end_worker(bench: Build) -> None:
 async def test_record_whose_letter_is_too_large_is_dead_lettered(bench: Build) -> None:
     """Nobody can take it, so a worker that left would meet it again for ever."""
 
-    def quoting(row: bytes | None, record: Record) -> tuple[bytes | None, Sequence[Letter]]:
+    def quoting(row: bytes | None, record: Record) -> tuple[bytes | None, Sequence[ProducerRecord]]:
         output = b"x" * (1 << 20) if record.value == b"huge" else b"small"
-        return record.value, [Letter(OUT[0], record.key, b"before"), Letter(OUT[0], record.key, output)]
+        return record.value, [ProducerRecord(OUT[0], record.key, b"before"), ProducerRecord(OUT[0], record.key, output)]
 
     async with bench(quoting) as b:
         OUT[0] = b.out
@@ -182,14 +182,18 @@ async def committed(bench: Bench) -> dict[object, int]:
         await reader.stop()
 
 
-def to_nowhere(row: bytes | None, record: Record) -> tuple[bytes | None, Sequence[Letter]]:
+def to_nowhere(row: bytes | None, record: Record) -> tuple[bytes | None, Sequence[ProducerRecord]]:
     """A stage whose first letter goes to a topic that nobody created."""
-    return b"SENT", [Letter(fresh("nowhere"), record.key, b"letter", (("n", b"1"),), refusable=record.value != b"firm")]
+    return b"SENT", [
+        ProducerRecord(fresh("nowhere"), record.key, b"letter", (("n", b"1"),), refusable=record.value != b"firm")
+    ]
 
 
-def back_to_created(row: bytes | None, record: Record, refusal: Refusal) -> tuple[bytes | None, Sequence[Letter]]:
+def back_to_created(
+    row: bytes | None, record: Record, refusal: Refusal
+) -> tuple[bytes | None, Sequence[ProducerRecord]]:
     assert row == b"SENT"
-    return b"CREATED", [Letter(OUT[0], refusal.letter.key, refusal.reason.encode())]
+    return b"CREATED", [ProducerRecord(OUT[0], refusal.letter.key, refusal.reason.encode())]
 
 
 OUT = [""]
@@ -206,8 +210,8 @@ async def test_refused_letter_comes_back_to_stage_at_once(bench: Build) -> None:
 
 
 async def test_letter_too_large_is_refused_before_broker_sees_it(bench: Build) -> None:
-    def large(row: bytes | None, record: Record) -> tuple[bytes | None, Sequence[Letter]]:
-        return b"SENT", [Letter(OUT[0], record.key, b"x" * (1 << 20), refusable=True)]
+    def large(row: bytes | None, record: Record) -> tuple[bytes | None, Sequence[ProducerRecord]]:
+        return b"SENT", [ProducerRecord(OUT[0], record.key, b"x" * (1 << 20), refusable=True)]
 
     async with bench(large, on_refused=back_to_created) as b:
         OUT[0] = b.out
@@ -291,8 +295,8 @@ async def test_rows_and_positions_return_after_restart(bench: Build, store: str)
 
 
 async def test_row_in_changelog_follows_record_even_repeat(bench: Build) -> None:
-    def seen(row: bytes | None, record: Record) -> tuple[bytes | None, Sequence[Letter]]:
-        return b"seen", [Letter(record.topic.replace(".in", ".out"), record.key, b"letter")]
+    def seen(row: bytes | None, record: Record) -> tuple[bytes | None, Sequence[ProducerRecord]]:
+        return b"seen", [ProducerRecord(record.topic.replace(".in", ".out"), record.key, b"letter")]
 
     async with bench(seen) as b:
         for number in (1, 2):

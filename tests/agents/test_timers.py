@@ -12,7 +12,7 @@ from agents.worker import timer
 from agents.worker.changelog import Restoring
 from agents.worker.timer import caught_up, keep_index, publish_due
 from streams.kafka.clients import partition_of
-from streams.kafka.records import Letter, Record
+from streams.kafka.records import ProducerRecord, Record
 from streams.relay.standing import Deadlines, Due
 from tests.agents.conftest import NOON, Bench, Build
 from tests.brokers import at_least, fresh, put, records, until
@@ -22,13 +22,13 @@ def deadline_of(row: bytes) -> datetime | None:
     return NOON + timedelta(minutes=int(row)) if row.isdigit() else None
 
 
-def remember(row: bytes | None, record: Record) -> tuple[bytes | None, Sequence[Letter]]:
+def remember(row: bytes | None, record: Record) -> tuple[bytes | None, Sequence[ProducerRecord]]:
     """The row is what arrived: minutes after noon, or `tick` once the timer has spoken."""
-    return record.value, [Letter(record.topic.replace(".in", ".out"), record.key, record.value)]
+    return record.value, [ProducerRecord(record.topic.replace(".in", ".out"), record.key, record.value)]
 
 
-def tick(due: Due, now: datetime) -> Letter:
-    return Letter("", due.key, b"tick")
+def tick(due: Due, now: datetime) -> ProducerRecord:
+    return ProducerRecord("", due.key, b"tick")
 
 
 class Kept(Deadlines):
@@ -77,7 +77,7 @@ async def test_failing_timer_is_logged_and_does_not_raise(bench: Build) -> None:
     index, notified = Deadlines(), list[str]()
     index.set(0, b"a", NOON)
 
-    def broken(due: Due, now: datetime) -> Letter:
+    def broken(due: Due, now: datetime) -> ProducerRecord:
         raise KeyError("2512489996")
 
     async with bench(remember) as b:
@@ -98,8 +98,8 @@ async def test_lane_without_tick_holds_no_other_up(bench: Build) -> None:
     for partition, key in ((0, b"a"), (3, b"c")):
         index.set(partition, key, NOON)
 
-    def picky(due: Due, now: datetime) -> Letter:
-        return Letter("", due.key, {b"a": b"tick", b"c": b"tick"}[due.key])
+    def picky(due: Due, now: datetime) -> ProducerRecord:
+        return ProducerRecord("", due.key, {b"a": b"tick", b"c": b"tick"}[due.key])
 
     async def rung(b: Bench) -> int:
         return await publish_due(

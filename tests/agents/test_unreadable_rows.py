@@ -10,7 +10,7 @@ from agents.lanes import lanes_stage
 from agents.receipts import receipts_stage
 from agents.station import Station
 from agents.worker.shell import Stage
-from streams.kafka.records import Letter, Record, encode_lane_record, header
+from streams.kafka.records import ProducerRecord, Record, encode_lane_record, header
 from streams.kafka.topics import ADT_RAW, DEAD_LETTERS, LEDGER
 from streams.relay.standing import Standing
 from streams.words.errors import Rejected
@@ -28,7 +28,7 @@ def arrived(line: str, offset: int) -> Event:
     return Event(str(notified.lane).encode(), encode_lane_record(StayEventArrived(at=at, event=notified)), offset)
 
 
-def dead(letters: list[Letter]) -> list[tuple[bytes | None, bytes | None]]:
+def dead(letters: list[ProducerRecord]) -> list[tuple[bytes | None, bytes | None]]:
     return [
         (header(letter.headers, "dlq.original-topic"), header(letter.headers, "dlq.error-code"))
         for letter in letters
@@ -36,7 +36,7 @@ def dead(letters: list[Letter]) -> list[tuple[bytes | None, bytes | None]]:
     ]
 
 
-def ledger(letters: list[Letter]) -> list[dict[str, object]]:
+def ledger(letters: list[ProducerRecord]) -> list[dict[str, object]]:
     return [json.loads(letter.value or b"") for letter in letters if letter.topic == LEDGER]
 
 

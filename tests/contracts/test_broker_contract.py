@@ -18,7 +18,7 @@ from streams.kafka.admin import BrokerProblem, Drift, apply, describe, diff, mis
 from streams.kafka.clients import new_producer, partition_of, read_all
 from streams.kafka.embedded import KEEPS, EmbeddedBroker
 from streams.kafka.local import KAFKA_VERSION, LocalBroker, NoKafka, free_port, running_pid
-from streams.kafka.records import Letter, header, headers
+from streams.kafka.records import ProducerRecord, header, headers
 from streams.kafka.sender import Refusal, Sender, Unavailable
 from streams.kafka.topics import ADT_RAW, LARGE, TopicPlan, plan
 from tests.brokers import AnyBroker, fresh, prepared, put, real_broker, records, sending, until
@@ -67,7 +67,11 @@ async def test_every_client_puts_key_into_same_partition(broker: AnyBroker) -> N
 async def test_letter_to_missing_topic_is_refused_at_once(broker: AnyBroker) -> None:
     there, absent = fresh("there"), fresh("absent")
     prepared(broker, there)
-    letters = [Letter(absent, b"k", b"1"), Letter(there, b"k", b"2"), Letter(absent, b"k", b"3")]
+    letters = [
+        ProducerRecord(absent, b"k", b"1"),
+        ProducerRecord(there, b"k", b"2"),
+        ProducerRecord(absent, b"k", b"3"),
+    ]
     async with sending(broker.bootstrap) as sender, asyncio.timeout(5):
         refusals = await sender.send(letters)
     assert refusals == [Refusal(letters[0], "topic-missing"), Refusal(letters[2], "topic-missing")]
@@ -77,7 +81,7 @@ async def test_letter_to_missing_topic_is_refused_at_once(broker: AnyBroker) -> 
 async def test_letters_beyond_what_waits_in_memory_wait_for_room(broker: AnyBroker) -> None:
     topic = fresh("room")
     prepared(broker, topic, partitions=1)
-    letters = [Letter(topic, b"k", random.Random(n).randbytes(400_000)) for n in range(8)]
+    letters = [ProducerRecord(topic, b"k", random.Random(n).randbytes(400_000)) for n in range(8)]
     sender = Sender(broker.bootstrap, {"queue.buffering.max.kbytes": "1000"})
     await sender.start()
     assert await sender.send(letters) == []
@@ -90,10 +94,10 @@ async def test_round_given_up_is_answered_to_nobody(broker: AnyBroker) -> None:
     prepared(broker, topic)
     asyncio.get_running_loop().set_exception_handler(lambda _loop, fault: faults.append(fault))
     async with sending(broker.bootstrap) as sender:
-        round_of_letters = asyncio.create_task(sender.send([Letter(topic, b"k", b"1")] * 100))
+        round_of_letters = asyncio.create_task(sender.send([ProducerRecord(topic, b"k", b"1")] * 100))
         await asyncio.sleep(0)
         round_of_letters.cancel()
-        assert await sender.send([Letter(topic, b"k", b"2")]) == []
+        assert await sender.send([ProducerRecord(topic, b"k", b"2")]) == []
         await asyncio.sleep(0)
     assert faults == []
 
@@ -179,7 +183,7 @@ class TestSizes:
     async def test_broker_refuses_what_is_larger_than_topic_allows(self, real: LocalBroker) -> None:
         topic = fresh("small")
         prepared(real, topic, **{"max.message.bytes": "10000"})
-        letters = [Letter(topic, b"k", random.Random(1).randbytes(20_000))]
+        letters = [ProducerRecord(topic, b"k", random.Random(1).randbytes(20_000))]
         async with sending(real.bootstrap) as sender:
             assert await sender.send(letters) == [Refusal(letters[0], "too-large")]
         producer = new_producer(real.bootstrap)
@@ -194,7 +198,7 @@ async def test_a_topic_deleted_under_our_feet_is_missing(real: LocalBroker) -> N
     kept, deleted = fresh("kept"), fresh("deleted")
     prepared(real, kept, deleted)
     admin = AdminClient({"bootstrap.servers": real.bootstrap})
-    letters = [Letter(topic, b"%d" % n, b"1") for n in range(4) for topic in (kept, deleted)]
+    letters = [ProducerRecord(topic, b"%d" % n, b"1") for n in range(4) for topic in (kept, deleted)]
     async with sending(real.bootstrap) as sender, asyncio.timeout(30):
         assert await sender.send(letters) == []
         admin.delete_topics([deleted])[deleted].result(10)
@@ -243,12 +247,12 @@ class TestBrokerOfItsOwn:
             topic = fresh("kept")
             prepared(broker, topic)
             async with sending(broker.bootstrap, limit=3.0) as sender:
-                assert await sender.send([Letter(topic, b"k%d" % n, b"1") for n in range(50)]) == []
+                assert await sender.send([ProducerRecord(topic, b"k%d" % n, b"1") for n in range(50)]) == []
                 broker.kill()
                 with pytest.raises(Unavailable):
-                    await sender.send([Letter(topic, b"k", b"2")])
+                    await sender.send([ProducerRecord(topic, b"k", b"2")])
                 await asyncio.to_thread(broker.start)
-                assert await sender.send([Letter(topic, b"k", b"3")]) == []
+                assert await sender.send([ProducerRecord(topic, b"k", b"3")]) == []
             found = await records(broker.bootstrap, topic)
             assert len({r.key for r in found if r.value == b"1"}) == 50
 
@@ -260,9 +264,9 @@ class TestBrokerOfItsOwn:
             try:
                 await asyncio.to_thread(prepared, broker, topic, partitions=1)
                 async with sending(f"127.0.0.1:{port}", limit=9.0) as sender:
-                    assert await sender.send([Letter(topic, b"k", b"1")]) == []
+                    assert await sender.send([ProducerRecord(topic, b"k", b"1")]) == []
                     way.cut()
-                    assert await sender.send([Letter(topic, b"k", b"%d" % n) for n in range(2, 9)]) == []
+                    assert await sender.send([ProducerRecord(topic, b"k", b"%d" % n) for n in range(2, 9)]) == []
                 assert [r.value for r in await records(broker.bootstrap, topic)] == [b"%d" % n for n in range(1, 9)]
             finally:
                 await asyncio.to_thread(broker.stop)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.kafka.records import Letter, Record, dead_letter, header, last_dead_letter, size_of
+from streams.kafka.records import ProducerRecord, Record, dead_letter, header, last_dead_letter, size_of
 from streams.kafka.topics import ADT_RAW, DEAD_LETTERS, size_limit
 from streams.words.errors import Rejected
 
@@ -16,11 +16,11 @@ FAULT = Rejected("PID-3", "empty", "send a CPR number", "no-person")
 LARGE = b"x" * (17 << 20)
 
 
-def letter_of(key: bytes | None, value: bytes | None, headers: tuple[tuple[str, bytes], ...] = ()) -> Letter:
+def letter_of(key: bytes | None, value: bytes | None, headers: tuple[tuple[str, bytes], ...] = ()) -> ProducerRecord:
     return dead_letter(Record(ADT_RAW, 3, 41, key, value, headers), FAULT, stage="intake", at=NOON)
 
 
-def can_be_sent(letter: Letter) -> bool:
+def can_be_sent(letter: ProducerRecord) -> bool:
     """What aiokafka's producer and the topic ask of a record."""
     sendable = letter.key is not None or letter.value is not None
     encodable = [name.encode() for name, _ in letter.headers]

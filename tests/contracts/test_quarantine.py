@@ -18,7 +18,7 @@ from streams.gateway.admission import GatewayRefusal
 from streams.kafka.clients import partition_of
 from streams.kafka.decisions import Skip, skip_letters, skips_among
 from streams.kafka.embedded import EmbeddedBroker
-from streams.kafka.records import Letter, Record, dead_letter, header
+from streams.kafka.records import ProducerRecord, Record, dead_letter, header
 from streams.kafka.topics import ADT_RAW, CONTROL, DEAD_LETTERS, LEDGER, RELAY
 from streams.words.errors import Rejected
 from tests.brokers import prepared, producing, records
@@ -30,7 +30,7 @@ LETTER = dead_letter(BAD, FAULT, stage="intake", at=AT, version="1.0")
 ID = f"{DEAD_LETTERS}/0/0"
 
 
-async def lay(bootstrap: str, letters: list[Letter]) -> None:
+async def lay(bootstrap: str, letters: list[ProducerRecord]) -> None:
     async with producing(bootstrap) as producer:
         for letter in letters:
             await producer.send_and_wait(
@@ -173,7 +173,7 @@ def test_part_of_message_is_not_sent_again(stafet: Any) -> None:
 
 
 def test_record_is_passed_over_with_reason_and_by_name(stafet: Any) -> None:
-    prepare = [Letter(ADT_RAW, b"k", b"junk"), Letter(ADT_RAW, b"k", b"more")]
+    prepare = [ProducerRecord(ADT_RAW, b"k", b"junk"), ProducerRecord(ADT_RAW, b"k", b"more")]
     asyncio.run(lay(stafet.bootstrap, prepare))
     for words in (("adt.raw/0/1",), ("adt.raw/0/x", "--reason", "r"), ("ledger/0/0", "--reason", "r")):
         assert stafet("skip", *words)[0] == 2
@@ -189,7 +189,9 @@ def test_record_is_passed_over_with_reason_and_by_name(stafet: Any) -> None:
 
 
 def test_record_that_was_taken_is_not_passed_over(stafet: Any) -> None:
-    asyncio.run(lay(stafet.bootstrap, [Letter(ADT_RAW, b"k", b"taken"), Letter(ADT_RAW, b"k", b"next")]))
+    asyncio.run(
+        lay(stafet.bootstrap, [ProducerRecord(ADT_RAW, b"k", b"taken"), ProducerRecord(ADT_RAW, b"k", b"next")])
+    )
     asyncio.run(committed(stafet.bootstrap, 1))
     status, _, err = stafet("skip", "adt.raw/0/0", "--reason", "r")
     assert (status, err.splitlines()[0]) == (3, "adt.raw/0/0 is taken already; nothing to pass over")

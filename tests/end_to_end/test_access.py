@@ -28,7 +28,7 @@ from streams.cli.frame import Code
 from streams.kafka.access import user_of
 from streams.kafka.admin import apply
 from streams.kafka.clients import new_producer, read_all
-from streams.kafka.records import Letter
+from streams.kafka.records import ProducerRecord
 from streams.kafka.sender import Refusal, Sender
 from streams.kafka.topics import inbox, letterbox, plan
 from streams.observer.evidence import quoted
@@ -250,7 +250,7 @@ async def test_letter_is_refused_while_right_is_taken_away(own_secured: Secured)
     own_secured.grant(topics, (A, B))
     sender = Sender(own_secured.bootstrap, own_secured.librdkafka("stafet-relay"))
     await sender.start()
-    letters = [Letter(inbox(code), b"k", b"%d" % number) for number in range(3) for code in (A, B)]
+    letters = [ProducerRecord(inbox(code), b"k", b"%d" % number) for number in range(3) for code in (A, B)]
     taken = _acl("stafet-relay", inbox(A), AclOperation.WRITE)
 
     async def refused() -> set[Refusal]:

@@ -21,7 +21,7 @@ from faust.tables.manager import TableManager
 
 from agents.worker.app import Worker, build_app, raw_table, raw_topic, running
 from agents.worker.shell import Limits, Stage, guarded
-from streams.kafka.records import Letter, Record
+from streams.kafka.records import ProducerRecord, Record
 from streams.kafka.topics import changelog
 
 PARTITIONS = 4
@@ -52,14 +52,14 @@ class Orders(msgspec.Struct):
         return changelog(self.app_id, "rows")
 
 
-def count(orders: Orders, row: bytes | None, record: Record) -> tuple[bytes, Sequence[Letter]]:
+def count(orders: Orders, row: bytes | None, record: Record) -> tuple[bytes, Sequence[ProducerRecord]]:
     """The row is the last number of the key, numbers are sent in order from 1; a number left out is shown."""
     last, number = int((row or b"0").split()[0]), int(record.value or b"0")
     reported = record.value if number <= last + 1 else b"after %d came %d" % (last, number)
     new = b"%d" % max(last, number)
     if orders.row_padding:
         new += b" " + Random(7).randbytes(orders.row_padding)  # which no compression makes smaller
-    return new, [Letter(orders.out, record.key, reported)]
+    return new, [ProducerRecord(orders.out, record.key, reported)]
 
 
 def hold_open(app: Any, orders: Orders) -> None:
