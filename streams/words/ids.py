@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final, NewType
+from typing import Final, Literal, NewType
 from uuid import UUID
 
 MessageId = NewType("MessageId", str)  # MessageHeader.id; a resend keeps it (brev-id)
@@ -154,6 +154,10 @@ class Ids:
     def masked(self, text: str) -> str:
         """A word of others that may not be shown, as 16 hex digits: the same for the same word, and not to be found back."""
         return self._hash("masked", text)[:16]
+
+    def search_key(self, kind: Literal["person", "stay", "visit"], *of: str) -> str:
+        """What the observer finds something by without keeping it: a CPR number, a visit number, feed and visit number."""
+        return self._hash("search", kind, *of)
 
     def episode(self, feed: str, visit: str, chain: int = 0) -> EpisodeId:
         """The local episode-of-care id of a visit number (spec 04 §8.3, 00 §2.3).

@@ -70,7 +70,7 @@ steps: Final = Table(
     Column("kind", String(30), nullable=False),  # of the ledger row; subtype of the status event; kind of the event
     Column("at", Moment, nullable=False),
     Column("message_id", String(80), nullable=False),  # "" when it is about no message
-    Column("event_id", String(80), nullable=False),  # "" when it names no stay event
+    Column("event_id", String(120), nullable=False),  # of the stay event, or the origin of the receipt, it is about
     Column("topic", String(100), nullable=False),
     Column("partition", Integer, nullable=False),
     Column("offset", BigInteger, nullable=False),
@@ -91,7 +91,7 @@ shipments: Final = Table(
     Column("kommunekode", String(4), nullable=False),
     Column("notice", String(30), nullable=False),  # STIN, SLHJ, …
     Column("message_type", String(60), nullable=False),
-    Column("format", String(20), nullable=False),  # fhir-json, fhir-xml, oioxml, edifact
+    Column("format", String(20), nullable=False),  # fhir, oioxml, edifact; "" until it is known
     Column("hospital_sor", String(20), nullable=False),
     Column("hospital_name", String(200), nullable=False),
     Column("department", String(200), nullable=False),
@@ -100,7 +100,6 @@ shipments: Final = Table(
     Column("lane", String(8), nullable=False),
     Column("feed", String(80), nullable=False),
     Column("event_id", String(80), nullable=False),
-    Column("previous", String(80), nullable=False),  # message of the same stay before it; "" for none
     Column("person", String(64), nullable=False),  # keyed hash of the CPR number; "" when unknown
     Column("stay", String(64), nullable=False),  # keyed hash of feed and visit number
     Column("event_time", Moment),  # when it happened
@@ -116,6 +115,8 @@ shipments: Final = Table(
     Column("verdict", String(20), nullable=False),
     Column("reason", Text, nullable=False),  # in a receiver's words, or a reason code; "" for none
     Column("case_state", String(10), nullable=False),  # "", open, closed
+    Column("case_reason", String(30), nullable=False),  # timeout, undeliverable, fatal, given-up-by-operator
+    Column("case_opened", Moment),
     Index(None, "status", "created"),
     Index(None, "created"),
     Index(None, "kommunekode", "created"),
@@ -176,6 +177,19 @@ events: Final = Table(
     Index(None, "feed", "at"),
 )
 
+#: What operators have decided about a municipality, as it stands: the newest record of `recipients.control`.
+standings: Final = Table(
+    "standings",
+    metadata,
+    Column("kommunekode", String(4), primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("paused_since", Moment),
+    Column("pause_reason", Text, nullable=False),
+    Column("mode", String(10), nullable=False),  # "", auto, manual
+    Column("reason", Text, nullable=False),
+    Column("actor", String(200), nullable=False),
+)
+
 #: What lies with the dead letters.
 dead_letters: Final = Table(
     "dead_letters",
@@ -208,17 +222,16 @@ recipient_decisions: Final = Table(
 )
 
 #: Sums by period and place, kept in the transaction that changes a shipment: overview and charts read these alone.
+#: Each shipment is counted in the five minutes of the whole, the hour of its municipality and the hour of its hospital.
 counts: Final = Table(
     "counts",
     metadata,
-    Column("bucket", Moment, primary_key=True),  # start of five minutes
-    Column("what", String(20), primary_key=True),  # created, sent, receipt, settled: the time that falls into it
-    Column("kommunekode", String(4), primary_key=True),
-    Column("hospital_sor", String(20), primary_key=True),
-    Column("notice", String(30), primary_key=True),
-    Column("format", String(20), primary_key=True),
+    Column("place", String(24), primary_key=True),  # "", kommune/<kommunekode>, hospital/<SOR code>
+    Column("bucket", Moment, primary_key=True),  # its start
+    Column("what", String(10), primary_key=True),  # created, sent, receipt, settled: the time that falls into it
     Column("status", String(30), primary_key=True),
-    Column("slot", Integer, primary_key=True),  # time to receipt, by bound of a histogram; -1 for none
+    Column("format", String(20), primary_key=True),
+    Column("slot", Integer, primary_key=True),  # of a receipt: time to it, by bound of a histogram; else -1
     Column("n", Integer, nullable=False),
 )
 
