@@ -1,4 +1,4 @@
-"""`stafet run relay|distributor|gateway|beskedfordeler|all`: a role of the product as a process, from settings to drain.
+"""`stafet run relay|distributor|gateway|beskedfordeler|observer|all`: a role of the product as a process, from settings to drain.
 
 It writes `ready` to standard error when records can flow, ends on SIGTERM or SIGINT with exit 0 after draining, on a
 second SIGINT at once with 130, and may be killed at any moment: what was not finished comes again.
@@ -83,6 +83,7 @@ _USERS: Final[dict[str, KafkaRole]] = {
     "distributor": "distributor",
     "gateway": "gateway",
     "beskedfordeler": "beskedfordeler",
+    "observer": "observer",
 }
 
 #: What the usual refusals of an address mean to the person who reads them.
@@ -101,6 +102,7 @@ class Role(StrEnum):
     DISTRIBUTOR = "distributor"
     GATEWAY = "gateway"
     BESKEDFORDELER = "beskedfordeler"
+    OBSERVER = "observer"
     ALL = "all"
 
 
@@ -175,7 +177,7 @@ def run(
     config: Config = None,
     accept_loss: AcceptLoss = False,
 ) -> None:
-    """Run a role until SIGTERM: relay (worker), distributor (copies), gateway (MLLP), beskedfordeler, or all in one process.
+    """Run a role until SIGTERM: relay (worker), distributor (copies), gateway (MLLP), beskedfordeler, observer, or all but it.
 
     Example: stafet run all --registers example
     """
@@ -452,11 +454,30 @@ async def _beskedfordeler(installation: Installation, stop: asyncio.Event) -> No
     logs.get("beskedfordeler").info("beskedfordeler.drained")
 
 
+async def _observer(installation: Installation, stop: asyncio.Event) -> None:
+    from .observe import DatabaseAway, observe, opened  # no other role needs a database
+
+    settings = installation.settings
+    with alone(settings.state_dir / "observer", "observer"):
+        try:
+            async with unless(stop):
+                model = await beside(lambda: opened(settings, installation.registers))
+        except DatabaseAway as problem:
+            raise Failed(Code.FAILED, "no-database", str(problem), "Try: stafet config show --sources") from None
+        await observe(
+            *(model, installation.bootstrap, installation.ids, installation.security, installation.metrics, stop),
+            ready=lambda: installation.mark_ready("observer"),
+            waiting=lambda why: installation.waiting.update(observer=why),
+            reconcile_minutes=settings.reconcile_minutes,
+        )
+
+
 _ROLES: Final[Mapping[str, Work]] = {
     "relay": _relay,
     "distributor": _distributor,
     "gateway": _gateway,
     "beskedfordeler": _beskedfordeler,
+    "observer": _observer,
 }
 
 

@@ -49,6 +49,9 @@ MetricName = Literal[
     "stafet_gateway_unserved_total",
     "stafet_dead_letters_total",
     "stafet_step_seconds",
+    "stafet_observer_lag_records",
+    "stafet_observer_unreadable_total",
+    "stafet_balance_difference",
 ]
 
 
@@ -96,6 +99,10 @@ METRICS: Final[tuple[Metric, ...]] = (
            "handshake that failed, no file descriptor", "no-file-descriptor over 0"),
     Metric("stafet_dead_letters_total", "counter", ("stage", "reason"), "dead-lettered records", "any internal-error"),
     Metric("stafet_step_seconds", "histogram", ("stage",), "time for one record in one stage", "", _STEP),
+    Metric("stafet_observer_lag_records", "gauge", (), "records that the read model has not taken yet", "growing for ten minutes"),
+    Metric("stafet_observer_unreadable_total", "counter", ("topic",), "records that the read model has passed over",
+           "any on ledger or track-and-trace"),
+    Metric("stafet_balance_difference", "gauge", (), "difference of the balance that was recomputed last (00 §5)", "not 0"),
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, Self
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -191,6 +192,22 @@ class Settings(BaseSettings):
     http_listen: str = _setting(
         "127.0.0.1:8080", "host:port of /livez, /readyz, /metrics", "loopback: figures are nobody else's business"
     )
+    database: str | None = _setting(
+        None,
+        "SQLAlchemy URL of the observer's read model: postgresql://user@host/name, or sqlite:///file",
+        "unset: a SQLite file observer.db in the state directory; PostgreSQL in production (docs/decisions/0074); a "
+        "password belongs into PGPASSFILE",
+    )
+    web_listen: str = _setting(
+        "127.0.0.1:8090", "host:port of the observer's pages and interfaces", "loopback until logins are set up"
+    )
+    reconcile_minutes: int = _setting(
+        15,
+        "minutes between two recomputations of the balance by the observer; 0: none",
+        "it reads every topic; a difference is known within a quarter of an hour",
+        ge=0,
+        le=1440,
+    )
     environment: Literal["production", "test"] = _setting(
         "production",
         "what this installation is; production refuses registers of a test, and warns of `example` where nothing is set",
@@ -236,10 +253,26 @@ class Settings(BaseSettings):
         """`read_settings` asks the sources itself, because `explain` names the source of each value."""
         return (init_settings,)
 
+    @field_validator("database")
+    @classmethod
+    def _no_password(cls, text: str | None) -> str | None:
+        if text is not None:
+            scheme = text.partition(":")[0].partition("+")[0]
+            if scheme not in ("postgresql", "sqlite"):
+                raise ValueError("no such database; write postgresql://user@host/name or sqlite:///file")
+            if urlsplit(text).password is not None:
+                raise ValueError("a password in the environment leaks; put it into the file that PGPASSFILE names")
+        return text
+
     @property
     def always_distributed(self) -> tuple[str, ...]:
         """The kommunekoder of `distribute`."""
         return tuple(code for code in self.distribute.split(",") if code)
+
+    @property
+    def database_url(self) -> str:
+        """Where the read model lies."""
+        return self.database or f"sqlite:///{self.state_dir / 'observer.db'}"
 
     @property
     def besked_routes(self) -> tuple[BeskedRoute, ...]:
@@ -251,7 +284,7 @@ class Settings(BaseSettings):
             routes.append(BeskedRoute(kommunekode, system, mailbox.lower()))
         return tuple(routes)
 
-    @field_validator("gateway_listen", "http_listen", "beskedfordeler")
+    @field_validator("gateway_listen", "http_listen", "web_listen", "beskedfordeler")
     @classmethod
     def _address(cls, text: str | None) -> str | None:
         if text is not None:

@@ -23,7 +23,7 @@ TOPICS = {
     "stafet-observer": (
         "",
         "adt.raw letters.raw hospital.999000011000016004.answers lanes municipality.0101.inbox municipality.0461.inbox municipality.0101.receipts "
-        "municipality.0461.receipts receipts.raw track-and-trace archive ledger dead.letters",
+        "municipality.0461.receipts receipts.raw recipients.control track-and-trace archive ledger dead.letters",
     ),
     "stafet-operator": (
         "adt.raw letters.raw lanes recipients.control receipts.raw ledger",

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, select
+from sqlalchemy import Connection, Engine, Table, create_engine, event, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from streams.words.model import RecipientControl
@@ -26,6 +26,8 @@ from .steps import Fallen, Step
 
 #: Seconds that a writer waits for another one.
 _PATIENCE: Final = 30
+#: Names the writer of the read model among the locks of a PostgreSQL database: a number of its own.
+_WRITER: Final = 0x57AFE7
 #: Values in one statement.
 _MANY: Final = 1000
 
@@ -73,6 +75,8 @@ class ReadModel:
     ) -> None:
         """Fold what was read; `positions`: next offset and newest time of each partition, in the same transaction."""
         with self.engine.begin() as c:
+            if c.dialect.name == "postgresql":  # one writer of sums, however many observers run
+                c.execute(select(func.pg_advisory_xact_lock(_WRITER)))
             steps = list({one.id: one for one in reversed(read) if isinstance(one, Step)}.values())
             _add(c, schema.steps, [step._asdict() for step in steps])
             self._fold(c, steps)
@@ -84,6 +88,12 @@ class ReadModel:
                 for (topic, partition), (offset, at) in (positions or {}).items()
             ]
             _put(c, schema.positions, places)
+
+    def keep_balance(self, at: datetime, difference: int, body: Mapping[str, Any]) -> None:
+        """What the reconciliation job found."""
+        with self.engine.begin() as c:
+            text = msgspec.json.encode(body).decode()
+            _put(c, schema.balances, [{"at": at, "difference": difference, "body": text}])
 
     def _fold(self, c: Connection, new: Sequence[Step]) -> None:
         """Compute whatever the new steps bear upon."""
