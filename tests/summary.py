@@ -19,6 +19,7 @@ __all__ = ["pytest_deselected", "pytest_sessionfinish", "pytest_terminal_summary
 #: What a marker means for the reader of a run.
 _PARTS = {
     "real": "tests on the real broker (Apache Kafka)",
+    "postgres": "tests on PostgreSQL",
     "published": "tests against the published packages and examples",
 }
 

@@ -46,9 +46,10 @@ def rows(engine: Engine) -> dict[str, list[tuple[object, ...]]]:
         }
 
 
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    made = filled(world())
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    url = "sqlite://" if request.param == "sqlite" else request.getfixturevalue("postgres").new_database()
+    made = filled(world(), url)
     yield made
     made.dispose()
 

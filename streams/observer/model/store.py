@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from alembic import command
+from alembic.config import Config
 from sqlalchemy import Connection, Engine, Table, create_engine, event, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -51,8 +53,25 @@ def connect(url: str) -> Engine:
 
 
 def migrate(engine: Engine) -> None:
-    """The tables as this version knows them."""
-    schema.metadata.create_all(engine)
+    """The tables as this version wants them, by the migrations that are missing."""
+    with engine.begin() as c:
+        _alone(c)
+        command.upgrade(migrations(c), "head")
+
+
+def migrations(c: Connection) -> Config:
+    """Alembic's settings for the migrations of the read model on a connection."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("file_template", "v%%(rev)s_%%(slug)s")
+    config.attributes["connection"] = c
+    return config
+
+
+def _alone(c: Connection) -> None:
+    """One writer of tables and sums, however many observers run. SQLite has no more than one."""
+    if c.dialect.name == "postgresql":
+        c.execute(select(func.pg_advisory_xact_lock(_WRITER)))
 
 
 class ReadModel:
@@ -75,8 +94,7 @@ class ReadModel:
     ) -> None:
         """Fold what was read; `positions`: next offset and newest time of each partition, in the same transaction."""
         with self.engine.begin() as c:
-            if c.dialect.name == "postgresql":  # one writer of sums, however many observers run
-                c.execute(select(func.pg_advisory_xact_lock(_WRITER)))
+            _alone(c)
             steps = list({one.id: one for one in reversed(read) if isinstance(one, Step)}.values())
             _add(c, schema.steps, [step._asdict() for step in steps])
             self._fold(c, steps)
