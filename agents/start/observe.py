@@ -8,7 +8,7 @@ way shows as a difference, so a difference is looked at twice before it is writt
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from aiokafka.errors import KafkaError
@@ -28,6 +28,7 @@ from streams.words.ids import Ids
 _USUAL: Final = 5000
 #: Seconds between two looks.
 _LOOK: Final = 1.0
+_DAY: Final = 86_400.0
 #: Seconds until a difference is looked at again.
 _AGAIN: Final = 20.0
 
@@ -58,6 +59,7 @@ async def observe(
     *,
     ready: Callable[[], None],
     waiting: Callable[[str], None],
+    now: Callable[[], datetime],
     reconcile_minutes: int,
 ) -> None:
     """Follow and recompute until `stop`. `waiting` gets the reason why it is not ready, "" when it is."""
@@ -70,9 +72,9 @@ async def observe(
             behind = f"{state.lag} records behind" if state.lag > _USUAL else ""
             waiting(state.problem or behind)
 
-    beside: list[Coroutine[object, object, None]] = [show()]
+    beside: list[Coroutine[object, object, None]] = [show(), _forget(model, now)]
     if reconcile_minutes:
-        beside.append(_recompute(model, bootstrap, security, metrics, reconcile_minutes * 60.0))
+        beside.append(_recompute(model, bootstrap, security, metrics, now, reconcile_minutes * 60.0))
     tasks = [asyncio.create_task(work) for work in beside]
     try:
         await follow(model, bootstrap, ids, state, stop, ready, **security)
@@ -84,8 +86,22 @@ async def observe(
     _log.info("observer.drained")
 
 
+async def _forget(model: ReadModel, now: Callable[[], datetime]) -> None:
+    """Once a day, and at the start, what is older than is promised."""
+    while True:
+        with contextlib.suppress(SQLAlchemyError):  # a database that is away: tomorrow
+            gone = await asyncio.to_thread(model.forget, now())
+            _log.info("observer.forgotten", count=gone)
+        await asyncio.sleep(_DAY)
+
+
 async def _recompute(
-    model: ReadModel, bootstrap: str, security: Mapping[str, Any], metrics: Metrics, every: float
+    model: ReadModel,
+    bootstrap: str,
+    security: Mapping[str, Any],
+    metrics: Metrics,
+    now: Callable[[], datetime],
+    every: float,
 ) -> None:
     while True:
         with contextlib.suppress(KafkaError, OSError, SQLAlchemyError):  # the next time, then
@@ -93,7 +109,7 @@ async def _recompute(
             if found.difference:
                 await asyncio.sleep(_AGAIN)
                 found = await _recomputed(bootstrap, security)
-            await asyncio.to_thread(model.keep_balance, datetime.now(UTC), found.difference, found.as_dict())
+            await asyncio.to_thread(model.keep_balance, now(), found.difference, found.as_dict())
             metrics.set("stafet_balance_difference", found.difference)
             write = _log.warning if found.difference else _log.info
             write("observer.reconciled", count=found.difference)

@@ -468,6 +468,7 @@ async def _observer(installation: Installation, stop: asyncio.Event) -> None:
             *(model, installation.bootstrap, installation.ids, installation.security, installation.metrics, stop),
             ready=lambda: installation.mark_ready("observer"),
             waiting=lambda why: installation.waiting.update(observer=why),
+            now=lambda: datetime.now(UTC),
             reconcile_minutes=settings.reconcile_minutes,
         )
 

@@ -18,7 +18,7 @@ from streams.observer.model.store import ReadModel, connect, migrate
 from streams.operations.metrics import Metrics
 from tests.brokers import until
 from tests.observer.test_read_model import rows
-from tests.observer.world import IDS, World, filled, place_of, wait_of, world
+from tests.observer.world import END, IDS, World, filled, place_of, wait_of, world
 
 
 async def lay(producer: AIOKafkaProducer, of: World) -> None:
@@ -51,6 +51,7 @@ async def observing(url: str, bootstrap: str, metrics: Metrics) -> AsyncIterator
             *(model, bootstrap, IDS, {}, metrics, stop),
             ready=ready.set,
             waiting=lambda reason: why.__setitem__(0, reason),
+            now=lambda: END,
             reconcile_minutes=1,
         )
     )

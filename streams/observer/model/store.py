@@ -10,24 +10,27 @@ One process folds at a time; pages and jobs write their own tables beside it.
 import sqlite3
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, Table, create_engine, event, func, make_url, select
+from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, func, make_url, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from streams.words.model import RecipientControl
 
 from . import fold, schema
-from .fold import PlaceOf, Shipment, Steps, WaitOf
+from .fold import OPEN, PlaceOf, Shipment, Steps, WaitOf
 from .steps import Fallen, Step
 
 #: Seconds that a writer waits for another one.
 _PATIENCE: Final = 30
+#: How long shipments and ledger rows, and status events, stay once they are finished (00 §3.8).
+LEDGER_KEPT: Final = timedelta(days=400)
+TRACE_KEPT: Final = timedelta(days=30)
 #: Names the writer of the read model among the locks of a PostgreSQL database: a number of its own.
 _WRITER: Final = 0x57AFE7
 #: Values in one statement.
@@ -112,6 +115,43 @@ class ReadModel:
         with self.engine.begin() as c:
             text = msgspec.json.encode(body).decode()
             _put(c, schema.balances, [{"at": at, "difference": difference, "body": text}])
+
+    def forget(self, now: datetime) -> int:
+        """Delete what is older than is promised (00 §3.8), and nothing that is unfinished; the number of shipments.
+
+        Of a shipment that is kept, the status events go after 30 days but for the first, which names its parties.
+        """
+        gone, some = 0, self._finished(now - LEDGER_KEPT)
+        while some:
+            with self.engine.begin() as c:
+                _alone(c)
+                for table in (schema.steps, schema.identifiers, schema.receipts, schema.shipments):
+                    c.execute(delete(table).where(table.c.message_id.in_(some)))
+            gone, some = gone + len(some), self._finished(now - LEDGER_KEPT)
+        of, ship, row = schema.steps.c, schema.shipments.c, schema.counts.c
+        unfinished = select(ship.message_id).where(or_(ship.is_open.is_(True), ship.case_state == "open"))
+        old = of.at < now - LEDGER_KEPT
+        with self.engine.begin() as c:
+            _alone(c)
+            traced = (of.source == "trace", of.kind != "msg-created", of.at < now - TRACE_KEPT)
+            c.execute(delete(schema.steps).where(*traced, of.message_id.not_in(unfinished)))
+            behind = select(ship.event_id)
+            c.execute(delete(schema.steps).where(old, of.message_id == "", of.event_id.not_in(behind)))
+            event, receipt, dead = schema.events.c, schema.receipts.c, schema.dead_letters.c
+            settled = event.fate.not_in(("waiting", ""))
+            c.execute(delete(schema.events).where(event.at < now - LEDGER_KEPT, settled))
+            c.execute(delete(schema.receipts).where(receipt.at < now - LEDGER_KEPT, receipt.message_id == ""))
+            c.execute(delete(schema.dead_letters).where(dead.at < now - LEDGER_KEPT, dead.state != "open"))
+            c.execute(
+                delete(schema.counts).where(or_(row.n == 0, row.bucket < now - LEDGER_KEPT), row.status.not_in(OPEN))
+            )
+        return gone
+
+    def _finished(self, before: datetime) -> list[str]:
+        of = schema.shipments.c
+        query = select(of.message_id).where(of.created < before, of.is_open.is_(False), of.case_state != "open")
+        with self.engine.connect() as c:
+            return list(c.execute(query.order_by(of.created).limit(_MANY)).scalars())
 
     def _fold(self, c: Connection, new: Sequence[Step]) -> None:
         """Compute whatever the new steps bear upon."""
