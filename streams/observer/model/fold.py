@@ -10,7 +10,7 @@ Counts are derived from shipments: what a shipment counts for is computed before
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from hashlib import sha256
@@ -365,6 +365,10 @@ def bucket(at: datetime, width: timedelta) -> datetime:
     return _EPOCH + (at - _EPOCH) // width * width
 
 
+#: The place of the sums of the whole by hours; those by five minutes have none.
+ALL: Final = "all"
+
+
 def counted(row: Shipment) -> Iterator[Count]:
     """What the shipment counts for, once each."""
     times = (("created", row.created), ("sent", row.sent), ("receipt", row.acknowledged), ("settled", row.settled))
@@ -375,8 +379,9 @@ def counted(row: Shipment) -> Iterator[Count]:
         if what == "receipt" and row.sent is not None:
             slot = slot_of(at - row.sent)
         facts = (what, row.status, row.format, slot)
-        yield Count("", bucket(at, FINE), *facts)
         hour = bucket(at, COARSE)
+        yield Count("", bucket(at, FINE), *facts)
+        yield Count(ALL, hour, *facts)
         yield Count(f"kommune/{row.kommunekode}", hour, *facts)
         yield Count(f"hospital/{row.hospital_sor}"[:24], hour, *facts)
 
@@ -387,11 +392,28 @@ def slot_of(waited: timedelta) -> int:
     return next((slot for slot, bound in enumerate(SLOTS) if seconds <= bound), len(SLOTS))
 
 
-def changes(before: Collection[Shipment], after: Collection[Shipment]) -> dict[Count, int]:
-    """What is to be added to the sums when these shipments take the place of those."""
+def tallied(row: Fate | ReceivedReceipt) -> dict[Count, int]:
+    """What a fate or a receipt counts for in the balance: of a record that gave stay events, those count instead."""
+    found: dict[Count, int] = {}
+    for place, at in (("", bucket(row.at, FINE)), (ALL, bucket(row.at, COARSE))):
+        if isinstance(row, ReceivedReceipt):
+            found[Count(place, at, "class", row.class_, "", -1)] = 1
+        elif row.level == "stay-event":
+            found[Count(place, at, "stay-event", row.fate, "", -1)] = 1
+            found[Count(place, at, "made", "", "", -1)] = row.notifications
+        elif not row.parts:
+            found[Count(place, at, "record", row.fate, "", -1)] = 1
+    return found
+
+
+Counted = Shipment | Fate | ReceivedReceipt
+
+
+def changes(before: Iterable[Counted], after: Iterable[Counted]) -> dict[Count, int]:
+    """What is to be added to the sums when these rows take the place of those."""
     sums = Counter[Count]()
     for row in after:
-        sums.update(counted(row))
+        sums.update(counted(row) if isinstance(row, Shipment) else tallied(row))
     for row in before:
-        sums.subtract(counted(row))
+        sums.subtract(Counter(counted(row)) if isinstance(row, Shipment) else tallied(row))
     return {key: n for key, n in sums.items() if n}

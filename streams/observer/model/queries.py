@@ -32,7 +32,7 @@ from .answers import (
     Tiles,
     Worst,
 )
-from .fold import COARSE, FINE, OPEN, SLOTS, ReceivedReceipt, Shipment, bucket
+from .fold import ALL, COARSE, FINE, OPEN, SLOTS, ReceivedReceipt, Shipment, bucket
 from .steps import Step
 
 _S: Final = schema.shipments.c
@@ -107,11 +107,12 @@ def _counted(scope: Scope, filter: ShipmentFilter) -> Select[Any] | None:
     )
     if plain != filter or scope != Scope() or len(asked) > 1:
         return None
-    width = COARSE if asked else FINE
-    if any(at is not None and bucket(at, width) != at for at in (filter.since, filter.until)):
+    ends = [at for at in (filter.since, filter.until) if at is not None]
+    hourly = all(bucket(at, COARSE) == at for at in ends)
+    if not hourly and (asked or any(bucket(at, FINE) != at for at in ends)):
         return None
     of = schema.counts.c
-    query = select(func.sum(of.n)).where(of.what == "created", of.place == (asked or [""])[0])
+    query = select(func.sum(of.n)).where(of.what == "created", of.place == (asked or [ALL if hourly else ""])[0])
     if filter.status:
         query = query.where(of.status.in_(filter.status))
     if filter.format:
@@ -218,13 +219,17 @@ def shipment(c: Connection, scope: Scope, message_id: str) -> ShipmentDetail | N
 # ---- figures ------------------------------------------------------------------------------------------------------
 
 
+#: The longest period that is shown by five minutes.
+_FINELY: Final = timedelta(days=2)
+
+
 def overview(c: Connection, scope: Scope, since: datetime, until: datetime, *, now: datetime) -> Overview:
-    """Everything of the first page. The period is rounded outwards: to five minutes, or to hours within a scope."""
-    width = FINE if scope == Scope() else COARSE
+    """Everything of the first page. The period is rounded outwards: to five minutes; to hours when it is long, or within a scope."""
+    width = FINE if scope == Scope() and until - since <= _FINELY else COARSE
     since = bucket(since, width)
     if (end := bucket(until, width)) < until:
         until = end + width
-    sums = _sums(c, scope, since, until)
+    sums = _sums(c, scope, since, until, width)
     statuses, formats = Counter[str](), Counter[str]()
     points: dict[datetime, Counter[str]] = defaultdict(Counter)
     mixes: dict[datetime, Counter[str]] = defaultdict(Counter)
@@ -266,13 +271,13 @@ def _point(at: datetime, of: Counter[str], formats: Counter[str]) -> SeriesPoint
 
 
 def _sums(
-    c: Connection, scope: Scope, since: datetime, until: datetime
+    c: Connection, scope: Scope, since: datetime, until: datetime, width: timedelta
 ) -> Iterable[tuple[datetime, str, str, str, int, int]]:
     """Bucket, what, status, format, slot and number within a scope."""
     of = schema.counts.c
     if scope.kommunekoder is not None and scope.hospitals is not None:  # the sums do not cross them
         return []
-    places = [""]
+    places = ["" if width == FINE else ALL]
     if scope.kommunekoder is not None:
         places = [f"kommune/{code}" for code in scope.kommunekoder]
     if scope.hospitals is not None:
@@ -325,24 +330,20 @@ def _quantile(slots: Mapping[int, int], part: float) -> float | None:
 
 
 def balance_counters(c: Connection, since: datetime, until: datetime) -> dict[str, dict[str, int]]:
-    """The terms of 00 §5 as the read model has them: what was received, made and answered in the period."""
-    of, got = schema.events.c, schema.receipts.c
-    within = (of.at >= since, of.at < until)
-    records = _tally(c, of.fate, of.level == "record", of.parts == 0, *within)
-    stays = _tally(c, of.fate, of.level == "stay-event", *within)
-    both = records + stays
-    made = c.execute(select(func.sum(of.notifications)).where(of.level == "stay-event", *within)).scalar() or 0
+    """The terms of 00 §5 as the read model has them: what was received, made and answered in the period.
+
+    `since` and `until` are beginnings of five minutes (`bucket`).
+    """
+    of = schema.counts.c
+    place = ALL if bucket(since, COARSE) == since and bucket(until, COARSE) == until else ""
+    query = select(of.what, of.status, func.sum(of.n)).where(of.place == place, of.bucket >= since, of.bucket < until)
+    tallies: dict[str, Counter[str]] = defaultdict(Counter)
+    for what, status, n in c.execute(query.group_by(of.what, of.status)):
+        tallies[what][status] += int(n)
+    both, statuses, classes = tallies["record"] + tallies["stay-event"], tallies["created"], tallies["class"]
     accepted = {name: both[name] for name in ("not-subject", "stopped", "waiting", "converted")}
-    classes = _tally(c, got.class_, got.at >= since, got.at < until)
     names = ("first", "repeated", "conflicting", "stale", "transient", "unmatched", "unreadable", "quarantined",
              "waiting-for-recheck")  # fmt: skip
-    statuses = Counter[str]()
-    s = schema.counts.c
-    rows = select(s.status, func.sum(s.n)).where(
-        s.place == "", s.what == "created", s.bucket >= since, s.bucket < until
-    )
-    for status, n in c.execute(rows.group_by(s.status)):
-        statuses[status] += int(n)
     return {
         "events received": {
             "refused": both["refused"],
@@ -350,7 +351,7 @@ def balance_counters(c: Connection, since: datetime, until: datetime) -> dict[st
             "accepted": sum(accepted.values()),
         },
         "accepted": accepted,
-        "notifications made": {"of converted events": int(made)},
+        "notifications made": {"of converted events": tallies["made"][""]},
         "notifications": _terms(statuses),
         "open": {"timed-out" if name == "overdue" else name: statuses[name] for name in OPEN},
         "receipts received": {"first verdicts" if name == "first" else name: classes[name] for name in names},
@@ -471,7 +472,7 @@ def recipient(c: Connection, scope: Scope, kommunekode: str, *, now: datetime) -
     history = select(schema.recipient_decisions).where(said.kommunekode == kommunekode).order_by(said.at)
     points: dict[datetime, Counter[str]] = defaultdict(Counter)
     mixes: dict[datetime, Counter[str]] = defaultdict(Counter)
-    for at, what, _, format_, _, n in _sums(c, Scope((kommunekode,)), now - _DAY, now + COARSE):
+    for at, what, _, format_, _, n in _sums(c, Scope((kommunekode,)), now - _DAY, now + COARSE, COARSE):
         points[at][what] += n
         if what == "created":
             mixes[at][format_] += n

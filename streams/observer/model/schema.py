@@ -222,13 +222,16 @@ recipient_decisions: Final = Table(
 )
 
 #: Sums by period and place, kept in the transaction that changes a shipment: overview and charts read these alone.
-#: Each shipment is counted in the five minutes of the whole, the hour of its municipality and the hour of its hospital.
+#: Each shipment is counted in the five minutes and the hour of the whole, and in the hour of its municipality and of its
+#: hospital; fates of events and classes of receipts in those of the whole.
 counts: Final = Table(
     "counts",
     metadata,
-    Column("place", String(24), primary_key=True),  # "", kommune/<kommunekode>, hospital/<SOR code>
+    Column(
+        "place", String(24), primary_key=True
+    ),  # "" by five minutes; by hours: all, kommune/<kommunekode>, hospital/<SOR code>
     Column("bucket", Moment, primary_key=True),  # its start
-    Column("what", String(10), primary_key=True),  # created, sent, receipt, settled: the time that falls into it
+    Column("what", String(10), primary_key=True),  # created, sent, receipt, settled; record, stay-event, made, class
     Column("status", String(30), primary_key=True),
     Column("format", String(20), primary_key=True),
     Column("slot", Integer, primary_key=True),  # of a receipt: time to it, by bound of a histogram; else -1

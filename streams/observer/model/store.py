@@ -9,10 +9,10 @@ One process folds at a time; pages and jobs write their own tables beside it.
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from alembic import command
@@ -23,8 +23,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from streams.words.model import RecipientControl
 
 from . import fold, schema
-from .fold import OPEN, PlaceOf, Shipment, Steps, WaitOf
+from .fold import OPEN, Fate, PlaceOf, ReceivedReceipt, Shipment, Steps, WaitOf
 from .steps import Fallen, Step
+
+R = TypeVar("R")
 
 #: Seconds that a writer waits for another one.
 _PATIENCE: Final = 30
@@ -143,7 +145,9 @@ class ReadModel:
             c.execute(delete(schema.receipts).where(receipt.at < now - LEDGER_KEPT, receipt.message_id == ""))
             c.execute(delete(schema.dead_letters).where(dead.at < now - LEDGER_KEPT, dead.state != "open"))
             c.execute(
-                delete(schema.counts).where(or_(row.n == 0, row.bucket < now - LEDGER_KEPT), row.status.not_in(OPEN))
+                delete(schema.counts).where(
+                    or_(row.n == 0, row.bucket < now - LEDGER_KEPT), row.status.not_in((*OPEN, "waiting"))
+                )
             )
         return gone
 
@@ -156,7 +160,7 @@ class ReadModel:
     def _fold(self, c: Connection, new: Sequence[Step]) -> None:
         """Compute whatever the new steps bear upon."""
         related = _Related(c, new)
-        before = {row.message_id: row for row in _shipments(c, related.messages)}
+        before = {row.message_id: row for row in _there(c, schema.shipments.c.message_id, related.messages, Shipment)}
         after: dict[str, Shipment] = {}
         identifiers: list[dict[str, str]] = []
         for message in related.messages:
@@ -171,19 +175,23 @@ class ReadModel:
             identifiers += [
                 {"value": value[:200], "kind": kind, "message_id": message} for value, kind in found if value
             ]
+        kommuner = {name: row.kommunekode for name, row in (before | after).items()}
+        answered = {step.event_id for name in after if name not in before for step in related.of_message(name)}
+        receipts: dict[str, ReceivedReceipt] = {}
+        fates = {one.id: one for one in fold.fates(Steps(related.records))}
+        for name in sorted(related.events | (answered - {""})):
+            of = Steps(related.of_event(name))
+            about = next((row.message for row in of.receipts if row.message), "")
+            receipts |= {one.origin: one for one in fold.receipts(of, kommuner.get(about, ""))}
+            fates |= {one.id: one for one in fold.fates(of)}
         _put(c, schema.shipments, [msgspec.structs.asdict(row) for row in after.values()])
         _add(c, schema.identifiers, identifiers)
-        _sum(c, fold.changes([before[name] for name in after if name in before], after.values()))
-        kommuner = {name: row.kommunekode for name, row in (before | after).items()}
-        receipts, fates = [], [msgspec.structs.asdict(one) for one in fold.fates(Steps(related.records))]
-        answered = {step.event_id for name in after if name not in before for step in related.of_message(name)}
-        for name in sorted(related.events | (answered - {""})):
-            of = Steps(step for step in related.of_event(name))
-            about = next((row.message for row in of.receipts if row.message), "")
-            receipts += [msgspec.structs.asdict(one) for one in fold.receipts(of, kommuner.get(about, ""))]
-            fates += [msgspec.structs.asdict(one) for one in fold.fates(of)]
-        _put(c, schema.receipts, receipts)
-        _put(c, schema.events, fates)
+        replaced: list[fold.Counted] = [before[name] for name in after if name in before]
+        replaced += _there(c, schema.receipts.c.origin, receipts, ReceivedReceipt)
+        replaced += _there(c, schema.events.c.id, fates, Fate)
+        _put(c, schema.receipts, [msgspec.structs.asdict(one) for one in receipts.values()])
+        _put(c, schema.events, [msgspec.structs.asdict(one) for one in fates.values()])
+        _sum(c, fold.changes(replaced, [*after.values(), *receipts.values(), *fates.values()]))
         decided = [decision for step in new if (decision := fold.recipient_decision(step)) is not None]
         _add(c, schema.recipient_decisions, decided)
 
@@ -232,11 +240,11 @@ def _steps(c: Connection, column: Any, values: Collection[str]) -> Iterable[Step
             yield Step(*row)
 
 
-def _shipments(c: Connection, messages: Collection[str]) -> Iterable[Shipment]:
-    table = schema.shipments
-    for some in _slices(sorted(messages)):
-        for row in c.execute(select(table).where(table.c.message_id.in_(some))):
-            yield Shipment(**row._mapping)
+def _there(c: Connection, key: Any, values: Collection[str], kind: Callable[..., R]) -> Iterable[R]:
+    """The rows that a table has under these keys."""
+    for some in _slices(sorted(values)):
+        for row in c.execute(select(key.table).where(key.in_(some))):
+            yield kind(**row._mapping)
 
 
 def _stand(c: Connection, controls: Sequence[RecipientControl]) -> None:
