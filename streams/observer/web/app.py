@@ -12,13 +12,18 @@ from typing import Final
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
+from .api import api, problem
+from .filters import BadField
 from .live import live
 from .pages import pages
 from .site import STATIC, Site
 
+#: Addresses for programs: errors are no pages.
+_PROGRAMS: Final = ("/api/", "/events")
 #: On every answer.
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -36,19 +41,35 @@ def create_app(site: Site) -> FastAPI:
 
     @app.middleware("http")
     async def add_headers(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await answer(request)
+        # no id has a NUL in it, and PostgreSQL takes none
+        nul = "\0" in request.url.path or b"%00" in request.scope["query_string"]
+        response = problem(400, "Bad request", "NUL in the address.") if nul else await answer(request)
         for name, value in _HEADERS.items():
             response.headers.setdefault(name, value)
         if not request.url.path.startswith("/static/"):
             response.headers.setdefault("Cache-Control", "no-store")
         return response
 
-    @app.exception_handler(404)
-    async def not_found(request: Request, fault: HTTPException) -> Response:
+    @app.exception_handler(HTTPException)
+    async def refused(request: Request, fault: HTTPException) -> Response:
+        if fault.status_code != 404 or request.url.path.startswith(_PROGRAMS):
+            answer = problem(fault.status_code, fault.detail, f"{request.method}: {fault.detail}.")
+            answer.headers.update(fault.headers or {})
+            return answer
         heading = site.text(request)("Siden findes ikke")
         return site.page(request, "missing.html", {"heading": heading}, status=404)
 
+    @app.exception_handler(BadField)
+    async def unreadable(request: Request, fault: BadField) -> Response:
+        return problem(400, "A field cannot be read", str(fault))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, fault: RequestValidationError) -> Response:
+        first = fault.errors()[0]
+        return problem(400, "A field cannot be read", f"{first['loc'][-1]}: {first['msg']}.")
+
     app.mount("/static", StaticFiles(directory=STATIC))
+    app.include_router(api(site))
     app.include_router(live(site))
     app.include_router(pages(site))
     return app

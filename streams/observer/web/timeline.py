@@ -21,6 +21,7 @@ class Moment(NamedTuple):
     tone: str  # as in `StatusWord`
     attempt: int
     detail: str
+    step: str  # the same in every language
 
 
 class _Line(NamedTuple):
@@ -61,14 +62,21 @@ def moments(found: ShipmentDetail, text: Text) -> list[Moment]:
 def _arrival(of: Steps, text: Text) -> Iterator[Moment]:
     for event in of.hospital[:1]:
         if event.occurred is not None:
-            yield Moment(event.occurred, _in(text, "Hændelsen skete", "The event happened"), "sygehus", "quiet", 0, "")
+            yield Moment(
+                event.occurred,
+                _in(text, "Hændelsen skete", "The event happened"),
+                "sygehus",
+                "quiet",
+                0,
+                "",
+                "happened",
+            )
         if event.registered is not None:
             words = _in(text, "Registreret på sygehuset", "Registered at the hospital")
-            yield Moment(
-                event.registered, words, "sygehus", "quiet", 0, f"ADT {event.trigger}" if event.trigger else ""
-            )
+            trigger = f"ADT {event.trigger}" if event.trigger else ""
+            yield Moment(event.registered, words, "sygehus", "quiet", 0, trigger, "registered")
         words = _in(text, "Modtaget fra sygehus", "Received from hospital")
-        yield Moment(event.received, words, "stafet", "wait", 0, event.control_id)
+        yield Moment(event.received, words, "stafet", "wait", 0, event.control_id, "received")
 
 
 def _changes(of: Steps, text: Text) -> Iterator[Moment]:
@@ -86,7 +94,7 @@ def _changes(of: Steps, text: Text) -> Iterator[Moment]:
                 words = _in(text, f"Genafsendt ({row.attempt - 1} af 2)", f"Resent ({row.attempt - 1} of 2)")
         if row.late:
             words += _in(text, " – for sent", " – after the deadline")
-        yield Moment(row.at, words, _station(row), line.tone, row.attempt, detail)
+        yield Moment(row.at, words, _station(row), line.tone, row.attempt, detail, row.what.lower())
 
 
 def _envelope(envelopes: list[StatusEvent], number: int, text: Text) -> str:
@@ -103,12 +111,14 @@ def _station(row: LedgerRow) -> str:
 def _ignored(of: Steps, text: Text) -> Iterator[Moment]:
     for row in of.receipts:
         if (line := _RECEIPTS.get(row.what)) is not None:
-            yield Moment(row.at, _in(text, line.danish, line.english), "modtager", line.tone, 0, row.verdict)
+            words = _in(text, line.danish, line.english)
+            yield Moment(row.at, words, "modtager", line.tone, 0, row.verdict, f"receipt-{row.what}")
 
 
 def _decisions(of: Steps, text: Text) -> Iterator[Moment]:
     for row in of.decisions:
-        yield Moment(row.at, _in(text, "Beslutning taget", "Decision taken"), "operatør", "quiet", 0, row.reason)
+        words = _in(text, "Beslutning taget", "Decision taken")
+        yield Moment(row.at, words, "operatør", "quiet", 0, row.reason, "decision")
 
 
 def _in(text: Text, danish: str, english: str) -> str:
