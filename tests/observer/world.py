@@ -25,7 +25,7 @@ from streams.kafka.records import header
 from streams.observer.model.steps import READ, Unreadable, read
 from streams.observer.model.store import ReadModel, connect, migrate
 from streams.sim.hospital import journeys, scripts
-from streams.words.ids import Kommunekode, Lane, Sor, minted_lane
+from streams.words.ids import Ids, Kommunekode, Lane, Sor, minted_lane
 from streams.words.model import Decision, NetworkReceipt, NetworkReceiptArrived, RecipientControl
 
 __all__ = [
@@ -225,15 +225,15 @@ def _with_status(c: Any, status: str) -> Iterable[Any]:
     return c.execute(query).all()
 
 
-def folded(engine: Engine, records: Iterable[Record], batch: int = 500) -> int:
+def folded(engine: Engine, records: Iterable[Record], batch: int = 500, *, ids: Ids = IDS, **policy: Any) -> int:
     """Folds records into a database as the observer does; the number of those that could not be read."""
-    model = ReadModel(engine, wait_of=wait_of, place_of=place_of)
+    model = ReadModel(engine, **({"wait_of": wait_of, "place_of": place_of} | policy))
     unreadable, some = 0, list[Any]()
     for record in records:
         if record.topic not in READ:
             continue
         try:
-            found = read(record, IDS)
+            found = read(record, ids)
         except Unreadable:
             unreadable += 1
             continue

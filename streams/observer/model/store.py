@@ -7,6 +7,7 @@ whole from all its steps, so a batch that is taken twice, or the same topic from
 One process folds at a time; pages and jobs write their own tables beside it.
 """
 
+import logging
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -59,6 +60,7 @@ def connect(url: str) -> Engine:
 
 def migrate(engine: Engine) -> None:
     """The tables as this version wants them, by the migrations that are missing."""
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     with engine.begin() as c:
         _alone(c)
         command.upgrade(migrations(c), "head")
