@@ -17,13 +17,14 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from .api import api, problem
+from .fhir import fhir
 from .filters import BadField
 from .live import live
 from .pages import pages
 from .site import STATIC, Site
 
 #: Addresses for programs: errors are no pages.
-_PROGRAMS: Final = ("/api/", "/events")
+_PROGRAMS: Final = ("/api/", "/fhir/", "/events")
 #: On every answer.
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -70,6 +71,7 @@ def create_app(site: Site) -> FastAPI:
 
     app.mount("/static", StaticFiles(directory=STATIC))
     app.include_router(api(site))
+    app.include_router(fhir(site))
     app.include_router(live(site))
     app.include_router(pages(site))
     return app
