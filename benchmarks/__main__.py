@@ -11,14 +11,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from streams.kafka.local import NoKafka
+from tests.databases import NoPostgres
 
 from .conversion import Material, cases, context
 from .flows import Bench
 from .kafka import throughput
 from .latency import latency
+from .read_model import measure
 from .recovery import recoveries
 from .referee import referee_time
-from .report import Row, delay_rows, missed, recovery_rows, rows_of, table, written
+from .report import FLOORS, Row, delay_rows, missed, recovery_rows, rows_of, table, written
 from .slices import measured
 
 _RESULTS = Path(__file__).parent / "results" / "latest.json"
@@ -33,6 +35,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=30.0, help="of each rate over real Kafka; 0 leaves it out")
     parser.add_argument("--judged", type=int, default=20, help="messages for the HL7 validator; 0 leaves it out")
     parser.add_argument("--stays", type=int, default=100_000, help="open stays of a start; 0 leaves it out")
+    parser.add_argument("--shipments", type=int, default=1_000_000, help="of a read model; 0 leaves it out")
     parser.add_argument("--out", type=Path, default=_RESULTS, help="result file")
     parser.add_argument("--enforce", action="store_true", help="end with 1 when a floor is missed")
     return parser.parse_args()
@@ -48,7 +51,16 @@ def _rows(settings: argparse.Namespace) -> list[Row]:
     if settings.judged:
         referee = referee_time(material.convert(), judged=settings.judged, warm=settings.judged)
     rows = rows_of({n: micros[n] for n in ours}, {n: micros[n] for n in theirs}, kafka, referee)
-    return [*rows, *_over_real_kafka(settings)]
+    return [*rows, *_over_real_kafka(settings), *_of_read_model(settings.shipments)]
+
+
+def _of_read_model(shipments: int) -> Iterable[Row]:
+    if not shipments:
+        return [Row("read model", None, "ms", note="not run: --shipments 0")]
+    try:
+        return [Row(name, value, unit, FLOORS.get(name), note) for name, value, unit, note in measure(shipments)]
+    except NoPostgres as problem:
+        return [Row("read model", None, "ms", note=f"not run: {problem}")]
 
 
 def _over_real_kafka(settings: argparse.Namespace) -> Iterable[Row]:

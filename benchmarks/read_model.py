@@ -6,16 +6,29 @@ another day, against bare inserts of the same number of rows of `steps`: what th
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, Table, text
+from sqlalchemy import Connection, Engine, MetaData, Table, insert, text
 
+from streams.kafka.records import Record
 from streams.observer.model import schema
 from streams.observer.model.queries import Scope, ShipmentFilter, find, lookup, overview, recipients, shipment
+from streams.observer.model.steps import Step, read
+from streams.observer.model.store import ReadModel
+from tests.databases import PostgresServer
+from tests.observer.world import END, IDS, filled, place_of, wait_of, world
 
-__all__ = ["Asked", "asked", "filters", "grown"]
+__all__ = ["Asked", "asked", "filters", "folded_and_bare", "grown", "measure"]
+
+_BATCH: Final = 2000
+#: As it would be set for production, but for what the disk of a build costs.
+_AS_SERVED: Final = (
+    *("fsync=off", "synchronous_commit=off", "shared_buffers=512MB", "max_wal_size=4GB", "work_mem=32MB"),
+    "maintenance_work_mem=256MB",
+)
 
 _HOUR: Final = 3_600_000_000  # of an instant
 #: Hours that the copies are spread over: a month.
@@ -94,6 +107,57 @@ def _copy(c: Connection, table: Table, changed: Mapping[str, str], which: str, *
             f"INSERT INTO {table.name} ({quoted}) SELECT {values} FROM {table.name}, copy_number WHERE {which} AND {where_number}"
         )
     )
+
+
+def folded_and_bare(engine: Engine, records: Sequence[Record]) -> tuple[float, float]:
+    """Microseconds for one record: folded with all that follows from it, and its row of `steps` inserted and no more."""
+    model = ReadModel(engine, wait_of=wait_of, place_of=place_of)
+    batches = [records[at : at + _BATCH] for at in range(0, len(records), _BATCH)]
+    begin = time.perf_counter()
+    for batch in batches:
+        model.take([one for record in batch if (one := read(record, IDS)) is not None])
+    fold = time.perf_counter() - begin
+    bare = schema.steps.to_metadata(MetaData(), name="bare_steps")
+    with engine.begin() as c:
+        c.execute(text("CREATE TABLE bare_steps AS SELECT * FROM steps WHERE 1 = 0"))
+    steps = [one for record in records if isinstance(one := read(record, IDS), Step)]
+    rows = list({step.id: step._asdict() for step in steps}.values())
+    begin = time.perf_counter()
+    for at in range(0, len(rows), _BATCH):
+        with engine.begin() as c:
+            c.execute(insert(bare), rows[at : at + _BATCH])
+    inserted = time.perf_counter() - begin
+    with engine.begin() as c:
+        c.execute(text("DROP TABLE bare_steps"))
+    return fold / len(records) * 1e6, inserted / len(rows) * 1e6
+
+
+def measure(size: int) -> Iterator[tuple[str, float, str, str]]:
+    """Name, value, unit and note of each figure. Raises `NoPostgres`."""
+    server = PostgresServer(_AS_SERVED).start()
+    try:
+        engine = filled(world(), server.new_database())
+        yield from _figures(engine, grown(engine, size), "PostgreSQL")
+        engine.dispose()
+    finally:
+        server.remove()
+    with TemporaryDirectory() as folder:
+        engine = filled(world(), f"sqlite:///{folder}/observer.db")
+        yield from _figures(engine, grown(engine, size // 10), "SQLite")
+        engine.dispose()
+
+
+def _figures(engine: Engine, size: int, where: str) -> Iterator[tuple[str, float, str, str]]:
+    found = asked(engine, END)
+    lists = {name: one for name, one in found.items() if name.startswith("list: ")}
+    slowest = max(lists, key=lambda name: lists[name].median)
+    note = f"{size:,} shipments; slowest {{:.1f}}"
+    for name in ("overview, a day", "overview, 30 days", "search"):
+        yield f"{where}: {name}", found[name].median, "ms", note.format(found[name].slowest)
+    yield f"{where}: slowest list", lists[slowest].median, "ms", f"{slowest}, one of {len(lists)} filters"
+    fold, bare = folded_and_bare(engine, world(400).read)
+    yield f"{where}: fold of a record", fold, "µs", f"{1e6 / fold:,.0f} records a second on top of {size:,} shipments"
+    yield f"{where}: fold as share of bare inserts", bare / fold * 100, "%", "rows of `steps` alone, without indexes"
 
 
 def filters(engine: Engine, now: datetime) -> Iterator[tuple[str, ShipmentFilter]]:

@@ -14,7 +14,7 @@ from .latency import Delay
 from .recovery import Recovered
 from .slices import Spent
 
-__all__ = ["Row", "delay_rows", "missed", "recovery_rows", "rows_of", "table", "written"]
+__all__ = ["FLOORS", "Row", "delay_rows", "missed", "recovery_rows", "rows_of", "table", "written"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,8 @@ class Row:
         return self.value >= self.floor if self.unit == "%" else self.value <= self.floor
 
 
-#: The promises: µs of CPU, the share of a bare client loop, ms from `adt.raw` to the inbox.
+#: The promises: µs of CPU, the share of a bare client loop, ms from `adt.raw` to the inbox; of the read model ms of a page
+#: and µs of a record.
 FLOORS: Final[Mapping[str, float]] = {
     "conversion, checked": 105.0,
     "message as XML, checked": 70.0,
@@ -46,6 +47,15 @@ FLOORS: Final[Mapping[str, float]] = {
     "recovery": 10.0,
     "resident": 350.0,
     "turn": 100.0,
+    "PostgreSQL: overview, a day": 300.0,
+    "PostgreSQL: overview, 30 days": 300.0,
+    "PostgreSQL: search": 50.0,
+    "PostgreSQL: slowest list": 300.0,
+    "PostgreSQL: fold of a record": 333.0,
+    "SQLite: overview, a day": 500.0,
+    "SQLite: overview, 30 days": 500.0,
+    "SQLite: search": 500.0,
+    "SQLite: slowest list": 500.0,
 }
 
 _NOTES: Final[Mapping[str, str]] = {

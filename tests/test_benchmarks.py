@@ -37,6 +37,8 @@ def test_short_run_gives_every_row_and_result_file(tmp_path: Path) -> None:
         "1",
         "--judged",
         "0",
+        "--shipments",
+        "2000",
         "--stays",
         "0",
         "--seconds",
