@@ -61,7 +61,7 @@ lock: $(FULL) ## make both lock files from pyproject.toml
 	@export UV_CUSTOM_COMPILE_COMMAND="make lock"; \
 	lock() { $(BIN)/python -m uv pip compile -q --universal --python-version 3.11 --generate-hashes pyproject.toml "$$@"; }; \
 	lock --extra rocksdb --extra amqp --extra postgresql --extra dev -o requirements.lock; \
-	lock -o requirements-runtime.lock -c requirements.lock
+	lock --extra postgresql -o requirements-runtime.lock -c requirements.lock
 
 clean: ## remove the environment and everything made
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

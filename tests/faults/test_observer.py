@@ -95,6 +95,8 @@ async def survives(
         "STAFET_RECONCILE_MINUTES": "0",
     }
     engine = connect(url)
+    fresh = int(datetime.now(UTC).timestamp() * 1000)  # the day of this world is long past, and topics would forget it
+    of = World(tuple(record._replace(timestamp_ms=fresh) for record in of.records))
     total, parts = len(of.records), kills + 1
     crashed = set(rng.sample(range(kills), restarts))
     async with new_producer(broker.bootstrap) as producer:
