@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,15 +11,22 @@ from aiokafka import AIOKafkaProducer
 from sqlalchemy import select
 
 from agents.start.observe import observe
+from streams.delivery.rules import DeliveryState
 from streams.kafka.clients import new_producer
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.topics import plan
 from streams.observer.model import schema
 from streams.observer.model.store import ReadModel, connect, migrate
 from streams.operations.metrics import Metrics
+from streams.records.ledger import message_row, to_json
 from tests.brokers import until
 from tests.observer.test_read_model import rows
 from tests.observer.world import END, IDS, World, filled, place_of, wait_of, world
+
+#: A row that can be read, and whose deadline no calendar has.
+AT_THE_END_OF_TIME = to_json(
+    message_row(datetime(9999, 12, 31, 23, 59, tzinfo=UTC), "m-1", DeliveryState.SENT, 1, attempt=1, kommunekode="0101")
+)
 
 
 async def lay(producer: AIOKafkaProducer, of: World) -> None:
@@ -79,6 +87,7 @@ async def test_read_model_of_broker_is_that_of_records(tmp_path: Path, monkeypat
             await producer.send_and_wait("ledger", b"no row", key=b"k", partition=2)
             await producer.send_and_wait("track-and-trace", b'{"id": 1}', key=b"k", partition=0)
             await producer.send_and_wait("lanes", b"\xff\x00", key=None, partition=1)
+            await producer.send_and_wait("ledger", AT_THE_END_OF_TIME, key=b"k", partition=1)
             async with observing(url, broker.bootstrap, metrics):
                 pass
             await lay(producer, World(of.records[len(of.records) // 2 :]))
@@ -91,8 +100,8 @@ async def test_read_model_of_broker_is_that_of_records(tmp_path: Path, monkeypat
                 await until(recomputed, 60)
                 assert why() == ""
     shown = metrics.text().decode()
-    for topic in ("ledger", "track-and-trace", "lanes"):
-        assert f'stafet_observer_unreadable_total{{topic="{topic}"}} 1.0' in shown
+    for topic, number in (("ledger", 2), ("track-and-trace", 1), ("lanes", 1)):
+        assert f'stafet_observer_unreadable_total{{topic="{topic}"}} {number}.0' in shown
     assert "stafet_observer_lag_records 0.0" in shown
     assert "stafet_balance_difference" in shown
     apart = ("steps", "dead_letters")  # where a record lies is another place here

@@ -1,8 +1,8 @@
 """From the topics into the read model, for as long as the process lives.
 
 A plain consumer without a group: the offsets are those of `positions`, written in the transaction of the rows, so a
-process that is killed goes on where its rows end. What cannot be read is counted and passed over; what a database
-refuses of a batch is found record by record, so that no record of others ends the process. A broker or a database that is
+process that is killed goes on where its rows end. What cannot be read is counted and passed over; what
+cannot be folded or the database refuses is found by halving its batch, so that no record of others ends the process. A broker or a database that is
 away is waited for, with growing pauses; nothing is lost meanwhile as long as the topics keep it (7 to 90 days).
 """
 
@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
-from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, DisconnectionError
 
 from streams.kafka.clients import AIOKafkaConsumer, partitions_of
 from streams.kafka.records import Record
@@ -70,6 +70,8 @@ async def follow(
     while not stop.is_set():
         try:
             await reader.run(bootstrap, security, caught_up)
+        except _Ended:
+            return
         except (KafkaError, OSError, TimeoutError, LookupError) as problem:
             state.problem = f"Kafka cannot be reached ({type(problem).__name__})"
             _log.warning("observer.broker-away", why=type(problem).__name__)
@@ -82,6 +84,10 @@ async def follow(
 async def _pause(tries: int, stop: asyncio.Event) -> None:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(stop.wait(), _PAUSES[min(tries, len(_PAUSES) - 1)])
+
+
+class _Ended(Exception):
+    """Asked to stop while the database is away: what was in hand is read again."""
 
 
 class _Reader:
@@ -145,9 +151,11 @@ class _Reader:
             return
         try:
             await self._patiently(lambda: self._fold(records))
-        except DBAPIError:
+        except _Ended:
+            raise
+        except Exception as fault:  # noqa: BLE001  # of the record, whatever it is; a database is waited for
             if len(records) == 1:
-                self._passed_over(records[0], "the database refuses it")
+                self._passed_over(records[0], type(fault).__name__)
                 await self._patiently(lambda: self._model.take((), positions_after(records)))
             else:
                 middle = len(records) // 2
@@ -181,9 +189,11 @@ class _Reader:
         while True:
             try:
                 return await asyncio.to_thread(work)
-            except (OperationalError, DisconnectionError) as problem:
-                if self._stop.is_set():
+            except (DBAPIError, DisconnectionError) as problem:
+                if isinstance(problem, DataError):
                     raise
+                if self._stop.is_set():
+                    raise _Ended from None
                 self._state.problem = "the database cannot be reached"
                 _log.warning("observer.database-away", why=type(problem).__name__)
                 await _pause(tries, self._stop)
