@@ -141,6 +141,7 @@ def test_systems_behind_beskedfordeler_have_mailboxes() -> None:
         pytest.param({"environment": "staging"}, "STAFET_ENVIRONMENT", id="no environment"),
         pytest.param({"gateway_listen": "2575"}, "host:port", id="no address"),
         pytest.param({"gateway_listen": "0.0.0.0:2575"}, "beyond loopback", id="plain text beyond loopback"),
+        pytest.param({"web_listen": "0.0.0.0:8090"}, "beyond loopback", id="pages beyond loopback"),
         pytest.param({"gateway_tls_cert": "a.pem"}, "belong together", id="half a certificate"),
         pytest.param({"gateway_tls_client_ca": "ca.pem"}, "needs", id="client certificates without TLS"),
         pytest.param({"beskedfordeler": "5671"}, "host:port", id="no address of Beskedfordeler"),

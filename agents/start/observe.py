@@ -7,7 +7,7 @@ way shows as a difference, so a difference is looked at twice before it is writt
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -18,9 +18,11 @@ from streams.observer.model.follow import Following, follow, places_of, waits_of
 from streams.observer.model.store import ReadModel, connect, migrate
 from streams.observer.reading import read_book
 from streams.observer.reconcile import Balance, balance
+from streams.observer.web.app import LOOPBACK, create_app, serve
+from streams.observer.web.site import Site, Visitor
 from streams.operations import logs
 from streams.operations.metrics import Metrics
-from streams.operations.settings import Settings
+from streams.operations.settings import Listen, Settings
 from streams.registry import Registers
 from streams.words.ids import Ids
 
@@ -47,6 +49,27 @@ def opened(settings: Settings, registers: Registers) -> ReadModel:
     except (SQLAlchemyError, OSError, ImportError) as problem:
         raise DatabaseAway(f"STAFET_DATABASE: cannot be opened ({type(problem).__name__})") from None
     return ReadModel(engine, wait_of=waits_of(registers), place_of=places_of(registers))
+
+
+@contextlib.asynccontextmanager
+async def pages_served(
+    model: ReadModel, registers: Registers, ids: Ids, listen: Listen, now: Callable[[], datetime]
+) -> AsyncIterator[str]:
+    """Pages and interfaces while the body runs; yields their address. Raises OSError when it cannot be had.
+
+    Whoever can reach loopback may look: there is no login, so the audit names the machine.
+    """
+    site = Site(model.engine, registers, now, ids, visitor=lambda request: Visitor("loopback", "operator"))
+    up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    web = asyncio.create_task(serve(create_app(site, LOOPBACK), listen.host, listen.port, up.set_result))
+    try:
+        await asyncio.wait((web, up), return_when=asyncio.FIRST_COMPLETED)
+        if web.done():
+            web.result()
+        yield up.result()
+    finally:
+        web.cancel()
+        await asyncio.gather(web, return_exceptions=True)
 
 
 async def observe(

@@ -455,7 +455,7 @@ async def _beskedfordeler(installation: Installation, stop: asyncio.Event) -> No
 
 
 async def _observer(installation: Installation, stop: asyncio.Event) -> None:
-    from .observe import DatabaseAway, observe, opened  # no other role needs a database
+    from .observe import DatabaseAway, observe, opened, pages_served  # no other role needs a database
 
     settings = installation.settings
     with alone(settings.state_dir / "observer", "observer"):
@@ -464,13 +464,18 @@ async def _observer(installation: Installation, stop: asyncio.Event) -> None:
                 model = await beside(lambda: opened(settings, installation.registers))
         except DatabaseAway as problem:
             raise Failed(Code.FAILED, "no-database", str(problem), "Try: stafet config show --sources") from None
-        await observe(
-            *(model, installation.bootstrap, installation.ids, installation.security, installation.metrics, stop),
-            ready=lambda: installation.mark_ready("observer"),
-            waiting=lambda why: installation.waiting.update(observer=why),
-            now=lambda: datetime.now(UTC),
-            reconcile_minutes=settings.reconcile_minutes,
-        )
+        now, address = lambda: datetime.now(UTC), settings.web_listen
+        async with contextlib.AsyncExitStack() as stack:
+            web = pages_served(model, installation.registers, installation.ids, Listen.of(address), now)
+            with listening("STAFET_WEB_LISTEN", address):
+                logs.get("observer").info("observer.served", url=await stack.enter_async_context(web))
+            await observe(
+                *(model, installation.bootstrap, installation.ids, installation.security, installation.metrics, stop),
+                ready=lambda: installation.mark_ready("observer"),
+                waiting=lambda why: installation.waiting.update(observer=why),
+                now=now,
+                reconcile_minutes=settings.reconcile_minutes,
+            )
 
 
 _ROLES: Final[Mapping[str, Work]] = {

@@ -305,6 +305,10 @@ class Settings(BaseSettings):
             raise ValueError(
                 "STAFET_GATEWAY_LISTEN beyond loopback needs STAFET_GATEWAY_TLS_CERT and STAFET_GATEWAY_TLS_KEY"
             )
+        if not Listen.of(self.web_listen).loopback:
+            raise ValueError(
+                "STAFET_WEB_LISTEN beyond loopback needs logins, and there are none yet: use 127.0.0.1:port"
+            )
         if (self.beskedfordeler_cert is None) != (self.beskedfordeler_key is None):
             raise ValueError("STAFET_BESKEDFORDELER_CERT and STAFET_BESKEDFORDELER_KEY belong together")
         if self.beskedfordeler_systems and None in (self.beskedfordeler, self.beskedfordeler_token_file):

@@ -91,6 +91,7 @@ async def survives(
         "STAFET_SECRET_FILE": str(folder / "secret"),
         "STAFET_STATE_DIR": str(folder),
         "STAFET_HTTP_LISTEN": "127.0.0.1:0",
+        "STAFET_WEB_LISTEN": "127.0.0.1:0",
         "STAFET_DATABASE": url,
         "STAFET_RECONCILE_MINUTES": "0",
     }

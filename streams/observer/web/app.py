@@ -5,6 +5,7 @@ is. Not here: who may what; the pages (`pages.py`).
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET, socket
@@ -25,6 +26,9 @@ from .site import STATIC, Site
 
 #: Addresses for programs: errors are no pages.
 _PROGRAMS: Final = ("/api/", "/fhir/", "/events")
+#: Names by which a machine reaches itself; a page of another site that had its name lead here would use its own.
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
+_PORT: Final = re.compile(r":[0-9]*$", re.ASCII)
 #: On every answer.
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -36,15 +40,17 @@ _HEADERS: Final = {
 }
 
 
-def create_app(site: Site) -> FastAPI:
-    """The application over a site."""
+def create_app(site: Site, hosts: frozenset[str] = frozenset()) -> FastAPI:
+    """The application over a site. `hosts`: names it answers to, without port; empty: any.
+
+    Nothing is taken from a page of another site, whatever it may look at (`Sec-Fetch-Site`, `Origin`).
+    """
     app = FastAPI(title="Stafet observer", docs_url=None, redoc_url=None)
 
     @app.middleware("http")
     async def add_headers(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
-        # no id has a NUL in it, and PostgreSQL takes none
-        nul = "\0" in request.url.path or b"%00" in request.scope["query_string"]
-        response = problem(400, "Bad request", "NUL in the address.") if nul else await answer(request)
+        refused = _refusal(request, hosts)
+        response = await answer(request) if refused is None else refused
         for name, value in _HEADERS.items():
             response.headers.setdefault(name, value)
         if not request.url.path.startswith("/static/"):
@@ -77,6 +83,21 @@ def create_app(site: Site) -> FastAPI:
     return app
 
 
+def _refusal(request: Request, hosts: frozenset[str]) -> Response | None:
+    """The answer to a request that is for no page at all; None lets it through."""
+    given = request.headers
+    host = given.get("host", "")
+    if hosts and _PORT.sub("", host.lower()) not in hosts:
+        return problem(421, "Misdirected request", f"Host: this observer answers to {', '.join(sorted(hosts))}.")
+    if "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]:  # PostgreSQL takes none
+        return problem(400, "Bad request", "NUL in the address.")
+    foreign = given.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
+    other = given.get("origin", f"http://{host}").partition("://")[2] != host
+    if request.method not in ("GET", "HEAD") and (foreign or other):
+        return problem(403, "Forbidden", "Origin: sent by a page of another site.")
+    return None
+
+
 class _Server(uvicorn.Server):
     """A server in a loop that is not its own: signals stay with whoever owns it."""
 
@@ -106,3 +127,4 @@ async def serve(app: FastAPI, host: str, port: int, ready: Callable[[str], None]
                 await asyncio.shield(task)
             finally:  # streams of events never end by themselves
                 server.should_exit = server.force_exit = True
+                await asyncio.wait([task])  # cancelled, it would leave the loop listening to a socket that is closed
