@@ -99,7 +99,7 @@ def test_every_status_is_in_the_world(engine: Engine) -> None:
     with engine.connect() as c:
         found = set(c.execute(select(schema.shipments.c.status)).scalars())
     assert found == {
-        "delivered", "rejected", "given_up", "undeliverable", "sent-without-receipt", "sent", "resent", "transient",
+        "created", "delivered", "rejected", "given_up", "undeliverable", "sent-without-receipt", "sent", "resent", "transient",
         "overdue",
     }  # fmt: skip
 
