@@ -6,7 +6,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from starlette.testclient import TestClient
 
 from streams.observer.model import schema
@@ -30,8 +30,8 @@ def rows(engine: Any) -> list[Any]:
         return list(c.execute(select(schema.shipments)))
 
 
-def client_of(engine: Any, scope: Scope = EVERYTHING) -> TestClient:
-    site = Site(engine, REGISTERS, lambda: END, visitor=lambda request: Visitor("x", "operator", scope))  # type: ignore[arg-type]
+def client_of(engine: Any, scope: Scope = EVERYTHING, role: str = "operator") -> TestClient:
+    site = Site(engine, REGISTERS, lambda: END, visitor=lambda request: Visitor("x", role, scope))  # type: ignore[arg-type]
     return TestClient(create_app(site))
 
 
@@ -141,7 +141,7 @@ def test_nobody_gets_what_is_foreign(engine: Any, rows: list[Any], side: str) ->
         assert [one["kommunekode"] for one in items] == [own.kommunekode]
 
 
-@pytest.mark.parametrize("path", ["/shipments", "/shipments/{message_id}", "/balance", "/recipients"])
+@pytest.mark.parametrize("path", ["/shipments", "/shipments/{message_id}", "/balance", "/recipients", "/audit"])
 def test_the_interface_does_what_it_describes(client: TestClient, path: str) -> None:
     described = schemathesis.openapi.from_asgi("/openapi.json", client.app)
     operation = described[f"/api/v1{path}"]["GET"]
@@ -153,3 +153,23 @@ def test_the_interface_does_what_it_describes(client: TestClient, path: str) -> 
         case.call_and_validate(excluded_checks=[positive_data_acceptance])
 
     check()
+
+
+@pytest.mark.parametrize(
+    ("role", "status"), [("auditor", 200), ("operator", 200), ("municipality", 403), ("hospital", 403)]
+)
+def test_the_audit_is_read_by_auditors_and_operators(engine: Any, role: str, status: int) -> None:
+    entry = {"who": "x", "role": "operator", "action": "search-person", "subject": "ab", "reason": "why"}
+    with engine.begin() as c:
+        c.execute(insert(schema.audit), [entry | {"at": END}] * 3)
+    answer = client_of(engine, role=role).get("/api/v1/audit", params={"antal": 2})
+    assert answer.status_code == status
+    if status == 200:
+        page = answer.json()
+        older = client_of(engine, role=role).get("/api/v1/audit", params={"side": page["next"]}).json()["items"]
+        ids = [one["id"] for one in page["items"] + older]
+        assert ids == sorted(ids, reverse=True)
+        assert len(ids) == len(set(ids)) >= 3
+        assert {name: page["items"][0][name] for name in entry} == entry
+    else:
+        assert "items" not in answer.json()

@@ -12,9 +12,9 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
-from streams.observer.model import queries
+from streams.observer.model import queries, schema
 from streams.observer.model.queries import Scope
 from streams.words.times import utc_text
 
@@ -153,9 +153,30 @@ class RecipientItems(BaseModel):
     items: list[RecipientItem]
 
 
+class AuditEntry(BaseModel):
+    """Who searched, revealed, decided. `subject` is an id or a kommunekode; of a person the keyed hash."""
+
+    id: int
+    at: datetime
+    who: str
+    role: str
+    action: str
+    subject: str
+    reason: str
+
+
+class AuditEntries(BaseModel):
+    """A page of the audit, newest first."""
+
+    items: list[AuditEntry]
+    next: str | None = Field(description="`side` of the next page")
+
+
 _CONTENT: Final = {"application/problem+json": {"schema": ApiProblem.model_json_schema()}}
 _BAD: Final[dict[int | str, dict[str, Any]]] = {400: {"description": "A field cannot be read", "content": _CONTENT}}
 _GONE: Final[dict[int | str, dict[str, Any]]] = {404: {"description": "Not found", "content": _CONTENT}}
+
+_OTHERS: Final[dict[int | str, dict[str, Any]]] = {403: {"description": "Not for this role", "content": _CONTENT}}
 
 _Text = Annotated[str, Query(max_length=200)]
 _Time = Annotated[
@@ -249,5 +270,20 @@ def api(site: Site) -> APIRouter:
     def recipients(request: Request) -> Any:
         rows = ask(request, lambda c, scope, now: queries.recipients(c, scope, now=now))
         return {"items": [{name: getattr(row, name) for name in RecipientItem.model_fields} for row in rows]}
+
+    @router.get("/audit", response_model=AuditEntries, responses=_BAD | _OTHERS, summary="The audit, newest first")
+    def audit(
+        request: Request,
+        side: Annotated[str, Query(description="`next` of the page before", pattern="^[0-9]{0,15}$")] = "",
+        antal: Annotated[int, Query(description="entries of a page", ge=1, le=_MOST)] = 50,
+    ) -> Any:
+        if site.visitor(request).role not in ("auditor", "operator"):
+            return problem(403, "Forbidden", "audit: read by auditors and operators.")
+        query = select(schema.audit).order_by(schema.audit.c.id.desc()).limit(antal + 1)
+        if side:
+            query = query.where(schema.audit.c.id < int(side))
+        with site.engine.connect() as c:
+            rows = [dict(row._mapping) for row in c.execute(query)]
+        return {"items": rows[:antal], "next": str(rows[antal - 1]["id"]) if len(rows) > antal else None}
 
     return router
