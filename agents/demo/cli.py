@@ -4,7 +4,7 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Annotated
 
 import typer
@@ -27,6 +27,9 @@ def demo_command(
     municipalities: Annotated[int, typer.Option(help="In how many municipalities they live.", min=1, max=98)] = 98,
     faults: Annotated[str, typer.Option(help=f"none, or a list of: {','.join(FAULTS)}.")] = ",".join(FAULTS),
     seed: Annotated[int, typer.Option(help="The same seed plays the same stays.")] = 1,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Show the pages of the observer in a browser; stay until Ctrl-C.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Play the whole relay in this process, with faults, and close the balance; exit 3 when it does not close.
@@ -51,18 +54,26 @@ def demo_command(
         "The clock runs 600 times faster: a deadline of 30 minutes takes 3 seconds.\n"
         "Test persons only; the installation secret of a demo is no secret.\n"
     )
+
+    def conclude(result: DemoResult) -> None:
+        if as_json:
+            typer.echo(json.dumps(result.balance.as_dict(), ensure_ascii=False))
+        else:
+            _conclude(out, result)
+        if serve:
+            typer.echo("The page stays open; Ctrl-C ends it.", err=True)
+
+    def opened(address: str) -> None:
+        typer.echo(f"open {address}", err=as_json)
+
     try:
-        result = _played(options)
+        result = _played(options, opened if serve else None, conclude)
     except TimeoutError:
         hint = "Try again on a quieter machine, or with fewer stays: stafet demo --stays 50"
         raise Failed(Code.FAILED, "too-slow", "the demo did not come to an end in time", hint) from None
     except Forgotten as gone:
         problem = f"there is no balance to show: {gone}"
         raise Failed(Code.FAILED, "forgotten", problem, "Try again with fewer stays: stafet demo --stays 300") from None
-    if as_json:
-        typer.echo(json.dumps(result.balance.as_dict(), ensure_ascii=False))
-    else:
-        _conclude(out, result)
     raise typer.Exit(Code.DIFFERENCES if result.balance.difference else Code.OK)
 
 
@@ -72,7 +83,24 @@ async def _interruptible(work: Coroutine[object, object, DemoResult]) -> DemoRes
     return await work
 
 
-def _played(options: DemoOptions) -> DemoResult:
+async def _play(
+    options: DemoOptions,
+    show: Callable[[DemoProgress], None],
+    opened: Callable[[str], None] | None,
+    conclude: Callable[[DemoResult], None],
+) -> DemoResult:
+    if opened is not None:
+        from .serve import demo_served  # a demo without pages needs no web server
+
+        return await demo_served(options, show, opened, conclude)
+    result = await demo(options, show)
+    conclude(result)
+    return result
+
+
+def _played(
+    options: DemoOptions, opened: Callable[[str], None] | None, conclude: Callable[[DemoResult], None]
+) -> DemoResult:
     """The demo with a bar on a terminal, or a line now and then where there is none. Always on standard error."""
     shown = 0
 
@@ -84,15 +112,19 @@ def _played(options: DemoOptions) -> DemoResult:
             typer.echo(f"{shown:3} %  {_words(seen)}", err=True)
 
     if not sys.stderr.isatty():
-        return asyncio.run(_interruptible(demo(options, show_line)))
+        return asyncio.run(_interruptible(_play(options, show_line, opened, conclude)))
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[words]}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         bar: TaskID = bars.add_task("relay", total=100, words="")
 
+        def closed(result: DemoResult) -> None:
+            bars.stop()
+            conclude(result)
+
         def move_bar(seen: DemoProgress) -> None:
             bars.update(bar, completed=_share(seen), words=_words(seen))
 
-        return asyncio.run(_interruptible(demo(options, move_bar)))
+        return asyncio.run(_interruptible(_play(options, move_bar, opened, closed)))
 
 
 def _share(seen: DemoProgress) -> int:

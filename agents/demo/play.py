@@ -20,7 +20,7 @@ import math
 import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass, field
 from dataclasses import replace as worker_replaced
 from datetime import UTC, datetime, timedelta
@@ -236,8 +236,25 @@ class _Set:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-async def demo(options: DemoOptions, show: Callable[[DemoProgress], None]) -> DemoResult:
-    """Plays until every message is settled. `show` is called a few times a second.
+class Scene(NamedTuple):
+    """What someone beside the demo needs to look on."""
+
+    bootstrap: str
+    registers: Registers
+    ids: Ids
+    clock: Callable[[], datetime]
+
+
+def _nobody(_scene: Scene) -> AbstractAsyncContextManager[None]:
+    return nullcontext()
+
+
+async def demo(
+    options: DemoOptions,
+    show: Callable[[DemoProgress], None],
+    observed: Callable[[Scene], AbstractAsyncContextManager[None]] = _nobody,
+) -> DemoResult:
+    """Plays until every message is settled. `show` is called a few times a second; `observed` goes on for as long as it plays.
 
     Raises TimeoutError, and `Forgotten` when there is no whole record to draw a balance from.
     """
@@ -276,6 +293,8 @@ async def demo(options: DemoOptions, show: Callable[[DemoProgress], None]) -> De
         limit = _LIMIT + _LIMIT_A_STAY * options.stays
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(asyncio.timeout(limit.total_seconds()))
+            scene = Scene(broker.bootstrap, stage.registers, stage.ids, stage.clock)
+            await stack.enter_async_context(observed(scene))
             await stack.enter_async_context(relay_running(relay))
             readers: list[Reader] = [relay]
             if stage.shared:

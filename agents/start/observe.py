@@ -26,6 +26,8 @@ from streams.operations.settings import Listen, Settings
 from streams.registry import Registers
 from streams.words.ids import Ids
 
+__all__ = ["DatabaseAway", "Following", "observe", "opened", "pages_served"]
+
 #: Records behind that are no reason to worry: what comes within a second at the peak (05 §7.3).
 _USUAL: Final = 5000
 #: Seconds between two looks.
@@ -53,13 +55,21 @@ def opened(settings: Settings, registers: Registers) -> ReadModel:
 
 @contextlib.asynccontextmanager
 async def pages_served(
-    model: ReadModel, registers: Registers, ids: Ids, listen: Listen, now: Callable[[], datetime]
+    model: ReadModel, registers: Registers, ids: Ids, listen: Listen, now: Callable[[], datetime], state: Following
 ) -> AsyncIterator[str]:
     """Pages and interfaces while the body runs; yields their address. Raises OSError when it cannot be had.
 
     Whoever can reach loopback may look: there is no login, so the audit names the machine.
     """
-    site = Site(model.engine, registers, now, ids, visitor=lambda request: Visitor("loopback", "operator"))
+    visitor = Visitor("loopback", "operator")
+    site = Site(
+        model.engine,
+        registers,
+        now,
+        ids,
+        visitor=lambda request: visitor,
+        behind=lambda: None if state.problem else state.lag,  # of a broker that is away nobody knows
+    )
     up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     web = asyncio.create_task(serve(create_app(site, LOOPBACK), listen.host, listen.port, up.set_result))
     try:
@@ -77,7 +87,7 @@ async def observe(
     bootstrap: str,
     ids: Ids,
     security: Mapping[str, Any],
-    metrics: Metrics,
+    state: Following,
     stop: asyncio.Event,
     *,
     ready: Callable[[], None],
@@ -86,7 +96,7 @@ async def observe(
     reconcile_minutes: int,
 ) -> None:
     """Follow and recompute until `stop`. `waiting` gets the reason why it is not ready, "" when it is."""
-    state = Following(metrics=metrics)
+    metrics = state.metrics
     metrics.before_reading(state.show)
 
     async def show() -> None:

@@ -455,7 +455,7 @@ async def _beskedfordeler(installation: Installation, stop: asyncio.Event) -> No
 
 
 async def _observer(installation: Installation, stop: asyncio.Event) -> None:
-    from .observe import DatabaseAway, observe, opened, pages_served  # no other role needs a database
+    from .observe import DatabaseAway, Following, observe, opened, pages_served  # no other role needs a database
 
     settings = installation.settings
     with alone(settings.state_dir / "observer", "observer"):
@@ -465,12 +465,13 @@ async def _observer(installation: Installation, stop: asyncio.Event) -> None:
         except DatabaseAway as problem:
             raise Failed(Code.FAILED, "no-database", str(problem), "Try: stafet config show --sources") from None
         now, address = lambda: datetime.now(UTC), settings.web_listen
+        state = Following(metrics=installation.metrics)
         async with contextlib.AsyncExitStack() as stack:
-            web = pages_served(model, installation.registers, installation.ids, Listen.of(address), now)
+            web = pages_served(model, installation.registers, installation.ids, Listen.of(address), now, state)
             with listening("STAFET_WEB_LISTEN", address):
                 logs.get("observer").info("observer.served", url=await stack.enter_async_context(web))
             await observe(
-                *(model, installation.bootstrap, installation.ids, installation.security, installation.metrics, stop),
+                *(model, installation.bootstrap, installation.ids, installation.security, state, stop),
                 ready=lambda: installation.mark_ready("observer"),
                 waiting=lambda why: installation.waiting.update(observer=why),
                 now=now,

@@ -16,6 +16,7 @@ from streams.kafka.clients import new_producer
 from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.topics import plan
 from streams.observer.model import schema
+from streams.observer.model.follow import Following
 from streams.observer.model.store import ReadModel, connect, migrate
 from streams.operations.metrics import Metrics
 from streams.records.ledger import message_row, to_json
@@ -56,7 +57,7 @@ async def observing(url: str, bootstrap: str, metrics: Metrics) -> AsyncIterator
     )
     role = asyncio.create_task(
         observe(
-            *(model, bootstrap, IDS, {}, metrics, stop),
+            *(model, bootstrap, IDS, {}, Following(metrics=metrics), stop),
             ready=ready.set,
             waiting=lambda reason: why.__setitem__(0, reason),
             now=lambda: END,

@@ -4,6 +4,8 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from html import unescape
 from typing import Any
 
@@ -12,14 +14,17 @@ from sqlalchemy import select
 from starlette.datastructures import QueryParams
 from starlette.testclient import TestClient
 
+from streams.observer.evidence import TopicRecord
 from streams.observer.model import schema
 from streams.observer.model.queries import Scope, ShipmentFilter, total
+from streams.observer.model.store import ReadModel
+from streams.observer.reconcile import balance
 from streams.observer.web.app import create_app
 from streams.observer.web.filters import address, asked, harmless
 from streams.observer.web.site import MENU, TEMPLATES, Site, Visitor
 from streams.observer.web.words import ENGLISH, STATUSES, Text
 from streams.words.codes import NOTICES
-from tests.observer.world import END, REGISTERS, filled, world
+from tests.observer.world import END, REGISTERS, filled, place_of, wait_of, world
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -207,3 +212,34 @@ def test_a_duration_has_one_unit(seconds: float | None, danish: str, english: st
 def test_every_notice_has_its_designation() -> None:
     for notice, row in NOTICES.items():
         assert Text("en").notice(notice.value) == row.english
+
+
+def test_the_page_of_the_balance_shows_what_was_recomputed(site: Site, engine: Any) -> None:
+    found = balance(
+        TopicRecord(r.topic, r.partition, r.offset, r.value or b"", {name: value.decode() for name, value in r.headers})
+        for r in world().records
+    )
+    model = ReadModel(engine, wait_of=wait_of, place_of=place_of)
+    model.keep_balance(END, found.difference, found.as_dict())
+    try:
+        html = TestClient(create_app(site)).get("/afstemning").text
+    finally:
+        with engine.begin() as c:
+            c.execute(schema.balances.delete())
+    assert f'id="difference" data-n="{found.difference}"' in html
+    for line in found.lines:
+        assert f'data-line="{line.name}" data-n="{line.total}"' in html
+
+
+@pytest.mark.parametrize(("behind", "late"), [(0, False), (7, True), (None, True)])
+def test_figures_are_late_when_records_lie_unread(site: Site, engine: Any, behind: int | None, late: bool) -> None:
+    place = {"topic": "ledger", "partition": 0, "next_offset": 1, "read_at": END - timedelta(minutes=4)}
+    with engine.begin() as c:
+        c.execute(schema.positions.delete())
+        c.execute(schema.positions.insert(), place)
+    try:
+        html = TestClient(create_app(replace(site, behind=lambda: behind))).get("/").text
+    finally:
+        with engine.begin() as c:
+            c.execute(schema.positions.delete())
+    assert ("Tallene er 4 min forsinkede. Behandlingen kører." in html) == late

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from agents.start.observe import pages_served
+from streams.observer.model.follow import Following
 from streams.observer.model.store import ReadModel, connect, migrate
 from streams.operations.settings import Listen
 from tests.observer.world import END, IDS, REGISTERS, place_of, wait_of
@@ -27,7 +28,7 @@ def model(tmp_path: Path) -> ReadModel:
 
 async def asked(model: ReadModel, method: str, path: str, headers: dict[str, str]) -> httpx.Response:
     async with (
-        pages_served(model, REGISTERS, IDS, Listen("127.0.0.1", 0), now) as address,
+        pages_served(model, REGISTERS, IDS, Listen("127.0.0.1", 0), now, Following()) as address,
         httpx.AsyncClient(base_url=address, trust_env=False) as client,
     ):
         return await client.request(method, path, headers=headers)
@@ -66,5 +67,5 @@ async def test_address_that_is_taken_is_an_error(model: ReadModel) -> None:
     async with taken:
         port = taken.sockets[0].getsockname()[1]
         with pytest.raises(OSError, match="in use"):
-            async with pages_served(model, REGISTERS, IDS, Listen("127.0.0.1", port), now):
+            async with pages_served(model, REGISTERS, IDS, Listen("127.0.0.1", port), now, Following()):
                 pass

@@ -51,7 +51,11 @@ def _everyone(request: Request) -> Visitor:
 
 @dataclass(frozen=True)
 class Site:
-    """The parts that pages are made of. `csrf` gives the token that a form sends along; "" where there are no actions."""
+    """The parts that pages are made of.
+
+    `csrf` gives the token that a form sends along, "" where there are no actions; `behind` the number of records that are not
+    folded yet, None when nobody knows.
+    """
 
     engine: Engine
     registers: Registers
@@ -60,6 +64,7 @@ class Site:
     demo: bool = False
     visitor: Callable[[Request], Visitor] = _everyone
     csrf: Callable[[Request], str] = lambda request: ""
+    behind: Callable[[], int | None] = lambda: None
     templates: Environment = field(default_factory=lambda: templates(TEMPLATES))
 
     def page(self, request: Request, name: str, values: Mapping[str, Any], *, status: int = 200) -> Response:

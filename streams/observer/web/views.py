@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from markupsafe import Markup
 from sqlalchemy import Connection, func, select
@@ -107,6 +107,16 @@ def equations(of: Overview) -> list[tuple[str, list[tuple[str, int, str]]]]:
             shown.append((term, n, address(listed) if statuses else ""))
         lines.append((name, shown))
     return lines
+
+
+def recomputed(found: Mapping[str, Any] | None) -> list[tuple[str, list[tuple[str, int]], int, int]]:
+    """Each line of the reconciliation: name, terms, total, difference (`Balance.as_dict`)."""
+    lines = found["body"]["lines"] if found is not None else {}
+    rest = ("total", "difference", "ids", "listed")
+    return [
+        (name, [(term, n) for term, n in line.items() if term not in rest], line["total"], line["difference"])
+        for name, line in lines.items()
+    ]
 
 
 def slots(c: Connection, scope: Scope, since: datetime, until: datetime) -> Counter[int]:
