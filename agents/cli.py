@@ -20,7 +20,7 @@ def command_line() -> Any:
                 "run",
                 "agents.start.run",
                 "run",
-                "Run a role until SIGTERM: relay (worker), distributor (copies), gateway (MLLP), beskedfordeler, or all",
+                "Run a role until SIGTERM: relay (worker), distributor (copies), gateway (MLLP), beskedfordeler, observer, or all but it",
             ),
         )
     )
