@@ -484,9 +484,9 @@ def _other_times(text: str) -> dict[str, str]:
 
 
 def _taken(damaged: Any) -> str:
-    """The letter into the lane of a record that is taken."""
-    letter = lane_letter(Lane("0" * 8), decode_lane_record(to_json(damaged)), "m")
-    return f"taken: {sha256(repr(letter).encode()).hexdigest()[:8]}"
+    """The record into the lane that a record becomes."""
+    record = lane_letter(Lane("0" * 8), decode_lane_record(to_json(damaged)), "m")
+    return f"taken: {sha256(repr(tuple(record)).encode()).hexdigest()[:8]}"
 
 
 def inbox_histories() -> Cases:

@@ -315,7 +315,7 @@ MAY = {
     "observer": (
         set(),
         {"adt.raw", "letters.raw", "lanes", "receipts.raw", letterbox(A), letterbox(B), inbox(A), inbox(B)}
-        | {"archive", "track-and-trace", "ledger", "dead.letters"},
+        | {"archive", "track-and-trace", "ledger", "dead.letters", "recipients.control"},
     ),
     "operator": (
         {"adt.raw", "letters.raw", "lanes", "recipients.control", "receipts.raw", "ledger"},

@@ -287,8 +287,8 @@ def _sums(
 
 
 def _missing(c: Connection, scope: Scope, now: datetime) -> Iterator[Worst]:
-    """Municipalities with shipments past their deadline or sent again (00 §5)."""
-    late = or_(_S.status.in_(("overdue", "resent")), _S.deadline < now)
+    """Municipalities with shipments past their deadline or sent again (00 §5): what `missing_filter` lists."""
+    late = _S.status.in_(missing_filter().status)
     query = select(_S.kommunekode, func.count(), func.min(_S.sent)).where(_S.is_open.is_(True), late, *_within(scope))
     for kommunekode, n, oldest in c.execute(query.group_by(_S.kommunekode)):
         yield Worst(kommunekode=kommunekode, missing=n, oldest=oldest or now)

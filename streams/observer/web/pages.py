@@ -62,7 +62,9 @@ def pages(site: Site) -> APIRouter:
     @router.get("/")
     def overview(request: Request) -> Response:
         now, text = site.clock(), site.text(request)
-        period, since = views.period(request.query_params.get("periode", "dag"), now)
+        # The clock of a demo runs fast: after its midnight the day would be empty.
+        usual = "7d" if site.demo else "dag"
+        period, since = views.period(request.query_params.get("periode", usual), now)
         of, states, slots = ask(
             request,
             lambda c, scope, at: (
